@@ -1,0 +1,73 @@
+"""What every test stands on: a database copied from a template, and Redis keys of its own."""
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+import redis
+from django.apps import apps
+from django.conf import settings
+from django.core.management import call_command
+from django.db import connection, connections
+from psycopg import sql
+
+TEMPLATE_LOCK = 5_413_201
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix, django_db_blocker) -> None:
+    """Migrate once into a template database; the database of every worker is a file copy of it."""
+    name = f"tmpl_{_fingerprint_of_migrations()}"
+    known = ("user", "password", "host", "port")
+    address = {key: value for key, value in connection.get_connection_params().items() if key in known}
+    with psycopg.connect(**address, dbname="postgres", autocommit=True) as maintenance:
+        maintenance.execute("SELECT pg_advisory_lock(%s)", [TEMPLATE_LOCK])  # one worker builds, the others wait
+        found = maintenance.execute("SELECT 1 FROM pg_database WHERE datname = %s AND datistemplate", [name]).fetchone()
+        if not found:
+            _drop_templates(maintenance)
+            maintenance.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+            _migrate(name, django_db_blocker)
+            maintenance.execute(sql.SQL("ALTER DATABASE {} IS_TEMPLATE true").format(sql.Identifier(name)))
+    for each in connections.all():
+        each.settings_dict["TEST"]["TEMPLATE"] = name
+
+
+def _fingerprint_of_migrations() -> str:
+    digest = hashlib.sha256()
+    folders = [Path(app.path) / "migrations" for app in apps.get_app_configs()]
+    for folder in [*folders, settings.BASE_DIR / "config" / "djstripe_migrations"]:
+        # The .sql files beside the code are installed by migrations, so they belong to them.
+        for file in sorted([*folder.glob("*.py"), *folder.parent.glob("sql/*.sql")]):
+            digest.update(f"{folder.parent.name}/{file.name}".encode() + file.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def _drop_templates(maintenance: psycopg.Connection) -> None:
+    rows = maintenance.execute("SELECT datname FROM pg_database WHERE datname LIKE 'tmpl\\_%'").fetchall()
+    for (old,) in rows:
+        maintenance.execute(sql.SQL("ALTER DATABASE {} IS_TEMPLATE false").format(sql.Identifier(old)))
+        maintenance.execute(sql.SQL("DROP DATABASE {}").format(sql.Identifier(old)))
+
+
+def _migrate(name: str, django_db_blocker) -> None:
+    database = connections["default"]
+    usual = database.settings_dict["NAME"]
+    database.settings_dict["NAME"] = name
+    try:
+        with django_db_blocker.unblock():
+            call_command("migrate", verbosity=0, interactive=False)
+    finally:
+        with django_db_blocker.unblock():
+            database.close()
+        database.settings_dict["NAME"] = usual
+
+
+@pytest.fixture(autouse=True)
+def own_redis_keys() -> Iterator[None]:
+    """Each test starts without keys of ours; each worker of pytest-xdist has its own prefix."""
+    yield
+    with redis.Redis.from_url(settings.REDIS_URL) as client:
+        if keys := client.keys(settings.REDIS_PREFIX + "*"):
+            client.delete(*keys)
