@@ -33,8 +33,9 @@ def main():
     if sys.argv[1:2] == ["migrate"]:
         # A long backfill may take its time; waiting for a lock may not (lock_timeout stays).
         os.environ.setdefault("DATABASE_STATEMENT_TIMEOUT_MS", "0")
-    import embedded
     from django.core.management import execute_from_command_line
+
+    import embedded
 
     try:
         execute_from_command_line(sys.argv)
@@ -44,8 +45,9 @@ def main():
 
 def run_tests(arguments):
     os.environ["APP_ENV"] = "test"
-    import embedded
     import pytest
+
+    import embedded
 
     try:
         return pytest.main(arguments)

@@ -1,4 +1,4 @@
-"""Every setting of Tirelire; each value that a team may want to change comes from the environment (see .env.example)."""
+"""Every setting of Tirelire; whatever a team may want to change comes from the environment (see .env.example)."""
 
 import os
 from pathlib import Path

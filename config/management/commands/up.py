@@ -1,0 +1,136 @@
+"""`manage.py up`: the whole product on this machine, until Ctrl-C."""
+
+import fcntl
+import os
+import shutil
+import socket
+import sys
+import time
+import urllib.error
+import urllib.request
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandError
+from django.db import connections
+
+import embedded
+from config import demo
+from config.supervisor import Output, Service, Supervisor, python
+
+WEB_WORKERS = 2
+WEB_THREADS = 4
+
+
+class Command(BaseCommand):
+    help = "Start Tirelire here: embedded servers, migrations, demo people, web, worker and beat, until Ctrl-C."
+    requires_system_checks = []
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--port", type=int, default=settings.PORT, help="the port of the web server")
+        parser.add_argument("--host", default="127.0.0.1", help="the address of the web server")
+        parser.add_argument("--fresh", action="store_true", help="delete all local data first (asks)")
+        parser.add_argument("--yes", action="store_true", help="do not ask")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if settings.PRODUCTION:
+            raise CommandError("`up` is for a laptop. In production run the services of docker-compose.yml.")
+        started_at = time.monotonic()
+        self.out = Output(sys.stdout)
+        self.claim_folder()
+        if options["fresh"]:
+            self.start_afresh(asks=not options["yes"])
+        host, port = options["host"], options["port"]
+        self.check_port(host, port)
+        base_url = f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}"  # noqa: S104
+        people = self.prepare(base_url)
+        supervisor = Supervisor(settings.BASE_DIR, services(host, port, base_url), self.out)
+        supervisor.stop_at_signals()
+        supervisor.run(
+            is_ready=lambda: answers(base_url + "/health/live"),
+            when_ready=lambda: self.out.say(people.banner(seconds=time.monotonic() - started_at)),
+        )
+        gone = embedded.release("dev")
+        self.out.say("Stopped." if gone else "Stopped. The embedded servers stay up: another process uses them.")
+
+    def claim_folder(self) -> None:
+        settings.VAR_DIR.mkdir(parents=True, exist_ok=True)
+        self.lock = (settings.VAR_DIR / "up.lock").open("w")
+        try:
+            fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise CommandError("Tirelire already runs from this folder. Stop that one first (Ctrl-C).") from None
+
+    def start_afresh(self, *, asks: bool) -> None:
+        if embedded.running("dev") is None:
+            raise CommandError("--fresh deletes the embedded database only; yours is set by DATABASE_URL.")
+        if asks and not self.says_yes(f"This deletes every account, payment and credit in {settings.VAR_DIR}. Sure?"):
+            raise CommandError("Nothing was deleted.")
+        if not embedded.release("dev"):
+            raise CommandError("Another process uses the embedded servers. Close it, then try again.")
+        shutil.rmtree(settings.VAR_DIR / "dev")
+        (settings.VAR_DIR / "demo.json").unlink(missing_ok=True)
+        self.lock.close()
+        os.execv(sys.executable, [word for word in [sys.executable, *sys.argv] if word not in {"--fresh", "--yes"}])
+
+    def says_yes(self, question: str) -> bool:
+        if not sys.stdin.isatty():
+            raise CommandError("Not a terminal: say --fresh --yes to delete the local data without being asked.")
+        return input(f"{question} [y/N] ").strip().lower() in {"y", "yes", "o", "oui"}
+
+    def check_port(self, host: str, port: int) -> None:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((host, port))
+            except OSError as error:
+                raise CommandError(
+                    f"Cannot listen on {host}:{port} ({error.strerror}). Another program may use that port; "
+                    f"stop it, or choose another: python3 manage.py up --port {port + 1}"
+                ) from None
+
+    def prepare(self, base_url: str) -> demo.People:
+        self.out.say("Preparing the database (the first time takes about 20 seconds).")
+        call_command("migrate", verbosity=0, interactive=False)
+        people = demo.seed(base_url)
+        connections.close_all()
+        return people
+
+
+def services(host: str, port: int, base_url: str) -> list[Service]:
+    metrics = Path(settings.VAR_DIR) / "metrics"
+    shutil.rmtree(metrics, ignore_errors=True)
+    metrics.mkdir(parents=True)
+    shared = {"BASE_URL": base_url, "PROMETHEUS_MULTIPROC_DIR": str(metrics)}
+    granian = ["-m", "granian", "--interface", "wsgi", "--host", host, "--port", str(port), "--log-level", "warning"]
+    sizes = ["--workers", str(WEB_WORKERS), "--blocking-threads", str(WEB_THREADS)]
+    celery = ["-m", "celery", "-A", "config"]
+    beat_state = str(Path(settings.VAR_DIR) / "beat")
+    return [
+        Service(
+            name="web",
+            command=python(*granian, *sizes, "config.wsgi:application"),
+            environment=shared | {"DATABASE_POOL_SIZE": str(WEB_THREADS)},
+        ),
+        Service(
+            name="worker",
+            command=python(*celery, "worker", "-c", "2", "-l", "info", "--without-gossip", "--without-mingle"),
+            environment=shared,
+        ),
+        Service(
+            name="beat",
+            command=python(*celery, "beat", "-l", "warning", "-s", beat_state, "--pidfile="),
+            environment=shared,
+        ),
+    ]
+
+
+def answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=1) as reply:  # noqa: S310 - our own address
+            return bool(reply.status == 200)  # noqa: PLR2004
+    except (urllib.error.URLError, OSError):
+        return False
