@@ -106,10 +106,10 @@ def _customer(token: str) -> str:
     except jwt.InvalidTokenError:
         pass
     claims = {"sub": CUSTOMER, "iat": now, "exp": now + timedelta(days=TOKEN_DAYS)}
-    if settings.JWT_AUDIENCE:
-        claims["aud"] = settings.JWT_AUDIENCE
-    if settings.JWT_ISSUER:
-        claims["iss"] = settings.JWT_ISSUER
+    if getattr(settings,"JWT_AUDIENCE",""):
+        claims["aud"] = getattr(settings,"JWT_AUDIENCE","")
+    if getattr(settings,"JWT_ISSUER",""):
+        claims["iss"] = getattr(settings,"JWT_ISSUER","")
     return jwt.encode(claims, settings.JWT_SECRET, algorithm="HS256")
 
 

@@ -50,7 +50,7 @@ class Command(BaseCommand):
         supervisor = Supervisor(settings.BASE_DIR, services(host, port, base_url), self.out)
         supervisor.stop_at_signals()
         supervisor.run(
-            is_ready=lambda: answers(base_url + "/health/live"),
+            is_ready=lambda: answers(base_url + "/"),
             when_ready=lambda: self.out.say(people.banner(seconds=time.monotonic() - started_at)),
         )
         gone = embedded.release("dev")
@@ -104,10 +104,15 @@ def services(host: str, port: int, base_url: str) -> list[Service]:
     metrics = Path(settings.VAR_DIR) / "metrics"
     shutil.rmtree(metrics, ignore_errors=True)
     metrics.mkdir(parents=True)
-    shared = {"BASE_URL": base_url, "PROMETHEUS_MULTIPROC_DIR": str(metrics)}
+    shared = {
+        "BASE_URL": base_url,
+        "PROMETHEUS_MULTIPROC_DIR": str(metrics),
+        # A laptop's container often has no other user than root; Celery says so at every start.
+        "PYTHONWARNINGS": "ignore:You're running the worker with superuser privileges",
+    }
     granian = ["-m", "granian", "--interface", "wsgi", "--host", host, "--port", str(port), "--log-level", "warning"]
     sizes = ["--workers", str(WEB_WORKERS), "--blocking-threads", str(WEB_THREADS)]
-    celery = ["-m", "celery", "-A", "config"]
+    celery = ["-m", "celery", "-q", "-A", "config"]
     beat_state = str(Path(settings.VAR_DIR) / "beat")
     return [
         Service(
@@ -117,7 +122,7 @@ def services(host: str, port: int, base_url: str) -> list[Service]:
         ),
         Service(
             name="worker",
-            command=python(*celery, "worker", "-c", "2", "-l", "info", "--without-gossip", "--without-mingle"),
+            command=python(*celery, "worker", "-c", "2", "-l", "warning", "--without-gossip", "--without-mingle"),
             environment=shared,
         ),
         Service(
