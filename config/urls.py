@@ -1,7 +1,9 @@
 from django.contrib import admin
-from django.urls import path
+from django.urls import path, re_path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
+from config import error_pages
+from rest import paths
 from storefront.views import HomeView
 
 urlpatterns = [
@@ -9,4 +11,11 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("api/schema", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),
+    path("problems", error_pages.ProblemsView.as_view(), name="problems"),
+    # The last one: whatever machines ask for that stands nowhere above.
+    re_path(rf"^(?:{'|'.join(sorted(paths.MACHINES))})(?:/|$)", error_pages.nothing_here),
 ]
+handler400 = error_pages.bad_request
+handler403 = error_pages.permission_denied
+handler404 = error_pages.page_not_found
+handler500 = error_pages.server_error
