@@ -13,7 +13,13 @@ from django.core.management import call_command
 from django.db import connection, connections
 from psycopg import sql
 
+from config import translations
+
 TEMPLATE_LOCK = 5_413_201
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    translations.compile_stale()
 
 
 @pytest.fixture(scope="session")
