@@ -13,10 +13,15 @@ from django.core.management import call_command
 from django.db import connection, connections
 from psycopg import sql
 
+from config import translations
 from rest import throttles
 from rest.memory import forget_everything
 
 TEMPLATE_LOCK = 5_413_201
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    translations.compile_stale()
 
 
 @pytest.fixture(scope="session")
