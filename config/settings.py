@@ -1,6 +1,7 @@
 """Every setting of Tirelire; whatever a team may want to change comes from the environment (see .env.example)."""
 
 import os
+import tomllib
 from pathlib import Path
 
 import django_stubs_ext
@@ -8,7 +9,7 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 
 import embedded
-from config import safety
+from config import logs, safety
 
 django_stubs_ext.monkeypatch()
 
@@ -66,7 +67,60 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 # ---------------------------------------------------------------- Redis and Celery
 
 REDIS_PREFIX = env.str("REDIS_PREFIX", default="tirelire:") + os.environ.get("PYTEST_XDIST_WORKER", "")
+BROKER_TIMEOUT_SECONDS = env.float("BROKER_TIMEOUT_SECONDS", default=1.0)
+TASK_SOFT_TIME_LIMIT_SECONDS = env.int("TASK_SOFT_TIME_LIMIT_SECONDS", default=240)
+TASK_TIME_LIMIT_SECONDS = env.int("TASK_TIME_LIMIT_SECONDS", default=300)
+# A worker that died holds its tasks for so long; then another gets them.
+TASK_VISIBILITY_TIMEOUT_SECONDS = env.int("TASK_VISIBILITY_TIMEOUT_SECONDS", default=900)
+TASK_LONGEST_DELAY_SECONDS = TASK_VISIBILITY_TIMEOUT_SECONDS - TASK_TIME_LIMIT_SECONDS
+HEARTBEAT_SECONDS = env.float("HEARTBEAT_SECONDS", default=15.0)
+HEARTBEAT_STALE_SECONDS = env.float("HEARTBEAT_STALE_SECONDS", default=60.0)
+if TASK_VISIBILITY_TIMEOUT_SECONDS < 2 * TASK_TIME_LIMIT_SECONDS:
+    # A worker may hold one task while it runs another; both must be done before the first is given away again.
+    raise ImproperlyConfigured("TASK_VISIBILITY_TIMEOUT_SECONDS must be at least twice TASK_TIME_LIMIT_SECONDS.")
 CELERY_BROKER_URL = REDIS_URL
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # a worker waits for Redis for as long as it takes
+CELERY_BROKER_CONNECTION_TIMEOUT = BROKER_TIMEOUT_SECONDS
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "global_keyprefix": REDIS_PREFIX,
+    "visibility_timeout": TASK_VISIBILITY_TIMEOUT_SECONDS,
+    # How often workers look for tasks of the dead; kombu's own pace is every hundred seconds at best.
+    "unacked_restore_interval": max(1, TASK_VISIBILITY_TIMEOUT_SECONDS // 60),
+    "unacked_restore_throttle": 1,
+    "socket_connect_timeout": BROKER_TIMEOUT_SECONDS,
+    "socket_keepalive": True,
+    "max_retries": 0,  # of whoever sends a task: a request must not wait for Redis to come back
+}
+CELERY_TASK_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_TASK_IGNORE_RESULT = True  # outcomes are rows
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_TASK_TIME_LIMIT = TASK_TIME_LIMIT_SECONDS
+CELERY_TASK_SOFT_TIME_LIMIT = TASK_SOFT_TIME_LIMIT_SECONDS
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = True  # they are redelivered, so they must not go on here
+CELERY_TIMEZONE = "UTC"
+CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "beat")
+
+# ---------------------------------------------------------------- health, metrics and logs
+
+VERSION = tomllib.loads((BASE_DIR / "pyproject.toml").read_text())["project"]["version"]
+BUILD_REVISION = env.str("BUILD_REVISION", default="")  # the commit that the image was built from
+if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):  # prometheus_client wants it to be there before the first figure
+    Path(os.environ["PROMETHEUS_MULTIPROC_DIR"]).mkdir(parents=True, exist_ok=True)
+HEALTH_TIMEOUT_SECONDS = env.float("HEALTH_TIMEOUT_SECONDS", default=1.5)
+HEALTH_RETRY_AFTER_SECONDS = env.int("HEALTH_RETRY_AFTER_SECONDS", default=5)
+METRICS_TOKEN = env.str("METRICS_TOKEN", default="")  # empty: only the addresses below
+METRICS_ALLOWED_IPS = env.list("METRICS_ALLOWED_IPS", default=["127.0.0.0/8", "::1"])
+METRICS_POOL_SECONDS = env.float("METRICS_POOL_SECONDS", default=5.0)  # how old the pool's figures may be
+WORKER_METRICS_PORT = env.int("WORKER_METRICS_PORT", default=0)  # 0: workers share PROMETHEUS_MULTIPROC_DIR with web
+WORKER_METRICS_HOST = env.str("WORKER_METRICS_HOST", default="127.0.0.1")
+LOG_LEVEL = env.str("LOG_LEVEL", default="INFO").upper()
+LOG_FORMAT = env.str("LOG_FORMAT", default="json" if PRODUCTION else "pretty")  # json | pretty
+LOGGING = logs.configuration(level=LOG_LEVEL, form=LOG_FORMAT)
 
 # ---------------------------------------------------------------- applications
 
@@ -89,6 +143,8 @@ INSTALLED_APPS = [
 ]
 MIGRATION_MODULES = {"djstripe": "config.djstripe_migrations"}
 MIDDLEWARE = [
+    "config.metrics.RequestMetrics",
+    "config.logs.RequestLog",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",

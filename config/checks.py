@@ -1,0 +1,1 @@
+"""System checks that look into the database; `manage.py check --deploy --database default` runs them."""
