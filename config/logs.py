@@ -8,6 +8,7 @@ from typing import Any
 import structlog
 from celery.signals import task_postrun, task_prerun
 from django.http import HttpRequest, HttpResponse
+from django.utils.functional import SimpleLazyObject
 from structlog.typing import EventDict, Processor
 
 from config.masking import masked
@@ -48,7 +49,7 @@ def configuration(*, level: str, form: str) -> dict[str, Any]:
         "formatters": {
             "lines": {
                 "()": structlog.stdlib.ProcessorFormatter,
-                "foreign_pre_chain": shared,
+                "foreign_pre_chain": [*shared, drop_what_formatters_left],
                 "processors": [structlog.stdlib.ProcessorFormatter.remove_processors_meta, mask, renderer],
             }
         },
@@ -72,6 +73,13 @@ def configuration(*, level: str, form: str) -> dict[str, Any]:
 def add_request_id(_: Any, __: str, event: EventDict) -> EventDict:
     if request_id := requestid.current():
         event.setdefault("request_id", request_id)
+    return event
+
+
+def drop_what_formatters_left(_: Any, __: str, event: EventDict) -> EventDict:
+    """Another handler's formatter leaves the text and time that it made on the record, unmasked."""
+    event.pop("message", None)
+    event.pop("asctime", None)
     return event
 
 
@@ -113,11 +121,15 @@ class RequestLog:
 
 def _caller(request: HttpRequest) -> dict[str, Any]:
     """Who asked, when that is known already: a line in a log is no reason to ask the database."""
+    caller = request.__dict__.get("auth")  # the API's; the rest of the house has sessions
     user = request.__dict__.get("_cached_user") or request.__dict__.get("user")
-    if user is None or type(user).__name__ == "SimpleLazyObject":  # nobody has looked yet
-        return {"caller": None}
-    kind = getattr(request, "caller_kind", None) or ("user" if user.is_authenticated else "anonymous")
-    return {"caller": kind, "user": user.pk}
+    if isinstance(user, SimpleLazyObject):  # nobody has looked yet
+        user = None
+    kind = getattr(caller, "kind", None) or (user and ("operator" if user.is_authenticated else "anonymous"))
+    said = {"caller": kind and str(kind), "user": user and user.pk}
+    if identity := getattr(caller, "identity", None):
+        said["identity"] = identity
+    return said
 
 
 # ---------------------------------------------------------------- one line per task

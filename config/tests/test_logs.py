@@ -2,9 +2,12 @@ import io
 import json
 import logging
 import logging.config
+from types import SimpleNamespace
 
 import pytest
 import structlog
+from django.contrib.auth.models import AnonymousUser
+from django.http import HttpResponse
 from django.test import Client
 
 from config import logs
@@ -89,7 +92,18 @@ def test_path_that_we_do_not_have_is_cut_and_masked(written, client: Client) -> 
 def test_caller_is_named_by_number(written, admin_client: Client, admin_user) -> None:
     admin_client.get("/admin/")
     [line] = [line for line in written() if line["event"] == "request"]
-    assert (line["caller"], line["user"]) == ("user", admin_user.pk)
+    assert (line["caller"], line["user"]) == ("operator", admin_user.pk)
+
+
+def test_caller_of_the_api_is_named_by_kind_and_identity(written, rf) -> None:
+    def view(request):
+        request.auth = SimpleNamespace(kind="service", identity="shop", name="Our shop tl_0123456789abcdef")
+        request.user = AnonymousUser()
+        return HttpResponse()
+
+    logs.RequestLog(view)(rf.get("/api/v1/me"))
+    [line] = written()
+    assert (line["caller"], line["identity"], line["user"]) == ("service", "shop", None)
 
 
 def test_probes_do_not_fill_the_log(written, client: Client) -> None:
