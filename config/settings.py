@@ -30,7 +30,20 @@ DEBUG = env.bool("DEBUG", default=APP_ENV == "development")
 SECRET_KEY = safety.secret("SECRET_KEY", production=PRODUCTION, var_dir=VAR_DIR)
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[] if PRODUCTION else ["localhost", "127.0.0.1", "[::1]"])
 PORT = env.int("PORT", default=8000)
-BASE_URL = env.str("BASE_URL", default=f"http://127.0.0.1:{PORT}")
+BASE_URL = env.str("BASE_URL", default="" if PRODUCTION else f"http://127.0.0.1:{PORT}")
+if PRODUCTION:
+    SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = True
+    CSRF_TRUSTED_ORIGINS = [BASE_URL.rstrip("/")] if BASE_URL else []
+    SECURE_SSL_REDIRECT = env.bool("SSL_REDIRECT", default=True)
+    # Orchestrators and scrapers ask from inside, without TLS.
+    SECURE_REDIRECT_EXEMPT = [r"^health(/|$)", r"^metrics$"]
+    SECURE_HSTS_SECONDS = env.int("HSTS_SECONDS", default=31_536_000)
+    # Both speak for hosts that are not ours, and are hard to take back: a team says so itself.
+    SECURE_HSTS_INCLUDE_SUBDOMAINS = env.bool("HSTS_INCLUDE_SUBDOMAINS", default=False)
+    SECURE_HSTS_PRELOAD = env.bool("HSTS_PRELOAD", default=False)
+    if env.bool("BEHIND_TLS_PROXY", default=True):  # the front sets this header itself, whatever a client sends
+        SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]  # HSTS for hosts that are not ours, see above
 
 # ---------------------------------------------------------------- database
 
@@ -141,6 +154,8 @@ INSTALLED_APPS = [
     "corsheaders",
     "djstripe",
 ]
+# Rows of these models are written once: `create_roles` lets the application neither change nor delete them.
+APPEND_ONLY_MODELS: list[str] = ["auditlog.LogEntry"] if "auditlog" in INSTALLED_APPS else []
 MIGRATION_MODULES = {"djstripe": "config.djstripe_migrations"}
 MIDDLEWARE = [
     "config.metrics.RequestMetrics",
@@ -228,3 +243,8 @@ SPECTACULAR_SETTINGS = {
 DJSTRIPE_FOREIGN_KEY_TO_FIELD = "id"  # never change: it is part of the schema
 STRIPE_LIVE_MODE = env.bool("STRIPE_LIVE_MODE", default=False)
 STRIPE_API_VERSION = "2026-08-26.dahlia"
+
+# ---------------------------------------------------------------- last: is this safe to run?
+
+if PRODUCTION:
+    safety.refuse_unsafe(globals())
