@@ -1,0 +1,77 @@
+"""A few views that exist for the tests of the shell alone."""
+
+from typing import Any
+
+from django.urls import path
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from config.urls import handler400, handler403, handler404, handler500
+from config.urls import urlpatterns as of_the_product
+from rest import fields, serializers
+from rest.views import ApiView
+
+__all__ = ["handler400", "handler403", "handler404", "handler500", "urlpatterns"]
+
+
+class LineRequest(serializers.StrictSerializer):
+    sku = fields.StringField(max_length=8, bare=True)
+    count = fields.IntegerField(min_value=1, max_value=9)
+
+
+class OrderRequest(serializers.StrictSerializer):
+    amount = fields.AmountField()
+    currency = fields.CurrencyField()
+    country = fields.CountryField(required=False)
+    kind = fields.EnumField(choices=["card", "phone"], required=False)
+    gift = fields.BooleanField(required=False)
+    note = fields.StringField(max_length=20, multiline=True, required=False, allow_blank=True)
+    id = fields.UUIDField(required=False)
+    at = fields.DateTimeField(required=False)
+    zone = fields.TimeZoneField(required=False)
+    metadata = fields.MetadataField(required=False)
+    lines = LineRequest(many=True, required=False)
+
+
+class OrderQuery(serializers.QuerySerializer):
+    limit = fields.IntegerField(min_value=1, max_value=100, required=False)
+    open = fields.BooleanField(required=False)
+    id = fields.UUIDField(required=False)
+
+
+class OpenView(ApiView):
+    authentication_classes = ()
+    permission_classes = ()
+    throttle_classes = ()
+
+
+class OrderView(OpenView):
+    def get(self, request: Request) -> Response:
+        return Response(serializers.query(request, OrderQuery))
+
+    def post(self, request: Request) -> Response:
+        return Response(serializers.read(request, OrderRequest), status=201)
+
+    def delete(self, request: Request) -> Response:
+        return Response(serializers.read(request, serializers.NoBody, required=False))
+
+
+class EchoView(OpenView):
+    takes_list = True
+
+    def post(self, request: Request) -> Response:
+        return Response({"echo": request.data})
+
+
+class FaultView(OpenView):
+    def get(self, request: Request) -> Response:
+        facts: dict[str, Any] = {}
+        return Response(facts["missing"])
+
+
+urlpatterns = [
+    path("api/v1/orders", OrderView.as_view()),
+    path("api/v1/echo", EchoView.as_view()),
+    path("api/v1/fault", FaultView.as_view()),
+    *of_the_product,
+]
