@@ -1,15 +1,19 @@
-"""The base of every view of the API: one parser, one renderer, nothing decided per request that a class can know."""
+"""The base of every view of the API, and the endpoint that tells callers how we see them."""
 
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from django.http import HttpRequest
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
 from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.parsers import BaseParser
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
+from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from rest import callers
 from rest.parsers import StrictJSONParser
 from rest.renderers import OrjsonRenderer
 
@@ -39,6 +43,8 @@ class ApiRequest(Request):
 
 
 class ApiView(APIView):
+    """One parser, one renderer; nothing is decided per request that a class can know."""
+
     parser_classes = (StrictJSONParser,)
     renderer_classes = (OrjsonRenderer,)
     content_negotiation_class = NoNegotiation
@@ -62,3 +68,26 @@ class ApiView(APIView):
 
     def perform_content_negotiation(self, request: Request, force: bool = False) -> tuple[BaseRenderer, str]:
         return self._renderer
+
+
+class MeResponse(serializers.Serializer[callers.Caller]):
+    kind = serializers.ChoiceField(choices=[kind.value for kind in callers.Kind])
+    user = serializers.CharField(allow_null=True, help_text="The customer who is spoken for.")
+    name = serializers.CharField(help_text="The customer, or the name of the service token.")
+    permissions = serializers.ListField(child=serializers.CharField())
+    expires_at = serializers.DateTimeField(allow_null=True, help_text="When the credential ends.")
+
+
+class MeView(ApiView):
+    @extend_schema(operation_id="me", summary="Who am I?", responses=MeResponse, tags=["callers"])
+    def get(self, request: Request) -> Response:
+        caller = callers.of(request)
+        return Response(
+            {
+                "kind": caller.kind,
+                "user": caller.user.get_username() if caller.user else None,
+                "name": caller.name,
+                "permissions": sorted(caller.permissions),
+                "expires_at": caller.expires_at,
+            }
+        )
