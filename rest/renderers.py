@@ -30,6 +30,11 @@ def dumps(data: Any) -> bytes:
     return orjson.dumps(data, default=_default, option=OPTIONS)
 
 
+def dumps_sorted(data: Any) -> bytes:
+    """The same bytes for the same data, for fingerprints."""
+    return orjson.dumps(data, default=_default, option=OPTIONS | orjson.OPT_SORT_KEYS)
+
+
 def _default(value: Any) -> Any:
     if isinstance(value, Promise | Decimal):
         return str(value)
