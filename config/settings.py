@@ -73,6 +73,7 @@ CELERY_BROKER_URL = REDIS_URL
 INSTALLED_APPS = [
     "config",
     "storefront",
+    "billing",
     "rest",
     "unfold",
     "django.contrib.admin",
@@ -212,6 +213,11 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
 }
+
+# ---------------------------------------------------------------- customers
+
+CUSTOMER_DEFAULT_LOCALE = env.str("CUSTOMER_DEFAULT_LOCALE", default="en")  # en | fr, until a customer says otherwise
+CUSTOMER_DEFAULT_TIME_ZONE = env.str("CUSTOMER_DEFAULT_TIME_ZONE", default="UTC")
 
 # ---------------------------------------------------------------- browsers
 

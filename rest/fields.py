@@ -82,6 +82,11 @@ class StringField(serializers.CharField):
         return data
 
 
+class EmailField(StringField, serializers.EmailField):
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**{"max_length": 254, "bare": True, **kwargs})
+
+
 class UUIDField(serializers.UUIDField):
     default_error_messages = {"invalid": "Send a UUID such as 0190c6a4-5a3e-7c1b-9f3e-2b1a0c4d5e6f."}
 

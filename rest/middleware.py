@@ -10,6 +10,7 @@ from django.contrib.sessions.middleware import SessionMiddleware
 from django.http import HttpRequest, HttpResponseBase
 from django.middleware.csrf import CsrfViewMiddleware
 from django.middleware.locale import LocaleMiddleware
+from django.utils import translation
 from django.utils.deprecation import MiddlewareMixin
 
 from rest import paths, requestid
@@ -72,7 +73,11 @@ class PeoplesSession(PeopleOnly, SessionMiddleware):
 
 
 class PeoplesLanguage(PeopleOnly, LocaleMiddleware):
-    pass
+    def __call__(self, request: HttpRequest) -> Any:
+        if paths.is_for_machines(request.path):
+            # The thread still speaks the language of the last visitor that it served.
+            translation.activate("en")
+        return super().__call__(request)
 
 
 class PeoplesCsrf(PeopleOnly, CsrfViewMiddleware):

@@ -101,7 +101,7 @@ class ApiSchema(AutoSchema):
     def _is_secured(self) -> bool:
         return bool(self.view.get_authenticators())
 
-    def get_description(self) -> str:
+    def get_description(self) -> str:  # type: ignore[override]
         """The view's own words; those of its base classes are for us."""
         handler = getattr(self.view, self.method.lower(), None)
         return inspect.cleandoc(getattr(handler, "__doc__", None) or type(self.view).__doc__ or "")
@@ -138,6 +138,8 @@ class ApiSchema(AutoSchema):
             isinstance(serializer, type) and issubclass(serializer, StrictSerializer)
         ):
             schema["additionalProperties"] = False
+            if not (serializer if isinstance(serializer, type) else type(serializer)).__dict__.get("__doc__"):
+                schema.pop("description", None)  # the base class's words are for us
         return schema
 
 

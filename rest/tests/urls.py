@@ -5,19 +5,20 @@ from collections.abc import Callable
 from typing import Any
 
 from django.contrib.auth.models import Group, User
-from django.urls import path
+from django.urls import include, path
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from config.urls import handler400, handler403, handler404, handler500
-from config.urls import urlpatterns as of_the_product
 from rest import fields, serializers
 from rest.callers import Caller, Kind
 from rest.idempotency import idempotent
 from rest.views import ApiView
 
-__all__ = ["handler400", "handler403", "handler404", "handler500", "urlpatterns"]
+handler400 = "config.error_pages.bad_request"
+handler403 = "config.error_pages.permission_denied"
+handler404 = "config.error_pages.page_not_found"
+handler500 = "config.error_pages.server_error"
 
 
 class LineRequest(serializers.StrictSerializer):
@@ -125,5 +126,5 @@ urlpatterns = [
     path("api/v1/orders", OrderView.as_view()),
     path("api/v1/echo", EchoView.as_view()),
     path("api/v1/fault", FaultView.as_view()),
-    *of_the_product,
+    path("", include("config.urls")),
 ]
