@@ -254,7 +254,7 @@ Client().post("/api/v1/groups", '{"name": "a"}', content_type="application/json"
 
 def test_a_process_killed_inside_leaves_nothing_and_the_retry_succeeds(transactional_db) -> None:
     environment = child_environment(connection.settings_dict["NAME"])
-    child = subprocess.Popen(  # noqa: S603 - our own words
+    child = subprocess.Popen(
         [sys.executable, "-c", DYING], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
     assert child.stdout is not None

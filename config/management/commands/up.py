@@ -18,7 +18,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import connections
 
 import embedded
-from config import demo
+from config import demo, translations
 from config.supervisor import Output, Service, Supervisor, python
 
 WEB_WORKERS = 2
@@ -50,7 +50,7 @@ class Command(BaseCommand):
         supervisor = Supervisor(settings.BASE_DIR, services(host, port, base_url), self.out)
         supervisor.stop_at_signals()
         supervisor.run(
-            is_ready=lambda: answers(base_url + "/"),
+            is_ready=lambda: answers(base_url + "/health/live"),
             when_ready=lambda: self.out.say(people.banner(seconds=time.monotonic() - started_at)),
         )
         gone = embedded.release("dev")
@@ -94,7 +94,9 @@ class Command(BaseCommand):
 
     def prepare(self, base_url: str) -> demo.People:
         self.out.say("Preparing the database (the first time takes about 20 seconds).")
+        translations.compile_stale()
         call_command("migrate", verbosity=0, interactive=False)
+        call_command("sync_groups", verbosity=0)
         people = demo.seed(base_url)
         connections.close_all()
         return people
