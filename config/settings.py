@@ -118,6 +118,8 @@ MIDDLEWARE = [
     "config.second_factor.SecondFactorMiddleware",
     "config.audit.AuditMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "config.error_pages.ProblemsMiddleware",
+    "rest.throttles.RateLimitHeaders",
 ]
 ROOT_URLCONF = "config.urls"
 WSGI_APPLICATION = "config.wsgi.application"
@@ -237,17 +239,45 @@ STORAGES = {
 
 # ---------------------------------------------------------------- who calls us
 
-JWT_SECRET = (
-    safety.secret("JWT_SECRET", production=False, var_dir=VAR_DIR)
-    if not PRODUCTION
-    else env.str("JWT_SECRET", default="")
-)
+# Customers come with a JWT of the team's own auth service: at least one of these three sources says whose keys count.
+JWT_SECRET = safety.secret("JWT_SECRET", production=PRODUCTION, var_dir=VAR_DIR)
+JWT_PREVIOUS_SECRET = env.str("JWT_PREVIOUS_SECRET", default="")  # accepted too while the secret is rotated
+JWT_PUBLIC_KEY = env.str("JWT_PUBLIC_KEY", default="")  # one or more public keys in PEM, or the path of such a file
+JWT_JWKS_URL = env.str("JWT_JWKS_URL", default="")
+JWT_JWKS_CACHE_SECONDS = env.int("JWT_JWKS_CACHE_SECONDS", default=600)
+JWT_JWKS_PAUSE_SECONDS = env.int("JWT_JWKS_PAUSE_SECONDS", default=30)  # at least this long between two fetches
+JWT_JWKS_TIMEOUT_SECONDS = env.float("JWT_JWKS_TIMEOUT_SECONDS", default=3.0)
+JWT_ALGORITHMS = env.list("JWT_ALGORITHMS", default=["HS256", "RS256", "ES256"])  # each only where its kind of key is
+JWT_AUDIENCE = env.list("JWT_AUDIENCE", default=[])  # checked when set; any one of them will do
+JWT_ISSUER = env.list("JWT_ISSUER", default=[])  # checked when set; any one of them will do
+JWT_LEEWAY_SECONDS = env.int("JWT_LEEWAY_SECONDS", default=10)
+JWT_CACHE_SECONDS = env.int("JWT_CACHE_SECONDS", default=60)  # a token is verified again after this long
+CUSTOMER_CACHE_SECONDS = env.int("CUSTOMER_CACHE_SECONDS", default=60)  # until a deactivated user is refused
+SERVICE_TOKEN_CACHE_SECONDS = env.int("SERVICE_TOKEN_CACHE_SECONDS", default=10)  # until a revocation is seen
+
+# A gateway of the team's own may vouch for customers with X-User-ID and X-Internal-Key.
+TRUST_PROXY_HEADERS = env.bool("TRUST_PROXY_HEADERS", default=False)
+INTERNAL_API_KEY = env.str("INTERNAL_API_KEY", default="")
+INTERNAL_PREVIOUS_API_KEY = env.str("INTERNAL_PREVIOUS_API_KEY", default="")  # accepted too while it is rotated
+
+# How often each kind of caller may call: a number per time (s, m, h, d). Strangers are counted by address.
+THROTTLE_ANONYMOUS = env.str("THROTTLE_ANONYMOUS", default="100/15m")
+THROTTLE_CUSTOMER = env.str("THROTTLE_CUSTOMER", default="600/1m")
+THROTTLE_SERVICE = env.str("THROTTLE_SERVICE", default="60000/1m")
+THROTTLE_REDIS_TIMEOUT_SECONDS = env.float("THROTTLE_REDIS_TIMEOUT_SECONDS", default=0.25)
+THROTTLE_REDIS_PAUSE_SECONDS = env.float("THROTTLE_REDIS_PAUSE_SECONDS", default=5.0)  # uncounted after a failure
+TRUSTED_PROXY_COUNT = env.int("TRUSTED_PROXY_COUNT", default=0)  # proxies before us that append to X-Forwarded-For
 
 # ---------------------------------------------------------------- the API
 
 API_PREFIX = "/api/v1/"
 APPEND_SLASH = False
+UNAVAILABLE_RETRY_AFTER_SECONDS = env.int("UNAVAILABLE_RETRY_AFTER_SECONDS", default=5)
 REST_FRAMEWORK = {
+    "EXCEPTION_HANDLER": "config.problems.handle",
+    "DEFAULT_AUTHENTICATION_CLASSES": ["rest.authentication.CallerAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["rest.permissions.IsCaller"],
+    "DEFAULT_THROTTLE_CLASSES": ["rest.throttles.CallerThrottle"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
 }

@@ -1,8 +1,12 @@
+from django.conf import settings
 from django.contrib import admin
-from django.urls import include, path
+from django.urls import include, path, re_path
 from django.views.generic import RedirectView
 from django.views.i18n import set_language
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
+
+from config import error_pages
+from rest import paths
 
 urlpatterns = [
     path("", include("storefront.urls")),
@@ -10,6 +14,14 @@ urlpatterns = [
     path("admin", RedirectView.as_view(pattern_name="admin:index")),
     path("admin/", admin.site.urls),
     path("accounts/", include("config.accounts")),
+    path(settings.API_PREFIX.lstrip("/"), include("rest.urls")),
     path("api/schema", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),
+    path("problems", error_pages.ProblemsView.as_view(), name="problems"),
+    # The last one: whatever machines ask for that stands nowhere above.
+    re_path(rf"^(?:{'|'.join(sorted(paths.MACHINES))})(?:/|$)", error_pages.nothing_here),
 ]
+handler400 = error_pages.bad_request
+handler403 = error_pages.permission_denied
+handler404 = error_pages.page_not_found
+handler500 = error_pages.server_error
