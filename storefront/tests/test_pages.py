@@ -5,7 +5,7 @@ import pytest
 from django.template.loader import render_to_string
 from django.test import Client
 
-PAGES = ["/", "/pricing", "/accounts/login/", "/accounts/signup/"]
+PAGES = ["/", "/pricing", "/problems", "/accounts/login/", "/accounts/signup/"]
 
 
 class Page(HTMLParser):
