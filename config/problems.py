@@ -18,6 +18,7 @@ from django.http.multipartparser import MultiPartParserError
 from rest_framework import exceptions as drf
 from rest_framework.settings import api_settings
 
+from billing.errors import BillingError
 from rest import errors as rest
 from rest import requestid, signing_keys
 
@@ -98,6 +99,7 @@ PROBLEMS: dict[type[BaseException], Problem] = {
     signing_keys.KeysUnavailable: Problem(
         status=503, title="Keys unavailable", meaning="The auth service does not tell us its keys.", retry=True
     ),
+    BillingError: Problem(status=409, title="Refused", meaning="Billing refuses this as things stand."),
     drf.APIException: FAULT,
     drf.ValidationError: INVALID,
     drf.ParseError: Problem(status=400, title="Unreadable request", meaning="The request cannot be read."),
