@@ -20,13 +20,14 @@ COPY --from=build /opt/venv /opt/venv
 WORKDIR /app
 COPY . .
 # The secrets of this step are made up, never stored, and good for nothing but passing the refusal to start.
-RUN export SECRET_KEY="$(python -c 'import secrets; print(secrets.token_urlsafe(50))')" \
-        JWT_SECRET="$(python -c 'import secrets; print(secrets.token_urlsafe(50))')" \
+RUN SECRET_KEY="$(python -c 'import secrets; print(secrets.token_urlsafe(50))')" \
+    && JWT_SECRET="$(python -c 'import secrets; print(secrets.token_urlsafe(50))')" \
+    && export SECRET_KEY JWT_SECRET \
         DATABASE_URL=postgres://build@build.invalid/build REDIS_URL=redis://build.invalid \
         ALLOWED_HOSTS=build.invalid BASE_URL=https://build.invalid PROMETHEUS_MULTIPROC_DIR= \
     && python manage.py collectstatic --noinput \
     && python manage.py compile_translations \
     && python -m compileall -q /app
-USER tirelire
+USER 10001
 EXPOSE 8000
 CMD ["granian", "--interface", "wsgi", "--host", "0.0.0.0", "--port", "8000", "--workers", "2", "--blocking-threads", "4", "--backpressure", "64", "--workers-kill-timeout", "30", "--respawn-failed-workers", "--log-level", "warning", "config.wsgi:application"]

@@ -85,7 +85,7 @@ def test_image_starts_what_compose_starts(compose) -> None:
 
 def test_image_is_not_root_and_has_no_tests() -> None:
     lines = (BASE / "Dockerfile").read_text().splitlines()
-    assert [line for line in lines if line.startswith("USER ")] == ["USER tirelire"]
+    assert [line for line in lines if line.startswith("USER ")] == ["USER 10001"]
     assert "requirements-dev" not in "".join(lines)
     assert {"var", ".env", ".git", "**/tests"} <= set((BASE / ".dockerignore").read_text().splitlines())
 
