@@ -13,7 +13,15 @@ from django.core.management import call_command
 from django.db import connection, connections
 from psycopg import sql
 
+from config import translations
+from rest import throttles
+from rest.memory import forget_everything
+
 TEMPLATE_LOCK = 5_413_201
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    translations.compile_stale()
 
 
 @pytest.fixture(scope="session")
@@ -71,3 +79,10 @@ def own_redis_keys() -> Iterator[None]:
     with redis.Redis.from_url(settings.REDIS_URL) as client:
         if keys := client.keys(settings.REDIS_PREFIX + "*"):
             client.delete(*keys)
+
+
+@pytest.fixture(autouse=True)
+def forgotten_callers() -> None:
+    """What the process remembers of callers would outlive the rows that a test rolls back."""
+    forget_everything()
+    throttles.meter.forget()

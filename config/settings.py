@@ -92,6 +92,18 @@ if TASK_VISIBILITY_TIMEOUT_SECONDS < 2 * TASK_TIME_LIMIT_SECONDS:
     # A worker may hold one task while it runs another; both must be done before the first is given away again.
     raise ImproperlyConfigured("TASK_VISIBILITY_TIMEOUT_SECONDS must be at least twice TASK_TIME_LIMIT_SECONDS.")
 CELERY_BROKER_URL = REDIS_URL
+CACHES = {
+    "default": {
+        "BACKEND": "config.cache.SteadyCache",
+        "LOCATION": REDIS_URL,
+        "KEY_PREFIX": REDIS_PREFIX,
+        "OPTIONS": {
+            "socket_connect_timeout": env.float("CACHE_TIMEOUT_SECONDS", default=0.5),
+            "socket_timeout": env.float("CACHE_TIMEOUT_SECONDS", default=0.5),
+        },
+    }
+}
+CACHE_PAUSE_SECONDS = env.float("CACHE_PAUSE_SECONDS", default=5)  # after a failure, before Redis is asked again
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # a worker waits for Redis for as long as it takes
 CELERY_BROKER_CONNECTION_TIMEOUT = BROKER_TIMEOUT_SECONDS
@@ -140,14 +152,20 @@ LOGGING = logs.configuration(level=LOG_LEVEL, form=LOG_FORMAT)
 INSTALLED_APPS = [
     "config",
     "storefront",
+    "billing",
     "rest",
-    "unfold",
-    "django.contrib.admin",
+    "unfold.apps.BasicAppConfig",
+    "config.apps.TirelireAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    "django.contrib.humanize",
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
+    "auditlog",
     "rest_framework",
     "drf_spectacular",
     "drf_spectacular_sidecar",
@@ -159,17 +177,27 @@ APPEND_ONLY_MODELS: list[str] = ["auditlog.LogEntry"] if "auditlog" in INSTALLED
 MIGRATION_MODULES = {"djstripe": "config.djstripe_migrations"}
 MIDDLEWARE = [
     "config.metrics.RequestMetrics",
+    "rest.middleware.RequestId",
     "config.logs.RequestLog",
     "django.middleware.security.SecurityMiddleware",
+    "rest.middleware.SecurityHeaders",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "django.contrib.sessions.middleware.SessionMiddleware",
-    "django.middleware.locale.LocaleMiddleware",
+    "corsheaders.middleware.CorsMiddleware",
+    "django.middleware.gzip.GZipMiddleware",
+    "rest.middleware.PeoplesSession",
+    "rest.middleware.PeoplesLanguage",
     "django.middleware.common.CommonMiddleware",
-    "django.middleware.csrf.CsrfViewMiddleware",
-    "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "django.contrib.messages.middleware.MessageMiddleware",
+    "rest.middleware.PeoplesCsrf",
+    "rest.middleware.PeoplesLogin",
+    "rest.middleware.PeoplesMessages",
+    "allauth.account.middleware.AccountMiddleware",
+    "config.second_factor.SecondFactorMiddleware",
+    "config.audit.AuditMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "config.error_pages.ProblemsMiddleware",
+    "rest.throttles.RateLimitHeaders",
 ]
+SILENCED_SYSTEM_CHECKS = ["security.W003"]  # looks for Django's own name, and PeoplesCsrf is a subclass of it
 ROOT_URLCONF = "config.urls"
 WSGI_APPLICATION = "config.wsgi.application"
 TEMPLATES = [
@@ -186,6 +214,80 @@ TEMPLATES = [
         },
     },
 ]
+
+# ---------------------------------------------------------------- operators: sign-in, second factor, audit
+
+ADMIN_SECOND_FACTOR_REQUIRED = env.bool("ADMIN_SECOND_FACTOR_REQUIRED", default=PRODUCTION)
+SESSION_COOKIE_AGE = env.int("OPERATOR_SESSION_HOURS", default=12) * 3600
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = PRODUCTION
+AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+if APP_ENV == "test":  # a slow hash protects nobody there
+    PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+LOGIN_URL = "account_login"
+LOGIN_REDIRECT_URL = "admin:index"
+ACCOUNT_ADAPTER = "config.accounts.AccountAdapter"
+ACCOUNT_LOGIN_METHODS = {"username"}
+ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*", "password2*"]  # nobody signs up; allauth wants them named
+ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_SESSION_REMEMBER = True
+ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"
+ACCOUNT_REAUTHENTICATION_TIMEOUT = env.int("OPERATOR_REAUTHENTICATION_SECONDS", default=300)
+ACCOUNT_RATE_LIMITS = {
+    "login": env.str("LOGIN_RATE_PER_IP", default="30/m/ip"),
+    "login_failed": env.str("LOGIN_FAILED_RATE", default="10/m/ip,5/5m/key"),
+}
+ALLAUTH_TRUSTED_PROXY_COUNT = env.int("TRUSTED_PROXY_COUNT", default=0)
+MFA_ADAPTER = "config.accounts.SecondFactorAdapter"
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_TOTP_ISSUER = "Tirelire"
+MFA_TOTP_TOLERANCE = 1  # one step of 30 seconds either way, for telephones whose clock is off
+MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not PRODUCTION
+AUDITLOG_MASK_CALLABLE = "config.audit.hidden"
+AUDITLOG_CID_HEADER = "x-request-id"
+SERVICE_TOKEN_WARNING_DAYS = env.int("SERVICE_TOKEN_WARNING_DAYS", default=14)
+
+# ---------------------------------------------------------------- the admin's look
+
+UNFOLD = {
+    "SITE_TITLE": "Tirelire",
+    "SITE_HEADER": "Tirelire",
+    "SITE_SUBHEADER": "config.navigation.subheader",
+    "SITE_URL": "/",
+    "SITE_ICON": "config.navigation.icon",
+    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": "config.navigation.favicon"}],
+    "ENVIRONMENT": "config.navigation.environment",
+    "SHOW_LANGUAGES": True,
+    "SHOW_HISTORY": False,
+    "BORDER_RADIUS": "8px",
+    "DASHBOARD_CALLBACK": "config.home.dashboard",
+    "ACCOUNT": {"navigation": "config.navigation.account_links"},
+    "SIDEBAR": {"show_search": True, "navigation": "config.navigation.sidebar"},
+    "STYLES": ["config.navigation.stylesheet"],
+    "COLORS": {
+        "primary": {
+            "50": "oklch(98.4% .014 180.7)",
+            "100": "oklch(95.3% .051 180.8)",
+            "200": "oklch(91% .096 180.4)",
+            "300": "oklch(85.5% .138 181)",
+            "400": "oklch(77.7% .152 181.9)",
+            "500": "oklch(65% .125 183.5)",
+            "600": "oklch(51.1% .096 186.4)",  # dark enough for white letters
+            "700": "oklch(43.7% .078 188.2)",
+            "800": "oklch(38.6% .063 188.4)",
+            "900": "oklch(33% .055 190)",
+            "950": "oklch(27.7% .046 192.5)",
+        },
+    },
+}
 
 # ---------------------------------------------------------------- language and time
 
@@ -214,29 +316,106 @@ STORAGES = {
 
 # ---------------------------------------------------------------- who calls us
 
-JWT_SECRET = (
-    safety.secret("JWT_SECRET", production=False, var_dir=VAR_DIR)
-    if not PRODUCTION
-    else env.str("JWT_SECRET", default="")
-)
+# Customers come with a JWT of the team's own auth service: at least one of these three sources says whose keys count.
+JWT_SECRET = safety.secret("JWT_SECRET", production=PRODUCTION, var_dir=VAR_DIR)
+JWT_PREVIOUS_SECRET = env.str("JWT_PREVIOUS_SECRET", default="")  # accepted too while the secret is rotated
+JWT_PUBLIC_KEY = env.str("JWT_PUBLIC_KEY", default="")  # one or more public keys in PEM, or the path of such a file
+JWT_JWKS_URL = env.str("JWT_JWKS_URL", default="")
+JWT_JWKS_CACHE_SECONDS = env.int("JWT_JWKS_CACHE_SECONDS", default=600)
+JWT_JWKS_PAUSE_SECONDS = env.int("JWT_JWKS_PAUSE_SECONDS", default=30)  # at least this long between two fetches
+JWT_JWKS_TIMEOUT_SECONDS = env.float("JWT_JWKS_TIMEOUT_SECONDS", default=3.0)
+JWT_ALGORITHMS = env.list("JWT_ALGORITHMS", default=["HS256", "RS256", "ES256"])  # each only where its kind of key is
+JWT_AUDIENCE = env.list("JWT_AUDIENCE", default=[])  # checked when set; any one of them will do
+JWT_ISSUER = env.list("JWT_ISSUER", default=[])  # checked when set; any one of them will do
+JWT_LEEWAY_SECONDS = env.int("JWT_LEEWAY_SECONDS", default=10)
+JWT_CACHE_SECONDS = env.int("JWT_CACHE_SECONDS", default=60)  # a token is verified again after this long
+CUSTOMER_CACHE_SECONDS = env.int("CUSTOMER_CACHE_SECONDS", default=60)  # until a deactivated user is refused
+SERVICE_TOKEN_CACHE_SECONDS = env.int("SERVICE_TOKEN_CACHE_SECONDS", default=10)  # until a revocation is seen
+
+# A gateway of the team's own may vouch for customers with X-User-ID and X-Internal-Key.
+TRUST_PROXY_HEADERS = env.bool("TRUST_PROXY_HEADERS", default=False)
+INTERNAL_API_KEY = env.str("INTERNAL_API_KEY", default="")
+INTERNAL_PREVIOUS_API_KEY = env.str("INTERNAL_PREVIOUS_API_KEY", default="")  # accepted too while it is rotated
+
+# How often each kind of caller may call: a number per time (s, m, h, d). Strangers are counted by address.
+THROTTLE_ANONYMOUS = env.str("THROTTLE_ANONYMOUS", default="100/15m")
+THROTTLE_CUSTOMER = env.str("THROTTLE_CUSTOMER", default="600/1m")
+THROTTLE_SERVICE = env.str("THROTTLE_SERVICE", default="60000/1m")
+THROTTLE_REDIS_TIMEOUT_SECONDS = env.float("THROTTLE_REDIS_TIMEOUT_SECONDS", default=0.25)
+THROTTLE_REDIS_PAUSE_SECONDS = env.float("THROTTLE_REDIS_PAUSE_SECONDS", default=5.0)  # uncounted after a failure
+TRUSTED_PROXY_COUNT = env.int("TRUSTED_PROXY_COUNT", default=0)  # proxies before us that append to X-Forwarded-For
 
 # ---------------------------------------------------------------- the API
 
 API_PREFIX = "/api/v1/"
 APPEND_SLASH = False
+API_MAX_BODY_BYTES = env.int("API_MAX_BODY_BYTES", default=1_000_000)
+DATA_UPLOAD_MAX_MEMORY_SIZE = max(API_MAX_BODY_BYTES, 2_500_000)  # of Django, for the admin's forms
+IDEMPOTENCY_HOURS = env.int("IDEMPOTENCY_HOURS", default=24)
+IDEMPOTENCY_PURGE_BATCH = env.int("IDEMPOTENCY_PURGE_BATCH", default=5_000)
+UNAVAILABLE_RETRY_AFTER_SECONDS = env.int("UNAVAILABLE_RETRY_AFTER_SECONDS", default=5)
 REST_FRAMEWORK = {
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "EXCEPTION_HANDLER": "config.problems.handle",
+    "DEFAULT_AUTHENTICATION_CLASSES": ["rest.authentication.CallerAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["rest.permissions.IsCaller"],
+    "DEFAULT_THROTTLE_CLASSES": ["rest.throttles.CallerThrottle"],
+    "DEFAULT_SCHEMA_CLASS": "rest.schema.ApiSchema",
+    "DEFAULT_PARSER_CLASSES": ["rest.parsers.StrictJSONParser"],
+    "DEFAULT_RENDERER_CLASSES": ["rest.renderers.OrjsonRenderer"],
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Tirelire",
     "DESCRIPTION": "Plans, credits, wallets and payments.",
     "VERSION": "1.0.0",
     "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
+    "SERVE_AUTHENTICATION": [],
+    "SCHEMA_PATH_PREFIX": API_PREFIX,
+    "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "rest.schema.add_shared_parts"],
+    "SCHEMA_PATH_PREFIX_TRIM": False,
+    "ENUM_ADD_EXPLICIT_BLANK_NULL_CHOICE": False,
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
 }
+
+# ---------------------------------------------------------------- customers
+
+CUSTOMER_DEFAULT_LOCALE = env.str("CUSTOMER_DEFAULT_LOCALE", default="en")  # en | fr, until a customer says otherwise
+CUSTOMER_DEFAULT_TIME_ZONE = env.str("CUSTOMER_DEFAULT_TIME_ZONE", default="UTC")
+
+# ---------------------------------------------------------------- browsers
+
+CORS_ALLOWED_ORIGINS = env.list("CORS_ALLOWED_ORIGINS", default=[])
+CORS_URLS_REGEX = r"^/api/"
+CORS_ALLOW_HEADERS = ["accept", "authorization", "content-type", "idempotency-key", "last-event-id", "x-request-id"]
+CORS_EXPOSE_HEADERS = [
+    "Idempotency-Replayed",
+    "Location",
+    "RateLimit-Limit",
+    "RateLimit-Policy",
+    "RateLimit-Remaining",
+    "RateLimit-Reset",
+    "Retry-After",
+    "X-Request-ID",
+]
+_CSP = (
+    "default-src 'self'; base-uri 'none'; object-src 'none'; form-action 'self'; frame-ancestors 'none'; "
+    "img-src 'self' data:; script-src 'self'{scripts}; style-src 'self'{styles}"
+)
+_CSP_OF_UNFOLD = _CSP.format(scripts=" 'unsafe-eval'", styles=" 'unsafe-inline'")  # Alpine.js evaluates attributes
+CONTENT_SECURITY_POLICIES = {  # the first prefix that fits; the last one fits everything
+    "/admin/": _CSP_OF_UNFOLD,
+    "/accounts/": _CSP_OF_UNFOLD,
+    "/api/docs": _CSP.format(scripts="", styles=" 'unsafe-inline'"),  # Swagger sets styles on its elements
+    "": _CSP.format(scripts="", styles=""),
+}
+PERMISSIONS_POLICY = "camera=(), geolocation=(), microphone=(), payment=(), usb=()"
+X_FRAME_OPTIONS = "DENY"
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_HSTS_SECONDS = env.int("SECURE_HSTS_SECONDS", default=31_536_000) if PRODUCTION else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = PRODUCTION
+SECURE_HSTS_PRELOAD = PRODUCTION
 
 # ---------------------------------------------------------------- dj-stripe, the mirror of Stripe's objects
 

@@ -1,15 +1,24 @@
+from django.conf import settings
 from django.contrib import admin
-from django.urls import path
+from django.urls import include, path, re_path
+from django.views.generic import RedirectView
+from django.views.i18n import set_language
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
-from config import health, metrics
-from storefront.views import HomeView
+from config import error_pages, health, metrics
+from rest import paths
 
 urlpatterns = [
-    path("", HomeView.as_view(), name="home"),
+    path("", include("storefront.urls")),
+    path("language", set_language, name="set_language"),
+    path("admin", RedirectView.as_view(pattern_name="admin:index")),
     path("admin/", admin.site.urls),
+    path(settings.API_PREFIX.lstrip("/"), include("rest.urls")),
+    path("accounts/", include("config.accounts")),
+    path(settings.API_PREFIX.lstrip("/"), include("billing.urls")),
     path("api/schema", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),
+    path("problems", error_pages.ProblemsView.as_view(), name="problems"),
     path("health", health.overall, name="health"),
     path("health/live", health.live, name="health-live"),
     path("health/ready", health.ready, name="health-ready"),
@@ -18,4 +27,10 @@ urlpatterns = [
     path("health/providers", health.gateways, name="health-providers"),
     path("health/detailed", health.detailed, name="health-detailed"),
     path("metrics", metrics.exposition, name="metrics"),
+    # The last one: whatever machines ask for that stands nowhere above.
+    re_path(rf"^(?:{'|'.join(sorted(paths.MACHINES))})(?:/|$)", error_pages.nothing_here),
 ]
+handler400 = error_pages.bad_request
+handler403 = error_pages.permission_denied
+handler404 = error_pages.page_not_found
+handler500 = error_pages.server_error

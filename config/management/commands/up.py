@@ -18,7 +18,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import connections
 
 import embedded
-from config import demo
+from config import demo, translations
 from config.supervisor import Output, Service, Supervisor, python
 
 WEB_WORKERS = 2
@@ -94,7 +94,9 @@ class Command(BaseCommand):
 
     def prepare(self, base_url: str) -> demo.People:
         self.out.say("Preparing the database (the first time takes about 20 seconds).")
+        translations.compile_stale()
         call_command("migrate", verbosity=0, interactive=False)
+        call_command("sync_groups", verbosity=0)
         people = demo.seed(base_url)
         connections.close_all()
         return people
@@ -104,10 +106,15 @@ def services(host: str, port: int, base_url: str) -> list[Service]:
     metrics = Path(settings.VAR_DIR) / "metrics"
     shutil.rmtree(metrics, ignore_errors=True)
     metrics.mkdir(parents=True)
-    shared = {"BASE_URL": base_url, "PROMETHEUS_MULTIPROC_DIR": str(metrics)}
+    shared = {
+        "BASE_URL": base_url,
+        "PROMETHEUS_MULTIPROC_DIR": str(metrics),
+        # A laptop's container often has no other user than root; Celery says so at every start.
+        "PYTHONWARNINGS": "ignore:You're running the worker with superuser privileges",
+    }
     granian = ["-m", "granian", "--interface", "wsgi", "--host", host, "--port", str(port), "--log-level", "warning"]
     sizes = ["--workers", str(WEB_WORKERS), "--blocking-threads", str(WEB_THREADS)]
-    celery = ["-m", "celery", "-A", "config"]
+    celery = ["-m", "celery", "-q", "-A", "config"]
     beat_state = str(Path(settings.VAR_DIR) / "beat")
     return [
         Service(
@@ -117,7 +124,7 @@ def services(host: str, port: int, base_url: str) -> list[Service]:
         ),
         Service(
             name="worker",
-            command=python(*celery, "worker", "-c", "2", "-l", "info", "--without-gossip", "--without-mingle"),
+            command=python(*celery, "worker", "-c", "2", "-l", "warning", "--without-gossip", "--without-mingle"),
             environment=shared,
         ),
         Service(

@@ -1,0 +1,40 @@
+"""import-linter keeps the floors of DESIGN.md; each contract is proven by planting a violation."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+BASE_DIR = Path(__file__).resolve().parents[2]
+LINTER = Path(sys.executable).parent / "lint-imports"
+
+
+def copy_of_the_house(target: Path) -> Path:
+    skip = shutil.ignore_patterns(".git", ".venv", "var", "static", "node_modules", "docs", "__pycache__")
+    return shutil.copytree(BASE_DIR, target / "house", ignore=skip)
+
+
+def lint(house: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([LINTER, "--no-cache"], cwd=house, capture_output=True, text=True, check=False)
+
+
+def test_the_house_keeps_its_floors(tmp_path: Path) -> None:
+    done = lint(copy_of_the_house(tmp_path))
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize(
+    ("module", "line", "contract"),
+    [
+        ("rest/planted.py", "import config.problems", "Imports only go down the floors"),
+        ("storefront/planted.py", "import config.settings", "Imports only go down the floors"),
+    ],
+)
+def test_planted_violation_is_found(tmp_path: Path, module: str, line: str, contract: str) -> None:
+    house = copy_of_the_house(tmp_path)
+    (house / module).write_text(line + "\n")
+    done = lint(house)
+    assert done.returncode == 1, done.stdout
+    assert f"{contract} BROKEN" in done.stdout

@@ -1,0 +1,44 @@
+"""What manage.py says to those whose machine cannot run Tirelire."""
+
+import ast
+import runpy
+import shutil
+import sys
+from collections import namedtuple
+from pathlib import Path
+
+import pytest
+
+import embedded
+
+BASE_DIR = Path(__file__).resolve().parents[2]
+Usage = namedtuple("Usage", ["total", "used", "free"])
+
+
+def test_old_pythons_can_read_manage_py() -> None:
+    source = (BASE_DIR / "manage.py").read_text()
+    ast.parse(source, feature_version=(3, 4))
+    assert 'f"' not in source
+
+
+def test_old_python_is_told_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    manage = runpy.run_path(str(BASE_DIR / "manage.py"))
+    monkeypatch.setattr(sys, "version_info", (3, 9, 1, "final", 0))
+    with pytest.raises(SystemExit) as refusal:
+        manage["main"]()
+    assert str(refusal.value).startswith("Tirelire needs Python 3.11 or newer; this is Python 3.9")
+
+
+def test_full_disk_is_said_plainly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VAR_DIR", str(tmp_path))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(10**12, 10**12 - 10**6, 10**6))
+    with pytest.raises(embedded.CannotStart, match="has 1 MB free and PostgreSQL needs 300 MB"):
+        embedded.ensure("full")
+    assert not (tmp_path / "full" / "pg").exists()
+
+
+def test_folder_that_is_a_file_is_said_plainly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "var").write_text("")
+    monkeypatch.setenv("VAR_DIR", str(tmp_path / "var"))
+    with pytest.raises(embedded.CannotStart, match="did not start"):
+        embedded.ensure("dev")
