@@ -212,6 +212,6 @@ def free_port() -> int:
 
 def health(port: int) -> dict[str, Any]:
     request = urllib.request.Request(f"http://127.0.0.1:{port}/health", headers={"Host": "web"})
-    with urllib.request.urlopen(request, timeout=10) as reply:  # noqa: S310 - our own address
+    with urllib.request.urlopen(request, timeout=10) as reply:
         known: dict[str, Any] = json.load(reply)
     return known
