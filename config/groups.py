@@ -5,8 +5,8 @@ from django.db import transaction
 
 # A line is `app.codename`; a star stands for any app, or ends a codename.
 GROUPS: dict[str, tuple[str, ...]] = {
-    "support": ("auth.view_user",),
-    "finance": ("auth.view_user", "djstripe.view_*"),
+    "support": ("auth.view_user", "billing.view_customer", "billing.change_customer"),
+    "finance": ("auth.view_user", "billing.view_customer", "djstripe.view_*"),
     "auditor": ("*.view_*",),
 }
 
