@@ -31,7 +31,8 @@ class Entry:
 # Later apps add their sections here, above the people.
 SECTIONS: dict[Text, list[Entry]] = {
     _("People"): [
-        Entry(_("Customers and operators"), "group", "auth.user"),
+        Entry(_("Customers"), "person", "billing.customer"),
+        Entry(_("Accounts"), "group", "auth.user"),
         Entry(_("Groups"), "badge", "auth.group"),
         Entry(_("Second factors"), "phonelink_lock", "mfa.authenticator"),
     ],

@@ -252,7 +252,7 @@ MFA_TOTP_ISSUER = "Tirelire"
 MFA_TOTP_TOLERANCE = 1  # one step of 30 seconds either way, for telephones whose clock is off
 MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not PRODUCTION
 AUDITLOG_MASK_CALLABLE = "config.audit.hidden"
-AUDITLOG_CID_HEADER = "x-request-id"
+AUDITLOG_CID_GETTER = "rest.requestid.current"
 SERVICE_TOKEN_WARNING_DAYS = env.int("SERVICE_TOKEN_WARNING_DAYS", default=14)
 
 # ---------------------------------------------------------------- the admin's look
