@@ -78,7 +78,7 @@ def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
     """A test that commits ends by emptying every table, also of what migrations wrote: give the groups back."""
     yield
     marker = item.get_closest_marker("django_db")
-    if "transactional_db" in item.fixturenames or (marker and marker.kwargs.get("transaction")):
+    if "transactional_db" in getattr(item, "fixturenames", ()) or (marker and marker.kwargs.get("transaction")):
         with item.config.stash[blocking_manager_key].unblock():
             groups.synchronise()
             connection.close()

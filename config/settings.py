@@ -3,6 +3,7 @@
 import os
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import django_stubs_ext
 import environ
@@ -16,7 +17,7 @@ django_stubs_ext.monkeypatch()
 BASE_DIR = Path(__file__).resolve().parent.parent
 VAR_DIR = embedded.var_dir()
 
-env = environ.Env()
+env = environ.Env()  # type: ignore[no-untyped-call]
 APP_ENV = env.str("APP_ENV", default="development")  # development | test | production
 if APP_ENV == "development":
     environ.Env.read_env(BASE_DIR / ".env")
@@ -64,7 +65,9 @@ DATABASE_POOL_SIZE = env.int("DATABASE_POOL_SIZE", default=0)  # 0: no pool; the
 DATABASE_WAIT_SECONDS = env.int("DATABASE_WAIT_SECONDS", default=1)
 DATABASE_STATEMENT_TIMEOUT_MS = env.int("DATABASE_STATEMENT_TIMEOUT_MS", default=15_000)
 DATABASE_LOCK_TIMEOUT_MS = env.int("DATABASE_LOCK_TIMEOUT_MS", default=5_000)
-DATABASES = {"default": env.db_url_config(DATABASE_URL or "postgres://nobody@nowhere/unset")}
+DATABASES: dict[str, dict[str, Any]] = {
+    "default": env.db_url_config(DATABASE_URL or "postgres://nobody@nowhere/unset")  # type: ignore[no-untyped-call]
+}
 if DATABASES["default"]["ENGINE"] != "django.db.backends.postgresql":
     raise ImproperlyConfigured("Tirelire speaks PostgreSQL only: DATABASE_URL must start with postgres://.")
 DATABASES["default"]["OPTIONS"] = {

@@ -60,7 +60,8 @@ def descendants() -> list[str]:
     for status in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):
             parents[int(status.parent.name)] = int(status.read_text().rsplit(")", 1)[1].split()[1])
-    found, newest = set(), {os.getpid()}
+    found: set[int] = set()
+    newest = {os.getpid()}
     while newest:
         newest = {pid for pid, parent in parents.items() if parent in newest} - found
         found |= newest

@@ -39,7 +39,8 @@ class Laptop:
         )
 
     def read(self, name: str) -> dict[str, Any]:
-        return json.loads((self.var_dir / name).read_text())
+        known: dict[str, Any] = json.loads((self.var_dir / name).read_text())
+        return known
 
 
 @pytest.fixture(scope="module")
