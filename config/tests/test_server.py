@@ -109,7 +109,7 @@ def server(database: Proxy) -> Iterator[int]:
         "API_MAX_BODY_BYTES": str(LIMIT_BYTES),
     }
     command = ["-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(port)]
-    child = subprocess.Popen(  # noqa: S603 - our own words
+    child = subprocess.Popen(
         [sys.executable, *command, "--blocking-threads", "4", "config.wsgi:application"],
         cwd=settings.BASE_DIR,
         env=environment,
