@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from config import supervisor
 from config.supervisor import Output, Service, Supervisor
 
 ENDS_AT_ONCE = [sys.executable, "-c", "raise SystemExit(3)"]
@@ -23,7 +22,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr(supervisor.time, "monotonic", clock)
+    monkeypatch.setattr("time.monotonic", clock)
     return clock
 
 
