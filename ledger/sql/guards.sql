@@ -36,8 +36,8 @@ CREATE TRIGGER hold_is_resolved_once BEFORE UPDATE ON ledger_hold
 CREATE TRIGGER hold_stays BEFORE DELETE ON ledger_hold
     FOR EACH ROW EXECUTE FUNCTION ledger_refuse('a hold is voided, not deleted');
 
--- A transfer belongs to an entry and joins two accounts of one unit. Foreign keys would say the first part, at twice
--- the price for each row, but they lock what they look at: every spend would leave its mark on one house account's row.
+-- A transfer belongs to an entry and joins two accounts of one unit. Foreign keys would say the first part, for
+-- no less time, but they lock what they look at: every spend would leave its mark on one house account's row.
 CREATE FUNCTION ledger_transfer_fits() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     source_unit text;
