@@ -154,6 +154,7 @@ INSTALLED_APPS = [
     "storefront",
     "billing",
     "rest",
+    "ledger",
     "unfold.apps.BasicAppConfig",
     "config.apps.TirelireAdminConfig",
     "django.contrib.auth",
@@ -416,6 +417,11 @@ SECURE_REFERRER_POLICY = "same-origin"
 SECURE_HSTS_SECONDS = env.int("SECURE_HSTS_SECONDS", default=31_536_000) if PRODUCTION else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = PRODUCTION
 SECURE_HSTS_PRELOAD = PRODUCTION
+
+# ---------------------------------------------------------------- the books
+
+# Functions of other apps that `manage.py check_ledger` runs after its own checks, by their dotted names.
+LEDGER_CHECKS: list[str] = []
 
 # ---------------------------------------------------------------- dj-stripe, the mirror of Stripe's objects
 
