@@ -73,6 +73,7 @@ CELERY_BROKER_URL = REDIS_URL
 INSTALLED_APPS = [
     "config",
     "storefront",
+    "credits",
     "rest",
     "unfold",
     "django.contrib.admin",
