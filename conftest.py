@@ -13,6 +13,8 @@ from django.core.management import call_command
 from django.db import connection, connections
 from psycopg import sql
 
+from credits import costs
+
 TEMPLATE_LOCK = 5_413_201
 
 
@@ -71,3 +73,9 @@ def own_redis_keys() -> Iterator[None]:
     with redis.Redis.from_url(settings.REDIS_URL) as client:
         if keys := client.keys(settings.REDIS_PREFIX + "*"):
             client.delete(*keys)
+
+
+@pytest.fixture(autouse=True)
+def fresh_cost_table() -> None:
+    """The process keeps the cost table for a few seconds; what one test wrote must not be seen by the next."""
+    costs.forget()

@@ -80,6 +80,16 @@ class VersionInThePast(CreditsError):
     """A new price or cost begins now or later, after every version before it: history stays as it was."""
 
 
+class AmountNotPayable(CreditsError):
+    """A gateway that takes this currency cannot take this amount."""
+
+    def __init__(self, *, amount: str, reasons: list[str], nearest: list[str]) -> None:
+        self.amount = amount
+        self.reasons = reasons
+        self.nearest = nearest
+        super().__init__(f"{amount} cannot be paid: {'; '.join(reasons)}. Nearest: {' or '.join(nearest)}.")
+
+
 class CatalogueMistake(CreditsError):
     """A catalogue file cannot be taken as it is; each mistake names its file, line, path and what to write instead."""
 

@@ -238,6 +238,15 @@ class Cost(models.Model):
     def label(self) -> str:
         return in_our_language(self.label_en, self.label_fr)
 
+    @property
+    def least(self) -> int:
+        """What one use takes at least; never zero, as a constraint says."""
+        return self.amount or self.minimum or 0
+
+    @property
+    def most(self) -> int:
+        return self.amount or self.maximum or 0
+
 
 class GrantRule(models.Model):
     """Credits given again every week or month while a plan is paid for. Grants keep what they were given by."""
