@@ -173,6 +173,7 @@ SPECTACULAR_SETTINGS = {
 
 # ---------------------------------------------------------------- credits: the catalogue
 
+CATALOGUES_DIR = Path(env.str("CATALOGUES_DIR", default=str(BASE_DIR / "catalogues")))
 COSTS_CACHE_SECONDS = env.int("COSTS_CACHE_SECONDS", default=5)  # how long a process may not see a new cost
 
 # ---------------------------------------------------------------- dj-stripe, the mirror of Stripe's objects
