@@ -1,5 +1,6 @@
 """Margin rate and mark-up: what an action earns over its real cost, at the price that was paid for the credits."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -27,18 +28,35 @@ class Margin:
         return (self.revenue - self.real_cost) / self.real_cost if self.real_cost else None
 
 
-def margin(price: Money, bought: int | Fraction, cost: Cost, quantity: int | None = None) -> Margin | None:
+def margin(
+    price: Money,
+    bought: int | Fraction,
+    cost: Cost,
+    quantity: int | None = None,
+    rates: Mapping[tuple[str, str], Fraction] | None = None,
+) -> Margin | None:
     """The margin of one use (or of `quantity`), paid with credits of which so many were bought for this price.
 
-    A range is taken at its minimum, the worst case. None when the real cost is not known in the currency of the price.
+    A range is taken at its minimum, the worst case. None when the real cost is not known, or is in another currency
+    than the price and no rate between the two is given: nothing is guessed.
     """
-    if cost.real_cost_micros is None or cost.real_cost_currency != price.unit:
+    rate = rate_between(cost.real_cost_currency, price.unit, rates or {})
+    if cost.real_cost_micros is None or rate is None:
         return None
     times = 1 if quantity is None else quantity
     return Margin(
         revenue=major(price) * cost.least * times / bought,
-        real_cost=Fraction(cost.real_cost_micros, MICROS) * times,
+        real_cost=Fraction(cost.real_cost_micros, MICROS) * rate * times,
     )
+
+
+def rate_between(base: str, quote: str, rates: Mapping[tuple[str, str], Fraction]) -> Fraction | None:
+    """How many of `quote` one of `base` is, by a rate given in either direction."""
+    if base == quote:
+        return Fraction(1)
+    if (base, quote) in rates:
+        return rates[base, quote]
+    return 1 / rates[quote, base] if (quote, base) in rates else None
 
 
 def major(price: Money) -> Fraction:
