@@ -13,9 +13,16 @@ from django.core.management import call_command
 from django.db import connection, connections
 from psycopg import sql
 
+from config import translations
 from credits import costs
+from rest import throttles
+from rest.memory import forget_everything
 
 TEMPLATE_LOCK = 5_413_201
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    translations.compile_stale()
 
 
 @pytest.fixture(scope="session")
@@ -76,6 +83,13 @@ def own_redis_keys() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def fresh_cost_table() -> None:
+def forgotten_callers() -> None:
+    """What the process remembers of callers would outlive the rows that a test rolls back."""
+    forget_everything()
+    throttles.meter.forget()
+
+
+@pytest.fixture(autouse=True)
+def forgotten_costs() -> None:
     """The process keeps the cost table for a few seconds; what one test wrote must not be seen by the next."""
     costs.forget()

@@ -1,6 +1,20 @@
 from django.apps import AppConfig
+from django.contrib.admin import apps as admin_apps
 
 
 class ConfigConfig(AppConfig):
     name = "config"
+    default = True
     verbose_name = "Tirelire"
+
+    def ready(self) -> None:
+        from config import audit
+
+        audit.register_models()
+
+
+class TirelireAdminConfig(admin_apps.AdminConfig):
+    """The admin of Django, on our own site: unfold's look, our sign-in."""
+
+    default = False
+    default_site = "config.site.OperatorsSite"

@@ -89,7 +89,7 @@ def _operator(password: str | None) -> str:
 
 def _service(secret: str) -> str:
     everything = Permission.objects.all()
-    known = ServiceToken.objects.filter(digest=tokens.digest(secret), revoked_at=None).first()
+    known = ServiceToken.objects.filter(digest=tokens.digest_of(secret), revoked_at=None).first()
     if known is None:
         known, secret = tokens.issue(name=SERVICE, permissions=everything, expires_at=None, by=None)
     else:
@@ -106,10 +106,10 @@ def _customer(token: str) -> str:
     except jwt.InvalidTokenError:
         pass
     claims = {"sub": CUSTOMER, "iat": now, "exp": now + timedelta(days=TOKEN_DAYS)}
-    if getattr(settings,"JWT_AUDIENCE",""):
-        claims["aud"] = getattr(settings,"JWT_AUDIENCE","")
-    if getattr(settings,"JWT_ISSUER",""):
-        claims["iss"] = getattr(settings,"JWT_ISSUER","")
+    if getattr(settings, "JWT_AUDIENCE", ""):
+        claims["aud"] = getattr(settings, "JWT_AUDIENCE", "")
+    if getattr(settings, "JWT_ISSUER", ""):
+        claims["iss"] = getattr(settings, "JWT_ISSUER", "")
     return jwt.encode(claims, settings.JWT_SECRET, algorithm="HS256")
 
 

@@ -19,7 +19,7 @@ from rest_framework import exceptions as drf
 from rest_framework.settings import api_settings
 
 from rest import errors as rest
-from rest import requestid
+from rest import requestid, signing_keys
 
 logger = logging.getLogger(__name__)
 CONTENT_TYPE = "application/problem+json"
@@ -94,6 +94,9 @@ PROBLEMS: dict[type[BaseException], Problem] = {
     ),
     rest.IdempotencyKeyInProgress: Problem(
         status=409, title="Idempotency key in progress", meaning="The first request is still running.", retry=True
+    ),
+    signing_keys.KeysUnavailable: Problem(
+        status=503, title="Keys unavailable", meaning="The auth service does not tell us its keys.", retry=True
     ),
     drf.APIException: FAULT,
     drf.ValidationError: INVALID,

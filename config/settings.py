@@ -67,6 +67,18 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 REDIS_PREFIX = env.str("REDIS_PREFIX", default="tirelire:") + os.environ.get("PYTEST_XDIST_WORKER", "")
 CELERY_BROKER_URL = REDIS_URL
+CACHES = {
+    "default": {
+        "BACKEND": "config.cache.SteadyCache",
+        "LOCATION": REDIS_URL,
+        "KEY_PREFIX": REDIS_PREFIX,
+        "OPTIONS": {
+            "socket_connect_timeout": env.float("CACHE_TIMEOUT_SECONDS", default=0.5),
+            "socket_timeout": env.float("CACHE_TIMEOUT_SECONDS", default=0.5),
+        },
+    }
+}
+CACHE_PAUSE_SECONDS = env.float("CACHE_PAUSE_SECONDS", default=5)  # after a failure, before Redis is asked again
 
 # ---------------------------------------------------------------- applications
 
@@ -75,13 +87,18 @@ INSTALLED_APPS = [
     "storefront",
     "credits",
     "rest",
-    "unfold",
-    "django.contrib.admin",
+    "unfold.apps.BasicAppConfig",
+    "config.apps.TirelireAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    "django.contrib.humanize",
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
+    "auditlog",
     "rest_framework",
     "drf_spectacular",
     "drf_spectacular_sidecar",
@@ -98,8 +115,12 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "config.second_factor.SecondFactorMiddleware",
+    "config.audit.AuditMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "config.error_pages.ProblemsMiddleware",
+    "rest.throttles.RateLimitHeaders",
 ]
 ROOT_URLCONF = "config.urls"
 WSGI_APPLICATION = "config.wsgi.application"
@@ -117,6 +138,78 @@ TEMPLATES = [
         },
     },
 ]
+
+# ---------------------------------------------------------------- operators: sign-in, second factor, audit
+
+ADMIN_SECOND_FACTOR_REQUIRED = env.bool("ADMIN_SECOND_FACTOR_REQUIRED", default=PRODUCTION)
+SESSION_COOKIE_AGE = env.int("OPERATOR_SESSION_HOURS", default=12) * 3600
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = PRODUCTION
+AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+LOGIN_URL = "account_login"
+LOGIN_REDIRECT_URL = "admin:index"
+ACCOUNT_ADAPTER = "config.accounts.AccountAdapter"
+ACCOUNT_LOGIN_METHODS = {"username"}
+ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*", "password2*"]  # nobody signs up; allauth wants them named
+ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_SESSION_REMEMBER = True
+ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"
+ACCOUNT_REAUTHENTICATION_TIMEOUT = env.int("OPERATOR_REAUTHENTICATION_SECONDS", default=300)
+ACCOUNT_RATE_LIMITS = {
+    "login": env.str("LOGIN_RATE_PER_IP", default="30/m/ip"),
+    "login_failed": env.str("LOGIN_FAILED_RATE", default="10/m/ip,5/5m/key"),
+}
+ALLAUTH_TRUSTED_PROXY_COUNT = env.int("TRUSTED_PROXY_COUNT", default=0)
+MFA_ADAPTER = "config.accounts.SecondFactorAdapter"
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_TOTP_ISSUER = "Tirelire"
+MFA_TOTP_TOLERANCE = 1  # one step of 30 seconds either way, for telephones whose clock is off
+MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not PRODUCTION
+AUDITLOG_MASK_CALLABLE = "config.audit.hidden"
+AUDITLOG_CID_HEADER = "x-request-id"
+SERVICE_TOKEN_WARNING_DAYS = env.int("SERVICE_TOKEN_WARNING_DAYS", default=14)
+
+# ---------------------------------------------------------------- the admin's look
+
+UNFOLD = {
+    "SITE_TITLE": "Tirelire",
+    "SITE_HEADER": "Tirelire",
+    "SITE_SUBHEADER": "config.navigation.subheader",
+    "SITE_URL": "/",
+    "SITE_ICON": "config.navigation.icon",
+    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": "config.navigation.favicon"}],
+    "ENVIRONMENT": "config.navigation.environment",
+    "SHOW_LANGUAGES": True,
+    "SHOW_HISTORY": False,
+    "BORDER_RADIUS": "8px",
+    "DASHBOARD_CALLBACK": "config.home.dashboard",
+    "ACCOUNT": {"navigation": "config.navigation.account_links"},
+    "SIDEBAR": {"show_search": True, "navigation": "config.navigation.sidebar"},
+    "STYLES": ["config.navigation.stylesheet"],
+    "COLORS": {
+        "primary": {
+            "50": "oklch(98.4% .014 180.7)",
+            "100": "oklch(95.3% .051 180.8)",
+            "200": "oklch(91% .096 180.4)",
+            "300": "oklch(85.5% .138 181)",
+            "400": "oklch(77.7% .152 181.9)",
+            "500": "oklch(65% .125 183.5)",
+            "600": "oklch(51.1% .096 186.4)",  # dark enough for white letters
+            "700": "oklch(43.7% .078 188.2)",
+            "800": "oklch(38.6% .063 188.4)",
+            "900": "oklch(33% .055 190)",
+            "950": "oklch(27.7% .046 192.5)",
+        },
+    },
+}
 
 # ---------------------------------------------------------------- language and time
 
@@ -145,11 +238,34 @@ STORAGES = {
 
 # ---------------------------------------------------------------- who calls us
 
-JWT_SECRET = (
-    safety.secret("JWT_SECRET", production=False, var_dir=VAR_DIR)
-    if not PRODUCTION
-    else env.str("JWT_SECRET", default="")
-)
+# Customers come with a JWT of the team's own auth service: at least one of these three sources says whose keys count.
+JWT_SECRET = safety.secret("JWT_SECRET", production=PRODUCTION, var_dir=VAR_DIR)
+JWT_PREVIOUS_SECRET = env.str("JWT_PREVIOUS_SECRET", default="")  # accepted too while the secret is rotated
+JWT_PUBLIC_KEY = env.str("JWT_PUBLIC_KEY", default="")  # one or more public keys in PEM, or the path of such a file
+JWT_JWKS_URL = env.str("JWT_JWKS_URL", default="")
+JWT_JWKS_CACHE_SECONDS = env.int("JWT_JWKS_CACHE_SECONDS", default=600)
+JWT_JWKS_PAUSE_SECONDS = env.int("JWT_JWKS_PAUSE_SECONDS", default=30)  # at least this long between two fetches
+JWT_JWKS_TIMEOUT_SECONDS = env.float("JWT_JWKS_TIMEOUT_SECONDS", default=3.0)
+JWT_ALGORITHMS = env.list("JWT_ALGORITHMS", default=["HS256", "RS256", "ES256"])  # each only where its kind of key is
+JWT_AUDIENCE = env.list("JWT_AUDIENCE", default=[])  # checked when set; any one of them will do
+JWT_ISSUER = env.list("JWT_ISSUER", default=[])  # checked when set; any one of them will do
+JWT_LEEWAY_SECONDS = env.int("JWT_LEEWAY_SECONDS", default=10)
+JWT_CACHE_SECONDS = env.int("JWT_CACHE_SECONDS", default=60)  # a token is verified again after this long
+CUSTOMER_CACHE_SECONDS = env.int("CUSTOMER_CACHE_SECONDS", default=60)  # until a deactivated user is refused
+SERVICE_TOKEN_CACHE_SECONDS = env.int("SERVICE_TOKEN_CACHE_SECONDS", default=10)  # until a revocation is seen
+
+# A gateway of the team's own may vouch for customers with X-User-ID and X-Internal-Key.
+TRUST_PROXY_HEADERS = env.bool("TRUST_PROXY_HEADERS", default=False)
+INTERNAL_API_KEY = env.str("INTERNAL_API_KEY", default="")
+INTERNAL_PREVIOUS_API_KEY = env.str("INTERNAL_PREVIOUS_API_KEY", default="")  # accepted too while it is rotated
+
+# How often each kind of caller may call: a number per time (s, m, h, d). Strangers are counted by address.
+THROTTLE_ANONYMOUS = env.str("THROTTLE_ANONYMOUS", default="100/15m")
+THROTTLE_CUSTOMER = env.str("THROTTLE_CUSTOMER", default="600/1m")
+THROTTLE_SERVICE = env.str("THROTTLE_SERVICE", default="60000/1m")
+THROTTLE_REDIS_TIMEOUT_SECONDS = env.float("THROTTLE_REDIS_TIMEOUT_SECONDS", default=0.1)
+THROTTLE_REDIS_PAUSE_SECONDS = env.float("THROTTLE_REDIS_PAUSE_SECONDS", default=5.0)  # uncounted after a failure
+TRUSTED_PROXY_COUNT = env.int("TRUSTED_PROXY_COUNT", default=0)  # proxies before us that append to X-Forwarded-For
 
 # ---------------------------------------------------------------- the API
 
@@ -158,6 +274,9 @@ APPEND_SLASH = False
 UNAVAILABLE_RETRY_AFTER_SECONDS = env.int("UNAVAILABLE_RETRY_AFTER_SECONDS", default=5)
 REST_FRAMEWORK = {
     "EXCEPTION_HANDLER": "config.problems.handle",
+    "DEFAULT_AUTHENTICATION_CLASSES": ["rest.authentication.CallerAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["rest.permissions.IsCaller"],
+    "DEFAULT_THROTTLE_CLASSES": ["rest.throttles.CallerThrottle"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
 }

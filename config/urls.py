@@ -1,14 +1,20 @@
+from django.conf import settings
 from django.contrib import admin
-from django.urls import path, re_path
+from django.urls import include, path, re_path
+from django.views.generic import RedirectView
+from django.views.i18n import set_language
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from config import error_pages
 from rest import paths
-from storefront.views import HomeView
 
 urlpatterns = [
-    path("", HomeView.as_view(), name="home"),
+    path("", include("storefront.urls")),
+    path("language", set_language, name="set_language"),
+    path("admin", RedirectView.as_view(pattern_name="admin:index")),
     path("admin/", admin.site.urls),
+    path(settings.API_PREFIX.lstrip("/"), include("rest.urls")),
+    path("accounts/", include("config.accounts")),
     path("api/schema", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),
     path("problems", error_pages.ProblemsView.as_view(), name="problems"),

@@ -1,0 +1,53 @@
+"""The operators' groups and what each may do: one table, applied after every migration by `manage.py sync_groups`."""
+
+from django.contrib.auth.models import Group, Permission
+from django.db import transaction
+
+# A line is `app.codename`; a star stands for any app, or ends a codename.
+GROUPS: dict[str, tuple[str, ...]] = {
+    "support": ("auth.view_user",),
+    "finance": ("auth.view_user", "djstripe.view_*"),
+    "auditor": ("*.view_*",),
+}
+
+
+class UnknownPermission(Exception):
+    """The table names a permission that no installed app has."""
+
+    def __init__(self, group: str, name: str) -> None:
+        super().__init__(f"Group {group!r} is to have {name!r}, which no installed app defines. Has it been migrated?")
+        self.group = group
+        self.name = name
+
+
+@transaction.atomic
+def synchronise(table: dict[str, tuple[str, ...]] = GROUPS) -> dict[str, tuple[int, int]]:
+    """Give every group exactly what the table says; returns per group how many were added and removed."""
+    known = {
+        f"{permission.content_type.app_label}.{permission.codename}": permission
+        for permission in Permission.objects.select_related("content_type")
+    }
+    changes = {}
+    for name, lines in table.items():
+        group, _ = Group.objects.get_or_create(name=name)
+        wanted = {permission.pk for line in lines for permission in _matching(name, line, known)}
+        present = set(group.permissions.values_list("pk", flat=True))
+        group.permissions.add(*(wanted - present))
+        group.permissions.remove(*(present - wanted))
+        changes[name] = (len(wanted - present), len(present - wanted))
+    return changes
+
+
+def _matching(group: str, line: str, known: dict[str, Permission]) -> list[Permission]:
+    app, _, codename = line.partition(".")
+    found = [permission for name, permission in known.items() if _fits(name, app, codename)]
+    if not found:
+        raise UnknownPermission(group, line)
+    return found
+
+
+def _fits(name: str, app: str, codename: str) -> bool:
+    name_app, _, name_codename = name.partition(".")
+    if app not in ("*", name_app):
+        return False
+    return name_codename.startswith(codename[:-1]) if codename.endswith("*") else name_codename == codename

@@ -1,0 +1,122 @@
+"""The home page of the admin: one table of concerns that answers "what needs me?"."""
+
+import datetime
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from allauth.mfa.models import Authenticator
+from auditlog.models import LogEntry
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.db.models import Exists, OuterRef
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from config.second_factor import SECOND_FACTORS
+from rest.models import ServiceToken
+
+ROWS_SHOWN = 5
+ACTS_SHOWN = 10
+Text = str | Promise
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Need:
+    """One thing that waits for somebody."""
+
+    label: str
+    detail: Text = ""
+    at: datetime.datetime | None = None
+    url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """How many things of a kind wait, the first of them, and where the rest are."""
+
+    total: int
+    first: list[Need] = field(default_factory=list)
+    more_url: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Concern:
+    """A question that the home page asks on behalf of whoever has the permission."""
+
+    title: Text
+    permission: str
+    find: Callable[[], Found]
+    quiet: Text  # what is good about there being nothing
+    urgency: str = "warning"  # or danger
+
+
+def unprotected_operators() -> Found:
+    factor = Authenticator.objects.filter(user=OuterRef("pk"), type__in=SECOND_FACTORS)
+    people = User.objects.filter(~Exists(factor), is_staff=True, is_active=True).order_by("username")
+    return Found(
+        total=people.count(),
+        first=[
+            Need(label=person.username, detail=person.email, url=reverse("admin:auth_user_change", args=[person.pk]))
+            for person in people[:ROWS_SHOWN]
+        ],
+        more_url=reverse("admin:auth_user_changelist") + "?who=operators",
+    )
+
+
+def expiring_tokens() -> Found:
+    now = timezone.now()
+    until = now + datetime.timedelta(days=settings.SERVICE_TOKEN_WARNING_DAYS)
+    tokens = ServiceToken.objects.filter(revoked_at=None, expires_at__gt=now, expires_at__lte=until)
+    return Found(
+        total=tokens.count(),
+        first=[
+            Need(
+                label=str(token),
+                detail=_("expires"),
+                at=token.expires_at,
+                url=reverse("admin:rest_servicetoken_change", args=[token.pk]),
+            )
+            for token in tokens.order_by("expires_at")[:ROWS_SHOWN]
+        ],
+        more_url=reverse("admin:rest_servicetoken_changelist"),
+    )
+
+
+# Later apps add their lines here, what is most urgent first.
+CONCERNS = [
+    Concern(
+        title=_("Service tokens that expire soon"),
+        permission="rest.view_servicetoken",
+        find=expiring_tokens,
+        quiet=_("No service token expires in the next days."),
+        urgency="danger",
+    ),
+    Concern(
+        title=_("Operators without a second factor"),
+        permission="auth.view_user",
+        find=unprotected_operators,
+        quiet=_("Every operator has a second factor."),
+    ),
+]
+
+
+def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
+    asked = [concern for concern in CONCERNS if request.user.has_perm(concern.permission)]
+    answers = [(concern, concern.find()) for concern in asked]
+    may_see_acts = request.user.has_perm("auditlog.view_logentry")
+    return {
+        **context,
+        "needs": [(concern, found) for concern, found in answers if found.total],
+        "quiet": [concern for concern, found in answers if not found.total],
+        "shows_acts": may_see_acts,
+        "acts": _recent_acts() if may_see_acts else [],
+    }
+
+
+def _recent_acts() -> list[LogEntry]:
+    acts = LogEntry.objects.exclude(action=LogEntry.Action.ACCESS).select_related("actor", "content_type")
+    return list(acts.order_by("-timestamp")[:ACTS_SHOWN])

@@ -1,0 +1,99 @@
+"""What surrounds every page of the admin: the sidebar, the links of the operator's menu, the name and the picture."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.apps import apps
+from django.conf import settings
+from django.contrib import admin
+from django.http import HttpRequest
+from django.templatetags.static import static
+from django.urls import reverse
+from django.utils.functional import Promise
+from django.utils.text import capfirst
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from config import stripe_mirror
+
+Text = str | Promise
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A line of the sidebar: a model's list, shown to those who may view it."""
+
+    title: Text
+    icon: str
+    model: str  # as in `auth.user`
+
+
+# Later apps add their sections here, above the people.
+SECTIONS: dict[Text, list[Entry]] = {
+    _("People"): [
+        Entry(_("Customers and operators"), "group", "auth.user"),
+        Entry(_("Groups"), "badge", "auth.group"),
+        Entry(_("Second factors"), "phonelink_lock", "mfa.authenticator"),
+    ],
+    _("Machines"): [
+        Entry(_("Service tokens"), "key", "rest.servicetoken"),
+    ],
+    _("Traces"): [
+        Entry(_("Audit log"), "history", "auditlog.logentry"),
+    ],
+}
+
+
+def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
+    home = {"title": gettext("Home"), "icon": "home", "link": reverse("admin:index")}
+    sections: list[dict[str, Any]] = [{"title": None, "items": [home]}]
+    for title, entries in SECTIONS.items():
+        sections.append({"title": title, "items": _allowed(request, entries)})
+    sections.append({"title": _("Stripe mirror"), "collapsible": True, "items": _allowed(request, _stripe_entries())})
+    return [section for section in sections if section["items"]]
+
+
+def _allowed(request: HttpRequest, entries: list[Entry]) -> list[dict[str, Any]]:
+    allowed = []
+    for entry in entries:
+        app, _dot, name = entry.model.partition(".")
+        if apps.get_model(entry.model) in admin.site._registry and request.user.has_perm(f"{app}.view_{name}"):
+            link = reverse(f"admin:{app}_{name}_changelist")
+            allowed.append({"title": entry.title, "icon": entry.icon, "link": link})
+    return allowed
+
+
+def _stripe_entries() -> list[Entry]:
+    models = stripe_mirror.mirrored_models()
+    entries = [Entry(capfirst(str(model._meta.verbose_name_plural)), "", model._meta.label_lower) for model in models]
+    return sorted(entries, key=lambda entry: str(entry.title))
+
+
+def account_links(request: HttpRequest) -> list[dict[str, Any]]:
+    return [
+        {"title": _("Change password"), "link": reverse("account_change_password")},
+        {"title": _("Second factor"), "link": reverse("mfa_index")},
+    ]
+
+
+def subheader(request: HttpRequest) -> str:
+    return gettext("Payments back office")
+
+
+def environment(request: HttpRequest) -> list[str] | None:
+    """Say loudly when the money is not real."""
+    names = {"development": gettext("Development"), "test": gettext("Test")}
+    name = names.get(settings.APP_ENV)
+    return [name, "warning"] if name else None
+
+
+def icon(request: HttpRequest) -> str:
+    return static("tirelire/logo.svg")
+
+
+def favicon(request: HttpRequest) -> str:
+    return static("tirelire/favicon.svg")
+
+
+def stylesheet(request: HttpRequest) -> str:
+    return static("tirelire/admin.css")

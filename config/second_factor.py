@@ -1,0 +1,73 @@
+"""What an operator's session has proven, and what is still wanted of it before the admin opens."""
+
+from collections.abc import Callable
+from enum import Enum
+from urllib.parse import urlencode
+
+from allauth.account.authentication import get_authentication_records
+from allauth.mfa.models import Authenticator
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+
+SECOND_FACTORS = {Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN}
+OPEN_PAGES = {
+    "account_login",
+    "account_logout",
+    "account_inactive",
+    "account_reauthenticate",
+    "mfa_authenticate",
+    "mfa_reauthenticate",
+    "mfa_reauthenticate_webauthn",
+}
+
+
+class Standing(Enum):
+    """How far somebody has come towards the admin."""
+
+    STRANGER = "not signed in"
+    OUTSIDER = "signed in, but not an operator"
+    UNPROVEN = "has a second factor and has not shown it in this session"
+    UNPROTECTED = "must set up a second factor first"
+    TRUSTED = "may enter"
+
+
+def standing(request: HttpRequest) -> Standing:
+    user = request.user
+    if not user.is_authenticated:
+        return Standing.STRANGER
+    if not (user.is_active and user.is_staff):
+        return Standing.OUTSIDER
+    owned = dict(Authenticator.objects.filter(user=user).values_list("pk", "type"))
+    if SECOND_FACTORS.isdisjoint(owned.values()):
+        return Standing.UNPROTECTED if settings.ADMIN_SECOND_FACTOR_REQUIRED else Standing.TRUSTED
+    # A record names the authenticator that was shown: one that was removed since then proves nothing any more.
+    shown = {record.get("id") for record in get_authentication_records(request, user) if record["method"] == "mfa"}
+    return Standing.TRUSTED if shown & set(owned) else Standing.UNPROVEN
+
+
+def challenge(next_url: str) -> HttpResponse:
+    """Ask a session that has only a password for the second factor of its user."""
+    return HttpResponseRedirect(f"{reverse('mfa_reauthenticate')}?{urlencode({'next': next_url})}")
+
+
+class SecondFactorMiddleware:
+    """Keep a session that has not shown its second factor away from the pages that manage passwords and factors.
+
+    Such a session is one that was opened before the factor was set up: whoever holds it knows the password only, and
+    must not be able to remove the factor, add another one, or read the recovery codes.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_view(
+        self, request: HttpRequest, view: Callable[..., HttpResponse], args: object, kwargs: object
+    ) -> HttpResponse | None:
+        match = request.resolver_match
+        if match is None or not match.route.startswith("accounts/") or match.url_name in OPEN_PAGES:
+            return None
+        return challenge(request.get_full_path()) if standing(request) is Standing.UNPROVEN else None

@@ -1,0 +1,85 @@
+import datetime
+
+import pytest
+from allauth.mfa.models import Authenticator
+from django.contrib.auth.models import User
+from django.test import Client
+from django.utils import timezone
+
+from config import home
+from rest.models import ServiceToken
+
+
+@pytest.fixture
+def as_root(db, client: Client) -> Client:
+    root = User.objects.create_superuser("root", "root@shop.example")
+    client.force_login(root)
+    return client
+
+
+def token(name: str, *, days: float, revoked: bool = False) -> ServiceToken:
+    now = timezone.now()
+    return ServiceToken.objects.create(
+        name=name,
+        prefix=f"tl_{name:0<8}"[:11],
+        digest=name.encode().hex().ljust(64, "0"),
+        created_at=now - datetime.timedelta(days=100),
+        expires_at=now + datetime.timedelta(days=days),
+        revoked_at=now if revoked else None,
+    )
+
+
+def test_tokens_that_expire_soon_are_named(as_root: Client, settings) -> None:
+    settings.SERVICE_TOKEN_WARNING_DAYS = 14
+    token("late", days=15)
+    token("gone", days=-1)
+    token("dead", days=3, revoked=True)
+    token("shop", days=13)
+    token("soon", days=1)
+    found = home.expiring_tokens()
+    assert [need.label.split()[0] for need in found.first] == ["soon", "shop"]
+    assert found.total == 2
+    page = as_root.get("/admin/").content.decode()
+    assert "soon (tl_soon" in page
+    assert "Service tokens that expire soon" in page
+
+
+def test_operators_without_a_second_factor_are_named(as_root: Client) -> None:
+    safe = User.objects.create_user("safe", is_staff=True)
+    Authenticator.objects.create(user=safe, type="totp", data={})
+    codes_only = User.objects.create_user("codes", is_staff=True)
+    Authenticator.objects.create(user=codes_only, type="recovery_codes", data={})
+    User.objects.create_user("left", is_staff=True, is_active=False)
+    User.objects.create_user("customer")
+    assert [need.label for need in home.unprotected_operators().first] == ["codes", "root"]
+
+
+def test_long_list_shows_its_first_and_a_way_to_the_rest(as_root: Client) -> None:
+    for number in range(home.ROWS_SHOWN + 2):
+        User.objects.create_user(f"operator-{number}", is_staff=True)
+    page = as_root.get("/admin/").content.decode()
+    found = home.unprotected_operators()
+    assert (found.total, len(found.first)) == (home.ROWS_SHOWN + 3, home.ROWS_SHOWN)
+    assert f'href="{found.more_url}"' in page
+
+
+def test_calm_home_says_so(db, client: Client) -> None:
+    person = User.objects.create_user("olive", is_staff=True)
+    client.force_login(person)
+    page = client.get("/admin/").content.decode()
+    assert "Nothing waits for you" in page
+    assert "Operators without a second factor" not in page
+    assert "What operators did lately" not in page
+
+
+def test_acts_stand_with_their_operator(as_root: Client) -> None:
+    assert "Nothing yet." not in as_root.get("/admin/").content.decode()  # making root is an act of a command
+    as_root.post("/admin/auth/group/add/", {"name": "night shift"})
+    acts = as_root.get("/admin/").context["acts"]
+    assert (str(acts[0].actor), str(acts[0])) == ("root", "Created night shift")
+
+
+def test_home_speaks_french(as_root: Client) -> None:
+    page = as_root.get("/admin/", headers={"Accept-Language": "fr"}).content.decode()
+    assert "Opérateurs sans second facteur" in page
+    assert "Miroir Stripe" in page

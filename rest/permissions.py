@@ -1,0 +1,56 @@
+"""What an endpoint asks of its caller. Only the caller's own permissions count, never those of a user's groups."""
+
+import functools
+from typing import TYPE_CHECKING
+
+from rest_framework.permissions import BasePermission
+from rest_framework.request import Request
+
+from rest import callers, throttles
+from rest.callers import Caller, Kind
+
+if TYPE_CHECKING:  # these classes are loaded while rest_framework.views itself is
+    from rest_framework.views import APIView
+
+
+class IsCaller(BasePermission):
+    """Anybody with good credentials: the default of the API."""
+
+    def has_permission(self, request: Request, view: "APIView") -> bool:
+        if isinstance(request.auth, Caller) and self.is_enough(request, request.auth):
+            return True
+        throttles.count(request)  # a refusal comes before the view's throttles are asked
+        return False
+
+    def is_enough(self, request: Request, caller: Caller) -> bool:
+        return True
+
+
+class IsCustomer(IsCaller):
+    """A customer is spoken for; a service is asked for X-User-ID."""
+
+    def is_enough(self, request: Request, caller: Caller) -> bool:
+        callers.customer(request)
+        return True
+
+
+class IsService(IsCaller):
+    message = "Only services may do this: send a service token."
+    code = "service_required"
+
+    def is_enough(self, request: Request, caller: Caller) -> bool:
+        return caller.kind is Kind.SERVICE
+
+
+@functools.cache
+def HasPermission(name: str) -> type[BasePermission]:  # noqa: N802 - it reads as the class that it makes
+    """A service whose token has this permission ("credits.add_grant"). Customers have none."""
+
+    class Holds(IsCaller):
+        message = f"This needs a service token with the permission {name}."
+        code = "permission_missing"
+
+        def is_enough(self, request: Request, caller: Caller) -> bool:
+            return caller.kind is Kind.SERVICE and name in caller.permissions
+
+    return Holds
