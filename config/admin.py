@@ -60,6 +60,13 @@ class PersonAdmin(UserAdmin, ModelAdmin):  # type: ignore[misc, type-arg]
             return fixed
         return (*fixed, "is_staff", "is_superuser", "groups", "user_permissions")
 
+    def get_form(  # type: ignore[override]
+        self, request: HttpRequest, obj: Model | None = None, **kwargs: Any
+    ) -> Any:
+        if obj:
+            kwargs["help_texts"] = {"username": _("The id by which other systems know this person; it never changes.")}
+        return super().get_form(request, obj, **kwargs)
+
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         if isinstance(obj, User) and obj.is_staff and not is_superuser(request):
             return False
@@ -118,7 +125,7 @@ class SecondFactorAdmin(ModelAdmin):
 class AuditLogAdmin(LogEntryAdminMixin, ModelAdmin):  # type: ignore[misc]
     """What operators changed. Entries are only ever added."""
 
-    list_display = ("created", "who", "action", "resource_url", "fields_changed")
+    list_display = ("created", "who", "action", "on", "fields_changed")
     list_filter = ("action",)
     list_select_related = ("content_type", "actor")
     search_fields = ("object_repr", "actor__username")
@@ -131,6 +138,11 @@ class AuditLogAdmin(LogEntryAdminMixin, ModelAdmin):  # type: ignore[misc]
     @admin.display(description=_("who"))
     def who(self, entry: LogEntry) -> str:
         return str(entry.actor) if entry.actor else str(_("a command"))
+
+    @admin.display(description=_("on"))
+    def on(self, entry: LogEntry) -> str:
+        model = entry.content_type.model_class()
+        return f"{model._meta.verbose_name if model else entry.content_type.model}: {entry.object_repr}"
 
     @admin.display(description=_("changes"))
     def fields_changed(self, entry: LogEntry) -> str:

@@ -8,7 +8,7 @@ class ConfigConfig(AppConfig):
     verbose_name = "Tirelire"
 
     def ready(self) -> None:
-        from config import audit
+        from config import audit, checks, metrics  # noqa: F401 - their receivers and checks count from here on
 
         audit.register_models()
 

@@ -16,11 +16,12 @@ OPERATORS_PATHS = ("/admin/", "/accounts/")
 # Model -> how it is kept. Masked fields show that they changed, never to what.
 AUDITED: dict[str, dict[str, Any]] = {
     "auth.User": {
-        "exclude_fields": ["last_login"],
+        "exclude_fields": ["last_login", "djstripe_customers"],
         "mask_fields": ["password"],
         "m2m_fields": {"groups", "user_permissions"},
     },
     "auth.Group": {"m2m_fields": {"permissions"}},
+    "rest.ServiceToken": {"exclude_fields": ["digest", "last_used_at"], "m2m_fields": {"permissions"}},
     "mfa.Authenticator": {"exclude_fields": ["last_used_at"], "mask_fields": ["data"]},
 }
 

@@ -1,11 +1,83 @@
 """Celery: one application, its queues, and the table of every sweep that the beat starts."""
 
 import os
+from dataclasses import dataclass, field
+from typing import Any
 
 from celery import Celery
+from celery.schedules import crontab
+from celery.signals import after_task_publish, setup_logging
+from kombu import Queue
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
-app = Celery("tirelire")
+QUEUES = {
+    "default": "what a customer waits for",
+    "upkeep": "what nobody waits for: heartbeats, purges, roll-ups",
+}
+UPKEEP_APPS = {"config", "rest"}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sweep:
+    """A task that the beat starts again and again; it finds its own work, so that a lost message loses nothing."""
+
+    task: str
+    every: str | crontab  # the setting that says how many seconds, or a calendar
+    arguments: tuple[str, ...] = ()
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+# Every entry has a test that runs its task; config/tests/test_celery.py looks for it.
+SWEEPS = {
+    **{
+        f"heartbeat of {queue}": Sweep(
+            task="config.tasks.heartbeat", every="HEARTBEAT_SECONDS", arguments=(queue,), options={"queue": queue}
+        )
+        for queue in QUEUES
+    },
+}
+
+
+def route(name: str, *_: Any, **__: Any) -> dict[str, str]:
+    """Queues follow apps: a task of an app that is not named here is something a customer waits for."""
+    return {"queue": "upkeep" if name.partition(".")[0] in UPKEEP_APPS else "default"}
+
+
+app = Celery("tirelire", task_cls="config.publishing:Task")
 app.config_from_object("django.conf:settings", namespace="CELERY")
+app.conf.update(
+    task_queues=[Queue(name) for name in QUEUES],
+    task_default_queue="default",
+    task_create_missing_queues=False,  # a misspelt queue is an error, not a place where tasks wait for ever
+    task_routes=(route,),
+)
 app.autodiscover_tasks()
+
+
+@app.on_after_configure.connect
+def set_schedule(sender: Celery, **_: Any) -> None:
+    """Fill the beat's schedule from the table, once the settings that it names can be read."""
+    from django.conf import settings
+
+    def entry(sweep: Sweep) -> dict[str, Any]:
+        options, schedule = dict(sweep.options), sweep.every
+        if isinstance(schedule, str):
+            schedule = getattr(settings, schedule)
+            options["expires"] = schedule  # beats that nobody answered do not pile up
+        return {"task": sweep.task, "schedule": schedule, "args": sweep.arguments, "options": options}
+
+    sender.conf.beat_schedule = {name: entry(sweep) for name, sweep in SWEEPS.items()}
+
+
+@after_task_publish.connect(sender="config.tasks.heartbeat")
+def note_the_beat(**_: Any) -> None:
+    """Only the beat sends heartbeats, so each that is sent proves that it lives."""
+    from config import broker
+
+    broker.note_heartbeat("beat")
+
+
+@setup_logging.connect
+def keep_our_logging(**_: Any) -> None:
+    """Django has set up logging already; with this receiver Celery leaves it alone."""

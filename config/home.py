@@ -118,5 +118,5 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
 
 
 def _recent_acts() -> list[LogEntry]:
-    acts = LogEntry.objects.exclude(action=LogEntry.Action.ACCESS).select_related("actor", "content_type")
-    return list(acts.order_by("-timestamp")[:ACTS_SHOWN])
+    acts = LogEntry.objects.filter(actor__isnull=False).exclude(action=LogEntry.Action.ACCESS)
+    return list(acts.select_related("actor", "content_type").order_by("-timestamp")[:ACTS_SHOWN])

@@ -1,6 +1,7 @@
 """Every setting of Tirelire; whatever a team may want to change comes from the environment (see .env.example)."""
 
 import os
+import tomllib
 from pathlib import Path
 
 import django_stubs_ext
@@ -8,7 +9,7 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 
 import embedded
-from config import safety
+from config import logs, safety
 
 django_stubs_ext.monkeypatch()
 
@@ -29,7 +30,20 @@ DEBUG = env.bool("DEBUG", default=APP_ENV == "development")
 SECRET_KEY = safety.secret("SECRET_KEY", production=PRODUCTION, var_dir=VAR_DIR)
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[] if PRODUCTION else ["localhost", "127.0.0.1", "[::1]"])
 PORT = env.int("PORT", default=8000)
-BASE_URL = env.str("BASE_URL", default=f"http://127.0.0.1:{PORT}")
+BASE_URL = env.str("BASE_URL", default="" if PRODUCTION else f"http://127.0.0.1:{PORT}")
+if PRODUCTION:
+    SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = True
+    CSRF_TRUSTED_ORIGINS = [BASE_URL.rstrip("/")] if BASE_URL else []
+    SECURE_SSL_REDIRECT = env.bool("SSL_REDIRECT", default=True)
+    # Orchestrators and scrapers ask from inside, without TLS.
+    SECURE_REDIRECT_EXEMPT = [r"^health(/|$)", r"^metrics$"]
+    SECURE_HSTS_SECONDS = env.int("HSTS_SECONDS", default=31_536_000)
+    # Both speak for hosts that are not ours, and are hard to take back: a team says so itself.
+    SECURE_HSTS_INCLUDE_SUBDOMAINS = env.bool("HSTS_INCLUDE_SUBDOMAINS", default=False)
+    SECURE_HSTS_PRELOAD = env.bool("HSTS_PRELOAD", default=False)
+    if env.bool("BEHIND_TLS_PROXY", default=True):  # the front sets this header itself, whatever a client sends
+        SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]  # HSTS for hosts that are not ours, see above
 
 # ---------------------------------------------------------------- database
 
@@ -66,6 +80,17 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 # ---------------------------------------------------------------- Redis and Celery
 
 REDIS_PREFIX = env.str("REDIS_PREFIX", default="tirelire:") + os.environ.get("PYTEST_XDIST_WORKER", "")
+BROKER_TIMEOUT_SECONDS = env.float("BROKER_TIMEOUT_SECONDS", default=1.0)
+TASK_SOFT_TIME_LIMIT_SECONDS = env.int("TASK_SOFT_TIME_LIMIT_SECONDS", default=240)
+TASK_TIME_LIMIT_SECONDS = env.int("TASK_TIME_LIMIT_SECONDS", default=300)
+# A worker that died holds its tasks for so long; then another gets them.
+TASK_VISIBILITY_TIMEOUT_SECONDS = env.int("TASK_VISIBILITY_TIMEOUT_SECONDS", default=900)
+TASK_LONGEST_DELAY_SECONDS = TASK_VISIBILITY_TIMEOUT_SECONDS - TASK_TIME_LIMIT_SECONDS
+HEARTBEAT_SECONDS = env.float("HEARTBEAT_SECONDS", default=15.0)
+HEARTBEAT_STALE_SECONDS = env.float("HEARTBEAT_STALE_SECONDS", default=60.0)
+if TASK_VISIBILITY_TIMEOUT_SECONDS < 2 * TASK_TIME_LIMIT_SECONDS:
+    # A worker may hold one task while it runs another; both must be done before the first is given away again.
+    raise ImproperlyConfigured("TASK_VISIBILITY_TIMEOUT_SECONDS must be at least twice TASK_TIME_LIMIT_SECONDS.")
 CELERY_BROKER_URL = REDIS_URL
 CACHES = {
     "default": {
@@ -79,6 +104,48 @@ CACHES = {
     }
 }
 CACHE_PAUSE_SECONDS = env.float("CACHE_PAUSE_SECONDS", default=5)  # after a failure, before Redis is asked again
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # a worker waits for Redis for as long as it takes
+CELERY_BROKER_CONNECTION_TIMEOUT = BROKER_TIMEOUT_SECONDS
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "global_keyprefix": REDIS_PREFIX,
+    "visibility_timeout": TASK_VISIBILITY_TIMEOUT_SECONDS,
+    # How often workers look for tasks of the dead; kombu's own pace is every hundred seconds at best.
+    "unacked_restore_interval": max(1, TASK_VISIBILITY_TIMEOUT_SECONDS // 60),
+    "unacked_restore_throttle": 1,
+    "socket_connect_timeout": BROKER_TIMEOUT_SECONDS,
+    "socket_keepalive": True,
+    "max_retries": 0,  # of whoever sends a task: a request must not wait for Redis to come back
+}
+CELERY_TASK_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_TASK_IGNORE_RESULT = True  # outcomes are rows
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_TASK_TIME_LIMIT = TASK_TIME_LIMIT_SECONDS
+CELERY_TASK_SOFT_TIME_LIMIT = TASK_SOFT_TIME_LIMIT_SECONDS
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = True  # they are redelivered, so they must not go on here
+CELERY_TIMEZONE = "UTC"
+CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "beat")
+
+# ---------------------------------------------------------------- health, metrics and logs
+
+VERSION = tomllib.loads((BASE_DIR / "pyproject.toml").read_text())["project"]["version"]
+BUILD_REVISION = env.str("BUILD_REVISION", default="")  # the commit that the image was built from
+if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):  # prometheus_client wants it to be there before the first figure
+    Path(os.environ["PROMETHEUS_MULTIPROC_DIR"]).mkdir(parents=True, exist_ok=True)
+HEALTH_TIMEOUT_SECONDS = env.float("HEALTH_TIMEOUT_SECONDS", default=1.5)
+HEALTH_RETRY_AFTER_SECONDS = env.int("HEALTH_RETRY_AFTER_SECONDS", default=5)
+METRICS_TOKEN = env.str("METRICS_TOKEN", default="")  # empty: only the addresses below
+METRICS_ALLOWED_IPS = env.list("METRICS_ALLOWED_IPS", default=["127.0.0.0/8", "::1"])
+METRICS_POOL_SECONDS = env.float("METRICS_POOL_SECONDS", default=5.0)  # how old the pool's figures may be
+WORKER_METRICS_PORT = env.int("WORKER_METRICS_PORT", default=0)  # 0: workers share PROMETHEUS_MULTIPROC_DIR with web
+WORKER_METRICS_HOST = env.str("WORKER_METRICS_HOST", default="127.0.0.1")
+LOG_LEVEL = env.str("LOG_LEVEL", default="INFO").upper()
+LOG_FORMAT = env.str("LOG_FORMAT", default="json" if PRODUCTION else "pretty")  # json | pretty
+LOGGING = logs.configuration(level=LOG_LEVEL, form=LOG_FORMAT)
 
 # ---------------------------------------------------------------- applications
 
@@ -105,8 +172,12 @@ INSTALLED_APPS = [
     "corsheaders",
     "djstripe",
 ]
+# Rows of these models are written once: `create_roles` lets the application neither change nor delete them.
+APPEND_ONLY_MODELS: list[str] = ["auditlog.LogEntry"] if "auditlog" in INSTALLED_APPS else []
 MIGRATION_MODULES = {"djstripe": "config.djstripe_migrations"}
 MIDDLEWARE = [
+    "config.metrics.RequestMetrics",
+    "config.logs.RequestLog",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -154,6 +225,8 @@ AUTH_PASSWORD_VALIDATORS = [
         "NumericPasswordValidator",
     )
 ]
+if APP_ENV == "test":  # a slow hash protects nobody there
+    PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "admin:index"
 ACCOUNT_ADAPTER = "config.accounts.AccountAdapter"
@@ -263,7 +336,7 @@ INTERNAL_PREVIOUS_API_KEY = env.str("INTERNAL_PREVIOUS_API_KEY", default="")  # 
 THROTTLE_ANONYMOUS = env.str("THROTTLE_ANONYMOUS", default="100/15m")
 THROTTLE_CUSTOMER = env.str("THROTTLE_CUSTOMER", default="600/1m")
 THROTTLE_SERVICE = env.str("THROTTLE_SERVICE", default="60000/1m")
-THROTTLE_REDIS_TIMEOUT_SECONDS = env.float("THROTTLE_REDIS_TIMEOUT_SECONDS", default=0.1)
+THROTTLE_REDIS_TIMEOUT_SECONDS = env.float("THROTTLE_REDIS_TIMEOUT_SECONDS", default=0.25)
 THROTTLE_REDIS_PAUSE_SECONDS = env.float("THROTTLE_REDIS_PAUSE_SECONDS", default=5.0)  # uncounted after a failure
 TRUSTED_PROXY_COUNT = env.int("TRUSTED_PROXY_COUNT", default=0)  # proxies before us that append to X-Forwarded-For
 
@@ -300,3 +373,8 @@ COSTS_CACHE_SECONDS = env.int("COSTS_CACHE_SECONDS", default=5)  # how long a pr
 DJSTRIPE_FOREIGN_KEY_TO_FIELD = "id"  # never change: it is part of the schema
 STRIPE_LIVE_MODE = env.bool("STRIPE_LIVE_MODE", default=False)
 STRIPE_API_VERSION = "2026-08-26.dahlia"
+
+# ---------------------------------------------------------------- last: is this safe to run?
+
+if PRODUCTION:
+    safety.refuse_unsafe(globals())

@@ -5,7 +5,7 @@ from django.views.generic import RedirectView
 from django.views.i18n import set_language
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
-from config import error_pages
+from config import error_pages, health, metrics
 from rest import paths
 
 urlpatterns = [
@@ -18,6 +18,14 @@ urlpatterns = [
     path("api/schema", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),
     path("problems", error_pages.ProblemsView.as_view(), name="problems"),
+    path("health", health.overall, name="health"),
+    path("health/live", health.live, name="health-live"),
+    path("health/ready", health.ready, name="health-ready"),
+    path("health/database", health.database, name="health-database"),
+    path("health/gateways", health.gateways, name="health-gateways"),
+    path("health/providers", health.gateways, name="health-providers"),
+    path("health/detailed", health.detailed, name="health-detailed"),
+    path("metrics", metrics.exposition, name="metrics"),
     # The last one: whatever machines ask for that stands nowhere above.
     re_path(rf"^(?:{'|'.join(sorted(paths.MACHINES))})(?:/|$)", error_pages.nothing_here),
 ]

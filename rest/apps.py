@@ -4,3 +4,6 @@ from django.apps import AppConfig
 class RestConfig(AppConfig):
     name = "rest"
     verbose_name = "API"
+
+    def ready(self) -> None:
+        from rest import checks  # noqa: F401 - importing it registers the checks

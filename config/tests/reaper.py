@@ -21,10 +21,10 @@ GIVE_UP_SECONDS = 120
 class Terminal:
     """A pseudo-terminal with `manage.py up` in its foreground."""
 
-    def __init__(self, command: list[str]) -> None:
+    def __init__(self, command: list[str], environment: dict[str, str] | None = None) -> None:
         self.pid, self.master = pty.fork()
         if self.pid == 0:
-            os.execv(command[0], command)
+            os.execve(command[0], command, environment or dict(os.environ))
         self.text = ""
 
     def read_until(self, pattern: str) -> re.Match[str]:

@@ -122,6 +122,11 @@ class TestPeople:
         person.refresh_from_db()
         assert (person.username, person.email) == (self.OUTSIDE_ID, "new@shop.example")
 
+    def test_pages_to_add_and_to_change_open(self, as_root: Client, root: User) -> None:
+        assert as_root.get(reverse("admin:auth_user_add")).status_code == 200
+        page = as_root.get(reverse("admin:auth_user_change", args=[root.pk]))
+        assert "The id by which other systems know this person" in page.content.decode()
+
     def test_outside_ids_are_found(self, as_root: Client) -> None:
         User.objects.create_user(self.OUTSIDE_ID)
         assert "auth0|żółć" in as_root.get(list_of("auth.user"), {"q": "żółć/Ω"}).content.decode()

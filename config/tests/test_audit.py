@@ -2,13 +2,15 @@ import pytest
 from auditlog.models import LogEntry
 from auditlog.registry import auditlog
 from django.apps import apps
-from django.contrib.auth.models import Group, User
+from django.contrib.auth.models import Group, Permission, User
 from django.http import HttpRequest, HttpResponse
 from django.test import Client, RequestFactory
 from django.urls import reverse
+from django.utils import timezone
 
 from config import audit
 from config.tests import authenticator
+from rest.models import ServiceToken
 
 PASSWORD = "correct-horse-battery-7"
 
@@ -105,3 +107,12 @@ def test_entry_outlives_its_actor_and_its_object(as_root: Client, root: User) ->
     as_root.post(reverse("admin:auth_user_delete", args=[person.pk]), {"post": "yes"})
     root.delete()
     assert LogEntry.objects.filter(object_repr="carl", action=LogEntry.Action.DELETE).exists()
+
+
+def test_service_token_is_kept_without_its_digest(db) -> None:
+    token = ServiceToken.objects.create(name="shop", prefix="tl_12345678", digest="d" * 64, created_at=timezone.now())
+    token.permissions.add(Permission.objects.get(codename="view_user"))
+    made, scope = LogEntry.objects.order_by("pk")
+    assert made.object_pk == str(token.pk)
+    assert "d" * 64 not in str(made.changes)
+    assert scope.changes["permissions"]["operation"] == "add"

@@ -73,7 +73,7 @@ def test_calm_home_says_so(db, client: Client) -> None:
 
 
 def test_acts_stand_with_their_operator(as_root: Client) -> None:
-    assert "Nothing yet." not in as_root.get("/admin/").content.decode()  # making root is an act of a command
+    assert "Nothing yet." in as_root.get("/admin/").content.decode()  # a command made root
     as_root.post("/admin/auth/group/add/", {"name": "night shift"})
     acts = as_root.get("/admin/").context["acts"]
     assert (str(acts[0].actor), str(acts[0])) == ("root", "Created night shift")

@@ -12,7 +12,7 @@ import pytest
 import embedded
 
 BASE_DIR = Path(__file__).resolve().parents[2]
-Usage = namedtuple("Usage", ["total", "used", "free"])  # noqa: PYI024 - the shape of shutil.disk_usage
+Usage = namedtuple("Usage", ["total", "used", "free"])
 
 
 def test_old_pythons_can_read_manage_py() -> None:

@@ -2,7 +2,9 @@ import re
 
 import pytest
 from allauth.mfa.models import Authenticator
+from auditlog.models import LogEntry
 from django.contrib.auth.models import User
+from django.core.management import CommandError, call_command
 from django.test import Client
 
 from config.tests import authenticator
@@ -242,3 +244,20 @@ class TestGuessing:
         answer = client.post("/accounts/2fa/authenticate/", {"code": authenticator.code(secret)})
         assert answer.status_code == 200
         assert where(client.get("/admin/")) == "/admin/login/?next=/admin/"
+
+
+class TestLostTelephone:
+    def test_command_lets_the_operator_set_up_another(self, required, operator: User, secret: str, capsys) -> None:
+        call_command("reset_second_factor", "olive")
+        assert capsys.readouterr().out == "olive: 2 removed\n"
+        browser = Client()
+        assert where(authenticator.sign_in(browser, "olive", PASSWORD)) == "/admin/"
+        assert where(browser.get("/admin/login/")) == "/accounts/2fa/totp/activate/"
+        kept = LogEntry.objects.filter(content_type__model="authenticator", action=LogEntry.Action.DELETE)
+        assert kept.count() == 2
+
+    @pytest.mark.parametrize("username", ["carl", "nobody"])
+    def test_command_knows_operators_only(self, db, username: str) -> None:
+        User.objects.create_user("carl")
+        with pytest.raises(CommandError, match=f"There is no operator '{username}'"):
+            call_command("reset_second_factor", username)

@@ -19,12 +19,12 @@ PREVIOUS_SECRET = "the secret before it, just as long as it"
 OTHER_SECRET = "a secret that the server has never heard"
 
 
-def pem_of(key: Any) -> str:
+def pem_of(key: Any) -> Any:
     public = key.public_key()
     return public.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo).decode()
 
 
-def private_pem_of(key: Any) -> str:
+def private_pem_of(key: Any) -> Any:
     return key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     ).decode()

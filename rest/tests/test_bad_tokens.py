@@ -3,6 +3,8 @@
 import re
 import time
 from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any
 
 import pytest
 import time_machine
@@ -47,7 +49,7 @@ def time_claim(name: str) -> str:
     return f"The claim {name} is not a time in seconds since 1970."
 
 
-def good(**changes: object) -> str:
+def good(**changes: Any) -> str:
     return token(aud="tirelire", iss="auth", **changes)
 
 
@@ -209,7 +211,7 @@ def good_with(algorithm: str) -> str:
     return token("x" * 64, algorithm, aud="tirelire", iss="auth")
 
 
-def good_raw(**changes: object) -> str:
+def good_raw(**changes: Any) -> str:
     return raw_token(HS, claims(aud="tirelire", iss="auth", **changes))
 
 
@@ -283,7 +285,7 @@ def test_bearer_alone_is_refused(db, client: Client) -> None:
         {"sub": "Ünïcode 用户 🙂"},
     ],
 )
-def test_the_table_would_pass_if_its_tokens_were_good(db, client: Client, changes: dict[str, object]) -> None:
+def test_the_table_would_pass_if_its_tokens_were_good(db, client: Client, changes: dict[str, Any]) -> None:
     """If this fails, the tables above prove nothing."""
     signed = token(**{"aud": "tirelire", "iss": "auth", **changes})
     answer = client.get("/api/v1/me", headers={"Authorization": f"bEARER {signed}"})
@@ -309,8 +311,8 @@ def test_ended_service_tokens_are_refused(db, client: Client, code: str, sentenc
     if code == "service_token_revoked":
         tokens.revoke(token=made, by=None)
     else:
-        made.created_at = timezone.now() - timezone.timedelta(days=2)
-        made.expires_at = timezone.now() - timezone.timedelta(days=1)
+        made.created_at = timezone.now() - timedelta(days=2)
+        made.expires_at = timezone.now() - timedelta(days=1)
         made.save()
     assert_refused(client, f"Bearer {secret}", code, sentence)
     made.refresh_from_db()

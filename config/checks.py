@@ -1,0 +1,49 @@
+"""What production must not be like, as far as only the database knows: `check --deploy --database default` asks."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.core.checks import CheckMessage, Error, Tags, Warning, register  # noqa: A004 - Django's own names
+from django.db import DatabaseError, connections
+
+from config import roles
+from config.safety import DEMO_PREFIX
+
+HEX_OF_A_DEMO_PASSWORD = 8
+
+
+@register(Tags.database, deploy=True)
+def no_demo_people(databases: Sequence[str] | None = None, **_: Any) -> Iterator[CheckMessage]:
+    """People of `manage.py up` have logins that stand in a file on somebody's laptop."""
+    if not settings.PRODUCTION or "default" not in (databases or []):
+        return
+    try:
+        names = get_user_model().objects.filter(username__startswith=DEMO_PREFIX, is_active=True)
+        found = sorted(names.values_list("username", flat=True)[:5])
+    except DatabaseError:
+        return  # no tables yet: nobody is there
+    if found:
+        yield Error(
+            f"Demo people are in this database: {', '.join(found)}.",
+            hint="They come from `manage.py up`. Delete them, or take a database of production's own.",
+            id="tirelire.E001",
+        )
+
+
+@register(Tags.database, deploy=True)
+def role_owns_nothing(databases: Sequence[str] | None = None, **_: Any) -> Iterator[CheckMessage]:
+    """The role that the application runs as must be bound by the append-only rules."""
+    if not settings.PRODUCTION or "default" not in (databases or []):
+        return
+    try:
+        excess = roles.excess_privileges(connections["default"])
+    except DatabaseError:
+        return
+    if excess:
+        yield Warning(
+            f"This database role may do more than the application needs: {'; '.join(excess)}.",
+            hint="Run the SQL of `manage.py create_roles`; web, worker and beat use the application's role.",
+            id="tirelire.W001",
+        )

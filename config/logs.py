@@ -1,0 +1,157 @@
+"""Logs: one line per event, request and task; JSON for machines, colours for people, and never a secret."""
+
+import logging
+import time
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+from celery.signals import task_postrun, task_prerun
+from django.http import HttpRequest, HttpResponse
+from django.utils.functional import SimpleLazyObject
+from structlog.typing import EventDict, Processor
+
+from config.masking import masked
+from rest import requestid
+
+logger = logging.getLogger("tirelire.request")
+task_logger = logging.getLogger("tirelire.task")
+
+# Asked every few seconds by machines; their lines would bury the others.
+QUIET_ROUTES = frozenset({"health", "health-live", "health-ready", "health-database", "metrics"})
+LONGEST_PATH = 200
+
+
+def configuration(*, level: str, form: str) -> dict[str, Any]:
+    """What Django's LOGGING is set to. The standard library's loggers and structlog's end in the same lines."""
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.ExtraAdder(),
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        add_request_id,
+        structlog.processors.StackInfoRenderer(),
+        structlog.processors.format_exc_info,  # the text of an exception is masked like everything else
+    ]
+    structlog.configure(
+        processors=[structlog.stdlib.filter_by_level, *shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+    renderer: Processor = (
+        structlog.processors.JSONRenderer(ensure_ascii=False) if form == "json" else structlog.dev.ConsoleRenderer()
+    )
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {
+            "lines": {
+                "()": structlog.stdlib.ProcessorFormatter,
+                "foreign_pre_chain": [*shared, drop_what_formatters_left],
+                "processors": [structlog.stdlib.ProcessorFormatter.remove_processors_meta, mask, renderer],
+            }
+        },
+        "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "lines"}},
+        "root": {"handlers": ["console"], "level": level},
+        "loggers": {
+            # Django hangs handlers of its own on these; ours is at the root.
+            "django": {"handlers": [], "propagate": True},
+            "django.server": {"handlers": [], "propagate": True},
+            # The line per request says that it was a 404; the traceback of a 500 is still wanted.
+            "django.request": {"level": "ERROR"},
+            # Scanners ask for hosts of all names; the line per request says 400, a traceback says no more.
+            "django.security.DisallowedHost": {"level": "CRITICAL"},
+            # Ours are the lines per task.
+            "celery.worker.strategy": {"level": "WARNING"},
+            "celery.app.trace": {"level": "WARNING"},
+        },
+    }
+
+
+def add_request_id(_: Any, __: str, event: EventDict) -> EventDict:
+    if request_id := requestid.current():
+        event.setdefault("request_id", request_id)
+    return event
+
+
+def drop_what_formatters_left(_: Any, __: str, event: EventDict) -> EventDict:
+    """Another handler's formatter leaves the text and time that it made on the record, unmasked."""
+    event.pop("message", None)
+    event.pop("asctime", None)
+    return event
+
+
+def mask(_: Any, __: str, event: EventDict) -> EventDict:
+    """The last step before the line is written, so that nothing gets in behind it."""
+    return dict(masked(event))
+
+
+# ---------------------------------------------------------------- one line per request
+
+
+class RequestLog:
+    """Says what was asked, by whom, what came of it and how long it took. Routes, not paths: a path may be a secret."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        started_at = time.perf_counter()
+        response = self.get_response(request)
+        match = request.resolver_match
+        quiet = match is not None and match.url_name in QUIET_ROUTES and response.status_code == 200  # noqa: PLR2004
+        level = logging.DEBUG if quiet else logging.WARNING if response.status_code >= 500 else logging.INFO  # noqa: PLR2004
+        if logger.isEnabledFor(level):
+            said = {
+                "method": request.method,
+                "route": "/" + match.route if match is not None else None,
+                "status": response.status_code,
+                "ms": round((time.perf_counter() - started_at) * 1000, 1),
+                **_caller(request),
+            }
+            if match is None:
+                said["path"] = request.path[:LONGEST_PATH]
+            if request_id := response.headers.get(requestid.HEADER):
+                said["request_id"] = request_id  # the middleware that binds it has unbound it by now
+            logger.log(level, "request", extra=said)
+        return response
+
+
+def _caller(request: HttpRequest) -> dict[str, Any]:
+    """Who asked, when that is known already: a line in a log is no reason to ask the database."""
+    caller = request.__dict__.get("auth")  # the API's; the rest of the house has sessions
+    user = request.__dict__.get("_cached_user") or request.__dict__.get("user")
+    if isinstance(user, SimpleLazyObject):  # nobody has looked yet
+        user = None
+    kind = getattr(caller, "kind", None) or (user and ("operator" if user.is_authenticated else "anonymous"))
+    said = {"caller": kind and str(kind), "user": user and user.pk}
+    if identity := getattr(caller, "identity", None):
+        said["identity"] = identity
+    return said
+
+
+# ---------------------------------------------------------------- one line per task
+
+
+@task_prerun.connect
+def task_starts(task: Any, **_: Any) -> None:
+    request = task.request
+    # A task that the beat started has no request; its own id ties its lines together.
+    request.requestid_before = requestid.bind(getattr(request, "request_id", "") or request.id or requestid.new())
+    request.started_at = time.perf_counter()
+
+
+@task_postrun.connect
+def task_ended(task: Any, task_id: str | None = None, state: str | None = None, **_: Any) -> None:
+    request = task.request
+    level = logging.INFO if state == "SUCCESS" else logging.WARNING
+    if task.name == "config.tasks.heartbeat" and state == "SUCCESS":
+        level = logging.DEBUG
+    extra = {"task": task.name, "task_id": task_id, "state": state, "retries": request.retries}
+    if (started_at := getattr(request, "started_at", None)) is not None:
+        extra["ms"] = round((time.perf_counter() - started_at) * 1000, 1)
+    task_logger.log(level, "task", extra=extra)
+    if (before := getattr(request, "requestid_before", None)) is not None:
+        requestid.reset(before)

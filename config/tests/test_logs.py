@@ -1,0 +1,123 @@
+import io
+import json
+import logging
+import logging.config
+from types import SimpleNamespace
+
+import pytest
+import structlog
+from django.contrib.auth.models import AnonymousUser
+from django.http import HttpResponse
+from django.test import Client
+
+from config import logs
+from rest import requestid
+
+
+@pytest.fixture
+def written(monkeypatch):
+    """What the real formatter writes, line by line, for the loggers of this test."""
+    formatter = logging.config.DictConfigurator(logs.configuration(level="DEBUG", form="json")).configure_formatter(
+        logs.configuration(level="DEBUG", form="json")["formatters"]["lines"]
+    )
+    stream = io.StringIO()
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(formatter)
+    root = logging.getLogger()
+    before = root.level
+    root.addHandler(handler)
+    root.setLevel(logging.DEBUG)
+    yield lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
+    root.removeHandler(handler)
+    root.setLevel(before)
+
+
+def test_event_is_one_json_line_with_its_fields(written) -> None:
+    logging.getLogger("billing.refunds").info("refund.sent", extra={"refund": "0197", "amount_minor": 2500})
+    [line] = written()
+    assert line.pop("timestamp").endswith("Z")
+    assert line == {
+        "event": "refund.sent", "level": "info", "logger": "billing.refunds", "refund": "0197", "amount_minor": 2500,
+    }  # fmt: skip
+
+
+def test_loggers_of_structlog_write_the_same_lines(written) -> None:
+    structlog.get_logger("third.party").warning("thing.happened", token="abc", count=2)
+    [line] = written()
+    assert (line["event"], line["level"], line["token"], line["count"]) == ("thing.happened", "warning", "***", 2)
+
+
+def test_request_id_is_on_every_line(written) -> None:
+    token = requestid.bind("req-1")
+    try:
+        logging.getLogger("x").info("inside")
+    finally:
+        requestid.reset(token)
+    logging.getLogger("x").info("outside")
+    inside, outside = written()
+    assert inside["request_id"] == "req-1"
+    assert "request_id" not in outside
+
+
+def test_secrets_are_masked_in_messages_arguments_and_exceptions(written) -> None:
+    try:
+        raise RuntimeError("bad credentials sk_live_1234567890 for +237690123456")
+    except RuntimeError:
+        logging.getLogger("x").exception("login of %s with password=%s failed", "237690123456", "hunter2")
+    [line] = written()
+    assert line["event"] == "login of ***56 with password=*** failed"
+    assert "RuntimeError: bad credentials *** for ***56" in line["exception"]
+    assert "hunter2" not in json.dumps(line)
+
+
+def test_request_is_one_line(written, client: Client, db) -> None:
+    client.get("/?token=secret")
+    [line] = [line for line in written() if line["event"] == "request"]
+    assert line["ms"] > 0
+    assert {key: line[key] for key in ("method", "route", "status", "caller", "level")} == {
+        "method": "GET", "route": "/", "status": 200, "caller": None, "level": "info",
+    }  # fmt: skip
+    assert "secret" not in json.dumps(line)
+
+
+def test_path_that_we_do_not_have_is_cut_and_masked(written, client: Client) -> None:
+    client.get("/nothing/tl_0123456789abcdef/" + "x" * 500)
+    [line] = [line for line in written() if line["event"] == "request"]
+    assert line["status"] == 404
+    assert line["route"] is None
+    assert line["path"].startswith("/nothing/***")
+    assert len(line["path"]) <= 200
+
+
+def test_caller_is_named_by_number(written, admin_client: Client, admin_user) -> None:
+    admin_client.get("/admin/")
+    [line] = [line for line in written() if line["event"] == "request"]
+    assert (line["caller"], line["user"]) == ("operator", admin_user.pk)
+
+
+def test_caller_of_the_api_is_named_by_kind_and_identity(written, rf) -> None:
+    def view(request):
+        request.auth = SimpleNamespace(kind="service", identity="shop", name="Our shop tl_0123456789abcdef")
+        request.user = AnonymousUser()
+        return HttpResponse()
+
+    logs.RequestLog(view)(rf.get("/api/v1/me"))
+    [line] = written()
+    assert (line["caller"], line["identity"], line["user"]) == ("service", "shop", None)
+
+
+def test_probes_do_not_fill_the_log(written, client: Client) -> None:
+    client.get("/health/live")
+    [line] = [line for line in written() if line["event"] == "request"]
+    assert line["level"] == "debug"
+
+
+def test_pretty_lines_are_for_people() -> None:
+    configured = logs.configuration(level="INFO", form="pretty")["formatters"]["lines"]
+    formatter = structlog.stdlib.ProcessorFormatter(
+        processors=configured["processors"], foreign_pre_chain=configured["foreign_pre_chain"]
+    )
+    record = logging.LogRecord("x", logging.INFO, __file__, 1, "paid %s", ("password=hunter2",), None)
+    text = formatter.format(record)
+    assert "password=***" in text
+    assert not text.startswith("{")

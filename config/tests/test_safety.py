@@ -1,0 +1,158 @@
+import os
+import subprocess
+import sys
+from io import StringIO
+
+import pytest
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management import call_command
+from django.core.management.base import SystemCheckError
+
+from config import checks, safety
+
+COMPLETE = {
+    "SECRET_KEY": "k" * 50,
+    "JWT_SECRET": "j" * 50,
+    "DATABASE_URL": "postgres://tirelire_app:s@db/tirelire",
+    "REDIS_URL": "redis://:s@redis:6379/0",
+    "ALLOWED_HOSTS": ["pay.example.com"],
+    "BASE_URL": "https://pay.example.com",
+    "DEBUG": False,
+    "STRIPE_LIVE_MODE": True,
+    "STRIPE_SECRET_KEY": "sk_live_x",
+}
+
+
+def problems(**changes) -> list[str]:
+    return list(safety.unsafe({**COMPLETE, **changes}))
+
+
+def test_complete_settings_are_safe() -> None:
+    assert problems() == []
+    assert problems(ALLOWED_HOSTS=[".example.com"]) == []
+    assert problems(JWT_SECRET="", JWT_JWKS_URL="https://auth.example.com/jwks") == []
+    safety.refuse_unsafe(COMPLETE)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"SECRET_KEY": ""}, "SECRET_KEY is missing"),
+        ({"DATABASE_URL": ""}, "DATABASE_URL is missing"),
+        ({"REDIS_URL": ""}, "REDIS_URL is missing"),
+        ({"JWT_SECRET": ""}, "whose tokens count"),
+        ({"DEBUG": True}, "DEBUG is on"),
+        ({"ALLOWED_HOSTS": ["*", "pay.example.com"]}, "ALLOWED_HOSTS holds a *"),
+        ({"BASE_URL": "http://pay.example.com"}, "not an https address"),
+        ({"BASE_URL": ""}, "not an https address"),
+        ({"BASE_URL": "https://other.example.com"}, "not among ALLOWED_HOSTS"),
+        ({"SECRET_KEY": safety.DEMO_PREFIX + "x" * 40}, "SECRET_KEY is a demo secret"),
+        ({"JWT_SECRET": safety.TEST_SECRET}, "JWT_SECRET is a demo secret"),
+        ({"SECRET_KEY": "k" * 31}, "SECRET_KEY has less than 32"),
+        ({"METRICS_TOKEN": "short"}, "METRICS_TOKEN has less than 32"),
+        ({"INTERNAL_PREVIOUS_API_KEY": "short"}, "INTERNAL_PREVIOUS_API_KEY has less than 32"),
+        ({"JWT_SECRET": "k" * 50}, "Two secrets are the same"),
+        ({"DATABASE_URL": "postgres://a:demo-x@db/x"}, "DATABASE_URL holds a demo secret"),
+        ({"TRUST_PROXY_HEADERS": True}, "INTERNAL_API_KEY is missing"),
+        ({"METRICS_ALLOWED_IPS": ["0.0.0.0/0"]}, "lets everybody in"),
+        ({"STRIPE_SECRET_KEY": "sk_test_x"}, "on with a test key"),
+        ({"STRIPE_LIVE_MODE": False}, "off with a live key"),
+    ],
+)
+def test_one_thing_wrong_is_one_refusal(changes: dict[str, object], said: str) -> None:
+    [problem] = problems(**changes)
+    assert said in problem
+
+
+def test_refusal_says_everything_at_once_and_no_secret() -> None:
+    with pytest.raises(ImproperlyConfigured) as refused:
+        safety.refuse_unsafe({"DEBUG": True, "JWT_SECRET": "hunter2", "ALLOWED_HOSTS": ["*"]})
+    said = str(refused.value)
+    for each in (
+        "SECRET_KEY",
+        "DATABASE_URL",
+        "REDIS_URL",
+        "DEBUG",
+        "ALLOWED_HOSTS",
+        "BASE_URL",
+        "JWT_SECRET has less",
+    ):
+        assert each in said
+    assert "hunter2" not in said
+
+
+# ---------------------------------------------------------------- whole processes, as they would be started
+
+ENVIRONMENT = {
+    "APP_ENV": "production",
+    "SECRET_KEY": "long-and-random-0123456789" * 2,
+    "JWT_SECRET": "j" * 50,
+    "ALLOWED_HOSTS": "pay.example.com",
+    "BASE_URL": "https://pay.example.com",
+}
+
+
+def manage(*words: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "VAR_DIR") if name in os.environ}
+    return subprocess.run(
+        [sys.executable, "manage.py", *words],
+        cwd=settings.BASE_DIR,
+        env=kept | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_production_passes_every_check() -> None:
+    servers = {name: os.environ[name] for name in ("DATABASE_URL", "REDIS_URL")}
+    done = manage("check", "--deploy", "--fail-level", "WARNING", **ENVIRONMENT, **servers)
+    assert done.returncode == 0, done.stderr
+
+
+def test_production_refuses_to_start_with_nothing_set() -> None:
+    done = manage("check", APP_ENV="production")
+    assert done.returncode != 0
+    for each in ("SECRET_KEY is missing", "DATABASE_URL is missing", "REDIS_URL is missing", "BASE_URL", "JWT_SECRET"):
+        assert each in done.stderr
+
+
+def test_production_refuses_debug() -> None:
+    servers = {name: os.environ[name] for name in ("DATABASE_URL", "REDIS_URL")}
+    done = manage("check", **ENVIRONMENT, **servers, DEBUG="true")
+    assert done.returncode != 0
+    assert "DEBUG is on" in done.stderr
+
+
+def test_unknown_environment_is_refused() -> None:
+    done = manage("check", **ENVIRONMENT | {"APP_ENV": "prod"}, DATABASE_URL="postgres://x@x/x", REDIS_URL="redis://x")
+    assert done.returncode != 0
+    assert "'prod'" in done.stderr
+
+
+# ---------------------------------------------------------------- what only the database knows
+
+
+@pytest.fixture
+def production(settings):
+    settings.PRODUCTION = True
+
+
+def test_demo_people_are_found_in_production(db, production) -> None:
+    User.objects.create(username="demo-customer")
+    User.objects.create(username="demo-gone", is_active=False)
+    with pytest.raises(SystemCheckError, match="demo-customer") as refused:
+        call_command("check", "--deploy", "--database", "default", "--tag", "database", stderr=StringIO())
+    assert "demo-gone" not in str(refused.value)
+
+
+def test_demo_people_are_welcome_on_a_laptop(db) -> None:
+    User.objects.create(username="demo-customer")
+    assert list(checks.no_demo_people(databases=["default"])) == []
+
+
+def test_role_that_owns_the_tables_is_warned_of(db, production) -> None:
+    [warning] = checks.role_owns_nothing(databases=["default"])
+    assert warning.id == "tirelire.W001"
