@@ -74,6 +74,7 @@ INSTALLED_APPS = [
     "config",
     "storefront",
     "rest",
+    "ledger",
     "unfold",
     "django.contrib.admin",
     "django.contrib.auth",
@@ -166,6 +167,11 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
 }
+
+# ---------------------------------------------------------------- the books
+
+# Functions of other apps that `manage.py check_ledger` runs after its own checks, by their dotted names.
+LEDGER_CHECKS: list[str] = []
 
 # ---------------------------------------------------------------- dj-stripe, the mirror of Stripe's objects
 
