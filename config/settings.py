@@ -154,6 +154,7 @@ INSTALLED_APPS = [
     "storefront",
     "credits",
     "rest",
+    "ledger",
     "unfold.apps.BasicAppConfig",
     "config.apps.TirelireAdminConfig",
     "django.contrib.auth",
@@ -362,6 +363,11 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
 }
+
+# ---------------------------------------------------------------- the books
+
+# Functions of other apps that `manage.py check_ledger` runs after its own checks, by their dotted names.
+LEDGER_CHECKS: list[str] = []
 
 # ---------------------------------------------------------------- credits: the catalogue
 
