@@ -14,6 +14,7 @@ from django.db import connection, connections
 from psycopg import sql
 
 from config import translations
+from credits import costs
 from rest import throttles
 from rest.memory import forget_everything
 
@@ -86,3 +87,9 @@ def forgotten_callers() -> None:
     """What the process remembers of callers would outlive the rows that a test rolls back."""
     forget_everything()
     throttles.meter.forget()
+
+
+@pytest.fixture(autouse=True)
+def forgotten_costs() -> None:
+    """The process keeps the cost table for a few seconds; what one test wrote must not be seen by the next."""
+    costs.forget()

@@ -153,6 +153,7 @@ INSTALLED_APPS = [
     "config",
     "storefront",
     "billing",
+    "credits",
     "rest",
     "ledger",
     "unfold.apps.BasicAppConfig",
@@ -422,6 +423,11 @@ SECURE_HSTS_PRELOAD = PRODUCTION
 
 # Functions of other apps that `manage.py check_ledger` runs after its own checks, by their dotted names.
 LEDGER_CHECKS: list[str] = []
+
+# ---------------------------------------------------------------- credits: the catalogue
+
+CATALOGUES_DIR = Path(env.str("CATALOGUES_DIR", default=str(BASE_DIR / "catalogues")))
+COSTS_CACHE_SECONDS = env.int("COSTS_CACHE_SECONDS", default=5)  # how long a process may not see a new cost
 
 # ---------------------------------------------------------------- dj-stripe, the mirror of Stripe's objects
 
