@@ -197,6 +197,7 @@ CREDITS_HOLD_LONGEST_SECONDS = env.int("CREDITS_HOLD_LONGEST_SECONDS", default=7
 CREDITS_REVERSAL_LEAST_DAYS = env.int("CREDITS_REVERSAL_LEAST_DAYS", default=7)  # life of what comes back expired
 CREDITS_EXPIRING_DAYS = env.int("CREDITS_EXPIRING_DAYS", default=7)  # how long before it a grant's end is told
 CREDITS_FAIR_USE_PER_MONTH = env.int("CREDITS_FAIR_USE_PER_MONTH", default=0)  # of the unlimited; 0: no limit
+CREDITS_FORECAST_DAYS = env.int("CREDITS_FORECAST_DAYS", default=30)  # whose use the forecast goes by
 CREDITS_SWEEP_BATCH = env.int("CREDITS_SWEEP_BATCH", default=500)  # customers or holds locked at a time
 CREDITS_EXPIRE_GRANTS_SECONDS = env.int("CREDITS_EXPIRE_GRANTS_SECONDS", default=60)
 CREDITS_EXPIRE_HOLDS_SECONDS = env.int("CREDITS_EXPIRE_HOLDS_SECONDS", default=15)
