@@ -450,6 +450,7 @@ CREDITS_SWEEP_BATCH = env.int("CREDITS_SWEEP_BATCH", default=500)  # customers o
 CREDITS_EXPIRE_GRANTS_SECONDS = env.int("CREDITS_EXPIRE_GRANTS_SECONDS", default=60)
 CREDITS_EXPIRE_HOLDS_SECONDS = env.int("CREDITS_EXPIRE_HOLDS_SECONDS", default=15)
 CREDITS_EXPIRING_SECONDS = env.int("CREDITS_EXPIRING_SECONDS", default=3_600)
+CREDITS_OFFER_CURRENCY = env.str("CREDITS_OFFER_CURRENCY", default="EUR")  # of packs offered to unknown countries
 # Off behind a connection pooler that knows no prepared statements; a spend then costs more.
 CREDITS_PREPARED_STATEMENTS = env.bool("CREDITS_PREPARED_STATEMENTS", default=True)
 
