@@ -18,6 +18,7 @@ from django.http.multipartparser import MultiPartParserError
 from rest_framework import exceptions as drf
 from rest_framework.settings import api_settings
 
+from credits import errors as credit
 from rest import errors as rest
 from rest import requestid, signing_keys
 
@@ -97,6 +98,53 @@ PROBLEMS: dict[type[BaseException], Problem] = {
     ),
     signing_keys.KeysUnavailable: Problem(
         status=503, title="Keys unavailable", meaning="The auth service does not tell us its keys.", retry=True
+    ),
+    credit.CreditsError: Problem(status=409, title="Refused", meaning="The credits cannot do this as things are."),
+    credit.UnknownAction: Problem(
+        status=400,
+        title="Unknown action",
+        meaning="The cost table has no such action; known_actions are those it has.",
+        facts=("known_actions",),
+    ),
+    credit.UnknownPack: Problem(status=400, title="Unknown pack", meaning="No pack on sale has this code."),
+    credit.PriceMissing: Problem(
+        status=400,
+        title="Price missing",
+        meaning="The pack is not sold in this currency; known_currencies are those it is sold in.",
+        facts=("known_currencies",),
+    ),
+    credit.AmountNotAllowed: Problem(
+        status=400, title="Amount not allowed", meaning="The cost table decides what this action costs."
+    ),
+    credit.AmountRequired: Problem(
+        status=400,
+        title="Amount required",
+        meaning="The action costs between minimum and maximum; say how much.",
+        facts=("minimum", "maximum"),
+    ),
+    credit.AmountOutOfRange: Problem(
+        status=400,
+        title="Amount out of range",
+        meaning="The amount must be between minimum and maximum.",
+        facts=("minimum", "maximum"),
+    ),
+    credit.QuantityRequired: Problem(
+        status=400, title="Quantity required", meaning="The action is charged per unit; say how many."
+    ),
+    credit.QuantityNotAllowed: Problem(
+        status=400, title="Quantity not allowed", meaning="The action is charged by amount, not by quantity."
+    ),
+    credit.QuantityOutOfRange: Problem(
+        status=400,
+        title="Quantity out of range",
+        meaning="The quantity must be between 1 and maximum.",
+        facts=("maximum",),
+    ),
+    credit.AmountNotPayable: Problem(
+        status=400,
+        title="Amount not payable",
+        meaning="A gateway of this currency cannot take this amount; nearest are amounts that all can take.",
+        facts=("nearest",),
     ),
     drf.APIException: FAULT,
     drf.ValidationError: INVALID,
