@@ -18,6 +18,7 @@ from django.http.multipartparser import MultiPartParserError
 from rest_framework import exceptions as drf
 from rest_framework.settings import api_settings
 
+from billing.errors import BillingError
 from credits import errors as credit
 from rest import errors as rest
 from rest import requestid, signing_keys
@@ -146,6 +147,7 @@ PROBLEMS: dict[type[BaseException], Problem] = {
         meaning="A gateway of this currency cannot take this amount; nearest are amounts that all can take.",
         facts=("nearest",),
     ),
+    BillingError: Problem(status=409, title="Refused", meaning="Billing refuses this as things stand."),
     drf.APIException: FAULT,
     drf.ValidationError: INVALID,
     drf.ParseError: Problem(status=400, title="Unreadable request", meaning="The request cannot be read."),

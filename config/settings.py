@@ -152,6 +152,7 @@ LOGGING = logs.configuration(level=LOG_LEVEL, form=LOG_FORMAT)
 INSTALLED_APPS = [
     "config",
     "storefront",
+    "billing",
     "credits",
     "rest",
     "ledger",
@@ -178,15 +179,19 @@ APPEND_ONLY_MODELS: list[str] = ["auditlog.LogEntry"] if "auditlog" in INSTALLED
 MIGRATION_MODULES = {"djstripe": "config.djstripe_migrations"}
 MIDDLEWARE = [
     "config.metrics.RequestMetrics",
+    "rest.middleware.RequestId",
     "config.logs.RequestLog",
     "django.middleware.security.SecurityMiddleware",
+    "rest.middleware.SecurityHeaders",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "django.contrib.sessions.middleware.SessionMiddleware",
-    "django.middleware.locale.LocaleMiddleware",
+    "corsheaders.middleware.CorsMiddleware",
+    "django.middleware.gzip.GZipMiddleware",
+    "rest.middleware.PeoplesSession",
+    "rest.middleware.PeoplesLanguage",
     "django.middleware.common.CommonMiddleware",
-    "django.middleware.csrf.CsrfViewMiddleware",
-    "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "django.contrib.messages.middleware.MessageMiddleware",
+    "rest.middleware.PeoplesCsrf",
+    "rest.middleware.PeoplesLogin",
+    "rest.middleware.PeoplesMessages",
     "allauth.account.middleware.AccountMiddleware",
     "config.second_factor.SecondFactorMiddleware",
     "config.audit.AuditMiddleware",
@@ -194,6 +199,7 @@ MIDDLEWARE = [
     "config.error_pages.ProblemsMiddleware",
     "rest.throttles.RateLimitHeaders",
 ]
+SILENCED_SYSTEM_CHECKS = ["security.W003"]  # looks for Django's own name, and PeoplesCsrf is a subclass of it
 ROOT_URLCONF = "config.urls"
 WSGI_APPLICATION = "config.wsgi.application"
 TEMPLATES = [
@@ -345,20 +351,31 @@ TRUSTED_PROXY_COUNT = env.int("TRUSTED_PROXY_COUNT", default=0)  # proxies befor
 
 API_PREFIX = "/api/v1/"
 APPEND_SLASH = False
+API_MAX_BODY_BYTES = env.int("API_MAX_BODY_BYTES", default=1_000_000)
+DATA_UPLOAD_MAX_MEMORY_SIZE = max(API_MAX_BODY_BYTES, 2_500_000)  # of Django, for the admin's forms
+IDEMPOTENCY_HOURS = env.int("IDEMPOTENCY_HOURS", default=24)
+IDEMPOTENCY_PURGE_BATCH = env.int("IDEMPOTENCY_PURGE_BATCH", default=5_000)
 UNAVAILABLE_RETRY_AFTER_SECONDS = env.int("UNAVAILABLE_RETRY_AFTER_SECONDS", default=5)
 REST_FRAMEWORK = {
     "EXCEPTION_HANDLER": "config.problems.handle",
     "DEFAULT_AUTHENTICATION_CLASSES": ["rest.authentication.CallerAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["rest.permissions.IsCaller"],
     "DEFAULT_THROTTLE_CLASSES": ["rest.throttles.CallerThrottle"],
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_SCHEMA_CLASS": "rest.schema.ApiSchema",
+    "DEFAULT_PARSER_CLASSES": ["rest.parsers.StrictJSONParser"],
+    "DEFAULT_RENDERER_CLASSES": ["rest.renderers.OrjsonRenderer"],
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Tirelire",
     "DESCRIPTION": "Plans, credits, wallets and payments.",
     "VERSION": "1.0.0",
     "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
+    "SERVE_AUTHENTICATION": [],
+    "SCHEMA_PATH_PREFIX": API_PREFIX,
+    "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "rest.schema.add_shared_parts"],
+    "SCHEMA_PATH_PREFIX_TRIM": False,
+    "ENUM_ADD_EXPLICIT_BLANK_NULL_CHOICE": False,
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
@@ -373,6 +390,44 @@ LEDGER_CHECKS: list[str] = []
 
 CATALOGUES_DIR = Path(env.str("CATALOGUES_DIR", default=str(BASE_DIR / "catalogues")))
 COSTS_CACHE_SECONDS = env.int("COSTS_CACHE_SECONDS", default=5)  # how long a process may not see a new cost
+
+# ---------------------------------------------------------------- customers
+
+CUSTOMER_DEFAULT_LOCALE = env.str("CUSTOMER_DEFAULT_LOCALE", default="en")  # en | fr, until a customer says otherwise
+CUSTOMER_DEFAULT_TIME_ZONE = env.str("CUSTOMER_DEFAULT_TIME_ZONE", default="UTC")
+
+# ---------------------------------------------------------------- browsers
+
+CORS_ALLOWED_ORIGINS = env.list("CORS_ALLOWED_ORIGINS", default=[])
+CORS_URLS_REGEX = r"^/api/"
+CORS_ALLOW_HEADERS = ["accept", "authorization", "content-type", "idempotency-key", "last-event-id", "x-request-id"]
+CORS_EXPOSE_HEADERS = [
+    "Idempotency-Replayed",
+    "Location",
+    "RateLimit-Limit",
+    "RateLimit-Policy",
+    "RateLimit-Remaining",
+    "RateLimit-Reset",
+    "Retry-After",
+    "X-Request-ID",
+]
+_CSP = (
+    "default-src 'self'; base-uri 'none'; object-src 'none'; form-action 'self'; frame-ancestors 'none'; "
+    "img-src 'self' data:; script-src 'self'{scripts}; style-src 'self'{styles}"
+)
+_CSP_OF_UNFOLD = _CSP.format(scripts=" 'unsafe-eval'", styles=" 'unsafe-inline'")  # Alpine.js evaluates attributes
+CONTENT_SECURITY_POLICIES = {  # the first prefix that fits; the last one fits everything
+    "/admin/": _CSP_OF_UNFOLD,
+    "/accounts/": _CSP_OF_UNFOLD,
+    "/api/docs": _CSP.format(scripts="", styles=" 'unsafe-inline'"),  # Swagger sets styles on its elements
+    "": _CSP.format(scripts="", styles=""),
+}
+PERMISSIONS_POLICY = "camera=(), geolocation=(), microphone=(), payment=(), usb=()"
+X_FRAME_OPTIONS = "DENY"
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_HSTS_SECONDS = env.int("SECURE_HSTS_SECONDS", default=31_536_000) if PRODUCTION else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = PRODUCTION
+SECURE_HSTS_PRELOAD = PRODUCTION
 
 # ---------------------------------------------------------------- dj-stripe, the mirror of Stripe's objects
 

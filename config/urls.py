@@ -15,6 +15,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path(settings.API_PREFIX.lstrip("/"), include("rest.urls")),
     path("accounts/", include("config.accounts")),
+    path(settings.API_PREFIX.lstrip("/"), include("billing.urls")),
     path("api/schema", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),
     path("problems", error_pages.ProblemsView.as_view(), name="problems"),

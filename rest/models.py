@@ -71,3 +71,26 @@ class ServiceToken(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} ({self.prefix}…)"
+
+
+class IdempotencyRecord(models.Model):
+    """The answer that a caller's Idempotency-Key got, committed together with what the request did."""
+
+    pk = models.CompositePrimaryKey("scope", "key")
+    scope = models.CharField(max_length=300)  # who sent the key: two callers may choose the same one
+    key = models.CharField(max_length=255)
+    fingerprint = models.BinaryField(max_length=32)  # SHA-256 of what was asked
+    status = models.PositiveSmallIntegerField()
+    body = models.BinaryField()
+    headers = models.JSONField(default=dict)
+    created_at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        default_permissions = ()
+        constraints = [
+            models.CheckConstraint(name="idempotency_record_succeeded", condition=Q(status__gte=200, status__lt=300)),
+            models.CheckConstraint(name="idempotency_record_key_visible", condition=Q(key__regex="^[!-~]{1,255}$")),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.scope} {self.key}"

@@ -54,3 +54,20 @@ def HasPermission(name: str) -> type[BasePermission]:  # noqa: N802 - it reads a
             return caller.kind is Kind.SERVICE and name in caller.permissions
 
     return Holds
+
+
+@functools.cache
+def OwnerOrService(*names: str) -> type[BasePermission]:  # noqa: N802 - it reads as the class that it makes
+    """The customer themself, or a service that acts for them with one of these permissions."""
+
+    class Speaks(IsCaller):
+        message = f"This needs the customer, or a service token with the permission {' or '.join(names)}."
+        code = "permission_missing"
+
+        def is_enough(self, request: Request, caller: Caller) -> bool:
+            if caller.kind is Kind.SERVICE and not caller.permissions.intersection(names):
+                return False
+            callers.customer(request)
+            return True
+
+    return Speaks

@@ -8,7 +8,7 @@ from django.test import Client
 from credits.tests.factories import make_pack
 from ledger.money import Money, format_money
 
-PAGES = ["/", "/pricing", "/accounts/login/", "/accounts/signup/"]
+PAGES = ["/", "/pricing", "/problems", "/accounts/login/", "/accounts/signup/"]
 
 
 class Page(HTMLParser):

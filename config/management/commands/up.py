@@ -18,7 +18,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import connections
 
 import embedded
-from config import demo
+from config import demo, translations
 from config.supervisor import Output, Service, Supervisor, python
 
 WEB_WORKERS = 2
@@ -47,10 +47,10 @@ class Command(BaseCommand):
         self.check_port(host, port)
         base_url = f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}"  # noqa: S104
         people = self.prepare(base_url)
-        supervisor = Supervisor(settings.BASE_DIR, services(host, port, base_url), self.out)
+        supervisor = Supervisor(settings.BASE_DIR, services(host, port, base_url, self.out), self.out)
         supervisor.stop_at_signals()
         supervisor.run(
-            is_ready=lambda: answers(base_url + "/"),
+            is_ready=lambda: answers(base_url + "/health/live"),
             when_ready=lambda: self.out.say(people.banner(seconds=time.monotonic() - started_at)),
         )
         gone = embedded.release("dev")
@@ -94,19 +94,22 @@ class Command(BaseCommand):
 
     def prepare(self, base_url: str) -> demo.People:
         self.out.say("Preparing the database (the first time takes about 20 seconds).")
+        translations.compile_stale()
         call_command("migrate", verbosity=0, interactive=False)
+        call_command("sync_groups", verbosity=0)
         people = demo.seed(base_url)
         connections.close_all()
         return people
 
 
-def services(host: str, port: int, base_url: str) -> list[Service]:
+def services(host: str, port: int, base_url: str, out: Output) -> list[Service]:
     metrics = Path(settings.VAR_DIR) / "metrics"
     shutil.rmtree(metrics, ignore_errors=True)
     metrics.mkdir(parents=True)
     shared = {
         "BASE_URL": base_url,
         "PROMETHEUS_MULTIPROC_DIR": str(metrics),
+        "FORCE_COLOR" if out.is_coloured else "NO_COLOR": "1",
         # A laptop's container often has no other user than root; Celery says so at every start.
         "PYTHONWARNINGS": "ignore:You're running the worker with superuser privileges",
     }

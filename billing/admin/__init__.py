@@ -1,0 +1,3 @@
+from billing.admin.customers import CustomerAdmin
+
+__all__ = ["CustomerAdmin"]

@@ -1,0 +1,32 @@
+"""Customers as support sees them: found by name or e-mail, and mended when they mistyped."""
+
+from typing import Any, cast
+
+from django.contrib import admin
+from django.contrib.auth.models import User
+from django.forms import Form
+from django.http import HttpRequest
+from unfold.admin import ModelAdmin
+
+from billing import customers
+from billing.models import Customer
+
+
+@admin.register(Customer)
+class CustomerAdmin(ModelAdmin):
+    list_display = ("user", "name", "company", "email", "country", "locale", "created_at")
+    list_filter = ("locale", "country")
+    list_select_related = ("user",)
+    search_fields = ("user__username", "name", "company", "email", "vat_number")
+    readonly_fields = ("user", "created_at", "updated_at")
+    ordering = ("-created_at",)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Customer | None = None) -> bool:
+        return False
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Form, change: bool) -> None:
+        facts: Any = {name: form.cleaned_data[name] for name in form.changed_data}
+        customers.change(obj, by=cast("User", request.user), **facts)

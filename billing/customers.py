@@ -1,0 +1,45 @@
+"""What a customer tells us about themself, and we about them on invoices."""
+
+import logging
+from typing import TypedDict, Unpack
+
+from django.contrib.auth.models import User
+from django.db import transaction
+
+from billing.models import Customer
+from rest.callers import Caller
+
+logger = logging.getLogger(__name__)
+
+
+class Facts(TypedDict, total=False):
+    name: str
+    company: str
+    email: str
+    vat_number: str
+    country: str
+    locale: str
+    time_zone: str
+
+
+def get(user: User) -> Customer:
+    """The customer that this user is, made on first sight; two first requests at once make one."""
+    customer, _ = Customer.objects.select_related("user").get_or_create(user=user)
+    return customer
+
+
+@transaction.atomic
+def change(customer: Customer, *, by: User | Caller, **facts: Unpack[Facts]) -> Customer:
+    """Write down what is different; the whole record must then make sense."""
+    locked = Customer.objects.select_for_update(of=("self",)).select_related("user").get(pk=customer.pk)
+    different = {name: value for name, value in facts.items() if getattr(locked, name) != value}
+    if not different:
+        return locked
+    for name, value in different.items():
+        setattr(locked, name, value)
+    locked.full_clean(validate_unique=False)
+    locked.save(update_fields=[*different, "updated_at"])
+    who = by.identity if isinstance(by, Caller) else f"operator:{by.pk}"
+    # Which facts changed, never what they say: they are a person's.
+    logger.info("customer.changed", extra={"customer": locked.pk, "by": who, "facts": sorted(different)})
+    return locked

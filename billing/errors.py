@@ -1,0 +1,5 @@
+"""What billing refuses."""
+
+
+class BillingError(Exception):
+    """The root of this app's refusals."""

@@ -1,0 +1,3 @@
+from billing.models.customers import Customer
+
+__all__ = ["Customer"]

@@ -1,0 +1,92 @@
+"""What every request passes on its way in and every answer on its way out."""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.middleware import AuthenticationMiddleware
+from django.contrib.messages.middleware import MessageMiddleware
+from django.contrib.sessions.middleware import SessionMiddleware
+from django.http import HttpRequest, HttpResponseBase
+from django.middleware.csrf import CsrfViewMiddleware
+from django.middleware.locale import LocaleMiddleware
+from django.utils import translation
+from django.utils.deprecation import MiddlewareMixin
+
+from rest import paths, requestid
+
+Next = Callable[[HttpRequest], HttpResponseBase]
+
+
+class RequestId:
+    """Stands first, so that every line that is logged for this request can carry its id."""
+
+    def __init__(self, get_response: Next) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        value = requestid.accepted(request.headers.get(requestid.HEADER))
+        token = requestid.bind(value)
+        try:
+            response = self.get_response(request)
+            response[requestid.HEADER] = value
+            return response
+        finally:
+            requestid.reset(token)
+
+
+class SecurityHeaders:
+    """What a browser may do with our answers; Django's SecurityMiddleware adds the rest."""
+
+    def __init__(self, get_response: Next) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        response = self.get_response(request)
+        policies = settings.CONTENT_SECURITY_POLICIES
+        prefix = next((each for each in policies if request.path.startswith(each)), "")
+        response.headers.setdefault("Content-Security-Policy", policies[prefix])
+        response.headers.setdefault("Permissions-Policy", settings.PERMISSIONS_POLICY)
+        if paths.is_for_machines(request.path):
+            # Balances and payments are nobody's to keep; a view that says otherwise is believed.
+            response.headers.setdefault("Cache-Control", "no-store")
+        return response
+
+
+class PeopleOnly(MiddlewareMixin):
+    """Passes machines by: no session, no language, no CSRF check, since none of their credentials is a cookie."""
+
+    def __call__(self, request: HttpRequest) -> Any:
+        if paths.is_for_machines(request.path):
+            return self.get_response(request)
+        return super().__call__(request)
+
+    def process_view(self, request: HttpRequest, *args: Any) -> Any:
+        inherited = getattr(super(), "process_view", None)
+        if inherited is None or paths.is_for_machines(request.path):
+            return None
+        return inherited(request, *args)
+
+
+class PeoplesSession(PeopleOnly, SessionMiddleware):
+    pass
+
+
+class PeoplesLanguage(PeopleOnly, LocaleMiddleware):
+    def __call__(self, request: HttpRequest) -> Any:
+        if paths.is_for_machines(request.path):
+            # The thread still speaks the language of the last visitor that it served.
+            translation.activate("en")
+        return super().__call__(request)
+
+
+class PeoplesCsrf(PeopleOnly, CsrfViewMiddleware):
+    pass
+
+
+class PeoplesLogin(PeopleOnly, AuthenticationMiddleware):
+    pass
+
+
+class PeoplesMessages(PeopleOnly, MessageMiddleware):
+    pass
