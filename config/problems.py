@@ -97,10 +97,45 @@ PROBLEMS: dict[type[BaseException], Problem] = {
     rest.IdempotencyKeyInProgress: Problem(
         status=409, title="Idempotency key in progress", meaning="The first request is still running.", retry=True
     ),
+    credit.CreditsError: Problem(status=400, title="Refused", meaning="What was asked of the credits cannot be done."),
+    credit.InsufficientCredits: Problem(
+        status=402,
+        title="Not enough credits",
+        meaning="The customer has too few credits for this; missing says how many more it takes.",
+        facts=("needed", "available", "missing", "unit"),
+    ),
+    credit.LimitReached: Problem(
+        status=403,
+        title="Limit reached",
+        meaning="A daily or monthly limit of the customer or of the service token would be exceeded.",
+        facts=("kind", "limit", "resets_at"),
+    ),
+    credit.FairUseReached: Problem(
+        status=403,
+        title="Fair use reached",
+        meaning="Unlimited use has a fair share for each month, and this month's is used.",
+        facts=("limit", "resets_at"),
+    ),
+    credit.HoldResolved: Problem(
+        status=409, title="Hold resolved", meaning="The hold is over already; state says how.", facts=("state",)
+    ),
+    credit.HoldExceeded: Problem(
+        status=409, title="Hold exceeded", meaning="More was to be settled than is held.", facts=("held",)
+    ),
+    credit.SpendExceeded: Problem(
+        status=409, title="Spend exceeded", meaning="More was to be given back than is left of it.", facts=("left",)
+    ),
+    credit.GrantClosed: Problem(
+        status=409, title="Grant closed", meaning="The grant is used up, expired or revoked.", facts=("state",)
+    ),
+    credit.KeyReused: Problem(status=422, title="Key reused", meaning="The same key came with another wish before."),
+    credit.InvalidUse: Problem(
+        status=400, title="Invalid use", meaning="A value is wrong; field says which.", facts=("field",)
+    ),
+    credit.NotYours: NOT_FOUND,
     signing_keys.KeysUnavailable: Problem(
         status=503, title="Keys unavailable", meaning="The auth service does not tell us its keys.", retry=True
     ),
-    credit.CreditsError: Problem(status=409, title="Refused", meaning="The credits cannot do this as things are."),
     credit.UnknownAction: Problem(
         status=400,
         title="Unknown action",
@@ -203,6 +238,7 @@ CODES: dict[type[BaseException], str] = {
     Exception: "internal_error",
     drf.APIException: "internal_error",
     drf.ValidationError: "validation_error",
+    credit.NotYours: "not_found",
     Http404: "not_found",
     django_errors.ObjectDoesNotExist: "not_found",
     django_errors.SuspiciousOperation: "bad_request",

@@ -96,3 +96,85 @@ class CatalogueMistake(CreditsError):
     def __init__(self, mistakes: Iterable[str]) -> None:
         self.mistakes = list(mistakes)
         super().__init__("\n".join(self.mistakes))
+
+
+# ---------------------------------------------------------------- using credits
+
+
+class InsufficientCredits(CreditsError):
+    def __init__(self, *, needed: int, available: int, missing: int, unit: str) -> None:
+        self.needed = needed
+        self.available = available
+        self.missing = missing
+        self.unit = unit
+        super().__init__(f"{needed} {unit} are needed and {available} are available: {missing} are missing.")
+
+
+class LimitReached(CreditsError):
+    """`kind` is daily, monthly, token_daily or token_monthly; days and months are UTC's."""
+
+    def __init__(self, *, kind: str, limit: int, resets_at: str) -> None:
+        self.kind = kind
+        self.limit = limit
+        self.resets_at = resets_at
+        super().__init__(f"This would go over the {kind.replace('_', ' ')} limit of {limit}. It ends at {resets_at}.")
+
+
+class FairUseReached(CreditsError):
+    def __init__(self, *, limit: int, resets_at: str) -> None:
+        self.limit = limit
+        self.resets_at = resets_at
+        super().__init__(f"The fair use of {limit} a month is reached. It begins anew at {resets_at}.")
+
+
+class HoldResolved(CreditsError):
+    """The hold has been settled or released, or has expired, already."""
+
+    def __init__(self, *, state: str) -> None:
+        self.state = state
+        super().__init__(f"The hold is {state} already.")
+
+
+class HoldExceeded(CreditsError):
+    def __init__(self, *, held: int) -> None:
+        self.held = held
+        super().__init__(f"Only {held} are held.")
+
+
+class SpendExceeded(CreditsError):
+    """More was to be given back than is left of the spend."""
+
+    def __init__(self, *, left: int) -> None:
+        self.left = left
+        super().__init__(f"Only {left} of this spend are left to give back.")
+
+
+class KeyReused(CreditsError):
+    """The key has already stood for another act."""
+
+    def __init__(self, key: str) -> None:
+        self.key = key
+        super().__init__(f"The key {key!r} has already been used for something else.")
+
+
+class NotYours(CreditsError):
+    """There is no such thing, or it belongs to somebody else: callers cannot tell which."""
+
+    def __init__(self) -> None:
+        super().__init__("There is nothing here.")
+
+
+class InvalidUse(CreditsError):
+    """What was asked cannot be recorded as it is; `field` says which part of it."""
+
+    def __init__(self, field: str, message: str) -> None:
+        self.field = field
+        super().__init__(message)
+
+
+class GrantClosed(CreditsError):
+    """Nothing is left of the grant, or it was revoked: it can no longer be changed."""
+
+    def __init__(self, state: str) -> None:
+        self.state = state
+        super().__init__(f"The grant is {state}.")
