@@ -36,6 +36,7 @@ SWEEPS = {
         )
         for queue in QUEUES
     },
+    "old idempotency records": Sweep(task="rest.tasks.purge_idempotency_records", every=crontab(minute="17")),
 }
 
 

@@ -5,8 +5,17 @@ from django.db import transaction
 
 # A line is `app.codename`; a star stands for any app, or ends a codename.
 GROUPS: dict[str, tuple[str, ...]] = {
-    "support": ("auth.view_user",),
-    "finance": ("auth.view_user", "djstripe.view_*"),
+    "support": ("auth.view_user", "credits.view_*"),
+    "finance": (
+        "auth.view_user",
+        "credits.view_*",
+        "credits.add_pack",
+        "credits.change_pack",
+        "credits.add_packprice",
+        "credits.add_cost",
+        "credits.change_grantrule",
+        "djstripe.view_*",
+    ),
     "auditor": ("*.view_*",),
 }
 

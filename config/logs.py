@@ -1,6 +1,8 @@
 """Logs: one line per event, request and task; JSON for machines, colours for people, and never a secret."""
 
 import logging
+import os
+import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -40,9 +42,9 @@ def configuration(*, level: str, form: str) -> dict[str, Any]:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
-    renderer: Processor = (
-        structlog.processors.JSONRenderer(ensure_ascii=False) if form == "json" else structlog.dev.ConsoleRenderer()
-    )
+    renderer: Processor = structlog.processors.JSONRenderer(ensure_ascii=False)
+    if form != "json":
+        renderer = structlog.dev.ConsoleRenderer(colors=_wants_colours(), pad_event_to=0)
     return {
         "version": 1,
         "disable_existing_loggers": False,
@@ -66,8 +68,15 @@ def configuration(*, level: str, form: str) -> dict[str, Any]:
             # Ours are the lines per task.
             "celery.worker.strategy": {"level": "WARNING"},
             "celery.app.trace": {"level": "WARNING"},
+            # A line every few seconds that says no more than that time goes by.
+            "celery.beat": {"level": "WARNING"},
         },
     }
+
+
+def _wants_colours() -> bool:
+    """On a terminal, unless told otherwise; `manage.py up` reads us through a pipe and says what its terminal can."""
+    return "FORCE_COLOR" in os.environ or ("NO_COLOR" not in os.environ and sys.stderr.isatty())
 
 
 def add_request_id(_: Any, __: str, event: EventDict) -> EventDict:

@@ -100,11 +100,51 @@ PROBLEMS: dict[type[BaseException], Problem] = {
     rest.IdempotencyKeyInProgress: Problem(
         status=409, title="Idempotency key in progress", meaning="The first request is still running.", retry=True
     ),
+    credit.CreditsError: Problem(status=400, title="Refused", meaning="What was asked of the credits cannot be done."),
+    credit.InsufficientCredits: Problem(
+        status=402,
+        title="Not enough credits",
+        meaning="The customer has too few credits for this; missing says how many more it takes.",
+        facts=("needed", "available", "missing", "unit"),
+    ),
+    credit.LimitReached: Problem(
+        status=403,
+        title="Limit reached",
+        meaning="A daily or monthly limit of the customer or of the service token would be exceeded.",
+        facts=("kind", "limit", "resets_at"),
+    ),
+    credit.FairUseReached: Problem(
+        status=403,
+        title="Fair use reached",
+        meaning="Unlimited use has a fair share for each month, and this month's is used.",
+        facts=("limit", "resets_at"),
+    ),
+    credit.HoldResolved: Problem(
+        status=409, title="Hold resolved", meaning="The hold is over already; state says how.", facts=("state",)
+    ),
+    credit.HoldExceeded: Problem(
+        status=409, title="Hold exceeded", meaning="More was to be settled than is held.", facts=("held",)
+    ),
+    credit.SpendExceeded: Problem(
+        status=409, title="Spend exceeded", meaning="More was to be given back than is left of it.", facts=("left",)
+    ),
+    credit.GrantClosed: Problem(
+        status=409, title="Grant closed", meaning="The grant is used up, expired or revoked.", facts=("state",)
+    ),
+    credit.KeyReused: Problem(
+        status=422, title="Idempotency key reused", meaning="The same key came with another request before."
+    ),
+    credit.InvalidUse: Problem(
+        status=400, title="Invalid use", meaning="A value is wrong; field says which.", facts=("field",)
+    ),
+    credit.NotYours: NOT_FOUND,
+    ledger.LedgerError: Problem(status=409, title="Refused", meaning="The books cannot do this as things are."),
+    ledger.UnknownUnit: Problem(status=400, title="Unknown unit", meaning="Neither a currency nor a credit unit."),
+    ledger.UnitMismatch: Problem(status=400, title="Unit mismatch", meaning="The action costs another unit."),
+    ledger.InvalidAmount: Problem(status=400, title="Invalid amount", meaning="No amount that can be booked."),
     signing_keys.KeysUnavailable: Problem(
         status=503, title="Keys unavailable", meaning="The auth service does not tell us its keys.", retry=True
     ),
-    BillingError: Problem(status=409, title="Refused", meaning="Billing refuses this as things stand."),
-    credit.CreditsError: Problem(status=400, title="Refused", meaning="What was asked of the credits cannot be done."),
     credit.UnknownAction: Problem(
         status=400,
         title="Unknown action",
@@ -151,47 +191,7 @@ PROBLEMS: dict[type[BaseException], Problem] = {
         meaning="A gateway of this currency cannot take this amount; nearest are amounts that all can take.",
         facts=("nearest",),
     ),
-    credit.InsufficientCredits: Problem(
-        status=402,
-        title="Not enough credits",
-        meaning="The customer has too few credits for this; missing says how many more it takes.",
-        facts=("needed", "available", "missing", "unit"),
-    ),
-    credit.LimitReached: Problem(
-        status=403,
-        title="Limit reached",
-        meaning="A daily or monthly limit of the customer or of the service token would be exceeded.",
-        facts=("kind", "limit", "resets_at"),
-    ),
-    credit.FairUseReached: Problem(
-        status=403,
-        title="Fair use reached",
-        meaning="Unlimited use has a fair share for each month, and this month's is used.",
-        facts=("limit", "resets_at"),
-    ),
-    credit.HoldResolved: Problem(
-        status=409, title="Hold resolved", meaning="The hold is over already; state says how.", facts=("state",)
-    ),
-    credit.HoldExceeded: Problem(
-        status=409, title="Hold exceeded", meaning="More was to be settled than is held.", facts=("held",)
-    ),
-    credit.SpendExceeded: Problem(
-        status=409, title="Spend exceeded", meaning="More was to be given back than is left of it.", facts=("left",)
-    ),
-    credit.GrantClosed: Problem(
-        status=409, title="Grant closed", meaning="The grant is used up, expired or revoked.", facts=("state",)
-    ),
-    credit.KeyReused: Problem(
-        status=422, title="Idempotency key reused", meaning="The same key came with another request before."
-    ),
-    credit.InvalidUse: Problem(
-        status=400, title="Invalid use", meaning="A value is wrong; field says which.", facts=("field",)
-    ),
-    credit.NotYours: NOT_FOUND,
-    ledger.LedgerError: Problem(status=409, title="Refused", meaning="The books cannot do this as things are."),
-    ledger.UnknownUnit: Problem(status=400, title="Unknown unit", meaning="Neither a currency nor a credit unit."),
-    ledger.UnitMismatch: Problem(status=400, title="Unit mismatch", meaning="The action costs another unit."),
-    ledger.InvalidAmount: Problem(status=400, title="Invalid amount", meaning="No amount that can be booked."),
+    BillingError: Problem(status=409, title="Refused", meaning="Billing refuses this as things stand."),
     drf.APIException: FAULT,
     drf.ValidationError: INVALID,
     drf.ParseError: Problem(status=400, title="Unreadable request", meaning="The request cannot be read."),

@@ -63,9 +63,10 @@ RETRIED = frozenset({"409", "429", "503"})
 
 REQUEST_ID = OpenApiParameter(
     "X-Request-ID",
-    {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$"},
+    {"type": "string", "example": "checkout-7f3a"},
     OpenApiParameter.HEADER,
-    description="Comes back in the answer and stands in our logs; anything else is replaced by an id of ours.",
+    description="Comes back in the answer and stands in our logs, when it is 1 to 64 of A-Z a-z 0-9 . _ -; "
+    "anything else is replaced by an id of ours.",
 )
 USER_ID = OpenApiParameter(
     "X-User-ID",

@@ -36,7 +36,7 @@ BEGIN
                    SELECT sum(back.amount) FROM ledger_entry undo JOIN ledger_transfer back ON back.entry_id = undo.id
                     WHERE undo.reverses_id = p_spend.entry_id AND back.number = t.number), 0) AS remains,
                g.account_id AS grant_id, g.priority, g.is_promotional, g.expires_at,
-               g.revoked_at IS NOT NULL OR (g.expires_at <= p_moment AND g.frozen_at IS NULL) AS is_over
+               g.revoked_at IS NOT NULL OR (g.frozen_at IS NULL AND coalesce(g.expires_at <= p_moment, false)) AS is_over
           FROM ledger_transfer t LEFT JOIN credits_grant g ON g.account_id = t.source_id
          WHERE t.entry_id = p_spend.entry_id ORDER BY t.number DESC
     LOOP

@@ -18,9 +18,8 @@ from django.contrib.auth.models import Group, User
 from django.db import connection, connections
 from django.test import Client
 
-from rest import idempotency
+from rest import idempotency, tasks
 from rest.models import IdempotencyRecord
-from rest.tasks import purge_idempotency_records
 from rest.tests.urls import GroupView
 
 pytestmark = pytest.mark.urls("rest.tests.urls")
@@ -146,7 +145,7 @@ def test_the_purge_forgets_what_is_over_and_keeps_the_rest(db, settings) -> None
     with time_machine.travel(born + timedelta(seconds=1), tick=False):
         post("young")
     with time_machine.travel(born + timedelta(hours=settings.IDEMPOTENCY_HOURS), tick=False):
-        purge_idempotency_records()
+        tasks.purge_idempotency_records()
     assert [record.key for record in IdempotencyRecord.objects.all()] == ["young"]
 
 

@@ -29,10 +29,9 @@ def clock(settings) -> Iterator[Any]:
 def trips(monkeypatch) -> list[str]:
     """Every command that goes to Redis on the counting client."""
     seen: list[str] = []
-    client = limits.connected(configured.REDIS_URL, configured.THROTTLE_REDIS_TIMEOUT_SECONDS)
-    send = redis.Connection.send_packed_command
-    pool: Any = client.connection_pool
-    sends = type(pool.make_connection())
+    client: Any = limits.connected(configured.REDIS_URL, configured.THROTTLE_REDIS_TIMEOUT_SECONDS)
+    send: Any = redis.Connection.send_packed_command
+    sends = type(client.connection_pool.make_connection())
 
     def note(self: Any, command: Any, check_health: bool = True) -> Any:
         seen.append(b" ".join(command if isinstance(command, list) else [command]).split(b"\r\n")[2].decode())

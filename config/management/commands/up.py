@@ -47,7 +47,7 @@ class Command(BaseCommand):
         self.check_port(host, port)
         base_url = f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}"  # noqa: S104
         people = self.prepare(base_url)
-        supervisor = Supervisor(settings.BASE_DIR, services(host, port, base_url), self.out)
+        supervisor = Supervisor(settings.BASE_DIR, services(host, port, base_url, self.out), self.out)
         supervisor.stop_at_signals()
         supervisor.run(
             is_ready=lambda: answers(base_url + "/health/live"),
@@ -102,13 +102,14 @@ class Command(BaseCommand):
         return people
 
 
-def services(host: str, port: int, base_url: str) -> list[Service]:
+def services(host: str, port: int, base_url: str, out: Output) -> list[Service]:
     metrics = Path(settings.VAR_DIR) / "metrics"
     shutil.rmtree(metrics, ignore_errors=True)
     metrics.mkdir(parents=True)
     shared = {
         "BASE_URL": base_url,
         "PROMETHEUS_MULTIPROC_DIR": str(metrics),
+        "FORCE_COLOR" if out.is_coloured else "NO_COLOR": "1",
         # A laptop's container often has no other user than root; Celery says so at every start.
         "PYTHONWARNINGS": "ignore:You're running the worker with superuser privileges",
     }

@@ -1,0 +1,217 @@
+"""The files of production: what docker-compose.yml would run is run here, on the embedded servers."""
+
+import json
+import os
+import re
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+import sysconfig
+import threading
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import psycopg
+import pytest
+import yaml
+from django.conf import settings
+from django.db import connection
+from psycopg import sql
+
+BASE = Path(settings.BASE_DIR)
+VARIABLE = re.compile(r"\$\{(?P<name>\w+)(?::(?P<kind>[-?])(?P<rest>[^}]*))?\}")
+GIVEN = {
+    "SECRET_KEY": "long-and-random-0123456789" * 2,
+    "JWT_SECRET": "another-and-random-0123456789" * 2,
+    "ALLOWED_HOSTS": "pay.example.com",
+    "BASE_URL": "https://pay.example.com",
+    "REDIS_PASSWORD": "redis-password",
+    "POSTGRES_PASSWORD": "postgres-password",
+    "APP_DATABASE_PASSWORD": "app-password",
+}
+PYTHON_SERVICES = ["web", "worker", "beat", "migrate"]
+
+
+def resolved(text: str) -> str:
+    def value(found: "re.Match[str]") -> str:
+        if (given := GIVEN.get(found["name"])) is not None:
+            return given
+        assert found["kind"] == "-", f"{found['name']} has no default and was not given"
+        return found["rest"] or ""
+
+    return VARIABLE.sub(value, text).replace("$$", "$")
+
+
+@pytest.fixture(scope="module")
+def compose() -> dict[str, Any]:
+    loaded: dict[str, Any] = yaml.safe_load((BASE / "docker-compose.yml").read_text())
+    return loaded
+
+
+def test_compose_file_is_valid() -> None:
+    check = [str(Path(sysconfig.get_path("scripts"), "check-jsonschema")), "--builtin-schema", "vendor.compose-spec"]
+    done = subprocess.run([*check, str(BASE / "docker-compose.yml")], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_addresses_are_services_of_the_file(compose) -> None:
+    for name in PYTHON_SERVICES:
+        environment = compose["services"][name]["environment"]
+        for variable in ("DATABASE_URL", "REDIS_URL"):
+            assert urlsplit(resolved(environment[variable])).hostname in compose["services"]
+
+
+def test_only_migrate_may_change_tables(compose) -> None:
+    users = {}
+    for name in PYTHON_SERVICES:
+        users[name] = urlsplit(resolved(compose["services"][name]["environment"]["DATABASE_URL"])).username
+    assert users == {"web": "tirelire_app", "worker": "tirelire_app", "beat": "tirelire_app", "migrate": "postgres"}
+
+
+def test_nothing_listens_to_the_outside(compose) -> None:
+    for service in compose["services"].values():
+        assert all(str(port).startswith("127.0.0.1:") for port in service.get("ports", []))
+
+
+def test_image_starts_what_compose_starts(compose) -> None:
+    [command] = re.findall(r"^CMD (\[.*\])$", (BASE / "Dockerfile").read_text(), re.MULTILINE)
+    assert json.loads(command) == shlex.split(compose["services"]["web"]["command"])
+
+
+def test_image_is_not_root_and_has_no_tests() -> None:
+    lines = (BASE / "Dockerfile").read_text().splitlines()
+    assert [line for line in lines if line.startswith("USER ")] == ["USER 10001"]
+    assert "requirements-dev" not in "".join(lines)
+    assert {"var", ".env", ".git", "**/tests"} <= set((BASE / ".dockerignore").read_text().splitlines())
+
+
+def test_front_keeps_the_inside_inside() -> None:
+    front = (BASE / "deploy" / "nginx.conf").read_text()
+    for path in ("/metrics", "/health/detailed"):
+        assert re.search(rf"location = {path} +{{ return 404; }}", front)
+    for path in ("= /api/v1/events", "/ws/"):
+        assert re.search(rf"location {path} +{{.*tirelire_stream; }}", front)
+    for file in (front, (BASE / "deploy" / "tirelire-stream.conf").read_text()):
+        assert re.search(r"X-Forwarded-For +\$remote_addr;", file)
+        assert re.search(r'X-Internal-Key +"";', file)
+
+
+# ---------------------------------------------------------------- .env.example
+
+
+def test_every_setting_is_in_the_example_and_nothing_else() -> None:
+    """To mend this, add a line `#NAME=default` under a comment to .env.example, or take the old one away."""
+    source = (BASE / "config" / "settings.py").read_text()
+    read = set(re.findall(r"""(?:env\.\w+|safety\.secret|environ(?:\.get)?)[(\[]\s*"([A-Z0-9_]+)""", source))
+    read -= {"PYTEST_XDIST_WORKER"}
+    written = set(re.findall(r"^#?([A-Z0-9_]+)=", (BASE / ".env.example").read_text(), re.MULTILINE))
+    elsewhere = {"VAR_DIR"} | {found["name"] for found in VARIABLE.finditer((BASE / "docker-compose.yml").read_text())}
+    assert sorted(read - written) == [], "settings that .env.example does not name"
+    assert sorted(written - read - elsewhere) == [], "names in .env.example that nothing reads"
+
+
+# ---------------------------------------------------------------- compose smoke
+
+
+@pytest.fixture
+def database(django_db_setup) -> Iterator[str]:
+    """A database of its own, as `migrate` would find it after an update that changes no table."""
+    name, template = f"compose_smoke_{os.getpid()}", connection.settings_dict["TEST"]["TEMPLATE"]
+    known = connection.get_connection_params()
+    address = {key: known[key] for key in ("host", "port", "user", "password") if known.get(key)}
+    with psycopg.connect(**address, dbname="postgres", autocommit=True) as maintenance:
+        named = sql.Identifier(name)
+        maintenance.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(named, sql.Identifier(template)))
+        yield name
+        maintenance.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(named))
+
+
+@pytest.fixture
+def environment_of(compose, database: str, tmp_path: Path) -> Callable[[str], dict[str, str]]:
+    """The service's own environment; only where the servers are is changed."""
+
+    def environment(name: str) -> dict[str, str]:
+        said = {key: resolved(str(value)) for key, value in compose["services"][name]["environment"].items()}
+        wanted, here = urlsplit(said["DATABASE_URL"]), connection.settings_dict
+        at = f"/{here['HOST']}" if here["HOST"].startswith("/") else f"{here['HOST']}:{here['PORT'] or 5432}/"
+        said["DATABASE_URL"] = f"postgres://{wanted.username}:{wanted.password}@{at.rstrip('/')}/{database}"
+        said["REDIS_URL"] = settings.REDIS_URL
+        said |= {"REDIS_PREFIX": settings.REDIS_PREFIX + "smoke:", "HEARTBEAT_SECONDS": "1", "WORKER_METRICS_PORT": "0"}
+        said |= {"VAR_DIR": str(tmp_path), "STATIC_ROOT": str(tmp_path / "static"), "LOG_FORMAT": "json"}
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        return {"PATH": path, "HOME": os.environ.get("HOME", "/"), **said}
+
+    return environment
+
+
+def wait_until(is_so: Callable[[], bool], process: "subprocess.Popen[bytes]", log: Path) -> None:
+    pause = threading.Event()
+    for _ in range(600):
+        if is_so():
+            return
+        assert process.poll() is None, log.read_text()[-3000:]
+        pause.wait(0.1)
+    raise AssertionError(log.read_text()[-3000:])
+
+
+@pytest.mark.serial
+def test_every_service_runs_its_own_command(compose, environment_of, tmp_path: Path) -> None:
+    port = free_port()
+    (tmp_path / "static").mkdir()
+    run(["python", "manage.py", "collectstatic", "--noinput"], environment_of("migrate"))
+    run(shlex.split(compose["services"]["migrate"]["command"]), environment_of("migrate"))
+    started: dict[str, tuple[subprocess.Popen[bytes], Path]] = {}
+    try:
+        for name in ("web", "worker", "beat"):
+            command = compose["services"][name]["command"].replace("8000", str(port))
+            log = tmp_path / f"{name}.log"
+            with log.open("wb") as out:
+                process = subprocess.Popen(
+                    shlex.split(command),
+                    cwd=BASE,
+                    env=environment_of(name),
+                    stdout=out,
+                    stderr=out,
+                    start_new_session=True,
+                )
+            started[name] = process, log
+        probe = [word.replace("8000", str(port)) for word in compose["services"]["web"]["healthcheck"]["test"][1:]]
+        environment = environment_of("web")
+        wait_until(
+            lambda: subprocess.run(probe, env=environment, capture_output=True, check=False).returncode == 0,
+            *started["web"],
+        )
+        wait_until(lambda: health(port)["status"] == "ok", *started["worker"])  # beat sent, a worker did, Redis knows
+        for process, _ in started.values():
+            process.send_signal(signal.SIGTERM)
+        ended = {name: process.wait(60) for name, (process, _) in started.items()}
+        assert ended == {"web": 0, "worker": 0, "beat": 0}
+    finally:
+        for process, _ in started.values():
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+
+
+def run(command: list[str], environment: dict[str, str]) -> None:
+    done = subprocess.run(command, cwd=BASE, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-3000:]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+def health(port: int) -> dict[str, Any]:
+    request = urllib.request.Request(f"http://127.0.0.1:{port}/health", headers={"Host": "web"})
+    with urllib.request.urlopen(request, timeout=10) as reply:
+        known: dict[str, Any] = json.load(reply)
+    return known
