@@ -156,7 +156,8 @@ LOCKS = {
     ),
     "correction": Lock(
         "close.sql", "credits_take", PURSE_BY_USER,
-        (("close.sql", "credits_take", "entry := credits_entry_id(p_at);"),), two_corrections, {"Reversed": 1, "InsufficientCredits": 1},
+        (("close.sql", "credits_take", "entry := credits_entry_id(p_at);"),), two_corrections,
+        {"Reversed": 1, "InsufficientCredits": 1},
     ),
     "grant": Lock(
         "issue.sql", "credits_issue", "ORDER BY id FOR NO KEY UPDATE",
