@@ -32,9 +32,7 @@ def post(path: str, who: dict[str, str], body: Any = None, key: str | None = "",
     if key is not None:
         headers["idempotency-key"] = key or f"key-{next(_numbers)}"
     sent = body if isinstance(body, str | bytes) else json.dumps({} if body is None else body)
-    return Client().post(
-        f"/api/v1/{path}", sent, content_type="application/json", headers=who | headers, follow=False
-    )
+    return Client().post(f"/api/v1/{path}", sent, content_type="application/json", headers=who | headers, follow=False)
 
 
 def get(path: str, who: dict[str, str], **headers: str) -> Any:

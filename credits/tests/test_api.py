@@ -192,7 +192,7 @@ def test_what_is_no_json(ann: User, word: str) -> None:
         ({"action": "image.generate", "quantity": 0}, "quantity", "min_value"),
         ({"action": "image.generate", "quantity": True}, "quantity", "invalid"),
         ({"amount": 1, "reference": "x" * 201}, "reference", "max_length"),
-        ({"amount": 1, "reference": "a\u0000b"}, "reference", "control"),
+        ({"amount": 1, "reference": "a\u0007b"}, "reference", "control"),
         ({"amount": 1, "metadata": [1]}, "metadata", "invalid"),
         ({"amount": 1, "metadata": {"a": {"b": 1}}}, "metadata.a", "value"),
         ([], "", "invalid"),
