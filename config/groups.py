@@ -5,8 +5,18 @@ from django.db import transaction
 
 # A line is `app.codename`; a star stands for any app, or ends a codename.
 GROUPS: dict[str, tuple[str, ...]] = {
-    "support": ("auth.view_user", "billing.view_customer", "billing.change_customer"),
-    "finance": ("auth.view_user", "billing.view_customer", "djstripe.view_*"),
+    "support": ("auth.view_user", "billing.view_customer", "billing.change_customer", "credits.view_*"),
+    "finance": (
+        "auth.view_user",
+        "billing.view_customer",
+        "credits.view_*",
+        "credits.add_pack",
+        "credits.change_pack",
+        "credits.add_packprice",
+        "credits.add_cost",
+        "credits.change_grantrule",
+        "djstripe.view_*",
+    ),
     "auditor": ("*.view_*",),
 }
 

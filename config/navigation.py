@@ -30,6 +30,12 @@ class Entry:
 
 # Later apps add their sections here, above the people.
 SECTIONS: dict[Text, list[Entry]] = {
+    _("Catalogue"): [
+        Entry(_("Packs"), "sell", "credits.pack"),
+        Entry(_("Pack prices"), "price_change", "credits.packprice"),
+        Entry(_("Costs"), "bolt", "credits.cost"),
+        Entry(_("Grant rules"), "event_repeat", "credits.grantrule"),
+    ],
     _("People"): [
         Entry(_("Customers"), "person", "billing.customer"),
         Entry(_("Accounts"), "group", "auth.user"),
