@@ -192,7 +192,7 @@ def test_while_the_database_is_away_the_api_says_so_and_then_recovers(server: in
         )
         assert headers["retry-after"] == str(settings.UNAVAILABLE_RETRY_AFTER_SECONDS)
     database.open()
-    statuses = []
+    statuses: list[int] = []
     while not statuses or (statuses[-1] != 200 and len(statuses) < 60):  # each waits up to a second for the pool
         statuses.append(ask(server)[0])
     assert set(statuses) <= {200, 503}
