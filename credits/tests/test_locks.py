@@ -131,7 +131,9 @@ def two_batches_in_opposite_order() -> Acts:
 PURSE_BY_USER = "SELECT * INTO purse FROM credits_purse WHERE user_id = p_user AND unit = p_unit FOR NO KEY UPDATE;"
 SPEND = ("spend.sql", "credits_charge", "entry := credits_entry_id(p_at);")
 LOCKS = {
-    "spend": Lock("spend.sql", "credits_spend", PURSE_BY_USER, (SPEND,), two_spends, {"Spent": 1, "InsufficientCredits": 1}),
+    "spend": Lock(
+        "spend.sql", "credits_spend", PURSE_BY_USER, (SPEND,), two_spends, {"Spent": 1, "InsufficientCredits": 1}
+    ),
     "hold": Lock(
         "hold.sql", "credits_hold", PURSE_BY_USER, (("hold.sql", "credits_hold", MOMENT),), two_holds,
         {"Held": 1, "InsufficientCredits": 1},
@@ -153,8 +155,9 @@ LOCKS = {
         {"Reversed": 1, "SpendExceeded": 1},
     ),
     "correction": Lock(
-        "close.sql", "credits_take", PURSE_BY_USER, (("close.sql", "credits_take", "entry := credits_entry_id(p_at);"),),
-        two_corrections, {"Reversed": 1, "InsufficientCredits": 1},
+        "close.sql", "credits_take", PURSE_BY_USER,
+        (("close.sql", "credits_take", "entry := credits_entry_id(p_at);"),), two_corrections,
+        {"Reversed": 1, "InsufficientCredits": 1},
     ),
     "grant": Lock(
         "issue.sql", "credits_issue", "ORDER BY id FOR NO KEY UPDATE",
