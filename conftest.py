@@ -12,8 +12,9 @@ from django.conf import settings
 from django.core.management import call_command
 from django.db import connection, connections
 from psycopg import sql
+from pytest_django.plugin import blocking_manager_key
 
-from config import translations
+from config import groups, translations
 from credits import costs
 from rest import throttles
 from rest.memory import forget_everything
@@ -71,6 +72,17 @@ def _migrate(name: str, django_db_blocker) -> None:
         with django_db_blocker.unblock():
             database.close()
         database.settings_dict["NAME"] = usual
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
+    """A test that commits ends by emptying every table, also of what migrations wrote: give the groups back."""
+    yield
+    marker = item.get_closest_marker("django_db")
+    if "transactional_db" in item.fixturenames or (marker and marker.kwargs.get("transaction")):
+        with item.config.stash[blocking_manager_key].unblock():
+            groups.synchronise()
+            connection.close()
 
 
 @pytest.fixture(autouse=True)

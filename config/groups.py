@@ -5,9 +5,10 @@ from django.db import transaction
 
 # A line is `app.codename`; a star stands for any app, or ends a codename.
 GROUPS: dict[str, tuple[str, ...]] = {
-    "support": ("auth.view_user", "credits.view_*"),
+    "support": ("auth.view_user", "billing.view_customer", "billing.change_customer", "credits.view_*"),
     "finance": (
         "auth.view_user",
+        "billing.view_customer",
         "credits.view_*",
         "credits.add_pack",
         "credits.change_pack",

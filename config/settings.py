@@ -43,7 +43,11 @@ if PRODUCTION:
     SECURE_HSTS_PRELOAD = env.bool("HSTS_PRELOAD", default=False)
     if env.bool("BEHIND_TLS_PROXY", default=True):  # the front sets this header itself, whatever a client sends
         SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
-SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]  # HSTS for hosts that are not ours, see above
+SILENCED_SYSTEM_CHECKS = [
+    "security.W003",  # looks for Django's own name, and PeoplesCsrf is a subclass of it
+    "security.W005",  # HSTS for hosts that are not ours, see above
+    "security.W021",
+]
 
 # ---------------------------------------------------------------- database
 
@@ -136,6 +140,8 @@ VERSION = tomllib.loads((BASE_DIR / "pyproject.toml").read_text())["project"]["v
 BUILD_REVISION = env.str("BUILD_REVISION", default="")  # the commit that the image was built from
 if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):  # prometheus_client wants it to be there before the first figure
     Path(os.environ["PROMETHEUS_MULTIPROC_DIR"]).mkdir(parents=True, exist_ok=True)
+else:  # set to nothing it would mean the current folder
+    os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)
 HEALTH_TIMEOUT_SECONDS = env.float("HEALTH_TIMEOUT_SECONDS", default=1.5)
 HEALTH_RETRY_AFTER_SECONDS = env.int("HEALTH_RETRY_AFTER_SECONDS", default=5)
 METRICS_TOKEN = env.str("METRICS_TOKEN", default="")  # empty: only the addresses below
@@ -177,6 +183,7 @@ INSTALLED_APPS = [
 ]
 # Rows of these models are written once: `create_roles` lets the application neither change nor delete them.
 APPEND_ONLY_MODELS: list[str] = ["auditlog.LogEntry"] if "auditlog" in INSTALLED_APPS else []
+APPEND_ONLY_MODELS += ["credits.PackPrice", "credits.Cost"]
 MIGRATION_MODULES = {"djstripe": "config.djstripe_migrations"}
 MIDDLEWARE = [
     "config.metrics.RequestMetrics",
@@ -200,7 +207,6 @@ MIDDLEWARE = [
     "config.error_pages.ProblemsMiddleware",
     "rest.throttles.RateLimitHeaders",
 ]
-SILENCED_SYSTEM_CHECKS = ["security.W003"]  # looks for Django's own name, and PeoplesCsrf is a subclass of it
 ROOT_URLCONF = "config.urls"
 WSGI_APPLICATION = "config.wsgi.application"
 TEMPLATES = [
@@ -255,7 +261,7 @@ MFA_TOTP_ISSUER = "Tirelire"
 MFA_TOTP_TOLERANCE = 1  # one step of 30 seconds either way, for telephones whose clock is off
 MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not PRODUCTION
 AUDITLOG_MASK_CALLABLE = "config.audit.hidden"
-AUDITLOG_CID_HEADER = "x-request-id"
+AUDITLOG_CID_GETTER = "rest.requestid.current"
 SERVICE_TOKEN_WARNING_DAYS = env.int("SERVICE_TOKEN_WARNING_DAYS", default=14)
 
 # ---------------------------------------------------------------- the admin's look
@@ -449,9 +455,6 @@ CONTENT_SECURITY_POLICIES = {  # the first prefix that fits; the last one fits e
 PERMISSIONS_POLICY = "camera=(), geolocation=(), microphone=(), payment=(), usb=()"
 X_FRAME_OPTIONS = "DENY"
 SECURE_REFERRER_POLICY = "same-origin"
-SECURE_HSTS_SECONDS = env.int("SECURE_HSTS_SECONDS", default=31_536_000) if PRODUCTION else 0
-SECURE_HSTS_INCLUDE_SUBDOMAINS = PRODUCTION
-SECURE_HSTS_PRELOAD = PRODUCTION
 
 # ---------------------------------------------------------------- dj-stripe, the mirror of Stripe's objects
 

@@ -186,7 +186,7 @@ def test_support_mends_a_record_through_the_same_act(admin_client: Client, caplo
     assert answer.status_code == 302
     customer.refresh_from_db()
     assert (customer.name, customer.locale, customer.time_zone, customer.country) == tuple(sent.values())
-    assert [record.message for record in caplog.records] == ["customer.changed"]
+    assert [record.message for record in caplog.records if record.name == "billing.customers"] == ["customer.changed"]
     assert "Ann Ba" not in str(caplog.records[0].__dict__)
 
 

@@ -159,7 +159,6 @@ def wait_until(is_so: Callable[[], bool], process: "subprocess.Popen[bytes]", lo
     raise AssertionError(log.read_text()[-3000:])
 
 
-@pytest.mark.serial
 def test_every_service_runs_its_own_command(compose, environment_of, tmp_path: Path) -> None:
     port = free_port()
     (tmp_path / "static").mkdir()

@@ -6,15 +6,11 @@ import signal
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from config import broker, tasks
 from config.tests import worker_app
 from config.tests.processes import BEAT, WORKER, kill_group, running
 from config.tests.worker_app import wait_for
 from rest import requestid
-
-pytestmark = pytest.mark.serial
 
 
 def lines(log: Path) -> list[dict[str, Any]]:

@@ -109,7 +109,8 @@ def test_costs_in_another_unit_are_not_compared(customer: Any) -> None:
 
 
 def test_totals_never_add_different_units() -> None:
-    known: dict[str, Any] = {"uses": 1, "before": 5, "after": 6, "metered_before": 1, "metered_after": 2, "is_repriced": True}
+    figures = {"uses": 1, "before": 5, "after": 6, "metered_before": 1, "metered_after": 2}
+    known: dict[str, Any] = figures | {"is_repriced": True}
     lines = [Line(action=name, unit=unit, **known) for name, unit in (("a", "CREDIT"), ("b", "CREDIT"), ("c", "SPARK"))]
     assert [(line.action, line.unit, line.uses, line.difference) for line in totals(lines)] == [
         ("total", "CREDIT", 2, 2),

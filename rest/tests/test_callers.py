@@ -147,7 +147,7 @@ def see_alice_twice(act: Any) -> list[Any]:
     outcomes: list[Any] = []
 
     def look_then_wait(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
-        if sql.startswith("INSERT"):
+        if sql.startswith('INSERT INTO "auth_user"'):
             both_looked.wait(timeout=30)
         return execute(sql, params, many, context)
 

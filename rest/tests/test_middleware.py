@@ -72,6 +72,7 @@ def test_swagger_runs_under_its_policy_from_local_files(client: Client) -> None:
     for address in addresses:
         answer = client.get(address)
         assert (address, answer.status_code) == (address, 200)
+        answer.close()
 
 
 # ---------------------------------------------------------------- CORS
