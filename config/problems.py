@@ -19,6 +19,7 @@ from rest_framework import exceptions as drf
 from rest_framework.settings import api_settings
 
 from credits import errors as credit
+from ledger import errors as books
 from rest import errors as rest
 from rest import requestid
 
@@ -96,6 +97,12 @@ PROBLEMS: dict[type[BaseException], Problem] = {
     rest.IdempotencyKeyInProgress: Problem(
         status=409, title="Idempotency key in progress", meaning="The first request is still running.", retry=True
     ),
+    books.LedgerError: Problem(
+        status=409, title="Refused by the books", meaning="The books cannot do this as they stand."
+    ),
+    books.InvalidAmount: Problem(status=400, title="Invalid amount", meaning="An amount is a whole, positive number."),
+    books.UnknownUnit: Problem(status=400, title="Unknown unit", meaning="Neither a currency nor a credit unit."),
+    books.UnitMismatch: Problem(status=400, title="Unit mismatch", meaning="Two units were mixed; nothing converts."),
     credit.CreditsError: Problem(status=400, title="Refused", meaning="What was asked of the credits cannot be done."),
     credit.InsufficientCredits: Problem(
         status=402,

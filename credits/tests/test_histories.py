@@ -80,18 +80,25 @@ class Histories(RuleBasedStateMachine):
     def give(self, amount: int, hours: int | None, promotional: bool, priority: int) -> None:
         self.now += timedelta(seconds=1)
         end = self.now + timedelta(hours=hours) if hours else None
-        facts = {"expires_at": end, "is_promotional": promotional, "priority": priority}
+        facts: dict[str, Any] = {"expires_at": end, "is_promotional": promotional, "priority": priority}
         key = self.key()
-        given = {"user": self.user, "amount": amount, "source": GrantSource.PACK, "key": key, "at": self.now, **facts}
+        given: dict[str, Any] = {
+            "user": self.user,
+            "amount": amount,
+            "source": GrantSource.PACK,
+            "key": key,
+            "at": self.now,
+            **facts,
+        }
         grant = grants.issue(**given)
         assert grants.issue(**given) == grant
         self.plain.give(amount, self.now, **facts)
 
     @rule(amount=amounts)
     def spend(self, amount: int) -> None:
-        wish = {"user": self.user, "amount": amount, "key": self.key()}
+        wish: dict[str, Any] = {"user": self.user, "amount": amount, "key": self.key()}
         done = self.both(
-            lambda: usage.spend(**wish, at=self.now),  # type: ignore[arg-type]
+            lambda: usage.spend(**wish, at=self.now),
             lambda: self.plain.spend(amount, self.now),
         )
         if done:
