@@ -37,6 +37,10 @@ SWEEPS = {
         for queue in QUEUES
     },
     "old idempotency records": Sweep(task="rest.tasks.purge_idempotency_records", every=crontab(minute="17")),
+    "expired grants": Sweep(task="credits.tasks.expire_grants", every="CREDITS_EXPIRE_GRANTS_SECONDS"),
+    "expired holds": Sweep(task="credits.tasks.expire_holds", every="CREDITS_EXPIRE_HOLDS_SECONDS"),
+    "credits about to expire": Sweep(task="credits.tasks.warn_of_expiry", every="CREDITS_EXPIRING_SECONDS"),
+    "sums of house accounts": Sweep(task="config.tasks.roll_up_house_accounts", every="LEDGER_ROLL_UP_SECONDS"),
 }
 
 

@@ -393,6 +393,7 @@ SPECTACULAR_SETTINGS = {
 
 # ---------------------------------------------------------------- the books
 
+LEDGER_ROLL_UP_SECONDS = env.float("LEDGER_ROLL_UP_SECONDS", default=60.0)
 # Functions of other apps that `manage.py check_ledger` runs after its own checks, by their dotted names.
 LEDGER_CHECKS: list[str] = [
     "credits.checks.open_grants_have_a_balance",

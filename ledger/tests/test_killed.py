@@ -18,7 +18,7 @@ def test_a_killed_process_leaves_no_half_entry(stop_before: str) -> None:
     grant, spent = guarded("grant:1", having=10), house("credits:spent")
     booked = Entry.objects.count()
     command = [sys.executable, "-m", "ledger.tests.killed_process", str(connection.settings_dict["NAME"]), stop_before]
-    with subprocess.Popen(  # noqa: S603 - our own interpreter and module
+    with subprocess.Popen(
         command, cwd=settings.BASE_DIR, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout is not None
