@@ -2,7 +2,8 @@
 
 import os
 
-from config.tests.worker_app import app, tell, wait_for
+from config.celery import app
+from config.tests.worker_app import tell, wait_for
 from credits.jobs import ChargedTask
 
 __all__ = ["app"]

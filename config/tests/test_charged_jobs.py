@@ -67,7 +67,7 @@ def test_a_job_that_fails_or_uses_nothing_is_given_back(ann: User, worker: Any, 
 
 
 def test_a_killed_worker_neither_pays_nor_loses_the_job(ann: User, worker: Any) -> None:
-    draw.charge(user=ann, amount=8, args=["end"])
+    draw.charge(user=ann, amount=8, args=("end",))
     first = wait_for("test:started")
     os.kill(first["child"], signal.SIGKILL)
     second = wait_for("test:started")
@@ -79,7 +79,7 @@ def test_a_killed_worker_neither_pays_nor_loses_the_job(ann: User, worker: Any) 
 
 
 def test_a_job_that_was_given_back_before_it_began_is_skipped(ann: User, request: pytest.FixtureRequest) -> None:
-    held = draw.charge(user=ann, amount=8, args=["end"])
+    held = draw.charge(user=ann, amount=8, args=("end",))
     holds.release(hold=held.id)
     request.getfixturevalue("worker")
     assert wait_for("test:ran")["state"] == "SUCCESS"  # without having waited for the test to let it go on
@@ -88,19 +88,19 @@ def test_a_job_that_was_given_back_before_it_began_is_skipped(ann: User, request
 
 def test_a_job_that_nobody_holds_credits_for_does_not_run(ann: User) -> None:
     with pytest.raises(NothingHeld):
-        draw.apply(args=["end"], throw=True)
+        draw.apply(args=("end",), throw=True)
 
 
 def test_a_job_is_sent_when_its_hold_is_committed(ann: User, monkeypatch: pytest.MonkeyPatch) -> None:
     sent: list[Any] = []
     monkeypatch.setattr(draw, "apply_async", lambda *args, **kwargs: sent.append(kwargs))
     with transaction.atomic():
-        draw.charge(user=ann, amount=8, args=["end"])
+        draw.charge(user=ann, amount=8, args=("end",))
         assert sent == []
         transaction.set_rollback(True)
     assert (sent, Hold.objects.count()) == ([], 0)
     with pytest.raises(errors.InsufficientCredits):
-        draw.charge(user=ann, amount=21, args=["end"])
+        draw.charge(user=ann, amount=21, args=("end",))
     assert sent == []
-    first, again = [draw.charge(user=ann, amount=8, key="picture 7", args=["end"]) for _ in range(2)]
+    first, again = [draw.charge(user=ann, amount=8, key="picture 7", args=("end",)) for _ in range(2)]
     assert (first.id, len(sent)) == (again.id, 1)
