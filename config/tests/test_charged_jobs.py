@@ -88,7 +88,7 @@ def test_a_job_that_was_given_back_before_it_began_is_skipped(ann: User, request
 
 def test_a_job_that_nobody_holds_credits_for_does_not_run(ann: User) -> None:
     with pytest.raises(NothingHeld):
-        draw.apply(args=["end"], throw=True)
+        draw.apply(args=("end",), throw=True)
 
 
 def test_a_job_is_sent_when_its_hold_is_committed(ann: User, monkeypatch: pytest.MonkeyPatch) -> None:
