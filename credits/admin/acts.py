@@ -21,7 +21,6 @@ from unfold.admin import ModelAdmin
 from unfold.widgets import (
     UnfoldAdminIntegerFieldWidget,
     UnfoldAdminSelectWidget,
-    UnfoldAdminSingleDateWidget,
     UnfoldAdminTextInputWidget,
 )
 
@@ -84,7 +83,7 @@ class EndOfDayField(forms.DateField):
     """A day, to the end of which (UTC) something lasts."""
 
     def __init__(self, **changes: Any) -> None:
-        super().__init__(**{"widget": UnfoldAdminSingleDateWidget, **changes})
+        super().__init__(**{"widget": UnfoldAdminTextInputWidget(attrs={"type": "date"}), **changes})
 
     def clean(self, value: Any) -> Any:
         day = super().clean(value)
