@@ -21,6 +21,7 @@ AUDITED: dict[str, dict[str, Any]] = {
         "m2m_fields": {"groups", "user_permissions"},
     },
     "auth.Group": {"m2m_fields": {"permissions"}},
+    "billing.Customer": {"exclude_fields": ["updated_at"]},
     "rest.ServiceToken": {"exclude_fields": ["digest", "last_used_at"], "m2m_fields": {"permissions"}},
     "credits.Pack": {},
     "credits.PackPrice": {},

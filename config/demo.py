@@ -15,8 +15,8 @@ from config.safety import DEMO_PREFIX
 from rest import tokens
 from rest.models import ServiceToken
 
-OPERATOR = "admin"
-CUSTOMER = "demo-customer"
+OPERATOR = DEMO_PREFIX + "admin"  # the checks of production know demo people by this prefix
+CUSTOMER = DEMO_PREFIX + "customer"
 SERVICE = "Demo service"
 TOKEN_DAYS = 30
 RENEW_DAYS = 7

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+import redis
 from allauth.mfa.models import Authenticator
 from auditlog.models import LogEntry
 from django.conf import settings
@@ -14,8 +15,10 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.functional import Promise
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from config import broker
 from config.second_factor import SECOND_FACTORS
 from credits.models import Hold, HoldState, Purse
 from rest.models import ServiceToken
@@ -124,8 +127,31 @@ def stuck_holds() -> Found:
     )
 
 
+def silent_processes() -> Found:
+    """The beat and the workers that have not been heard of; a job that nobody runs is seen here first."""
+    try:
+        ages = broker.heartbeat_ages()
+    except redis.RedisError:
+        ages = {gettext("Redis"): None}
+    silent = {name: age for name, age in ages.items() if age is None or age > settings.HEARTBEAT_STALE_SECONDS}
+    return Found(
+        total=len(silent),
+        first=[
+            Need(label=name, detail=_("was not heard of"), url=reverse("health"))
+            for name in sorted(silent)[:ROWS_SHOWN]
+        ],
+    )
+
+
 # Later apps add their lines here, what is most urgent first.
 CONCERNS = [
+    Concern(
+        title=_("Background processes that are silent"),
+        permission="auditlog.view_logentry",
+        find=silent_processes,
+        quiet=_("The beat and the workers are well."),
+        urgency="danger",
+    ),
     Concern(
         title=_("Holds that should have ended"),
         permission="credits.view_hold",

@@ -44,7 +44,8 @@ SECTIONS: dict[Text, list[Entry]] = {
         Entry(_("Grant rules"), "event_repeat", "credits.grantrule"),
     ],
     _("People"): [
-        Entry(_("Customers and operators"), "group", "auth.user"),
+        Entry(_("Customers"), "person", "billing.customer"),
+        Entry(_("Accounts"), "group", "auth.user"),
         Entry(_("Groups"), "badge", "auth.group"),
         Entry(_("Second factors"), "phonelink_lock", "mfa.authenticator"),
     ],

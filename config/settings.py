@@ -3,6 +3,7 @@
 import os
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import django_stubs_ext
 import environ
@@ -16,7 +17,7 @@ django_stubs_ext.monkeypatch()
 BASE_DIR = Path(__file__).resolve().parent.parent
 VAR_DIR = embedded.var_dir()
 
-env = environ.Env()
+env = environ.Env()  # type: ignore[no-untyped-call]
 APP_ENV = env.str("APP_ENV", default="development")  # development | test | production
 if APP_ENV == "development":
     environ.Env.read_env(BASE_DIR / ".env")
@@ -43,7 +44,11 @@ if PRODUCTION:
     SECURE_HSTS_PRELOAD = env.bool("HSTS_PRELOAD", default=False)
     if env.bool("BEHIND_TLS_PROXY", default=True):  # the front sets this header itself, whatever a client sends
         SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
-SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]  # HSTS for hosts that are not ours, see above
+SILENCED_SYSTEM_CHECKS = [
+    "security.W003",  # looks for Django's own name, and PeoplesCsrf is a subclass of it
+    "security.W005",  # HSTS for hosts that are not ours, see above
+    "security.W021",
+]
 
 # ---------------------------------------------------------------- database
 
@@ -60,7 +65,9 @@ DATABASE_POOL_SIZE = env.int("DATABASE_POOL_SIZE", default=0)  # 0: no pool; the
 DATABASE_WAIT_SECONDS = env.int("DATABASE_WAIT_SECONDS", default=1)
 DATABASE_STATEMENT_TIMEOUT_MS = env.int("DATABASE_STATEMENT_TIMEOUT_MS", default=15_000)
 DATABASE_LOCK_TIMEOUT_MS = env.int("DATABASE_LOCK_TIMEOUT_MS", default=5_000)
-DATABASES = {"default": env.db_url_config(DATABASE_URL or "postgres://nobody@nowhere/unset")}
+DATABASES: dict[str, dict[str, Any]] = {
+    "default": env.db_url_config(DATABASE_URL or "postgres://nobody@nowhere/unset")  # type: ignore[no-untyped-call]
+}
 if DATABASES["default"]["ENGINE"] != "django.db.backends.postgresql":
     raise ImproperlyConfigured("Tirelire speaks PostgreSQL only: DATABASE_URL must start with postgres://.")
 DATABASES["default"]["OPTIONS"] = {
@@ -136,6 +143,8 @@ VERSION = tomllib.loads((BASE_DIR / "pyproject.toml").read_text())["project"]["v
 BUILD_REVISION = env.str("BUILD_REVISION", default="")  # the commit that the image was built from
 if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):  # prometheus_client wants it to be there before the first figure
     Path(os.environ["PROMETHEUS_MULTIPROC_DIR"]).mkdir(parents=True, exist_ok=True)
+else:  # set to nothing it would mean the current folder
+    os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)
 HEALTH_TIMEOUT_SECONDS = env.float("HEALTH_TIMEOUT_SECONDS", default=1.5)
 HEALTH_RETRY_AFTER_SECONDS = env.int("HEALTH_RETRY_AFTER_SECONDS", default=5)
 METRICS_TOKEN = env.str("METRICS_TOKEN", default="")  # empty: only the addresses below
@@ -200,7 +209,6 @@ MIDDLEWARE = [
     "config.error_pages.ProblemsMiddleware",
     "rest.throttles.RateLimitHeaders",
 ]
-SILENCED_SYSTEM_CHECKS = ["security.W003"]  # looks for Django's own name, and PeoplesCsrf is a subclass of it
 ROOT_URLCONF = "config.urls"
 WSGI_APPLICATION = "config.wsgi.application"
 TEMPLATES = [
@@ -255,7 +263,7 @@ MFA_TOTP_ISSUER = "Tirelire"
 MFA_TOTP_TOLERANCE = 1  # one step of 30 seconds either way, for telephones whose clock is off
 MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not PRODUCTION
 AUDITLOG_MASK_CALLABLE = "config.audit.hidden"
-AUDITLOG_CID_HEADER = "x-request-id"
+AUDITLOG_CID_GETTER = "rest.requestid.current"
 SERVICE_TOKEN_WARNING_DAYS = env.int("SERVICE_TOKEN_WARNING_DAYS", default=14)
 
 # ---------------------------------------------------------------- the admin's look
@@ -451,9 +459,6 @@ CONTENT_SECURITY_POLICIES = {  # the first prefix that fits; the last one fits e
 PERMISSIONS_POLICY = "camera=(), geolocation=(), microphone=(), payment=(), usb=()"
 X_FRAME_OPTIONS = "DENY"
 SECURE_REFERRER_POLICY = "same-origin"
-SECURE_HSTS_SECONDS = env.int("SECURE_HSTS_SECONDS", default=31_536_000) if PRODUCTION else 0
-SECURE_HSTS_INCLUDE_SUBDOMAINS = PRODUCTION
-SECURE_HSTS_PRELOAD = PRODUCTION
 
 # ---------------------------------------------------------------- dj-stripe, the mirror of Stripe's objects
 

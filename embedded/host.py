@@ -166,7 +166,7 @@ class Postgres(Server):
         if self.throwaway:
             options |= {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
         switches = [word for name, value in options.items() for word in ("-c", f"{name}={value}")]
-        command = [self.binaries / "postgres", "-D", self.data, *switches]
+        command = [str(self.binaries / "postgres"), "-D", str(self.data), *switches]
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, **self.how)
 
     def initialise(self) -> None:
@@ -175,7 +175,17 @@ class Postgres(Server):
         shutil.rmtree(new, ignore_errors=True)
         shutil.rmtree(self.data, ignore_errors=True)
         locale = ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C", "-E", "UTF8"]
-        command = [self.binaries / "initdb", "-D", new, "-U", "postgres", "-A", "trust", "--no-instructions", *locale]
+        command = [
+            str(self.binaries / "initdb"),
+            "-D",
+            str(new),
+            "-U",
+            "postgres",
+            "-A",
+            "trust",
+            "--no-instructions",
+            *locale,
+        ]
         subprocess.run(command, check=True, **self.how)
         new.rename(self.data)
 

@@ -60,7 +60,7 @@ def test_two_first_sights_at_once_make_one_customer(transactional_db) -> None:
     def meet(_: int) -> int:
         barrier.wait(WAIT_SECONDS)
         try:
-            return customers.get(user).pk
+            return int(customers.get(user).pk)
         finally:
             connections.close_all()
 

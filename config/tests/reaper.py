@@ -12,6 +12,7 @@ import pty
 import re
 import signal
 import sys
+import threading
 from pathlib import Path
 
 PR_SET_CHILD_SUBREAPER = 36
@@ -26,6 +27,8 @@ class Terminal:
         if self.pid == 0:
             os.execve(command[0], command, environment or dict(os.environ))
         self.text = ""
+        self.is_over = False
+        self.news = threading.Condition()
 
     def read_until(self, pattern: str) -> re.Match[str]:
         while not (found := re.search(pattern, self.text)):
@@ -37,6 +40,17 @@ class Terminal:
                 raise SystemExit(f"ended before {pattern!r} was seen:\n{self.text[-3000:]}")
             self.text += piece.decode(errors="replace")
         return found
+
+    def follow(self) -> None:
+        """Read in the background from now on: who asks a thousand times must not make `up` wait for its terminal."""
+        self.reader = threading.Thread(target=self.drain, daemon=True)
+        self.reader.start()
+
+    def saw(self, pattern: str) -> bool:
+        """Wait until a followed terminal has shown this; false if it ended before, or never does."""
+        with self.news:
+            self.news.wait_for(lambda: re.search(pattern, self.text) or self.is_over, GIVE_UP_SECONDS)
+            return re.search(pattern, self.text) is not None
 
     def end(self, how: str) -> None:
         match how:
@@ -51,7 +65,12 @@ class Terminal:
         """Read on, so that nobody blocks on a full terminal while stopping."""
         with contextlib.suppress(OSError):
             while piece := os.read(self.master, 65_536):
-                self.text += piece.decode(errors="replace")
+                with self.news:
+                    self.text += piece.decode(errors="replace")
+                    self.news.notify_all()
+        with self.news:
+            self.is_over = True
+            self.news.notify_all()
 
 
 def descendants() -> list[str]:
@@ -60,7 +79,8 @@ def descendants() -> list[str]:
     for status in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):
             parents[int(status.parent.name)] = int(status.read_text().rsplit(")", 1)[1].split()[1])
-    found, newest = set(), {os.getpid()}
+    found: set[int] = set()
+    newest = {os.getpid()}
     while newest:
         newest = {pid for pid, parent in parents.items() if parent in newest} - found
         found |= newest

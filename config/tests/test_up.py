@@ -39,7 +39,8 @@ class Laptop:
         )
 
     def read(self, name: str) -> dict[str, Any]:
-        return json.loads((self.var_dir / name).read_text())
+        known: dict[str, Any] = json.loads((self.var_dir / name).read_text())
+        return known
 
 
 @pytest.fixture(scope="module")
@@ -61,9 +62,10 @@ def running(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     laptop = Laptop(shutil.copytree(prepared, tmp_path_factory.mktemp("running") / "var"))
     terminal = Terminal(up("--port", str(free_port())), laptop.environment)
     terminal.read_until(r"Stop +Ctrl-C")
+    terminal.follow()
     yield terminal, laptop
     terminal.end("SIGTERM")
-    terminal.drain()
+    terminal.reader.join()
     os.waitpid(terminal.pid, 0)
 
 
@@ -101,7 +103,7 @@ def test_killed_worker_is_started_again(running: tuple[Terminal, Laptop]) -> Non
     terminal, _ = running
     [worker] = children_of(terminal.pid, "config worker")
     os.kill(worker, signal.SIGKILL)
-    terminal.read_until(r"worker ended with -9")
+    assert terminal.saw(r"worker ended with -9")
 
 
 def test_killed_database_comes_back_with_its_data(running: tuple[Terminal, Laptop]) -> None:
@@ -116,7 +118,7 @@ def test_killed_database_comes_back_with_its_data(running: tuple[Terminal, Lapto
 def test_killed_host_of_the_servers_is_replaced(running: tuple[Terminal, Laptop]) -> None:
     terminal, laptop = running
     os.kill(laptop.read("dev/host.json")["host_pid"], signal.SIGKILL)
-    terminal.read_until(r"embedded servers are gone; starting them again")
+    assert terminal.saw(r"embedded servers are gone; starting them again")
     ready = urllib.request.Request(laptop.read("demo.json")["base_url"] + "/health/ready")
     assert answer_after_recovery(ready) == 200
 

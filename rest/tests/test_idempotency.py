@@ -14,13 +14,13 @@ from typing import Any
 import pytest
 import time_machine
 from django.conf import settings as project
-from django.contrib.auth.models import Group, User
+from django.contrib.auth.models import User
 from django.db import connection, connections
 from django.test import Client
 
 from rest import idempotency, tasks
 from rest.models import IdempotencyRecord
-from rest.tests.urls import GroupView
+from rest.tests.urls import GroupView, made
 
 pytestmark = pytest.mark.urls("rest.tests.urls")
 SERVICE = "0190c6a4-5a3e-7c1b-9f3e-2b1a0c4d5e6f"
@@ -50,7 +50,7 @@ def test_the_same_request_again_gets_the_first_answer_again(db) -> None:
     assert "Idempotency-Replayed" not in first
     assert second["Idempotency-Replayed"] == "true"
     assert "X-Own" not in second
-    assert Group.objects.count() == 1
+    assert made().count() == 1
 
 
 def test_blanks_and_order_in_the_body_count_for_nothing(db) -> None:
@@ -69,7 +69,7 @@ def test_the_same_key_for_another_wish_is_refused(db, other: dict[str, Any]) -> 
     post()
     answer = post(**other)
     assert (answer.status_code, answer.json()["code"]) == (422, "idempotency_key_reused")
-    assert Group.objects.count() == 1
+    assert made().count() == 1
 
 
 def test_a_service_that_speaks_for_another_customer_has_other_keys(db) -> None:
@@ -84,14 +84,14 @@ def test_a_service_that_speaks_for_another_customer_has_other_keys(db) -> None:
         )
     ]
     assert [answer.status_code for answer in answers] == [201] * 5
-    assert Group.objects.count() == 5
+    assert made().count() == 5
 
 
 @pytest.mark.parametrize("key", ["", " ", "a b", "é", "a\tb", "x" * 256, "a\x7f"])
 def test_a_key_that_is_none(db, key: str) -> None:
     answer = post(key)
     assert (answer.status_code, answer.json()["code"]) == (400, "idempotency_key_invalid")
-    assert Group.objects.count() == 0
+    assert made().count() == 0
 
 
 @pytest.mark.parametrize("key", ["x", "x" * 255, "!~'\"\\%_"])
@@ -102,12 +102,12 @@ def test_a_key_of_any_visible_characters(db, key: str) -> None:
 def test_a_missing_key_is_refused_where_one_is_required(db) -> None:
     answer = post(None)
     assert (answer.status_code, answer.json()["code"]) == (400, "idempotency_key_missing")
-    assert Group.objects.count() == 0
+    assert made().count() == 0
 
 
 def test_a_missing_key_is_accepted_where_none_is_required(db) -> None:
     assert [post(None, path="/api/v1/lenient-groups").status_code for _ in range(2)] == [204, 204]
-    assert Group.objects.count() == 2
+    assert made().count() == 2
     assert IdempotencyRecord.objects.count() == 0
 
 
@@ -120,7 +120,7 @@ def test_an_answer_without_a_body_is_replayed_without_one(db) -> None:
 @pytest.mark.parametrize(("wish", "status"), [({"refuse": True}, 409), ({"name": "fault"}, 500), ({"name": 5}, 400)])
 def test_what_fails_leaves_neither_effect_nor_record_and_the_key_is_free(transactional_db, wish, status) -> None:
     assert post(**wish).status_code == status
-    assert (Group.objects.count(), IdempotencyRecord.objects.count()) == (0, 0)
+    assert (made().count(), IdempotencyRecord.objects.count()) == (0, 0)
     assert post().status_code == 201
 
 
@@ -132,7 +132,7 @@ def test_a_key_is_free_again_after_its_time(db) -> None:
         assert post()["Idempotency-Replayed"] == "true"
     with time_machine.travel(born + timedelta(hours=project.IDEMPOTENCY_HOURS), tick=False):
         assert "Idempotency-Replayed" not in post(name="other")
-    assert Group.objects.count() == 2
+    assert made().count() == 2
     assert IdempotencyRecord.objects.get().created_at == born + timedelta(hours=project.IDEMPOTENCY_HOURS)
 
 
@@ -168,7 +168,7 @@ def run_together(number: int, act: Any) -> list[Any]:
 
 def test_twelve_rivals_with_one_key_have_one_effect(transactional_db) -> None:
     answers = run_together(12, post)
-    assert Group.objects.count() == 1
+    assert made().count() == 1
     assert set(Counter(answer.status_code for answer in answers)) <= {201, 409}
     assert len({answer.content for answer in answers if answer.status_code == 201}) == 1
     assert sum("Idempotency-Replayed" not in answer for answer in answers if answer.status_code == 201) == 1
@@ -216,7 +216,7 @@ def test_the_race_is_real_without_the_lock_and_the_primary_key(without_unique_ke
     monkeypatch.setattr(idempotency, "_try_lock", lambda claim: True)
     monkeypatch.setattr(GroupView, "before_answer", lambda: both_inside.wait(WAIT_SECONDS))
     assert [answer.status_code for answer in run_together(2, post)] == [201, 201]
-    assert Group.objects.count() == 2
+    assert made().count() == 2
 
 
 def test_the_primary_key_alone_also_keeps_the_second_effect_out(transactional_db, monkeypatch) -> None:
@@ -224,7 +224,7 @@ def test_the_primary_key_alone_also_keeps_the_second_effect_out(transactional_db
     monkeypatch.setattr(idempotency, "_try_lock", lambda claim: True)
     monkeypatch.setattr(GroupView, "before_answer", lambda: both_inside.wait(WAIT_SECONDS))
     assert sorted(answer.status_code for answer in run_together(2, post)) == [201, 500]
-    assert Group.objects.count() == 1
+    assert made().count() == 1
 
 
 # ---------------------------------------------------------------- a worker that dies
@@ -265,10 +265,10 @@ def test_a_process_killed_inside_leaves_nothing_and_the_retry_succeeds(transacti
         child.communicate()
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_lock(77), pg_advisory_unlock(77)")  # free once the server saw the death
-    assert (Group.objects.count(), IdempotencyRecord.objects.count()) == (0, 0)
+    assert (made().count(), IdempotencyRecord.objects.count()) == (0, 0)
     retried = post()
     assert (retried.status_code, "Idempotency-Replayed" in retried) == (201, False)
-    assert Group.objects.count() == 1
+    assert made().count() == 1
 
 
 def child_environment(database: str) -> dict[str, str]:
