@@ -186,6 +186,7 @@ INSTALLED_APPS = [
 ]
 # Rows of these models are written once: `create_roles` lets the application neither change nor delete them.
 APPEND_ONLY_MODELS: list[str] = ["auditlog.LogEntry"] if "auditlog" in INSTALLED_APPS else []
+APPEND_ONLY_MODELS += ["credits.PackPrice", "credits.Cost"]
 MIGRATION_MODULES = {"djstripe": "config.djstripe_migrations"}
 MIDDLEWARE = [
     "config.metrics.RequestMetrics",

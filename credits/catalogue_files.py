@@ -133,6 +133,11 @@ def named(name: str) -> Catalogue:
     return load(Path(settings.CATALOGUES_DIR) / f"{name}.yaml")
 
 
+def read(name_or_path: str) -> Catalogue:
+    """For commands: a file when it looks like one, else one of the catalogues by its name."""
+    return load(Path(name_or_path)) if name_or_path.endswith((".yaml", ".yml")) else named(name_or_path)
+
+
 def every() -> list[Catalogue]:
     return [named(name) for name in names()]
 

@@ -1,8 +1,11 @@
 from django.urls import path
 
 from credits.api import granting, holding, reading, spending
+from credits.api.catalogue import CostsView, PacksView
 
 urlpatterns = [
+    path("packs", PacksView.as_view(), name="packs"),
+    path("costs", CostsView.as_view(), name="costs"),
     path("credits/balance", reading.BalanceView.as_view(), name="credits-balance"),
     path("credits/spend", spending.SpendView.as_view(), name="credits-spend"),
     path("credits/spend-batch", spending.SpendBatchView.as_view(), name="credits-spend-batch"),

@@ -30,6 +30,7 @@ def test_the_house_keeps_its_floors(tmp_path: Path) -> None:
     [
         ("rest/planted.py", "import config.problems", "Imports only go down the floors"),
         ("storefront/planted.py", "import config.settings", "Imports only go down the floors"),
+        ("credits/planted.py", "import storefront.views", "Imports only go down the floors"),
     ],
 )
 def test_planted_violation_is_found(tmp_path: Path, module: str, line: str, contract: str) -> None:

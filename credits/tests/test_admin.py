@@ -4,11 +4,11 @@ from typing import Any
 import pytest
 from auditlog.models import LogEntry
 from django.contrib.auth.models import Group, User
+from django.core.management import call_command
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from config.groups import synchronise
 from credits.models import Cost, Pack, PackPrice
 from credits.tests.factories import make_between, make_cost, make_pack, make_price, make_rule
 
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.django_db
 
 
 def signed_in(*groups: str) -> Client:
-    synchronise()
+    call_command("sync_groups", verbosity=0)
     person = User.objects.create_user("olive", is_staff=True)
     person.groups.set(Group.objects.filter(name__in=groups))
     browser = Client()

@@ -4,7 +4,6 @@ import json
 from argparse import ArgumentParser, ArgumentTypeError
 from dataclasses import asdict
 from fractions import Fraction
-from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
@@ -45,7 +44,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, names: list[str], **options: Any) -> None:
         try:
-            catalogues = [_read(name) for name in names] if names else catalogue_files.every()
+            catalogues = [catalogue_files.read(name) for name in names] if names else catalogue_files.every()
         except CatalogueMistake as error:
             raise CommandError(f"The catalogue cannot be read:\n{error}") from None
         shops = audit.together(catalogues) if options["together"] else catalogues
@@ -68,7 +67,3 @@ class Command(BaseCommand):
                 self.stdout.write(f"  {finding.kind}: {finding.subject}: {finding.text}")
             for note in audit.notes(shop):
                 self.stdout.write(f"  note: {note}")
-
-
-def _read(name: str) -> Catalogue:
-    return catalogue_files.load(Path(name)) if name.endswith((".yaml", ".yml")) else catalogue_files.named(name)
