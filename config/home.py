@@ -90,22 +90,6 @@ def expiring_tokens() -> Found:
     )
 
 
-def silent_processes() -> Found:
-    """The beat and the workers that have not been heard of; a job that nobody runs is seen here first."""
-    try:
-        ages = broker.heartbeat_ages()
-    except redis.RedisError:
-        ages = {gettext("Redis"): None}
-    silent = {name: age for name, age in ages.items() if age is None or age > settings.HEARTBEAT_STALE_SECONDS}
-    return Found(
-        total=len(silent),
-        first=[
-            Need(label=name, detail=_("was not heard of"), url=reverse("health"))
-            for name in sorted(silent)[:ROWS_SHOWN]
-        ],
-    )
-
-
 def debtors() -> Found:
     owing = Purse.objects.filter(debt_account__balance__lt=0)
     first = owing.select_related("user", "debt_account").order_by("debt_account__balance")[:ROWS_SHOWN]
@@ -140,6 +124,22 @@ def stuck_holds() -> Found:
             for hold in first
         ],
         more_url=reverse("admin:credits_hold_changelist") + "?state__exact=open",
+    )
+
+
+def silent_processes() -> Found:
+    """The beat and the workers that have not been heard of; a job that nobody runs is seen here first."""
+    try:
+        ages = broker.heartbeat_ages()
+    except redis.RedisError:
+        ages = {gettext("Redis"): None}
+    silent = {name: age for name, age in ages.items() if age is None or age > settings.HEARTBEAT_STALE_SECONDS}
+    return Found(
+        total=len(silent),
+        first=[
+            Need(label=name, detail=_("was not heard of"), url=reverse("health"))
+            for name in sorted(silent)[:ROWS_SHOWN]
+        ],
     )
 
 

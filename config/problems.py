@@ -22,7 +22,7 @@ from rest_framework.settings import api_settings
 from billing.errors import BillingError
 from config import offers
 from credits import errors as credit
-from ledger import errors as ledger
+from ledger import errors as books
 from rest import callers, requestid, signing_keys
 from rest import errors as rest
 
@@ -100,6 +100,12 @@ PROBLEMS: dict[type[BaseException], Problem] = {
     rest.IdempotencyKeyInProgress: Problem(
         status=409, title="Idempotency key in progress", meaning="The first request is still running.", retry=True
     ),
+    books.LedgerError: Problem(
+        status=409, title="Refused by the books", meaning="The books cannot do this as they stand."
+    ),
+    books.InvalidAmount: Problem(status=400, title="Invalid amount", meaning="An amount is a whole, positive number."),
+    books.UnknownUnit: Problem(status=400, title="Unknown unit", meaning="Neither a currency nor a credit unit."),
+    books.UnitMismatch: Problem(status=400, title="Unit mismatch", meaning="Two units were mixed; nothing converts."),
     credit.CreditsError: Problem(status=400, title="Refused", meaning="What was asked of the credits cannot be done."),
     credit.InsufficientCredits: Problem(
         status=402,
@@ -138,10 +144,6 @@ PROBLEMS: dict[type[BaseException], Problem] = {
         status=400, title="Invalid use", meaning="A value is wrong; field says which.", facts=("field",)
     ),
     credit.NotYours: NOT_FOUND,
-    ledger.LedgerError: Problem(status=409, title="Refused", meaning="The books cannot do this as things are."),
-    ledger.UnknownUnit: Problem(status=400, title="Unknown unit", meaning="Neither a currency nor a credit unit."),
-    ledger.UnitMismatch: Problem(status=400, title="Unit mismatch", meaning="The action costs another unit."),
-    ledger.InvalidAmount: Problem(status=400, title="Invalid amount", meaning="No amount that can be booked."),
     signing_keys.KeysUnavailable: Problem(
         status=503, title="Keys unavailable", meaning="The auth service does not tell us its keys.", retry=True
     ),

@@ -2,9 +2,13 @@
 
 import os
 
-from config.celery import app
-from config.tests.worker_app import tell, wait_for
-from credits.jobs import ChargedTask
+import django
+
+django.setup()  # the worker loads this module before it sets Django up
+
+from config.celery import app  # noqa: E402
+from config.tests.worker_app import tell, wait_for  # noqa: E402
+from credits.jobs import ChargedTask  # noqa: E402
 
 __all__ = ["app"]
 

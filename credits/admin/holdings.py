@@ -110,7 +110,7 @@ class GrantAdmin(OfCustomers):
     def state(self, grant: Grant) -> tuple[str, str]:
         return state_of(grant), gettext(GRANT_STATES[state_of(grant)])
 
-    @action(description=_("Give credits"), url_path="issue", permissions=["credits.issue_grant"], icon="add")  # type: ignore[arg-type, operator]
+    @action(description=_("Give credits"), url_path="issue", permissions=["issue_grant"], icon="add")  # type: ignore[arg-type, operator]
     def issue(self, request: HttpRequest) -> HttpResponse:
         def do(form: ActForm) -> str:
             made = grants.issue(**form.facts, key=form.act_key, by=operator(request))
@@ -128,7 +128,7 @@ class GrantAdmin(OfCustomers):
             initial={"user": request.GET.get("user", ""), "unit": request.GET.get("unit", "CREDIT")},
         )
 
-    @action(description=_("Extend"), url_path="extend", permissions=["credits.extend_grant"], icon="update")  # type: ignore[arg-type, operator]
+    @action(description=_("Extend"), url_path="extend", permissions=["extend_grant"], icon="update")  # type: ignore[arg-type, operator]
     def extend(self, request: HttpRequest, object_id: str) -> HttpResponse:
         grant = self.found(request, object_id)
 
@@ -147,7 +147,7 @@ class GrantAdmin(OfCustomers):
             do=do,
         )
 
-    @action(description=_("Freeze"), url_path="freeze", permissions=["credits.freeze_grant"], icon="ac_unit")  # type: ignore[arg-type, operator]
+    @action(description=_("Freeze"), url_path="freeze", permissions=["freeze_grant"], icon="ac_unit")  # type: ignore[arg-type, operator]
     def freeze(self, request: HttpRequest, object_id: str) -> HttpResponse:
         grant = self.found(request, object_id)
 
@@ -164,7 +164,7 @@ class GrantAdmin(OfCustomers):
             do=do,
         )
 
-    @action(description=_("Unfreeze"), url_path="unfreeze", permissions=["credits.freeze_grant"], icon="sunny")  # type: ignore[arg-type, operator]
+    @action(description=_("Unfreeze"), url_path="unfreeze", permissions=["freeze_grant"], icon="sunny")  # type: ignore[arg-type, operator]
     def unfreeze(self, request: HttpRequest, object_id: str) -> HttpResponse:
         grant = self.found(request, object_id)
 
@@ -181,7 +181,7 @@ class GrantAdmin(OfCustomers):
             do=do,
         )
 
-    @action(description=_("Revoke"), url_path="revoke", permissions=["credits.revoke_grant"], icon="block")  # type: ignore[arg-type, operator]
+    @action(description=_("Revoke"), url_path="revoke", permissions=["revoke_grant"], icon="block")  # type: ignore[arg-type, operator]
     def revoke(self, request: HttpRequest, object_id: str) -> HttpResponse:
         grant = self.found(request, object_id)
         free, held = grant.account.balance - grant.account.held, grant.account.held
@@ -227,7 +227,7 @@ class SpendAdmin(OfCustomers):
     def token_name(self, spend: Spend) -> str:
         return str(spend.token or "-")
 
-    @action(description=_("Give back"), url_path="reverse", permissions=["credits.reverse_spend"], icon="undo")  # type: ignore[arg-type, operator]
+    @action(description=_("Give back"), url_path="reverse", permissions=["reverse_spend"], icon="undo")  # type: ignore[arg-type, operator]
     def reverse(self, request: HttpRequest, object_id: str) -> HttpResponse:
         spend = self.found(request, object_id)
         left = spend.amount + spend.metered - spend.reversed_amount
@@ -269,7 +269,7 @@ class HoldAdmin(OfCustomers):
     def state_shown(self, hold: Hold) -> tuple[str, str]:
         return hold.state, str(hold.get_state_display())
 
-    @action(description=_("Release"), url_path="release", permissions=["credits.release_hold"], icon="lock_open")  # type: ignore[arg-type, operator]
+    @action(description=_("Release"), url_path="release", permissions=["release_hold"], icon="lock_open")  # type: ignore[arg-type, operator]
     def release(self, request: HttpRequest, object_id: str) -> HttpResponse:
         hold = self.found(request, object_id)
 

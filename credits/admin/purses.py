@@ -140,13 +140,13 @@ class PurseAdmin(ActsAdmin):
 
     # ------------------------------------------------------------ acts
 
-    @action(description=_("Give credits"), url_path="give", permissions=["credits.issue_grant"], icon="add")  # type: ignore[arg-type, operator]
+    @action(description=_("Give credits"), url_path="give", permissions=["issue_grant"], icon="add")  # type: ignore[arg-type, operator]
     def give(self, request: HttpRequest, object_id: str) -> HttpResponse:
         purse = self.found(request, object_id)
         query = urlencode({"user": purse.user.get_username(), "unit": purse.unit})
         return HttpResponseRedirect(f"{reverse('admin:credits_grant_issue')}?{query}")
 
-    @action(description=_("Adjust"), url_path="adjust", permissions=["credits.adjust_credits"], icon="tune")  # type: ignore[arg-type, operator]
+    @action(description=_("Adjust"), url_path="adjust", permissions=["adjust_credits"], icon="tune")  # type: ignore[arg-type, operator]
     def adjust(self, request: HttpRequest, object_id: str) -> HttpResponse:
         purse = self.found(request, object_id)
 
@@ -174,7 +174,7 @@ class PurseAdmin(ActsAdmin):
             do=do,
         )
 
-    @action(description=_("Debt"), url_path="debt", permissions=["credits.change_purse"], icon="credit_score")  # type: ignore[arg-type, operator]
+    @action(description=_("Debt"), url_path="debt", permissions=["change_purse"], icon="credit_score")  # type: ignore[arg-type, operator]
     def set_debt(self, request: HttpRequest, object_id: str) -> HttpResponse:
         purse = self.found(request, object_id)
 
@@ -193,7 +193,7 @@ class PurseAdmin(ActsAdmin):
             initial={"policy": purse.debt_policy, "limit": purse.debt_limit or None},
         )
 
-    @action(description=_("Limits"), url_path="limits", permissions=["credits.change_purse"], icon="speed")  # type: ignore[arg-type, operator]
+    @action(description=_("Limits"), url_path="limits", permissions=["change_purse"], icon="speed")  # type: ignore[arg-type, operator]
     def set_limits(self, request: HttpRequest, object_id: str) -> HttpResponse:
         purse = self.found(request, object_id)
 
@@ -211,7 +211,7 @@ class PurseAdmin(ActsAdmin):
             initial={"daily": purse.daily_limit, "monthly": purse.monthly_limit},
         )
 
-    @action(description=_("Unlimited"), url_path="unlimited", permissions=["credits.change_purse"])  # type: ignore[arg-type, operator]
+    @action(description=_("Unlimited"), url_path="unlimited", permissions=["change_purse"])  # type: ignore[arg-type, operator]
     def set_unlimited(self, request: HttpRequest, object_id: str) -> HttpResponse:
         purse = self.found(request, object_id)
 

@@ -35,6 +35,7 @@ class HeldResponse(answers.Serializer[Any]):
 
 class HoldsView(ApiView):
     permission_classes = (MaySpend,)
+    more_errors = ("402",)  # rest.schema reads it
 
     @extend_schema(
         operation_id="hold_credits",
@@ -63,6 +64,7 @@ class SettleView(ApiView):
     """A hold is settled once by its nature, so the key is needed only by callers that repeat blindly."""
 
     permission_classes = (MaySpend,)
+    more_errors = ("402",)  # rest.schema reads it
 
     @extend_schema(
         operation_id="settle_hold",

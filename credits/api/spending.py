@@ -29,6 +29,7 @@ class SpentResponse(answers.Serializer[Any]):
 
 class SpendView(ApiView):
     permission_classes = (MaySpend,)
+    more_errors = ("402",)  # rest.schema reads it
 
     @extend_schema(
         operation_id="spend_credits",

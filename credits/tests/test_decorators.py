@@ -59,13 +59,8 @@ def test_work_that_is_done_is_charged(ann: User) -> None:
 
 
 def test_work_that_fails_costs_nothing(ann: User) -> None:
-    def work() -> None:
-        with credits_hold(ann, "image.generate"):
-            assert standing(ann) == (15, 5)
-            raise ZeroDivisionError
-
-    with pytest.raises(ZeroDivisionError):
-        work()
+    with pytest.raises(ZeroDivisionError), credits_hold(ann, "image.generate"):
+        1 / 0  # noqa: B018
     assert (standing(ann), Hold.objects.get().state) == ((20, 0), "released")
 
 
@@ -212,7 +207,7 @@ def test_a_stream_that_breaks_costs_nothing(ann: User) -> None:
 def test_a_reader_who_leaves_has_had_something(ann: User) -> None:
     answer = call("api/toys/plain?then=stream-for-ever", ann)
     next(iter(answer.streaming_content))
-    leave(answer)
+    answer._iterator.close()  # the test client's wrapper, which closes the answer as a server does
     assert standing(ann) == (15, 0)
 
 
