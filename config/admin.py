@@ -73,7 +73,7 @@ class PersonAdmin(UserAdmin, ModelAdmin):  # type: ignore[misc, type-arg]
         return bool(super().has_change_permission(request, obj))
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return is_superuser(request) and bool(super().has_delete_permission(request, obj))
+        return False  # accounts are owners: of books, of acts, and of tokens that still name them. Deactivate instead
 
 
 @admin.register(Group)

@@ -8,26 +8,25 @@ from django.contrib.auth import get_user_model
 from django.core.checks import CheckMessage, Error, Tags, Warning, register  # noqa: A004 - Django's own names
 from django.db import DatabaseError, connections
 
-from config import roles
-from config.safety import DEMO_PREFIX
-
-HEX_OF_A_DEMO_PASSWORD = 8
+from config import demo, roles
+from rest.models import ServiceToken
 
 
 @register(Tags.database, deploy=True)
 def no_demo_people(databases: Sequence[str] | None = None, **_: Any) -> Iterator[CheckMessage]:
-    """People of `manage.py up` have logins that stand in a file on somebody's laptop."""
+    """People and tokens of `manage.py up` have secrets that stand in a file on somebody's laptop."""
     if not settings.PRODUCTION or "default" not in (databases or []):
         return
     try:
-        names = get_user_model().objects.filter(username__startswith=DEMO_PREFIX, is_active=True)
-        found = sorted(names.values_list("username", flat=True)[:5])
+        people = get_user_model().objects.filter(username=demo.OPERATOR, is_active=True)
+        tokens = ServiceToken.objects.filter(name=demo.SERVICE, revoked_at=None)
+        found = [*people.values_list("username", flat=True), *tokens.values_list("name", flat=True)[:1]]
     except DatabaseError:
         return  # no tables yet: nobody is there
     if found:
         yield Error(
             f"Demo people are in this database: {', '.join(found)}.",
-            hint="They come from `manage.py up`. Delete them, or take a database of production's own.",
+            hint="They come from `manage.py up`. Deactivate and revoke them, or take a database of production's own.",
             id="tirelire.E001",
         )
 

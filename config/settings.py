@@ -73,6 +73,8 @@ if DATABASES["default"]["ENGINE"] != "django.db.backends.postgresql":
 DATABASES["default"]["OPTIONS"] = {
     **DATABASES["default"].get("OPTIONS", {}),
     "connect_timeout": max(DATABASE_WAIT_SECONDS, 2),  # libpq knows no less than two seconds
+    "tcp_user_timeout": 5_000,  # milliseconds without an answer of the other machine's kernel: the network is gone
+    "keepalives_idle": 5,
     "options": f"-c statement_timeout={DATABASE_STATEMENT_TIMEOUT_MS} -c lock_timeout={DATABASE_LOCK_TIMEOUT_MS}",
 }
 if DATABASE_POOL_SIZE:

@@ -14,11 +14,13 @@ from pathlib import Path
 from typing import IO
 
 import embedded
+from config import translations
 
 WATCHED_ENDINGS = (".py", ".sql", ".html", ".yaml", ".po")
 UNWATCHED_FOLDERS = {"var", "node_modules", "__pycache__", "tests", "docs", "bench"}
 STOP_SECONDS = 15
 YOUNG_SECONDS = 3
+LONGEST_WAIT_SECONDS = 30
 COLOURS = itertools.cycle(("36", "33", "35", "34", "32", "31"))
 
 
@@ -32,7 +34,9 @@ class Service:
     colour: str = field(default_factory=lambda: next(COLOURS))
     process: subprocess.Popen[str] | None = None
     started_at: float = 0.0
-    is_broken: bool = False
+    failures: int = 0  # in a row, each soon after its start
+    start_again_at: float | None = None
+    follower: threading.Thread | None = None
 
     def start(self, folder: Path, out: "Output") -> None:
         self.process = subprocess.Popen(
@@ -47,8 +51,9 @@ class Service:
             preexec_fn=embedded.die_with_parent(),
         )
         self.started_at = time.monotonic()
-        self.is_broken = False
-        threading.Thread(target=out.follow, args=(self, self.process.stdout), daemon=True).start()
+        self.start_again_at = None
+        self.follower = threading.Thread(target=out.follow, args=(self, self.process.stdout), daemon=True)
+        self.follower.start()
 
     def ask_to_stop(self) -> None:
         if self.process is not None and self.process.poll() is None:
@@ -77,7 +82,7 @@ class Output:
         prefix = f"{service.name:>7} | "
         if self.is_coloured:
             prefix = f"\033[{service.colour}m{prefix}\033[0m"
-        with contextlib.suppress(ValueError):  # the pipe was closed under us
+        with contextlib.suppress(ValueError), lines:  # the pipe was closed under us
             for line in lines:
                 self.say(prefix + line.rstrip("\n"))
 
@@ -135,21 +140,31 @@ class Supervisor:
 
     def restart(self) -> None:
         self.stop()
+        translations.compile_stale()
         for service in self.services:
+            service.failures = 0
             service.start(self.folder, self.out)
 
     def restart_what_ended(self) -> None:
         for service in self.services:
-            if service.is_broken or service.process is None or service.process.poll() is None:
+            now = time.monotonic()
+            if service.start_again_at is not None:
+                if now >= service.start_again_at:
+                    service.start(self.folder, self.out)
+                continue
+            if service.process is None or service.process.poll() is None:
                 continue
             code = service.process.returncode
-            service.make_stop(time.monotonic())  # its own children, if it died badly
-            if time.monotonic() - service.started_at < YOUNG_SECONDS:
-                service.is_broken = True
-                self.out.say(f"{service.name} ended with {code} at once; mend it, and it starts again by itself.")
-            else:
+            service.make_stop(now)  # its own children, if it died badly
+            if now - service.started_at > YOUNG_SECONDS:
+                service.failures = 0
                 self.out.say(f"{service.name} ended with {code}; starting it again.")
                 service.start(self.folder, self.out)
+            else:
+                service.failures += 1
+                wait = min(2**service.failures, LONGEST_WAIT_SECONDS)
+                service.start_again_at = now + wait
+                self.out.say(f"{service.name} ended with {code} at once; next try in {wait} s, or when a file changes.")
 
     def stop(self) -> None:
         for service in reversed(self.services):

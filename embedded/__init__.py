@@ -17,7 +17,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from embedded.system import die_with_parent, take_lock
+from embedded.system import die_with_parent, end_with_parent, take_lock
 
 if sys.platform != "win32":
     import fcntl
@@ -26,6 +26,7 @@ __all__ = [
     "CannotStart",
     "Servers",
     "die_with_parent",
+    "end_with_parent",
     "ensure",
     "is_in_use",
     "postgres_binaries",

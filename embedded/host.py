@@ -24,6 +24,13 @@ RESTARTS_PER_MINUTE = 5
 MINUTE_SECONDS = 60
 
 
+def forget(profile: str) -> None:
+    """Delete all data of stopped servers, also what root had to keep outside of the folder."""
+    run = run_dir(profile)
+    shutil.rmtree(run)
+    shutil.rmtree(system.home_of(run), ignore_errors=True)
+
+
 class Host:
     """Owns PostgreSQL and Valkey; restarts one that dies, stops both when the last user is gone."""
 
@@ -190,7 +197,11 @@ class Postgres(Server):
         new.rename(self.data)
 
     def end_orphan(self) -> None:
-        """A killed host takes its children along on Linux; elsewhere the old postmaster may still run."""
+        """A killed host takes its children along on Linux; elsewhere the old postmaster may still run.
+
+        After a crash of the machine the number in the file may be anybody's: only a postmaster of this very cluster
+        is asked to stop, and a file that speaks of somebody else is taken away, since host.lock says that we are alone.
+        """
         pid_file = self.data / "postmaster.pid"
         for _ in range(400):
             try:
@@ -198,6 +209,9 @@ class Postgres(Server):
             except (OSError, ValueError, IndexError):
                 return
             if not system.is_alive(pid):
+                return
+            if not system.works_in(pid, self.data):
+                pid_file.unlink(missing_ok=True)
                 return
             with contextlib.suppress(OSError):
                 os.kill(pid, self.stop_signal)

@@ -52,13 +52,18 @@ def can_enter_user_namespace() -> bool:
     return os.waitpid(pid, 0)[1] == 0
 
 
+def home_of(run: Path) -> Path:
+    """Where the cluster of a root without user namespaces is."""
+    digest = hashlib.sha256(str(run).encode()).hexdigest()[:10]
+    return Path("/var/tmp") / f"tirelire-{digest}"  # noqa: S108 - checked by its user to be ours
+
+
 def home_of_nobody(run: Path, binaries: Path) -> tuple[Path, Path, dict[str, Any]]:
     """Root without user namespaces: the cluster belongs to `nobody`, with binaries where nobody can read them."""
     import pwd
 
     nobody = pwd.getpwnam("nobody")
-    digest = hashlib.sha256(str(run).encode()).hexdigest()[:10]
-    home = Path("/var/tmp") / f"tirelire-{digest}"  # noqa: S108 - checked below to be ours
+    home = home_of(run)
     home.mkdir(mode=0o711, exist_ok=True)
     if home.stat().st_uid != 0:
         raise SystemExit(f"{home} belongs to somebody else")
@@ -99,6 +104,12 @@ def die_with_parent(parting_signal: signal.Signals = signal.SIGTERM, *, as_other
     return prepare
 
 
+def end_with_parent() -> None:
+    """From now on this process is asked to end when the one that started it dies; on Linux only."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
 def is_alive(pid: int) -> bool:
     try:
         os.kill(pid, 0)
@@ -109,6 +120,16 @@ def is_alive(pid: int) -> bool:
     with contextlib.suppress(OSError):  # a zombie does not count
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
     return True
+
+
+def works_in(pid: int, folder: Path) -> bool:
+    """Whether this process has that folder as its own, as a postmaster has its cluster; yes where nobody can tell."""
+    try:
+        return Path(f"/proc/{pid}/cwd").resolve(strict=True) == folder.resolve()
+    except FileNotFoundError:
+        return not Path("/proc/self/cwd").exists()
+    except OSError:
+        return False
 
 
 def free_port() -> int:

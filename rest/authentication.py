@@ -137,7 +137,7 @@ def _named_user(request: HttpRequest) -> str | None:
         user_id = str(value).encode("latin-1").decode("utf-8")  # WSGI hands over bytes in the clothes of Latin-1
     except UnicodeError as error:
         raise InvalidUserId from error
-    if not customers.is_user_id(user_id):
+    if not customers.is_user_id(user_id) or "," in user_id:  # a header that was sent twice arrives joined by a comma
         raise InvalidUserId
     return user_id
 

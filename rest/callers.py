@@ -47,7 +47,7 @@ class AmbiguousCredentials(RestError):
 
 class InvalidUserId(RestError):
     def __init__(self) -> None:
-        super().__init__("A user id is 1 to 150 visible characters of UTF-8 text, without surrounding space.")
+        super().__init__("A user id in X-User-ID is 1 to 150 visible characters, without surrounding space and commas.")
 
 
 class CustomerRequired(RestError):

@@ -3,6 +3,7 @@
 import ast
 import runpy
 import shutil
+import subprocess
 import sys
 from collections import namedtuple
 from pathlib import Path
@@ -10,6 +11,8 @@ from pathlib import Path
 import pytest
 
 import embedded
+from embedded import system
+from embedded.host import Postgres, forget
 
 BASE_DIR = Path(__file__).resolve().parents[2]
 Usage = namedtuple("Usage", ["total", "used", "free"])
@@ -42,3 +45,31 @@ def test_folder_that_is_a_file_is_said_plainly(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setenv("VAR_DIR", str(tmp_path / "var"))
     with pytest.raises(embedded.CannotStart, match="did not start"):
         embedded.ensure("dev")
+
+
+def test_number_of_a_stranger_in_the_pid_file_kills_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a crash of the machine, the number of the old postmaster may belong to any process."""
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))  # which the wheel of PostgreSQL looks for
+    with subprocess.Popen(["/bin/cat"], stdin=subprocess.PIPE) as stranger:
+        assert stranger.stdin is not None
+        postgres = Postgres(tmp_path, throwaway=True)
+        postgres.data = tmp_path / "pg"
+        postgres.data.mkdir()
+        (postgres.data / "postmaster.pid").write_text(f"{stranger.pid}\n")
+        postgres.end_orphan()
+        assert stranger.poll() is None
+        assert not (postgres.data / "postmaster.pid").exists()
+        stranger.stdin.close()
+        assert stranger.wait() == 0
+
+
+def test_to_forget_deletes_both_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VAR_DIR", str(tmp_path))
+    outside = tmp_path / "outside"
+    monkeypatch.setattr(system, "home_of", lambda run: outside)
+    for folder in (tmp_path / "dev", outside):
+        folder.mkdir()
+        (folder / "PG_VERSION").write_text("18")
+    forget("dev")
+    assert not (tmp_path / "dev").exists()
+    assert not outside.exists()

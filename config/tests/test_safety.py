@@ -10,7 +10,8 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management import call_command
 from django.core.management.base import SystemCheckError
 
-from config import checks, safety
+from config import checks, demo, safety
+from rest import tokens
 
 COMPLETE = {
     "SECRET_KEY": "k" * 50,
@@ -141,15 +142,22 @@ def production(settings):
 
 
 def test_demo_people_are_found_in_production(db, production) -> None:
-    User.objects.create(username="demo-customer")
-    User.objects.create(username="demo-gone", is_active=False)
-    with pytest.raises(SystemCheckError, match="demo-customer") as refused:
+    operator = User.objects.create(username=demo.OPERATOR)
+    token, _ = tokens.issue(name=demo.SERVICE, permissions=[], expires_at=None, by=None)
+    with pytest.raises(SystemCheckError, match="demo-admin, Demo service"):
         call_command("check", "--deploy", "--database", "default", "--tag", "database", stderr=StringIO())
-    assert "demo-gone" not in str(refused.value)
+    User.objects.filter(pk=operator.pk).update(is_active=False)
+    tokens.revoke(token=token, by=None)
+    assert list(checks.no_demo_people(databases=["default"])) == []
+
+
+def test_customer_whose_id_begins_like_a_demo_is_nobodys_business(db, production) -> None:
+    User.objects.create(username="demo-lover")
+    assert list(checks.no_demo_people(databases=["default"])) == []
 
 
 def test_demo_people_are_welcome_on_a_laptop(db) -> None:
-    User.objects.create(username="demo-customer")
+    User.objects.create(username=demo.OPERATOR)
     assert list(checks.no_demo_people(databases=["default"])) == []
 
 

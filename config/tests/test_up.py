@@ -156,6 +156,14 @@ def test_port_in_use_is_said_plainly(laptop: Laptop) -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("port", ["0x50", "99999"])
+def test_number_that_is_no_port_is_said_plainly(laptop: Laptop, port: str) -> None:
+    done = laptop.run(up("--port", port))
+    assert done.returncode != 0
+    assert "Traceback" not in done.stderr
+    assert port in done.stderr
+
+
 def test_fresh_without_a_terminal_deletes_nothing(laptop: Laptop) -> None:
     before = laptop.read("demo.json")
     done = laptop.run(up("--fresh"))

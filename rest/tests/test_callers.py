@@ -209,7 +209,7 @@ def test_a_service_acts_for_nobody_without_the_permission(db, client: Client) ->
 @pytest.mark.parametrize("user_id", ["", " bob", "b\tb", "b" * 151, "\xff", "b\u0101b", "\u200b"])
 def test_a_user_id_that_is_none_is_refused(db, client: Client, user_id: str) -> None:
     _, secret = service("rest.act_for_customers")
-    sentence = "A user id is 1 to 150 visible characters of UTF-8 text, without surrounding space."
+    sentence = "A user id in X-User-ID is 1 to 150 visible characters, without surrounding space and commas."
     assert refusal(get(client, secret, **{"X-User-ID": user_id})) == (400, "invalid_user_id", sentence)
     assert not User.objects.exists()
 

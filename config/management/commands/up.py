@@ -21,6 +21,7 @@ import embedded
 from config import demo, translations
 from config.supervisor import Output, Service, Supervisor, python
 from credits import seeding
+from embedded.host import forget
 
 WEB_WORKERS = 2
 WEB_THREADS = 4
@@ -31,6 +32,7 @@ class Command(BaseCommand):
     requires_system_checks = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.allow_abbrev = False  # what starts again without --fresh must know how it was spelt
         parser.add_argument("--port", type=int, default=settings.PORT, help="the port of the web server")
         parser.add_argument("--host", default="127.0.0.1", help="the address of the web server")
         parser.add_argument("--fresh", action="store_true", help="delete all local data first (asks)")
@@ -72,10 +74,11 @@ class Command(BaseCommand):
             raise CommandError("Nothing was deleted.")
         if not embedded.release("dev"):
             raise CommandError("Another process uses the embedded servers. Close it, then try again.")
-        shutil.rmtree(settings.VAR_DIR / "dev")
+        forget("dev")
         (settings.VAR_DIR / "demo.json").unlink(missing_ok=True)
         self.lock.close()
-        os.execv(sys.executable, [word for word in [sys.executable, *sys.argv] if word not in {"--fresh", "--yes"}])
+        again = [word for word in sys.argv if word not in {"--fresh", "--yes"}]
+        os.execv(sys.executable, [sys.executable, *again])
 
     def says_yes(self, question: str) -> bool:
         if not sys.stdin.isatty():
@@ -87,6 +90,8 @@ class Command(BaseCommand):
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind((host, port))
+            except OverflowError:
+                raise CommandError(f"{port} is no port: choose one between 1 and 65535.") from None
             except OSError as error:
                 raise CommandError(
                     f"Cannot listen on {host}:{port} ({error.strerror}). Another program may use that port; "
@@ -111,12 +116,13 @@ def services(host: str, port: int, base_url: str, out: Output) -> list[Service]:
     shared = {
         "BASE_URL": base_url,
         "PROMETHEUS_MULTIPROC_DIR": str(metrics),
+        "SUPERVISED": "1",
         "FORCE_COLOR" if out.is_coloured else "NO_COLOR": "1",
         # A laptop's container often has no other user than root; Celery says so at every start.
         "PYTHONWARNINGS": "ignore:You're running the worker with superuser privileges",
     }
     granian = ["-m", "granian", "--interface", "wsgi", "--host", host, "--port", str(port), "--log-level", "warning"]
-    sizes = ["--workers", str(WEB_WORKERS), "--blocking-threads", str(WEB_THREADS)]
+    sizes = ["--workers", str(WEB_WORKERS), "--blocking-threads", str(WEB_THREADS), "--respawn-failed-workers"]
     celery = ["-m", "celery", "-q", "-A", "config"]
     beat_state = str(Path(settings.VAR_DIR) / "beat")
     return [
