@@ -7,6 +7,7 @@ DECLARE
     users bigint[];
     purses bigint[];
     indebted credits_purse;
+    issued bigint;
     moment timestamptz;
 BEGIN
     SELECT array_agg(DISTINCT r.user_id) INTO users FROM json_to_recordset(p_rows) r (user_id bigint);
@@ -15,20 +16,21 @@ BEGIN
         SELECT id FROM credits_purse WHERE user_id = ANY (users) AND unit = p_unit ORDER BY id FOR NO KEY UPDATE
     ) locked;
     moment := coalesce(p_at, clock_timestamp());
+    issued := credits_house('issued', p_unit);
 
     RETURN QUERY
     WITH incoming AS MATERIALIZED (
         SELECT r.*, p.id AS purse_id, known.entry_id AS known_id, known.fingerprint AS known_fingerprint,
-               md5(concat_ws('|', r.user_id, p_unit, r.amount, r.source))::uuid AS fingerprint
+               md5(concat_ws('|', r.user_id, p_unit, r.amount, r.source))::uuid AS fingerprint,
+               CASE WHEN known.key IS NULL THEN credits_entry_id(p_at) END AS entry_id,
+               CASE WHEN known.key IS NULL THEN nextval(pg_get_serial_sequence('ledger_account', 'id')) END AS account_id
           FROM json_to_recordset(p_rows) r (
                    key text, user_id bigint, amount bigint, source text, priority smallint, is_promotional boolean,
                    expires_at timestamptz, paid_minor bigint, paid_currency text, reason text, issued_by bigint)
           JOIN credits_purse p ON p.user_id = r.user_id AND p.unit = p_unit
           LEFT JOIN ledger_entrykey known ON known.key = 'grant:' || r.key
     ), fresh AS MATERIALIZED (
-        SELECT *, credits_entry_id(p_at) AS entry_id,
-               nextval(pg_get_serial_sequence('ledger_account', 'id')) AS account_id
-          FROM incoming WHERE known_id IS NULL
+        SELECT * FROM incoming WHERE known_id IS NULL
     ), entries AS (
         INSERT INTO ledger_entry (id, kind) SELECT entry_id, 'credits.grant' FROM fresh
     ), keys AS (
@@ -38,8 +40,7 @@ BEGIN
         SELECT account_id, 'grant:' || key, p_unit, true, amount FROM fresh
     ), transfers AS (
         INSERT INTO ledger_transfer (entry_id, number, source_id, target_id, amount)
-        SELECT entry_id, 0, house.id, account_id, amount
-          FROM fresh CROSS JOIN (SELECT credits_house('issued', p_unit) AS id) house
+        SELECT entry_id, 0, issued, account_id, amount FROM fresh
     ), grants AS (
         INSERT INTO credits_grant (
             account_id, purse_id, entry_id, source, amount, priority, is_promotional, expires_at, paid_minor,
@@ -53,12 +54,11 @@ BEGIN
                    'grant', entry_id, 'unit', p_unit, 'amount', amount, 'source', source, 'expires_at', expires_at)
           FROM fresh
     )
-    SELECT incoming.key, coalesce(fresh.account_id, known_grant.account_id),
-           CASE WHEN fresh.key IS NOT NULL THEN 'issued'
+    SELECT incoming.key, coalesce(incoming.account_id, known_grant.account_id),
+           CASE WHEN incoming.known_id IS NULL THEN 'issued'
                 WHEN incoming.known_fingerprint = incoming.fingerprint THEN 'replayed'
                 ELSE 'key_reused' END
       FROM incoming
-      LEFT JOIN fresh ON fresh.key = incoming.key
       LEFT JOIN credits_grant known_grant ON known_grant.entry_id = incoming.known_id;
 
     FOR indebted IN

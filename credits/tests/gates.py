@@ -77,6 +77,17 @@ def run_through_the_gate(acts: Sequence[Callable[[], Any]]) -> list[Any]:
     return [future.result() for future in futures]
 
 
+def wait_for_a_rival() -> None:
+    """Until somebody stands at the gate."""
+    with connection.cursor() as cursor:
+        waiting = 0
+        while not waiting:
+            cursor.execute(
+                "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND objid = %s", [GATE]
+            )
+            waiting = cursor.fetchone()[0]
+
+
 def _all_wait_or_are_done(cursor: Any, futures: Sequence[Future[Any]], backends: Sequence[int]) -> bool:
     cursor.execute(
         "SELECT count(*) FROM pg_stat_activity WHERE pid = ANY (%s) AND wait_event_type = 'Lock'", [list(backends)]

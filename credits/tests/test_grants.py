@@ -56,9 +56,10 @@ def test_what_was_not_paid_for_is_promotional(user: User, source: str, promotion
 def test_same_key_gives_once_and_another_grant_under_it_is_refused(user: User) -> None:
     first = give(user, 100, key="payment:1")
     assert give(user, 100, key="payment:1") == first
-    for change in ({"amount": 101}, {"source": GrantSource.BONUS}):
+    changes: tuple[dict[str, Any], ...] = ({"amount": 101}, {"source": GrantSource.BONUS})
+    for change in changes:
         with pytest.raises(errors.KeyReused):
-            give(**{"user": user, "amount": 100, "key": "payment:1"} | change)
+            give(user, change.get("amount", 100), source=change.get("source", GrantSource.PACK), key="payment:1")
     with pytest.raises(errors.KeyReused):
         give(make_user(), 100, key="payment:1")
     assert balances.of(user).available == 100
@@ -82,7 +83,7 @@ def test_many_are_given_once_in_a_few_statements(django_assert_max_num_queries: 
 
 def test_one_reused_key_refuses_the_whole_batch(user: User) -> None:
     give(user, 5, key="taken")
-    new = {"user_id": user.pk, "source": GrantSource.PACK}
+    new: dict[str, Any] = {"user_id": user.pk, "source": GrantSource.PACK}
     with pytest.raises(errors.KeyReused):
         grants.issue_many([grants.NewGrant(amount=5, key="new", **new), grants.NewGrant(amount=6, key="taken", **new)])
     with pytest.raises(errors.InvalidUse):
@@ -91,7 +92,7 @@ def test_one_reused_key_refuses_the_whole_batch(user: User) -> None:
 
 
 def test_units_of_one_batch_are_kept_apart(user: User) -> None:
-    new = {"user_id": user.pk, "source": GrantSource.PACK, "amount": 5}
+    new: dict[str, Any] = {"user_id": user.pk, "source": GrantSource.PACK, "amount": 5}
     grants.issue_many([grants.NewGrant(key="a", **new), grants.NewGrant(key="b", unit="TOKEN", **new)])
     assert (balances.of(user).available, balances.of(user, "TOKEN").available) == (5, 5)
 

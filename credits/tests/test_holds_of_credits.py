@@ -98,7 +98,7 @@ def test_anothers_hold_is_not_found(user: User) -> None:
     held = holds.reserve(user=user, amount=50, key="h")
     for act in (holds.settle, holds.release):
         with pytest.raises(errors.NotYours):
-            act(hold=held.id, user=make_user())  # type: ignore[operator]
+            act(hold=held.id, user=make_user())
 
 
 @pytest.mark.parametrize("seconds", [0, -1, True, 1.5, 10**9])

@@ -10,6 +10,7 @@ import pytest
 from django.utils import timezone
 
 from credits import grants, holds, purses, usage
+from credits.asked import Use
 from credits.models import DebtPolicy
 from credits.tests import gates
 from credits.tests.people import give, make_user
@@ -92,10 +93,12 @@ def two_sweeps() -> Acts:
 def spend_and_revoke() -> Acts:
     user = make_user()
     grant = give(user, 5)
-    return [
-        lambda: usage.spend(user=user, amount=3, key="s"),
-        lambda: f"took {grants.revoke(grant=grant, reason='r')}",
-    ]
+
+    def revoke() -> str:
+        gates.wait_for_a_rival()
+        return f"took {grants.revoke(grant=grant, reason='r')}"
+
+    return [lambda: usage.spend(user=user, amount=3, key="s"), revoke]
 
 
 def two_customers_of_one_token() -> Acts:
@@ -122,7 +125,7 @@ def two_batches_in_opposite_order() -> Acts:
         give(user, 10)
 
     def batch(order: list[int], key: str) -> list[Any]:
-        wishes = [usage.Wish(user=users[place], use=usage.Use(key=key, amount=1)) for place in order]
+        wishes = [usage.Wish(user=users[place], use=Use(key=key, amount=1)) for place in order]
         return usage.spend_many(wishes)
 
     return [lambda: batch([0, 1], "a"), lambda: batch([1, 0], "b")]
@@ -135,7 +138,8 @@ LOCKS = {
         "spend.sql", "credits_spend", PURSE_BY_USER, (SPEND,), two_spends, {"Spent": 1, "InsufficientCredits": 1}
     ),
     "hold": Lock(
-        "hold.sql", "credits_hold", PURSE_BY_USER, (("hold.sql", "credits_hold", MOMENT),), two_holds,
+        "hold.sql", "credits_hold", PURSE_BY_USER,
+        (("hold.sql", "credits_hold", "hold_id := credits_entry_id(p_at);"),), two_holds,
         {"Held": 1, "InsufficientCredits": 1},
     ),
     "settle": Lock(

@@ -13,6 +13,7 @@ from django.db import connection
 from django.utils import timezone
 
 from credits import balances, errors, grants, holds, usage
+from credits.asked import Use
 from credits.models import Grant, Spend
 from credits.tests import gates
 from credits.tests.people import give, make_user
@@ -103,7 +104,7 @@ def test_settle_or_release_but_not_both() -> None:
             return f"refused: {refused.state}"
         return "released"
 
-    acts = [lambda hold=hold, act=act: act(hold) for hold in made for act in (settle, release)]  # type: ignore[misc]
+    acts = [lambda hold=hold, act=act: act(hold) for hold in made for act in (settle, release)]
     results = run_all(acts)
     for first, second in zip(results[::2], results[1::2], strict=True):
         assert {first, second} in ({"settled", "refused: settled"}, {"released", "refused: released"})
@@ -118,7 +119,7 @@ def test_two_batches_over_the_same_customers_both_come_through() -> None:
         give(user, 4)
 
     def batch(order: list[int], name: str) -> int:
-        wishes = [usage.Wish(user=users[n], use=usage.Use(key=f"{name} {n}", amount=3)) for n in order]
+        wishes = [usage.Wish(user=users[n], use=Use(key=f"{name} {n}", amount=3)) for n in order]
         return sum(isinstance(each, usage.Spent) for each in usage.spend_many(wishes))
 
     forth, back = list(range(20)), list(reversed(range(20)))
@@ -172,15 +173,13 @@ def test_a_backend_that_dies_inside_the_function_leaves_nothing_half() -> None:
     gate = gates.gated("spend.sql", "credits_record", "INSERT INTO credits_spend (")  # the books are written by then
 
     def kill() -> None:
+        gates.wait_for_a_rival()
         with connection.cursor() as cursor:
-            killed = 0
-            while not killed:
-                cursor.execute(
-                    "SELECT count(pg_terminate_backend(pid)) FROM pg_locks "
-                    "WHERE locktype = 'advisory' AND NOT granted AND objid = %s",
-                    [gates.GATE],
-                )
-                killed = cursor.fetchone()[0]
+            cursor.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_locks "
+                "WHERE locktype = 'advisory' AND NOT granted AND objid = %s",
+                [gates.GATE],
+            )
 
     with gates.variant(gate):
         results = gates.run_through_the_gate([lambda: usage.spend(user=user, amount=4, key="s"), kill])

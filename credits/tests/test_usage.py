@@ -9,6 +9,7 @@ from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
 from credits import balances, costs, errors, grants, procedures, purses, usage
+from credits.asked import Use
 from credits.models import CostKind, DebtPolicy, Grant, GrantSource, Spend
 from credits.tests.factories import make_cost
 from credits.tests.people import give, make_user
@@ -146,9 +147,10 @@ def test_same_key_and_wish_is_the_first_answer_again(user: User) -> None:
 def test_same_key_for_another_wish_is_refused(user: User, change: dict[str, Any]) -> None:
     give(user, 100)
     give(user, 100, unit="TOKEN")
-    usage.spend(user=user, amount=30, key="a")
+    wish: dict[str, Any] = {"user": user, "amount": 30, "key": "a"}
+    usage.spend(**wish)
     with pytest.raises(errors.KeyReused):
-        usage.spend(**{"user": user, "amount": 30, "key": "a"} | change)
+        usage.spend(**wish | change)
     assert balances.of(user).available == 70
 
 
@@ -199,8 +201,9 @@ def test_amount_must_be_a_whole_positive_number(user: User, amount: Any) -> None
 )
 def test_what_the_database_cannot_store_is_refused_before(user: User, field: str, value: Any) -> None:
     give(user, 10)
+    wish: dict[str, Any] = {"user": user, "amount": 1, "key": "a", field: value}
     with pytest.raises(errors.InvalidUse) as refused:
-        usage.spend(**{"user": user, "amount": 1, "key": "a", field: value})
+        usage.spend(**wish)
     assert refused.value.field == field
     nothing_moved(user, 10)
 
@@ -220,13 +223,13 @@ def test_each_spend_of_a_batch_stands_for_itself(user: User) -> None:
     give(user, 10)
     give(other, 5)
     wishes = [
-        usage.Wish(user=user, use=usage.Use(key="a", amount=6)),
-        usage.Wish(user=user, use=usage.Use(key="b", amount=6)),
-        usage.Wish(user=other, use=usage.Use(key="a", amount=5, metadata={"n": [1]})),
-        usage.Wish(user=user, use=usage.Use(key="c", action="no.such")),
-        usage.Wish(user=user, use=usage.Use(key="a", amount=6)),
-        usage.Wish(user=user, use=usage.Use(key="a", amount=7)),
-        usage.Wish(user=make_user(), use=usage.Use(key="a", amount=1)),
+        usage.Wish(user=user, use=Use(key="a", amount=6)),
+        usage.Wish(user=user, use=Use(key="b", amount=6)),
+        usage.Wish(user=other, use=Use(key="a", amount=5, metadata={"n": [1]})),
+        usage.Wish(user=user, use=Use(key="c", action="no.such")),
+        usage.Wish(user=user, use=Use(key="a", amount=6)),
+        usage.Wish(user=user, use=Use(key="a", amount=7)),
+        usage.Wish(user=make_user(), use=Use(key="a", amount=1)),
     ]
     results = usage.spend_many(wishes)
     assert [type(each).__name__ for each in results] == [
@@ -248,7 +251,7 @@ def test_each_spend_of_a_batch_stands_for_itself(user: User) -> None:
 
 def test_batch_of_more_than_five_hundred_is_refused(user: User) -> None:
     with pytest.raises(errors.InvalidUse):
-        usage.spend_many([usage.Wish(user=user, use=usage.Use(key=str(n), amount=1)) for n in range(501)])
+        usage.spend_many([usage.Wish(user=user, use=Use(key=str(n), amount=1)) for n in range(501)])
     assert usage.spend_many([]) == []
 
 

@@ -44,7 +44,8 @@ def test_books_in_order_have_no_faults() -> None:
 
 
 def test_figures_say_what_was_looked_at() -> None:
-    figures = {check.counts: check.run().looked_at for check in checks.all_checks()}
+    ours = [check for check in checks.all_checks() if check.counts]  # those of other apps only have their name
+    figures = {check.counts: check.run().looked_at for check in ours}
     assert figures == {
         "guarded accounts": 1,
         "house accounts": 2,
