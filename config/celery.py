@@ -45,7 +45,7 @@ def route(name: str, *_: Any, **__: Any) -> dict[str, str]:
     return {"queue": "upkeep" if name.partition(".")[0] in UPKEEP_APPS else "default"}
 
 
-app = Celery("tirelire", task_cls="config.publishing:Task")
+app = Celery("tirelire", task_cls="rest.publishing:Task")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.conf.update(
     task_queues=[Queue(name) for name in QUEUES],

@@ -419,6 +419,7 @@ CREDITS_FORECAST_DAYS = env.int("CREDITS_FORECAST_DAYS", default=30)  # whose us
 CREDITS_SWEEP_BATCH = env.int("CREDITS_SWEEP_BATCH", default=500)  # customers or holds locked at a time
 CREDITS_EXPIRE_GRANTS_SECONDS = env.int("CREDITS_EXPIRE_GRANTS_SECONDS", default=60)
 CREDITS_EXPIRE_HOLDS_SECONDS = env.int("CREDITS_EXPIRE_HOLDS_SECONDS", default=15)
+CREDITS_HOLD_STUCK_SECONDS = env.int("CREDITS_HOLD_STUCK_SECONDS", default=600)  # past its end: tell the operators
 CREDITS_EXPIRING_SECONDS = env.int("CREDITS_EXPIRING_SECONDS", default=3_600)
 CREDITS_OFFER_CURRENCY = env.str("CREDITS_OFFER_CURRENCY", default="EUR")  # of packs offered to unknown countries
 # Off behind a connection pooler that knows no prepared statements; a spend then costs more.
