@@ -32,13 +32,13 @@ def run(options: dict[str, Any], say: Say) -> dict[str, Any]:
     count = options["grants"] or (5_000 if options["quick"] else 100_000)
     rounds = options["rounds"] or (3 if options["quick"] else 5)
     database = f"{options['database']}_grants"
+    found = machine.describe()
+    for line in found.lines():
+        say(line)
     say(f"making {database}: {count} customers")
     try:
         databases.create(database, options["template"])
         with databases.using(database):
-            found = machine.describe()
-            for line in found.lines():
-                say(line)
             figures = _measure(_open_purses(count), rounds, say)
     finally:
         if not options["keep"]:
