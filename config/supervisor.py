@@ -31,6 +31,7 @@ class Service:
     name: str
     command: list[str]
     environment: dict[str, str] = field(default_factory=dict)
+    parting_signal: signal.Signals = signal.SIGTERM  # what it gets when the supervisor itself is killed
     colour: str = field(default_factory=lambda: next(COLOURS))
     process: subprocess.Popen[str] | None = None
     started_at: float = 0.0
@@ -48,7 +49,7 @@ class Service:
             stderr=subprocess.STDOUT,
             text=True,
             errors="replace",
-            preexec_fn=embedded.die_with_parent(),
+            preexec_fn=embedded.die_with_parent(self.parting_signal),
         )
         self.started_at = time.monotonic()
         self.start_again_at = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import hashlib
+import multiprocessing
 import os
 import shutil
 import signal
@@ -105,9 +106,16 @@ def die_with_parent(parting_signal: signal.Signals = signal.SIGTERM, *, as_other
 
 
 def end_with_parent() -> None:
-    """From now on this process is asked to end when the one that started it dies; on Linux only."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    """From now on this worker ends when the process that started it dies, also if that is dead already; on Linux only.
+
+    Killed, not asked: whoever might ask twice is dead, and a server that is asked while it starts may not listen.
+    """
+    parent = multiprocessing.parent_process()
+    if sys.platform != "linux" or parent is None:
+        return
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent.pid:
+        os._exit(0)
 
 
 def is_alive(pid: int) -> bool:

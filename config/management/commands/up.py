@@ -3,6 +3,7 @@
 import fcntl
 import os
 import shutil
+import signal
 import socket
 import sys
 import time
@@ -130,6 +131,7 @@ def services(host: str, port: int, base_url: str, out: Output) -> list[Service]:
             name="web",
             command=python(*granian, *sizes, "config.wsgi:application"),
             environment=shared | {"DATABASE_POOL_SIZE": str(WEB_THREADS)},
+            parting_signal=signal.SIGKILL,  # granian, asked to stop while it starts, may wait for ever
         ),
         Service(
             name="worker",
