@@ -16,6 +16,7 @@ from psycopg import sql
 from pytest_django.plugin import blocking_manager_key
 
 from config import groups, translations
+from credits import costs
 from rest import throttles
 from rest.memory import forget_everything
 
@@ -101,3 +102,9 @@ def forgotten_callers() -> None:
     """What the process remembers of callers would outlive the rows that a test rolls back."""
     forget_everything()
     throttles.meter.forget()
+
+
+@pytest.fixture(autouse=True)
+def forgotten_costs() -> None:
+    """The process keeps the cost table for a few seconds; what one test wrote must not be seen by the next."""
+    costs.forget()

@@ -23,6 +23,10 @@ AUDITED: dict[str, dict[str, Any]] = {
     "auth.Group": {"m2m_fields": {"permissions"}},
     "billing.Customer": {"exclude_fields": ["updated_at"]},
     "rest.ServiceToken": {"exclude_fields": ["digest", "last_used_at"], "m2m_fields": {"permissions"}},
+    "credits.Pack": {},
+    "credits.PackPrice": {},
+    "credits.Cost": {},
+    "credits.GrantRule": {},
     "mfa.Authenticator": {"exclude_fields": ["last_used_at"], "mask_fields": ["data"]},
 }
 

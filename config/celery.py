@@ -37,6 +37,10 @@ SWEEPS = {
         for queue in QUEUES
     },
     "old idempotency records": Sweep(task="rest.tasks.purge_idempotency_records", every=crontab(minute="17")),
+    "expired grants": Sweep(task="credits.tasks.expire_grants", every="CREDITS_EXPIRE_GRANTS_SECONDS"),
+    "expired holds": Sweep(task="credits.tasks.expire_holds", every="CREDITS_EXPIRE_HOLDS_SECONDS"),
+    "credits about to expire": Sweep(task="credits.tasks.warn_of_expiry", every="CREDITS_EXPIRING_SECONDS"),
+    "sums of house accounts": Sweep(task="config.tasks.roll_up_house_accounts", every="LEDGER_ROLL_UP_SECONDS"),
 }
 
 
@@ -45,7 +49,7 @@ def route(name: str, *_: Any, **__: Any) -> dict[str, str]:
     return {"queue": "upkeep" if name.partition(".")[0] in UPKEEP_APPS else "default"}
 
 
-app = Celery("tirelire", task_cls="config.publishing:Task")
+app = Celery("tirelire", task_cls="rest.publishing:Task")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.conf.update(
     task_queues=[Queue(name) for name in QUEUES],

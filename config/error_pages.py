@@ -4,12 +4,14 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseNotAllowed
 from django.shortcuts import render
 from django.views.generic import TemplateView
 from rest_framework.exceptions import MethodNotAllowed, NotFound
 
 from config import problems
+from credits.errors import CreditsError
 from rest import paths
 
 PAGES = {400: "400.html", 403: "403.html", 404: "404.html", 500: "500.html", 503: "503.html"}
@@ -32,8 +34,8 @@ def server_error(request: HttpRequest) -> HttpResponse:
     return _answer(request, sys.exc_info()[1] or Exception())
 
 
-def _answer(request: HttpRequest, error: BaseException) -> HttpResponse:
-    problem = problems.answer(error)
+def _answer(request: HttpRequest, error: BaseException, payer: User | None = None) -> HttpResponse:
+    problem = problems.answer(error, payer)
     if paths.is_for_machines(request.path):
         return problem
     page = render(None, PAGES.get(problem.status_code, "400.html"), status=problem.status_code)
@@ -62,7 +64,10 @@ class ProblemsMiddleware:
         return response
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
-        return problems.answer(exception) if paths.is_for_machines(request.path) else None
+        payer = getattr(request, "credits_payer", None)  # of a view that costs credits
+        if paths.is_for_machines(request.path) or isinstance(exception, CreditsError):
+            return _answer(request, exception, payer)
+        return None
 
 
 class ProblemsView(TemplateView):

@@ -5,8 +5,35 @@ from django.db import transaction
 
 # A line is `app.codename`; a star stands for any app, or ends a codename.
 GROUPS: dict[str, tuple[str, ...]] = {
-    "support": ("auth.view_user", "billing.view_customer", "billing.change_customer"),
-    "finance": ("auth.view_user", "billing.view_customer", "djstripe.view_*"),
+    "support": (
+        "auth.view_user",
+        "billing.view_customer",
+        "billing.change_customer",
+        "credits.view_*",
+        "credits.issue_grant",
+        "credits.extend_grant",
+        "credits.reverse_spend",
+        "credits.release_hold",
+    ),
+    "finance": (
+        "auth.view_user",
+        "billing.view_customer",
+        "credits.view_*",
+        "credits.add_pack",
+        "credits.change_pack",
+        "credits.add_packprice",
+        "credits.add_cost",
+        "credits.change_grantrule",
+        "credits.issue_grant",
+        "credits.extend_grant",
+        "credits.freeze_grant",
+        "credits.revoke_grant",
+        "credits.adjust_credits",
+        "credits.change_purse",
+        "credits.reverse_spend",
+        "credits.release_hold",
+        "djstripe.view_*",
+    ),
     "auditor": ("*.view_*",),
 }
 

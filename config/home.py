@@ -20,6 +20,7 @@ from django.utils.translation import gettext_lazy as _
 
 from config import broker
 from config.second_factor import SECOND_FACTORS
+from credits.models import Hold, HoldState, Purse
 from rest.models import ServiceToken
 
 ROWS_SHOWN = 5
@@ -89,6 +90,43 @@ def expiring_tokens() -> Found:
     )
 
 
+def debtors() -> Found:
+    owing = Purse.objects.filter(debt_account__balance__lt=0)
+    first = owing.select_related("user", "debt_account").order_by("debt_account__balance")[:ROWS_SHOWN]
+    return Found(
+        total=owing.count(),
+        first=[
+            Need(
+                label=purse.user.get_username(),
+                detail=f"{purse.debt_account.balance} {purse.unit}" if purse.debt_account else "",
+                url=reverse("admin:credits_purse_change", args=[purse.pk]),
+            )
+            for purse in first
+        ],
+        more_url=reverse("admin:credits_purse_changelist") + "?owes=yes",
+    )
+
+
+def stuck_holds() -> Found:
+    """Holds that the sweep should have released by now: the worker is away, or cannot release them."""
+    late = timezone.now() - datetime.timedelta(seconds=settings.CREDITS_HOLD_STUCK_SECONDS)
+    stuck = Hold.objects.filter(state=HoldState.OPEN, expires_at__lt=late)
+    first = stuck.select_related("purse__user").order_by("expires_at")[:ROWS_SHOWN]
+    return Found(
+        total=stuck.count(),
+        first=[
+            Need(
+                label=hold.purse.user.get_username(),
+                detail=f"{hold.amount} {hold.purse.unit}",
+                at=hold.expires_at,
+                url=reverse("admin:credits_hold_change", args=[hold.pk]),
+            )
+            for hold in first
+        ],
+        more_url=reverse("admin:credits_hold_changelist") + "?state__exact=open",
+    )
+
+
 def silent_processes() -> Found:
     """The beat and the workers that have not been heard of; a job that nobody runs is seen here first."""
     try:
@@ -113,6 +151,19 @@ CONCERNS = [
         find=silent_processes,
         quiet=_("The beat and the workers are well."),
         urgency="danger",
+    ),
+    Concern(
+        title=_("Holds that should have ended"),
+        permission="credits.view_hold",
+        find=stuck_holds,
+        quiet=_("Every hold ends in time."),
+        urgency="danger",
+    ),
+    Concern(
+        title=_("Customers in debt"),
+        permission="credits.view_purse",
+        find=debtors,
+        quiet=_("No customer owes credits."),
     ),
     Concern(
         title=_("Service tokens that expire soon"),

@@ -50,7 +50,7 @@ _CARD = re.compile(r"(?<![\w.+-])(?:[3-6]\d(?:[ -]?\d){11,17}|2[2-7](?:[ -]?\d){
 # than the rest of the line.
 _HARMLESS = re.compile(
     r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)?"
-    r"|[0-9a-f]{32}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+    r"|[0-9a-f]{32}|(?:service:)?[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 )
 _SUSPICIOUS = re.compile(r"[=:]|\d{5}|\d[ ().-]{1,2}\d|earer|asic|eyJ|tl_|k_|whsec_|_secret_|-----", re.IGNORECASE)
 
@@ -67,7 +67,7 @@ def masked(value: Any, depth: int = 0) -> Any:
         return MASK
     if isinstance(value, Mapping):
         named = ((str(key), item) for key, item in value.items())
-        return {masked_text(name): MASK if _is_secret(name, item) else masked(item, depth + 1) for name, item in named}
+        return {_masked_name(name): MASK if _is_secret(name, item) else masked(item, depth + 1) for name, item in named}
     if isinstance(value, list | tuple | set | frozenset):
         return [masked(item, depth + 1) for item in value]
     return masked_text(value.decode(errors="replace") if isinstance(value, bytes) else str(value))
@@ -83,6 +83,11 @@ def masked_text(text: str) -> str:
     text = _CARD.sub(_mask_card, text)
     text = _INTERNATIONAL.sub(_keep_last_two, text)
     return _BARE_MSISDN.sub(_keep_last_two, text)
+
+
+@lru_cache(maxsize=2048)
+def _masked_name(name: str) -> str:
+    return masked_text(name)
 
 
 def _is_secret(name: str, value: Any) -> bool:

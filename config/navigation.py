@@ -30,6 +30,19 @@ class Entry:
 
 # Later apps add their sections here, above the people.
 SECTIONS: dict[Text, list[Entry]] = {
+    _("Credits"): [
+        Entry(_("Customers' credits"), "account_balance_wallet", "credits.purse"),
+        Entry(_("Grants"), "redeem", "credits.grant"),
+        Entry(_("Spends"), "shopping_bag", "credits.spend"),
+        Entry(_("Holds"), "lock_clock", "credits.hold"),
+        Entry(_("Allowances of tokens"), "speed", "credits.allowance"),
+    ],
+    _("Catalogue"): [
+        Entry(_("Packs"), "sell", "credits.pack"),
+        Entry(_("Pack prices"), "price_change", "credits.packprice"),
+        Entry(_("Costs"), "bolt", "credits.cost"),
+        Entry(_("Grant rules"), "event_repeat", "credits.grantrule"),
+    ],
     _("People"): [
         Entry(_("Customers"), "person", "billing.customer"),
         Entry(_("Accounts"), "group", "auth.user"),

@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 import psycopg
 from django.conf import settings
+from django.contrib.auth.models import User
 from django.core import exceptions as django_errors
 from django.db import DatabaseError, InterfaceError, OperationalError, connections
 from django.http import Http404, HttpResponse, UnreadablePostError
@@ -19,8 +20,11 @@ from rest_framework import exceptions as drf
 from rest_framework.settings import api_settings
 
 from billing.errors import BillingError
+from config import offers
+from credits import errors as credit
+from ledger import errors as books
+from rest import callers, requestid, signing_keys
 from rest import errors as rest
-from rest import requestid, signing_keys
 
 logger = logging.getLogger(__name__)
 CONTENT_TYPE = "application/problem+json"
@@ -96,8 +100,98 @@ PROBLEMS: dict[type[BaseException], Problem] = {
     rest.IdempotencyKeyInProgress: Problem(
         status=409, title="Idempotency key in progress", meaning="The first request is still running.", retry=True
     ),
+    books.LedgerError: Problem(
+        status=409, title="Refused by the books", meaning="The books cannot do this as they stand."
+    ),
+    books.InvalidAmount: Problem(status=400, title="Invalid amount", meaning="An amount is a whole, positive number."),
+    books.UnknownUnit: Problem(status=400, title="Unknown unit", meaning="Neither a currency nor a credit unit."),
+    books.UnitMismatch: Problem(status=400, title="Unit mismatch", meaning="Two units were mixed; nothing converts."),
+    credit.CreditsError: Problem(status=400, title="Refused", meaning="What was asked of the credits cannot be done."),
+    credit.InsufficientCredits: Problem(
+        status=402,
+        title="Not enough credits",
+        meaning="The customer has too few credits for this; missing says how many more it takes.",
+        facts=("needed", "available", "missing", "unit"),
+    ),
+    credit.LimitReached: Problem(
+        status=403,
+        title="Limit reached",
+        meaning="A daily or monthly limit of the customer or of the service token would be exceeded.",
+        facts=("kind", "limit", "resets_at"),
+    ),
+    credit.FairUseReached: Problem(
+        status=403,
+        title="Fair use reached",
+        meaning="Unlimited use has a fair share for each month, and this month's is used.",
+        facts=("limit", "resets_at"),
+    ),
+    credit.HoldResolved: Problem(
+        status=409, title="Hold resolved", meaning="The hold is over already; state says how.", facts=("state",)
+    ),
+    credit.HoldExceeded: Problem(
+        status=409, title="Hold exceeded", meaning="More was to be settled than is held.", facts=("held",)
+    ),
+    credit.SpendExceeded: Problem(
+        status=409, title="Spend exceeded", meaning="More was to be given back than is left of it.", facts=("left",)
+    ),
+    credit.GrantClosed: Problem(
+        status=409, title="Grant closed", meaning="The grant is used up, expired or revoked.", facts=("state",)
+    ),
+    credit.KeyReused: Problem(
+        status=422, title="Idempotency key reused", meaning="The same key came with another request before."
+    ),
+    credit.InvalidUse: Problem(
+        status=400, title="Invalid use", meaning="A value is wrong; field says which.", facts=("field",)
+    ),
+    credit.NotYours: NOT_FOUND,
     signing_keys.KeysUnavailable: Problem(
         status=503, title="Keys unavailable", meaning="The auth service does not tell us its keys.", retry=True
+    ),
+    credit.UnknownAction: Problem(
+        status=400,
+        title="Unknown action",
+        meaning="The cost table has no such action; known_actions are those it has.",
+        facts=("known_actions",),
+    ),
+    credit.UnknownPack: Problem(status=400, title="Unknown pack", meaning="No pack on sale has this code."),
+    credit.PriceMissing: Problem(
+        status=400,
+        title="Price missing",
+        meaning="The pack is not sold in this currency; known_currencies are those it is sold in.",
+        facts=("known_currencies",),
+    ),
+    credit.AmountNotAllowed: Problem(
+        status=400, title="Amount not allowed", meaning="The cost table decides what this action costs."
+    ),
+    credit.AmountRequired: Problem(
+        status=400,
+        title="Amount required",
+        meaning="The action costs between minimum and maximum; say how much.",
+        facts=("minimum", "maximum"),
+    ),
+    credit.AmountOutOfRange: Problem(
+        status=400,
+        title="Amount out of range",
+        meaning="The amount must be between minimum and maximum.",
+        facts=("minimum", "maximum"),
+    ),
+    credit.QuantityRequired: Problem(
+        status=400, title="Quantity required", meaning="The action is charged per unit; say how many."
+    ),
+    credit.QuantityNotAllowed: Problem(
+        status=400, title="Quantity not allowed", meaning="The action is charged by amount, not by quantity."
+    ),
+    credit.QuantityOutOfRange: Problem(
+        status=400,
+        title="Quantity out of range",
+        meaning="The quantity must be between 1 and maximum.",
+        facts=("maximum",),
+    ),
+    credit.AmountNotPayable: Problem(
+        status=400,
+        title="Amount not payable",
+        meaning="A gateway of this currency cannot take this amount; nearest are amounts that all can take.",
+        facts=("nearest",),
     ),
     BillingError: Problem(status=409, title="Refused", meaning="Billing refuses this as things stand."),
     drf.APIException: FAULT,
@@ -155,6 +249,8 @@ CODES: dict[type[BaseException], str] = {
     Exception: "internal_error",
     drf.APIException: "internal_error",
     drf.ValidationError: "validation_error",
+    credit.NotYours: "not_found",
+    credit.KeyReused: "idempotency_key_reused",
     Http404: "not_found",
     django_errors.ObjectDoesNotExist: "not_found",
     django_errors.SuspiciousOperation: "bad_request",
@@ -181,8 +277,11 @@ def kinds() -> list[tuple[str, Problem]]:
 # ---------------------------------------------------------------- from an exception to an answer
 
 
-def answer(error: BaseException) -> HttpResponse:
-    """The problem that tells the caller about this exception; faults of ours are logged here, with their trace."""
+def answer(error: BaseException, user: User | None = None) -> HttpResponse:
+    """The problem that tells the caller about this exception; faults of ours are logged here, with their trace.
+
+    With `user`, the customer, a lack of credits names a pack in their own currency.
+    """
     known = _nearest(error)
     problem = PROBLEMS[known]
     status = error.status_code if isinstance(error, drf.APIException) else problem.status
@@ -198,6 +297,8 @@ def answer(error: BaseException) -> HttpResponse:
     if problem is INVALID:
         body["errors"] = list(_field_errors(error))
     body |= {name: getattr(error, name) for name in problem.facts}
+    if isinstance(error, credit.InsufficientCredits):
+        body |= offers.for_lack(error, user)
     headers = _headers(error, problem)
     if "Retry-After" in headers:
         body["retry_after_seconds"] = int(headers["Retry-After"])
@@ -312,4 +413,6 @@ def _replace_broken_connections() -> None:
 
 def handle(error: Exception, context: Mapping[str, Any]) -> HttpResponse:
     """DRF's EXCEPTION_HANDLER: everything that a view of the API raises ends here."""
-    return answer(error)
+    # Not request.auth: asking for it would authenticate again a request whose credentials were just refused.
+    caller = getattr(context.get("request"), "_auth", None)
+    return answer(error, caller.user if isinstance(caller, callers.Caller) else None)

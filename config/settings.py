@@ -164,7 +164,10 @@ INSTALLED_APPS = [
     "config",
     "storefront",
     "billing",
+    "credits",
+    "events",
     "rest",
+    "ledger",
     "unfold.apps.BasicAppConfig",
     "config.apps.TirelireAdminConfig",
     "django.contrib.auth",
@@ -185,6 +188,7 @@ INSTALLED_APPS = [
 ]
 # Rows of these models are written once: `create_roles` lets the application neither change nor delete them.
 APPEND_ONLY_MODELS: list[str] = ["auditlog.LogEntry"] if "auditlog" in INSTALLED_APPS else []
+APPEND_ONLY_MODELS += ["credits.PackPrice", "credits.Cost"]
 MIGRATION_MODULES = {"djstripe": "config.djstripe_migrations"}
 MIDDLEWARE = [
     "config.metrics.RequestMetrics",
@@ -388,6 +392,42 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
 }
+
+# ---------------------------------------------------------------- the books
+
+LEDGER_ROLL_UP_SECONDS = env.float("LEDGER_ROLL_UP_SECONDS", default=60.0)
+# Functions of other apps that `manage.py check_ledger` runs after its own checks, by their dotted names.
+LEDGER_CHECKS: list[str] = [
+    "credits.checks.open_grants_have_a_balance",
+    "credits.checks.spends_equal_their_transfers",
+    "credits.checks.reversals_equal_their_transfers",
+    "credits.checks.holds_equal_their_parts",
+    "credits.checks.counters_equal_the_spends",
+    "credits.checks.debts_are_within_their_policy",
+]
+
+# ---------------------------------------------------------------- credits: the catalogue
+
+CATALOGUES_DIR = Path(env.str("CATALOGUES_DIR", default=str(BASE_DIR / "catalogues")))
+COSTS_CACHE_SECONDS = env.int("COSTS_CACHE_SECONDS", default=5)  # how long a process may not see a new cost
+
+# ---------------------------------------------------------------- credits: grants, spends and holds
+
+CREDITS_LOW_PERCENT = env.int("CREDITS_LOW_PERCENT", default=20)  # of what the open grants were bought for
+CREDITS_HOLD_SECONDS = env.int("CREDITS_HOLD_SECONDS", default=3_600)  # how long a hold lasts unless it says
+CREDITS_HOLD_LONGEST_SECONDS = env.int("CREDITS_HOLD_LONGEST_SECONDS", default=7 * 86_400)
+CREDITS_REVERSAL_LEAST_DAYS = env.int("CREDITS_REVERSAL_LEAST_DAYS", default=7)  # life of what comes back expired
+CREDITS_EXPIRING_DAYS = env.int("CREDITS_EXPIRING_DAYS", default=7)  # how long before it a grant's end is told
+CREDITS_FAIR_USE_PER_MONTH = env.int("CREDITS_FAIR_USE_PER_MONTH", default=0)  # of the unlimited; 0: no limit
+CREDITS_FORECAST_DAYS = env.int("CREDITS_FORECAST_DAYS", default=30)  # whose use the forecast goes by
+CREDITS_SWEEP_BATCH = env.int("CREDITS_SWEEP_BATCH", default=500)  # customers or holds locked at a time
+CREDITS_EXPIRE_GRANTS_SECONDS = env.int("CREDITS_EXPIRE_GRANTS_SECONDS", default=60)
+CREDITS_EXPIRE_HOLDS_SECONDS = env.int("CREDITS_EXPIRE_HOLDS_SECONDS", default=15)
+CREDITS_HOLD_STUCK_SECONDS = env.int("CREDITS_HOLD_STUCK_SECONDS", default=600)  # past its end: tell the operators
+CREDITS_EXPIRING_SECONDS = env.int("CREDITS_EXPIRING_SECONDS", default=3_600)
+CREDITS_OFFER_CURRENCY = env.str("CREDITS_OFFER_CURRENCY", default="EUR")  # of packs offered to unknown countries
+# Off behind a connection pooler that knows no prepared statements; a spend then costs more.
+CREDITS_PREPARED_STATEMENTS = env.bool("CREDITS_PREPARED_STATEMENTS", default=True)
 
 # ---------------------------------------------------------------- customers
 

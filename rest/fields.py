@@ -169,7 +169,6 @@ class TimeZoneField(serializers.Field[str, Any, str, Any]):
     {
         "type": "object",
         "maxProperties": 50,
-        "propertyNames": {"type": "string", "minLength": 1, "maxLength": 40},
         "additionalProperties": {
             "oneOf": [{"type": "string", "maxLength": 500}, {"type": "number"}, {"type": "boolean"}],
             "nullable": True,

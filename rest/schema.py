@@ -50,6 +50,7 @@ REPLAY = {REPLAYED: {"schema": {"type": "string", "enum": ["true"]}, "descriptio
 ERRORS = {
     "400": "Wrong parameters, headers or body",
     "401": "Credentials missing or refused",
+    "402": "Not enough credits; it says how many are missing and what to buy",
     "403": "Not permitted",
     "404": "Not there, or not yours",
     "409": "A request with this key is still running, or the state of things forbids it",
@@ -129,7 +130,7 @@ class ApiSchema(AutoSchema):
             found += ["404"]
         if self._key_required() is not None:
             found += ["409", "422"]
-        return found
+        return [*found, *getattr(self.view, "more_errors", ())]
 
     # ---------------------------------------------------------------- strict objects
 

@@ -103,10 +103,17 @@ def test_entries_are_only_added(as_root: Client) -> None:
 
 
 def test_entry_outlives_its_actor_and_its_object(as_root: Client, root: User) -> None:
-    person = User.objects.create_user("carl")
-    as_root.post(reverse("admin:auth_user_delete", args=[person.pk]), {"post": "yes"})
+    group = Group.objects.create(name="night shift")
+    as_root.post(reverse("admin:auth_group_delete", args=[group.pk]), {"post": "yes"})
     root.delete()
-    assert LogEntry.objects.filter(object_repr="carl", action=LogEntry.Action.DELETE).exists()
+    assert LogEntry.objects.filter(object_repr="night shift", action=LogEntry.Action.DELETE).exists()
+
+
+def test_accounts_are_not_deleted(as_root: Client) -> None:
+    """They own books and acts, and tokens outside still name them: one that is over is deactivated."""
+    person = User.objects.create_user("carl")
+    assert as_root.post(reverse("admin:auth_user_delete", args=[person.pk]), {"post": "yes"}).status_code == 403
+    assert User.objects.filter(pk=person.pk).exists()
 
 
 def test_service_token_is_kept_without_its_digest(db) -> None:

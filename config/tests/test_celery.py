@@ -7,8 +7,9 @@ from django.conf import settings
 from django.db import transaction
 from kombu import pools
 
-from config import broker, publishing, tasks
+from config import broker, tasks
 from config.celery import QUEUES, SWEEPS, Sweep, app, route
+from rest import publishing
 
 
 @pytest.fixture

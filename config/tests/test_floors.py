@@ -29,7 +29,12 @@ def test_the_house_keeps_its_floors(tmp_path: Path) -> None:
     ("module", "line", "contract"),
     [
         ("rest/planted.py", "import config.problems", "Imports only go down the floors"),
+        ("ledger/planted.py", "import rest.models", "Imports only go down the floors"),
+        ("rest/planted.py", "import credits.usage", "Imports only go down the floors"),
+        ("ledger/planted.py", "import celery", "The books know neither HTTP nor Celery"),
+        ("ledger/planted.py", "import rest_framework", "The books know neither HTTP nor Celery"),
         ("storefront/planted.py", "import config.settings", "Imports only go down the floors"),
+        ("credits/planted.py", "import storefront.views", "Imports only go down the floors"),
     ],
 )
 def test_planted_violation_is_found(tmp_path: Path, module: str, line: str, contract: str) -> None:

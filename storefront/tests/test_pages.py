@@ -5,6 +5,9 @@ import pytest
 from django.template.loader import render_to_string
 from django.test import Client
 
+from credits.tests.factories import make_pack
+from ledger.money import Money, format_money
+
 PAGES = ["/", "/pricing", "/problems", "/accounts/login/", "/accounts/signup/"]
 
 
@@ -83,3 +86,31 @@ def test_visitor_chooses_a_language(db, client: Client) -> None:
 
 def test_language_form_does_not_lead_to_other_sites(db, client: Client) -> None:
     assert client.post("/language", {"language": "fr", "next": "//evil.example/"})["Location"] == "/"
+
+
+def prices_on(page: str) -> list[str]:
+    return re.findall(r'class="price">([^<]+?)\s*<', page)
+
+
+def test_pricing_shows_the_packs_on_sale_in_the_visitors_language(db, client: Client) -> None:
+    make_pack({"EUR": 999, "XOF": 6550}, name_fr="Crédits x100", expires_after_days=30)
+    make_pack({"EUR": 1}, code="off", is_active=False)
+    english = client.get("/pricing").content.decode()
+    assert prices_on(english) == ["€9.99"]
+    assert "Credits x100" in english
+    assert "100 credits" in english
+    assert "valid for 30 days" in english
+    french = client.get("/pricing", headers={"Accept-Language": "fr"}).content.decode()
+    assert prices_on(french) == ["9,99\xa0€"]
+    assert "Crédits x100" in french
+    assert "100 crédits" in french
+    assert "valable 30 jours" in french
+
+
+def test_pricing_takes_the_currency_a_visitor_asks_for(db, client: Client) -> None:
+    make_pack({"EUR": 999, "XOF": 6550})
+    make_pack({"EUR": 499}, code="euros")
+    page = client.get("/pricing", {"currency": "xof"}).content.decode()
+    assert prices_on(page) == ["€4.99", format_money(Money(6550, "XOF"), "en")]
+    assert "or €9.99" in page
+    assert prices_on(client.get("/pricing", {"currency": "<script>"}).content.decode()) == ["€4.99", "€9.99"]

@@ -21,6 +21,7 @@ from django.db import connections
 import embedded
 from config import demo, translations
 from config.supervisor import Output, Service, Supervisor, python
+from credits import seeding
 from embedded.host import forget
 
 WEB_WORKERS = 2
@@ -103,6 +104,7 @@ class Command(BaseCommand):
         translations.compile_stale()
         call_command("migrate", verbosity=0, interactive=False)
         call_command("sync_groups", verbosity=0)
+        seeding.seed_all()
         people = demo.seed(base_url)
         connections.close_all()
         return people

@@ -1,0 +1,16 @@
+from django.urls import path
+
+from bench.server import bare, idiomatic
+from config.urls import handler400, handler403, handler404, handler500
+from config.urls import urlpatterns as product
+
+__all__ = ["handler400", "handler403", "handler404", "handler500", "urlpatterns"]
+
+# The product's last pattern answers for everything under /api, so the rivals stand before it.
+urlpatterns = [
+    path("api/bench/plain", bare.plain),
+    path("api/bench/bare", bare.BareView.as_view()),
+    path("api/bench/idiomatic", idiomatic.SpendView.as_view()),
+    path("api/bench/orm", idiomatic.LeanSpendView.as_view()),
+    *product,
+]

@@ -1,0 +1,90 @@
+"""granian as in production, 2 workers with 4 threads each, serving the product and its rivals from one database."""
+
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+from django.conf import settings
+
+from bench import databases
+from bench.measuring import WentWrong
+
+HOST = "127.0.0.1"
+WORKERS, THREADS = 2, 4
+START_SECONDS = 120
+
+
+@contextlib.contextmanager
+def serving(database: str) -> Iterator[int]:
+    """The port of a server that works on that database, until the block is left."""
+    folder = Path(tempfile.mkdtemp(prefix="tirelire-bench-"))
+    port = _free_port()
+    sizes = ["--workers", str(WORKERS), "--blocking-threads", str(THREADS), "--backpressure", "64"]
+    command = ["-m", "granian", "--interface", "wsgi", "--host", HOST, "--port", str(port), "--log-level", "warning"]
+    with (folder / "log").open("wb") as log:
+        server = subprocess.Popen(
+            [sys.executable, *command, *sizes, "bench.server.wsgi:application"],
+            cwd=settings.BASE_DIR,
+            env=_environment(database, folder),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+        )
+        try:
+            _wait(server, port, folder / "log")
+            yield port
+        finally:
+            server.terminate()
+            try:
+                server.wait(15)
+            except subprocess.TimeoutExpired:
+                server.kill()
+                server.wait()
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _environment(database: str, folder: Path) -> dict[str, str]:
+    metrics = folder / "metrics"
+    metrics.mkdir()
+    changed = {
+        "DJANGO_SETTINGS_MODULE": "bench.server.settings",
+        "DATABASE_URL": databases.url(database),
+        "REDIS_URL": settings.REDIS_URL,
+        "REDIS_PREFIX": f"{database}:",
+        "DATABASE_POOL_SIZE": str(THREADS),
+        "PROMETHEUS_MULTIPROC_DIR": str(metrics),
+        # As in production, where the embedded defaults for people differ.
+        "DEBUG": "false",
+        "LOG_FORMAT": "json",
+        # One generator is as busy as a thousand shops, and the customers are to be known, as they are after a minute.
+        "THROTTLE_SERVICE": "60000000/1m",
+        "CUSTOMER_CACHE_SECONDS": "86400",
+    }
+    return {**os.environ, **changed}
+
+
+def _wait(server: subprocess.Popen[bytes], port: int, log: Path) -> None:
+    until = time.monotonic() + START_SECONDS
+    while time.monotonic() < until:
+        if server.poll() is not None:
+            raise WentWrong(f"granian ended with {server.returncode}: {log.read_text(errors='replace')[-2000:]}")
+        with contextlib.suppress(urllib.error.URLError, OSError):
+            urllib.request.urlopen(f"http://{HOST}:{port}/health/live", timeout=5).close()
+            return
+        time.sleep(0.1)
+    raise WentWrong(f"granian did not answer within {START_SECONDS} seconds: {log.read_text(errors='replace')[-2000:]}")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,290 @@
+"""Grants, spends and holds: read, and ended by buttons."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.contrib.auth.models import User
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+from django.utils.translation import gettext, gettext_noop
+from django.utils.translation import gettext_lazy as _
+from unfold.decorators import action, display
+
+from credits import grants, holds, usage
+from credits.admin import acts
+from credits.admin.acts import ActForm, ActsAdmin, ReasonForm, operator
+from credits.models import Grant, GrantSource, Hold, Spend
+
+GRANT_STATES = {
+    "open": gettext_noop("Open"),
+    "frozen": gettext_noop("Frozen"),
+    "expired": gettext_noop("Expired"),
+    "revoked": gettext_noop("Revoked"),
+    "used": gettext_noop("Used up"),
+}
+GRANT_LABELS = {"open": "success", "frozen": "warning", "expired": "info", "revoked": "danger", "used": "info"}
+HOLD_LABELS = {"open": "warning", "settled": "success", "released": "info", "expired": "danger"}
+BY_HAND = [(source.value, source.label) for source in (GrantSource.MANUAL, GrantSource.PROMOTION, GrantSource.REFERRAL)]
+
+
+def state_of(grant: Grant) -> str:
+    if grant.revoked_at is not None:
+        return "revoked"
+    if grant.frozen_at is not None and grant.is_open:
+        return "frozen"
+    if grant.expires_at is not None and grant.expires_at <= timezone.now():
+        return "expired"
+    return "open" if grant.is_open else "used"
+
+
+class IssueForm(ReasonForm):
+    user = acts.user_field()
+    amount = acts.amount_field()
+    unit = acts.unit_field()
+    source = acts.choice_field(_("source"), BY_HAND)
+    expires_at = acts.EndOfDayField(
+        label=_("expires on"), required=False, help_text=_("At the end of that day, UTC. Empty: never.")
+    )
+    field_order = ("user", "amount", "unit", "source", "expires_at", "reason")
+
+    def clean_user(self) -> User:
+        found = User.objects.filter(username=self.cleaned_data["user"]).first()
+        if found is None:
+            raise forms.ValidationError(gettext("Nobody has this id."))
+        return found
+
+
+class ExtendForm(ReasonForm):
+    expires_at = acts.EndOfDayField(
+        label=_("new end"), required=False, help_text=_("At the end of that day, UTC. Empty: it never expires.")
+    )
+    field_order = ("expires_at", "reason")
+
+
+class ReverseForm(ReasonForm):
+    amount = acts.amount_field(required=False, help_text=_("Empty: all that is left of it."))
+    field_order = ("amount", "reason")
+
+
+class OfCustomers(ActsAdmin):
+    """What hangs on a purse."""
+
+    @admin.display(description=_("customer"), ordering="purse__user__username")
+    def customer(self, thing: Any) -> str:
+        return str(thing.purse.user.get_username())
+
+    @admin.display(description=_("unit"))
+    def unit(self, thing: Any) -> str:
+        return str(thing.purse.unit)
+
+
+@admin.register(Grant)
+class GrantAdmin(OfCustomers):
+    list_display = ("customer", "unit", "source", "amount", "left", "held", "state", "expires_at", "issued_at")
+    list_filter = ("source", "is_open", "purse__unit")
+    list_select_related = ("purse__user", "account")
+    search_fields = ("purse__user__username", "account__name")
+    ordering = ("-entry",)
+    actions_list = ("issue",)  # type: ignore[assignment]  # unfold means any tuple
+    actions_detail = ("extend", "freeze", "unfreeze", "revoke")  # type: ignore[assignment]
+    fields = (
+        "customer", "unit", "source", "amount", "left", "held", "state", "priority", "is_promotional", "expires_at",
+        "issued_at", "issued_by", "reason", "paid_minor", "paid_currency", "frozen_at", "revoked_at",
+    )  # fmt: skip
+    readonly_fields = fields
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Grant]:
+        return super().get_queryset(request).select_related("purse__user", "account", "issued_by")
+
+    @admin.display(description=_("left"))
+    def left(self, grant: Grant) -> int:
+        return grant.account.balance
+
+    @admin.display(description=_("held"))
+    def held(self, grant: Grant) -> int:
+        return grant.account.held
+
+    @display(description=_("state"), label=GRANT_LABELS)  # type: ignore[arg-type]
+    def state(self, grant: Grant) -> tuple[str, str]:
+        return state_of(grant), gettext(GRANT_STATES[state_of(grant)])
+
+    @action(description=_("Give credits"), url_path="issue", permissions=["issue_grant"], icon="add")  # type: ignore[arg-type, operator]
+    def issue(self, request: HttpRequest) -> HttpResponse:
+        def do(form: ActForm) -> str:
+            made = grants.issue(**form.facts, key=form.act_key, by=operator(request))
+            return gettext("%(user)s has %(amount)s %(unit)s more.") % {
+                "user": form.facts["user"], "amount": made.amount, "unit": made.purse.unit,
+            }  # fmt: skip
+
+        return self.act(
+            request,
+            None,
+            form=IssueForm,
+            title=gettext("Give credits"),
+            says=gettext("The customer can use them at once. What they owe is repaid first."),
+            do=do,
+            initial={"user": request.GET.get("user", ""), "unit": request.GET.get("unit", "CREDIT")},
+        )
+
+    @action(description=_("Extend"), url_path="extend", permissions=["extend_grant"], icon="update")  # type: ignore[arg-type, operator]
+    def extend(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        grant = self.found(request, object_id)
+
+        def do(form: ActForm) -> str:
+            longer = grants.extend(grant=grant, **form.facts, by=operator(request))
+            if longer.expires_at is None:
+                return gettext("The grant never expires now.")
+            return gettext("The grant expires on %(day)s now.") % {"day": longer.expires_at.date()}
+
+        return self.act(
+            request,
+            grant,
+            form=ExtendForm,
+            title=gettext("Extend"),
+            says=gettext("The customer can use what is left of the grant for longer. It can never be shortened."),
+            do=do,
+        )
+
+    @action(description=_("Freeze"), url_path="freeze", permissions=["freeze_grant"], icon="ac_unit")  # type: ignore[arg-type, operator]
+    def freeze(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        grant = self.found(request, object_id)
+
+        def do(form: ActForm) -> str:
+            grants.freeze(grant=grant, **form.facts, by=operator(request))
+            return gettext("The grant is frozen.")
+
+        return self.act(
+            request,
+            grant,
+            form=ReasonForm,
+            title=gettext("Freeze"),
+            says=gettext("The customer cannot use it until it is given free. It does not expire meanwhile."),
+            do=do,
+        )
+
+    @action(description=_("Unfreeze"), url_path="unfreeze", permissions=["freeze_grant"], icon="sunny")  # type: ignore[arg-type, operator]
+    def unfreeze(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        grant = self.found(request, object_id)
+
+        def do(form: ActForm) -> str:
+            grants.unfreeze(grant=grant, **form.facts, by=operator(request))
+            return gettext("The grant can be used again.")
+
+        return self.act(
+            request,
+            grant,
+            form=ReasonForm,
+            title=gettext("Unfreeze"),
+            says=gettext("The customer can use it again. The time it was frozen is added to its life."),
+            do=do,
+        )
+
+    @action(description=_("Revoke"), url_path="revoke", permissions=["revoke_grant"], icon="block")  # type: ignore[arg-type, operator]
+    def revoke(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        grant = self.found(request, object_id)
+        free, held = grant.account.balance - grant.account.held, grant.account.held
+        says = gettext(
+            "%(free)s are taken from the customer now, and %(held)s when their holds end without using them."
+        )
+
+        def do(form: ActForm) -> str:
+            taken = grants.revoke(grant=grant, **form.facts, by=operator(request))
+            return gettext("%(taken)s were taken back.") % {"taken": taken}
+
+        return self.act(
+            request,
+            grant,
+            form=ReasonForm,
+            title=gettext("Revoke"),
+            says=says % {"free": free, "held": held},
+            do=do,
+        )
+
+
+@admin.register(Spend)
+class SpendAdmin(OfCustomers):
+    list_display = (
+        "customer", "unit", "action_name", "amount", "metered", "reversed_amount", "reference", "created_at",
+    )  # fmt: skip
+    list_select_related = ("purse__user",)
+    list_filter = ("purse__unit",)
+    search_fields = ("purse__user__username", "=reference")
+    ordering = ("-entry",)
+    actions_detail = ("reverse",)  # type: ignore[assignment]
+    fields = (
+        "entry_id", "customer", "unit", "action_name", "cost_version", "quantity", "amount", "metered",
+        "reversed_amount", "available_after", "reference", "metadata", "token_name", "created_at",
+    )  # fmt: skip
+    readonly_fields = fields
+
+    @admin.display(description=_("action"), ordering="action")
+    def action_name(self, spend: Spend) -> str:
+        return spend.action or "-"
+
+    @admin.display(description=_("service token"))
+    def token_name(self, spend: Spend) -> str:
+        return str(spend.token or "-")
+
+    @action(description=_("Give back"), url_path="reverse", permissions=["reverse_spend"], icon="undo")  # type: ignore[arg-type, operator]
+    def reverse(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        spend = self.found(request, object_id)
+        left = spend.amount + spend.metered - spend.reversed_amount
+
+        def do(form: ActForm) -> str:
+            back = usage.reverse(spend=spend.pk, key=form.act_key, **form.facts, by=operator(request))
+            return gettext("%(amount)s were given back.") % {"amount": back.amount}
+
+        return self.act(
+            request,
+            spend,
+            form=ReverseForm,
+            title=gettext("Give back"),
+            says=gettext("%(left)s of this spend are left. They return to the grants that they came from.")
+            % {"left": left},
+            do=do,
+        )
+
+
+@admin.register(Hold)
+class HoldAdmin(OfCustomers):
+    list_display = ("customer", "unit", "action_name", "amount", "settled", "state_shown", "expires_at", "created_at")
+    list_select_related = ("purse__user",)
+    list_filter = ("state", "purse__unit")
+    search_fields = ("purse__user__username", "=reference")
+    ordering = ("-id",)
+    actions_detail = ("release",)  # type: ignore[assignment]
+    fields = (
+        "id", "customer", "unit", "action_name", "quantity", "amount", "settled", "state_shown", "expires_at",
+        "resolved_at", "reference", "metadata", "created_at",
+    )  # fmt: skip
+    readonly_fields = fields
+
+    @admin.display(description=_("action"), ordering="action")
+    def action_name(self, hold: Hold) -> str:
+        return hold.action or "-"
+
+    @display(description=_("state"), label=HOLD_LABELS)  # type: ignore[arg-type]
+    def state_shown(self, hold: Hold) -> tuple[str, str]:
+        return hold.state, str(hold.get_state_display())
+
+    @action(description=_("Release"), url_path="release", permissions=["release_hold"], icon="lock_open")  # type: ignore[arg-type, operator]
+    def release(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        hold = self.found(request, object_id)
+
+        def do(form: ActForm) -> str:
+            freed = holds.release(hold=hold.pk)
+            reason = form.facts["reason"]
+            return gettext("%(amount)s are free again: %(reason)s") % {"amount": freed.amount, "reason": reason}
+
+        return self.act(
+            request,
+            hold,
+            form=ReasonForm,
+            title=gettext("Release"),
+            says=gettext(
+                "The customer gets what is held back. The work that it was held for can no longer be charged."
+            ),
+            do=do,
+        )

@@ -1,0 +1,1 @@
+"""The credits' endpoints, as DESIGN section 7 lists them."""

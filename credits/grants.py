@@ -1,0 +1,279 @@
+"""Grants: credits given, one or a hundred thousand at once, and the ways in which they end."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import orjson
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.utils import timezone
+
+from credits import asked, errors, procedures, usage
+from credits.models import Grant, GrantSource, Purse
+from events import outbox
+from events.models import EventType
+from ledger.money import CREDIT
+
+LONGEST_KEY = 180  # `grant:<key>` is the name of an account
+FREE_SOURCES = {GrantSource.BONUS, GrantSource.PROMOTION, GrantSource.MANUAL, GrantSource.REFERRAL}
+
+_ISSUE = "SELECT key, grant_id, outcome FROM credits_issue(%s::text, %s::json, %s::int, %s::timestamptz)"
+_EXPIRE = "SELECT credits_expire_grants(%s::int, %s::int, %s::timestamptz)"
+_REVOKE = "SELECT credits_revoke(%s::bigint, %s::jsonb, %s::int, %s::timestamptz)"
+_TAKE = """
+    SELECT * FROM credits_take(%s::bigint, %s::text, %s::bigint, %s::text, %s::uuid, %s::jsonb, %s::int,
+                               %s::timestamptz)
+"""
+_REFRESH = "SELECT credits_refresh(ARRAY[%s]::bigint[], %s::int, %s::timestamptz)"
+_REPAY = "SELECT credits_repay(p, %s::timestamptz, %s::timestamptz) FROM credits_purse p WHERE p.id = %s"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewGrant:
+    """Credits to be given. The key says for what, for example `payment:<id>` or `subscription:12:week:34`."""
+
+    user_id: int
+    amount: int
+    source: GrantSource
+    key: str
+    unit: str = CREDIT
+    expires_at: datetime | None = None
+    priority: int = 0
+    is_promotional: bool | None = None  # None: by its source
+    paid_minor: int | None = None
+    paid_currency: str = ""
+    reason: str = ""
+    issued_by_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Issued:
+    """What became of many grants: those made now, and those that their keys had made before."""
+
+    made: int
+    replayed: int
+    grant_ids: dict[str, int]  # by key
+
+
+def issue(
+    *,
+    user: User,
+    amount: int,
+    source: GrantSource,
+    key: str,
+    unit: str = CREDIT,
+    expires_at: datetime | None = None,
+    priority: int = 0,
+    is_promotional: bool | None = None,
+    paid_minor: int | None = None,
+    paid_currency: str = "",
+    reason: str = "",
+    by: User | None = None,
+    at: datetime | None = None,
+) -> Grant:
+    """Give credits once: the same key returns the grant that it made. What the customer owes is repaid first."""
+    new = NewGrant(
+        user_id=user.pk,
+        amount=amount,
+        source=source,
+        key=key,
+        unit=unit,
+        expires_at=expires_at,
+        priority=priority,
+        is_promotional=is_promotional,
+        paid_minor=paid_minor,
+        paid_currency=paid_currency,
+        reason=reason,
+        issued_by_id=by.pk if by else None,
+    )
+    issued = issue_many([new], at=at)
+    return Grant.objects.select_related("purse", "account").get(pk=issued.grant_ids[key])
+
+
+def issue_many(rows: Sequence[NewGrant], *, at: datetime | None = None) -> Issued:
+    """Give many grants in one transaction and a handful of statements for each unit, once by their keys.
+
+    A key that stands for another grant refuses all of them. Callers with more than some ten thousand rows hand them
+    over in parts, since all these customers are locked meanwhile.
+    """
+    by_unit: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for row in rows:
+        by_unit[row.unit].append(_checked(row))
+    if len({row.key for row in rows}) != len(rows):
+        raise errors.InvalidUse("key", "Each grant needs a key of its own.")
+    outcomes: dict[str, str] = {}
+    ids: dict[str, int] = {}
+    with transaction.atomic():
+        for unit, items in sorted(by_unit.items()):
+            asked.check_unit(unit)
+            text = orjson.dumps(items).decode()
+            for key, grant_id, outcome in procedures.rows(_ISSUE, (unit, text, settings.CREDITS_LOW_PERCENT, at)):
+                if outcome == "key_reused":
+                    raise errors.KeyReused(key)
+                outcomes[key], ids[key] = outcome, grant_id
+    made = sum(outcome == "issued" for outcome in outcomes.values())
+    return Issued(made=made, replayed=len(outcomes) - made, grant_ids=ids)
+
+
+def expire_due(at: datetime | None = None) -> int:
+    """Book away what is left of the grants that are over, in batches. Late or not, nobody could use it any more."""
+    total = 0
+    while True:
+        ((closed,),) = procedures.rows(_EXPIRE, (settings.CREDITS_SWEEP_BATCH, settings.CREDITS_LOW_PERCENT, at))
+        total += int(closed)
+        if closed == 0:
+            return total
+
+
+def revoke(*, grant: Grant, reason: str, by: User | None = None, at: datetime | None = None) -> int:
+    """Take a grant back; returns what was free of it. What is held of it follows when its hold is resolved.
+
+    Doing it twice takes nothing more.
+    """
+    metadata = orjson.dumps({"reason": reason, "by": by.pk if by else None}).decode()
+    ((taken,),) = procedures.rows(_REVOKE, (grant.pk, metadata, settings.CREDITS_LOW_PERCENT, at))
+    return int(taken)
+
+
+@transaction.atomic
+def freeze(*, grant: Grant, reason: str, by: User | None = None, at: datetime | None = None) -> Grant:
+    """Keep a grant from being used, for example while its payment is disputed. It does not expire meanwhile."""
+    locked = _lock(grant)
+    if locked.frozen_at is None:
+        locked.frozen_at = at or timezone.now()
+        locked.save(update_fields=["frozen_at"])
+        _after_change(locked, "frozen", reason, by, at)
+    return locked
+
+
+@transaction.atomic
+def unfreeze(*, grant: Grant, reason: str, by: User | None = None, at: datetime | None = None) -> Grant:
+    """Give a frozen grant free. The time in which it could not be used is added to its life."""
+    locked = _lock(grant)
+    if locked.frozen_at is not None:
+        now = at or timezone.now()
+        if locked.expires_at is not None:
+            locked.expires_at += max(now - locked.frozen_at, timedelta())
+        locked.frozen_at = None
+        locked.save(update_fields=["frozen_at", "expires_at"])
+        _after_change(locked, "unfrozen", reason, by, at)
+    return locked
+
+
+@transaction.atomic
+def extend(
+    *, grant: Grant, expires_at: datetime | None, reason: str, by: User | None = None, at: datetime | None = None
+) -> Grant:
+    """Let a grant live until a later instant, or for ever. What has expired already does not come back."""
+    locked = _lock(grant)
+    if locked.expires_at is None or (expires_at is not None and expires_at <= locked.expires_at):
+        raise errors.InvalidUse("expires_at", "A grant can only be extended.")
+    if locked.frozen_at is None and locked.expires_at <= (at or timezone.now()):
+        raise errors.GrantClosed("expired")
+    locked.expires_at, locked.warned_at = expires_at, None
+    locked.save(update_fields=["expires_at", "warned_at"])
+    _after_change(locked, "extended", reason, by, at)
+    return locked
+
+
+def adjust(
+    *,
+    user: User,
+    amount: int,
+    reason: str,
+    key: str,
+    by: User | None = None,
+    unit: str = CREDIT,
+    expires_at: datetime | None = None,
+    at: datetime | None = None,
+) -> Grant | usage.Reversed:
+    """Correct a balance by hand: upwards a manual grant, downwards in burn order, never below what debt allows."""
+    if not reason.strip():
+        raise errors.InvalidUse("reason", "A correction by hand needs a reason.")
+    if type(amount) is int and amount > 0:
+        return issue(
+            user=user, amount=amount, source=GrantSource.MANUAL, key=f"adjustment:{user.pk}:{key}", unit=unit,
+            expires_at=expires_at, reason=reason, by=by, at=at,
+        )  # fmt: skip
+    asked.check_key(key)
+    less = asked.check_amount(-amount if type(amount) is int else None)
+    metadata = orjson.dumps({"reason": reason, "by": by.pk if by else None}).decode()
+    answer = procedures.call(
+        _TAKE,
+        (user.pk, unit, less, key, asked.fingerprint(less, unit), metadata, settings.CREDITS_LOW_PERCENT, at),
+        key=key,
+    )
+    return usage.returned(answer)
+
+
+def warn_of_expiry(before: datetime) -> int:
+    """Tell the owners of grants that expire before an instant, once for each grant."""
+    total = 0
+    while True:
+        told = _warn_some(before)
+        total += told
+        if told == 0:
+            return total
+
+
+@transaction.atomic
+def _warn_some(before: datetime) -> int:
+    due = (
+        Grant.objects.filter(is_open=True, warned_at__isnull=True, frozen_at__isnull=True, revoked_at__isnull=True)
+        .filter(expires_at__gt=timezone.now(), expires_at__lte=before)
+        .select_for_update(of=("self",), skip_locked=True, no_key=True)
+        .select_related("account", "purse__user")
+        .order_by("expires_at")[: settings.CREDITS_SWEEP_BATCH]
+    )
+    grants = list(due)
+    for grant in grants:
+        data = {
+            "grant": grant.entry_id,
+            "unit": grant.purse.unit,
+            "amount": grant.account.balance,
+            "expires_at": grant.expires_at,
+        }
+        outbox.record(user=grant.purse.user, type=EventType.CREDITS_EXPIRING, data=data)
+    Grant.objects.filter(pk__in=[grant.pk for grant in grants]).update(warned_at=timezone.now())
+    return len(grants)
+
+
+def _checked(row: NewGrant) -> dict[str, Any]:
+    asked.check_amount(row.amount)
+    if not 0 < len(row.key) <= LONGEST_KEY or not row.key.isprintable():
+        raise errors.InvalidUse("key", f"A grant's key has 1 to {LONGEST_KEY} printable characters.")
+    promotional = row.source in FREE_SOURCES if row.is_promotional is None else row.is_promotional
+    return {
+        "key": row.key,
+        "user_id": row.user_id,
+        "amount": row.amount,
+        "source": GrantSource(row.source).value,
+        "priority": row.priority,
+        "is_promotional": promotional,
+        "expires_at": row.expires_at,
+        "paid_minor": row.paid_minor,
+        "paid_currency": row.paid_currency,
+        "reason": row.reason,
+        "issued_by": row.issued_by_id,
+    }
+
+
+def _lock(grant: Grant) -> Grant:
+    """The grant as it is now, behind its purse's lock."""
+    Purse.objects.select_for_update(no_key=True).get(pk=grant.purse_id)
+    locked = Grant.objects.select_related("purse__user").get(pk=grant.pk)
+    if locked.revoked_at is not None or not locked.is_open:
+        raise errors.GrantClosed("revoked" if locked.revoked_at else "used up or expired")
+    return locked
+
+
+def _after_change(grant: Grant, change: str, reason: str, by: User | None, at: datetime | None) -> None:
+    moment = at or timezone.now()
+    procedures.rows(_REPAY, (moment, at, grant.purse_id))
+    procedures.rows(_REFRESH, (grant.purse_id, settings.CREDITS_LOW_PERCENT, moment))
+    data = {"grant": grant.entry_id, "unit": grant.purse.unit, "amount": 0, "change": change, "reason": reason}
+    outbox.record(user=grant.purse.user, type=EventType.CREDITS_ADJUSTED, data=data | {"by": by.pk if by else None})

@@ -1,0 +1,154 @@
+"""Holds: reserve credits for work that is under way, then settle what it used, or release them."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.utils import timezone
+
+from credits import asked, errors, procedures, usage
+from credits.asked import Use
+from credits.models import Hold, HoldState
+from credits.usage import Spent
+
+_HOLD = """
+    SELECT * FROM credits_hold(%s::bigint, %s::text, %s::bigint, %s::text, %s::uuid, %s::text, %s::int, %s::bigint,
+                               %s::text, %s::jsonb, %s::uuid, %s::timestamptz, %s::int, %s::timestamptz)
+"""
+_SETTLE = "SELECT * FROM credits_settle(%s::bigint, %s::uuid, %s::bigint, %s::int, %s::timestamptz)"
+_RELEASE = "SELECT * FROM credits_release(%s::bigint, %s::uuid, %s::text, %s::int, %s::timestamptz)"
+_EXPIRE = "SELECT credits_expire_holds(%s::int, %s::int, %s::timestamptz)"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """A hold that was made. `available` is what is left beside it."""
+
+    id: UUID
+    unit: str
+    amount: int
+    available: int
+    state: str
+    version: int
+    at: datetime
+    is_replay: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Released:
+    """A hold that was given back."""
+
+    id: UUID
+    amount: int
+    available: int
+    state: str
+    version: int
+
+
+def reserve(
+    *,
+    user: User,
+    key: str,
+    action: str | None = None,
+    amount: int | None = None,
+    quantity: int | None = None,
+    unit: str | None = None,
+    reference: str = "",
+    metadata: dict[str, Any] | None = None,
+    seconds: int | None = None,
+    token_id: UUID | None = None,
+    at: datetime | None = None,
+) -> Held:
+    """Reserve what an action costs at most, or an amount, for so many seconds (CREDITS_HOLD_SECONDS unless said).
+
+    The same key and the same wish return the hold that they made, whatever has become of it.
+    """
+    use = Use(
+        key=key, action=action, amount=amount, quantity=quantity, unit=unit, reference=reference, metadata=metadata
+    )
+    stored = asked.check(use)
+    priced = asked.price(use, at, ceiling=True)
+    answer = procedures.call(
+        _HOLD,
+        (
+            user.pk,
+            priced.money.unit,
+            priced.money.minor,
+            key,
+            asked.fingerprint_of(use),
+            priced.action,
+            priced.cost_version,
+            quantity or 1,
+            reference,
+            stored,
+            token_id,
+            _expiry(seconds, at),
+            settings.CREDITS_LOW_PERCENT,
+            at,
+        ),
+        key=key,
+    )
+    return Held(
+        id=answer.id,
+        unit=answer.unit,
+        amount=answer.amount,
+        available=answer.available,
+        state=answer.state,
+        version=answer.version,
+        at=answer.at,
+        is_replay=answer.is_replay,
+    )
+
+
+def settle(*, hold: UUID, amount: int | None = None, user: User | None = None, at: datetime | None = None) -> Spent:
+    """Use an amount of a hold, all of it unless said, and free the rest. With `user`, another's hold is not found.
+
+    A hold that has expired is settled too, if the balance still allows or the customer may owe: the work was done.
+    """
+    if amount is None:
+        amount = _amount_of(hold)
+    asked.check_amount(amount)
+    answer = procedures.call(_SETTLE, (user.pk if user else None, hold, amount, settings.CREDITS_LOW_PERCENT, at))
+    return usage.spent(answer)
+
+
+def release(*, hold: UUID, user: User | None = None, at: datetime | None = None) -> Released:
+    """Give a hold back. With `user`, another's hold is not found."""
+    answer = procedures.call(
+        _RELEASE, (user.pk if user else None, hold, HoldState.RELEASED.value, settings.CREDITS_LOW_PERCENT, at)
+    )
+    return Released(
+        id=answer.id,
+        amount=answer.amount,
+        available=answer.available,
+        state=answer.state,
+        version=answer.version,
+    )
+
+
+def expire_due(at: datetime | None = None) -> int:
+    """Release every hold whose time is over, in batches that each lock their customers briefly."""
+    total = 0
+    while True:
+        ((expired,),) = procedures.rows(_EXPIRE, (settings.CREDITS_SWEEP_BATCH, settings.CREDITS_LOW_PERCENT, at))
+        total += int(expired)
+        if expired == 0:
+            return total
+
+
+def _amount_of(hold: UUID) -> int:
+    amount = Hold.objects.filter(pk=hold).values_list("amount", flat=True).first()
+    if amount is None:
+        raise errors.NotYours
+    return amount
+
+
+def _expiry(seconds: int | None, at: datetime | None) -> datetime:
+    lasting = settings.CREDITS_HOLD_SECONDS if seconds is None else seconds
+    longest = settings.CREDITS_HOLD_LONGEST_SECONDS
+    if type(lasting) is not int or not 0 < lasting <= longest:
+        raise errors.InvalidUse("seconds", f"A hold lasts from 1 to {longest} seconds.")
+    return (at or timezone.now()) + timedelta(seconds=lasting)

@@ -1,0 +1,94 @@
+"""The rules of one customer's purse: debt, limits, unlimited use, and limits of service tokens."""
+
+from datetime import datetime
+
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.db import connection, transaction
+
+from credits import asked
+from credits.models import Allowance, DebtPolicy, Purse
+from ledger import accounts
+from ledger.models import Account
+from ledger.money import CREDIT, LARGEST_MINOR
+from rest.models import ServiceToken
+
+
+def open(user: User, unit: str = CREDIT) -> Purse:  # noqa: A001 - read as purses.open(...)
+    """The customer's purse of a unit, made if there is none."""
+    asked.check_unit(unit)
+    found = Purse.objects.filter(user=user, unit=unit).first()
+    if found is None:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT credits_open_purses(ARRAY[%s]::bigint[], %s)", [user.pk, unit])
+        found = Purse.objects.get(user=user, unit=unit)
+    return found
+
+
+def lock(user: User, unit: str = CREDIT) -> Purse:
+    """The purse, fresh and locked until the transaction ends: what every act on a customer's credits does first."""
+    purse = open(user, unit)
+    return Purse.objects.select_for_update(no_key=True, of=("self",)).get(pk=purse.pk)
+
+
+@transaction.atomic
+def set_debt_policy(*, user: User, policy: DebtPolicy, limit: int = 0, unit: str = CREDIT) -> Purse:
+    """Let a customer owe credits, up to a limit or without one. What is owed already stays owed."""
+    if policy == DebtPolicy.LIMITED:
+        asked.check_amount(limit)
+    purse = lock(user, unit)
+    if purse.debt_account is None:
+        name = f"debt:{user.pk}:{unit}"
+        purse.debt_account = accounts.open(name=name, unit=unit, guarded=True)
+    allowed = {DebtPolicy.FORBID: 0, DebtPolicy.LIMITED: limit, DebtPolicy.INVOICE: LARGEST_MINOR}[policy]
+    account = Account.objects.get(pk=purse.debt_account.pk)
+    # The database's floor cannot be above what is owed now; until that is repaid, the policy alone says no.
+    accounts.limit(account, floor=min(-allowed, account.balance - account.held))
+    purse.debt_policy, purse.debt_limit = policy, limit if policy == DebtPolicy.LIMITED else 0
+    purse.version += 1
+    purse.save(update_fields=["debt_account", "debt_policy", "debt_limit", "version"])
+    return purse
+
+
+@transaction.atomic
+def set_limits(*, user: User, daily: int | None, monthly: int | None, unit: str = CREDIT) -> Purse:
+    """How much a customer may spend in a UTC day and month; None for no limit."""
+    purse = lock(user, unit)
+    purse.daily_limit, purse.monthly_limit = daily, monthly
+    purse.version += 1
+    purse.save(update_fields=["daily_limit", "monthly_limit", "version"])
+    return purse
+
+
+@transaction.atomic
+def set_low_percent(*, user: User, percent: int | None, unit: str = CREDIT) -> Purse:
+    """Below which part of their open grants a customer counts as low; None for the house's setting."""
+    purse = lock(user, unit)
+    purse.low_percent = percent
+    purse.version += 1
+    purse.save(update_fields=["low_percent", "version"])
+    return purse
+
+
+@transaction.atomic
+def allow_unlimited(
+    *, user: User, until: datetime | None, fair_use_per_month: int | None = None, unit: str = CREDIT
+) -> Purse:
+    """Meter a customer's use instead of charging it, until an instant; None ends it.
+
+    Fair use is CREDITS_FAIR_USE_PER_MONTH unless said.
+    """
+    purse = lock(user, unit)
+    purse.unlimited_until = until
+    purse.fair_use_per_month = fair_use_per_month or settings.CREDITS_FAIR_USE_PER_MONTH or None
+    purse.version += 1
+    purse.save(update_fields=["unlimited_until", "fair_use_per_month", "version"])
+    return purse
+
+
+def set_token_limits(*, token: ServiceToken, daily: int | None, monthly: int | None, unit: str = CREDIT) -> Allowance:
+    """How much may be spent with one service token in a UTC day and month, for all customers together."""
+    asked.check_unit(unit)
+    limits = {"daily_limit": daily, "monthly_limit": monthly}
+    allowance, _ = Allowance.objects.update_or_create(token=token, unit=unit, defaults=limits)
+    return allowance

@@ -1,0 +1,20 @@
+"""Customers and their grants for tests, with one sensible value for all that a test does not care about."""
+
+import itertools
+from typing import Any
+
+from django.contrib.auth.models import User
+
+from credits import grants
+from credits.models import Grant, GrantSource
+
+_numbers = itertools.count(1)
+
+
+def make_user() -> User:
+    return User.objects.create(username=f"customer-{next(_numbers)}")
+
+
+def give(user: User, amount: int, **changes: Any) -> Grant:
+    known: dict[str, Any] = {"source": GrantSource.PACK, "key": f"test:{next(_numbers)}"}
+    return grants.issue(user=user, amount=amount, **known | changes)

@@ -1,0 +1,225 @@
+"""Grants: given once, ended in four ways, and only ever by name."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.utils import timezone
+
+from credits import balances, errors, grants, history, tasks, usage
+from credits.models import Grant, GrantSource
+from credits.tests.people import give, make_user
+from events.models import Event
+from ledger import checks
+from ledger.models import Entry
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def user() -> User:
+    return make_user()
+
+
+def test_grant_is_an_account_with_its_amount(user: User) -> None:
+    operator = make_user()
+    grant = grants.issue(
+        user=user,
+        amount=100,
+        source=GrantSource.PACK,
+        key="payment:1",
+        paid_minor=999,
+        paid_currency="EUR",
+        reason="sold",
+        by=operator,
+    )
+    assert (grant.account.name, grant.account.balance, grant.account.guarded) == ("grant:payment:1", 100, True)
+    assert (grant.is_promotional, grant.paid_minor, grant.paid_currency, grant.issued_by) == (
+        False,
+        999,
+        "EUR",
+        operator,
+    )
+    assert Event.objects.get().data["amount"] == 100
+    assert checks.faults() == {}
+
+
+@pytest.mark.parametrize(
+    ("source", "promotional"),
+    [("pack", False), ("plan", False), ("bonus", True), ("promotion", True), ("manual", True), ("referral", True)],
+)
+def test_what_was_not_paid_for_is_promotional(user: User, source: str, promotional: bool) -> None:
+    assert give(user, 1, source=GrantSource(source)).is_promotional is promotional
+
+
+def test_same_key_gives_once_and_another_grant_under_it_is_refused(user: User) -> None:
+    first = give(user, 100, key="payment:1")
+    assert give(user, 100, key="payment:1") == first
+    changes: tuple[dict[str, Any], ...] = ({"amount": 101}, {"source": GrantSource.BONUS})
+    for change in changes:
+        with pytest.raises(errors.KeyReused):
+            give(user, change.get("amount", 100), source=change.get("source", GrantSource.PACK), key="payment:1")
+    with pytest.raises(errors.KeyReused):
+        give(make_user(), 100, key="payment:1")
+    assert balances.of(user).available == 100
+
+
+def test_many_are_given_once_in_a_few_statements(django_assert_max_num_queries: Any) -> None:
+    users = [make_user() for _ in range(40)]
+    rows = [
+        grants.NewGrant(user_id=user.pk, amount=5, source=GrantSource.PLAN, key=f"week:34:{user.pk}") for user in users
+    ]
+    with django_assert_max_num_queries(2):  # the savepoint's; the function is one call beside them
+        issued = grants.issue_many(rows)
+    assert (issued.made, issued.replayed) == (40, 0)
+    more = [grants.NewGrant(user_id=users[0].pk, amount=7, source=GrantSource.PLAN, key="week:35")]
+    again = grants.issue_many(rows + more)
+    assert (again.made, again.replayed) == (1, 40)
+    assert {key: again.grant_ids[key] for key in issued.grant_ids} == issued.grant_ids
+    assert [balances.of(user).available for user in users] == [12] + [5] * 39
+    assert checks.faults() == {}
+
+
+def test_one_reused_key_refuses_the_whole_batch(user: User) -> None:
+    give(user, 5, key="taken")
+    new: dict[str, Any] = {"user_id": user.pk, "source": GrantSource.PACK}
+    with pytest.raises(errors.KeyReused):
+        grants.issue_many([grants.NewGrant(amount=5, key="new", **new), grants.NewGrant(amount=6, key="taken", **new)])
+    with pytest.raises(errors.InvalidUse):
+        grants.issue_many([grants.NewGrant(amount=5, key="same", **new)] * 2)
+    assert balances.of(user).available == 5
+
+
+def test_units_of_one_batch_are_kept_apart(user: User) -> None:
+    new: dict[str, Any] = {"user_id": user.pk, "source": GrantSource.PACK, "amount": 5}
+    grants.issue_many([grants.NewGrant(key="a", **new), grants.NewGrant(key="b", unit="TOKEN", **new)])
+    assert (balances.of(user).available, balances.of(user, "TOKEN").available) == (5, 5)
+
+
+@pytest.mark.parametrize("amount", [0, -1, True, 1.5, 10**15 + 1])
+def test_amount_of_a_grant_is_whole_and_positive(user: User, amount: Any) -> None:
+    with pytest.raises(errors.InvalidUse):
+        give(user, amount)
+    assert Grant.objects.count() == 0
+
+
+# ---------------------------------------------------------------- ends
+
+
+def test_sweep_books_away_what_is_over_and_nothing_else(user: User) -> None:
+    start = timezone.now() - timedelta(days=10)
+    over = give(user, 80, source=GrantSource.PLAN, expires_at=start + timedelta(days=7), at=start)
+    paid, promotional = give(user, 200), give(user, 50, source=GrantSource.PROMOTION)
+    usage.spend(user=user, amount=30, key="a", at=start)
+    tasks.expire_grants()
+    assert [Grant.objects.get(pk=grant.pk).account.balance for grant in (over, paid, promotional)] == [0, 200, 50]
+    event = Event.objects.get(type="credits.expired")
+    assert (event.data["amount"], event.data["grant"]) == (-50, str(over.entry_id))
+    tasks.expire_grants()
+    assert Event.objects.filter(type="credits.expired").count() == 1
+    assert checks.faults() == {}
+
+
+def test_revoked_grant_is_gone_once(user: User) -> None:
+    grant = give(user, 10)
+    usage.spend(user=user, amount=4, key="a")
+    assert grants.revoke(grant=grant, reason="refunded") == 6
+    assert grants.revoke(grant=grant, reason="refunded") == 0
+    assert balances.of(user).available == 0
+    assert Entry.objects.get(kind="credits.revocation").metadata == {"reason": "refunded", "by": None}
+    with pytest.raises(errors.GrantClosed):
+        grants.freeze(grant=grant, reason="late")
+    assert checks.faults() == {}
+
+
+def test_frozen_grant_is_untouched_until_it_is_free_again(user: User) -> None:
+    start = timezone.now()
+    grant = give(user, 10, expires_at=start + timedelta(days=2), at=start)
+    grants.freeze(grant=grant, reason="disputed", at=start + timedelta(days=1))
+    late = start + timedelta(days=5)
+    with pytest.raises(errors.InsufficientCredits):
+        usage.spend(user=user, amount=1, key="a", at=late)
+    assert grants.expire_due(late) == 0
+    thawed = grants.unfreeze(grant=grant, reason="won", at=late)
+    assert thawed.expires_at == late + timedelta(days=1)
+    assert usage.spend(user=user, amount=10, key="a", at=late).available == 0
+
+
+def test_extend_lengthens_a_living_grant_only(user: User) -> None:
+    start = timezone.now()
+    grant = give(user, 10, expires_at=start + timedelta(days=2))
+    with pytest.raises(errors.InvalidUse):
+        grants.extend(grant=grant, expires_at=start + timedelta(days=1), reason="r")
+    grants.extend(grant=grant, expires_at=start + timedelta(days=4), reason="r")
+    assert usage.spend(user=user, amount=1, key="a", at=start + timedelta(days=3)).available == 9
+    with pytest.raises(errors.GrantClosed):
+        grants.extend(grant=grant, expires_at=None, reason="r", at=start + timedelta(days=5))
+
+
+def test_correction_goes_both_ways_once_with_a_reason(user: User) -> None:
+    grants.adjust(user=user, amount=10, reason="goodwill", key="k")
+    grants.adjust(user=user, amount=-4, reason="mistake", key="k")
+    grants.adjust(user=user, amount=-4, reason="mistake", key="k")
+    assert balances.of(user).available == 6
+    with pytest.raises(errors.InvalidUse):
+        grants.adjust(user=user, amount=1, reason=" ", key="k2")
+    with pytest.raises(errors.InsufficientCredits):
+        grants.adjust(user=user, amount=-7, reason="r", key="k3")
+    assert balances.of(user).available == 6
+    assert checks.faults() == {}
+
+
+def test_owner_is_warned_once_of_each_expiry(user: User) -> None:
+    now = timezone.now()
+    give(user, 10, expires_at=now + timedelta(days=3))
+    give(user, 20, expires_at=now + timedelta(days=30))
+    tasks.warn_of_expiry()
+    tasks.warn_of_expiry()
+    assert [event.data["amount"] for event in Event.objects.filter(type="credits.expiring")] == [10]
+
+
+# ---------------------------------------------------------------- history
+
+
+def test_history_tells_what_changed_in_pages(user: User) -> None:
+    give(user, 100)
+    spent = usage.spend(user=user, amount=30, key="a", reference="job 1")
+    usage.reverse(spend=spent.id, key="r", amount=10)
+    told = history.transactions(user=user)
+    assert [(each.kind, each.change, each.reference) for each in told] == [
+        ("credits.reversal", 10, ""),
+        ("credits.spend", -30, "job 1"),
+        ("credits.grant", 100, ""),
+    ]
+    assert told[0].reverses == spent.id
+    assert history.transactions(user=user, before=told[0].id, limit=1) == told[1:2]
+    assert history.transactions(user=make_user()) == []
+
+
+def test_explain_follows_each_credit_and_sums_to_the_balance(user: User) -> None:
+    start = timezone.now() - timedelta(days=9)
+    give(user, 10, expires_at=start + timedelta(days=2), at=start)
+    give(user, 100, at=start + timedelta(hours=1))
+    usage.spend(user=user, amount=4, key="a", at=start + timedelta(days=1))
+    grants.expire_due(start + timedelta(days=3))
+    explained = history.explain(user=user)
+    assert [[(line.change, line.left) for line in lot.lines] for lot in explained.lots] == [
+        [(10, 10), (-4, 6), (-6, 0)],
+        [(100, 100)],
+    ]
+    for days, balance in [(0, 10), (0.5, 110), (1, 106), (3, 100)]:
+        assert history.explain(user=user, at=start + timedelta(days=days)).balance == balance
+
+
+def test_forecast_says_when_it_runs_out_and_what_is_lost(user: User) -> None:
+    now = timezone.now()
+    give(user, 300, at=now - timedelta(days=20))
+    usage.spend(user=user, amount=150, key="a", at=now - timedelta(days=5))  # five a day over thirty days
+    ending = give(user, 50, expires_at=now + timedelta(days=4), at=now)
+    seen = history.forecast(user=user, at=now)
+    assert seen.used_per_day == 5.0
+    assert seen.lost == {ending.entry_id: 30}
+    assert seen.runs_out_at is not None
+    assert abs(seen.runs_out_at - (now + timedelta(days=34))) < timedelta(seconds=1)
+    assert history.forecast(user=make_user()).runs_out_at is None

@@ -1,0 +1,230 @@
+"""Each lock, twice: with it the rivals go one after the other; a canary takes it away and must see things go wrong."""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from credits import grants, holds, purses, usage
+from credits.asked import Use
+from credits.models import DebtPolicy
+from credits.tests import gates
+from credits.tests.people import give, make_user
+from ledger import checks
+from rest.models import ServiceToken
+
+pytestmark = pytest.mark.django_db(transaction=True)
+MOMENT = "moment := coalesce(p_at, clock_timestamp());"
+Acts = list[Callable[[], Any]]
+
+
+@dataclass(frozen=True)
+class Lock:
+    """One lock: where it is taken, who fights for it, and what becomes of them when it is there."""
+
+    file: str
+    function: str
+    statement: str  # the one that locks
+    gates: tuple[tuple[str, str, str], ...]  # file, function, the statement before which rivals wait
+    rivals: Callable[[], Acts]
+    outcome: dict[str, int]
+
+
+def make_token() -> ServiceToken:
+    return ServiceToken.objects.create(name="shop", prefix="tl_abcdefgh", digest="a" * 64, created_at=timezone.now())
+
+
+def two_spends() -> Acts:
+    user = make_user()
+    give(user, 5)
+    return [lambda key=key: usage.spend(user=user, amount=3, key=key) for key in "ab"]  # type: ignore[misc]
+
+
+def two_holds() -> Acts:
+    user = make_user()
+    give(user, 5)
+    return [lambda key=key: holds.reserve(user=user, amount=3, key=key) for key in "ab"]  # type: ignore[misc]
+
+
+def two_settles() -> Acts:
+    user = make_user()
+    give(user, 5)
+    hold = holds.reserve(user=user, amount=3, key="h").id
+    return [lambda: holds.settle(hold=hold, amount=2)] * 2
+
+
+def two_releases() -> Acts:
+    user = make_user()
+    give(user, 5)
+    hold = holds.reserve(user=user, amount=3, key="h").id
+    return [lambda: holds.release(hold=hold)] * 2
+
+
+def two_reversals() -> Acts:
+    user = make_user()
+    give(user, 5)
+    spend = usage.spend(user=user, amount=5, key="s").id
+    return [lambda key=key: usage.reverse(spend=spend, key=key) for key in "ab"]  # type: ignore[misc]
+
+
+def two_corrections() -> Acts:
+    user = make_user()
+    give(user, 5)
+    return [lambda key=key: grants.adjust(user=user, amount=-3, reason="r", key=key) for key in "ab"]  # type: ignore[misc]
+
+
+def two_grants_to_a_debtor() -> Acts:
+    user = make_user()
+    purses.set_debt_policy(user=user, policy=DebtPolicy.LIMITED, limit=5)
+    usage.spend(user=user, amount=5, key="s")
+    return [lambda: give(user, 4)] * 2
+
+
+def two_sweeps() -> Acts:
+    give(make_user(), 5, expires_at=timezone.now() + timedelta(days=1))
+    later = timezone.now() + timedelta(days=2)
+    return [lambda: grants.expire_due(later)] * 2
+
+
+def spend_and_revoke() -> Acts:
+    user = make_user()
+    grant = give(user, 5)
+
+    def revoke() -> str:
+        gates.wait_for_a_rival()
+        return f"took {grants.revoke(grant=grant, reason='r')}"
+
+    return [lambda: usage.spend(user=user, amount=3, key="s"), revoke]
+
+
+def two_customers_of_one_token() -> Acts:
+    token = make_token()
+    purses.set_token_limits(token=token, daily=5, monthly=None)
+    users = [make_user(), make_user()]
+    for user in users:
+        give(user, 10)
+    return [lambda user=user: usage.spend(user=user, amount=3, key="s", token_id=token.pk) for user in users]  # type: ignore[misc]
+
+
+def two_holds_of_one_token() -> Acts:
+    token = make_token()
+    purses.set_token_limits(token=token, daily=5, monthly=None)
+    users = [make_user(), make_user()]
+    for user in users:
+        give(user, 10)
+    return [lambda user=user: holds.reserve(user=user, amount=3, key="h", token_id=token.pk) for user in users]  # type: ignore[misc]
+
+
+def two_batches_in_opposite_order() -> Acts:
+    users = [make_user(), make_user()]
+    for user in users:
+        give(user, 10)
+
+    def batch(order: list[int], key: str) -> list[Any]:
+        wishes = [usage.Wish(user=users[place], use=Use(key=key, amount=1)) for place in order]
+        return usage.spend_many(wishes)
+
+    return [lambda: batch([0, 1], "a"), lambda: batch([1, 0], "b")]
+
+
+PURSE_BY_USER = "SELECT * INTO purse FROM credits_purse WHERE user_id = p_user AND unit = p_unit FOR NO KEY UPDATE;"
+SPEND = ("spend.sql", "credits_charge", "entry := credits_entry_id(p_at);")
+LOCKS = {
+    "spend": Lock(
+        "spend.sql", "credits_spend", PURSE_BY_USER, (SPEND,), two_spends, {"Spent": 1, "InsufficientCredits": 1}
+    ),
+    "hold": Lock(
+        "hold.sql", "credits_hold", PURSE_BY_USER,
+        (("hold.sql", "credits_hold", "hold_id := credits_entry_id(p_at);"),), two_holds,
+        {"Held": 1, "InsufficientCredits": 1},
+    ),
+    "settle": Lock(
+        "hold.sql", "credits_settle",
+        "SELECT p.* INTO purse FROM credits_purse p WHERE p.id = hold.purse_id FOR NO KEY UPDATE;",
+        (("hold.sql", "credits_settle", MOMENT),), two_settles, {"Spent": 1, "HoldResolved": 1},
+    ),
+    "release": Lock(
+        "hold.sql", "credits_release",
+        "SELECT p.* INTO purse FROM credits_purse p WHERE p.id = hold.purse_id FOR NO KEY UPDATE;",
+        (("hold.sql", "credits_release", MOMENT),), two_releases, {"Released": 1, "HoldResolved": 1},
+    ),
+    "reverse": Lock(
+        "reverse.sql", "credits_reverse",
+        "SELECT p.* INTO purse FROM credits_purse p WHERE p.id = spend.purse_id FOR NO KEY UPDATE;",
+        (("reverse.sql", "credits_reverse", "entry := credits_entry_id(p_at);"),), two_reversals,
+        {"Reversed": 1, "SpendExceeded": 1},
+    ),
+    "correction": Lock(
+        "close.sql", "credits_take", PURSE_BY_USER,
+        (("close.sql", "credits_take", "entry := credits_entry_id(p_at);"),), two_corrections,
+        {"Reversed": 1, "InsufficientCredits": 1},
+    ),
+    "grant": Lock(
+        "issue.sql", "credits_issue", "ORDER BY id FOR NO KEY UPDATE",
+        (("book.sql", "credits_repay", "plan := credits_burn(p_purse, owed, false, p_at);"),),
+        two_grants_to_a_debtor, {"Grant": 2},
+    ),
+    "sweep": Lock(
+        "close.sql", "credits_expire_grants", "ORDER BY p.id FOR NO KEY UPDATE",
+        (("close.sql", "credits_expire_grants", "PERFORM credits_close(over,"),), two_sweeps, {"1": 1, "0": 1},
+    ),
+    "revoke": Lock(
+        "close.sql", "credits_revoke", " FOR NO KEY UPDATE;",
+        (("spend.sql", "credits_charge", "entry := credits_entry_id(p_at);"),), spend_and_revoke,
+        {"Spent": 1, "took 2": 1},
+    ),
+    "allowance of a spend": Lock(
+        "spend.sql", "credits_spend",
+        "FROM credits_allowance WHERE token_id = p_token AND unit = p_unit FOR NO KEY UPDATE;",
+        (("spend.sql", "credits_charge", "entry := credits_entry_id(p_at);"),), two_customers_of_one_token,
+        {"Spent": 1, "LimitReached": 1},
+    ),
+    "allowance of a hold": Lock(
+        "hold.sql", "credits_hold",
+        "FROM credits_allowance WHERE token_id = p_token AND unit = p_unit FOR NO KEY UPDATE;",
+        (("hold.sql", "credits_hold", "hold_id := credits_entry_id(p_at);"),), two_holds_of_one_token,
+        {"Held": 1, "LimitReached": 1},
+    ),
+    "batch": Lock(
+        "spend.sql", "credits_spend_batch", "ORDER BY p.id FOR NO KEY UPDATE;",
+        (("spend.sql", "credits_charge", "entry := credits_entry_id(p_at);"),), two_batches_in_opposite_order,
+        {"Spent, Spent": 2},
+    ),
+}  # fmt: skip
+
+
+def name_of(result: Any) -> str:
+    if isinstance(result, list):
+        return ", ".join(name_of(each) for each in result)
+    return str(result) if isinstance(result, str | int) else type(result).__name__
+
+
+def fight(lock: Lock, *, unlocked: bool) -> tuple[dict[str, int], dict[str, list[str]]]:
+    changes = [gates.gated(*gate) for gate in lock.gates]
+    if unlocked:
+        kept = lock.statement.replace(" FOR NO KEY UPDATE", "")
+        changes.append((lock.file, lock.function, lock.statement, kept))
+    acts = lock.rivals()
+    with gates.variant(*changes):
+        results = gates.run_through_the_gate(acts)
+    return Counter(map(name_of, results)), checks.faults()
+
+
+@pytest.mark.parametrize("name", LOCKS)
+def test_rivals_go_one_after_the_other(name: str) -> None:
+    lock = LOCKS[name]
+    outcome, faults = fight(lock, unlocked=False)
+    assert outcome == lock.outcome
+    assert faults == {}
+
+
+@pytest.mark.parametrize("name", LOCKS)
+def test_without_the_lock_it_goes_wrong(name: str) -> None:
+    """If this fails, the test above proves nothing."""
+    lock = LOCKS[name]
+    outcome, faults = fight(lock, unlocked=True)
+    assert outcome != lock.outcome or faults

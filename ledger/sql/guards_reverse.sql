@@ -1,0 +1,14 @@
+DROP TRIGGER hold_fits ON ledger_hold;
+DROP TRIGGER transfer_fits ON ledger_transfer;
+DROP TRIGGER hold_stays ON ledger_hold;
+DROP TRIGGER hold_is_resolved_once ON ledger_hold;
+DROP TRIGGER account_keeps_its_nature ON ledger_account;
+DROP TRIGGER account_stays ON ledger_account;
+DROP TRIGGER transfer_is_append_only ON ledger_transfer;
+DROP TRIGGER key_is_append_only ON ledger_entrykey;
+DROP TRIGGER entry_is_append_only ON ledger_entry;
+DROP FUNCTION ledger_hold_fits();
+DROP FUNCTION ledger_transfer_fits();
+DROP FUNCTION ledger_refuse();
+ALTER TABLE ledger_account RESET (fillfactor);
+CREATE INDEX ledger_entrykey_key_577da17e_like ON ledger_entrykey (key varchar_pattern_ops);

@@ -1,0 +1,46 @@
+from datetime import UTC, datetime, timedelta
+
+import time_machine
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ledger.ids import first_at, uuid7
+
+NOON = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
+
+
+def test_ids_are_version_7_and_rise() -> None:
+    made = [uuid7() for _ in range(10_000)]
+    assert made == sorted(made)
+    assert len(set(made)) == 10_000
+    assert {(each.version, each.variant) for each in made} == {(7, "specified in RFC 4122")}
+
+
+def test_ids_rise_while_the_clock_stands_still() -> None:
+    with time_machine.travel(NOON, tick=False):
+        made = [uuid7() for _ in range(100)]
+    assert made == sorted(made)
+
+
+def test_ids_follow_a_clock_that_was_set_back() -> None:
+    with time_machine.travel(NOON, tick=False):
+        later = uuid7()
+    with time_machine.travel(NOON - timedelta(days=1), tick=False):
+        assert uuid7() < later
+
+
+@given(st.datetimes(datetime(2000, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC)))  # noqa: DTZ001
+def test_an_id_is_neither_before_its_own_instant_nor_after_the_next_millisecond(instant: datetime) -> None:
+    with time_machine.travel(instant, tick=False):
+        made = uuid7()
+    assert first_at(instant - timedelta(microseconds=1)) <= made < first_at(instant + timedelta(milliseconds=2))
+
+
+def test_the_database_reads_the_same_time_from_an_id(db) -> None:
+    from django.db import connection
+
+    with time_machine.travel(NOON, tick=False):
+        made = uuid7()
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT uuid_extract_timestamp(%s), uuidv7() > %s", [made, first_at(NOON)])
+        assert cursor.fetchone() == (NOON, True)

@@ -1,0 +1,177 @@
+from decimal import Decimal
+
+import pytest
+from babel.numbers import list_currencies
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ledger import money
+from ledger.errors import InvalidAmount, UnitMismatch, UnknownUnit
+from ledger.money import Money
+
+minors = st.integers(-(10**15), 10**15)
+
+
+@pytest.mark.parametrize(
+    ("unit", "digits"),
+    [
+        *[(unit, 0) for unit in ("XOF", "XAF", "GNF", "UGX", "RWF", "JPY", "KRW", "CLP", "CREDIT", "GEMS_2", "A1B")],
+        *[(unit, 2) for unit in ("EUR", "USD", "MAD", "TWD", "HUF", "MGA")],
+        *[(unit, 3) for unit in ("KWD", "TND", "BHD", "IQD")],
+        ("CLF", 4),
+    ],
+)
+def test_decimals_are_those_of_iso_4217(unit: str, digits: int) -> None:
+    assert money.exponent(unit) == digits
+
+
+def test_every_currency_is_one_that_babel_can_show() -> None:
+    assert set(money.EXPONENTS) - list_currencies() == set()
+
+
+@pytest.mark.parametrize(
+    "unit", ["EUT", "ABC", "eur", "", "AB", "CREDIT ", "CREDIT\n", "CRÉDIT", "TOO_LONG_NAME", "1AB", None]
+)
+def test_other_units_are_unknown(unit: str) -> None:
+    with pytest.raises(UnknownUnit):
+        Money(1, unit)
+
+
+@pytest.mark.parametrize("minor", [1.0, True, "1", Decimal(1), None])
+def test_only_whole_numbers_are_amounts(minor: int) -> None:
+    with pytest.raises(InvalidAmount):
+        Money(minor, "EUR")
+
+
+def test_arithmetic_is_exact() -> None:
+    assert Money(10**15, "EUR") + Money(1, "EUR") - Money(2, "EUR") == Money(10**15 - 1, "EUR")
+    assert -Money(5, "XOF") == Money(-5, "XOF")
+    assert money.total([Money(1, "XOF"), Money(2, "XOF")], "XOF") == Money(3, "XOF")
+    assert Money(1, "EUR") < Money(2, "EUR") <= Money(2, "EUR")
+    assert Money(3, "EUR") > Money(2, "EUR") >= Money(2, "EUR")
+    assert Money(1, "EUR") != Money(1, "USD")
+
+
+@pytest.mark.parametrize("act", [Money.__add__, Money.__sub__, Money.__lt__, Money.__le__, Money.__gt__, Money.__ge__])
+def test_units_do_not_mix(act) -> None:
+    with pytest.raises(UnitMismatch):
+        act(Money(1, "EUR"), Money(1, "USD"))
+    with pytest.raises(TypeError):
+        act(Money(1, "EUR"), 1)
+
+
+@pytest.mark.parametrize(
+    ("minor", "basis_points", "expected"),
+    [
+        (645, 3000, 194),
+        (-645, 3000, -194),
+        (1, 5000, 1),
+        (-1, 5000, -1),
+        (1, 4999, 0),
+        (999, 0, 0),
+        (999, 10_000, 999),
+        (100, 20_000, 200),
+    ],
+)
+def test_share_rounds_a_half_away_from_zero(minor: int, basis_points: int, expected: int) -> None:
+    assert Money(minor, "EUR").share(basis_points) == Money(expected, "EUR")
+
+
+@given(minors, st.integers(0, 10_000))
+def test_the_share_of_a_refund_is_minus_the_share_of_the_sale(minor: int, basis_points: int) -> None:
+    assert Money(-minor, "EUR").share(basis_points) == -Money(minor, "EUR").share(basis_points)
+
+
+@given(minors, st.lists(st.integers(0, 10**9), min_size=1, max_size=20).filter(any))
+def test_parts_sum_to_the_whole_and_none_is_off_by_a_unit(minor: int, weights: list[int]) -> None:
+    parts = Money(minor, "XOF").split(weights)
+    assert sum(part.minor for part in parts) == minor
+    for part, weight in zip(parts, weights, strict=True):
+        assert abs(part.minor * sum(weights) - minor * weight) < sum(weights)
+
+
+def test_equal_parts_give_what_is_left_over_to_the_first() -> None:
+    assert [part.minor for part in Money(100, "EUR").parts(3)] == [34, 33, 33]
+    assert [part.minor for part in Money(-100, "EUR").parts(3)] == [-34, -33, -33]
+
+
+@pytest.mark.parametrize("weights", [[], [0, 0], [-1, 2], [1.5], [True]])
+def test_impossible_weights_are_refused(weights: list[int]) -> None:
+    with pytest.raises(InvalidAmount):
+        Money(100, "EUR").split(weights)
+
+
+@pytest.mark.parametrize(
+    ("text", "unit", "minor"),
+    [
+        ("9.99", "EUR", 999),
+        ("9.9", "EUR", 990),
+        ("9", "EUR", 900),
+        ("0.001", "KWD", 1),
+        ("999", "XOF", 999),
+        ("0", "XOF", 0),
+        ("5", "CREDIT", 5),
+    ],
+)
+def test_parse_reads_decimal_strings(text: str, unit: str, minor: int) -> None:
+    assert money.parse(text, unit) == Money(minor, unit)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "9.999",
+        "9.990",
+        "",
+        " 9",
+        "9 ",
+        "9\n",
+        "+9",
+        "-9",
+        ".5",
+        "5.",
+        "1e3",
+        "1_000",
+        "1,000",
+        "9,99",
+        "NaN",
+        "inf",
+        "0x10",
+        "\u0663",
+        "\uff19",
+        "\u00bd",
+        "1" * 17,
+        9.99,
+        9,
+        None,
+        True,
+    ],
+)
+def test_parse_refuses_anything_else(text: str) -> None:
+    with pytest.raises(InvalidAmount):
+        money.parse(text, "EUR")
+
+
+def test_parse_refuses_decimals_where_there_are_none() -> None:
+    with pytest.raises(InvalidAmount, match="XOF has 0"):
+        money.parse("9.0", "XOF")
+
+
+@given(st.integers(0, 10**15), st.sampled_from(["EUR", "XOF", "KWD", "CLF", "CREDIT"]))
+def test_parse_reads_back_what_plain_writes(minor: int, unit: str) -> None:
+    assert money.parse(money.plain(Money(minor, unit)), unit) == Money(minor, unit)
+
+
+@pytest.mark.parametrize(
+    ("amount", "locale", "expected"),
+    [
+        (Money(999, "EUR"), "fr", "9,99\xa0€"),
+        (Money(-123456, "EUR"), "en", "-€1,234.56"),
+        (Money(1_000_000, "XOF"), "fr", "1\u202f000\u202f000\xa0F\u202fCFA"),
+        (Money(1234, "IQD"), "en", "IQD1.234"),
+        (Money(999, "EUR"), "en-us", "€9.99"),
+        (Money(1500, "CREDIT"), "en", "1,500 CREDIT"),
+    ],
+)
+def test_people_read_amounts_in_their_own_way(amount: Money, locale: str, expected: str) -> None:
+    assert money.format_money(amount, locale) == expected

@@ -1,0 +1,87 @@
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import time_machine
+
+from ledger import accounts, statements
+from ledger.models import Account
+from ledger.tests.books import balance, credits_, guarded, house, move
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+MONDAY = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+DAY = timedelta(days=1)
+
+
+@pytest.fixture
+def week() -> tuple[Account, Account, Account]:
+    """+100 on Monday, -30 on Tuesday, -20 and +5 on Wednesday at the same moment."""
+    grant, issued, spent = guarded("grant:1"), house("credits:issued"), house("credits:spent")
+    for day, source, target, minor in (
+        (0, issued, grant, 100),
+        (1, grant, spent, 30),
+        (2, grant, spent, 20),
+        (2, issued, grant, 5),
+    ):
+        with time_machine.travel(MONDAY + day * DAY, tick=False):
+            move(source, target, minor)
+    return grant, issued, spent
+
+
+@pytest.mark.parametrize("rolled_up", [False, True])
+def test_balance_at_any_instant(week: tuple[Account, Account, Account], rolled_up: bool) -> None:
+    grant, issued, spent = week
+    if rolled_up:
+        accounts.roll_up()
+    microsecond = timedelta(microseconds=1)
+    instants = [
+        MONDAY,
+        MONDAY + microsecond,
+        MONDAY + DAY,
+        MONDAY + 2 * DAY,
+        MONDAY + 2 * DAY + timedelta(milliseconds=1),
+    ]
+
+    def seen(account: Account) -> list[int]:
+        return [statements.balance_at(account, instant).minor for instant in instants]
+
+    assert seen(grant) == [0, 100, 100, 70, 55]
+    assert seen(issued) == [0, -100, -100, -100, -105]
+    assert seen(spent) == [0, 0, 0, 30, 50]
+
+
+def test_lines_have_the_balance_after_each(week: tuple[Account, Account, Account]) -> None:
+    grant, _, _ = week
+    lines = list(statements.lines(grant, since=MONDAY + DAY, until=MONDAY + 3 * DAY))
+    assert [(line.at, line.other, line.amount.minor, line.balance.minor) for line in lines] == [
+        (MONDAY + DAY, "credits:spent", -30, 70),
+        (MONDAY + 2 * DAY, "credits:spent", -20, 50),
+        (MONDAY + 2 * DAY, "credits:issued", 5, 55),
+    ]
+    assert {line.kind for line in lines} == {"test"}
+    assert all(line.key.startswith("test:") for line in lines)
+
+
+def test_neighbouring_statements_meet_without_gap_or_overlap(week: tuple[Account, Account, Account]) -> None:
+    for account in week:
+        parts = [
+            list(statements.lines(account, since=MONDAY + n * DAY, until=MONDAY + (n + 1) * DAY)) for n in range(3)
+        ]
+        whole = list(statements.lines(account, since=MONDAY, until=MONDAY + 3 * DAY))
+        assert [line for part in parts for line in part] == whole
+        assert whole[-1].balance.minor == balance(account)
+
+
+def test_latest_lines_run_backwards_from_the_balance(week: tuple[Account, Account, Account]) -> None:
+    grant, _, _ = week
+    assert [(line.amount.minor, line.balance.minor) for line in statements.latest(grant, count=3)] == [
+        (5, 55),
+        (-20, 50),
+        (-30, 70),
+    ]
+
+
+def test_an_account_without_history_has_an_empty_statement() -> None:
+    account = guarded("grant:1")
+    assert list(statements.lines(account, since=MONDAY, until=MONDAY + DAY)) == []
+    assert statements.balance_at(account, MONDAY) == credits_(0)
