@@ -12,6 +12,7 @@ from django.apps import apps
 from django.conf import settings
 from django.core.management import call_command
 from django.db import connection, connections
+from django.utils import translation
 from psycopg import sql
 from pytest_django.plugin import blocking_manager_key
 
@@ -90,7 +91,8 @@ def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> 
 
 @pytest.fixture(autouse=True)
 def own_redis_keys() -> Iterator[None]:
-    """Each test starts without keys of ours; each worker of pytest-xdist has its own prefix."""
+    """Each test starts in English and without keys of ours; each worker of pytest-xdist has its own prefix."""
+    translation.activate(settings.LANGUAGE_CODE)
     yield
     with redis.Redis.from_url(settings.REDIS_URL) as client:
         if keys := client.keys(settings.REDIS_PREFIX + "*"):

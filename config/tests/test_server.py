@@ -36,12 +36,14 @@ class Proxy:
     def open(self) -> None:
         self.listener = socket.create_server(("127.0.0.1", self.port))
         self.port = self.listener.getsockname()[1]
-        threading.Thread(target=self._accept, args=[self.listener], daemon=True).start()
+        self.acceptor = threading.Thread(target=self._accept, args=[self.listener], daemon=True)
+        self.acceptor.start()
 
     def close(self) -> None:
         """From now on connections are refused, and those that were open are cut."""
         with contextlib.suppress(OSError):
             self.listener.shutdown(socket.SHUT_RDWR)
+        self.acceptor.join()  # a connection that is just being accepted is one of the pairs by then
         self.listener.close()
         self.cut()
 
@@ -57,8 +59,8 @@ class Proxy:
             while True:
                 here, _ = listener.accept()
                 there = socket.socket(socket.AF_UNIX if isinstance(self.target, str) else socket.AF_INET)
-                there.connect(self.target)
                 self.pairs += [here, there]
+                there.connect(self.target)
                 for pair in ((here, there), (there, here)):
                     threading.Thread(target=self._copy, args=pair, daemon=True).start()
 

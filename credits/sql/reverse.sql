@@ -36,7 +36,9 @@ BEGIN
                    SELECT sum(back.amount) FROM ledger_entry undo JOIN ledger_transfer back ON back.entry_id = undo.id
                     WHERE undo.reverses_id = p_spend.entry_id AND back.number = t.number), 0) AS remains,
                g.account_id AS grant_id, g.priority, g.is_promotional, g.expires_at,
-               g.revoked_at IS NOT NULL OR (g.frozen_at IS NULL AND coalesce(g.expires_at <= p_moment, false)) AS is_over
+               -- What was owed may be repaid by now; coming back as a grant it repays what still is, and no more.
+               t.source_id IS NOT DISTINCT FROM p_purse.debt_account_id OR g.revoked_at IS NOT NULL
+                   OR (g.frozen_at IS NULL AND coalesce(g.expires_at <= p_moment, false)) AS is_over
           FROM ledger_transfer t LEFT JOIN credits_grant g ON g.account_id = t.source_id
          WHERE t.entry_id = p_spend.entry_id ORDER BY t.number DESC
     LOOP
@@ -48,8 +50,8 @@ BEGIN
                 INSERT INTO ledger_account (name, unit, guarded)
                 VALUES ('grant:reversal:' || p_entry, p_purse.unit, true) RETURNING id INTO reborn.account_id;
                 reborn.origin_id := taken.grant_id;
-                reborn.priority := taken.priority;
-                reborn.is_promotional := taken.is_promotional;
+                reborn.priority := coalesce(taken.priority, 0);
+                reborn.is_promotional := coalesce(taken.is_promotional, false);
                 reborn.expires_at := '-infinity';
             END IF;
             reborn_amount := reborn_amount + part;

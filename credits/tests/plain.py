@@ -139,29 +139,29 @@ class PlainCredits:
         if amount > sum(left for _, left in spend.parts):
             raise Refused
         moves: list[tuple[Account, Account, int]] = []
-        reborn: list[tuple[Lot, int]] = []
+        reborn: list[tuple[Lot | None, int]] = []
         for place in reversed(range(len(spend.parts))):
             account, left = spend.parts[place]
             part = min(left, amount)
             amount -= part
             spend.parts[place] = (account, left - part)
             lot = next((lot for lot in self.lots if lot.account == account), None)
-            if part and lot and lot.is_over(now):
+            if part and (account == self.debt or (lot and lot.is_over(now))):
                 reborn.append((lot, part))
             elif part:
                 moves.append((self.houses["spent"], account, part))
         if moves:
             self._post(moves)
         if reborn:
-            lives = [lot.expires_at - spend.made_at if lot.expires_at else None for lot, _ in reborn]
+            lives = [lot.expires_at - spend.made_at if lot and lot.expires_at else None for lot, _ in reborn]
             least = timedelta(days=self.least_days)
             life = None if None in lives else max(least, *[each for each in lives if each is not None])
             first = reborn[0][0]
             self._born(
                 sum(part for _, part in reborn),
                 self.houses["spent"],
-                priority=first.priority,
-                is_promotional=first.is_promotional,
+                priority=first.priority if first else 0,
+                is_promotional=first.is_promotional if first else False,
                 expires_at=None if life is None else now + life,
             )
         self.repay(now)

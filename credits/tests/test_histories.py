@@ -262,6 +262,13 @@ def give_back_to_an_emptied_grant(history: Histories) -> None:
     history.reverse(choice=0, amount=5)
 
 
+def give_back_what_was_owed_and_is_repaid(history: Histories) -> None:
+    history.set_debt(limit=10)
+    history.spend(amount=1)
+    history.give(amount=1, hours=None, promotional=False, priority=0)
+    history.reverse(choice=0, amount=1)
+
+
 def burn_across_priorities(history: Histories) -> None:
     history.give(amount=5, hours=1, promotional=False, priority=1)
     history.give(amount=5, hours=None, promotional=False, priority=0)
@@ -278,6 +285,13 @@ def release_while_owing(history: Histories) -> None:
 
 MISTAKES = [
     (give_back_to_an_emptied_grant, "reverse.sql", "credits_give_back", "SET is_open = true", "SET is_open = is_open"),
+    (
+        give_back_what_was_owed_and_is_repaid,
+        "reverse.sql",
+        "credits_give_back",
+        "t.source_id IS NOT DISTINCT FROM p_purse.debt_account_id",
+        "false",
+    ),
     (burn_across_priorities, "book.sql", "credits_burn", "g.priority, g.expires_at,", "g.expires_at, g.priority,"),
     (release_while_owing, "hold.sql", "credits_release", "PERFORM credits_repay(purse, moment, p_at);", ""),
 ]
