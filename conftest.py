@@ -1,9 +1,11 @@
 """What every test stands on: a database copied from a template, and Redis keys of its own."""
 
 import hashlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import psycopg
 import pytest
 import redis
@@ -20,6 +22,12 @@ from config import groups, translations
 from credits import costs
 from rest import throttles
 from rest.memory import forget_everything
+
+# The suite plays the same histories every time, so that a red run says something about the change before it; new ones
+# are looked for on purpose: HYPOTHESIS_PROFILE=search python3 manage.py test credits/tests/test_histories.py
+hypothesis.settings.register_profile("suite", derandomize=True)
+hypothesis.settings.register_profile("search", derandomize=False)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
 
 TEMPLATE_LOCK = 5_413_201
 

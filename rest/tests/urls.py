@@ -99,12 +99,12 @@ class GroupRequest(serializers.StrictSerializer):
     refuse = fields.BooleanField(default=False)
 
 
-@extend_schema(exclude=True)
 def made() -> QuerySet[Group]:
     """The groups that the view below made; those of the house have no hyphen in their names."""
     return Group.objects.filter(name__contains="-")
 
 
+@extend_schema(exclude=True)
 class GroupView(ApiView):
     """Makes a group (any row would do); `before_answer` lets a test stand inside of the effect."""
 
