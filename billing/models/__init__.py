@@ -1,4 +1,17 @@
+from billing.models.cases import Case
 from billing.models.customers import Customer
 from billing.models.gateways import BreakerState, GatewaySetting, GatewayTerms
+from billing.models.inbox import GatewayLetter
+from billing.models.payments import Attempt, GatewayCustomer, Payment
 
-__all__ = ["BreakerState", "Customer", "GatewaySetting", "GatewayTerms"]
+__all__ = [
+    "Attempt",
+    "BreakerState",
+    "Case",
+    "Customer",
+    "GatewayCustomer",
+    "GatewayLetter",
+    "GatewaySetting",
+    "GatewayTerms",
+    "Payment",
+]
