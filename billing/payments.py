@@ -88,11 +88,13 @@ def doubt(*, attempt: Attempt, error: gateway.GatewayError) -> Attempt:
 
 @transaction.atomic
 def give_up(*, payment: Payment, status: PaymentStatus = PaymentStatus.FAILED) -> Payment:
-    """No gateway took it, or nobody paid: the payment is over, unless an attempt could still be paid."""
+    """No gateway took it, or nobody paid: the payment is over, unless an attempt could still be paid.
+
+    No event tells of it: whoever asked for it was answered.
+    """
     locked = lock(payment.pk)
-    last = locked.attempts.last()
     if locked.status == PaymentStatus.PENDING and not locked.attempts.live().exists():
-        _over(locked, status, last)
+        _over(locked, status)
     return locked
 
 
@@ -204,15 +206,16 @@ def _end(attempt: Attempt, state: AttemptState, failure: Failure | None) -> None
 
 def _over_if_nobody_pays(payment: Payment, attempt: Attempt) -> None:
     if payment.status == PaymentStatus.PENDING and not payment.attempts.live().exists():
-        _over(payment, _STATUS_OF_END[AttemptState(attempt.state)], attempt)
+        status = _STATUS_OF_END[AttemptState(attempt.state)]
+        _over(payment, status)
+        if status == PaymentStatus.FAILED:
+            reason = attempt.failure_category or "unknown"
+            tell(payment, attempt, EventType.PAYMENT_FAILED, reason=reason, retry_url=None)
 
 
-def _over(payment: Payment, status: PaymentStatus, attempt: Attempt | None) -> None:
+def _over(payment: Payment, status: PaymentStatus) -> None:
     payment.status, payment.ended_at = status, timezone.now()
     payment.save(update_fields=["status", "ended_at"])
-    if status == PaymentStatus.FAILED:
-        reason = attempt.failure_category if attempt else ""
-        tell(payment, attempt, EventType.PAYMENT_FAILED, reason=reason or "unknown", retry_url=None)
 
 
 # ---------------------------------------------------------------- locks and words

@@ -404,6 +404,8 @@ LEDGER_CHECKS: list[str] = [
     "credits.checks.holds_equal_their_parts",
     "credits.checks.counters_equal_the_spends",
     "credits.checks.debts_are_within_their_policy",
+    "billing.fulfilment.payments_are_delivered_once",
+    "billing.fulfilment.attempts_agree_with_their_payments",
 ]
 
 # ---------------------------------------------------------------- credits: the catalogue
@@ -433,6 +435,43 @@ CREDITS_PREPARED_STATEMENTS = env.bool("CREDITS_PREPARED_STATEMENTS", default=Tr
 
 CUSTOMER_DEFAULT_LOCALE = env.str("CUSTOMER_DEFAULT_LOCALE", default="en")  # en | fr, until a customer says otherwise
 CUSTOMER_DEFAULT_TIME_ZONE = env.str("CUSTOMER_DEFAULT_TIME_ZONE", default="UTC")
+
+# ---------------------------------------------------------------- checkout and payments
+
+# Where buyers may be sent back to: hosts, with their port where it is not the usual one.
+CHECKOUT_RETURN_HOSTS = env.list(
+    "CHECKOUT_RETURN_HOSTS", default=[] if PRODUCTION else ["localhost", "127.0.0.1", f"127.0.0.1:{PORT}"]
+)
+CHECKOUT_SUCCESS_URL = env.str("CHECKOUT_SUCCESS_URL", default=f"{BASE_URL}/")  # unless a checkout names its own
+CHECKOUT_CANCEL_URL = env.str("CHECKOUT_CANCEL_URL", default=f"{BASE_URL}/")
+CHECKOUT_EXPIRES_MINUTES = env.int("CHECKOUT_EXPIRES_MINUTES", default=60)  # until an unpaid checkout is taken back
+CHECKOUT_CALL_SECONDS = env.int("CHECKOUT_CALL_SECONDS", default=120)  # longer than any call of a gateway takes
+# Pauses between the questions what became of an attempt; the last one is repeated.
+PAYMENT_ASK_SECONDS = env.list("PAYMENT_ASK_SECONDS", cast=int, default=[2, 3, 10, 45, *[300] * 12, 3_600])
+PAYMENT_WAIT_SECONDS = env.list("PAYMENT_WAIT_SECONDS", cast=int, default=[60, 300, 900, 3_600])  # its page is open
+# When an attempt that is over is looked at again: its money may come late.
+PAYMENT_LOOK_AGAIN_SECONDS = env.list(
+    "PAYMENT_LOOK_AGAIN_SECONDS", cast=int, default=[900, 2_700, 82_800, 172_800]
+)
+PAYMENT_NOT_FOUND_TIMES = env.int("PAYMENT_NOT_FOUND_TIMES", default=3)  # in a row, before it proves anything
+PAYMENT_NOT_FOUND_GRACE_SECONDS = env.int("PAYMENT_NOT_FOUND_GRACE_SECONDS", default=120)
+PAYMENT_UNKNOWN_HOURS = env.int("PAYMENT_UNKNOWN_HOURS", default=24)  # then operators get a case
+PAYMENT_SWEEP_BATCH = env.int("PAYMENT_SWEEP_BATCH", default=100)
+PAYMENT_ASK_SWEEP_SECONDS = env.float("PAYMENT_ASK_SWEEP_SECONDS", default=5.0)
+PAYMENT_EXPIRE_SWEEP_SECONDS = env.float("PAYMENT_EXPIRE_SWEEP_SECONDS", default=60.0)
+
+# ---------------------------------------------------------------- the inbox of gateways' letters
+
+INBOX_WAKE_SECONDS = env.float("INBOX_WAKE_SECONDS", default=0.0 if APP_ENV == "test" else 0.05)  # between two calls
+INBOX_BATCH = env.int("INBOX_BATCH", default=50)  # letters that a worker takes at a time
+INBOX_LEASE_SECONDS = env.int("INBOX_LEASE_SECONDS", default=300)  # a worker that died gives its letters back
+INBOX_RETRY_SECONDS = env.list("INBOX_RETRY_SECONDS", cast=int, default=[5, 30, 120, 600, 3_600, 21_600])
+INBOX_KEEP_DAYS = env.int("INBOX_KEEP_DAYS", default=90)
+INBOX_SWEEP_SECONDS = env.float("INBOX_SWEEP_SECONDS", default=10.0)
+INBOX_MAX_BODY_BYTES = env.int("INBOX_MAX_BODY_BYTES", default=1_000_000)
+# Networks from which a gateway writes, for example {"cinetpay": ["198.51.100.0/24"]}; nothing: from everywhere.
+# Behind a proxy TRUSTED_PROXY_COUNT says whose word about the address counts.
+INBOX_ALLOWED_NETWORKS: dict[str, list[str]] = env.json("INBOX_ALLOWED_NETWORKS", default={})
 
 # ---------------------------------------------------------------- browsers
 
