@@ -74,7 +74,7 @@ class GatewaysDown(BillingError):
 class PaymentOver(BillingError):
     def __init__(self, payment: UUID, status: str) -> None:
         self.payment = payment
-        self.status = status
+        self.state = status
         super().__init__(f"The payment is {status}.")
 
 

@@ -19,7 +19,7 @@ from django.http.multipartparser import MultiPartParserError
 from rest_framework import exceptions as drf
 from rest_framework.settings import api_settings
 
-from billing.errors import BillingError
+from billing import errors as billing
 from config import offers
 from credits import errors as credit
 from ledger import errors as books
@@ -193,7 +193,55 @@ PROBLEMS: dict[type[BaseException], Problem] = {
         meaning="A gateway of this currency cannot take this amount; nearest are amounts that all can take.",
         facts=("nearest",),
     ),
-    BillingError: Problem(status=409, title="Refused", meaning="Billing refuses this as things stand."),
+    billing.BillingError: Problem(status=409, title="Refused", meaning="Billing refuses this as things stand."),
+    billing.NotYours: NOT_FOUND,
+    billing.NotSoldYet: Problem(
+        status=422, title="Not sold here", meaning="This kind of thing cannot be sold by a checkout here.", facts=("kind",)
+    ),
+    billing.AmountNotYours: Problem(
+        status=400, title="Amount not yours", meaning="Buyers name what they buy; the catalogue says what it costs."
+    ),
+    billing.ReturnUrlRefused: Problem(
+        status=400,
+        title="Return address refused",
+        meaning="Buyers are only sent to hosts that the shop has named; field says which address is meant.",
+        facts=("field", "allowed_hosts"),
+    ),
+    billing.PhoneInvalid: Problem(
+        status=400, title="Invalid telephone number", meaning="A number is sent in international form."
+    ),
+    billing.UnknownGateways: Problem(
+        status=400, title="Unknown gateway", meaning="There is no such gateway.", facts=("known_gateways",)
+    ),
+    billing.NoGatewayTakesIt: Problem(
+        status=422,
+        title="No gateway takes it",
+        meaning="Each gateway has a reason why it cannot take this payment; reasons has them.",
+        facts=("reasons",),
+    ),
+    billing.GatewaysDown: Problem(
+        status=503,
+        title="Gateways down",
+        meaning="No gateway that could take this payment answers. Nothing was charged; try again.",
+        facts=("reasons",),
+        retry=True,
+    ),
+    billing.PaymentOver: Problem(
+        status=409, title="Payment over", meaning="The payment has ended; state says how.", facts=("state",)
+    ),
+    billing.CannotCancel: Problem(
+        status=409,
+        title="Cannot cancel",
+        meaning="The gateway cannot take the payment back; left unpaid, it ends by itself.",
+        facts=("gateway",),
+    ),
+    billing.GatewaySilent: Problem(
+        status=503,
+        title="Gateway silent",
+        meaning="The gateway does not answer. Nothing was changed; try again.",
+        facts=("gateway",),
+        retry=True,
+    ),
     drf.APIException: FAULT,
     drf.ValidationError: INVALID,
     drf.ParseError: Problem(status=400, title="Unreadable request", meaning="The request cannot be read."),
@@ -250,6 +298,7 @@ CODES: dict[type[BaseException], str] = {
     drf.APIException: "internal_error",
     drf.ValidationError: "validation_error",
     credit.NotYours: "not_found",
+    billing.NotYours: "not_found",
     credit.KeyReused: "idempotency_key_reused",
     Http404: "not_found",
     django_errors.ObjectDoesNotExist: "not_found",
