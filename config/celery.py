@@ -40,6 +40,10 @@ SWEEPS = {
     "expired grants": Sweep(task="credits.tasks.expire_grants", every="CREDITS_EXPIRE_GRANTS_SECONDS"),
     "expired holds": Sweep(task="credits.tasks.expire_holds", every="CREDITS_EXPIRE_HOLDS_SECONDS"),
     "credits about to expire": Sweep(task="credits.tasks.warn_of_expiry", every="CREDITS_EXPIRING_SECONDS"),
+    "letters of gateways": Sweep(task="billing.tasks.drain_inbox", every="INBOX_SWEEP_SECONDS"),
+    "old letters of gateways": Sweep(task="billing.tasks.purge_inbox", every=crontab(minute="41")),
+    "attempts to ask about": Sweep(task="billing.tasks.ask_gateways", every="PAYMENT_ASK_SWEEP_SECONDS"),
+    "abandoned checkouts": Sweep(task="billing.tasks.expire_checkouts", every="PAYMENT_EXPIRE_SWEEP_SECONDS"),
     "sums of house accounts": Sweep(task="config.tasks.roll_up_house_accounts", every="LEDGER_ROLL_UP_SECONDS"),
 }
 

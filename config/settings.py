@@ -466,6 +466,8 @@ INBOX_WAKE_SECONDS = env.float("INBOX_WAKE_SECONDS", default=0.0 if APP_ENV == "
 INBOX_BATCH = env.int("INBOX_BATCH", default=50)  # letters that a worker takes at a time
 INBOX_LEASE_SECONDS = env.int("INBOX_LEASE_SECONDS", default=300)  # a worker that died gives its letters back
 INBOX_RETRY_SECONDS = env.list("INBOX_RETRY_SECONDS", cast=int, default=[5, 30, 120, 600, 3_600, 21_600])
+INBOX_DRAIN_SECONDS = env.int("INBOX_DRAIN_SECONDS", default=120)  # then a task leaves the rest to the next one
+INBOX_PURGE_BATCH = env.int("INBOX_PURGE_BATCH", default=5_000)
 INBOX_KEEP_DAYS = env.int("INBOX_KEEP_DAYS", default=90)
 INBOX_SWEEP_SECONDS = env.float("INBOX_SWEEP_SECONDS", default=10.0)
 INBOX_MAX_BODY_BYTES = env.int("INBOX_MAX_BODY_BYTES", default=1_000_000)

@@ -1,0 +1,142 @@
+"""Letters of gateways at our door: proven, stored once, and answered before anybody thinks about them."""
+
+import ipaddress
+import logging
+from collections.abc import Sequence
+
+import orjson
+from django.conf import settings
+from django.core.exceptions import RequestDataTooBig
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.utils.decorators import method_decorator
+from django.views import View
+from django.views.decorators.csrf import csrf_exempt
+from prometheus_client import Counter
+
+from billing import tasks
+from billing.gateways import registry
+from billing.gateways.base import Hint, Letter, ReceivesWebhooks, Subject
+from billing.gateways.errors import GatewayError, InvalidLetter
+from billing.waking import Waker
+from credits import procedures
+from ledger.ids import uuid7
+from rest import addresses
+
+logger = logging.getLogger(__name__)
+
+RECEIVED = Counter("payment_webhooks_total", "Letters of gateways that came in.", ["gateway", "outcome"])
+
+# Whoever comes second with an event does nothing. Times and defaults are the database's.
+_STORE = """
+    INSERT INTO billing_gatewayletter (
+        id, gateway, event_id, kind, subject, trust, token, reference, ids, facts, amount_minor, currency, occurred_at)
+    VALUES (%s::uuid, %s::text, %s::text, %s::text, %s::text, %s::text, %s::text, %s::text, %s::jsonb, %s::jsonb,
+            %s::bigint, %s::text, %s::timestamptz)
+    ON CONFLICT (gateway, event_id) DO NOTHING RETURNING 1
+"""
+# What our own handling needs beyond ids; of all others the gateway itself is asked, and nothing personal is kept.
+_WITH_FACTS = {Subject.DISPUTE, Subject.REFUND, Subject.SUBSCRIPTION, Subject.INVOICE, Subject.PAYOUT}
+
+waker = Waker("inbox", lambda: tasks.drain_inbox.delay())
+
+
+@method_decorator(csrf_exempt, name="dispatch")
+class WebhookView(View):
+    """No DRF, no session and no query but the insert: a gateway waits for this answer, and many come at once."""
+
+    http_method_names = ["get", "post", "put"]
+
+    def get(self, request: HttpRequest, gateway: str, token: str = "") -> HttpResponse:
+        """CinetPay asks whether anybody is there before it writes."""
+        return _answer(200 if _receiver(gateway) else 404)
+
+    def post(self, request: HttpRequest, gateway: str, token: str = "") -> HttpResponse:
+        receiver = _receiver(gateway)
+        if receiver is None:
+            return _answer(404)
+        if not _may_write(request, gateway):
+            return _refused(gateway, 403, "address")
+        try:
+            body = request.body
+        except RequestDataTooBig:
+            return _refused(gateway, 413, "too_large")
+        if len(body) > settings.INBOX_MAX_BODY_BYTES:
+            return _refused(gateway, 413, "too_large")
+        try:
+            hints = receiver.read_letter(_letter(request, body, token))
+        except InvalidLetter as wrong:
+            logger.warning("webhook.refused", extra={"gateway": gateway, "reason": str(wrong)})
+            return _refused(gateway, 400, "invalid")
+        except GatewayError:
+            return _refused(gateway, 503, "unverified")  # it could not be proven just now; it is sent again
+        new = store(gateway, hints, token=token)
+        RECEIVED.labels(gateway, "stored" if new else "known").inc()
+        if new:
+            waker.wake()
+        return _answer(200)
+
+    put = post
+
+
+def store(gateway: str, hints: Sequence[Hint], *, token: str = "") -> int:
+    """Each event once; how many were new."""
+    return sum(len(procedures.rows(_STORE, _row(gateway, hint, token))) for hint in hints)
+
+
+def _row(gateway: str, hint: Hint, token: str) -> tuple[object, ...]:
+    return (
+        uuid7(),
+        gateway,
+        hint.event_id[:255],
+        hint.kind[:100],
+        hint.subject.value,
+        hint.trust.value,
+        token[:64],
+        hint.reference[:64],
+        orjson.dumps(dict(hint.ids)).decode(),
+        orjson.dumps(dict(hint.object)).decode() if hint.subject in _WITH_FACTS else "{}",
+        hint.amount.minor if hint.amount else None,
+        hint.amount.unit if hint.amount else "",
+        hint.occurred_at,
+    )
+
+
+def _receiver(name: str) -> ReceivesWebhooks | None:
+    try:
+        adapter = registry.get(name)
+    except registry.UnknownGateway:
+        return None
+    return adapter if isinstance(adapter, ReceivesWebhooks) and not adapter.missing_settings() else None
+
+
+def _letter(request: HttpRequest, body: bytes, token: str) -> Letter:
+    return Letter(
+        method=request.method or "",
+        headers={name.lower(): value for name, value in request.headers.items()},
+        body=body,
+        query=request.GET.dict() if request.META.get("QUERY_STRING") else {},
+        token=token,
+    )
+
+
+def _may_write(request: HttpRequest, gateway: str) -> bool:
+    networks = settings.INBOX_ALLOWED_NETWORKS.get(gateway)
+    if not networks:
+        return True
+    try:
+        address = ipaddress.ip_network(addresses.network_of(request))
+    except ValueError:
+        return False
+    return any(
+        address.version == network.version and address.subnet_of(network)  # type: ignore[arg-type]
+        for network in map(ipaddress.ip_network, networks)
+    )
+
+
+def _answer(status: int) -> HttpResponse:
+    return HttpResponse(b"", status=status) if status == 200 else JsonResponse({"status": status}, status=status)  # noqa: PLR2004
+
+
+def _refused(gateway: str, status: int, outcome: str) -> HttpResponse:
+    RECEIVED.labels(gateway, outcome).inc()
+    return _answer(status)
