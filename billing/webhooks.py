@@ -124,13 +124,10 @@ def _may_write(request: HttpRequest, gateway: str) -> bool:
     if not networks:
         return True
     try:
-        address = ipaddress.ip_network(addresses.network_of(request))
+        address = ipaddress.ip_address(addresses.address_of(request))
     except ValueError:
         return False
-    return any(
-        address.version == network.version and address.subnet_of(network)  # type: ignore[arg-type]
-        for network in map(ipaddress.ip_network, networks)
-    )
+    return any(address in network for network in map(ipaddress.ip_network, networks))
 
 
 def _answer(status: int) -> HttpResponse:
