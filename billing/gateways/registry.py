@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 from django.conf import settings
 
+from billing.gateways import stripe
 from billing.gateways.base import Gateway
 from billing.gateways.http import Limits
 
@@ -16,7 +17,9 @@ class UnknownGateway(LookupError):
     """No gateway has this name, or it is not built in."""
 
 
-BUILDERS: dict[str, Callable[[], Gateway]] = {}
+BUILDERS: dict[str, Callable[[], Gateway]] = {
+    "stripe": lambda: stripe.from_settings(limits()),
+}
 
 _made: dict[str, Gateway] = {}
 _lock = threading.Lock()
