@@ -1,35 +1,38 @@
-"""When a gateway is asked about an attempt: densely while it may be paid any moment, rarely when it hardly will be."""
+"""When a gateway is asked about what nobody knows, and when its silence proves something. Pure but for the settings."""
 
 from datetime import datetime, timedelta
+from enum import StrEnum
 
 from django.conf import settings
 
 
-def first_ask(now: datetime) -> datetime:
-    return next_ask(0, now)
+class Sent(StrEnum):
+    PAYMENT = "payment"
+    REFUND = "refund"
+    PAYOUT = "payout"
 
 
-def next_ask(asks: int, now: datetime, *, waits_for_buyer: bool = False) -> datetime:
-    """After so many questions; the last pause of the setting is repeated for as long as the attempt is live.
-
-    While the buyer has a page open the gateway will write to us, so it is asked less often.
-    """
-    pauses = settings.PAYMENT_WAIT_SECONDS if waits_for_buyer else settings.PAYMENT_ASK_SECONDS
-    return now + timedelta(seconds=pauses[min(asks, len(pauses) - 1)])
-
-
-def next_look(looks: int, now: datetime) -> datetime | None:
-    """At an attempt that is over, whose money may still come; None when that has become too unlikely."""
-    pauses = settings.PAYMENT_LOOK_AGAIN_SECONDS
-    return now + timedelta(seconds=pauses[looks]) if looks < len(pauses) else None
+def next_ask_at(sent_at: datetime, *, now: datetime) -> datetime | None:
+    """The next time to ask about a call whose outcome is unknown. None: it stands before operators, with the money
+    still reserved; nothing is ever given up by itself."""
+    age = (now - sent_at).total_seconds()
+    often, often_until = settings.GATEWAY_ASK_OFTEN_SECONDS, settings.GATEWAY_ASK_OFTEN_UNTIL_SECONDS
+    seldom, until = settings.GATEWAY_ASK_SELDOM_SECONDS, settings.GATEWAY_ASK_UNTIL_SECONDS
+    moments = [*settings.GATEWAY_ASK_AFTER_SECONDS, *range(often, often_until + 1, often)]
+    moments += range(often_until + seldom, until + 1, seldom)
+    later = [moment for moment in sorted(moments) if moment > age and moment <= until]
+    return sent_at + timedelta(seconds=later[0]) if later else None
 
 
-def proves_absence(created_at: datetime, not_found: int, now: datetime) -> bool:
-    """Whether "not found" so many times in a row means that the gateway never had it."""
-    grace = timedelta(seconds=settings.PAYMENT_NOT_FOUND_GRACE_SECONDS)
-    return not_found >= settings.PAYMENT_NOT_FOUND_TIMES and now - created_at >= grace
+def late_ask_at(ended_at: datetime, *, now: datetime) -> datetime | None:
+    """The next time to ask once more about an attempt that expired or was given up: it may have been paid late."""
+    age = (now - ended_at).total_seconds()
+    later = [moment for moment in sorted(settings.GATEWAY_ASK_LATE_SECONDS) if moment > age]
+    return ended_at + timedelta(seconds=later[0]) if later else None
 
 
-def is_for_people(created_at: datetime, now: datetime) -> bool:
-    """Unknown for so long that somebody has to ask the gateway's support."""
-    return now - created_at >= timedelta(hours=settings.PAYMENT_UNKNOWN_HOURS)
+def proves_absence(kind: Sent, sent_at: datetime, *, now: datetime, answers: int) -> bool:
+    """Whether "not found", said `answers` times in a row, means that nothing was made: some are slow to know."""
+    is_payout = kind is Sent.PAYOUT
+    grace = settings.GATEWAY_NOT_FOUND_PAYOUT_SECONDS if is_payout else settings.GATEWAY_NOT_FOUND_PAYMENT_SECONDS
+    return answers >= settings.GATEWAY_NOT_FOUND_ANSWERS and now - sent_at >= timedelta(seconds=grace)
