@@ -7,7 +7,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from billing import cases, errors, payments, schedule
+from billing import calling, cases, errors, payments
 from billing.gateways import errors as gateway
 from billing.gateways import registry
 from billing.gateways.base import Cancels, Captures, OpensCheckout, PaymentRef, PaymentResult, PaymentState
@@ -69,7 +69,9 @@ def cancel(payment: Payment) -> Payment:
 def take_back(attempt: Attempt) -> PaymentResult | None:
     """Ask the gateway to forget it; None where it cannot."""
     adapter = registry.get(attempt.gateway)
-    return adapter.cancel_checkout(ref(attempt)) if isinstance(adapter, Cancels) else None
+    if not isinstance(adapter, Cancels):
+        return None
+    return calling.call(attempt.gateway, "cancel", lambda: adapter.cancel_checkout(ref(attempt)))
 
 
 def _second_look(attempt: Attempt, refusal: gateway.Declined) -> PaymentResult:
@@ -88,7 +90,7 @@ def _answer(attempt: Attempt) -> PaymentResult:
         taken = _quietly_taken_back(attempt)
         if taken is not None:
             return taken
-    result = adapter.fetch_payment(ref(attempt))
+    result = calling.call(attempt.gateway, "fetch", lambda: adapter.fetch_payment(ref(attempt)))
     if result.state is PaymentState.AUTHORIZED and isinstance(adapter, Captures):
         # The buyer has agreed; with PayPal the money moves only by this call, which the reference makes safe to repeat.
         merged = PaymentRef(
@@ -97,7 +99,7 @@ def _answer(attempt: Attempt) -> PaymentResult:
             ids={**attempt.gateway_ids, **result.ids},
             created_at=attempt.created_at,
         )
-        return adapter.capture(merged)
+        return calling.call(attempt.gateway, "capture", lambda: adapter.capture(merged))
     return result
 
 
@@ -132,11 +134,7 @@ def _claim(now: datetime) -> list[Attempt]:
     )
     for attempt in found:
         attempt.asks += 1
-        if attempt.is_live:
-            waits = attempt.state == AttemptState.REQUIRES_ACTION
-            attempt.next_ask_at = schedule.next_ask(attempt.asks, now, waits_for_buyer=waits)
-        else:
-            attempt.next_ask_at = schedule.next_look(attempt.asks, now)
+        attempt.next_ask_at = payments.next_ask(attempt, now)
     Attempt.objects.bulk_update(found, ["asks", "next_ask_at"])
     return found
 
@@ -152,10 +150,9 @@ def _ask_one(attempt: Attempt) -> None:
 
 
 def _hand_over_to_people(attempt: Attempt) -> None:
-    """What nobody can tell us for so long is a case; it is asked about further, and closed by whoever knows."""
-    attempt.refresh_from_db(fields=["state"])
-    waits = attempt.is_live and attempt.state != AttemptState.REQUIRES_ACTION
-    if waits and schedule.is_for_people(attempt.created_at, timezone.now()):
+    """What the gateway did not tell us in all that time is a case: somebody has to ask its support."""
+    attempt.refresh_from_db(fields=["state", "next_ask_at"])
+    if attempt.is_live and attempt.next_ask_at is None:
         cases.open(
             kind=CaseKind.STILL_UNKNOWN,
             payment=attempt.payment,

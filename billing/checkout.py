@@ -15,7 +15,7 @@ from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from billing import customers, errors, payments, returning, routing
+from billing import calling, customers, errors, gateway_choices, payments, returning
 from billing.gateways import errors as gateway
 from billing.gateways import registry
 from billing.gateways.base import Buyer, CheckoutRequest, Flow, Line, OpensCheckout
@@ -23,6 +23,7 @@ from billing.gateways.errors import FailureCategory
 from billing.models import Attempt, Customer, GatewayCustomer, Payment
 from billing.models.payments import AttemptState
 from billing.pricing import Purchase
+from billing.routing import Decision, Rule, Wish
 from rest.errors import IdempotencyKeyInProgress
 from rest.idempotency import Claim
 
@@ -49,20 +50,27 @@ class Wishes:
     phone: str = ""
     success_url: str = ""
     cancel_url: str = ""
-    flow: Flow = Flow.REDIRECT
+    flow: Flow | None = None  # none: whatever the gateway has
 
 
 def start(*, user: User, purchase: Purchase, wishes: Wishes, claim: Claim | None = None) -> Payment:
     """Begin a payment and bring it to a gateway. The claim makes the same request the same payment."""
     customer = customers.get(user)
     wishes = _checked(wishes, customer)
-    decision = routing.decide(
-        amount=purchase.amount, country=wishes.country, phone=wishes.phone, preferred=wishes.gateways
+    decision = gateway_choices.choose(
+        Wish(
+            amount=purchase.amount,
+            country=wishes.country,
+            preferred=wishes.gateways,
+            flow=wishes.flow,
+            has_phone=bool(wishes.phone),
+        )
     )
     if not decision.possible:
-        if decision.only_down:
-            raise errors.GatewaysDown(decision.reasons, decision.retry_after_seconds)
-        raise errors.NoGatewayTakesIt(decision.reasons)
+        reasons = decision.as_json()["ruled_out"]
+        if any(each.rule is Rule.BREAKER_OPEN for each in decision.ruled_out):
+            raise errors.GatewaysDown(reasons, settings.GATEWAY_BREAKER_OPEN_SECONDS)
+        raise errors.NoGatewayTakesIt(reasons)
     payment = _write(user, purchase, wishes, decision, claim)
     return _bring_to_a_gateway(payment, customer, decision, wishes)
 
@@ -95,7 +103,7 @@ def _phone(text: str) -> str:
 
 
 def _write(
-    user: User, purchase: Purchase, wishes: Wishes, decision: routing.Decision, claim: Claim | None
+    user: User, purchase: Purchase, wishes: Wishes, decision: Decision, claim: Claim | None
 ) -> Payment:
     try:
         with transaction.atomic(durable=True):
@@ -107,7 +115,7 @@ def _write(
                 details=purchase.details,
                 amount_minor=purchase.amount.minor,
                 currency=purchase.amount.unit,
-                routing=decision.told(),
+                routing=decision.as_json(),
                 country=wishes.country,
                 phone=wishes.phone,
                 success_url=wishes.success_url,
@@ -128,7 +136,7 @@ def _write(
 
 
 def _bring_to_a_gateway(
-    payment: Payment, customer: Customer, decision: routing.Decision, wishes: Wishes
+    payment: Payment, customer: Customer, decision: Decision, wishes: Wishes
 ) -> Payment:
     refusals: list[gateway.GatewayError] = []
     for name in decision.possible:
@@ -150,13 +158,15 @@ def _bring_to_a_gateway(
     raise _refusal(payment, decision, refusals)
 
 
-def _open(attempt: Attempt, customer: Customer, flow: Flow) -> Payment:
+def _open(attempt: Attempt, customer: Customer, flow: Flow | None) -> Payment:
     adapter = registry.get(attempt.gateway)
     assert isinstance(adapter, OpensCheckout)  # noqa: S101 - routing chose it for that
-    return payments.note(attempt=attempt, result=adapter.open_checkout(_request(attempt, customer, flow)))
+    request = _request(attempt, customer, flow)
+    result = calling.call(attempt.gateway, "open", lambda: adapter.open_checkout(request), is_new_attempt=True)
+    return payments.note(attempt=attempt, result=result)
 
 
-def _request(attempt: Attempt, customer: Customer, flow: Flow) -> CheckoutRequest:
+def _request(attempt: Attempt, customer: Customer, flow: Flow | None) -> CheckoutRequest:
     payment = attempt.payment
     known = GatewayCustomer.objects.filter(user=payment.user, gateway=attempt.gateway).first()
     return CheckoutRequest(
@@ -175,23 +185,29 @@ def _request(attempt: Attempt, customer: Customer, flow: Flow) -> CheckoutReques
         success_url=returning.told(payment.success_url, settings.CHECKOUT_SUCCESS_URL, payment.pk),
         cancel_url=returning.told(payment.cancel_url, settings.CHECKOUT_CANCEL_URL, payment.pk),
         notify_url=f"{settings.BASE_URL.rstrip('/')}/webhooks/{attempt.gateway}/{attempt.notify_token}",
-        flow=flow if flow in registry.get(attempt.gateway).capabilities.flows else Flow.REDIRECT,
+        flow=flow or _usual_flow(attempt.gateway),
         lines=[Line(name=payment.description, quantity=1, unit_price=payment.money)],
         expires_at=payment.expires_at,
         metadata={"payment": str(payment.pk)},
     )
 
 
+def _usual_flow(name: str) -> Flow:
+    flows = registry.get(name).capabilities.flows
+    return next((each for each in (Flow.REDIRECT, Flow.PHONE_PROMPT) if each in flows), min(flows))
+
+
 def _refusal(
-    payment: Payment, decision: routing.Decision, refusals: Sequence[gateway.GatewayError]
+    payment: Payment, decision: Decision, refusals: Sequence[gateway.GatewayError]
 ) -> errors.BillingError:
-    told = [{"gateway": each.gateway, "reason": each.category.value} for each in refusals]
+    told = [{"gateway": each.gateway, "rule": "refused", "detail": each.category.value} for each in refusals]
+    told += decision.as_json()["ruled_out"]
     if all(isinstance(each, gateway.Unavailable) for each in refusals):
         # A retry with the same key shall try again, as the answer to it asks.
         Payment.objects.filter(pk=payment.pk).update(request_key=None)
         waits = [each.retry_after_seconds for each in refusals if each.retry_after_seconds]
-        return errors.GatewaysDown([*told, *decision.reasons], min(waits, default=None))
-    return errors.NoGatewayTakesIt([*told, *decision.reasons])
+        return errors.GatewaysDown(told, min(waits, default=None))
+    return errors.NoGatewayTakesIt(told)
 
 
 # ---------------------------------------------------------------- the same request again

@@ -6,13 +6,14 @@ state that is final for the buyer's money stays, and what is heard twice changes
 
 import logging
 import secrets
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from django.db import transaction
 from django.utils import timezone
 
+from django.conf import settings
 from billing import cases, errors, fulfilment, schedule
 from billing.gateways import errors as gateway
 from billing.gateways.base import Failure, NextAction, PaymentResult, PaymentState
@@ -55,12 +56,13 @@ def begin(*, payment: Payment, gateway_name: str) -> Attempt:
         raise errors.PaymentOver(locked.pk, locked.status)
     if locked.attempts.live().exists():
         raise errors.AttemptLive(locked.pk)
+    now = timezone.now()
     return Attempt.objects.create(
         payment=locked,
         gateway=gateway_name,
         notify_token=secrets.token_urlsafe(24),
         # A process that dies during the call leaves the attempt as it is here; then it is asked about.
-        next_ask_at=schedule.first_ask(timezone.now()),
+        next_ask_at=schedule.next_ask_at(now, now=now),
     )
 
 
@@ -81,7 +83,7 @@ def doubt(*, attempt: Attempt, error: gateway.GatewayError) -> Attempt:
     if locked.is_live:
         locked.state = AttemptState.UNKNOWN
         locked.failure_category, locked.failure_code = error.category, error.code[:100]
-        locked.next_ask_at = schedule.first_ask(timezone.now())
+        locked.next_ask_at = next_ask(locked, timezone.now())
         locked.save()
     return locked
 
@@ -177,7 +179,8 @@ def _not_found(payment: Payment, attempt: Attempt) -> None:
     if not attempt.is_live:
         return
     attempt.not_found += 1
-    if schedule.proves_absence(attempt.created_at, attempt.not_found, timezone.now()):
+    now, answers = timezone.now(), attempt.not_found
+    if schedule.proves_absence(schedule.Sent.PAYMENT, attempt.created_at, now=now, answers=answers):
         _end(attempt, AttemptState.FAILED, Failure(category=gateway.FailureCategory.PROVIDER_DOWN, code="not_found"))
         attempt.save()
         _over_if_nobody_pays(payment, attempt)
@@ -190,8 +193,7 @@ def _go_on(attempt: Attempt, result: PaymentResult) -> None:
         attempt.next_action = told(result.next_action)
     elif attempt.state != AttemptState.REQUIRES_ACTION:
         attempt.next_action = {}
-    waits = attempt.state == AttemptState.REQUIRES_ACTION
-    attempt.next_ask_at = schedule.next_ask(attempt.asks, timezone.now(), waits_for_buyer=waits)
+    attempt.next_ask_at = next_ask(attempt, timezone.now())
 
 
 def _end(attempt: Attempt, state: AttemptState, failure: Failure | None) -> None:
@@ -200,8 +202,7 @@ def _end(attempt: Attempt, state: AttemptState, failure: Failure | None) -> None
     if failure is not None:
         attempt.failure_category, attempt.failure_code = failure.category, failure.code[:100]
         attempt.failure_message = failure.message[:500]
-    # Money may still come of it: it is looked at a few times more.
-    attempt.asks, attempt.next_ask_at = 0, schedule.next_look(0, now)
+    attempt.next_ask_at = next_ask(attempt, now)
 
 
 def _over_if_nobody_pays(payment: Payment, attempt: Attempt) -> None:
@@ -216,6 +217,18 @@ def _over_if_nobody_pays(payment: Payment, attempt: Attempt) -> None:
 def _over(payment: Payment, status: PaymentStatus) -> None:
     payment.status, payment.ended_at = status, timezone.now()
     payment.save(update_fields=["status", "ended_at"])
+
+
+def next_ask(attempt: Attempt, now: datetime) -> datetime | None:
+    """When its gateway is asked again; None when nothing more can be hoped for from asking."""
+    if attempt.state == AttemptState.REQUIRES_ACTION:
+        # The buyer has a page open, and the gateway will write to us: seldom is enough.
+        pauses = settings.PAYMENT_WAIT_SECONDS
+        return now + timedelta(seconds=pauses[min(attempt.asks, len(pauses) - 1)])
+    if attempt.is_live:
+        return schedule.next_ask_at(attempt.created_at, now=now)
+    # Money may still come of what is over: it is looked at a few times more.
+    return schedule.late_ask_at(attempt.ended_at, now=now) if attempt.ended_at else None
 
 
 # ---------------------------------------------------------------- locks and words

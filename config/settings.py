@@ -446,16 +446,9 @@ CHECKOUT_SUCCESS_URL = env.str("CHECKOUT_SUCCESS_URL", default=f"{BASE_URL}/")  
 CHECKOUT_CANCEL_URL = env.str("CHECKOUT_CANCEL_URL", default=f"{BASE_URL}/")
 CHECKOUT_EXPIRES_MINUTES = env.int("CHECKOUT_EXPIRES_MINUTES", default=60)  # until an unpaid checkout is taken back
 CHECKOUT_CALL_SECONDS = env.int("CHECKOUT_CALL_SECONDS", default=120)  # longer than any call of a gateway takes
-# Pauses between the questions what became of an attempt; the last one is repeated.
-PAYMENT_ASK_SECONDS = env.list("PAYMENT_ASK_SECONDS", cast=int, default=[2, 3, 10, 45, *[300] * 12, 3_600])
-PAYMENT_WAIT_SECONDS = env.list("PAYMENT_WAIT_SECONDS", cast=int, default=[60, 300, 900, 3_600])  # its page is open
-# When an attempt that is over is looked at again: its money may come late.
-PAYMENT_LOOK_AGAIN_SECONDS = env.list(
-    "PAYMENT_LOOK_AGAIN_SECONDS", cast=int, default=[900, 2_700, 82_800, 172_800]
-)
-PAYMENT_NOT_FOUND_TIMES = env.int("PAYMENT_NOT_FOUND_TIMES", default=3)  # in a row, before it proves anything
-PAYMENT_NOT_FOUND_GRACE_SECONDS = env.int("PAYMENT_NOT_FOUND_GRACE_SECONDS", default=120)
-PAYMENT_UNKNOWN_HOURS = env.int("PAYMENT_UNKNOWN_HOURS", default=24)  # then operators get a case
+# How often an attempt is asked about whose page is open, by the times it was asked; the last pause is repeated. What is
+# asked when nobody knows, GATEWAY_ASK_… say.
+PAYMENT_WAIT_SECONDS = env.list("PAYMENT_WAIT_SECONDS", cast=int, default=[60, 300, 900, 3_600])
 PAYMENT_SWEEP_BATCH = env.int("PAYMENT_SWEEP_BATCH", default=100)
 PAYMENT_ASK_SWEEP_SECONDS = env.float("PAYMENT_ASK_SWEEP_SECONDS", default=5.0)
 PAYMENT_EXPIRE_SWEEP_SECONDS = env.float("PAYMENT_EXPIRE_SWEEP_SECONDS", default=60.0)

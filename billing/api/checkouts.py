@@ -52,7 +52,11 @@ class CheckoutBody(serializers.StrictSerializer):
         max_length=10,
         help_text="Only these are asked, in this order of preference.",
     )
-    flow = fields.EnumField(choices=[Flow.REDIRECT.value, Flow.CLIENT_SECRET.value], required=False)
+    flow = fields.EnumField(
+        choices=[flow.value for flow in Flow if flow is not Flow.NONE],
+        required=False,
+        help_text="Only gateways with this one are asked.",
+    )
     phone = fields.StringField(required=False, max_length=30, bare=True)
     success_url = fields.StringField(required=False, max_length=1000, bare=True)
     cancel_url = fields.StringField(required=False, max_length=1000, bare=True)
@@ -103,7 +107,7 @@ class CheckoutsView(ApiView):
             phone=wish.get("phone", ""),
             success_url=wish.get("success_url", ""),
             cancel_url=wish.get("cancel_url", ""),
-            flow=Flow(wish.get("flow", Flow.REDIRECT)),
+            flow=Flow(wish["flow"]) if "flow" in wish else None,
         )
         payment = checkout.start(user=user, purchase=purchase, wishes=wishes, claim=claim)
         answer = _answer(Payment.objects.with_attempts().get(pk=payment.pk))

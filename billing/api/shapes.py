@@ -57,7 +57,9 @@ class StatusResponse(answers.Serializer[Any]):
 
 class RuledOutResponse(answers.Serializer[Any]):
     gateway = answers.CharField()
-    reason = answers.CharField()
+    rule = answers.CharField()
+    detail = answers.CharField(required=False)
+    nearest_amounts = answers.ListField(child=answers.IntegerField(), required=False)
 
 
 class RoutingResponse(answers.Serializer[Any]):

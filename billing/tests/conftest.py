@@ -5,11 +5,12 @@ from collections.abc import Iterator
 import pytest
 
 from billing.gateways import registry
+from billing.models import GatewaySetting
 from billing.tests.fakes import CapturingGateway, FakeGateway, RefundingGateway
 
 
 @pytest.fixture
-def gateways(monkeypatch) -> Iterator[dict[str, FakeGateway]]:
+def gateways(db, monkeypatch, settings) -> Iterator[dict[str, FakeGateway]]:
     """Stripe, PayPal and CinetPay as fakes: one can do everything, one captures, one can neither cancel nor refund."""
     fakes: dict[str, FakeGateway] = {
         "stripe": RefundingGateway("stripe"),
@@ -18,7 +19,10 @@ def gateways(monkeypatch) -> Iterator[dict[str, FakeGateway]]:
     }
     monkeypatch.setattr(registry, "NAMES", tuple(fakes))
     monkeypatch.setattr(registry, "BUILDERS", {name: (lambda fake=fake: fake) for name, fake in fakes.items()})
+    settings.GATEWAY_TRIES = 1  # a second try would wait
     registry.forget()
+    for priority, name in enumerate(fakes):
+        GatewaySetting.objects.create(name=name, priority=priority)
     yield fakes
     registry.forget()
 

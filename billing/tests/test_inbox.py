@@ -409,7 +409,7 @@ def test_sweep_asks_less_and_less_often_and_then_people(stripe) -> None:
     pauses = [(later - earlier).total_seconds() for earlier, later in itertools.pairwise(moments)]
     assert pauses == sorted(pauses)
     assert not Case.objects.exists()
-    Attempt.objects.update(created_at=timezone.now() - timedelta(hours=settings.PAYMENT_UNKNOWN_HOURS))
+    Attempt.objects.update(created_at=timezone.now() - timedelta(seconds=settings.GATEWAY_ASK_UNTIL_SECONDS))
     for _ in range(2):
         Attempt.objects.update(next_ask_at=timezone.now())
         tasks.ask_gateways()
@@ -426,7 +426,7 @@ def test_attempt_that_is_over_is_looked_at_again_and_then_left_alone(stripe) -> 
     while (moment := Attempt.objects.get().next_ask_at) is not None:
         assert asking.ask_due(moment) == 1
         looks += 1
-    assert looks == len(settings.PAYMENT_LOOK_AGAIN_SECONDS)
+    assert looks == len(settings.GATEWAY_ASK_LATE_SECONDS)
 
 
 def test_abandoned_checkout_is_taken_back_at_the_gateway(stripe) -> None:

@@ -63,7 +63,7 @@ def test_refusal_of_the_buyer_is_not_tried_elsewhere(stripe, paypal) -> None:
     stripe.refuses = Declined("no", gateway="stripe", category=FailureCategory.RISK)
     with pytest.raises(errors.NoGatewayTakesIt) as refusal:
         shop.buy()
-    assert refusal.value.reasons[0] == {"gateway": "stripe", "reason": "risk"}
+    assert refusal.value.reasons[0] == {"gateway": "stripe", "rule": "refused", "detail": "risk"}
     assert paypal.asked == []
     assert Payment.objects.get().status == PaymentStatus.FAILED
 

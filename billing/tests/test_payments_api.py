@@ -91,7 +91,7 @@ def test_key_is_free_again_when_every_gateway_was_down(buyer, gateways) -> None:
         fake.silent = True
     down = buy(buyer, key="k-1")
     assert (down.status_code, down.json()["code"], down["Retry-After"]) == (503, "gateways_down", "7")
-    assert down.json()["reasons"][0] == {"gateway": "stripe", "reason": "provider_down"}
+    assert down.json()["reasons"][0] == {"gateway": "stripe", "rule": "refused", "detail": "provider_down"}
     for fake in gateways.values():
         fake.silent = False
     assert buy(buyer, key="k-1").status_code == 201
@@ -101,7 +101,7 @@ def test_refusal_names_the_reason_of_each_gateway(buyer, stripe) -> None:
     stripe.refuses = Declined("no", gateway="stripe", category=FailureCategory.RISK)
     answer = buy(buyer, gateways=["stripe"])
     assert (answer.status_code, answer.json()["code"]) == (422, "no_gateway_takes_it")
-    assert {"gateway": "stripe", "reason": "risk"} in answer.json()["reasons"]
+    assert {"gateway": "stripe", "rule": "refused", "detail": "risk"} in answer.json()["reasons"]
 
 
 @pytest.mark.parametrize(
