@@ -143,7 +143,9 @@ def _ask_one(attempt: Attempt) -> None:
     try:
         ask(attempt)
     except gateway.GatewayError as error:
-        logger.info("payment.not_told", extra={"attempt": str(attempt.pk), "gateway": attempt.gateway, "why": str(error)})
+        logger.info(
+            "payment.not_told", extra={"attempt": str(attempt.pk), "gateway": attempt.gateway, "why": str(error)}
+        )
     except registry.UnknownGateway:
         logger.warning("payment.gateway_gone", extra={"attempt": str(attempt.pk), "gateway": attempt.gateway})
     _hand_over_to_people(attempt)

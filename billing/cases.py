@@ -15,7 +15,12 @@ logger = logging.getLogger(__name__)
 
 
 def open(  # noqa: A001 - read as cases.open(...)
-    *, kind: CaseKind, payment: Payment, key: str, attempt: Attempt | None = None, facts: Mapping[str, Any] | None = None
+    *,
+    kind: CaseKind,
+    payment: Payment,
+    key: str,
+    attempt: Attempt | None = None,
+    facts: Mapping[str, Any] | None = None,
 ) -> Case:
     """A case for this trouble, made if there is none: whoever finds it again meets the first one."""
     new = Case(kind=kind, payment=payment, attempt=attempt, key=f"{kind}:{key}", facts=dict(facts or {}))

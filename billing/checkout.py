@@ -102,9 +102,7 @@ def _phone(text: str) -> str:
     return str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
 
 
-def _write(
-    user: User, purchase: Purchase, wishes: Wishes, decision: Decision, claim: Claim | None
-) -> Payment:
+def _write(user: User, purchase: Purchase, wishes: Wishes, decision: Decision, claim: Claim | None) -> Payment:
     try:
         with transaction.atomic(durable=True):
             return Payment.objects.create(
@@ -135,9 +133,7 @@ def _write(
 # ---------------------------------------------------------------- gateways, one after the other
 
 
-def _bring_to_a_gateway(
-    payment: Payment, customer: Customer, decision: Decision, wishes: Wishes
-) -> Payment:
+def _bring_to_a_gateway(payment: Payment, customer: Customer, decision: Decision, wishes: Wishes) -> Payment:
     refusals: list[gateway.GatewayError] = []
     for name in decision.possible:
         attempt = payments.begin(payment=payment, gateway_name=name)
@@ -197,9 +193,7 @@ def _usual_flow(name: str) -> Flow:
     return next((each for each in (Flow.REDIRECT, Flow.PHONE_PROMPT) if each in flows), min(flows))
 
 
-def _refusal(
-    payment: Payment, decision: Decision, refusals: Sequence[gateway.GatewayError]
-) -> errors.BillingError:
+def _refusal(payment: Payment, decision: Decision, refusals: Sequence[gateway.GatewayError]) -> errors.BillingError:
     told = [{"gateway": each.gateway, "rule": "refused", "detail": each.category.value} for each in refusals]
     told += decision.as_json()["ruled_out"]
     if all(isinstance(each, gateway.Unavailable) for each in refusals):

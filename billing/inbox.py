@@ -6,42 +6,23 @@ dies gives them back. Several letters about one attempt in one batch are one que
 
 import logging
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from uuid import UUID
 
 from celery.exceptions import SoftTimeLimitExceeded
 from django.conf import settings
 from django.utils import timezone
 from prometheus_client import Counter
 
-from billing import asking, payments
+from billing import readers
 from billing.gateways import errors as gateway
-from billing.gateways import letters as marks
-from billing.gateways.base import Hint, Subject, Trust
-from billing.models import Attempt, GatewayLetter
+from billing.models import GatewayLetter
 from billing.models.inbox import LetterState
+from billing.readers import Batch, NotKnownYet
 
 logger = logging.getLogger(__name__)
 
 READ = Counter("payment_webhooks_read", "Letters of gateways that were read.", ["gateway", "state"])
 STRANGER_TRIES = 3  # a letter may be faster than what it is about
-NOT_IDS_OF_A_PAYMENT = {"customer"}
-
-
-class NotKnownYet(Exception):
-    """What the letter is about is not here; it may come."""
-
-
-@dataclass(slots=True)
-class Batch:
-    """What was asked already since these letters were taken: the answer is younger than all of them."""
-
-    asked: set[UUID] = field(default_factory=set)
-
-
-Reader = Callable[[GatewayLetter, Batch], LetterState]
 
 _CLAIM = """
     UPDATE billing_gatewayletter SET tries = tries + 1, next_try_at = %(until)s
@@ -72,7 +53,7 @@ def _read_all(found: list[GatewayLetter]) -> None:
     batch = Batch()
     for letter in found:
         try:
-            state = READERS.get(Subject(letter.subject), _ignore)(letter, batch)
+            state = readers.read(letter, batch)
         except SoftTimeLimitExceeded:
             raise
         except NotKnownYet as unknown:
@@ -101,63 +82,6 @@ def _later(letter: GatewayLetter, error: str, *, last: LetterState, most: int | 
         return
     then = timezone.now() + timedelta(seconds=pauses[letter.tries - 1])
     GatewayLetter.objects.filter(pk=letter.pk, state=LetterState.PENDING).update(next_try_at=then, error=error[:500])
-
-
-# ---------------------------------------------------------------- by subject
-
-
-def _ignore(letter: GatewayLetter, batch: Batch) -> LetterState:
-    """Kept, and nothing done: of no kind that we know."""
-    return LetterState.IGNORED
-
-
-def _read_payment(letter: GatewayLetter, batch: Batch) -> LetterState:
-    attempt = attempt_of(letter)
-    if attempt.pk not in batch.asked and attempt.state not in payments.SETTLED:
-        asking.ask(attempt)
-        batch.asked.add(attempt.pk)
-    return LetterState.DONE
-
-
-READERS: dict[Subject, Reader] = {Subject.PAYMENT: _read_payment}
-
-
-def attempt_of(letter: GatewayLetter) -> Attempt:
-    """The attempt that a letter names: by the address it came to, our reference, or the gateway's own ids."""
-    attempt = _named(letter)
-    if attempt is None:
-        raise NotKnownYet("No attempt of ours is meant.")
-    if letter.reference and letter.reference not in (attempt.reference, attempt.payment.id.hex):
-        raise NotKnownYet("Its address and its reference name different attempts.")
-    if letter.trust == Trust.SHARED_SECRET and not marks.fits(_hint(letter), attempt.gateway_ids):
-        raise NotKnownYet("It does not know the secret of the attempt.")
-    return attempt
-
-
-def _named(letter: GatewayLetter) -> Attempt | None:
-    rows = Attempt.objects.filter(gateway=letter.gateway).select_related("payment")
-    if letter.token:
-        return rows.filter(notify_token=letter.token).first()
-    if letter.reference:
-        try:
-            return rows.filter(pk=UUID(hex=letter.reference)).first()
-        except ValueError:
-            return None
-    for name, value in letter.ids.items():
-        if name not in NOT_IDS_OF_A_PAYMENT and (found := rows.filter(gateway_ids__contains={name: value}).first()):
-            return found
-    return None
-
-
-def _hint(letter: GatewayLetter) -> Hint:
-    return Hint(
-        event_id=letter.event_id,
-        kind=letter.kind,
-        subject=Subject(letter.subject),
-        trust=Trust(letter.trust),
-        reference=letter.reference,
-        ids=letter.ids,
-    )
 
 
 # ---------------------------------------------------------------- upkeep

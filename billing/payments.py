@@ -10,10 +10,11 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
+from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
 
-from django.conf import settings
 from billing import cases, errors, fulfilment, schedule
 from billing.gateways import errors as gateway
 from billing.gateways.base import Failure, NextAction, PaymentResult, PaymentState
@@ -265,13 +266,19 @@ def _when(moment: datetime | None) -> str | None:
     return moment.isoformat().replace("+00:00", "Z") if moment else None
 
 
-def tell(payment: Payment, attempt: Attempt | None, event: EventType, **more: Any) -> None:
-    data = {
+def tell(
+    payment: Payment, attempt: Attempt | None, event: EventType, *, without_item: bool = False, **more: Any
+) -> None:
+    data: dict[str, Any] = {
         "payment": str(payment.pk),
         "amount": payment.amount_minor,
         "currency": payment.currency,
         "gateway": attempt.gateway if attempt else None,
-        "kind": payment.kind,
-        "item": payment.item or None,
     }
-    outbox.record(user=payment.user, type=event, data=data | more)
+    if not without_item:
+        data |= {"kind": payment.kind, "item": payment.item or None}
+    record(payment.user, event, **data | more)
+
+
+def record(user: User, event: EventType, **data: Any) -> None:
+    outbox.record(user=user, type=event, data=data)

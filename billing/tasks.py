@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from billing import asking, inbox, waking
+from billing import asking, inbox, refunds, waking
 
 
 @shared_task
@@ -24,3 +24,8 @@ def ask_gateways() -> None:
 @shared_task
 def expire_checkouts() -> None:
     asking.expire_abandoned()
+
+
+@shared_task
+def work_through_refunds() -> None:
+    refunds.work_through()

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from billing.api import payments
+from billing.api import payments, refunds
 from billing.api.checkouts import CheckoutsView
 from billing.api.customers import CustomerView
 
@@ -13,4 +13,7 @@ urlpatterns = [
     path("payments/<uuid:payment_id>/status", payments.PaymentStatusView.as_view(), name="payment-status"),
     path("payments/<uuid:payment_id>/cancel", payments.PaymentCancelView.as_view(), name="payment-cancel"),
     path("payments/<uuid:payment_id>/refresh", payments.PaymentRefreshView.as_view(), name="payment-refresh"),
+    path("refunds", refunds.RefundsView.as_view(), name="refunds"),
+    path("refunds/preview", refunds.RefundPreviewView.as_view(), name="refund-preview"),
+    path("refunds/<uuid:refund_id>", refunds.RefundView.as_view(), name="refund"),
 ]

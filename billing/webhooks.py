@@ -37,7 +37,7 @@ _STORE = """
 # What our own handling needs beyond ids; of all others the gateway itself is asked, and nothing personal is kept.
 _WITH_FACTS = {Subject.DISPUTE, Subject.REFUND, Subject.SUBSCRIPTION, Subject.INVOICE, Subject.PAYOUT}
 
-waker = Waker("inbox", lambda: tasks.drain_inbox.delay())
+waker = Waker("inbox", tasks.drain_inbox.delay)
 
 
 @method_decorator(csrf_exempt, name="dispatch")

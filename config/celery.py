@@ -44,6 +44,7 @@ SWEEPS = {
     "old letters of gateways": Sweep(task="billing.tasks.purge_inbox", every=crontab(minute="41")),
     "attempts to ask about": Sweep(task="billing.tasks.ask_gateways", every="PAYMENT_ASK_SWEEP_SECONDS"),
     "abandoned checkouts": Sweep(task="billing.tasks.expire_checkouts", every="PAYMENT_EXPIRE_SWEEP_SECONDS"),
+    "refunds to send": Sweep(task="billing.tasks.work_through_refunds", every="REFUND_SWEEP_SECONDS"),
     "sums of house accounts": Sweep(task="config.tasks.roll_up_house_accounts", every="LEDGER_ROLL_UP_SECONDS"),
 }
 

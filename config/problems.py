@@ -196,7 +196,10 @@ PROBLEMS: dict[type[BaseException], Problem] = {
     billing.BillingError: Problem(status=409, title="Refused", meaning="Billing refuses this as things stand."),
     billing.NotYours: NOT_FOUND,
     billing.NotSoldYet: Problem(
-        status=422, title="Not sold here", meaning="This kind of thing cannot be sold by a checkout here.", facts=("kind",)
+        status=422,
+        title="Not sold here",
+        meaning="This kind of thing cannot be sold by a checkout here.",
+        facts=("kind",),
     ),
     billing.AmountNotYours: Problem(
         status=400, title="Amount not yours", meaning="Buyers name what they buy; the catalogue says what it costs."
@@ -242,6 +245,28 @@ PROBLEMS: dict[type[BaseException], Problem] = {
         facts=("gateway",),
         retry=True,
     ),
+    billing.NotRefundable: Problem(
+        status=409, title="Not refundable", meaning="Nothing was paid, or nothing is left of it.", facts=("state",)
+    ),
+    billing.RefundTooLarge: Problem(
+        status=422,
+        title="Refund too large",
+        meaning="More than is left of the payment; refundable is what is left, refunds under way taken off.",
+        facts=("refundable", "currency"),
+    ),
+    billing.CreditsSpent: Problem(
+        status=409,
+        title="Credits spent",
+        meaning="The policy wants credits back that are spent; refundable is what it allows.",
+        facts=("missing", "refundable"),
+    ),
+    billing.DisputeOpen: Problem(
+        status=409,
+        title="Dispute open",
+        meaning="The buyer's bank decides about this money; a refund could pay it twice.",
+        facts=("dispute",),
+    ),
+    billing.ReasonMissing: Problem(status=400, title="Reason missing", meaning="This act needs a reason or a proof."),
     drf.APIException: FAULT,
     drf.ValidationError: INVALID,
     drf.ParseError: Problem(status=400, title="Unreadable request", meaning="The request cannot be read."),

@@ -453,6 +453,22 @@ PAYMENT_SWEEP_BATCH = env.int("PAYMENT_SWEEP_BATCH", default=100)
 PAYMENT_ASK_SWEEP_SECONDS = env.float("PAYMENT_ASK_SWEEP_SECONDS", default=5.0)
 PAYMENT_EXPIRE_SWEEP_SECONDS = env.float("PAYMENT_EXPIRE_SWEEP_SECONDS", default=60.0)
 
+# ---------------------------------------------------------------- refunds
+
+# Unless somebody chooses: unspent_only | proportional | full_with_debt | goodwill.
+REFUND_POLICY = env.str("REFUND_POLICY", default="proportional")
+REFUND_POLICY_MADE_AT_GATEWAY = env.str("REFUND_POLICY_MADE_AT_GATEWAY", default="full_with_debt")  # the money is gone
+REFUND_SURPLUS = env.bool("REFUND_SURPLUS", default=True)  # what was paid twice goes back by itself
+# Up to this amount one operator may ask for a refund by hand and confirm it; other currencies always need two.
+REFUND_ALONE_MINOR: dict[str, int] = env.json(
+    "REFUND_ALONE_MINOR", default={"EUR": 5_000, "XOF": 30_000, "XAF": 30_000}
+)
+REFUND_RETRY_SECONDS = env.int("REFUND_RETRY_SECONDS", default=60)  # after its gateway was away
+REFUND_ASK_HOURS = env.int("REFUND_ASK_HOURS", default=6)  # about one that takes longer than a day
+# What a gateway charges for a dispute that was lost, by currency; nothing: it is not booked.
+DISPUTE_FEE_MINOR: dict[str, int] = env.json("DISPUTE_FEE_MINOR", default={})
+REFUND_SWEEP_SECONDS = env.float("REFUND_SWEEP_SECONDS", default=10.0)
+
 # ---------------------------------------------------------------- the inbox of gateways' letters
 
 INBOX_WAKE_SECONDS = env.float("INBOX_WAKE_SECONDS", default=0.0 if APP_ENV == "test" else 0.05)  # between two calls

@@ -4,243 +4,534 @@ import django.contrib.postgres.indexes
 import django.core.serializers.json
 import django.db.models.deletion
 import django.db.models.functions.datetime
-import ledger.ids
 from django.conf import settings
 from django.db import migrations, models
 
+import ledger.ids
+
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('billing', '0002_gateways'),
+        ("billing", "0002_gateways"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Attempt',
+            name="Attempt",
             fields=[
-                ('id', models.UUIDField(default=ledger.ids.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('gateway', models.CharField(max_length=20, verbose_name='gateway')),
-                ('state', models.CharField(choices=[('created', 'being sent'), ('requires_action', 'waits for the buyer'), ('pending', 'under way'), ('authorized', 'authorized'), ('unknown', 'unknown'), ('succeeded', 'paid'), ('failed', 'failed'), ('cancelled', 'cancelled'), ('expired', 'expired'), ('surplus', 'paid twice'), ('quarantined', 'in quarantine')], db_default='created', default='created', max_length=15, verbose_name='state')),
-                ('gateway_ids', models.JSONField(default=dict, verbose_name='ids at the gateway')),
-                ('notify_token', models.CharField(editable=False, max_length=64, unique=True)),
-                ('next_action', models.JSONField(blank=True, default=dict, encoder=django.core.serializers.json.DjangoJSONEncoder, verbose_name='next action')),
-                ('failure_category', models.CharField(blank=True, max_length=30, verbose_name='why it failed')),
-                ('failure_code', models.CharField(blank=True, max_length=100, verbose_name='its word for it')),
-                ('failure_message', models.CharField(blank=True, max_length=500, verbose_name='its sentence')),
-                ('last_reply', models.JSONField(default=dict, encoder=django.core.serializers.json.DjangoJSONEncoder, verbose_name='last reply')),
-                ('fee_minor', models.BigIntegerField(blank=True, null=True, verbose_name='fee in minor units')),
-                ('fee_currency', models.CharField(blank=True, max_length=3, verbose_name='currency of the fee')),
-                ('next_ask_at', models.DateTimeField(blank=True, null=True, verbose_name='asked next at')),
-                ('asks', models.PositiveIntegerField(db_default=0, default=0, verbose_name='times asked')),
-                ('not_found', models.PositiveSmallIntegerField(db_default=0, default=0)),
-                ('created_at', models.DateTimeField(auto_now_add=True, verbose_name='created at')),
-                ('paid_at', models.DateTimeField(blank=True, null=True, verbose_name='paid at')),
-                ('ended_at', models.DateTimeField(blank=True, null=True, verbose_name='ended at')),
+                ("id", models.UUIDField(default=ledger.ids.uuid7, editable=False, primary_key=True, serialize=False)),
+                ("gateway", models.CharField(max_length=20, verbose_name="gateway")),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("created", "being sent"),
+                            ("requires_action", "waits for the buyer"),
+                            ("pending", "under way"),
+                            ("authorized", "authorized"),
+                            ("unknown", "unknown"),
+                            ("succeeded", "paid"),
+                            ("failed", "failed"),
+                            ("cancelled", "cancelled"),
+                            ("expired", "expired"),
+                            ("surplus", "paid twice"),
+                            ("quarantined", "in quarantine"),
+                        ],
+                        db_default="created",
+                        default="created",
+                        max_length=15,
+                        verbose_name="state",
+                    ),
+                ),
+                ("gateway_ids", models.JSONField(default=dict, verbose_name="ids at the gateway")),
+                ("notify_token", models.CharField(editable=False, max_length=64, unique=True)),
+                (
+                    "next_action",
+                    models.JSONField(
+                        blank=True,
+                        default=dict,
+                        encoder=django.core.serializers.json.DjangoJSONEncoder,
+                        verbose_name="next action",
+                    ),
+                ),
+                ("failure_category", models.CharField(blank=True, max_length=30, verbose_name="why it failed")),
+                ("failure_code", models.CharField(blank=True, max_length=100, verbose_name="its word for it")),
+                ("failure_message", models.CharField(blank=True, max_length=500, verbose_name="its sentence")),
+                (
+                    "last_reply",
+                    models.JSONField(
+                        default=dict, encoder=django.core.serializers.json.DjangoJSONEncoder, verbose_name="last reply"
+                    ),
+                ),
+                ("fee_minor", models.BigIntegerField(blank=True, null=True, verbose_name="fee in minor units")),
+                ("fee_currency", models.CharField(blank=True, max_length=3, verbose_name="currency of the fee")),
+                ("next_ask_at", models.DateTimeField(blank=True, null=True, verbose_name="asked next at")),
+                ("asks", models.PositiveIntegerField(db_default=0, default=0, verbose_name="times asked")),
+                ("not_found", models.PositiveSmallIntegerField(db_default=0, default=0)),
+                ("created_at", models.DateTimeField(auto_now_add=True, verbose_name="created at")),
+                ("paid_at", models.DateTimeField(blank=True, null=True, verbose_name="paid at")),
+                ("ended_at", models.DateTimeField(blank=True, null=True, verbose_name="ended at")),
             ],
             options={
-                'verbose_name': 'attempt',
-                'verbose_name_plural': 'attempts',
-                'ordering': ['id'],
-                'default_permissions': ('view',),
+                "verbose_name": "attempt",
+                "verbose_name_plural": "attempts",
+                "ordering": ["id"],
+                "default_permissions": ("view",),
             },
         ),
         migrations.CreateModel(
-            name='GatewayLetter',
+            name="GatewayLetter",
             fields=[
-                ('id', models.UUIDField(default=ledger.ids.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('gateway', models.CharField(max_length=20, verbose_name='gateway')),
-                ('event_id', models.CharField(max_length=255, verbose_name='id of the event')),
-                ('kind', models.CharField(max_length=100, verbose_name='kind')),
-                ('subject', models.CharField(max_length=12, verbose_name='about')),
-                ('trust', models.CharField(max_length=13, verbose_name='trust')),
-                ('token', models.CharField(blank=True, db_default='', max_length=64, verbose_name='token')),
-                ('reference', models.CharField(blank=True, db_default='', max_length=64, verbose_name='our reference')),
-                ('ids', models.JSONField(db_default={}, default=dict, verbose_name='ids at the gateway')),
-                ('facts', models.JSONField(db_default={}, default=dict, encoder=django.core.serializers.json.DjangoJSONEncoder, verbose_name='what it carries')),
-                ('amount_minor', models.BigIntegerField(blank=True, null=True, verbose_name='amount in minor units')),
-                ('currency', models.CharField(blank=True, db_default='', max_length=12, verbose_name='currency')),
-                ('occurred_at', models.DateTimeField(blank=True, null=True, verbose_name='occurred at')),
-                ('state', models.CharField(choices=[('pending', 'to be read'), ('done', 'done'), ('ignored', 'not for us'), ('unknown', 'about nothing we know'), ('dead', 'given up')], db_default='pending', default='pending', max_length=7, verbose_name='state')),
-                ('tries', models.PositiveSmallIntegerField(db_default=0, default=0, verbose_name='times tried')),
-                ('next_try_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), verbose_name='tried next at')),
-                ('error', models.CharField(blank=True, db_default='', max_length=500, verbose_name='last error')),
-                ('received_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), verbose_name='received at')),
-                ('handled_at', models.DateTimeField(blank=True, null=True, verbose_name='handled at')),
+                ("id", models.UUIDField(default=ledger.ids.uuid7, editable=False, primary_key=True, serialize=False)),
+                ("gateway", models.CharField(max_length=20, verbose_name="gateway")),
+                ("event_id", models.CharField(max_length=255, verbose_name="id of the event")),
+                ("kind", models.CharField(max_length=100, verbose_name="kind")),
+                ("subject", models.CharField(max_length=12, verbose_name="about")),
+                ("trust", models.CharField(max_length=13, verbose_name="trust")),
+                ("token", models.CharField(blank=True, db_default="", max_length=64, verbose_name="token")),
+                ("reference", models.CharField(blank=True, db_default="", max_length=64, verbose_name="our reference")),
+                ("ids", models.JSONField(db_default={}, default=dict, verbose_name="ids at the gateway")),
+                (
+                    "facts",
+                    models.JSONField(
+                        db_default={},
+                        default=dict,
+                        encoder=django.core.serializers.json.DjangoJSONEncoder,
+                        verbose_name="what it carries",
+                    ),
+                ),
+                ("amount_minor", models.BigIntegerField(blank=True, null=True, verbose_name="amount in minor units")),
+                ("currency", models.CharField(blank=True, db_default="", max_length=12, verbose_name="currency")),
+                ("occurred_at", models.DateTimeField(blank=True, null=True, verbose_name="occurred at")),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("pending", "to be read"),
+                            ("done", "done"),
+                            ("ignored", "not for us"),
+                            ("unknown", "about nothing we know"),
+                            ("dead", "given up"),
+                        ],
+                        db_default="pending",
+                        default="pending",
+                        max_length=7,
+                        verbose_name="state",
+                    ),
+                ),
+                ("tries", models.PositiveSmallIntegerField(db_default=0, default=0, verbose_name="times tried")),
+                (
+                    "next_try_at",
+                    models.DateTimeField(
+                        db_default=django.db.models.functions.datetime.Now(), verbose_name="tried next at"
+                    ),
+                ),
+                ("error", models.CharField(blank=True, db_default="", max_length=500, verbose_name="last error")),
+                (
+                    "received_at",
+                    models.DateTimeField(
+                        db_default=django.db.models.functions.datetime.Now(), verbose_name="received at"
+                    ),
+                ),
+                ("handled_at", models.DateTimeField(blank=True, null=True, verbose_name="handled at")),
             ],
             options={
-                'verbose_name': 'gateway event',
-                'verbose_name_plural': 'gateway events',
-                'ordering': ['-id'],
-                'permissions': [('replay_gatewayletter', 'Can replay gateway events')],
-                'default_permissions': ('view',),
-                'indexes': [models.Index(condition=models.Q(('state', 'pending')), fields=['next_try_at'], name='gateway_letter_to_read'), models.Index(fields=['received_at'], name='gateway_letter_to_purge')],
-                'constraints': [models.UniqueConstraint(fields=('gateway', 'event_id'), name='gateway_letter_stored_once'), models.CheckConstraint(condition=models.Q(('state__in', ['pending', 'done', 'ignored', 'unknown', 'dead'])), name='gateway_letter_state_known'), models.CheckConstraint(condition=models.Q(models.Q(('amount_minor__isnull', True), ('currency', '')), models.Q(('amount_minor__isnull', False), models.Q(('currency', ''), _negated=True)), _connector='OR'), name='gateway_letter_amount_has_a_currency')],
+                "verbose_name": "gateway event",
+                "verbose_name_plural": "gateway events",
+                "ordering": ["-id"],
+                "permissions": [("replay_gatewayletter", "Can replay gateway events")],
+                "default_permissions": ("view",),
+                "indexes": [
+                    models.Index(
+                        condition=models.Q(("state", "pending")), fields=["next_try_at"], name="gateway_letter_to_read"
+                    ),
+                    models.Index(fields=["received_at"], name="gateway_letter_to_purge"),
+                ],
+                "constraints": [
+                    models.UniqueConstraint(fields=("gateway", "event_id"), name="gateway_letter_stored_once"),
+                    models.CheckConstraint(
+                        condition=models.Q(("state__in", ["pending", "done", "ignored", "unknown", "dead"])),
+                        name="gateway_letter_state_known",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("amount_minor__isnull", True), ("currency", "")),
+                            models.Q(("amount_minor__isnull", False), models.Q(("currency", ""), _negated=True)),
+                            _connector="OR",
+                        ),
+                        name="gateway_letter_amount_has_a_currency",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Payment',
+            name="Payment",
             fields=[
-                ('id', models.UUIDField(default=ledger.ids.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('kind', models.CharField(choices=[('pack', 'pack'), ('plan', 'plan'), ('sale', 'sale of a seller'), ('amount', 'free amount')], max_length=6, verbose_name='what')),
-                ('item', models.CharField(blank=True, max_length=100, verbose_name='item')),
-                ('description', models.CharField(max_length=200, verbose_name='description')),
-                ('details', models.JSONField(default=dict, encoder=django.core.serializers.json.DjangoJSONEncoder, verbose_name='details')),
-                ('amount_minor', models.BigIntegerField(verbose_name='amount in minor units')),
-                ('currency', models.CharField(max_length=3, verbose_name='currency')),
-                ('tax_minor', models.BigIntegerField(db_default=0, default=0, verbose_name='tax in minor units')),
-                ('discount_minor', models.BigIntegerField(db_default=0, default=0, verbose_name='discount in minor units')),
-                ('status', models.CharField(choices=[('pending', 'being paid'), ('succeeded', 'paid'), ('failed', 'failed'), ('cancelled', 'cancelled'), ('expired', 'abandoned'), ('quarantined', 'in quarantine')], db_default='pending', default='pending', max_length=11, verbose_name='status')),
-                ('routing', models.JSONField(default=dict, verbose_name='choice of the gateway')),
-                ('country', models.CharField(blank=True, max_length=2, verbose_name='country')),
-                ('phone', models.CharField(blank=True, max_length=20, verbose_name='telephone')),
-                ('success_url', models.URLField(blank=True, max_length=1000, verbose_name='success page')),
-                ('cancel_url', models.URLField(blank=True, max_length=1000, verbose_name='cancel page')),
-                ('request_scope', models.CharField(blank=True, editable=False, max_length=300)),
-                ('request_key', models.CharField(editable=False, max_length=255, null=True)),
-                ('request_fingerprint', models.BinaryField(default=bytes, max_length=32)),
-                ('created_at', models.DateTimeField(auto_now_add=True, verbose_name='created at')),
-                ('expires_at', models.DateTimeField(verbose_name='expires at')),
-                ('ended_at', models.DateTimeField(blank=True, null=True, verbose_name='ended at')),
-                ('delivered_at', models.DateTimeField(blank=True, null=True, verbose_name='delivered at')),
-                ('user', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='payments', to=settings.AUTH_USER_MODEL, verbose_name='customer')),
+                ("id", models.UUIDField(default=ledger.ids.uuid7, editable=False, primary_key=True, serialize=False)),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[
+                            ("pack", "pack"),
+                            ("plan", "plan"),
+                            ("sale", "sale of a seller"),
+                            ("amount", "free amount"),
+                        ],
+                        max_length=6,
+                        verbose_name="what",
+                    ),
+                ),
+                ("item", models.CharField(blank=True, max_length=100, verbose_name="item")),
+                ("description", models.CharField(max_length=200, verbose_name="description")),
+                (
+                    "details",
+                    models.JSONField(
+                        default=dict, encoder=django.core.serializers.json.DjangoJSONEncoder, verbose_name="details"
+                    ),
+                ),
+                ("amount_minor", models.BigIntegerField(verbose_name="amount in minor units")),
+                ("currency", models.CharField(max_length=3, verbose_name="currency")),
+                ("tax_minor", models.BigIntegerField(db_default=0, default=0, verbose_name="tax in minor units")),
+                (
+                    "discount_minor",
+                    models.BigIntegerField(db_default=0, default=0, verbose_name="discount in minor units"),
+                ),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("pending", "being paid"),
+                            ("succeeded", "paid"),
+                            ("failed", "failed"),
+                            ("cancelled", "cancelled"),
+                            ("expired", "abandoned"),
+                            ("quarantined", "in quarantine"),
+                        ],
+                        db_default="pending",
+                        default="pending",
+                        max_length=11,
+                        verbose_name="status",
+                    ),
+                ),
+                ("routing", models.JSONField(default=dict, verbose_name="choice of the gateway")),
+                ("country", models.CharField(blank=True, max_length=2, verbose_name="country")),
+                ("phone", models.CharField(blank=True, max_length=20, verbose_name="telephone")),
+                ("success_url", models.URLField(blank=True, max_length=1000, verbose_name="success page")),
+                ("cancel_url", models.URLField(blank=True, max_length=1000, verbose_name="cancel page")),
+                ("request_scope", models.CharField(blank=True, editable=False, max_length=300)),
+                ("request_key", models.CharField(editable=False, max_length=255, null=True)),
+                ("request_fingerprint", models.BinaryField(default=bytes, max_length=32)),
+                ("created_at", models.DateTimeField(auto_now_add=True, verbose_name="created at")),
+                ("expires_at", models.DateTimeField(verbose_name="expires at")),
+                ("ended_at", models.DateTimeField(blank=True, null=True, verbose_name="ended at")),
+                ("delivered_at", models.DateTimeField(blank=True, null=True, verbose_name="delivered at")),
+                (
+                    "user",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="payments",
+                        to=settings.AUTH_USER_MODEL,
+                        verbose_name="customer",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'payment',
-                'verbose_name_plural': 'payments',
-                'permissions': [('start_checkout', 'Can start checkouts for customers'), ('cancel_payment', 'Can cancel payments'), ('refresh_payment', 'Can ask a gateway about a payment')],
-                'default_permissions': ('view',),
+                "verbose_name": "payment",
+                "verbose_name_plural": "payments",
+                "permissions": [
+                    ("start_checkout", "Can start checkouts for customers"),
+                    ("cancel_payment", "Can cancel payments"),
+                    ("refresh_payment", "Can ask a gateway about a payment"),
+                ],
+                "default_permissions": ("view",),
             },
         ),
         migrations.CreateModel(
-            name='Case',
+            name="Case",
             fields=[
-                ('id', models.UUIDField(default=ledger.ids.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('key', models.CharField(editable=False, max_length=200, unique=True)),
-                ('kind', models.CharField(choices=[('mismatch', 'wrong amount or currency'), ('surplus', 'paid twice, to be given back by hand'), ('still_unknown', 'the gateway does not say'), ('refund_failed', 'a refund did not arrive'), ('dispute', 'dispute to answer'), ('manual_refund', 'refund to be sent by hand')], max_length=13, verbose_name='kind')),
-                ('facts', models.JSONField(default=dict, verbose_name='facts')),
-                ('opened_at', models.DateTimeField(auto_now_add=True, verbose_name='opened at')),
-                ('closed_at', models.DateTimeField(blank=True, null=True, verbose_name='closed at')),
-                ('resolution', models.CharField(blank=True, max_length=500, verbose_name='resolution')),
-                ('attempt', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='cases', to='billing.attempt', verbose_name='attempt')),
-                ('closed_by', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL, verbose_name='closed by')),
-                ('payment', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='cases', to='billing.payment', verbose_name='payment')),
+                ("id", models.UUIDField(default=ledger.ids.uuid7, editable=False, primary_key=True, serialize=False)),
+                ("key", models.CharField(editable=False, max_length=200, unique=True)),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[
+                            ("mismatch", "wrong amount or currency"),
+                            ("surplus", "paid twice, to be given back by hand"),
+                            ("still_unknown", "the gateway does not say"),
+                            ("refund_failed", "a refund did not arrive"),
+                            ("dispute", "dispute to answer"),
+                            ("manual_refund", "refund to be sent by hand"),
+                        ],
+                        max_length=13,
+                        verbose_name="kind",
+                    ),
+                ),
+                ("facts", models.JSONField(default=dict, verbose_name="facts")),
+                ("opened_at", models.DateTimeField(auto_now_add=True, verbose_name="opened at")),
+                ("closed_at", models.DateTimeField(blank=True, null=True, verbose_name="closed at")),
+                ("resolution", models.CharField(blank=True, max_length=500, verbose_name="resolution")),
+                (
+                    "attempt",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="cases",
+                        to="billing.attempt",
+                        verbose_name="attempt",
+                    ),
+                ),
+                (
+                    "closed_by",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                        verbose_name="closed by",
+                    ),
+                ),
+                (
+                    "payment",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="cases",
+                        to="billing.payment",
+                        verbose_name="payment",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'case',
-                'verbose_name_plural': 'cases',
-                'ordering': ['-id'],
-                'permissions': [('close_case', 'Can close cases')],
-                'default_permissions': ('view',),
+                "verbose_name": "case",
+                "verbose_name_plural": "cases",
+                "ordering": ["-id"],
+                "permissions": [("close_case", "Can close cases")],
+                "default_permissions": ("view",),
             },
         ),
         migrations.AddField(
-            model_name='attempt',
-            name='payment',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='attempts', to='billing.payment', verbose_name='payment'),
+            model_name="attempt",
+            name="payment",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="attempts",
+                to="billing.payment",
+                verbose_name="payment",
+            ),
         ),
         migrations.CreateModel(
-            name='GatewayCustomer',
+            name="GatewayCustomer",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('gateway', models.CharField(max_length=20, verbose_name='gateway')),
-                ('gateway_id', models.CharField(max_length=255, verbose_name='id at the gateway')),
-                ('user', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='gateway_customers', to=settings.AUTH_USER_MODEL, verbose_name='customer')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("gateway", models.CharField(max_length=20, verbose_name="gateway")),
+                ("gateway_id", models.CharField(max_length=255, verbose_name="id at the gateway")),
+                (
+                    "user",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="gateway_customers",
+                        to=settings.AUTH_USER_MODEL,
+                        verbose_name="customer",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'customer at a gateway',
-                'verbose_name_plural': 'customers at gateways',
-                'default_permissions': ('view',),
-                'constraints': [models.UniqueConstraint(fields=('user', 'gateway'), name='gateway_customer_once_per_gateway'), models.UniqueConstraint(fields=('gateway', 'gateway_id'), name='gateway_customer_is_one_person')],
+                "verbose_name": "customer at a gateway",
+                "verbose_name_plural": "customers at gateways",
+                "default_permissions": ("view",),
+                "constraints": [
+                    models.UniqueConstraint(fields=("user", "gateway"), name="gateway_customer_once_per_gateway"),
+                    models.UniqueConstraint(fields=("gateway", "gateway_id"), name="gateway_customer_is_one_person"),
+                ],
             },
         ),
         migrations.AddIndex(
-            model_name='payment',
-            index=models.Index(fields=['user', 'id'], name='payment_by_user'),
+            model_name="payment",
+            index=models.Index(fields=["user", "id"], name="payment_by_user"),
         ),
         migrations.AddIndex(
-            model_name='payment',
-            index=models.Index(condition=models.Q(('status', 'pending')), fields=['expires_at'], name='payment_still_pending'),
+            model_name="payment",
+            index=models.Index(
+                condition=models.Q(("status", "pending")), fields=["expires_at"], name="payment_still_pending"
+            ),
         ),
         migrations.AddIndex(
-            model_name='payment',
-            index=models.Index(condition=models.Q(('delivered_at__isnull', True), ('status', 'succeeded')), fields=['id'], name='payment_undelivered'),
+            model_name="payment",
+            index=models.Index(
+                condition=models.Q(("delivered_at__isnull", True), ("status", "succeeded")),
+                fields=["id"],
+                name="payment_undelivered",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='payment',
-            constraint=models.CheckConstraint(condition=models.Q(('kind__in', ['pack', 'plan', 'sale', 'amount'])), name='payment_kind_known'),
+            model_name="payment",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("kind__in", ["pack", "plan", "sale", "amount"])), name="payment_kind_known"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='payment',
-            constraint=models.CheckConstraint(condition=models.Q(('status__in', ['pending', 'succeeded', 'failed', 'cancelled', 'expired', 'quarantined'])), name='payment_status_known'),
+            model_name="payment",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("status__in", ["pending", "succeeded", "failed", "cancelled", "expired", "quarantined"])
+                ),
+                name="payment_status_known",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='payment',
-            constraint=models.CheckConstraint(condition=models.Q(('amount_minor__gt', 0), ('amount_minor__lte', 1000000000000000)), name='payment_amount_positive'),
+            model_name="payment",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("amount_minor__gt", 0), ("amount_minor__lte", 1000000000000000)),
+                name="payment_amount_positive",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='payment',
-            constraint=models.CheckConstraint(condition=models.Q(('tax_minor__gte', 0), ('tax_minor__lte', models.F('amount_minor'))), name='payment_tax_is_part_of_the_amount'),
+            model_name="payment",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("tax_minor__gte", 0), ("tax_minor__lte", models.F("amount_minor"))),
+                name="payment_tax_is_part_of_the_amount",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='payment',
-            constraint=models.CheckConstraint(condition=models.Q(('discount_minor__gte', 0), ('discount_minor__lte', 1000000000000000)), name='payment_discount_not_negative'),
+            model_name="payment",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("discount_minor__gte", 0), ("discount_minor__lte", 1000000000000000)),
+                name="payment_discount_not_negative",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='payment',
-            constraint=models.CheckConstraint(condition=models.Q(('currency__regex', '^[A-Z]{3}$')), name='payment_currency_is_iso'),
+            model_name="payment",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("currency__regex", "^[A-Z]{3}$")), name="payment_currency_is_iso"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='payment',
-            constraint=models.CheckConstraint(condition=models.Q(('delivered_at__isnull', True), ('status', 'succeeded'), _connector='OR'), name='payment_delivered_only_when_paid'),
+            model_name="payment",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("delivered_at__isnull", True), ("status", "succeeded"), _connector="OR"),
+                name="payment_delivered_only_when_paid",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='payment',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('ended_at__isnull', True), ('status', 'pending')), models.Q(models.Q(('status', 'pending'), _negated=True), ('ended_at__isnull', False)), _connector='OR'), name='payment_is_over_or_pending'),
+            model_name="payment",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("ended_at__isnull", True), ("status", "pending")),
+                    models.Q(models.Q(("status", "pending"), _negated=True), ("ended_at__isnull", False)),
+                    _connector="OR",
+                ),
+                name="payment_is_over_or_pending",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='payment',
-            constraint=models.UniqueConstraint(condition=models.Q(('request_key__isnull', False)), fields=('request_scope', 'request_key'), name='payment_once_per_request_key'),
+            model_name="payment",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("request_key__isnull", False)),
+                fields=("request_scope", "request_key"),
+                name="payment_once_per_request_key",
+            ),
         ),
         migrations.AddIndex(
-            model_name='case',
-            index=models.Index(condition=models.Q(('closed_at__isnull', True)), fields=['opened_at'], name='case_open'),
+            model_name="case",
+            index=models.Index(condition=models.Q(("closed_at__isnull", True)), fields=["opened_at"], name="case_open"),
         ),
         migrations.AddConstraint(
-            model_name='case',
-            constraint=models.CheckConstraint(condition=models.Q(('kind__in', ['mismatch', 'surplus', 'still_unknown', 'refund_failed', 'dispute', 'manual_refund'])), name='case_kind_known'),
+            model_name="case",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("kind__in", ["mismatch", "surplus", "still_unknown", "refund_failed", "dispute", "manual_refund"])
+                ),
+                name="case_kind_known",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='case',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('closed_at__isnull', True), ('resolution', '')), models.Q(('closed_at__isnull', False), models.Q(('resolution', ''), _negated=True)), _connector='OR'), name='case_closed_with_a_resolution'),
+            model_name="case",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("closed_at__isnull", True), ("resolution", "")),
+                    models.Q(("closed_at__isnull", False), models.Q(("resolution", ""), _negated=True)),
+                    _connector="OR",
+                ),
+                name="case_closed_with_a_resolution",
+            ),
         ),
         migrations.AddIndex(
-            model_name='attempt',
-            index=django.contrib.postgres.indexes.GinIndex(fields=['gateway_ids'], name='attempt_by_gateway_id', opclasses=['jsonb_path_ops']),
+            model_name="attempt",
+            index=django.contrib.postgres.indexes.GinIndex(
+                fields=["gateway_ids"], name="attempt_by_gateway_id", opclasses=["jsonb_path_ops"]
+            ),
         ),
         migrations.AddIndex(
-            model_name='attempt',
-            index=models.Index(condition=models.Q(('next_ask_at__isnull', False)), fields=['next_ask_at'], name='attempt_to_ask'),
+            model_name="attempt",
+            index=models.Index(
+                condition=models.Q(("next_ask_at__isnull", False)), fields=["next_ask_at"], name="attempt_to_ask"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='attempt',
-            constraint=models.CheckConstraint(condition=models.Q(('state__in', ['created', 'requires_action', 'pending', 'authorized', 'unknown', 'succeeded', 'failed', 'cancelled', 'expired', 'surplus', 'quarantined'])), name='attempt_state_known'),
+            model_name="attempt",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    (
+                        "state__in",
+                        [
+                            "created",
+                            "requires_action",
+                            "pending",
+                            "authorized",
+                            "unknown",
+                            "succeeded",
+                            "failed",
+                            "cancelled",
+                            "expired",
+                            "surplus",
+                            "quarantined",
+                        ],
+                    )
+                ),
+                name="attempt_state_known",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='attempt',
-            constraint=models.UniqueConstraint(condition=models.Q(('state__in', ('created', 'requires_action', 'pending', 'authorized', 'unknown'))), fields=('payment',), name='attempt_live_once_per_payment'),
+            model_name="attempt",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("state__in", ("created", "requires_action", "pending", "authorized", "unknown"))),
+                fields=("payment",),
+                name="attempt_live_once_per_payment",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='attempt',
-            constraint=models.UniqueConstraint(condition=models.Q(('state', 'succeeded')), fields=('payment',), name='attempt_succeeds_once_per_payment'),
+            model_name="attempt",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("state", "succeeded")),
+                fields=("payment",),
+                name="attempt_succeeds_once_per_payment",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='attempt',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('state__in', ['succeeded', 'surplus']), _negated=True), ('paid_at__isnull', False), _connector='OR'), name='attempt_paid_has_its_time'),
+            model_name="attempt",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("state__in", ["succeeded", "surplus"]), _negated=True),
+                    ("paid_at__isnull", False),
+                    _connector="OR",
+                ),
+                name="attempt_paid_has_its_time",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='attempt',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('fee_currency', ''), ('fee_minor__isnull', True)), models.Q(('fee_currency__regex', '^[A-Z]{3}$'), ('fee_minor__gte', 0), ('fee_minor__isnull', False)), _connector='OR'), name='attempt_fee_has_a_currency'),
+            model_name="attempt",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("fee_currency", ""), ("fee_minor__isnull", True)),
+                    models.Q(
+                        ("fee_currency__regex", "^[A-Z]{3}$"), ("fee_minor__gte", 0), ("fee_minor__isnull", False)
+                    ),
+                    _connector="OR",
+                ),
+                name="attempt_fee_has_a_currency",
+            ),
         ),
     ]

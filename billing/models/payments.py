@@ -116,7 +116,8 @@ class Payment(models.Model):
                 name="payment_amount_positive", condition=Q(amount_minor__gt=0, amount_minor__lte=CEILING)
             ),
             models.CheckConstraint(
-                name="payment_tax_is_part_of_the_amount", condition=Q(tax_minor__gte=0, tax_minor__lte=F("amount_minor"))
+                name="payment_tax_is_part_of_the_amount",
+                condition=Q(tax_minor__gte=0, tax_minor__lte=F("amount_minor")),
             ),
             models.CheckConstraint(
                 name="payment_discount_not_negative", condition=Q(discount_minor__gte=0, discount_minor__lte=CEILING)
@@ -199,7 +200,9 @@ class Attempt(models.Model):
         constraints = [
             models.CheckConstraint(name="attempt_state_known", condition=Q(state__in=AttemptState.values)),
             # Two live attempts could both be paid: that is what a buyer must never be asked for.
-            models.UniqueConstraint(name="attempt_live_once_per_payment", fields=["payment"], condition=Q(state__in=LIVE)),
+            models.UniqueConstraint(
+                name="attempt_live_once_per_payment", fields=["payment"], condition=Q(state__in=LIVE)
+            ),
             models.UniqueConstraint(
                 name="attempt_succeeds_once_per_payment",
                 fields=["payment"],

@@ -35,5 +35,3 @@ def stripe(gateways) -> RefundingGateway:
 @pytest.fixture
 def paypal(gateways) -> CapturingGateway:
     return gateways["paypal"]
-
-

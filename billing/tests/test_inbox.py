@@ -470,5 +470,3 @@ def test_inbox_is_read_by_its_index() -> None:
             "ORDER BY next_try_at LIMIT 50 FOR UPDATE SKIP LOCKED"
         )
         assert "gateway_letter_to_read" in "\n".join(row[0] for row in cursor.fetchall())
-
-

@@ -99,7 +99,7 @@ def test_second_live_attempt_is_refused_by_the_database_too(stripe) -> None:
     with pytest.raises(errors.AttemptLive):
         payments.begin(payment=payment, gateway_name="paypal")
     with pytest.raises(IntegrityError), transaction.atomic():
-        Attempt.objects.create(payment=payment, gateway="paypal", notify_token="second")  # noqa: S106
+        Attempt.objects.create(payment=payment, gateway="paypal", notify_token="second")
     assert payment.attempts.count() == 1
 
 

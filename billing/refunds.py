@@ -1,0 +1,441 @@
+"""Giving money back: what must come back to us is held, the gateway is asked, and then it is taken or freed.
+
+A refund is committed before its gateway is called, and always sent under the same reference: whatever became of the
+first call, the second one is the same refund.
+"""
+
+import logging
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.db.models import Q, Sum
+from django.utils import timezone
+
+from billing import asking, calling, cases, errors, fulfilment, payments, refund_plans, schedule
+from billing.gateways import errors as gateway
+from billing.gateways import registry
+from billing.gateways.base import RefundRef, RefundRequest, RefundResult, Refunds, RefundState
+from billing.models import Attempt, Payment, Refund
+from billing.models.cases import CaseKind
+from billing.models.payments import AttemptState, PaymentKind
+from billing.models.refunds import RefundOrigin, RefundPolicy, RefundStatus
+from billing.refund_plans import Plan
+from credits import takebacks
+from events.types import EventType
+from ledger import transfers
+from ledger.models import EntryKey
+from ledger.money import Money
+from ledger.transfers import Move
+
+logger = logging.getLogger(__name__)
+
+OPEN = (
+    RefundStatus.REQUESTED,
+    RefundStatus.SENDING,
+    RefundStatus.PENDING,
+    RefundStatus.UNKNOWN,
+    RefundStatus.MANUAL,
+)
+
+
+def preview(*, payment: Payment, amount: Money | None = None, policy: RefundPolicy | None = None) -> Plan:
+    return refund_plans.make(payment=payment, amount=amount, policy=policy or usual_policy())
+
+
+def usual_policy() -> RefundPolicy:
+    return RefundPolicy(settings.REFUND_POLICY)
+
+
+@transaction.atomic
+def request(
+    *,
+    payment: Payment,
+    reason: str,
+    amount: Money | None = None,
+    policy: RefundPolicy | None = None,
+    by: User | None = None,
+    caller: str = "",
+) -> Refund:
+    """Begin to give money back: all that is left, or an amount. Nothing is sent before this is committed."""
+    if not reason.strip():
+        raise errors.ReasonMissing
+    locked = _lock(payment.pk)
+    plan = refund_plans.make(payment=locked, amount=amount, policy=policy or usual_policy())
+    attempt = locked.attempts.get(state=AttemptState.SUCCEEDED)
+    sends = can_send(attempt)
+    if sends and plan.amount < locked.money and not registry.get(attempt.gateway).capabilities.partial_refund:
+        raise errors.PartialNotPossible(attempt.gateway)
+    status = RefundStatus.REQUESTED if sends else RefundStatus.MANUAL
+    refund = _write(locked, attempt, plan, status, reason=reason, requested_by=by, requested_as=caller[:100])
+    if status == RefundStatus.MANUAL:
+        facts = {"refund": str(refund.pk), "amount": str(refund.money)}
+        cases.open(kind=CaseKind.MANUAL_REFUND, payment=locked, attempt=attempt, key=str(refund.pk), facts=facts)
+    return refund
+
+
+def _lock(payment_id: UUID) -> Payment:
+    """The payment, and the credits that it brought: what a plan counts must still be there when it is held."""
+    payment = payments.lock(payment_id)
+    if payment.kind == PaymentKind.PACK:
+        takebacks.lock(user=payment.user, unit=_unit(payment))
+    return payment
+
+
+def can_send(attempt: Attempt) -> bool:
+    adapter = registry.get(attempt.gateway)
+    return isinstance(adapter, Refunds) and adapter.capabilities.refund
+
+
+def _write(payment: Payment, attempt: Attempt, plan: Plan, status: RefundStatus, **facts: Any) -> Refund:
+    refund = Refund.objects.create(
+        payment=payment,
+        attempt=attempt,
+        policy=plan.policy,
+        status=status,
+        amount_minor=plan.amount.minor,
+        tax_minor=plan.tax.minor,
+        currency=plan.amount.unit,
+        credits_due=plan.credits_due,
+        credits_owed=plan.owed,
+        lines=plan.lines,
+        next_try_at=timezone.now() if status == RefundStatus.REQUESTED else None,
+        **facts,
+    )
+    if plan.lines:
+        takebacks.hold(user=payment.user, unit=_unit(payment), key=_key(refund), amounts=plan.lines)
+    return refund
+
+
+def _unit(payment: Payment) -> str:
+    return str(payment.details["unit"])
+
+
+def _key(refund: Refund) -> str:
+    return f"refund:{refund.pk}"
+
+
+# ---------------------------------------------------------------- sending and asking
+
+
+def send(refund: Refund) -> Refund:
+    """Ask the gateway to send it; of two who come at once, one does."""
+    now = timezone.now()
+    requested = Refund.objects.filter(pk=refund.pk, status=RefundStatus.REQUESTED)
+    with transaction.atomic(durable=True):
+        won = requested.update(status=RefundStatus.SENDING, sent_at=now, next_try_at=schedule.next_ask_at(now, now=now))
+    if not won:
+        return refund
+    fresh = _fetched(refund.pk)
+    adapter = registry.get(fresh.attempt.gateway)
+    assert isinstance(adapter, Refunds)  # noqa: S101 - others are refunded by hand
+    wanted = RefundRequest(
+        reference=fresh.reference,
+        payment=asking.ref(fresh.attempt),
+        amount=fresh.money,
+        reason=fresh.reason,
+        notify_url=f"{settings.BASE_URL.rstrip('/')}/webhooks/{fresh.attempt.gateway}",
+    )
+    try:
+        result = calling.call(fresh.attempt.gateway, "refund", lambda: adapter.send_refund(wanted))
+    except gateway.Declined as error:
+        facts: dict[str, Any] = {"failure_category": error.category, "failure_code": error.code[:100]}
+        return _move(fresh, RefundResult(state=RefundState.FAILED), facts)
+    except gateway.Unavailable:
+        pause = timedelta(seconds=settings.REFUND_RETRY_SECONDS)
+        Refund.objects.filter(pk=fresh.pk, status=RefundStatus.SENDING).update(
+            status=RefundStatus.REQUESTED, next_try_at=timezone.now() + pause
+        )
+        return fresh
+    except gateway.Uncertain:
+        Refund.objects.filter(pk=fresh.pk, status=RefundStatus.SENDING).update(status=RefundStatus.UNKNOWN)
+        return fresh
+    return note(refund=fresh, result=result)
+
+
+def ask(refund: Refund) -> Refund:
+    """What the gateway says of it now."""
+    fresh = _fetched(refund.pk)
+    adapter = registry.get(fresh.attempt.gateway)
+    assert isinstance(adapter, Refunds)  # noqa: S101
+    known = RefundRef(
+        reference=fresh.reference,
+        payment=asking.ref(fresh.attempt),
+        amount=fresh.money,
+        ids=fresh.gateway_ids,
+        created_at=fresh.created_at,
+    )
+    return note(
+        refund=fresh,
+        result=calling.call(fresh.attempt.gateway, "fetch_refund", lambda: adapter.fetch_refund(known)),
+    )
+
+
+def _fetched(refund_id: UUID) -> Refund:
+    return Refund.objects.select_related("payment__user", "attempt__payment").get(pk=refund_id)
+
+
+def note(*, refund: Refund, result: RefundResult) -> Refund:
+    """Write down what a gateway says of a refund, and do what follows from it."""
+    failure = result.failure
+    facts = {"failure_category": failure.category, "failure_code": failure.code[:100]} if failure else {}
+    return _move(refund, result, facts)
+
+
+@transaction.atomic
+def _move(refund: Refund, result: RefundResult, facts: Mapping[str, Any]) -> Refund:
+    payment = payments.lock(refund.payment_id)
+    locked = Refund.objects.select_related("attempt").get(pk=refund.pk)
+    locked.payment = locked.attempt.payment = payment
+    locked.gateway_ids = {**locked.gateway_ids, **result.ids}
+    locked.last_reply = dict(result.raw) or locked.last_reply
+    for name, value in facts.items():
+        setattr(locked, name, value)
+    match result.state:
+        case RefundState.SUCCEEDED if locked.status != RefundStatus.SUCCEEDED:
+            _arrived(locked)
+        case RefundState.FAILED | RefundState.CANCELLED if locked.status == RefundStatus.SUCCEEDED:
+            _came_back(locked)
+        case RefundState.FAILED | RefundState.CANCELLED if locked.status in OPEN:
+            _failed(locked)
+        case RefundState.PENDING if locked.status in OPEN:
+            locked.status, locked.not_found = RefundStatus.PENDING, 0
+            locked.next_try_at = _next_question(locked)
+        case RefundState.NOT_FOUND if locked.status in (RefundStatus.SENDING, RefundStatus.UNKNOWN):
+            _not_found(locked)
+    locked.save()
+    return locked
+
+
+def _next_question(refund: Refund) -> datetime:
+    """Pending refunds take days: they are asked about for as long as it takes."""
+    now = timezone.now()
+    sent_at = refund.sent_at or refund.created_at
+    return schedule.next_ask_at(sent_at, now=now) or now + timedelta(hours=settings.REFUND_ASK_HOURS)
+
+
+def _not_found(refund: Refund) -> None:
+    """Sending it again under the same reference is safe, once it is certain that it never arrived."""
+    refund.not_found += 1
+    now, sent_at = timezone.now(), refund.sent_at or refund.created_at
+    if schedule.proves_absence(schedule.Sent.REFUND, sent_at, now=now, answers=refund.not_found):
+        refund.status, refund.not_found, refund.next_try_at = RefundStatus.REQUESTED, 0, now
+
+
+# ---------------------------------------------------------------- what follows
+
+
+def _arrived(refund: Refund) -> None:
+    if refund.status in (RefundStatus.FAILED, RefundStatus.CANCELLED):
+        # It seemed to have failed, and what was held is free again: people look at it.
+        facts = {"refund": str(refund.pk), "said": "succeeded after it had failed"}
+        cases.open(
+            kind=CaseKind.REFUND_FAILED, payment=refund.payment, attempt=refund.attempt, key=_key(refund), facts=facts
+        )
+        refund.lines, refund.credits_owed = {}, 0
+    refund.status, refund.ended_at, refund.next_try_at = RefundStatus.SUCCEEDED, timezone.now(), None
+    refund.failure_category = refund.failure_code = ""
+    _book(refund)
+    if refund.origin == RefundOrigin.SURPLUS:
+        return
+    if refund.payment.kind == PaymentKind.PACK:
+        takebacks.take(
+            user=refund.payment.user,
+            unit=_unit(refund.payment),
+            key=_key(refund),
+            owed=refund.credits_owed,
+            metadata={"refund": str(refund.pk), "payment": str(refund.payment_id)},
+        )
+    refund.save()
+    total = refunded(refund.payment)
+    payments.tell(
+        refund.payment,
+        refund.attempt,
+        EventType.PAYMENT_REFUNDED,
+        without_item=True,
+        amount=refund.amount_minor,
+        refund=str(refund.pk),
+        refunded_total=total,
+        is_full=total >= refund.payment.amount_minor,
+        **({"reason": refund.reason} if refund.reason else {}),
+    )
+
+
+def _failed(refund: Refund) -> None:
+    refund.status, refund.ended_at, refund.next_try_at = RefundStatus.FAILED, timezone.now(), None
+    _free(refund)
+    _tell_failure(refund)
+
+
+def _came_back(refund: Refund) -> None:
+    """Days later the bank sent it back to us: the books are as before, and the customer has their credits again."""
+    refund.status, refund.ended_at = RefundStatus.FAILED, timezone.now()
+    entry = EntryKey.objects.select_related("entry").get(key=_key(refund)).entry
+    transfers.reverse(key=f"{_key(refund)}:back", entry=entry, kind="refund.returned")
+    if refund.payment.kind == PaymentKind.PACK and refund.origin != RefundOrigin.SURPLUS:
+        takebacks.give_back(
+            user=refund.payment.user, unit=_unit(refund.payment), key=_key(refund), owed=refund.credits_owed
+        )
+    _tell_failure(refund)
+
+
+def _free(refund: Refund) -> None:
+    if refund.lines:
+        takebacks.release(user=refund.payment.user, unit=_unit(refund.payment), key=_key(refund))
+
+
+def _tell_failure(refund: Refund) -> None:
+    facts = {"refund": str(refund.pk), "amount": str(refund.money), "why": refund.failure_category}
+    cases.open(
+        kind=CaseKind.REFUND_FAILED, payment=refund.payment, attempt=refund.attempt, key=_key(refund), facts=facts
+    )
+    if refund.origin != RefundOrigin.SURPLUS:
+        payments.record(
+            refund.payment.user,
+            EventType.REFUND_FAILED,
+            payment=str(refund.payment_id),
+            refund=str(refund.pk),
+            amount=refund.amount_minor,
+            currency=refund.currency,
+            reason=refund.failure_category or "unknown",
+        )
+
+
+def _book(refund: Refund) -> None:
+    unit = refund.currency
+    outside = fulfilment.gateway_account(refund.attempt.gateway, unit)
+    if refund.origin == RefundOrigin.SURPLUS:
+        moves = [Move(fulfilment.house(f"suspense:{unit}", unit), outside, refund.money)]
+    else:
+        source = f"loss:{unit}" if refund.policy == RefundPolicy.GOODWILL else _revenue(refund.payment)
+        net = refund.money - refund.tax
+        moves = [Move(fulfilment.house(source, unit), outside, net)] if net.minor else []
+        if refund.tax_minor:
+            moves.append(Move(fulfilment.house(f"tax:{unit}", unit), outside, refund.tax))
+    metadata = {"refund": str(refund.pk), "payment": str(refund.payment_id)}
+    transfers.post(key=_key(refund), kind="refund", moves=moves, metadata=metadata)
+
+
+def _revenue(payment: Payment) -> str:
+    return f"revenue:{'packs' if payment.kind == PaymentKind.PACK else 'payments'}:{payment.currency}"
+
+
+def refunded(payment: Payment) -> int:
+    """What has gone back and arrived, in minor units."""
+    rows = Refund.objects.filter(payment=payment, status=RefundStatus.SUCCEEDED).exclude(origin=RefundOrigin.SURPLUS)
+    return rows.aggregate(total=Sum("amount_minor"))["total"] or 0
+
+
+# ---------------------------------------------------------------- by hand
+
+
+@transaction.atomic
+def prove(*, refund: Refund, proof: str, by: User, note: str = "") -> Refund:
+    """Confirm that a refund was made by hand; a large one by somebody else than who asked for it."""
+    payment = payments.lock(refund.payment_id)
+    locked = Refund.objects.select_related("attempt").get(pk=refund.pk)
+    locked.payment = locked.attempt.payment = payment
+    if locked.status != RefundStatus.MANUAL:
+        raise errors.RefundOver(locked.pk, locked.status)
+    if not proof.strip():
+        raise errors.ReasonMissing
+    limit = settings.REFUND_ALONE_MINOR.get(locked.currency, 0)
+    if locked.amount_minor > limit and locked.requested_by_id == by.pk:
+        raise errors.SecondOperatorNeeded
+    locked.proof, locked.proof_note, locked.proven_by = proof, note, by
+    _arrived(locked)
+    locked.save()
+    return locked
+
+
+@transaction.atomic
+def cancel(*, refund: Refund) -> Refund:
+    """Take a refund back that has not been sent; what was held is free again."""
+    payment = payments.lock(refund.payment_id)
+    locked = Refund.objects.select_related("attempt").get(pk=refund.pk)
+    locked.payment = payment
+    if locked.status not in (RefundStatus.MANUAL, RefundStatus.REQUESTED):
+        raise errors.RefundOver(locked.pk, locked.status)
+    locked.status, locked.ended_at, locked.next_try_at = RefundStatus.CANCELLED, timezone.now(), None
+    _free(locked)
+    locked.save()
+    return locked
+
+
+# ---------------------------------------------------------------- made elsewhere
+
+
+@transaction.atomic
+def book_made_at_gateway(*, attempt: Attempt, amount: Money, ids: Mapping[str, str]) -> Refund:
+    """A refund that somebody made at the gateway itself is booked here like ours."""
+    payment = _lock(attempt.payment_id)
+    known = Refund.objects.filter(attempt=attempt, gateway_ids__contains={"refund": ids["refund"]}).first()
+    if known is not None:
+        return known
+    plan = refund_plans.make(
+        payment=payment, amount=amount, policy=RefundPolicy(settings.REFUND_POLICY_MADE_AT_GATEWAY)
+    )
+    return _write(payment, attempt, plan, RefundStatus.PENDING, origin=RefundOrigin.GATEWAY, gateway_ids=dict(ids))
+
+
+# ---------------------------------------------------------------- sweeps
+
+
+def work_through(now: datetime | None = None) -> int:
+    """Send what waits, ask about what is under way, give back what was paid twice; returns how many were touched."""
+    moment = now or timezone.now()
+    touched = _return_surplus()
+    for refund in _claim(moment):
+        _work_on(refund)
+        touched += 1
+    return touched
+
+
+def _return_surplus() -> int:
+    waiting = Attempt.objects.filter(state=AttemptState.SURPLUS, cases__isnull=True, refunds__isnull=True)
+    return sum(bool(return_surplus(attempt)) for attempt in waiting.order_by("id")[: settings.PAYMENT_SWEEP_BATCH])
+
+
+@transaction.atomic
+def return_surplus(attempt: Attempt) -> Refund | None:
+    """Money of a second payment goes back by itself, or is a case where its gateway cannot send it back."""
+    payment = payments.lock(attempt.payment_id)
+    if Refund.objects.counted().filter(attempt=attempt, origin=RefundOrigin.SURPLUS).exists():
+        return None
+    if not (settings.REFUND_SURPLUS and can_send(attempt)):
+        facts = {"amount": str(payment.money), "gateway": attempt.gateway}
+        cases.open(kind=CaseKind.SURPLUS, payment=payment, attempt=attempt, key=str(attempt.pk), facts=facts)
+        return None
+    zero = Money(0, payment.currency)
+    plan = Plan(amount=payment.money, tax=zero, policy=RefundPolicy.GOODWILL)
+    return _write(payment, attempt, plan, RefundStatus.REQUESTED, origin=RefundOrigin.SURPLUS, reason="Paid twice")
+
+
+@transaction.atomic
+def _claim(now: datetime) -> list[Refund]:
+    due = Q(status__in=[RefundStatus.REQUESTED, RefundStatus.SENDING, RefundStatus.PENDING, RefundStatus.UNKNOWN])
+    found = list(
+        Refund.objects.filter(due, next_try_at__lte=now)
+        .select_for_update(of=("self",), skip_locked=True, no_key=True)
+        .order_by("next_try_at")[: settings.PAYMENT_SWEEP_BATCH]
+    )
+    for refund in found:
+        refund.tries += 1
+        refund.next_try_at = _next_question(refund)
+    Refund.objects.bulk_update(found, ["tries", "next_try_at"])
+    return found
+
+
+def _work_on(refund: Refund) -> None:
+    try:
+        if refund.status == RefundStatus.REQUESTED:
+            send(refund)
+        else:
+            # One that is still being sent belongs to a worker that died, or that will find its answer noted.
+            ask(refund)
+    except gateway.GatewayError as error:
+        logger.info("refund.not_told", extra={"refund": str(refund.pk), "why": str(error)})
