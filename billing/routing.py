@@ -170,7 +170,7 @@ def _objection(wish: Wish, candidate: Candidate) -> RuledOut | None:
     name, able = candidate.name, candidate.capabilities
     rule = rule_of(candidate, wish.amount.unit)
     missing = sorted(need.value for need in wish.needs if not getattr(able, need.value))
-    where = _countries(candidate)
+    where = countries_of(candidate)
     tests: list[tuple[bool, Rule, str]] = [
         (bool(wish.preferred) and name not in wish.preferred, Rule.NOT_ASKED_FOR, ""),
         (not candidate.is_enabled, Rule.DISABLED, ""),
@@ -189,7 +189,7 @@ def _objection(wish: Wish, candidate: Candidate) -> RuledOut | None:
     return RuledOut(gateway=name, rule=Rule.BREAKER_OPEN) if candidate.health is Health.OPEN else None
 
 
-def _countries(candidate: Candidate) -> frozenset[str] | None:
+def countries_of(candidate: Candidate) -> frozenset[str] | None:
     """Where its buyers may be; None: everywhere."""
     able, chosen = candidate.capabilities.countries, candidate.countries
     if able and chosen:
