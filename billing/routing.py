@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from billing.gateways import amounts
 from billing.gateways.base import AmountRule, Capabilities, Flow
 from ledger.money import BASIS_POINTS, Money
 
@@ -198,24 +199,14 @@ def countries_of(candidate: Candidate) -> frozenset[str] | None:
 
 
 def _wrong_amount(name: str, amount: Money, rule: AmountRule) -> RuledOut | None:
+    step = amounts.step(rule, amount.unit)
     if amount.minor < rule.minimum_minor:
         why, limit = Rule.MINIMUM, rule.minimum_minor
     elif rule.maximum_minor is not None and amount.minor > rule.maximum_minor:
         why, limit = Rule.MAXIMUM, rule.maximum_minor
-    elif amount.minor % rule.step_minor:
-        why, limit = Rule.STEP, rule.step_minor
+    elif amount.minor % step:
+        why, limit = Rule.STEP, step
     else:
         return None
-    return RuledOut(gateway=name, rule=why, detail=f"{limit} {amount.unit}", nearest_minor=nearest(amount.minor, rule))
-
-
-def nearest(minor: int, rule: AmountRule) -> tuple[int, ...]:
-    """The closest amounts that the rule allows, below and above; fewer at its ends, none if it allows nothing."""
-    step = rule.step_minor
-    least = -(-rule.minimum_minor // step) * step
-    most = rule.maximum_minor // step * step if rule.maximum_minor is not None else None
-    if most is not None and most < least:
-        return ()
-    below, above = minor // step * step, -(-minor // step) * step
-    wanted = {max(below, least), max(above, least)}
-    return tuple(sorted({min(each, most) if most is not None else each for each in wanted}))
+    closest = tuple(each.minor for each in amounts.nearest(amount, rule))
+    return RuledOut(gateway=name, rule=why, detail=f"{limit} {amount.unit}", nearest_minor=closest)

@@ -112,7 +112,7 @@ class GatewaySettingAdmin(ModelAdmin):
         return NAMES.get(row.name, row.name)
 
     @display(
-        description=_("state"),
+        description=_("state"),  # type: ignore[arg-type]
         label={"available": "success", "recovering": "warning", "unavailable": "danger", "not_configured": "info"},
     )
     def state(self, row: GatewaySetting) -> tuple[str, str]:

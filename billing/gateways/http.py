@@ -3,7 +3,8 @@
 import logging
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from http.cookiejar import DefaultCookiePolicy
@@ -20,6 +21,7 @@ from urllib3.poolmanager import PoolManager
 
 from billing.gateways.errors import FailureCategory, GatewayError, Unavailable, Uncertain
 from billing.gateways.redaction import redacted_path
+from ledger.errors import LedgerError
 
 logger = logging.getLogger(__name__)
 
@@ -77,6 +79,14 @@ class Reply:
             return self.fields()
         except Uncertain:
             return {}
+
+    @contextmanager
+    def understood(self) -> Iterator[None]:
+        """Around whatever reads the fields: a reply that is not shaped as documented is `Uncertain` too."""
+        try:
+            yield
+        except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, LedgerError) as broken:
+            raise self.uncertain("The reply is not shaped as documented.", code="unreadable") from broken
 
     def uncertain(
         self, message: str, *, code: str = "", category: FailureCategory = FailureCategory.UNKNOWN
