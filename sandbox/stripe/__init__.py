@@ -1,0 +1,1 @@
+"""Stripe in a box: its API at version 2026-08-26.dahlia, its pages, its events, and its renewals."""
