@@ -4,7 +4,7 @@ from decimal import Decimal, InvalidOperation
 
 ZERO_DECIMALS = {
     *("BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "UYI", "VND", "VUV", "XAF", "XOF"),
-    "XPF",
+    *("XPF", "OUV"),  # OUV is the toy currency of Orange's own sandbox
 }
 THREE_DECIMALS = {"BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"}
 
