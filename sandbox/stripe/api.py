@@ -89,9 +89,7 @@ def _account(state: State, request: Request) -> str:
     return name
 
 
-def _once(
-    state: State, request: Request, answerer: Answerer, names: dict[str, str]
-) -> tuple[Any, int, dict[str, str]]:
+def _once(state: State, request: Request, answerer: Answerer, names: dict[str, str]) -> tuple[Any, int, dict[str, str]]:
     """Answer; a POST with a key that was answered before gets that answer again."""
     pairs = list(request.query.items())
     if request.method != "GET":
@@ -121,9 +119,7 @@ def _known(state: State, key: str) -> Thing | None:
     return known if known and known["at"] > state.time() - KEPT_SECONDS else None
 
 
-def _execute(
-    state: State, values: dict[str, Any], answerer: Answerer, names: dict[str, str]
-) -> tuple[Any, int, bool]:
+def _execute(state: State, values: dict[str, Any], answerer: Answerer, names: dict[str, str]) -> tuple[Any, int, bool]:
     """Content and status, and whether they are kept: what was refused before anything was done is not."""
     params = Params({name: value for name, value in values.items() if name != "expand"})
     try:

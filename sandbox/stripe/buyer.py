@@ -34,13 +34,14 @@ def found(state: State, name: str) -> tuple[str, Thing] | None:
 
 
 def act(state: State, kind: str, thing: Thing, what: str) -> Visit:
-    """pay, decline, challenge, abandon. A challenge that is open is passed by pay, and failed by decline."""
+    """pay, decline, abandon, or challenge: a card whose bank asks first, and is told what it wants to hear."""
     if what == "abandon":
         return abandon(thing)
     if is_challenged(state, thing):
-        return answer(state, kind, thing, passes=what == "pay")
+        return answer(state, kind, thing, passes=what != "decline")
     card = {"pay": PAYS, "decline": DECLINES, "challenge": CHALLENGES}[what]
-    return pay(state, kind, thing, card)
+    visit = pay(state, kind, thing, card)
+    return answer(state, kind, thing, passes=True) if visit.state == "challenge" else visit
 
 
 def abandon(thing: Thing) -> Visit:

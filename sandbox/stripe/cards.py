@@ -54,10 +54,17 @@ CARDS = (
     Card(number="378282246310005", token="pm_card_amex", brand="amex"),
     Card(number="4000000000000077", token="pm_card_bypassPending"),
     _declines("4000000000000002", "pm_card_visa_chargeDeclined", "card_declined", "generic_decline"),
-    _declines("4000000000009995", "pm_card_visa_chargeDeclinedInsufficientFunds", "card_declined", "insufficient_funds"),
+    _declines(
+        "4000000000009995", "pm_card_visa_chargeDeclinedInsufficientFunds", "card_declined", "insufficient_funds"
+    ),
     _declines("4000000000009987", "pm_card_visa_chargeDeclinedLostCard", "card_declined", "lost_card"),
     _declines("4000000000009979", "pm_card_visa_chargeDeclinedStolenCard", "card_declined", "stolen_card"),
-    _declines("4000000000006975", "pm_card_visa_chargeDeclinedVelocityLimitExceeded", "card_declined", "card_velocity_exceeded"),
+    _declines(
+        "4000000000006975",
+        "pm_card_visa_chargeDeclinedVelocityLimitExceeded",
+        "card_declined",
+        "card_velocity_exceeded",
+    ),
     _declines("4100000000000019", "pm_card_radarBlock", "card_declined", "fraudulent"),
     _declines("4000000000000069", "pm_card_chargeDeclinedExpiredCard", "expired_card", ""),
     _declines("4000000000000127", "pm_card_chargeDeclinedIncorrectCvc", "incorrect_cvc", ""),

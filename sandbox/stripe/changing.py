@@ -1,7 +1,17 @@
 """Changing a subscription in the middle of its period, and seeing beforehand what that would cost."""
 
-from sandbox.stripe import calendar, collection, discounts, errors, invoices, lifecycle, methods, plans, subscriptions
-from sandbox.stripe import billing_shapes
+from sandbox.stripe import (
+    billing_shapes,
+    calendar,
+    collection,
+    discounts,
+    errors,
+    invoices,
+    lifecycle,
+    methods,
+    plans,
+    subscriptions,
+)
 from sandbox.stripe.errors import CardDeclined, StripeError
 from sandbox.stripe.forms import Params
 from sandbox.stripe.plans import Change
@@ -75,7 +85,9 @@ def _pause(params: Params) -> Thing | None:
 def _longer_trial(state: State, params: Params, subscription: Thing) -> Thing:
     end = params.needed_integer("trial_end")
     if end <= state.time():
-        raise errors.parameter_invalid("trial_end", "Invalid timestamp: must be an integer Unix timestamp in the future.")
+        raise errors.parameter_invalid(
+            "trial_end", "Invalid timestamp: must be an integer Unix timestamp in the future."
+        )
     for item in lifecycle.items(subscription):
         item["current_period_end"] = end
     return {"trial_end": end, "billing_cycle_anchor": end, "status": "trialing", "trial_start": state.time()}
@@ -87,7 +99,9 @@ def _planned(state: State, params: Params, subscription: Thing, *, name: str = "
     moment = params.integer("proration_date") or state.time()
     first = lifecycle.items(subscription)[0]
     if not first["current_period_start"] <= moment <= first["current_period_end"]:
-        raise errors.parameter_invalid("proration_date", "Cannot specify `proration_date` outside of the current period.")
+        raise errors.parameter_invalid(
+            "proration_date", "Cannot specify `proration_date` outside of the current period."
+        )
     resets = params.text("billing_cycle_anchor") == "now" or (
         params.text("trial_end") == "now" and subscription["status"] == "trialing"
     )
@@ -230,9 +244,7 @@ def _preview_of_new(state: State, params: Params, details: Params) -> Thing:
         )
         for wish in wanted
     ]
-    reductions = [
-        discounts.unredeemed(state, coupon) for coupon, _ in discounts.asked(state, params, customer)
-    ]
+    reductions = [discounts.unredeemed(state, coupon) for coupon, _ in discounts.asked(state, params, customer)]
     return invoices.draw(
         state,
         customer,

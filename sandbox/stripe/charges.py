@@ -52,9 +52,7 @@ def capture(state: State, charge: Thing, amount: int) -> None:
 
 def _collect(state: State, charge: Thing, amount: int) -> None:
     fee = amounts.fee_of(amount, charge["currency"])
-    line = book(
-        state, amount=amount, fee=fee, currency=charge["currency"], kind="charge", source=charge["id"]
-    )
+    line = book(state, amount=amount, fee=fee, currency=charge["currency"], kind="charge", source=charge["id"])
     charge.update(captured=True, amount_captured=amount, balance_transaction=line["id"])
 
 

@@ -159,7 +159,9 @@ def pay_call(call: Call, name: str) -> Thing:
         message = "This payment requires additional user action before it can be completed successfully."
         raise CardDeclined(message, code="invoice_payment_intent_requires_action")
     if bill["status"] != "paid":
-        raise StripeError("There is no `default_payment_method` set on this Customer or Invoice.", code="resource_missing")
+        raise StripeError(
+            "There is no `default_payment_method` set on this Customer or Invoice.", code="resource_missing"
+        )
     return bill
 
 

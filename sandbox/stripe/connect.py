@@ -15,7 +15,13 @@ DESCRIPTOR_LENGTH_MAXIMUM = 22
 
 def _account(state: State, name: str, **facts: object) -> Thing:
     business = shapes.nothing("mcc name product_description support_email support_phone support_url url")
-    empty_needs: Thing = {"currently_due": [], "disabled_reason": None, "errors": [], "eventually_due": [], "past_due": []}
+    empty_needs: Thing = {
+        "currently_due": [],
+        "disabled_reason": None,
+        "errors": [],
+        "eventually_due": [],
+        "past_due": [],
+    }
     needs = {**empty_needs, "alternatives": [], "current_deadline": None, "pending_verification": []}
     return {
         "id": name,
@@ -222,7 +228,9 @@ def reverse_transfer(call: Call, name: str) -> Thing:
     del reversal["livemode"]
     currency = transfer["currency"]
     line = _book(state, "", amount=amount, currency=currency, kind="transfer_refund", source=reversal["id"])
-    _book(state, transfer["destination"], amount=-amount, currency=currency, kind="payment_refund", source=reversal["id"])
+    _book(
+        state, transfer["destination"], amount=-amount, currency=currency, kind="payment_refund", source=reversal["id"]
+    )
     reversal["balance_transaction"] = line["id"]
     state.add(reversal)
     transfer["reversals"]["data"].append(reversal)
@@ -242,7 +250,9 @@ def create_payout(call: Call) -> Thing:
     if call.account and not state.get("account", call.account)["payouts_enabled"]:
         raise StripeError("Payouts are not enabled on this account.", code="payouts_not_allowed")
     if len(params.text("statement_descriptor") or "") > DESCRIPTOR_LENGTH_MAXIMUM:
-        raise errors.parameter_invalid("statement_descriptor", "The statement descriptor must be at most 22 characters.")
+        raise errors.parameter_invalid(
+            "statement_descriptor", "The statement descriptor must be at most 22 characters."
+        )
     how = params.choice("method", "standard instant", "standard")
     payout = shapes.base(
         state,

@@ -28,7 +28,9 @@ def asked(state: State, params: Params, customer: Thing | None) -> list[tuple[Th
 
 def check(state: State, coupon: Thing, code: Thing | None, customer: Thing | None) -> None:
     """Refuse what has run out."""
-    is_late = any(limit is not None and limit <= state.time() for limit in (coupon["redeem_by"], (code or {}).get("expires_at")))
+    is_late = any(
+        limit is not None and limit <= state.time() for limit in (coupon["redeem_by"], (code or {}).get("expires_at"))
+    )
     is_used_up = any(
         one["max_redemptions"] is not None and one["times_redeemed"] >= one["max_redemptions"]
         for one in (coupon, code)
@@ -43,7 +45,9 @@ def check(state: State, coupon: Thing, code: Thing | None, customer: Thing | Non
     if code["customer"] and (customer is None or customer["id"] != code["customer"]):
         raise StripeError("This promotion code cannot be redeemed by this customer.")
     if code["restrictions"]["first_time_transaction"] and customer and _has_paid(state, customer):
-        raise StripeError("This promotion code cannot be redeemed because the associated customer has prior transactions.")
+        raise StripeError(
+            "This promotion code cannot be redeemed because the associated customer has prior transactions."
+        )
 
 
 def _has_paid(state: State, customer: Thing) -> bool:
@@ -55,7 +59,9 @@ def redeem(state: State, coupon: Thing, code: Thing | None, **owner: str | None)
     coupon["times_redeemed"] += 1
     if code:
         code["times_redeemed"] += 1
-    end = calendar.months_after(state.time(), coupon["duration_in_months"]) if coupon["duration"] == "repeating" else None
+    end = (
+        calendar.months_after(state.time(), coupon["duration_in_months"]) if coupon["duration"] == "repeating" else None
+    )
     facts = {"end": end, "promotion_code": code["id"] if code else None, **owner}
     return state.add(shapes.discount(state, coupon, **facts))
 

@@ -16,9 +16,15 @@ def create(call: Call) -> Thing:
     amounts.check(amount, currency)
     confirms = params.flag("confirm")
     if params.has("return_url") and not confirms:
-        raise errors.parameter_invalid("return_url", "The parameter `return_url` cannot be passed when creating a PaymentIntent unless confirm is set to true.")
+        raise errors.parameter_invalid(
+            "return_url",
+            "The parameter `return_url` cannot be passed when creating a PaymentIntent unless confirm is set to true.",
+        )
     if params.has("off_session") and not confirms:
-        raise errors.parameter_invalid("off_session", "The parameter `off_session` cannot be passed when creating a PaymentIntent unless `confirm` is set to true.")
+        raise errors.parameter_invalid(
+            "off_session",
+            "The parameter `off_session` cannot be passed when creating a PaymentIntent unless `confirm` is set to true.",
+        )
     customer = state.named("customer", params, "customer")
     method = methods.given(state, params)
     _check_owner(state, method, customer)

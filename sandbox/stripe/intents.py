@@ -92,9 +92,7 @@ def fail_challenge(state: State, intent: Thing) -> CardDeclined:
     )
     error = CardDeclined(message, code="payment_intent_authentication_failure")
     shown = {**error.body()["error"], "payment_method": dict(method)}
-    intent.update(
-        status="requires_payment_method", next_action=None, payment_method=None, last_payment_error=shown
-    )
+    intent.update(status="requires_payment_method", next_action=None, payment_method=None, last_payment_error=shown)
     state.tell("payment_intent.payment_failed", intent)
     return error
 

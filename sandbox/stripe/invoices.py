@@ -4,7 +4,7 @@ from typing import Any
 
 from sandbox.stripe import amounts, billing_shapes, discounts, intents, lists
 from sandbox.stripe.errors import StripeError
-from sandbox.stripe.state import Call, State, Thing, letters
+from sandbox.stripe.state import Call, State, Thing
 
 
 def draw(

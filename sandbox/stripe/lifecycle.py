@@ -59,7 +59,10 @@ def _moments(state: State, subscription: Thing) -> list[int]:
 def end(state: State, subscription: Thing, *, reason: str | None = None) -> None:
     """It is over, now. What its customer paid for is not given back by this."""
     now = state.time()
-    details = {**subscription["cancellation_details"], "reason": reason or subscription["cancellation_details"]["reason"]}
+    details = {
+        **subscription["cancellation_details"],
+        "reason": reason or subscription["cancellation_details"]["reason"],
+    }
     for waiting in list(state.all("invoiceitem")):
         owner = ((waiting["parent"] or {}).get("subscription_details") or {}).get("subscription")
         if owner == subscription["id"] and waiting["invoice"] is None:

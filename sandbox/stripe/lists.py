@@ -77,9 +77,7 @@ def search(call: Call, things: Iterable[Thing], url: str) -> Thing:
             raise errors.parameter_invalid("query", f"We were unable to parse your search query: {query}")
         key, name, value = found["key"], found["field"], found["value"]
         chosen = [
-            thing
-            for thing in chosen
-            if _text(thing.get("metadata", {}).get(key) if key else thing.get(name)) == value
+            thing for thing in chosen if _text(thing.get("metadata", {}).get(key) if key else thing.get(name)) == value
         ]
     return {"object": "search_result", "data": list(reversed(chosen)), "has_more": False, "next_page": None, "url": url}
 

@@ -71,9 +71,7 @@ def attach(state: State, method: Thing, customer: Thing) -> None:
 
 def detach(state: State, method: Thing) -> None:
     if method["customer"] is None:
-        raise StripeError(
-            "The payment method you provided is not attached to a customer so detachment is impossible."
-        )
+        raise StripeError("The payment method you provided is not attached to a customer so detachment is impossible.")
     owner = state.find("customer", method["customer"])
     if owner and owner["invoice_settings"]["default_payment_method"] == method["id"]:
         owner["invoice_settings"]["default_payment_method"] = None

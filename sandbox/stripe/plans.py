@@ -116,9 +116,7 @@ def next_period(subscription: Thing, items: list[Thing]) -> list[Thing]:
     return later
 
 
-def plan(
-    state: State, subscription: Thing, wanted: list[Wish], *, moment: int, prorates: bool, resets: bool
-) -> Change:
+def plan(state: State, subscription: Thing, wanted: list[Wish], *, moment: int, prorates: bool, resets: bool) -> Change:
     """Work out a change without making it."""
     old = lifecycle.items(subscription)
     touched = {wish.item["id"]: wish for wish in wanted if wish.item}

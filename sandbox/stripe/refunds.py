@@ -36,7 +36,9 @@ def create(call: Call) -> Thing:
     if charge["refunded"] or left <= 0:
         raise StripeError(f"Charge {charge['id']} has already been refunded.", code="charge_already_refunded")
     if charge["disputed"] and _is_taken(state, charge):
-        raise StripeError(f"Charge {charge['id']} has been charged back; cannot issue a refund.", code="charge_disputed")
+        raise StripeError(
+            f"Charge {charge['id']} has been charged back; cannot issue a refund.", code="charge_disputed"
+        )
     amount = params.integer("amount", least=1)
     if amount is not None and amount > left:
         currency = charge["currency"]

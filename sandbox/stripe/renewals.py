@@ -82,4 +82,3 @@ def _renew(state: State, subscription: Thing) -> None:
     else:
         bill["automatically_finalizes_at"] = state.time() + lifecycle.HOUR_SECONDS
         state.wake_at(bill, bill["automatically_finalizes_at"])
-

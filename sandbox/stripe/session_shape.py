@@ -62,7 +62,9 @@ def make(state: State, params: Params, *, mode: str, customer: Thing | None, cur
 def _creation(params: Params, mode: str, customer: Thing | None) -> str | None:
     if customer or mode == "setup":
         return params.text("customer_creation")
-    return params.choice("customer_creation", "always if_required", "always" if mode == "subscription" else "if_required")
+    return params.choice(
+        "customer_creation", "always if_required", "always" if mode == "subscription" else "if_required"
+    )
 
 
 def _invoice_creation(params: Params) -> Thing:

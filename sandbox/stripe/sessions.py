@@ -112,7 +112,9 @@ def _expiry(state: State, params: Params) -> int:
 
 def trial_end(state: State, session: Thing) -> int | None:
     given = params_of(state, session).inside("subscription_data")
-    return subscriptions.trial_end_of(state, given, wanted(state, session)) if session["mode"] == "subscription" else None
+    return (
+        subscriptions.trial_end_of(state, given, wanted(state, session)) if session["mode"] == "subscription" else None
+    )
 
 
 def params_of(state: State, session: Thing) -> Params:
@@ -136,7 +138,8 @@ def price_it(state: State, session: Thing) -> None:
     is_trial = trial_end(state, session) is not None
     wished = wanted(state, session)
     costs = [
-        0 if is_trial and each.price["recurring"] else (each.price["unit_amount"] or 0) * each.quantity for each in wished
+        0 if is_trial and each.price["recurring"] else (each.price["unit_amount"] or 0) * each.quantity
+        for each in wished
     ]
     reductions = [0 for _ in wished]
     for coupon, _ in coupons_of(state, session):
@@ -196,9 +199,7 @@ def pay(state: State, session: Thing, method: Thing | None, *, is_authenticated:
     return _pay_once(state, session, method, is_authenticated=is_authenticated)
 
 
-def _pay_once(
-    state: State, session: Thing, method: Thing | None, *, is_authenticated: bool
-) -> CardDeclined | None:
+def _pay_once(state: State, session: Thing, method: Thing | None, *, is_authenticated: bool) -> CardDeclined | None:
     if not session["amount_total"] or method is None:
         _complete(state, session, "no_payment_required")
         return None
@@ -276,9 +277,7 @@ def _bill(state: State, session: Thing, intent: Thing) -> None:
     session["invoice"] = bill["id"]
 
 
-def _pay_setup(
-    state: State, session: Thing, method: Thing | None, *, is_authenticated: bool
-) -> CardDeclined | None:
+def _pay_setup(state: State, session: Thing, method: Thing | None, *, is_authenticated: bool) -> CardDeclined | None:
     assert method is not None
     owner = state.find("customer", session["customer"])
     intent = state.find("setup_intent", session["setup_intent"])
@@ -306,7 +305,9 @@ def _pay_subscription(
         if methods.needs_challenge(state, method) and not is_authenticated:
             state.private(session)["challenged"] = method["id"]
             return None
-        if methods.card_of(state, method).code and (session["amount_total"] or not methods.card_of(state, method).attaches):
+        if methods.card_of(state, method).code and (
+            session["amount_total"] or not methods.card_of(state, method).attaches
+        ):
             return methods.decline(state, method)
     owner = _customer(state, session)
     assert owner is not None
@@ -364,7 +365,9 @@ def update(call: Call, name: str) -> Thing:
 def expire_call(call: Call, name: str) -> Thing:
     session = call.state.get("checkout.session", name)
     if session["status"] != "open":
-        message = "Only Checkout Sessions with a status in [\"open\"] can be expired. This Checkout Session has a status of"
+        message = (
+            'Only Checkout Sessions with a status in ["open"] can be expired. This Checkout Session has a status of'
+        )
         raise StripeError(f"{message} `{session['status']}`.")
     expire(call.state, session)
     return session

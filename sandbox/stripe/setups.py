@@ -52,7 +52,9 @@ def _refuse(state: State, intent: Thing, error: CardDeclined, method: Thing) -> 
 
 def fail_challenge(state: State, intent: Thing) -> CardDeclined:
     method = state.get("payment_method", intent["payment_method"])
-    message = "We are unable to authenticate your payment method. Please choose a different payment method and try again."
+    message = (
+        "We are unable to authenticate your payment method. Please choose a different payment method and try again."
+    )
     return _refuse(state, intent, CardDeclined(message, code="setup_intent_authentication_failure"), method)
 
 

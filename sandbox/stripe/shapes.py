@@ -83,7 +83,10 @@ def setup_intent(state: State, **facts: Any) -> Thing:
     )
     made = base(state, "setup_intent", **{**empty, "payment_method_types": ["card"], "usage": "off_session", **facts})
     made["client_secret"] = f"{made['id']}_secret_{new_id('coupon')}"
-    made.setdefault("payment_method_options", {"card": {"mandate_options": None, "network": None, "request_three_d_secure": "automatic"}})
+    made.setdefault(
+        "payment_method_options",
+        {"card": {"mandate_options": None, "network": None, "request_three_d_secure": "automatic"}},
+    )
     made.setdefault("status", "requires_payment_method")
     return made
 

@@ -39,16 +39,21 @@ class Order:
 
 def start(state: State, order: Order) -> tuple[Thing, CardDeclined | None]:
     """Begin, and charge the first period; the refusal comes back as a value."""
-    method = order.method or state.find(
-        "payment_method", order.customer["invoice_settings"]["default_payment_method"]
-    )
+    method = order.method or state.find("payment_method", order.customer["invoice_settings"]["default_payment_method"])
     if order.behavior == "error_if_incomplete" and not order.trial_end:
         refuse_early(state, method)
     subscription = _make(state, order)
     state.tell("customer.subscription.created", subscription)
     is_trial = order.trial_end is not None
     reductions = discounts.standing(state, subscription["discounts"], state.time())
-    bill = draw(state, subscription, lifecycle.items(subscription), reason="subscription_create", is_trial=is_trial, reductions=reductions)
+    bill = draw(
+        state,
+        subscription,
+        lifecycle.items(subscription),
+        reason="subscription_create",
+        is_trial=is_trial,
+        reductions=reductions,
+    )
     if subscription["collection_method"] == "send_invoice":
         invoices.finalize(state, bill)
         subscription["status"] = "trialing" if is_trial else "active"
@@ -146,7 +151,11 @@ def waiting_lines(state: State, subscription: Thing) -> list[Thing]:
     lines = []
     for item in state.all("invoiceitem"):
         owner = ((item["parent"] or {}).get("subscription_details") or {}).get("subscription")
-        if item["invoice"] is None and item["customer"] == subscription["customer"] and owner in (None, subscription["id"]):
+        if (
+            item["invoice"] is None
+            and item["customer"] == subscription["customer"]
+            and owner in (None, subscription["id"])
+        ):
             lines.append(
                 billing_shapes.line(
                     amount=item["amount"],
@@ -177,7 +186,9 @@ def trial_end_of(state: State, params: Params, wished: list[Wish]) -> int | None
     if value is not None:
         end = params.needed_integer("trial_end")
         if end <= state.time():
-            raise errors.parameter_invalid(params.name("trial_end"), "Invalid timestamp: must be an integer Unix timestamp in the future.")
+            raise errors.parameter_invalid(
+                params.name("trial_end"), "Invalid timestamp: must be an integer Unix timestamp in the future."
+            )
         return end
     days = params.integer("trial_period_days", least=0)
     if days is None and params.flag("trial_from_plan"):
@@ -206,7 +217,11 @@ def facts_of(params: Params, before: Thing | None = None) -> Thing:
         facts["trial_settings"] = {"end_behavior": {"missing_payment_method": missing}}
     if params.has("automatic_tax"):
         is_on = params.inside("automatic_tax").flag("enabled")
-        facts["automatic_tax"] = {"disabled_reason": None, "enabled": is_on, "liability": {"type": "self"} if is_on else None}
+        facts["automatic_tax"] = {
+            "disabled_reason": None,
+            "enabled": is_on,
+            "liability": {"type": "self"} if is_on else None,
+        }
     if params.has("cancellation_details"):
         facts["cancellation_details"] = reasons_of(params, before)
     return facts
