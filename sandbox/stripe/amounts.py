@@ -47,4 +47,4 @@ def books_minor(amount: int, currency: str) -> int:
     """An amount of Stripe's wire in the minor units of ISO 4217, which our books use."""
     decimals = 0 if currency in ZERO_DECIMALS else 3 if currency in TENS else 2
     difference = exponent(currency.upper()) - decimals
-    return amount * 10**difference if difference >= 0 else amount // 10**-difference
+    return int(amount * 10**difference) if difference >= 0 else int(amount // 10**-difference)

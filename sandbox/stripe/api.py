@@ -1,7 +1,6 @@
 """One call of Stripe's API: who calls, whether it was called before, what is answered."""
 
 import copy
-from collections.abc import Callable
 from typing import Any
 
 from sandbox.stripe import (
@@ -27,13 +26,11 @@ from sandbox.stripe import (
 )
 from sandbox.stripe.errors import StripeError
 from sandbox.stripe.forms import Params
-from sandbox.stripe.state import API_VERSION, Call, State, Thing, new_id
+from sandbox.stripe.state import API_VERSION, Answerer, Call, Routes, State, Thing, new_id
 from sandbox.wire import Reply, Request, json_reply
 
-Answerer = Callable[..., Thing]
-
 # The first that fits answers: words stand before names.
-ROUTES: list[tuple[str, str, Answerer]] = [
+ROUTES: Routes = [
     *changing.ROUTES[1:],
     *collection.ROUTES,
     *catalogue.ROUTES,
@@ -123,7 +120,7 @@ def _execute(state: State, values: dict[str, Any], answerer: Answerer, names: di
     """Content and status, and whether they are kept: what was refused before anything was done is not."""
     params = Params({name: value for name, value in values.items() if name != "expand"})
     try:
-        found = answerer(Call(state=state, params=params, account=state.account), **names)
+        found = answerer(Call(state=state, params=params), **names)
         return lists.expand(state, found, Params(values).texts("expand")), 200, True
     except StripeError as error:
         return copy.deepcopy(error.body()), error.status, error.kind == "card_error"

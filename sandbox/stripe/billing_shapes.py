@@ -99,10 +99,10 @@ def line(
 def invoice(state: State, **facts: Any) -> Thing:
     empty = nothing(
         "account_tax_ids application automatically_finalizes_at custom_fields customer_account customer_address"
-        " customer_email customer_name customer_phone customer_shipping default_payment_method default_source description"
-        " due_date effective_at ending_balance footer from_invoice hosted_invoice_url invoice_pdf last_finalization_error"
-        " latest_revision next_payment_attempt number on_behalf_of parent receipt_number rendering shipping_cost"
-        " shipping_details statement_descriptor test_clock webhooks_delivered_at"
+        " customer_email customer_name customer_phone customer_shipping default_payment_method default_source"
+        " description due_date effective_at ending_balance footer from_invoice hosted_invoice_url invoice_pdf"
+        " last_finalization_error latest_revision next_payment_attempt number on_behalf_of parent"
+        " receipt_number rendering shipping_cost shipping_details statement_descriptor test_clock webhooks_delivered_at"
     )
     standing = {
         "account_country": "FR",

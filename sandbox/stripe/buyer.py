@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
-from sandbox.stripe import collection, intents, invoices, methods, sessions, setups, shapes
+from sandbox.stripe import collection, intents, invoices, methods, paying, setups, shapes
 from sandbox.stripe.cards import BY_TOKEN, Card
 from sandbox.stripe.state import State, Thing
 
@@ -62,11 +62,11 @@ def _pay_session(state: State, session: Thing, card: Card | None, details: Thing
     if session["status"] != "open":
         raise NoLonger(f"This session is {session['status']}.")
     method = None
-    if sessions.needs_card(session) and card:
+    if paying.needs_card(session) and card:
         method = methods.make(state, card, details or shapes.billing_details("Ada Sandbox"))
     if details or not session["customer_details"]:
         _introduce(session, details or {"email": "buyer@sandbox.example", "name": "Ada Sandbox"})
-    refusal = sessions.pay(state, session, method)
+    refusal = paying.pay(state, session, method)
     if refusal:
         return Visit(state="declined", notice=refusal.message)
     return _seen(state, session)
@@ -167,7 +167,7 @@ def answer(state: State, kind: str, thing: Thing, *, passes: bool) -> Visit:
     chosen = state.private(thing).pop("challenged", None) or (intent or {}).get("payment_method")
     method = state.get("payment_method", str(chosen))
     if session:
-        refusal = sessions.pay(state, session, method, is_authenticated=True)
+        refusal = paying.pay(state, session, method, is_authenticated=True)
         return Visit(state="declined", notice=refusal.message) if refusal else _seen(state, session)
     if intent is None:
         raise NoLonger("There is nothing to pay.")

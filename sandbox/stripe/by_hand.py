@@ -1,17 +1,13 @@
-"""What Stripe's dashboard or the outside world does, as acts for tests and people: disputes, bounced refunds and payouts."""
-
-from collections.abc import Callable
+"""What banks, buyers and sellers do elsewhere, as acts for tests and people: disputes, bounced refunds and payouts."""
 
 from sandbox.stripe import connect, disputes, forms, refunds
 from sandbox.stripe.errors import StripeError
 from sandbox.stripe.forms import Params
-from sandbox.stripe.state import Call, State, Thing
+from sandbox.stripe.state import Answerer, Call, Routes, State, Thing
 from sandbox.wire import Reply, Request, json_reply
 
-Act = Callable[..., Thing]
 
-
-def answer(state: State, request: Request, act: Act, names: dict[str, str]) -> Reply:
+def answer(state: State, request: Request, act: Answerer, names: dict[str, str]) -> Reply:
     """JSON or a form, as it comes."""
     if request.header("Content-Type").startswith("application/json"):
         values = {name: _text(value) for name, value in request.json().items()}
@@ -34,7 +30,7 @@ def onboard(call: Call, name: str) -> Thing:
     return account
 
 
-ROUTES = [
+ROUTES: Routes = [
     ("POST", "/_stripe/disputes", disputes.open_by_hand),
     ("POST", "/_stripe/disputes/{name}/close", disputes.close_by_hand),
     ("POST", "/_stripe/refunds/{name}/fail", refunds.fail_by_hand),

@@ -18,7 +18,7 @@ class Card:
     """One test card: its face and its temper."""
 
     number: str
-    token: str  # what the API takes: pm_card_visa
+    alias: str  # what the API takes: pm_card_visa
     brand: str = "visa"
     funding: str = "credit"
     code: str = ""  # of the decline: card_declined, expired_card …
@@ -43,16 +43,16 @@ class Card:
         return MESSAGES[self.code]
 
 
-def _declines(number: str, token: str, code: str, decline_code: str, *, attaches: bool = False) -> Card:
-    return Card(number=number, token=token, code=code, decline_code=decline_code, attaches=attaches)
+def _declines(number: str, alias: str, code: str, decline_code: str, *, attaches: bool = False) -> Card:
+    return Card(number=number, alias=alias, code=code, decline_code=decline_code, attaches=attaches)
 
 
 CARDS = (
-    Card(number="4242424242424242", token="pm_card_visa"),
-    Card(number="4000056655665556", token="pm_card_visa_debit", funding="debit"),
-    Card(number="5555555555554444", token="pm_card_mastercard", brand="mastercard"),
-    Card(number="378282246310005", token="pm_card_amex", brand="amex"),
-    Card(number="4000000000000077", token="pm_card_bypassPending"),
+    Card(number="4242424242424242", alias="pm_card_visa"),
+    Card(number="4000056655665556", alias="pm_card_visa_debit", funding="debit"),
+    Card(number="5555555555554444", alias="pm_card_mastercard", brand="mastercard"),
+    Card(number="378282246310005", alias="pm_card_amex", brand="amex"),
+    Card(number="4000000000000077", alias="pm_card_bypassPending"),
     _declines("4000000000000002", "pm_card_visa_chargeDeclined", "card_declined", "generic_decline"),
     _declines(
         "4000000000009995", "pm_card_visa_chargeDeclinedInsufficientFunds", "card_declined", "insufficient_funds"
@@ -70,34 +70,34 @@ CARDS = (
     _declines("4000000000000127", "pm_card_chargeDeclinedIncorrectCvc", "incorrect_cvc", ""),
     _declines("4000000000000119", "pm_card_chargeDeclinedProcessingError", "processing_error", ""),
     _declines("4000000000000341", "pm_card_chargeCustomerFail", "card_declined", "generic_decline", attaches=True),
-    Card(number="4000002500003155", token="pm_card_authenticationRequiredOnSetup", challenge="unless_set_up"),
-    Card(number="4000002760003184", token="pm_card_authenticationRequired", challenge="always"),
-    Card(number="4000000000003220", token="pm_card_threeDSecure2Required", challenge="always"),
+    Card(number="4000002500003155", alias="pm_card_authenticationRequiredOnSetup", challenge="unless_set_up"),
+    Card(number="4000002760003184", alias="pm_card_authenticationRequired", challenge="always"),
+    Card(number="4000000000003220", alias="pm_card_threeDSecure2Required", challenge="always"),
     Card(
         number="4000008400001629",
-        token="pm_card_threeDSecureRequiredChargeDeclined",
+        alias="pm_card_threeDSecureRequiredChargeDeclined",
         challenge="always",
         code="card_declined",
         decline_code="generic_decline",
     ),
     Card(
         number="4000008260003178",
-        token="pm_card_authenticationRequiredChargeDeclinedInsufficientFunds",
+        alias="pm_card_authenticationRequiredChargeDeclinedInsufficientFunds",
         challenge="always",
         code="card_declined",
         decline_code="insufficient_funds",
     ),
-    Card(number="4000000000007726", token="pm_card_pendingRefund", refund="later"),
-    Card(number="4000000000005126", token="pm_card_refundFail", refund="bounces"),
-    Card(number="4000000000000259", token="pm_card_createDispute", dispute="fraudulent"),
-    Card(number="4000000000002685", token="pm_card_createDisputeProductNotReceived", dispute="product_not_received"),
+    Card(number="4000000000007726", alias="pm_card_pendingRefund", refund="later"),
+    Card(number="4000000000005126", alias="pm_card_refundFail", refund="bounces"),
+    Card(number="4000000000000259", alias="pm_card_createDispute", dispute="fraudulent"),
+    Card(number="4000000000002685", alias="pm_card_createDisputeProductNotReceived", dispute="product_not_received"),
 )
 BY_NUMBER = {card.number: card for card in CARDS}
 # The short names of the declining cards are of Stripe's too.
-BY_TOKEN = {card.token: card for card in CARDS} | {
-    card.token.replace("pm_card_visa_charge", "pm_card_charge"): card
+BY_TOKEN = {card.alias: card for card in CARDS} | {
+    card.alias.replace("pm_card_visa_charge", "pm_card_charge"): card
     for card in CARDS
-    if card.token.startswith("pm_card_visa_charge")
+    if card.alias.startswith("pm_card_visa_charge")
 }
 
 

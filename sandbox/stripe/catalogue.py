@@ -5,7 +5,7 @@ from decimal import Decimal
 from sandbox.stripe import amounts, errors, lists, shapes
 from sandbox.stripe.errors import StripeError
 from sandbox.stripe.forms import Params
-from sandbox.stripe.state import Call, State, Thing, new_id
+from sandbox.stripe.state import Call, Routes, State, Thing, new_id
 
 INTERVALS = "day week month year"
 PROMOTION_LETTERS = 8
@@ -240,7 +240,7 @@ def retrieve_coupon(call: Call, name: str) -> Thing:
 
 def update_coupon(call: Call, name: str) -> Thing:
     coupon = call.state.get("coupon", name)
-    changes = {"metadata": call.params.metadata(coupon["metadata"])}
+    changes: Thing = {"metadata": call.params.metadata(coupon["metadata"])}
     if call.params.has("name"):
         changes["name"] = call.params.text("name")
     call.state.change(coupon, "coupon.updated", **changes)
@@ -313,7 +313,7 @@ def list_promotion_codes(call: Call) -> Thing:
     return lists.page(call, chosen, "/v1/promotion_codes")
 
 
-ROUTES = [
+ROUTES: Routes = [
     ("POST", "/v1/products", create_product),
     ("GET", "/v1/products", list_products),
     ("GET", "/v1/products/{name}", retrieve_product),

@@ -15,7 +15,7 @@ from sandbox.stripe import (
 from sandbox.stripe.errors import CardDeclined, StripeError
 from sandbox.stripe.forms import Params
 from sandbox.stripe.plans import Change
-from sandbox.stripe.state import Call, State, Thing
+from sandbox.stripe.state import Call, Routes, State, Thing
 
 PRORATIONS = "create_prorations always_invoice none"
 PENDING_SECONDS = 23 * 3_600
@@ -53,8 +53,8 @@ def _plain_changes(state: State, params: Params, subscription: Thing) -> Thing:
         changes["cancel_at"] = lifecycle.period_end(subscription) if ends else None
         changes["canceled_at"] = state.time() if ends else None
         reason = "cancellation_requested" if ends else None
-        details = changes.get("cancellation_details", subscription["cancellation_details"])
-        changes["cancellation_details"] = {**details, "reason": reason}
+        said: Thing = changes.get("cancellation_details") or subscription["cancellation_details"]
+        changes["cancellation_details"] = {**said, "reason": reason}
     elif params.has("cancel_at"):
         changes["canceled_at"] = state.time() if changes["cancel_at"] else None
     if params.has("pause_collection"):
@@ -256,7 +256,7 @@ def _preview_of_new(state: State, params: Params, details: Params) -> Thing:
     )
 
 
-ROUTES = [
+ROUTES: Routes = [
     ("POST", "/v1/subscriptions/{name}", update),
     ("POST", "/v1/invoices/create_preview", preview),
 ]

@@ -2,7 +2,7 @@
 
 from sandbox.stripe import amounts, lists, methods, shapes
 from sandbox.stripe.errors import CardDeclined
-from sandbox.stripe.state import Call, State, Thing
+from sandbox.stripe.state import Call, Routes, State, Thing
 
 
 def book(state: State, *, amount: int, fee: int, currency: str, kind: str, source: str) -> Thing:
@@ -15,16 +15,12 @@ def book(state: State, *, amount: int, fee: int, currency: str, kind: str, sourc
 def make(state: State, intent: Thing, method: Thing, *, is_captured: bool) -> Thing:
     """A charge that the bank has said yes to."""
     card = methods.card_of(state, method)
-    charge = shapes.charge(state, intent, method, outcome=shapes.outcome(_blessed(card)))
+    charge = shapes.charge(state, intent, method, outcome=shapes.outcome(card, is_accepted=True))
     state.add(charge)
     if is_captured:
         _collect(state, charge, charge["amount"])
     state.tell("charge.succeeded", charge)
     return charge
-
-
-def _blessed(card: methods.Card) -> methods.Card:
-    return card if not card.code else methods.BY_TOKEN["pm_card_visa"]
 
 
 def refuse(state: State, intent: Thing, method: Thing, error: CardDeclined) -> Thing:
@@ -68,7 +64,7 @@ def retrieve(call: Call, name: str) -> Thing:
 
 def update(call: Call, name: str) -> Thing:
     charge = call.state.get("charge", name)
-    changes = {"metadata": call.params.metadata(charge["metadata"])}
+    changes: Thing = {"metadata": call.params.metadata(charge["metadata"])}
     if call.params.has("description"):
         changes["description"] = call.params.text("description")
     call.state.change(charge, "charge.updated", **changes)
@@ -93,7 +89,7 @@ def listed_lines(call: Call) -> Thing:
     return lists.page(call, chosen, "/v1/balance_transactions")
 
 
-ROUTES = [
+ROUTES: Routes = [
     ("GET", "/v1/charges", listed),
     ("GET", "/v1/charges/search", found),
     ("GET", "/v1/charges/{name}", retrieve),

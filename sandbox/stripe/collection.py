@@ -3,7 +3,7 @@
 from sandbox.stripe import intents, invoices, lifecycle, methods
 from sandbox.stripe.errors import CardDeclined, StripeError
 from sandbox.stripe.lifecycle import DAY_SECONDS
-from sandbox.stripe.state import Call, State, Thing
+from sandbox.stripe.state import Call, Routes, State, Thing
 
 
 def method_for(state: State, bill: Thing, subscription: Thing | None) -> Thing | None:
@@ -77,7 +77,7 @@ def _follow_success(state: State, bill: Thing) -> None:
 
 
 def _is_of(bill: Thing, subscription: Thing) -> bool:
-    return invoices.subscription_of(bill) == subscription["id"]
+    return bool(invoices.subscription_of(bill) == subscription["id"])
 
 
 def apply_pending(state: State, subscription: Thing) -> None:
@@ -165,4 +165,4 @@ def pay_call(call: Call, name: str) -> Thing:
     return bill
 
 
-ROUTES = [("POST", "/v1/invoices/{name}/pay", pay_call)]
+ROUTES: Routes = [("POST", "/v1/invoices/{name}/pay", pay_call)]

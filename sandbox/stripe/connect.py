@@ -3,7 +3,7 @@
 from sandbox.stripe import amounts, charges, errors, lists, shapes
 from sandbox.stripe.errors import StripeError
 from sandbox.stripe.forms import Params
-from sandbox.stripe.state import PLATFORM, Call, State, Thing
+from sandbox.stripe.state import PLATFORM, Call, Routes, State, Thing
 
 ARRIVES_AFTER_SECONDS = {"standard": 2 * 86_400, "instant": 1_800}
 LINK_SECONDS = 300
@@ -122,7 +122,7 @@ def available(state: State, account: str, currency: str) -> int:
     owned = [line for line in state.all("balance_transaction") if line["currency"] == currency]
     mine = [line for line in owned if state.private(line).get("account", "") == account]
     lent = 0 if account else int(state.settings["float_minor"])
-    return lent + sum(line["net"] for line in mine)
+    return lent + int(sum(line["net"] for line in mine))
 
 
 def balance(call: Call) -> Thing:
@@ -353,7 +353,7 @@ def fail_by_hand(call: Call, name: str) -> Thing:
     return payout
 
 
-ROUTES = [
+ROUTES: Routes = [
     ("GET", "/v1/account", own),
     ("GET", "/v1/balance", balance),
     ("POST", "/v1/accounts", create_account),

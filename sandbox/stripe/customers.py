@@ -2,7 +2,7 @@
 
 from sandbox.stripe import lists, methods, shapes
 from sandbox.stripe.forms import Params
-from sandbox.stripe.state import Call, State, Thing
+from sandbox.stripe.state import Call, Routes, State, Thing
 
 TEXTS = "description email name phone"
 
@@ -79,7 +79,7 @@ def found(call: Call) -> Thing:
     return lists.search(call, call.state.all("customer"), "/v1/customers/search")
 
 
-ROUTES = [
+ROUTES: Routes = [
     ("POST", "/v1/customers", create),
     ("GET", "/v1/customers", listed),
     ("GET", "/v1/customers/search", found),

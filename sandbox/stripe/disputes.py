@@ -2,13 +2,13 @@
 
 from sandbox.stripe import charges, errors, lists, shapes
 from sandbox.stripe.errors import StripeError
-from sandbox.stripe.state import Call, State, Thing
+from sandbox.stripe.state import Call, Routes, State, Thing
 
 ANSWER_WITHIN_SECONDS = 9 * 86_400
 FEE_IN_CENTS = 1_500  # of a dollar or euro; nothing where there are no cents
 REASONS = (
-    "bank_cannot_process check_returned credit_not_processed customer_initiated debit_not_authorized duplicate fraudulent"
-    " general incorrect_account_details insufficient_funds product_not_received product_unacceptable"
+    "bank_cannot_process check_returned credit_not_processed customer_initiated debit_not_authorized duplicate"
+    " fraudulent general incorrect_account_details insufficient_funds product_not_received product_unacceptable"
     " subscription_canceled unrecognized"
 )
 EVIDENCE = (
@@ -16,8 +16,8 @@ EVIDENCE = (
     " customer_communication customer_email_address customer_name customer_purchase_ip customer_signature"
     " duplicate_charge_documentation duplicate_charge_explanation duplicate_charge_id product_description receipt"
     " refund_policy refund_policy_disclosure refund_refusal_explanation service_date service_documentation"
-    " shipping_address shipping_carrier shipping_date shipping_documentation shipping_tracking_number uncategorized_file"
-    " uncategorized_text"
+    " shipping_address shipping_carrier shipping_date shipping_documentation shipping_tracking_number"
+    " uncategorized_file uncategorized_text"
 )
 
 
@@ -36,7 +36,7 @@ def open_one(state: State, charge: Thing, *, reason: str, amount: int | None = N
 
 def _make(state: State, charge: Thing, *, reason: str, amount: int) -> Thing:
     brand = charge["payment_method_details"]["card"]["brand"]
-    card = {"brand": brand, "case_type": "chargeback", "network_reason_code": "10.4"}
+    card = {"brand": brand, "case_type": "chargeback", "network": brand, "network_reason_code": "10.4"}
     details = {
         "due_by": state.time() + ANSWER_WITHIN_SECONDS,
         "enhanced_eligibility": {},
@@ -141,7 +141,7 @@ def close_by_hand(call: Call, name: str) -> Thing:
     return dispute
 
 
-ROUTES = [
+ROUTES: Routes = [
     ("GET", "/v1/disputes", listed),
     ("GET", "/v1/disputes/{name}", retrieve),
     ("POST", "/v1/disputes/{name}", update),

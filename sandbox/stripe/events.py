@@ -4,7 +4,7 @@ import hashlib
 import hmac
 
 from sandbox.stripe import errors, lists, shapes
-from sandbox.stripe.state import Call, State, Thing, letters
+from sandbox.stripe.state import Call, Routes, State, Thing, letters
 
 SECRET_LENGTH = 32
 KEPT_SECONDS = 30 * 86_400
@@ -123,7 +123,7 @@ def list_endpoints(call: Call) -> Thing:
     return lists.page(call, call.state.all("webhook_endpoint"), "/v1/webhook_endpoints")
 
 
-ROUTES = [
+ROUTES: Routes = [
     ("GET", "/v1/events", listed),
     ("GET", "/v1/events/{name}", retrieve),
     ("POST", "/v1/webhook_endpoints", create_endpoint),

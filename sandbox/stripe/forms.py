@@ -53,7 +53,7 @@ class Params:
         return name in self.values
 
     def is_given(self, name: str) -> bool:
-        return self.values.get(name, "") != ""
+        return bool(self.values.get(name, "") != "")
 
     def text(self, name: str) -> str | None:
         value = self.values.get(name)

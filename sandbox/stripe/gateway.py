@@ -22,7 +22,7 @@ from sandbox.stripe import (
     sessions,
     visits,
 )
-from sandbox.stripe.state import State, Thing
+from sandbox.stripe.state import Answerer, State, Thing
 from sandbox.wire import Reply, Request, json_reply
 
 WAKERS = {
@@ -71,14 +71,14 @@ class Stripe(Gateway):
         self.state["hidden"]["base_url"] = {"value": request.base_url}
         return self.known()
 
-    def _answer(self, answerer: api.Answerer, request: Request, **names: str) -> Reply:
+    def _answer(self, answerer: Answerer, request: Request, **names: str) -> Reply:
         state = self._reached(request)
         reply = api.answer(state, request, answerer, names)
         if request.path in ("/v1/checkout/sessions", "/v1/payment_intents") and request.method == "POST":
             self._lead_into_temptation(json.loads(reply.body))
         return reply
 
-    def _act_by_hand(self, act: by_hand.Act, request: Request, **names: str) -> Reply:
+    def _act_by_hand(self, act: Answerer, request: Request, **names: str) -> Reply:
         return by_hand.answer(self._reached(request), request, act, names)
 
     def _show(self, page: visits.Page, request: Request, **names: str) -> Reply:

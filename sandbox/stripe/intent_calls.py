@@ -3,7 +3,7 @@
 from sandbox.stripe import amounts, collection, errors, intents, lists, methods
 from sandbox.stripe.errors import CardDeclined, StripeError
 from sandbox.stripe.forms import Params
-from sandbox.stripe.state import Call, State, Thing
+from sandbox.stripe.state import Call, Routes, State, Thing
 
 TEXTS = "description receipt_email statement_descriptor statement_descriptor_suffix transfer_group on_behalf_of"
 REASONS = "duplicate fraudulent requested_by_customer abandoned"
@@ -23,7 +23,8 @@ def create(call: Call) -> Thing:
     if params.has("off_session") and not confirms:
         raise errors.parameter_invalid(
             "off_session",
-            "The parameter `off_session` cannot be passed when creating a PaymentIntent unless `confirm` is set to true.",
+            "The parameter `off_session` cannot be passed when creating a PaymentIntent unless `confirm` is set to"
+            " true.",
         )
     customer = state.named("customer", params, "customer")
     method = methods.given(state, params)
@@ -139,7 +140,8 @@ def cancel(call: Call, name: str) -> Thing:
     session = state.find("checkout.session", state.private(intent).get("session"))
     if session and session["status"] == "open":
         raise StripeError(
-            "You cannot cancel this PaymentIntent because it was created by a Checkout Session: expire the session instead.",
+            "You cannot cancel this PaymentIntent because it was created by a Checkout Session: expire the session"
+            " instead.",
             code="payment_intent_unexpected_state",
         )
     intents.cancel(state, intent, call.params.choice("cancellation_reason", REASONS) or None)
@@ -155,7 +157,7 @@ def found(call: Call) -> Thing:
     return lists.search(call, call.state.all("payment_intent"), "/v1/payment_intents/search")
 
 
-ROUTES = [
+ROUTES: Routes = [
     ("POST", "/v1/payment_intents", create),
     ("GET", "/v1/payment_intents", listed),
     ("GET", "/v1/payment_intents/search", found),

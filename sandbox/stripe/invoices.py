@@ -4,7 +4,7 @@ from typing import Any
 
 from sandbox.stripe import amounts, billing_shapes, discounts, intents, lists
 from sandbox.stripe.errors import StripeError
-from sandbox.stripe.state import Call, State, Thing
+from sandbox.stripe.state import Call, Routes, State, Thing
 
 
 def draw(
@@ -271,7 +271,7 @@ def retrieve_payment(call: Call, name: str) -> Thing:
     return call.state.get("invoice_payment", name)
 
 
-ROUTES = [
+ROUTES: Routes = [
     ("GET", "/v1/invoices", listed),
     ("GET", "/v1/invoices/search", found),
     ("GET", "/v1/invoices/{name}", retrieve),

@@ -19,7 +19,7 @@ def items(subscription: Thing) -> list[Thing]:
 
 
 def period_end(subscription: Thing) -> int:
-    return min(item["current_period_end"] for item in items(subscription))
+    return int(min(item["current_period_end"] for item in items(subscription)))
 
 
 def change(state: State, subscription: Thing, **changes: Any) -> None:

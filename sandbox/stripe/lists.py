@@ -114,7 +114,7 @@ def _expand(state: State, here: Any, steps: list[str], wish: str) -> None:
 
 
 def _of_id(state: State, name: str, value: str, wish: str) -> Thing:
-    kinds = [BY_FIELD[name]] if name in BY_FIELD else list(state.objects)
+    kinds = [BY_FIELD[name]] if name in BY_FIELD else list(state.tables["objects"])
     for kind in kinds:
         if found := state.find(kind, value):
             return found

@@ -6,7 +6,7 @@ from sandbox.stripe import cards, errors, lists, shapes
 from sandbox.stripe.cards import BY_TOKEN, Card
 from sandbox.stripe.errors import CardDeclined, StripeError
 from sandbox.stripe.forms import Params
-from sandbox.stripe.state import Call, State, Thing
+from sandbox.stripe.state import Call, Routes, State, Thing
 
 EXPIRES_IN_YEARS = 5
 
@@ -60,8 +60,8 @@ def attach(state: State, method: Thing, customer: Thing) -> None:
         )
     if state.private(method).get("is_detached"):
         raise StripeError(
-            "This PaymentMethod was previously used without being attached to a Customer or was detached from a Customer,"
-            " and may not be used again."
+            "This PaymentMethod was previously used without being attached to a Customer or was detached from a"
+            " Customer, and may not be used again."
         )
     if not card_of(state, method).attaches:
         raise decline(state, method)
@@ -122,8 +122,7 @@ def update(call: Call, name: str) -> Thing:
 
 
 def attach_call(call: Call, name: str) -> Thing:
-    method = given(call.state, Params({"payment_method": name}))
-    assert method is not None
+    method = given(call.state, Params({"payment_method": name})) or call.state.get("payment_method", name)
     customer = call.state.named("customer", call.params, "customer")
     if customer is None:
         raise errors.parameter_missing("customer")
@@ -155,7 +154,7 @@ def retrieve_of_customer(call: Call, name: str, method: str) -> Thing:
     return found
 
 
-ROUTES = [
+ROUTES: Routes = [
     ("POST", "/v1/payment_methods", create),
     ("GET", "/v1/payment_methods", listed),
     ("GET", "/v1/payment_methods/{name}", retrieve),

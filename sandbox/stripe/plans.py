@@ -62,7 +62,9 @@ def check(prices: list[Thing]) -> None:
         raise StripeError(f"A subscription takes up to {ITEMS_MAXIMUM} items.")
     for price in prices:
         if price["recurring"] is None:
-            message = "The price specified is set to `type=one_time` but this field only accepts prices with `type=recurring`."
+            message = (
+                "The price specified is set to `type=one_time` but this field only accepts prices of `type=recurring`."
+            )
             raise errors.parameter_invalid("items[0][price]", message)
         if not price["active"]:
             message = f"The price specified is inactive. This field only accepts active prices: {price['id']}"
@@ -79,7 +81,7 @@ def cost(item: Thing) -> int:
 
 def named(state: State, price: Thing) -> str:
     product = state.find("product", price["product"])
-    return product["name"] if product else price["product"]
+    return str(product["name"] if product else price["product"])
 
 
 def whole_lines(state: State, items: list[Thing], *, is_trial: bool = False) -> list[Thing]:

@@ -2,7 +2,7 @@
 
 from sandbox.stripe import errors, lists, shapes
 from sandbox.stripe.forms import Params
-from sandbox.stripe.state import Call, State, Thing
+from sandbox.stripe.state import Call, Routes, State, Thing
 
 LINK_SECONDS = 3_600
 FLOWS = "customer_update payment_method_update subscription_cancel subscription_update subscription_update_confirm"
@@ -163,7 +163,7 @@ def _flow(state: State, params: Params) -> Thing | None:
     return flow
 
 
-ROUTES = [
+ROUTES: Routes = [
     ("POST", "/v1/billing_portal/configurations", create_configuration),
     ("GET", "/v1/billing_portal/configurations", list_configurations),
     ("GET", "/v1/billing_portal/configurations/{name}", retrieve_configuration),

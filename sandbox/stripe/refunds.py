@@ -2,7 +2,7 @@
 
 from sandbox.stripe import charges, errors, intents, lists, methods, shapes
 from sandbox.stripe.errors import StripeError
-from sandbox.stripe.state import Call, State, Thing
+from sandbox.stripe.state import Call, Routes, State, Thing
 
 LATER_SECONDS = 3_600
 BOUNCES_AFTER_SECONDS = 86_400
@@ -142,7 +142,7 @@ def fail_by_hand(call: Call, name: str) -> Thing:
     return made
 
 
-ROUTES = [
+ROUTES: Routes = [
     ("POST", "/v1/refunds", create),
     ("GET", "/v1/refunds", listed),
     ("GET", "/v1/refunds/{name}", retrieve),

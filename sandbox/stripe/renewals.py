@@ -60,7 +60,7 @@ def _goes_on(state: State, subscription: Thing) -> bool:
     elif missing == "pause":
         lifecycle.change(state, subscription, status="paused")
         state.tell("customer.subscription.paused", subscription)
-    return missing == "create_invoice"
+    return bool(missing == "create_invoice")
 
 
 def _renew(state: State, subscription: Thing) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 from sandbox.stripe import errors, lists, methods, shapes
 from sandbox.stripe.errors import CardDeclined, StripeError
-from sandbox.stripe.state import Call, State, Thing
+from sandbox.stripe.state import Call, Routes, State, Thing
 
 OPEN = ("requires_payment_method", "requires_confirmation", "requires_action")
 
@@ -136,7 +136,7 @@ def listed(call: Call) -> Thing:
     return lists.page(call, chosen, "/v1/setup_intents")
 
 
-ROUTES = [
+ROUTES: Routes = [
     ("POST", "/v1/setup_intents", create),
     ("GET", "/v1/setup_intents", listed),
     ("GET", "/v1/setup_intents/{name}", retrieve),

@@ -77,8 +77,8 @@ def customer(state: State, **facts: Any) -> Thing:
 
 def setup_intent(state: State, **facts: Any) -> Thing:
     empty = nothing(
-        "application automatic_payment_methods cancellation_reason customer customer_account description flow_directions"
-        " last_setup_error latest_attempt mandate next_action on_behalf_of payment_method"
+        "application automatic_payment_methods cancellation_reason customer customer_account description"
+        " flow_directions last_setup_error latest_attempt mandate next_action on_behalf_of payment_method"
         " payment_method_configuration_details single_use_mandate excluded_payment_method_types"
     )
     made = base(state, "setup_intent", **{**empty, "payment_method_types": ["card"], "usage": "off_session", **facts})
@@ -116,8 +116,8 @@ def payment_intent(state: State, **facts: Any) -> Thing:
 
 def charge(state: State, intent: Thing, method: Thing, **facts: Any) -> Thing:
     empty = nothing(
-        "application application_fee application_fee_amount balance_transaction failure_balance_transaction failure_code"
-        " failure_message on_behalf_of receipt_number receipt_url review shipping source source_transfer"
+        "application application_fee application_fee_amount balance_transaction failure_balance_transaction"
+        " failure_code failure_message on_behalf_of receipt_number receipt_url review shipping source source_transfer"
         " statement_descriptor transfer_data transfer_group"
     )
     face = {name: method["card"][name] for name in ("brand", "checks", "country", "exp_month", "exp_year", "wallet")}
@@ -151,9 +151,9 @@ def charge(state: State, intent: Thing, method: Thing, **facts: Any) -> Thing:
     return base(state, "charge", **{**empty, **standing, **facts})
 
 
-def outcome(card: Card) -> Thing:
+def outcome(card: Card, *, is_accepted: bool = False) -> Thing:
     """What the network said of a charge."""
-    if not card.code:
+    if is_accepted:
         return {
             "advice_code": None,
             "network_advice_code": None,
@@ -207,8 +207,8 @@ def balance_transaction(state: State, *, amount: int, fee: int, currency: str, k
 
 def refund(state: State, **facts: Any) -> Thing:
     empty = nothing(
-        "balance_transaction charge customer payment_intent payment_method reason receipt_number source_transfer_reversal"
-        " transfer_reversal"
+        "balance_transaction charge customer payment_intent payment_method reason receipt_number"
+        " source_transfer_reversal transfer_reversal"
     )
     made = base(state, "refund", **{**empty, "status": "succeeded", **facts})
     del made["livemode"]

@@ -110,7 +110,8 @@ def single(gateway: Gateway, thing: Thing, *, amount: int, facts: dict[str, str]
 def challenge(gateway: Gateway) -> str:
     body = """<div class="card"><div class="brand">Your bank</div><div class="inside">
 <p><strong>Is it you?</strong></p>
-<p class="quiet">This plays the page of the card's bank (3-D Secure). A real one would ask for a code or a fingerprint.</p>
+<p class="quiet">This plays the page of the card's bank (3-D Secure). A real one would ask for a code or a
+fingerprint.</p>
 <form method="post"><button class="main" name="act" value="pay">Yes, it is me</button>
 <button name="act" value="decline">No, I do not know this payment</button></form></div></div>"""
     return pages.page(title="3-D Secure", body=body, colour=gateway.colour)
@@ -145,7 +146,8 @@ def _subscription(state: State, subscription: Thing, features: Thing) -> str:
     end = day(subscription["cancel_at"] or lifecycle.period_end(subscription))
     stops = subscription["cancel_at_period_end"] or subscription["cancel_at"]
     when = f"Ends on {end}" if stops else f"Renews on {end}"
-    return f"""<p class="amount">{escape(cost)} <span class="quiet">per {items[0]["price"]["recurring"]["interval"]}</span></p>
+    interval = escape(items[0]["price"]["recurring"]["interval"])
+    return f"""<p class="amount">{escape(cost)} <span class="quiet">per {interval}</span></p>
 <dl><dt>Plan</dt><dd>{escape(names)}</dd><dt>Status</dt><dd>{escape(subscription["status"].replace("_", " "))}</dd>
 <dt>Next</dt><dd>{when}</dd></dl>
 <form method="post"><input type="hidden" name="subscription" value="{escape(subscription["id"])}">
@@ -191,15 +193,17 @@ def _offer(state: State, price: Thing) -> str:
 def _card(state: State, customer: Thing) -> str:
     method = state.find("payment_method", customer["invoice_settings"]["default_payment_method"])
     current = f"{method['card']['brand']} ending in {method['card']['last4']}" if method else "none"
-    return f"""<div class="card"><div class="inside"><p><strong>Your card</strong> <span class="quiet">{escape(current)}</span></p>
-<form method="post">{card_fields()}<button class="main" name="act" value="card">Use this card from now on</button></form>
-</div></div>"""
+    return f"""<div class="card"><div class="inside">
+<p><strong>Your card</strong> <span class="quiet">{escape(current)}</span></p>
+<form method="post">{card_fields()}
+<button class="main" name="act" value="card">Use this card from now on</button></form></div></div>"""
 
 
 def _history(bills: Iterable[Thing]) -> str:
     rows = "".join(
         f"<tr><td>{day(bill['created'])}</td><td>{_number(bill)}</td>"
-        f'<td class="number">{escape(shown(bill["total"], bill["currency"]))}</td><td>{escape(bill["status"])}</td></tr>'
+        f'<td class="number">{escape(shown(bill["total"], bill["currency"]))}</td>'
+        f"<td>{escape(bill['status'])}</td></tr>"
         for bill in reversed(list(bills))
     )
     return f"""<div class="card"><div class="inside"><p><strong>Invoices</strong></p>

@@ -11,6 +11,8 @@ from sandbox.stripe import errors
 from sandbox.stripe.forms import Params
 
 Thing = dict[str, Any]
+Answerer = Callable[..., Thing]  # a Call, and the names in its address
+Routes = list[tuple[str, str, Answerer]]
 
 API_VERSION = "2026-08-26.dahlia"
 PLATFORM = "acct_sandbox000000001"
@@ -160,3 +162,8 @@ class Call:
 
     state: State
     params: Params
+
+    @property
+    def account(self) -> str:
+        """The connected account that is acted for, empty for the platform."""
+        return self.state.account

@@ -18,7 +18,7 @@ from sandbox.stripe import (
 from sandbox.stripe.errors import CardDeclined, StripeError
 from sandbox.stripe.forms import Params
 from sandbox.stripe.plans import Wish
-from sandbox.stripe.state import Call, State, Thing
+from sandbox.stripe.state import Call, Routes, State, Thing
 
 BEHAVIORS = "allow_incomplete default_incomplete error_if_incomplete pending_if_incomplete"
 
@@ -330,7 +330,7 @@ def resume(call: Call, name: str) -> Thing:
     return subscription
 
 
-ROUTES = [
+ROUTES: Routes = [
     ("POST", "/v1/subscriptions", create),
     ("GET", "/v1/subscriptions", listed),
     ("GET", "/v1/subscriptions/search", found),

@@ -4,7 +4,19 @@ from collections.abc import Callable
 
 from sandbox import pages
 from sandbox.gateway import Gateway
-from sandbox.stripe import buyer, cards, changing, connect, customers, lifecycle, methods, sessions, shapes, sheets
+from sandbox.stripe import (
+    buyer,
+    cards,
+    changing,
+    connect,
+    customers,
+    lifecycle,
+    methods,
+    paying,
+    sessions,
+    shapes,
+    sheets,
+)
 from sandbox.stripe.buyer import NoLonger, Visit
 from sandbox.stripe.errors import StripeError
 from sandbox.stripe.forms import Params
@@ -16,16 +28,15 @@ Page = Callable[..., Reply]
 UNKNOWN_CARD = "This sandbox knows Stripe's test cards only: see the list below the fields."
 
 
-def _over(gateway: Gateway, heading: str, text: str, link: str = "", status: int = 200) -> Reply:
+def _over(gateway: Gateway, heading: str, text: str, link: str = "") -> Reply:
     label = "Back to the shop" if link else ""
-    page = pages.message_page(
-        gateway=gateway, heading=heading, text=text, link=link, label=label, is_good=status == 200
-    )
-    return html_reply(page, status)
+    return html_reply(pages.message_page(gateway=gateway, heading=heading, text=text, link=link, label=label))
 
 
 def _nothing_here(gateway: Gateway) -> Reply:
-    return _over(gateway, "There is nothing here", "This page is of no payment that the sandbox knows.", status=404)
+    text = "This page is of no payment that the sandbox knows."
+    page = pages.message_page(gateway=gateway, heading="There is nothing here", text=text, is_good=False)
+    return html_reply(page, 404)
 
 
 def _typed_card(form: dict[str, str]) -> cards.Card:
@@ -46,33 +57,33 @@ def checkout(gateway: Gateway, state: State, request: Request, name: str) -> Rep
     if session is None:
         return _nothing_here(gateway)
     if session["status"] != "open":
-        link = (
-            (session["success_url"] or "").replace("{CHECKOUT_SESSION_ID}", name)
-            if session["status"] == "complete"
-            else session["cancel_url"]
-        )
-        return _over(gateway, f"This session is {session['status']}", "Nothing more can be done here.", link or "")
+        address = session["success_url" if session["status"] == "complete" else "cancel_url"] or ""
+        link = address.replace("{CHECKOUT_SESSION_ID}", name)
+        return _over(gateway, f"This session is {session['status']}", "Nothing more can be done here.", link)
     if request.method == "GET":
         return _checkout_page(gateway, state, session)
-    form = request.form()
     try:
-        if form.get("act") == "promotion":
-            sessions.take_promotion_code(state, session, form.get("promotion", ""))
-            return _checkout_page(gateway, state, session)
-        if form.get("act") == "abandon":
-            return _led_on(gateway, buyer.abandon(session), "Nothing was paid")
-        card = _typed_card(form) if sessions.needs_card(session) else None
-        details = shapes.billing_details(form.get("name"), form.get("email"))
-        visit = buyer.pay(state, "checkout.session", session, card, details=details)
+        visit = _act_at_checkout(state, session, request.form())
     except StripeError as error:
-        return _checkout_page(gateway, state, session, notice=error.message)
-    if visit.state == "declined":
+        visit = Visit(state="declined", notice=error.message)
+    if visit.state in ("declined", "shown"):
         return _checkout_page(gateway, state, session, notice=visit.notice)
-    return _led_on(gateway, visit, "Thank you")
+    return _led_on(gateway, visit, "Nothing was paid" if visit.state == "open" else "Thank you")
+
+
+def _act_at_checkout(state: State, session: Thing, form: dict[str, str]) -> Visit:
+    if form.get("act") == "promotion":
+        sessions.take_promotion_code(state, session, form.get("promotion", ""))
+        return Visit(state="shown")
+    if form.get("act") == "abandon":
+        return buyer.abandon(session)
+    card = _typed_card(form) if paying.needs_card(session) else None
+    details = shapes.billing_details(form.get("name"), form.get("email"))
+    return buyer.pay(state, "checkout.session", session, card, details=details)
 
 
 def _checkout_page(gateway: Gateway, state: State, session: Thing, notice: str = "") -> Reply:
-    needs_card = sessions.needs_card(session)
+    needs_card = paying.needs_card(session)
     return html_reply(sheets.checkout(gateway, state, session, needs_card=needs_card, notice=notice))
 
 
