@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from billing.gateways import amounts
 from billing.gateways.base import AmountRule, Capabilities, Flow
 from ledger.money import BASIS_POINTS, Money
 
@@ -170,7 +171,7 @@ def _objection(wish: Wish, candidate: Candidate) -> RuledOut | None:
     name, able = candidate.name, candidate.capabilities
     rule = rule_of(candidate, wish.amount.unit)
     missing = sorted(need.value for need in wish.needs if not getattr(able, need.value))
-    where = _countries(candidate)
+    where = countries_of(candidate)
     tests: list[tuple[bool, Rule, str]] = [
         (bool(wish.preferred) and name not in wish.preferred, Rule.NOT_ASKED_FOR, ""),
         (not candidate.is_enabled, Rule.DISABLED, ""),
@@ -189,7 +190,7 @@ def _objection(wish: Wish, candidate: Candidate) -> RuledOut | None:
     return RuledOut(gateway=name, rule=Rule.BREAKER_OPEN) if candidate.health is Health.OPEN else None
 
 
-def _countries(candidate: Candidate) -> frozenset[str] | None:
+def countries_of(candidate: Candidate) -> frozenset[str] | None:
     """Where its buyers may be; None: everywhere."""
     able, chosen = candidate.capabilities.countries, candidate.countries
     if able and chosen:
@@ -198,24 +199,14 @@ def _countries(candidate: Candidate) -> frozenset[str] | None:
 
 
 def _wrong_amount(name: str, amount: Money, rule: AmountRule) -> RuledOut | None:
+    step = amounts.step(rule, amount.unit)
     if amount.minor < rule.minimum_minor:
         why, limit = Rule.MINIMUM, rule.minimum_minor
     elif rule.maximum_minor is not None and amount.minor > rule.maximum_minor:
         why, limit = Rule.MAXIMUM, rule.maximum_minor
-    elif amount.minor % rule.step_minor:
-        why, limit = Rule.STEP, rule.step_minor
+    elif amount.minor % step:
+        why, limit = Rule.STEP, step
     else:
         return None
-    return RuledOut(gateway=name, rule=why, detail=f"{limit} {amount.unit}", nearest_minor=nearest(amount.minor, rule))
-
-
-def nearest(minor: int, rule: AmountRule) -> tuple[int, ...]:
-    """The closest amounts that the rule allows, below and above; fewer at its ends, none if it allows nothing."""
-    step = rule.step_minor
-    least = -(-rule.minimum_minor // step) * step
-    most = rule.maximum_minor // step * step if rule.maximum_minor is not None else None
-    if most is not None and most < least:
-        return ()
-    below, above = minor // step * step, -(-minor // step) * step
-    wanted = {max(below, least), max(above, least)}
-    return tuple(sorted({min(each, most) if most is not None else each for each in wanted}))
+    closest = tuple(each.minor for each in amounts.nearest(amount, rule))
+    return RuledOut(gateway=name, rule=why, detail=f"{limit} {amount.unit}", nearest_minor=closest)

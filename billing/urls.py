@@ -3,6 +3,7 @@ from django.urls import path
 from billing.api import payments, refunds
 from billing.api.checkouts import CheckoutsView
 from billing.api.customers import CustomerView
+from billing.api.gateways import GatewaysView
 
 urlpatterns = [
     path("customer", CustomerView.as_view(), name="customer"),
@@ -16,4 +17,5 @@ urlpatterns = [
     path("refunds", refunds.RefundsView.as_view(), name="refunds"),
     path("refunds/preview", refunds.RefundPreviewView.as_view(), name="refund-preview"),
     path("refunds/<uuid:refund_id>", refunds.RefundView.as_view(), name="refund"),
+    path("gateways", GatewaysView.as_view(), name="gateways"),
 ]

@@ -634,6 +634,7 @@ GATEWAY_BREAKER_OPEN_SECONDS = env.int("GATEWAY_BREAKER_OPEN_SECONDS", default=3
 GATEWAY_BREAKER_PROBE_SECONDS = env.int("GATEWAY_BREAKER_PROBE_SECONDS", default=70)  # longer than the slowest call
 GATEWAY_BREAKER_REDIS_TIMEOUT_SECONDS = env.float("GATEWAY_BREAKER_REDIS_TIMEOUT_SECONDS", default=0.25)
 GATEWAY_BREAKER_REDIS_PAUSE_SECONDS = env.float("GATEWAY_BREAKER_REDIS_PAUSE_SECONDS", default=5.0)
+GATEWAY_HEALTH_SECONDS = env.float("GATEWAY_HEALTH_SECONDS", default=30.0)  # how old an answer /health may give
 
 # A call that surely did nothing is tried again under the same reference, after a random share of a growing wait.
 GATEWAY_TRIES = env.int("GATEWAY_TRIES", default=3)  # the first one included; never more than 3

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from billing.gateways.base import AmountRule, Capabilities, Flow
-from billing.routing import Candidate, Decision, Health, Need, Rule, RuledOut, Terms, Wish, decide, nearest
+from billing.routing import Candidate, Decision, Health, Need, Rule, RuledOut, Terms, Wish, decide
 from ledger.money import Money
 
 FRANCS = {"XOF": AmountRule(minimum_minor=100, maximum_minor=1_000_000, step_minor=5)}
@@ -86,19 +86,6 @@ def test_the_shops_own_limits_are_within_the_gateways() -> None:
     terms = {"XOF": Terms(minimum_minor=1_000, maximum_minor=2_000_000)}
     assert objection(wish(500), gateway(terms=terms)).nearest_minor == (1_000,)
     assert objection(wish(1_500_000), gateway(terms=terms)).nearest_minor == (1_000_000,)
-
-
-@pytest.mark.parametrize(
-    ("minor", "rule", "closest"),
-    [
-        (3, AmountRule(minimum_minor=7, step_minor=5), (10,)),
-        (12, AmountRule(minimum_minor=1, maximum_minor=14, step_minor=5), (10,)),
-        (12, AmountRule(minimum_minor=11, maximum_minor=14, step_minor=5), ()),
-        (10, AmountRule(step_minor=5), (10,)),
-    ],
-)
-def test_the_nearest_amounts_obey_the_whole_rule(minor: int, rule: AmountRule, closest: tuple[int, ...]) -> None:
-    assert nearest(minor, rule) == closest
 
 
 def test_an_unknown_country_rules_nobody_out() -> None:

@@ -6,6 +6,7 @@ from datetime import timedelta
 import stripe
 from django.conf import settings
 
+from billing.gateways import amounts
 from billing.gateways.base import Capabilities, DestinationKind, Flow, Trust
 from billing.gateways.http import Limits
 from billing.gateways.stripe import currencies
@@ -32,7 +33,7 @@ class Stripe(Refunding, PayingOut, Subscribing, Catalogue, Disputing, Letters):
             saved_methods=True,
             recurring=True,
             payout=frozenset({DestinationKind.ACCOUNT}),
-            payout_currencies=charged,
+            payout_currencies=amounts.any_size(charged),
             webhook_trust=Trust.SIGNED,
             pending_lifetime=timedelta(hours=24),
         )

@@ -11,6 +11,7 @@ import stripe
 from stripe._v1_services import V1Services
 
 from billing.gateways import http
+from billing.gateways.base import Capabilities
 from billing.gateways.errors import Declined, FailureCategory, GatewayError, Unavailable, Uncertain
 from billing.gateways.http import Channel, Limits
 from billing.gateways.redaction import redacted_text
@@ -116,6 +117,7 @@ class Connected:
     """What every part of the adapter stands on."""
 
     name = NAME
+    capabilities: Capabilities
 
     def __init__(self, configuration: Configuration, *, client: stripe.HTTPClient | None = None) -> None:
         self.configuration = configuration

@@ -4,6 +4,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from billing.gateways import amounts
 from billing.gateways.base import (
     Buyer,
     ChargeRequest,
@@ -31,6 +32,7 @@ class Payments(Connected):
     # ------------------------------------------------------------ opening
 
     def open_checkout(self, request: CheckoutRequest) -> PaymentResult:
+        amounts.require(request.amount, self.capabilities.currencies, gateway=self.name)
         if request.flow is Flow.CLIENT_SECRET:
             return self._open_intent(request)
         params = _session(request)
@@ -62,6 +64,7 @@ class Payments(Connected):
         return states.with_action(result, secret)
 
     def charge(self, request: ChargeRequest) -> PaymentResult:
+        amounts.require(request.amount, self.capabilities.currencies, gateway=self.name)
         params: Any = {
             "amount": to_wire(request.amount),
             "currency": request.amount.unit.lower(),

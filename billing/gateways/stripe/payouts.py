@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from billing.gateways import amounts
 from billing.gateways.base import DestinationKind, Failure, PayoutRef, PayoutRequest, PayoutResult, PayoutState
 from billing.gateways.errors import Declined, FailureCategory, Uncertain
 from billing.gateways.redaction import redacted, redacted_text
@@ -28,6 +29,7 @@ class PayingOut(Connected):
                 category=FailureCategory.NOT_SUPPORTED,
                 code="destination_not_supported",
             )
+        amounts.require(request.amount, self.capabilities.payout_currencies, gateway=self.name)
         params: Any = {
             "amount": to_wire(request.amount),
             "currency": request.amount.unit.lower(),

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from billing.gateways import amounts
 from billing.gateways.base import Failure, PaymentRef, RefundRef, RefundRequest, RefundResult, RefundState
 from billing.gateways.errors import Declined, FailureCategory, Uncertain
 from billing.gateways.redaction import redacted
@@ -21,6 +22,7 @@ STATES = {
 
 class Refunding(Payments):
     def send_refund(self, request: RefundRequest) -> RefundResult:
+        amounts.require(request.amount, amounts.any_size(self.capabilities.currencies), gateway=self.name)
         reason = request.reason if request.reason in REASONS else "requested_by_customer"
         params: Any = {
             "payment_intent": self._paid_intent(request.payment),
