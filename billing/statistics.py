@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from django.contrib.auth.models import User
 from django.db.models import Count, Max, Q, Sum
@@ -29,8 +30,8 @@ def of(user: User, *, since: datetime | None = None, until: datetime | None = No
     if until is not None:
         rows = rows.filter(created_at__lt=until)
     paid = Q(status=PaymentStatus.SUCCEEDED)
-    counts = {f"is_{status}": Count("id", filter=Q(status=status)) for status in PaymentStatus.values}
-    found = rows.values("currency").annotate(
+    counts: dict[str, Any] = {f"is_{status}": Count("id", filter=Q(status=status)) for status in PaymentStatus.values}
+    found: Any = rows.values("currency").annotate(
         paid=Sum("amount_minor", filter=paid), last=Max("ended_at", filter=paid), **counts
     )
     return [

@@ -54,21 +54,11 @@ class WebhookView(View):
         receiver = _receiver(gateway)
         if receiver is None:
             return _answer(404)
-        if not _may_write(request, gateway):
-            return _refused(gateway, 403, "address")
         try:
-            body = request.body
-        except RequestDataTooBig:
-            return _refused(gateway, 413, "too_large")
-        if len(body) > settings.INBOX_MAX_BODY_BYTES:
-            return _refused(gateway, 413, "too_large")
-        try:
-            hints = receiver.read_letter(_letter(request, body, token))
-        except InvalidLetter as wrong:
-            logger.warning("webhook.refused", extra={"gateway": gateway, "reason": str(wrong)})
-            return _refused(gateway, 400, "invalid")
-        except GatewayError:
-            return _refused(gateway, 503, "unverified")  # it could not be proven just now; it is sent again
+            hints = _proven(receiver, request, gateway, token)
+        except _Refused as refusal:
+            RECEIVED.labels(gateway, refusal.outcome).inc()
+            return _answer(refusal.status)
         new = store(gateway, hints, token=token)
         RECEIVED.labels(gateway, "stored" if new else "known").inc()
         if new:
@@ -76,6 +66,32 @@ class WebhookView(View):
         return _answer(200)
 
     put = post
+
+
+class _Refused(Exception):
+    def __init__(self, status: int, outcome: str) -> None:
+        super().__init__(outcome)
+        self.status = status
+        self.outcome = outcome
+
+
+def _proven(receiver: ReceivesWebhooks, request: HttpRequest, gateway: str, token: str) -> Sequence[Hint]:
+    """What the letter says, once it is certain that the gateway wrote it."""
+    if not _may_write(request, gateway):
+        raise _Refused(403, "address")
+    try:
+        body = request.body
+    except RequestDataTooBig as error:
+        raise _Refused(413, "too_large") from error
+    if len(body) > settings.INBOX_MAX_BODY_BYTES:
+        raise _Refused(413, "too_large")
+    try:
+        return receiver.read_letter(_letter(request, body, token))
+    except InvalidLetter as wrong:
+        logger.warning("webhook.refused", extra={"gateway": gateway, "reason": str(wrong)})
+        raise _Refused(400, "invalid") from wrong
+    except GatewayError as error:
+        raise _Refused(503, "unverified") from error  # it could not be proven just now; it is sent again
 
 
 def store(gateway: str, hints: Sequence[Hint], *, token: str = "") -> int:
@@ -132,8 +148,3 @@ def _may_write(request: HttpRequest, gateway: str) -> bool:
 
 def _answer(status: int) -> HttpResponse:
     return HttpResponse(b"", status=status) if status == 200 else JsonResponse({"status": status}, status=status)  # noqa: PLR2004
-
-
-def _refused(gateway: str, status: int, outcome: str) -> HttpResponse:
-    RECEIVED.labels(gateway, outcome).inc()
-    return _answer(status)

@@ -21,6 +21,7 @@ from billing.pricing import Purchase
 from ledger.money import Money
 from rest import callers, fields, idempotency, serializers
 from rest.callers import Kind
+from rest.errors import IdempotencyKeyReused
 from rest.permissions import OwnerOrService
 from rest.views import ApiView
 
@@ -93,7 +94,7 @@ class CheckoutsView(ApiView):
             return stored
         if (begun := checkout.earlier(claim)) is not None:
             if bytes(begun.request_fingerprint) != claim.fingerprint:
-                raise idempotency.IdempotencyKeyReused
+                raise IdempotencyKeyReused
             answer = _answer(begun)
             answer.headers[idempotency.REPLAYED] = "true"
             idempotency.keep(claim, answer)

@@ -154,7 +154,7 @@ class DisputeState(models.TextChoices):
 
 
 class Dispute(models.Model):
-    """A buyer's bank wants the money back. While it is open, what was granted cannot be used and nothing is refunded."""
+    """A buyer's bank wants the money back. While it is open, what was granted is frozen and nothing is refunded."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     payment = models.ForeignKey(Payment, models.PROTECT, related_name="disputes", verbose_name=_("payment"))

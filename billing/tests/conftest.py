@@ -1,6 +1,7 @@
 """Gateways that a test plays with, in the place of the real ones."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -28,10 +29,12 @@ def gateways(db, monkeypatch, settings) -> Iterator[dict[str, FakeGateway]]:
 
 
 @pytest.fixture
-def stripe(gateways) -> RefundingGateway:
-    return gateways["stripe"]
+def stripe(gateways: dict[str, Any]) -> RefundingGateway:
+    found: RefundingGateway = gateways["stripe"]
+    return found
 
 
 @pytest.fixture
-def paypal(gateways) -> CapturingGateway:
-    return gateways["paypal"]
+def paypal(gateways: dict[str, Any]) -> CapturingGateway:
+    found: CapturingGateway = gateways["paypal"]
+    return found

@@ -70,3 +70,8 @@ def balance(name: str) -> int:
     """Of an account by its name; nothing has moved on one that is not there."""
     account = Account.objects.filter(name=name).first()
     return accounts.balance_of(account).minor if account else 0
+
+
+def make_price(pack: Pack, currency: str, amount_minor: int) -> PackPrice:
+    yesterday = timezone.now() - timedelta(days=1)
+    return PackPrice.objects.create(pack=pack, currency=currency, amount_minor=amount_minor, valid_from=yesterday)

@@ -11,7 +11,7 @@ from billing.gateways.errors import Declined, FailureCategory, Unavailable, Unce
 from billing.models import Attempt, Case, Payment
 from billing.models.payments import AttemptState, PaymentStatus
 from billing.tests import shop
-from credits.models import Grant
+from credits.models import Grant, Pack
 from events.models import Event
 from ledger import checks
 from ledger.money import Money
@@ -106,7 +106,7 @@ def test_second_live_attempt_is_refused_by_the_database_too(stripe) -> None:
 def test_price_of_the_moment_stays_that_of_the_payment(stripe) -> None:
     payment = shop.buy()
     payment_details = dict(payment.details)
-    type(shop.Pack.objects.get()).objects.update(credits=1, bonus=0)
+    Pack.objects.update(credits=1, bonus=0)
     stripe.pays()
     shop.told(payment)
     assert (payment_details["credits"], payment_details["bonus"]) == (250, 25)

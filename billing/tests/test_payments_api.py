@@ -10,6 +10,7 @@ from billing.gateways.errors import Declined, FailureCategory
 from billing.models import Payment
 from billing.tests import shop
 from credits.tests.callers import customer, get, post, service
+from rest.models import IdempotencyRecord
 
 pytestmark = pytest.mark.django_db
 
@@ -67,8 +68,6 @@ def test_same_key_with_another_body_is_refused(buyer) -> None:
 
 def test_answer_that_was_never_kept_is_made_again_from_the_payment(buyer, stripe) -> None:
     """As after a process that died between the gateway's answer and its own."""
-    from rest.models import IdempotencyRecord
-
     first = buy(buyer, key="k-1")
     IdempotencyRecord.objects.all().delete()
     again = buy(buyer, key="k-1")
@@ -77,8 +76,6 @@ def test_answer_that_was_never_kept_is_made_again_from_the_payment(buyer, stripe
 
 
 def test_request_whose_gateway_is_still_called_is_in_progress(buyer, stripe) -> None:
-    from rest.models import IdempotencyRecord
-
     buy(buyer, key="k-1")
     IdempotencyRecord.objects.all().delete()
     Payment.objects.get().attempts.update(state="created")
@@ -237,9 +234,14 @@ def test_statistics_count_by_currency(buyer, stripe) -> None:
 
 @override_settings(CHECKOUT_RETURN_HOSTS=["shop.example"])
 def test_buyer_is_sent_back_with_the_id_of_the_payment(buyer, stripe, monkeypatch) -> None:
-    seen = []
+    seen: list[Any] = []
     usual = stripe.open_checkout
-    monkeypatch.setattr(stripe, "open_checkout", lambda request: (seen.append(request), usual(request))[1])
+
+    def look(request):
+        seen.append(request)
+        return usual(request)
+
+    monkeypatch.setattr(stripe, "open_checkout", look)
     answer = buy(buyer, success_url="https://shop.example/thanks?from=us")
     [request] = seen
     payment_id = answer.json()["payment"]["id"]

@@ -8,7 +8,7 @@ import pytest
 from django.db import transaction
 from django.utils import timezone
 
-from billing import disputes, errors, payments, refunds, tasks
+from billing import asking, disputes, errors, payments, refunds, tasks
 from billing.gateways.base import RefundState
 from billing.gateways.errors import Declined, FailureCategory, Unavailable
 from billing.gateways.subscribing import DisputeResult, DisputeState
@@ -83,9 +83,7 @@ def test_policy_says_what_spent_credits_cost(stripe, policy, spent, asked, expec
         assert not Refund.objects.exists()
         assert shop.credits_of(payment.user) == 275 - spent
         return
-    plan = refunds.preview(
-        payment=payment, amount=Money(asked, "EUR") if asked else None, policy=RefundPolicy(policy)
-    )
+    plan = refunds.preview(payment=payment, amount=Money(asked, "EUR") if asked else None, policy=RefundPolicy(policy))
     assert (plan.amount.minor, plan.taken, plan.owed, plan.kept) == expected
     money, taken, owed, _ = expected
     refund = sent(ask_for(payment, asked, policy=RefundPolicy(policy)))
@@ -347,8 +345,6 @@ def paid_twice(gateways, first_name: str, second_name: str) -> Payment:
     shop.told(payment)
     gateways[first_name].sold[first.reference] = Sold(amount=payment.money)
     gateways[first_name].pays(first.reference)
-    from billing import asking
-
     asking.ask(Attempt.objects.select_related("payment").get(pk=first.pk))
     return payment
 
