@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from billing import asking, disputes, payments, refunds
+from billing import asking, disputes, payments, refund_sending, refunds
 from billing.gateways import letters as marks
 from billing.gateways.base import Hint, Subject, Trust
 from billing.models import Attempt, GatewayLetter, Refund
@@ -58,7 +58,7 @@ def _read_refund(letter: GatewayLetter, batch: Batch) -> LetterState:
             raise NotKnownYet("It names no refund of ours, and nobody has signed for it.")
         amount = Money(letter.amount_minor, letter.currency)
         ours = refunds.book_made_at_gateway(attempt=attempt, amount=amount, ids=letter.ids)
-    refunds.ask(ours)
+    refund_sending.ask(ours)
     return LetterState.DONE
 
 

@@ -13,13 +13,12 @@ from uuid import UUID
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import transaction
-from django.db.models import Q, Sum
+from django.db.models import Sum
 from django.utils import timezone
 
-from billing import asking, calling, cases, errors, fulfilment, payments, refund_plans, schedule
-from billing.gateways import errors as gateway
+from billing import cases, errors, fulfilment, payments, refund_plans, schedule
 from billing.gateways import registry
-from billing.gateways.base import RefundRef, RefundRequest, RefundResult, Refunds, RefundState
+from billing.gateways.base import RefundResult, Refunds, RefundState
 from billing.models import Attempt, Payment, Refund
 from billing.models.cases import CaseKind
 from billing.models.payments import AttemptState, PaymentKind
@@ -71,7 +70,7 @@ def request(
     if sends and plan.amount < locked.money and not registry.get(attempt.gateway).capabilities.partial_refund:
         raise errors.PartialNotPossible(attempt.gateway)
     status = RefundStatus.REQUESTED if sends else RefundStatus.MANUAL
-    refund = _write(locked, attempt, plan, status, reason=reason, requested_by=by, requested_as=caller[:100])
+    refund = write(locked, attempt, plan, status, reason=reason, requested_by=by, requested_as=caller[:100])
     if status == RefundStatus.MANUAL:
         facts = {"refund": str(refund.pk), "amount": str(refund.money)}
         cases.open(kind=CaseKind.MANUAL_REFUND, payment=locked, attempt=attempt, key=str(refund.pk), facts=facts)
@@ -91,7 +90,7 @@ def can_send(attempt: Attempt) -> bool:
     return isinstance(adapter, Refunds) and adapter.capabilities.refund
 
 
-def _write(payment: Payment, attempt: Attempt, plan: Plan, status: RefundStatus, **facts: Any) -> Refund:
+def write(payment: Payment, attempt: Attempt, plan: Plan, status: RefundStatus, **facts: Any) -> Refund:
     refund = Refund.objects.create(
         payment=payment,
         attempt=attempt,
@@ -119,75 +118,18 @@ def _key(refund: Refund) -> str:
     return f"refund:{refund.pk}"
 
 
-# ---------------------------------------------------------------- sending and asking
-
-
-def send(refund: Refund) -> Refund:
-    """Ask the gateway to send it; of two who come at once, one does."""
-    now = timezone.now()
-    requested = Refund.objects.filter(pk=refund.pk, status=RefundStatus.REQUESTED)
-    with transaction.atomic(durable=True):
-        won = requested.update(status=RefundStatus.SENDING, sent_at=now, next_try_at=schedule.next_ask_at(now, now=now))
-    if not won:
-        return refund
-    fresh = _fetched(refund.pk)
-    adapter = registry.get(fresh.attempt.gateway)
-    assert isinstance(adapter, Refunds)  # noqa: S101 - others are refunded by hand
-    wanted = RefundRequest(
-        reference=fresh.reference,
-        payment=asking.ref(fresh.attempt),
-        amount=fresh.money,
-        reason=fresh.reason,
-        notify_url=f"{settings.BASE_URL.rstrip('/')}/webhooks/{fresh.attempt.gateway}",
-    )
-    try:
-        result = calling.call(fresh.attempt.gateway, "refund", lambda: adapter.send_refund(wanted))
-    except gateway.Declined as error:
-        facts: dict[str, Any] = {"failure_category": error.category, "failure_code": error.code[:100]}
-        return _move(fresh, RefundResult(state=RefundState.FAILED), facts)
-    except gateway.Unavailable:
-        pause = timedelta(seconds=settings.REFUND_RETRY_SECONDS)
-        Refund.objects.filter(pk=fresh.pk, status=RefundStatus.SENDING).update(
-            status=RefundStatus.REQUESTED, next_try_at=timezone.now() + pause
-        )
-        return fresh
-    except gateway.Uncertain:
-        Refund.objects.filter(pk=fresh.pk, status=RefundStatus.SENDING).update(status=RefundStatus.UNKNOWN)
-        return fresh
-    return note(refund=fresh, result=result)
-
-
-def ask(refund: Refund) -> Refund:
-    """What the gateway says of it now."""
-    fresh = _fetched(refund.pk)
-    adapter = registry.get(fresh.attempt.gateway)
-    assert isinstance(adapter, Refunds)  # noqa: S101
-    known = RefundRef(
-        reference=fresh.reference,
-        payment=asking.ref(fresh.attempt),
-        amount=fresh.money,
-        ids=fresh.gateway_ids,
-        created_at=fresh.created_at,
-    )
-    return note(
-        refund=fresh,
-        result=calling.call(fresh.attempt.gateway, "fetch_refund", lambda: adapter.fetch_refund(known)),
-    )
-
-
-def _fetched(refund_id: UUID) -> Refund:
-    return Refund.objects.select_related("payment__user", "attempt__payment").get(pk=refund_id)
+# ---------------------------------------------------------------- what a gateway says
 
 
 def note(*, refund: Refund, result: RefundResult) -> Refund:
     """Write down what a gateway says of a refund, and do what follows from it."""
     failure = result.failure
     facts = {"failure_category": failure.category, "failure_code": failure.code[:100]} if failure else {}
-    return _move(refund, result, facts)
+    return move(refund, result, facts)
 
 
 @transaction.atomic
-def _move(refund: Refund, result: RefundResult, facts: Mapping[str, Any]) -> Refund:
+def move(refund: Refund, result: RefundResult, facts: Mapping[str, Any]) -> Refund:
     payment = payments.lock(refund.payment_id)
     locked = Refund.objects.select_related("attempt").get(pk=refund.pk)
     locked.payment = locked.attempt.payment = payment
@@ -204,14 +146,14 @@ def _move(refund: Refund, result: RefundResult, facts: Mapping[str, Any]) -> Ref
             _failed(locked)
         case RefundState.PENDING if locked.status in OPEN:
             locked.status, locked.not_found = RefundStatus.PENDING, 0
-            locked.next_try_at = _next_question(locked)
+            locked.next_try_at = next_question(locked)
         case RefundState.NOT_FOUND if locked.status in (RefundStatus.SENDING, RefundStatus.UNKNOWN):
             _not_found(locked)
     locked.save()
     return locked
 
 
-def _next_question(refund: Refund) -> datetime:
+def next_question(refund: Refund) -> datetime:
     """Pending refunds take days: they are asked about for as long as it takes."""
     now = timezone.now()
     sent_at = refund.sent_at or refund.created_at
@@ -379,63 +321,4 @@ def book_made_at_gateway(*, attempt: Attempt, amount: Money, ids: Mapping[str, s
     plan = refund_plans.make(
         payment=payment, amount=amount, policy=RefundPolicy(settings.REFUND_POLICY_MADE_AT_GATEWAY)
     )
-    return _write(payment, attempt, plan, RefundStatus.PENDING, origin=RefundOrigin.GATEWAY, gateway_ids=dict(ids))
-
-
-# ---------------------------------------------------------------- sweeps
-
-
-def work_through(now: datetime | None = None) -> int:
-    """Send what waits, ask about what is under way, give back what was paid twice; returns how many were touched."""
-    moment = now or timezone.now()
-    touched = _return_surplus()
-    for refund in _claim(moment):
-        _work_on(refund)
-        touched += 1
-    return touched
-
-
-def _return_surplus() -> int:
-    waiting = Attempt.objects.filter(state=AttemptState.SURPLUS, cases__isnull=True, refunds__isnull=True)
-    return sum(bool(return_surplus(attempt)) for attempt in waiting.order_by("id")[: settings.PAYMENT_SWEEP_BATCH])
-
-
-@transaction.atomic
-def return_surplus(attempt: Attempt) -> Refund | None:
-    """Money of a second payment goes back by itself, or is a case where its gateway cannot send it back."""
-    payment = payments.lock(attempt.payment_id)
-    if Refund.objects.counted().filter(attempt=attempt, origin=RefundOrigin.SURPLUS).exists():
-        return None
-    if not (settings.REFUND_SURPLUS and can_send(attempt)):
-        facts = {"amount": str(payment.money), "gateway": attempt.gateway}
-        cases.open(kind=CaseKind.SURPLUS, payment=payment, attempt=attempt, key=str(attempt.pk), facts=facts)
-        return None
-    zero = Money(0, payment.currency)
-    plan = Plan(amount=payment.money, tax=zero, policy=RefundPolicy.GOODWILL)
-    return _write(payment, attempt, plan, RefundStatus.REQUESTED, origin=RefundOrigin.SURPLUS, reason="Paid twice")
-
-
-@transaction.atomic
-def _claim(now: datetime) -> list[Refund]:
-    due = Q(status__in=[RefundStatus.REQUESTED, RefundStatus.SENDING, RefundStatus.PENDING, RefundStatus.UNKNOWN])
-    found = list(
-        Refund.objects.filter(due, next_try_at__lte=now)
-        .select_for_update(of=("self",), skip_locked=True, no_key=True)
-        .order_by("next_try_at")[: settings.PAYMENT_SWEEP_BATCH]
-    )
-    for refund in found:
-        refund.tries += 1
-        refund.next_try_at = _next_question(refund)
-    Refund.objects.bulk_update(found, ["tries", "next_try_at"])
-    return found
-
-
-def _work_on(refund: Refund) -> None:
-    try:
-        if refund.status == RefundStatus.REQUESTED:
-            send(refund)
-        else:
-            # One that is still being sent belongs to a worker that died, or that will find its answer noted.
-            ask(refund)
-    except gateway.GatewayError as error:
-        logger.info("refund.not_told", extra={"refund": str(refund.pk), "why": str(error)})
+    return write(payment, attempt, plan, RefundStatus.PENDING, origin=RefundOrigin.GATEWAY, gateway_ids=dict(ids))

@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from billing import asking, inbox, refunds, waking
+from billing import asking, inbox, refund_sending, waking
 
 
 @shared_task
@@ -28,4 +28,4 @@ def expire_checkouts() -> None:
 
 @shared_task
 def work_through_refunds() -> None:
-    refunds.work_through()
+    refund_sending.work_through()

@@ -18,6 +18,89 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.CreateModel(
+            name="Payment",
+            fields=[
+                ("id", models.UUIDField(default=ledger.ids.uuid7, editable=False, primary_key=True, serialize=False)),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[
+                            ("pack", "pack"),
+                            ("plan", "plan"),
+                            ("sale", "sale of a seller"),
+                            ("amount", "free amount"),
+                        ],
+                        max_length=6,
+                        verbose_name="what",
+                    ),
+                ),
+                ("item", models.CharField(blank=True, max_length=100, verbose_name="item")),
+                ("description", models.CharField(max_length=200, verbose_name="description")),
+                (
+                    "details",
+                    models.JSONField(
+                        default=dict, encoder=django.core.serializers.json.DjangoJSONEncoder, verbose_name="details"
+                    ),
+                ),
+                ("amount_minor", models.BigIntegerField(verbose_name="amount in minor units")),
+                ("currency", models.CharField(max_length=3, verbose_name="currency")),
+                ("tax_minor", models.BigIntegerField(db_default=0, default=0, verbose_name="tax in minor units")),
+                (
+                    "discount_minor",
+                    models.BigIntegerField(db_default=0, default=0, verbose_name="discount in minor units"),
+                ),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("pending", "being paid"),
+                            ("succeeded", "paid"),
+                            ("failed", "failed"),
+                            ("cancelled", "cancelled"),
+                            ("expired", "abandoned"),
+                            ("quarantined", "in quarantine"),
+                        ],
+                        db_default="pending",
+                        default="pending",
+                        max_length=11,
+                        verbose_name="status",
+                    ),
+                ),
+                ("routing", models.JSONField(default=dict, verbose_name="choice of the gateway")),
+                ("country", models.CharField(blank=True, max_length=2, verbose_name="country")),
+                ("phone", models.CharField(blank=True, max_length=20, verbose_name="telephone")),
+                ("success_url", models.URLField(blank=True, max_length=1000, verbose_name="success page")),
+                ("cancel_url", models.URLField(blank=True, max_length=1000, verbose_name="cancel page")),
+                ("request_scope", models.CharField(blank=True, editable=False, max_length=300)),
+                ("request_key", models.CharField(editable=False, max_length=255, null=True)),
+                ("request_fingerprint", models.BinaryField(default=bytes, max_length=32)),
+                ("created_at", models.DateTimeField(auto_now_add=True, verbose_name="created at")),
+                ("expires_at", models.DateTimeField(verbose_name="expires at")),
+                ("ended_at", models.DateTimeField(blank=True, null=True, verbose_name="ended at")),
+                ("delivered_at", models.DateTimeField(blank=True, null=True, verbose_name="delivered at")),
+                (
+                    "user",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="payments",
+                        to=settings.AUTH_USER_MODEL,
+                        verbose_name="customer",
+                    ),
+                ),
+            ],
+            options={
+                "verbose_name": "payment",
+                "verbose_name_plural": "payments",
+                "permissions": [
+                    ("start_checkout", "Can start checkouts for customers"),
+                    ("cancel_payment", "Can cancel payments"),
+                    ("refresh_payment", "Can ask a gateway about a payment"),
+                ],
+                "default_permissions": ("view",),
+            },
+        ),
+        migrations.CreateModel(
             name="Attempt",
             fields=[
                 ("id", models.UUIDField(default=ledger.ids.uuid7, editable=False, primary_key=True, serialize=False)),
@@ -72,6 +155,15 @@ class Migration(migrations.Migration):
                 ("created_at", models.DateTimeField(auto_now_add=True, verbose_name="created at")),
                 ("paid_at", models.DateTimeField(blank=True, null=True, verbose_name="paid at")),
                 ("ended_at", models.DateTimeField(blank=True, null=True, verbose_name="ended at")),
+                (
+                    "payment",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="attempts",
+                        to="billing.payment",
+                        verbose_name="payment",
+                    ),
+                ),
             ],
             options={
                 "verbose_name": "attempt",
@@ -166,89 +258,6 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
-            name="Payment",
-            fields=[
-                ("id", models.UUIDField(default=ledger.ids.uuid7, editable=False, primary_key=True, serialize=False)),
-                (
-                    "kind",
-                    models.CharField(
-                        choices=[
-                            ("pack", "pack"),
-                            ("plan", "plan"),
-                            ("sale", "sale of a seller"),
-                            ("amount", "free amount"),
-                        ],
-                        max_length=6,
-                        verbose_name="what",
-                    ),
-                ),
-                ("item", models.CharField(blank=True, max_length=100, verbose_name="item")),
-                ("description", models.CharField(max_length=200, verbose_name="description")),
-                (
-                    "details",
-                    models.JSONField(
-                        default=dict, encoder=django.core.serializers.json.DjangoJSONEncoder, verbose_name="details"
-                    ),
-                ),
-                ("amount_minor", models.BigIntegerField(verbose_name="amount in minor units")),
-                ("currency", models.CharField(max_length=3, verbose_name="currency")),
-                ("tax_minor", models.BigIntegerField(db_default=0, default=0, verbose_name="tax in minor units")),
-                (
-                    "discount_minor",
-                    models.BigIntegerField(db_default=0, default=0, verbose_name="discount in minor units"),
-                ),
-                (
-                    "status",
-                    models.CharField(
-                        choices=[
-                            ("pending", "being paid"),
-                            ("succeeded", "paid"),
-                            ("failed", "failed"),
-                            ("cancelled", "cancelled"),
-                            ("expired", "abandoned"),
-                            ("quarantined", "in quarantine"),
-                        ],
-                        db_default="pending",
-                        default="pending",
-                        max_length=11,
-                        verbose_name="status",
-                    ),
-                ),
-                ("routing", models.JSONField(default=dict, verbose_name="choice of the gateway")),
-                ("country", models.CharField(blank=True, max_length=2, verbose_name="country")),
-                ("phone", models.CharField(blank=True, max_length=20, verbose_name="telephone")),
-                ("success_url", models.URLField(blank=True, max_length=1000, verbose_name="success page")),
-                ("cancel_url", models.URLField(blank=True, max_length=1000, verbose_name="cancel page")),
-                ("request_scope", models.CharField(blank=True, editable=False, max_length=300)),
-                ("request_key", models.CharField(editable=False, max_length=255, null=True)),
-                ("request_fingerprint", models.BinaryField(default=bytes, max_length=32)),
-                ("created_at", models.DateTimeField(auto_now_add=True, verbose_name="created at")),
-                ("expires_at", models.DateTimeField(verbose_name="expires at")),
-                ("ended_at", models.DateTimeField(blank=True, null=True, verbose_name="ended at")),
-                ("delivered_at", models.DateTimeField(blank=True, null=True, verbose_name="delivered at")),
-                (
-                    "user",
-                    models.ForeignKey(
-                        db_index=False,
-                        on_delete=django.db.models.deletion.PROTECT,
-                        related_name="payments",
-                        to=settings.AUTH_USER_MODEL,
-                        verbose_name="customer",
-                    ),
-                ),
-            ],
-            options={
-                "verbose_name": "payment",
-                "verbose_name_plural": "payments",
-                "permissions": [
-                    ("start_checkout", "Can start checkouts for customers"),
-                    ("cancel_payment", "Can cancel payments"),
-                    ("refresh_payment", "Can ask a gateway about a payment"),
-                ],
-                "default_permissions": ("view",),
-            },
-        ),
-        migrations.CreateModel(
             name="Case",
             fields=[
                 ("id", models.UUIDField(default=ledger.ids.uuid7, editable=False, primary_key=True, serialize=False)),
@@ -311,16 +320,6 @@ class Migration(migrations.Migration):
                 "permissions": [("close_case", "Can close cases")],
                 "default_permissions": ("view",),
             },
-        ),
-        migrations.AddField(
-            model_name="attempt",
-            name="payment",
-            field=models.ForeignKey(
-                on_delete=django.db.models.deletion.PROTECT,
-                related_name="attempts",
-                to="billing.payment",
-                verbose_name="payment",
-            ),
         ),
         migrations.CreateModel(
             name="GatewayCustomer",

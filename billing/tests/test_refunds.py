@@ -8,7 +8,7 @@ import pytest
 from django.db import transaction
 from django.utils import timezone
 
-from billing import asking, disputes, errors, payments, refunds, tasks
+from billing import asking, disputes, errors, payments, refund_sending, refunds, tasks
 from billing.gateways.base import RefundState
 from billing.gateways.errors import Declined, FailureCategory, Unavailable
 from billing.gateways.subscribing import DisputeResult, DisputeState
@@ -37,7 +37,7 @@ def ask_for(payment: Payment, minor: int | None = None, **changes: Any) -> Refun
 
 
 def sent(refund: Refund) -> Refund:
-    refunds.work_through()
+    refund_sending.work_through()
     return Refund.objects.get(pk=refund.pk)
 
 
@@ -200,7 +200,7 @@ def test_lost_reply_is_asked_about_and_sent_once(stripe) -> None:
     refund = sent(ask_for(payment))
     assert refund.status == RefundStatus.UNKNOWN
     assert sent(refund).status == RefundStatus.UNKNOWN  # not yet its time
-    refunds.work_through(timezone.now() + timedelta(minutes=1))
+    refund_sending.work_through(timezone.now() + timedelta(minutes=1))
     refund.refresh_from_db()
     assert refund.status == RefundStatus.SUCCEEDED
     assert sum(what.startswith("refund ") for what in stripe.asked) == 1
@@ -213,7 +213,7 @@ def test_pending_refund_keeps_its_hold_until_it_arrives(stripe) -> None:
     refund = sent(ask_for(payment))
     assert (refund.status, balances.of(payment.user).held) == (RefundStatus.PENDING, 275)
     stripe.refund_states[refund.reference] = RefundState.SUCCEEDED
-    refunds.work_through(timezone.now() + timedelta(hours=1))
+    refund_sending.work_through(timezone.now() + timedelta(hours=1))
     assert left(payment) == {"pack": 0, "bonus": 0}
 
 
@@ -232,7 +232,7 @@ def test_refund_that_never_arrived_is_sent_again_under_its_reference(stripe) -> 
     Refund.objects.update(status=RefundStatus.SENDING, sent_at=long_ago, next_try_at=long_ago)
     for _ in range(3):
         Refund.objects.update(next_try_at=long_ago)
-        refunds.work_through()
+        refund_sending.work_through()
     assert sent(refund).status == RefundStatus.SUCCEEDED
     assert [what for what in stripe.asked if what.startswith("refund ")] == [f"refund {refund.reference}"]
 
@@ -243,7 +243,7 @@ def test_refund_that_fails_days_later_reopens_the_books(stripe) -> None:
     refund = sent(ask_for(payment, policy=RefundPolicy.FULL_WITH_DEBT))
     assert (shop.credits_of(payment.user), balances.of(payment.user).owed) == (0, 75)
     stripe.refund_states[refund.reference] = RefundState.FAILED
-    refund = refunds.ask(refund)
+    refund = refund_sending.ask(refund)
     assert refund.status == RefundStatus.FAILED
     assert (shop.credits_of(payment.user), balances.of(payment.user).owed) == (200, 0)
     assert (shop.balance("revenue:packs:EUR"), shop.balance("gateway:stripe:EUR")) == (999, -999)
@@ -279,7 +279,7 @@ def test_ten_at_once_refund_no_more_than_was_paid(stripe) -> None:
         return "asked"
 
     assert Counter(run_together(10, ask)) == {"asked": 3, "refused": 7}
-    run_together(4, refunds.work_through)
+    run_together(4, refund_sending.work_through)
     assert sum(money.minor for money in stripe.sold[stripe.only].refunded.values()) == 900
     assert checks.faults() == {}
 
@@ -376,7 +376,7 @@ def test_refund_made_at_the_gateway_is_booked(stripe) -> None:
     again = refunds.book_made_at_gateway(attempt=attempt, amount=Money(500, "EUR"), ids={"refund": "re_dash"})
     assert (again.pk, refund.origin) == (refund.pk, "gateway")
     stripe.refund_states[refund.reference] = RefundState.SUCCEEDED
-    refunds.ask(refund)
+    refund_sending.ask(refund)
     assert (shop.balance("revenue:packs:EUR"), shop.credits_of(payment.user)) == (499, 138)
     assert checks.faults() == {}
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from billing import refunds, tasks
+from billing import refund_sending, tasks
 from billing.tests import shop as counter
 from config.tests.journeys.conftest import Shop
 from credits.tests.callers import post, service
@@ -102,7 +102,7 @@ def test_bought_pack_is_given_back(shop: Shop, gateway, currency) -> None:
     tasks.work_through_refunds()
     shop.hear(gateway)
     shop.sandbox.advance(3_600)
-    refunds.work_through(timezone.now() + timedelta(days=1))
+    refund_sending.work_through(timezone.now() + timedelta(days=1))
     told = shop.get(f"refunds/{asked.json()['id']}")
     assert (told["status"], told["credits_taken"]) == ("succeeded", 275)
     [refund] = shop.sandbox.books(gateway)["refunds"]
