@@ -234,9 +234,17 @@ def test_repeated_reference_acts_once(sandbox: Sandbox, contender: Contender) ->
 @every
 def test_wrong_credentials_are_a_matter_of_configuration(sandbox: Sandbox, contender: Contender) -> None:
     adapter = contender.make(sandbox, contenders.LIMITS)
-    changed = {"paypal": "client_secret", "cinetpay": "apikey", "mtn_momo": "api_key", "orange_money": "client_secret"}
+    changed = {
+        "stripe": "secret_key",
+        "paypal": "client_secret",
+        "cinetpay": "apikey",
+        "mtn_momo": "api_key",
+        "orange_money": "client_secret",
+    }
     more = {"cinetpay": {"api_key": "another"}}
-    sandbox.configure(contender.gateway, **{changed[contender.gateway]: "another"}, **more.get(contender.gateway, {}))
+    sandbox.configure(
+        contender.gateway, **{changed[contender.gateway]: "sk_test_another"}, **more.get(contender.gateway, {})
+    )
     with pytest.raises(Unavailable) as refused:
         adapter.open_checkout(contenders.checkout(contender))
     assert refused.value.category is FailureCategory.CONFIGURATION
