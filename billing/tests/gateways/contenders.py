@@ -53,6 +53,7 @@ class Contender:
     illegal: tuple[Money, ...]
     written: Callable[[str], str] = _same
     declined_as: PaymentState = PaymentState.FAILED
+    tells_decline: bool = True  # off where a refused card leaves the page open, and the API silent about it
     abandoned_as: PaymentState = PaymentState.REQUIRES_ACTION
     lifetime: timedelta
     resolves_lost_page: bool = True  # whether `fetch_payment` finds a payment whose creation was not confirmed
@@ -215,6 +216,7 @@ CONTENDERS = (
         part=Money(1_000, "EUR"),
         illegal=(Money(49, "EUR"), Money(1_001, "KWD"), Money(501, "MGA"), Money(5_000, "BOV")),
         declined_as=PaymentState.REQUIRES_ACTION,
+        tells_decline=False,
         lifetime=timedelta(hours=24),
         repeat="same page",
         refunds=True,
