@@ -100,6 +100,10 @@ def remembered(request: CheckoutRequest, result: PaymentResult | None = None, *,
     )
 
 
+def moment_ago(seconds: float) -> str:
+    return (datetime.now(UTC) - timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
 def learned(payment: PaymentRef, result: PaymentResult) -> PaymentRef:
     return replace(payment, ids={**payment.ids, **result.ids})
 
