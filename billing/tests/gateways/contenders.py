@@ -64,6 +64,7 @@ class Contender:
     payout_to: Destination | None = None
     payout_declined_to: Destination | None = None
     trust: Trust
+    forged_mark: bytes = b""  # what stands in a forged letter and in no other; empty where no other comes by then
     webhook_url_setting: bool = False  # the gateway writes to one address that it is told beforehand
 
     def __str__(self) -> str:
@@ -225,6 +226,7 @@ CONTENDERS = (
         repeat="same page",
         refunds=True,
         trust=Trust.SIGNED,
+        forged_mark=b"evt_000000000000000000000000",
         webhook_url_setting=True,
     ),
     Contender(
