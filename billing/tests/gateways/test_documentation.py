@@ -12,7 +12,7 @@ from ledger.money import Money, plain
 
 START = "<!-- table: what each can do (billing/tests/gateways/test_documentation.py) -->"
 END = "<!-- end of table -->"
-HEAD = "| Gateway | Flow | Currencies, from–to (step) | Refund, in part | Payout to | Cancel | Waits | Trust |"
+HEAD = "| Gateway | Flow | Currencies, least to most (step) | Refund, in part | Payout to | Cancel | Waits | Trust |"
 A_HANDFUL = 4
 
 
@@ -49,7 +49,7 @@ def currencies(rules: Mapping[str, AmountRule]) -> str:
 
 def limits(unit: str, rule: AmountRule) -> str:
     most = "…" if rule.maximum_minor is None else plain(Money(rule.maximum_minor, unit))
-    return f"{unit} {plain(Money(rule.minimum_minor, unit))}–{most} ({plain(Money(rule.step_minor, unit))})"
+    return f"{unit} {plain(Money(rule.minimum_minor, unit))} to {most} ({plain(Money(rule.step_minor, unit))})"
 
 
 def waits(lifetime: timedelta) -> str:
