@@ -101,8 +101,10 @@ def _expiry(state: State, params: Params) -> int:
     if wanted is None:
         return now + LONGEST_SECONDS
     if not SHORTEST_SECONDS - CARD_SLACK_SECONDS <= wanted - now <= LONGEST_SECONDS + CARD_SLACK_SECONDS:
-        message = "The `expires_at` timestamp must be at least 30 minutes and at most 24 hours from Checkout Session"
+        message = (
+            "The `expires_at` timestamp must be at least 30 minutes and at most 24 hours from Checkout Session"
             " creation."
+        )
         raise errors.parameter_invalid("expires_at", message)
     return wanted
 
