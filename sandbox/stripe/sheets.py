@@ -201,7 +201,8 @@ def _card(state: State, customer: Thing) -> str:
 
 def _history(bills: Iterable[Thing]) -> str:
     rows = "".join(
-        f"<tr><td>{day(bill['created'])}</td><td>{_number(bill)}</td>"
+        f'<tr><td style="white-space: nowrap">{day(bill["created"])}</td>'
+        f"<td>{_number(bill)}</td>"
         f'<td class="number">{escape(shown(bill["total"], bill["currency"]))}</td>'
         f"<td>{escape(bill['status'])}</td></tr>"
         for bill in reversed(list(bills))
