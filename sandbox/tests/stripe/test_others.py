@@ -1,6 +1,7 @@
 """The catalogue, the portal, connected accounts and payouts, events and their letters."""
 
 import json
+from typing import Any
 
 import pytest
 import stripe
@@ -249,7 +250,7 @@ def test_a_transfer_is_reversed_no_further_than_it_went(client, seller):
 # ---------------------------------------------------------------- events
 
 
-def pay(client, **options):
+def pay(client: Any, **options: Any) -> Any:
     wanted = {"amount": 900, "currency": "eur", "payment_method": "pm_card_visa", "confirm": True}
     return client.v1.payment_intents.create(wanted, options)
 

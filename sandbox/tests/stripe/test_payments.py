@@ -9,7 +9,7 @@ from sandbox.testing import Refused, Sandbox
 from sandbox.tests.stripe.conftest import Checked, Mailbox
 
 
-def pay(client: stripe.StripeClient, amount: int = 5_000, **more: Any) -> stripe.PaymentIntent:
+def pay(client: Any, amount: int = 5_000, **more: Any) -> Any:
     wanted = {"amount": amount, "currency": "eur", "payment_method": "pm_card_visa", "confirm": True, **more}
     return client.v1.payment_intents.create(wanted)
 
@@ -41,7 +41,7 @@ def test_a_declining_card_is_a_402_with_its_codes_and_takes_nothing(client, sand
     with pytest.raises(stripe.CardError) as refused:
         pay(client, payment_method=card)
 
-    error = refused.value.error
+    error: Any = refused.value.error
     assert (refused.value.http_status, error.code, error.decline_code) == (402, code, decline_code)
     intent = client.v1.payment_intents.retrieve(error.payment_intent.id)
     assert (intent.status, intent.last_payment_error.code) == ("requires_payment_method", code)
@@ -53,8 +53,8 @@ def test_another_card_can_be_tried_on_the_same_intent(client):
     with pytest.raises(stripe.CardError) as refused:
         pay(client, payment_method="pm_card_visa_chargeDeclined")
 
-    failed = refused.value.error.payment_intent
-    intent = client.v1.payment_intents.confirm(failed.id, {"payment_method": "pm_card_visa"})
+    error: Any = refused.value.error
+    intent = client.v1.payment_intents.confirm(error.payment_intent.id, {"payment_method": "pm_card_visa"})
 
     assert (intent.status, intent.last_payment_error) == ("succeeded", None)
 

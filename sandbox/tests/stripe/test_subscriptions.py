@@ -14,16 +14,16 @@ def item_of(subscription: Any) -> Any:
     return subscription["items"].data[0]
 
 
-def subscribe(client, customer, price, **more: Any) -> stripe.Subscription:
+def subscribe(client: Any, customer: Any, price: Any, **more: Any) -> Any:
     return client.v1.subscriptions.create({"customer": customer.id, "items": [{"price": price.id}], **more})
 
 
-def bills(client, subscription) -> list[tuple[str | None, str | None, int]]:
+def bills(client: Any, subscription: Any) -> list[tuple[str | None, str | None, int]]:
     found = client.v1.invoices.list({"subscription": subscription.id, "limit": 100}).data
     return [(bill.billing_reason, bill.status, bill.total) for bill in reversed(found)]
 
 
-def failing(client, email: str = "poor@sandbox.example") -> stripe.Customer:
+def failing(client: Any, email: str = "poor@sandbox.example") -> Any:
     """A customer whose card is kept, and fails whenever it is charged."""
     customer = client.v1.customers.create({"email": email})
     method = client.v1.payment_methods.attach("pm_card_chargeCustomerFail", {"customer": customer.id})
@@ -261,12 +261,12 @@ def test_a_paused_collection_voids_what_it_would_have_charged(client, sandbox, p
 # ---------------------------------------------------------------- changing
 
 
-def halfway(sandbox, subscription) -> int:
+def halfway(sandbox: Any, subscription: Any) -> int:
     """Move to the middle of the period, and name that moment."""
     item = item_of(subscription)
     length = item.current_period_end - item.current_period_start
     sandbox.advance(length // 2 + 60)
-    return item.current_period_start + length // 2
+    return int(item.current_period_start + length // 2)
 
 
 def test_an_upgrade_costs_what_its_preview_said(client, sandbox, payer, monthly, monthly_big):
