@@ -41,6 +41,8 @@ code { font-size: .88em; background: #eef0f4; padding: .1em .35em; border-radius
 a { color: #1f56c4; }
 """
 RECENT = 8
+HEAD = """<tr><th>what</th><th>its id</th><th>our reference</th><th class="number">amount</th><th>state</th>
+<th>since</th></tr>"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,8 +141,7 @@ def _card(gateway: Gateway) -> str:
         f"<td>{escape(entry.state)}</td><td>{escape(clock.text(entry.created_at))}</td></tr>"
         for entry in entries[:RECENT]
     )
-    head = "<tr><th>what</th><th>its id</th><th>our reference</th><th class='number'>amount</th><th>state</th><th>since</th></tr>"
-    table = f'<div class="scroll"><table>{head}{rows}</table></div>' if rows else '<p class="quiet">Nothing yet.</p>'
+    table = f'<div class="scroll"><table>{HEAD}{rows}</table></div>' if rows else '<p class="quiet">Nothing yet.</p>'
     name = escape(gateway.name)
     return f"""<div class="card" style="--accent: {gateway.colour}"><div class="brand">{escape(gateway.title)}</div>
 <div class="inside"><p>Base address <code>/{name}</code> · <a href="/_books/{name}">books</a> ·
