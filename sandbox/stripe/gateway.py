@@ -17,6 +17,7 @@ from sandbox.stripe import (
     collection,
     connect,
     events,
+    paying,
     refunds,
     renewals,
     sessions,
@@ -28,6 +29,7 @@ from sandbox.wire import Reply, Request, json_reply
 WAKERS = {
     "checkout.session": sessions.expire,
     "invoice": collection.wake,
+    "payment_intent": paying.wake,
     "payout": connect.wake,
     "refund": refunds.wake,
     "subscription": renewals.wake,

@@ -69,7 +69,11 @@ def checkout(gateway: Gateway, state: State, session: Thing, *, needs_card: bool
     fields = card_fields(asks_email=not session["customer_details"]) if needs_card else ""
     amount = session["amount_total"] or 0
     main = _main_label(session, amount)
-    buttons = [Button(act="card", label=main, is_main=True), Button(act="abandon", label="Go back without paying")]
+    buttons = [Button(act="card", label=main, is_main=True)]
+    if session["mode"] == "payment" and amount:
+        buttons.append(Button(act="debit", label="Pay by bank debit: it arrives tomorrow"))
+        buttons.append(Button(act="bad_debit", label="Pay by bank debit: it comes back"))
+    buttons.append(Button(act="abandon", label="Go back without paying"))
     return pages.payment_page(
         gateway=gateway,
         shop=SHOP,

@@ -271,3 +271,26 @@ def test_a_session_that_cannot_be_is_refused(client, wrong, param):
 
 def test_an_unknown_page_is_a_404(sandbox):
     assert visit(f"{sandbox.base('stripe')}/pages/checkout/cs_test_none")[0] == 404
+
+
+@pytest.mark.parametrize(
+    ("act", "told", "payment_status", "state"),
+    [
+        ("debit", "checkout.session.async_payment_succeeded", "paid", "paid"),
+        ("bad_debit", "checkout.session.async_payment_failed", "unpaid", "declined"),
+    ],
+)
+def test_a_bank_debit_is_known_a_day_later(  # noqa: PLR0917 - what a table tells
+    client, sandbox, mailbox, session, act, told, payment_status, state
+):
+    visit(session.url, act=act)
+    ordered = client.v1.checkout.sessions.retrieve(session.id)
+    assert (ordered.status, ordered.payment_status) == ("complete", "unpaid")
+    assert sandbox.books("stripe")["payments"][0]["state"] == "pending"
+
+    sandbox.advance(86_401)
+
+    known = client.v1.checkout.sessions.retrieve(session.id, {"expand": ["payment_intent.latest_charge"]})
+    sandbox.letters("stripe")
+    assert (known.payment_status, mailbox.types()[-1]) == (payment_status, told)
+    assert sandbox.books("stripe")["payments"][0]["state"] == state
