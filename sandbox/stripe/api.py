@@ -24,7 +24,7 @@ from sandbox.stripe import (
     setups,
     subscriptions,
 )
-from sandbox.stripe.errors import StripeError
+from sandbox.stripe.errors import CardDeclined, StripeError
 from sandbox.stripe.forms import Params
 from sandbox.stripe.state import API_VERSION, Answerer, Call, Routes, State, Thing, new_id
 from sandbox.wire import Reply, Request, json_reply
@@ -119,11 +119,18 @@ def _known(state: State, key: str) -> Thing | None:
 def _execute(state: State, values: dict[str, Any], answerer: Answerer, names: dict[str, str]) -> tuple[Any, int, bool]:
     """Content and status, and whether they are kept: what was refused before anything was done is not."""
     params = Params({name: value for name, value in values.items() if name != "expand"})
+    state.begin()
     try:
         found = answerer(Call(state=state, params=params), **names)
-        return lists.expand(state, found, Params(values).texts("expand")), 200, True
+        content = lists.expand(state, found, Params(values).texts("expand"))
+    except CardDeclined as declined:
+        state.keep()
+        return copy.deepcopy(declined.body()), declined.status, True
     except StripeError as error:
-        return copy.deepcopy(error.body()), error.status, error.kind == "card_error"
+        state.undo()
+        return error.body(), error.status, False
+    state.keep()
+    return content, 200, True
 
 
 def unknown(request: Request) -> Reply:

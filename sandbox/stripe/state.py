@@ -4,7 +4,7 @@ import copy
 import secrets
 import string
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sandbox.stripe import errors
@@ -75,6 +75,8 @@ class State:
     request_id: str | None = None
     request_key: str | None = None
     account: str = ""  # the connected account that is acted for
+    added: list[Thing] = field(default_factory=list)
+    unsent: list[Thing] | None = None  # events that wait for a call to succeed
 
     def time(self) -> int:
         return int(self.now()) if self.moment is None else self.moment
@@ -88,7 +90,26 @@ class State:
 
     def add(self, thing: Thing) -> Thing:
         self.table(thing["object"])[thing["id"]] = thing
+        self.added.append(thing)
         return thing
+
+    def begin(self) -> None:
+        """A call begins: what it tells is held back until it is known how it ends."""
+        self.added, self.unsent = [], []
+
+    def keep(self) -> None:
+        """The call did something: tell the world."""
+        for event in self.unsent or []:
+            self.send(event)
+        self.unsent = None
+
+    def undo(self) -> None:
+        """The call is refused: what it had made already was never there."""
+        for thing in self.added:
+            self.table(thing["object"]).pop(thing["id"], None)
+            self.tables["hidden"].pop(thing["id"], None)
+            self.tables["due"].pop(thing["id"], None)
+        self.unsent = None
 
     def private(self, thing: Thing) -> Thing:
         hidden: dict[str, Thing] = self.tables["hidden"]
@@ -145,7 +166,10 @@ class State:
         if self.account:
             event["account"] = self.account
         self.add(event)
-        self.send(event)
+        if self.unsent is None:
+            self.send(event)
+        else:
+            self.unsent.append(event)
         return event
 
     def change(self, thing: Thing, happened: str, **changes: Any) -> None:
