@@ -28,7 +28,8 @@ def main(arguments: list[str]) -> int:
     logging.basicConfig(level=os.environ.get("SANDBOX_LOG_LEVEL", "WARNING"), format="%(levelname)s %(message)s")
     clock = Clock()
     try:
-        gateways = registry.gateways(clock, from_environment("SANDBOX_DIALS"), from_environment("SANDBOX_SETTINGS"))
+        settings = listeners(options.webhooks_to) | from_environment("SANDBOX_SETTINGS")
+        gateways = registry.gateways(clock, from_environment("SANDBOX_DIALS"), settings)
     except (UnknownDial, ValueError) as error:
         return refuse(f"SANDBOX_DIALS or SANDBOX_SETTINGS cannot be used: {error}")
     keeper = Keeper(options.state, clock, gateways)
@@ -53,8 +54,15 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="manage.py sandbox", description=__doc__)
     parser.add_argument("--port", type=int, default=int(os.environ.get("SANDBOX_PORT") or DEFAULT_PORT))
     parser.add_argument("--state", type=Path, help="keep the state in this file, over restarts")
+    parser.add_argument("--webhooks-to", default="", help="tell events to this address and the gateway's name")
     parser.add_argument("--stop-with-stdin", action="store_true", help="end when the standard input is closed")
     return parser.parse_args(arguments)
+
+
+def listeners(start: str) -> dict[str, Any]:
+    """Where the gateways that have one address for everything write to: http://…/webhooks/paypal."""
+    wanting = [kind.name for kind in registry.KINDS if "webhook_url" in kind.default_settings]
+    return {name: {"webhook_url": f"{start.rstrip('/')}/{name}"} for name in wanting} if start else {}
 
 
 def from_environment(name: str) -> dict[str, Any]:

@@ -41,6 +41,8 @@ class Gateway:
     name = ""
     title = ""
     colour = "#444444"
+    desk = ""  # the path of a page that people start from
+    desk_title = ""
     tables: tuple[str, ...] = ()
     default_settings: dict[str, str] = {}
     retry_after_seconds: tuple[int, ...] = ()  # when a notification that was not taken is sent again

@@ -15,7 +15,7 @@ body { margin: 0; background: #f4f5f7; color: #1d2330; font: 16px/1.5 system-ui,
 main { max-width: 26rem; margin: 2.5rem auto; padding: 0 1rem; }
 main.wide { max-width: 64rem; }
 .card { background: #fff; border-radius: 14px; box-shadow: 0 1px 3px #0002, 0 8px 24px #00000012; overflow: hidden; }
-.card + .card { margin-top: 1.25rem; }
+.card { margin-top: 1.25rem; }
 .brand { background: var(--accent); color: #fff; padding: 1rem 1.5rem; font-size: 1.15rem; font-weight: 700; }
 .inside { padding: 1.5rem; }
 .amount { font-size: 2rem; font-weight: 700; margin: .1rem 0 1rem; font-variant-numeric: tabular-nums; }
@@ -35,12 +35,14 @@ button:focus-visible, input:focus-visible, a:focus-visible { outline: 3px solid 
 .good { border-left-color: #2e7d32; background: #e9f5ea; }
 table { width: 100%; border-collapse: collapse; font-size: .9rem; }
 th, td { text-align: left; padding: .45rem .6rem; border-bottom: 1px solid #e6e9ef; vertical-align: top; }
-td.number { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; }
+.number { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; }
 .scroll { overflow-x: auto; }
 code { font-size: .88em; background: #eef0f4; padding: .1em .35em; border-radius: 4px; overflow-wrap: anywhere; }
 a { color: #1f56c4; }
 """
 RECENT = 8
+HEAD = """<tr><th>what</th><th>its id</th><th>our reference</th><th class="number">amount</th><th>state</th>
+<th>since</th></tr>"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,7 +124,7 @@ def message_page(
 def index(gateways: Mapping[str, Gateway], now: float) -> str:
     """The front door: every gateway with its dials, its books and what happened last."""
     cards = "".join(_card(gateway) for gateway in gateways.values())
-    body = f"""<h1>Five gateways in a box</h1>
+    body = f"""<h1>Gateways in a box</h1>
 <p class="quiet">The sandbox's time is {escape(clock.text(now))}. Everything here is made up. The control interface:
 <a href="/_dials">/_dials</a> · <a href="/_requests">/_requests</a> · <a href="/_letters">/_letters</a> ·
 <a href="/_clock">/_clock</a> · POST /_play · POST /_reset</p>{cards}"""
@@ -139,20 +141,24 @@ def _card(gateway: Gateway) -> str:
         f"<td>{escape(entry.state)}</td><td>{escape(clock.text(entry.created_at))}</td></tr>"
         for entry in entries[:RECENT]
     )
-    head = "<tr><th>what</th><th>its id</th><th>our reference</th><th>amount</th><th>state</th><th>since</th></tr>"
-    table = f'<div class="scroll"><table>{head}{rows}</table></div>' if rows else '<p class="quiet">Nothing yet.</p>'
+    table = f'<div class="scroll"><table>{HEAD}{rows}</table></div>' if rows else '<p class="quiet">Nothing yet.</p>'
     name = escape(gateway.name)
     return f"""<div class="card" style="--accent: {gateway.colour}"><div class="brand">{escape(gateway.title)}</div>
 <div class="inside"><p>Base address <code>/{name}</code> · <a href="/_books/{name}">books</a> ·
 <a href="/_dials/{name}">dials</a> · <a href="/_settings/{name}">settings</a> ·
 <a href="/_requests?gateway={name}">calls</a> · <a href="/_letters?gateway={name}">notifications</a>
-{_disturbed(gateway)}</p>
+{_desk(gateway)}{_disturbed(gateway)}</p>
 {table}</div></div>"""
 
 
 def _linked(address: str, text: str) -> str:
     shown = f"<code>{escape(text)}</code>"
     return f'<a href="{escape(address)}">{shown}</a>' if address else shown
+
+
+def _desk(gateway: Gateway) -> str:
+    """The page of a gateway's own that people start from, where it has one."""
+    return f' · <a href="/{gateway.name}{gateway.desk}">{escape(gateway.desk_title)}</a>' if gateway.desk else ""
 
 
 def _disturbed(gateway: Gateway) -> str:

@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 
 from billing.gateways.base import AmountRule
 from billing.gateways.errors import AmountRefused
 from ledger.money import LARGEST_MINOR, Money, exponent
+
+MOST_DIGITS = 18
 
 
 class Unreadable(ValueError):
@@ -97,8 +99,10 @@ def read(value: object, unit: object) -> Money:
         raise Unreadable(f"{value!r} {unit!r} is no amount.")
     try:
         scaled = Decimal(value).scaleb(exponent(unit))
+        if scaled.adjusted() > MOST_DIGITS:  # before a short text becomes a very long number
+            raise Unreadable(f"{value!r} is too much.")
         minor = int(scaled)
-    except (InvalidOperation, ValueError, OverflowError) as broken:
+    except (ArithmeticError, ValueError) as broken:
         raise Unreadable(f"{value!r} is no number.") from broken
     if minor != scaled or abs(minor) > LARGEST_MINOR:
         raise Unreadable(f"{value!r} is no amount of {unit}.")

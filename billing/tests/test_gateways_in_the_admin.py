@@ -72,7 +72,7 @@ def test_finance_chooses_and_the_audit_log_keeps_it() -> None:
     del chosen["is_enabled"]
     answer = signed_in("finance").post(page(), chosen)
     assert answer.status_code == 302, errors(answer)
-    row = GatewaySetting.objects.get()
+    row = GatewaySetting.objects.get(pk="stripe")
     assert (row.is_enabled, row.priority, row.currencies, row.countries) == (False, 5, ["EUR", "USD"], ["FR"])
     found = GatewayTerms.objects.get()
     assert (found.currency, found.minimum_minor, found.maximum_minor, found.fixed_cost_minor) == ("EUR", 100, None, 25)
@@ -93,7 +93,7 @@ def test_finance_chooses_and_the_audit_log_keeps_it() -> None:
 def test_what_cannot_be_is_refused_and_nothing_changes(changes: dict[str, str], field: str) -> None:
     GatewaySetting.objects.create(name="stripe")
     assert set(errors(signed_in("finance").post(page(), {**PAGE, **changes}))) == {field}
-    row = GatewaySetting.objects.get()
+    row = GatewaySetting.objects.get(pk="stripe")
     assert (row.currencies, row.countries, row.cost_basis_points) == ([], [], 0)
 
 
@@ -109,4 +109,4 @@ def test_terms_in_a_currency_that_the_gateway_does_not_take_are_refused() -> Non
 def test_others_only_look(group: str) -> None:
     GatewaySetting.objects.create(name="stripe")
     assert signed_in(group).post(page(), {**PAGE, "priority": "5"}).status_code == 403
-    assert GatewaySetting.objects.get().priority == 100
+    assert GatewaySetting.objects.get(pk="stripe").priority == 100

@@ -14,6 +14,8 @@ class MtnMomo(Gateway):
     name = "mtn_momo"
     title = "MTN MoMo"
     colour = "#0a4a6b"
+    desk = "/phone"
+    desk_title = "phones that ring"
     tables = ("tokens", "users", "collections", "disbursements")
     default_settings = {
         "collection_subscription_key": "sandbox-collection-key",

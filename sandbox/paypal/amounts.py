@@ -15,8 +15,13 @@ NUMBER = re.compile(r"\d{1,15}(\.\d+)?")
 PLACES = 2
 
 
-def minor(amount: Any, *, field: str, currency_name: str = "currency_code") -> tuple[int, str]:
-    """Minor units and currency of an amount object, or the refusal that PayPal would give."""
+def minor(
+    amount: Any, *, field: str, currency_name: str = "currency_code", whole_issue: str = "DECIMALS_NOT_SUPPORTED"
+) -> tuple[int, str]:
+    """Minor units and currency of an amount object, or the refusal that PayPal would give.
+
+    Orders and refunds have different names for decimals where a currency has none.
+    """
     if not isinstance(amount, dict):
         raise _invalid("MISSING_REQUIRED_PARAMETER", field, "A required field is missing.")
     currency, value = amount.get(currency_name), amount.get("value")
@@ -28,7 +33,7 @@ def minor(amount: Any, *, field: str, currency_name: str = "currency_code") -> t
         raise _invalid("INVALID_PARAMETER_SYNTAX", f"{field}/value", "The value is not an amount.")
     decimals = len(value.partition(".")[2])
     if currency in WITHOUT_DECIMALS and decimals:
-        raise _unprocessable("DECIMALS_NOT_SUPPORTED", f"{field}/value", "Currency does not support decimals.")
+        raise _unprocessable(whole_issue, f"{field}/value", "Currency does not support decimals.")
     if decimals > PLACES:
         raise _unprocessable("DECIMAL_PRECISION", f"{field}/value", "The value has more than two decimals.")
     return money.minor(value, currency), currency

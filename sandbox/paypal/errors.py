@@ -70,7 +70,7 @@ def not_authenticated() -> Reply:
     return reply(
         401,
         "AUTHENTICATION_FAILURE",
-        "Authentication failed due to invalid authentication credentials or a missing Authorization header.",
+        "Authentication failed due to missing authorization header, or invalid authentication credentials.",
         links=[{"href": "https://developer.paypal.com/api/rest/authentication/", "rel": "information_link"}],
     )
 

@@ -69,29 +69,31 @@ def _units(units: Any) -> list[dict[str, Any]]:
 
 def _total(unit: dict[str, Any], field: str) -> tuple[int, str]:
     """The amount of one unit; its parts, when they are given, must add up to it."""
-    total, currency = amounts.minor(unit.get("amount"), field=f"{field}/amount")
+    total, currency = _money(unit.get("amount"), field=f"{field}/amount")
     if total <= 0:
         raise errors.Refusal(errors.unprocessable("CANNOT_BE_ZERO_OR_NEGATIVE", "Must be greater than zero."))
     breakdown = unit["amount"].get("breakdown")
     if breakdown is not None:
-        parts = {
-            name: amounts.minor(part, field=f"{field}/amount/breakdown/{name}") for name, part in breakdown.items()
-        }
+        parts = {name: _money(part, field=f"{field}/amount/breakdown/{name}") for name, part in breakdown.items()}
         gross = sum(parts[name][0] for name in PARTS if name in parts)
         if gross - sum(parts[name][0] for name in REDUCTIONS if name in parts) != total:
             raise errors.Refusal(errors.unprocessable("AMOUNT_MISMATCH", "The amount is not the sum of its parts."))
     if items := unit.get("items"):
         listed = sum(_line(item, f"{field}/items/{index}") for index, item in enumerate(items))
-        if breakdown is None or amounts.minor(breakdown.get("item_total"), field=field)[0] != listed:
+        if breakdown is None or _money(breakdown.get("item_total"), field=field)[0] != listed:
             raise errors.Refusal(errors.unprocessable("ITEM_TOTAL_MISMATCH", "Should equal the sum of the items."))
     return total, currency
+
+
+def _money(amount: Any, *, field: str) -> tuple[int, str]:
+    return amounts.minor(amount, field=field, whole_issue="DECIMAL_PRECISION")
 
 
 def _line(item: dict[str, Any], field: str) -> int:
     quantity = str(item.get("quantity", ""))
     if not quantity.isdecimal() or not item.get("name"):
         raise _invalid("MISSING_REQUIRED_PARAMETER", field, "An item needs name, quantity and unit_amount.")
-    return int(quantity) * amounts.minor(item.get("unit_amount"), field=f"{field}/unit_amount")[0]
+    return int(quantity) * _money(item.get("unit_amount"), field=f"{field}/unit_amount")[0]
 
 
 def _context(asked: dict[str, Any]) -> dict[str, Any]:
@@ -100,7 +102,9 @@ def _context(asked: dict[str, Any]) -> dict[str, Any]:
     context = source.get("experience_context") or asked.get("application_context") or {}
     if bool(context.get("return_url")) != bool(context.get("cancel_url")):
         missing = "cancel_url" if context.get("return_url") else "return_url"
-        raise errors.Refusal(errors.unprocessable(f"{missing.upper()}_REQUIRED", f"{missing} is required as well."))
+        raise _invalid(
+            "MISSING_REQUIRED_PARAMETER", f"/experience_context/{missing}", f"{missing} is required as well."
+        )
     return dict(context)
 
 

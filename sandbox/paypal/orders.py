@@ -175,7 +175,7 @@ def representation(gateway: "PayPal", order: dict[str, Any]) -> dict[str, Any]:
     if order["has_payment_source"]:
         shown["payment_source"] = {"paypal": {}}
     if order["status"] in ("APPROVED", "COMPLETED"):
-        shown["payer"] = {"payer_id": "PAYRAB12CD34X", "email_address": "buyer@example.com"}
+        shown["payer"] = {"payer_id": "PAYERSANDB2X3", "email_address": "buyer@example.com"}
     return shown
 
 
@@ -244,7 +244,7 @@ def act_of_payer(gateway: "PayPal", order: dict[str, Any], act: str) -> str:
     instruments = {"pay": "good", "challenge": "good", "decline": "declined", "echeck": "echeck"}
     order |= {"status": "APPROVED", "instrument": instruments[act], "updated_at": gateway.now()}
     webhooks.announce(gateway, "CHECKOUT.ORDER.APPROVED", "checkout-order", representation(gateway, order))
-    return _joined(order["return_url"], f"token={order['id']}&PayerID=PAYRAB12CD34X")
+    return _joined(order["return_url"], f"token={order['id']}&PayerID=PAYERSANDB2X3")
 
 
 def _joined(address: str, query: str) -> str:

@@ -63,7 +63,7 @@ def _sessions(state: State) -> list[Entry]:
         intent = state.find("payment_intent", state.private(session).get("payment_intent"))
         its_state = {"open": "open", "expired": "expired"}.get(session["status"], "paid")
         if intent and session["status"] == "complete":
-            its_state = PAYMENT_STATES[intent["status"]]
+            its_state = PAYMENT_STATES[intent["status"]].replace("open", "declined")  # a bank debit that came back
         lines.append(
             _entry(
                 state,

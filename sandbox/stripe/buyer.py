@@ -72,6 +72,16 @@ def _pay_session(state: State, session: Thing, card: Card | None, details: Thing
     return _seen(state, session)
 
 
+def pay_later(state: State, session: Thing, *, arrives: bool) -> Visit:
+    """By bank debit: the shop hears today that it is ordered, and tomorrow whether it is paid."""
+    if not session["customer_details"]:
+        _introduce(session, {"email": "buyer@sandbox.example", "name": "Ada Sandbox"})
+    method = methods.make_debit(state, shapes.billing_details("Ada Sandbox", session["customer_details"]["email"]))
+    paying.pay_later(state, session, method, arrives=arrives)
+    target = (session["success_url"] or "").replace("{CHECKOUT_SESSION_ID}", session["id"])
+    return Visit(state="pending", redirect_to=target)
+
+
 def _introduce(session: Thing, details: Thing) -> None:
     known = session["customer_details"] or {}
     session["customer_details"] = {

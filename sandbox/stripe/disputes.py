@@ -35,6 +35,8 @@ def open_one(state: State, charge: Thing, *, reason: str, amount: int | None = N
 
 
 def _make(state: State, charge: Thing, *, reason: str, amount: int) -> Thing:
+    if charge["payment_method_details"]["type"] != "card":
+        raise StripeError("Only charges of cards are disputed here.")
     brand = charge["payment_method_details"]["card"]["brand"]
     card = {"brand": brand, "case_type": "chargeback", "network": brand, "network_reason_code": "10.4"}
     details = {

@@ -17,6 +17,7 @@ from sandbox.stripe import (
     collection,
     connect,
     events,
+    paying,
     refunds,
     renewals,
     sessions,
@@ -28,6 +29,7 @@ from sandbox.wire import Reply, Request, json_reply
 WAKERS = {
     "checkout.session": sessions.expire,
     "invoice": collection.wake,
+    "payment_intent": paying.wake,
     "payout": connect.wake,
     "refund": refunds.wake,
     "subscription": renewals.wake,
@@ -37,7 +39,7 @@ AMOUNTS = (
     *("amount", "amount_total", "amount_received", "amount_paid", "amount_due", "amount_captured", "amount_refunded"),
     "total",
 )
-WRONG_BY = 100
+WRONG_TIMES = 10
 
 
 class Stripe(Gateway):
@@ -129,7 +131,7 @@ class Stripe(Gateway):
     def with_wrong_amount(self, content: dict[str, Any]) -> dict[str, Any]:
         wrong = copy.deepcopy(content)
         thing = wrong["data"]["object"]
-        thing.update({name: thing[name] + WRONG_BY for name in AMOUNTS if isinstance(thing.get(name), int)})
+        thing.update({name: thing[name] * WRONG_TIMES for name in AMOUNTS if isinstance(thing.get(name), int)})
         return wrong
 
     def claiming_success(self, content: dict[str, Any]) -> dict[str, Any]:

@@ -84,6 +84,17 @@ def _accept(state: State, intent: Thing, method: Thing, *, was_authenticated: bo
         state.tell("payment_intent.succeeded", intent)
 
 
+def settle_debit(state: State, intent: Thing, *, arrives: bool) -> CardDeclined | None:
+    """A bank debit that was on its way arrives, or comes back."""
+    method = state.get("payment_method", intent["payment_method"])
+    if arrives:
+        _accept(state, intent, method, was_authenticated=True)
+        return None
+    message = "The customer's account has insufficient funds to cover this payment."
+    error = CardDeclined(message, code="payment_intent_payment_attempt_failed", decline_code="insufficient_funds")
+    return _refuse(state, intent, method, error)
+
+
 def fail_challenge(state: State, intent: Thing) -> CardDeclined:
     """The buyer did not prove to be the card's owner."""
     method = state.get("payment_method", intent["payment_method"])

@@ -14,6 +14,8 @@ from sandbox.stripe import (
 from sandbox.stripe.errors import CardDeclined, StripeError, parameter_missing
 from sandbox.stripe.state import State, Thing
 
+DEBIT_SECONDS = 86_400
+
 
 def needs_card(session: Thing) -> bool:
     """A card is asked for unless there is nothing to pay, and it was said that none is needed then."""
@@ -91,12 +93,14 @@ def _customer(state: State, session: Thing) -> Thing | None:
 
 def _redeem(state: State, session: Thing, intent: Thing) -> None:
     """Its coupons are used up by it, and an invoice is written where one is wished for."""
-    reductions = [
-        discounts.redeem(state, coupon, code, checkout_session=session["id"], customer=session["customer"])
-        for coupon, code in sessions.coupons_of(state, session)
-    ]
+    reductions = _redeem_coupons(state, session)
     if (session["invoice_creation"] or {}).get("enabled"):
         _bill(state, session, intent, reductions)
+
+
+def _redeem_coupons(state: State, session: Thing) -> list[Thing]:
+    owner = {"checkout_session": session["id"], "customer": session["customer"]}
+    return [discounts.redeem(state, coupon, code, **owner) for coupon, code in sessions.coupons_of(state, session)]
 
 
 def _bill(state: State, session: Thing, intent: Thing, reductions: list[Thing]) -> None:
@@ -179,3 +183,35 @@ def _complete(state: State, session: Thing, payment_status: str) -> None:
     session.update(status="complete", payment_status=payment_status, url=None)
     state.wake_at(session, None)
     state.tell("checkout.session.completed", session)
+
+
+# ---------------------------------------------------------------- by bank debit, which takes a day
+
+
+def pay_later(state: State, session: Thing, method: Thing, *, arrives: bool) -> None:
+    """The session is complete, the money is not there: a day later it comes, or it does not."""
+    if session["status"] != "open" or session["mode"] != "payment" or not session["amount_total"]:
+        raise StripeError("This session cannot be paid by bank debit.")
+    intent = state.find("payment_intent", state.private(session).get("payment_intent")) or _intent(state, session)
+    intent.update(payment_method=method["id"], payment_method_types=["sepa_debit"], status="processing")
+    intent["payment_method_options"] = {"sepa_debit": {}}
+    state.private(intent)["arrives"] = arrives
+    state.wake_at(intent, state.time() + DEBIT_SECONDS)
+    state.tell("payment_intent.processing", intent)
+    session.update(payment_intent=intent["id"], payment_method_types=["sepa_debit"])
+    _redeem_coupons(state, session)
+    _complete(state, session, "unpaid")
+
+
+def wake(state: State, intent: Thing) -> None:
+    """The bank has answered."""
+    session = state.get("checkout.session", state.private(intent)["session"])
+    refusal = intents.settle_debit(state, intent, arrives=state.private(intent)["arrives"])
+    if refusal:
+        state.tell("checkout.session.async_payment_failed", session)
+        return
+    session["payment_status"] = "paid"
+    if (session["invoice_creation"] or {}).get("enabled"):
+        given = [one for one in state.all("discount") if one["checkout_session"] == session["id"]]
+        _bill(state, session, intent, given)
+    state.tell("checkout.session.async_payment_succeeded", session)

@@ -59,6 +59,21 @@ def payment_method(state: State, card: Card, *, year: int, details: Thing | None
     )
 
 
+def debit(state: State, details: Thing) -> Thing:
+    """A bank account that is debited."""
+    face = {"bank_code": "20041", "branch_code": "01005", "country": "FR", "fingerprint": "sandbox", "last4": "2606"}
+    return base(
+        state,
+        "payment_method",
+        allow_redisplay="unspecified",
+        billing_details=details,
+        customer=None,
+        customer_account=None,
+        sepa_debit={**face, "generated_from": None},
+        type="sepa_debit",
+    )
+
+
 def customer(state: State, **facts: Any) -> Thing:
     settings = {"custom_fields": None, "default_payment_method": None, "footer": None, "rendering_options": None}
     empty = nothing("address currency customer_account default_source description discount email name phone shipping")
@@ -114,16 +129,24 @@ def payment_intent(state: State, **facts: Any) -> Thing:
     return made
 
 
+def _method_details(intent: Thing, method: Thing) -> Thing:
+    if method["type"] == "sepa_debit":
+        face = {**method["sepa_debit"], "expected_debit_date": None, "mandate": None}
+        del face["generated_from"]
+        return {"sepa_debit": face, "type": "sepa_debit"}
+    face = {name: method["card"][name] for name in ("brand", "checks", "country", "exp_month", "exp_year", "wallet")}
+    face |= {name: method["card"][name] for name in ("fingerprint", "funding", "last4")}
+    face |= {"amount_authorized": intent["amount"], "network": method["card"]["brand"], "three_d_secure": None}
+    face |= nothing("authorization_code installments mandate network_transaction_id regulated_status")
+    return {"card": face, "type": "card"}
+
+
 def charge(state: State, intent: Thing, method: Thing, **facts: Any) -> Thing:
     empty = nothing(
         "application application_fee application_fee_amount balance_transaction failure_balance_transaction"
         " failure_code failure_message on_behalf_of receipt_number receipt_url review shipping source source_transfer"
         " statement_descriptor transfer_data transfer_group"
     )
-    face = {name: method["card"][name] for name in ("brand", "checks", "country", "exp_month", "exp_year", "wallet")}
-    face |= {name: method["card"][name] for name in ("fingerprint", "funding", "last4")}
-    face |= {"amount_authorized": intent["amount"], "network": method["card"]["brand"], "three_d_secure": None}
-    face |= nothing("authorization_code installments mandate network_transaction_id regulated_status")
     standing = {
         "amount": intent["amount"],
         "amount_captured": 0,
@@ -141,7 +164,7 @@ def charge(state: State, intent: Thing, method: Thing, **facts: Any) -> Thing:
         "paid": True,
         "payment_intent": intent["id"],
         "payment_method": method["id"],
-        "payment_method_details": {"card": face, "type": "card"},
+        "payment_method_details": _method_details(intent, method),
         "radar_options": {},
         "receipt_email": intent["receipt_email"],
         "refunded": False,

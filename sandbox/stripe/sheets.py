@@ -69,7 +69,11 @@ def checkout(gateway: Gateway, state: State, session: Thing, *, needs_card: bool
     fields = card_fields(asks_email=not session["customer_details"]) if needs_card else ""
     amount = session["amount_total"] or 0
     main = _main_label(session, amount)
-    buttons = [Button(act="card", label=main, is_main=True), Button(act="abandon", label="Go back without paying")]
+    buttons = [Button(act="card", label=main, is_main=True)]
+    if session["mode"] == "payment" and amount:
+        buttons.append(Button(act="debit", label="Pay by bank debit: it arrives tomorrow"))
+        buttons.append(Button(act="bad_debit", label="Pay by bank debit: it comes back"))
+    buttons.append(Button(act="abandon", label="Go back without paying"))
     return pages.payment_page(
         gateway=gateway,
         shop=SHOP,
@@ -201,7 +205,8 @@ def _card(state: State, customer: Thing) -> str:
 
 def _history(bills: Iterable[Thing]) -> str:
     rows = "".join(
-        f"<tr><td>{day(bill['created'])}</td><td>{_number(bill)}</td>"
+        f'<tr><td style="white-space: nowrap">{day(bill["created"])}</td>'
+        f"<td>{_number(bill)}</td>"
         f'<td class="number">{escape(shown(bill["total"], bill["currency"]))}</td>'
         f"<td>{escape(bill['status'])}</td></tr>"
         for bill in reversed(list(bills))

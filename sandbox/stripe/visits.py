@@ -77,6 +77,8 @@ def _act_at_checkout(state: State, session: Thing, form: dict[str, str]) -> Visi
         return Visit(state="shown")
     if form.get("act") == "abandon":
         return buyer.abandon(session)
+    if form.get("act") in ("debit", "bad_debit"):
+        return buyer.pay_later(state, session, arrives=form["act"] == "debit")
     card = _typed_card(form) if paying.needs_card(session) else None
     details = shapes.billing_details(form.get("name"), form.get("email"))
     return buyer.pay(state, "checkout.session", session, card, details=details)

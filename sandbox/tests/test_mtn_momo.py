@@ -1,7 +1,9 @@
 """MTN MoMo in the box: its test numbers, the phone, and what never repeats."""
 
 import json
+import threading
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -106,6 +108,19 @@ def test_a_prompt_that_nobody_answers_expires_after_five_minutes(sandbox: Sandbo
 def test_a_reference_acts_once(sandbox: Sandbox, mtn: Mtn) -> None:
     reference, _ = mtn.ask(PHONE)
     assert mtn.ask(PHONE, reference=reference)[1] == 409
+    assert len(sandbox.books("mtn_momo")["payments"]) == 1
+
+
+def test_a_reference_acts_once_however_many_send_it_at_once(sandbox: Sandbox) -> None:
+    reference, together, callers = str(uuid.uuid4()), threading.Barrier(8), [Mtn(sandbox) for _ in range(8)]
+
+    def send(mtn: Mtn) -> int:
+        together.wait()
+        return mtn.ask(PHONE, reference=reference)[1]
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = sorted(pool.map(send, callers))
+    assert answers == [202] + [409] * 7
     assert len(sandbox.books("mtn_momo")["payments"]) == 1
 
 

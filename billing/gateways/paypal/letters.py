@@ -236,7 +236,8 @@ def _at(fields: object, *path: str) -> object:
 def _up(resource: Mapping[str, Any]) -> str:
     """The capture that a refund belongs to is named only by a link."""
     links = resource.get("links")
-    found = [each for each in links if isinstance(each, dict) and each.get("rel") == "up"] if links else []
+    known = links if isinstance(links, list) else []
+    found = [each for each in known if isinstance(each, dict) and each.get("rel") == "up"]
     href = str(found[0].get("href", "")) if found else ""
     return href.rpartition("/")[2] if "/captures/" in href else ""
 

@@ -200,7 +200,9 @@ def sort(error: stripe.StripeError, *, moves: bool) -> GatewayError:
         case stripe.CardError():
             kind, category = Declined, category_of(word(error), FailureCategory.PAYER_DECLINED)
         case stripe.InvalidRequestError():
-            kind, category = Declined, category_of(word(error), FailureCategory.INVALID_REQUEST)
+            # Of a refund that is more than what is left Stripe says only which parameter is wrong.
+            usual = FailureCategory.LIMIT if error.param == "amount" else FailureCategory.INVALID_REQUEST
+            kind, category = Declined, category_of(word(error), usual)
         case _ if error.http_status == CONFLICT:  # the same key is being worked on
             kind, category = Uncertain, FailureCategory.DUPLICATE
         case _ if not moves and (error.http_status or 0) >= http.SERVER_ERROR:

@@ -33,7 +33,7 @@ def of_session(session: Fields) -> PaymentResult:
     return replace(
         result,
         fee=inner.fee,
-        failure=inner.failure if state is PaymentState.FAILED else None,
+        failure=inner.failure if state is not PaymentState.SUCCEEDED else None,
         method=inner.method,
         paid_at=inner.paid_at,
         refunded=inner.refunded,

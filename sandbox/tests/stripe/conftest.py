@@ -15,7 +15,10 @@ import stripe
 
 from sandbox.testing import Sandbox
 
-TOOLS = Path(__file__).resolve().parents[4] / "shared" / "tools"
+ROOT = Path(__file__).resolve().parents[3]
+# Beside the project; a worktree of it lies one folder deeper.
+BESIDE = [ROOT.parent / "shared" / "tools", ROOT.parents[1] / "shared" / "tools"]
+TOOLS = next((folder for folder in BESIDE if (folder / "build_spec_from_sdk.py").exists()), BESIDE[0])
 KEY = "sk_test_" + "a" * 24
 SECRET = "whsec_of_the_tests"
 
