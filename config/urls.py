@@ -6,6 +6,7 @@ from django.views.i18n import set_language
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from config import error_pages, health, metrics
+from events.pages import PreferencesView
 from rest import paths
 
 urlpatterns = [
@@ -17,6 +18,8 @@ urlpatterns = [
     path("accounts/", include("config.accounts")),
     path(settings.API_PREFIX.lstrip("/"), include("billing.urls")),
     path(settings.API_PREFIX.lstrip("/"), include("credits.urls")),
+    path(settings.API_PREFIX.lstrip("/"), include("events.urls")),
+    path("mail/<str:token>", PreferencesView.as_view(), name="mail-preferences"),
     path("api/schema", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),
     path("problems", error_pages.ProblemsView.as_view(), name="problems"),
