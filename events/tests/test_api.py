@@ -73,7 +73,7 @@ def test_bad_wish_is_refused_and_nothing_is_made(shop, change: dict[str, Any], c
 
 @pytest.mark.parametrize("path", ["webhook-endpoints", "deliveries/0190c6a4-5a3e-7c1b-9f3e-2b1a0c4d5e6f"])
 def test_only_services_with_the_permission_manage_endpoints(user: User, path: str) -> None:
-    for who in (customer(user), service("view_customer")):
+    for who in (customer(user), service("issue_grant")):
         answer = call("GET", path, who)
         assert (answer.status_code, answer.json()["code"]) == (403, "permission_missing")
 

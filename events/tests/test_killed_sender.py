@@ -1,4 +1,4 @@
-"""A sender that is killed between sending and noting: the receiver hears it twice under one id, and never zero times."""
+"""A sender that is killed between sending and noting: the receiver hears it twice under one id, never zero times."""
 
 import subprocess
 import sys
