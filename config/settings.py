@@ -29,6 +29,7 @@ if APP_ENV not in {"development", "test", "production"}:
 
 DEBUG = env.bool("DEBUG", default=APP_ENV == "development")
 SECRET_KEY = safety.secret("SECRET_KEY", production=PRODUCTION, var_dir=VAR_DIR)
+SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])  # of before: still opens what it has sealed
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[] if PRODUCTION else ["localhost", "127.0.0.1", "[::1]"])
 PORT = env.int("PORT", default=8000)
 BASE_URL = env.str("BASE_URL", default="" if PRODUCTION else f"http://127.0.0.1:{PORT}")
@@ -55,7 +56,7 @@ SILENCED_SYSTEM_CHECKS = [
 DATABASE_URL = env.str("DATABASE_URL", default="")
 REDIS_URL = env.str("REDIS_URL", default="")
 if not PRODUCTION and not (DATABASE_URL and REDIS_URL):
-    _servers = embedded.ensure("test" if APP_ENV == "test" else "dev")
+    _servers = embedded.ensure("test" if APP_ENV == "test" else env.str("EMBEDDED_PROFILE", default="dev"))
     DATABASE_URL = DATABASE_URL or _servers.database_url
     REDIS_URL = REDIS_URL or _servers.redis_url
     if APP_ENV == "test":  # the workers of pytest-xdist inherit these and start nothing

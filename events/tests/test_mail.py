@@ -156,7 +156,7 @@ def test_failed_renewal_is_told_once_and_not_twice(user: User, tell: Tell, reach
     reach(user)
     tell(user, "payment.failed", is_renewal=True)
     tell(user, "subscription.past_due")
-    assert [each.subject for each in send()] == ["The renewal of premium was not paid"]
+    assert [each.subject for each in send()] == ["The renewal of Premium was not paid"]
 
 
 def test_dispute_goes_to_the_operators_and_not_to_the_customer(user: User, tell: Tell, reach: Reach, settings) -> None:
