@@ -22,6 +22,8 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "credits.extend_grant",
         "credits.reverse_spend",
         "credits.release_hold",
+        "events.view_*",
+        "events.replay_delivery",
     ),
     "finance": (
         "auth.view_user",
@@ -54,6 +56,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "credits.change_purse",
         "credits.reverse_spend",
         "credits.release_hold",
+        "events.view_*",
         "djstripe.view_*",
     ),
     "auditor": ("*.view_*",),
