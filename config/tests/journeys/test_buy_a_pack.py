@@ -54,8 +54,8 @@ def test_letter_that_never_came_is_made_up_for_by_asking(shop: Shop, gateway, cu
     assert shop.balance() == 275
 
 
-@pytest.mark.parametrize(("gateway", "currency"), [("stripe", "EUR"), ("cinetpay", "XOF")])
-def test_reply_that_was_lost_leads_to_one_payment(shop: Shop, gateway, currency) -> None:
+def test_reply_that_was_lost_leads_to_one_payment(shop: Shop) -> None:
+    gateway, currency = "stripe", "EUR"
     shop.sandbox.turn(gateway, drop_after=1.0)
     begun = shop.checkout(gateway, currency).json()
     assert (begun["payment"]["status"], begun["next_action"]) == ("pending", {"type": "none"})
