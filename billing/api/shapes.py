@@ -9,7 +9,7 @@ from billing.models import Attempt, Payment
 from billing.models.payments import AttemptState, PaymentKind, PaymentStatus
 
 
-class AttemptResponse(answers.Serializer[Attempt]):
+class PaymentAttemptResponse(answers.Serializer[Attempt]):
     id = answers.UUIDField()
     gateway = answers.CharField()
     state = answers.ChoiceField(choices=AttemptState.values)
@@ -42,7 +42,7 @@ class PaymentResponse(answers.Serializer[Payment]):
     created_at = answers.DateTimeField()
     expires_at = answers.DateTimeField()
     ended_at = answers.DateTimeField(allow_null=True)
-    attempts = AttemptResponse(many=True)
+    attempts = PaymentAttemptResponse(many=True)
 
     def get_gateway(self, payment: Payment) -> str | None:
         last = last_of(payment.attempts.all())
