@@ -36,6 +36,9 @@ class Command(BaseCommand):
         parser.allow_abbrev = False  # what starts again without --fresh must know how it was spelt
         parser.add_argument("--port", type=int, default=settings.PORT, help="the port of the web server")
         parser.add_argument("--host", default="127.0.0.1", help="the address of the web server")
+        parser.add_argument(
+            "--sandbox-port", type=int, default=settings.SANDBOX_PORT, help="the port of the gateways in a box"
+        )
         parser.add_argument("--fresh", action="store_true", help="delete all local data first (asks)")
         parser.add_argument("--yes", action="store_true", help="do not ask")
 
@@ -48,13 +51,19 @@ class Command(BaseCommand):
         if options["fresh"]:
             self.start_afresh(asks=not options["yes"])
         host, port = options["host"], options["port"]
-        self.check_port(host, port)
+        sandbox_port = options["sandbox_port"]
+        self.check_port(host, port, option="--port")
+        self.check_port("127.0.0.1", sandbox_port, option="--sandbox-port")
         base_url = f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}"  # noqa: S104
-        people = self.prepare(base_url)
-        supervisor = Supervisor(settings.BASE_DIR, services(host, port, base_url, self.out), self.out)
+        sandbox_url = f"http://127.0.0.1:{sandbox_port}"
+        people = self.prepare(base_url, sandbox_url)
+        everything = [sandbox(sandbox_port, base_url), *services(host, port, base_url, self.out)]
+        for service in everything:
+            service.environment["SANDBOX_PORT"] = str(sandbox_port)
+        supervisor = Supervisor(settings.BASE_DIR, everything, self.out)
         supervisor.stop_at_signals()
         supervisor.run(
-            is_ready=lambda: answers(base_url + "/health/live"),
+            is_ready=lambda: answers(base_url + "/health/live") and answers(sandbox_url + "/_clock"),
             when_ready=lambda: self.out.say(people.banner(seconds=time.monotonic() - started_at)),
         )
         gone = embedded.release("dev")
@@ -76,7 +85,8 @@ class Command(BaseCommand):
         if not embedded.release("dev"):
             raise CommandError("Another process uses the embedded servers. Close it, then try again.")
         forget("dev")
-        (settings.VAR_DIR / "demo.json").unlink(missing_ok=True)
+        for name in ("demo.json", "sandbox.json"):
+            (settings.VAR_DIR / name).unlink(missing_ok=True)
         self.lock.close()
         again = [word for word in sys.argv if word not in {"--fresh", "--yes"}]
         os.execv(sys.executable, [sys.executable, *again])
@@ -86,7 +96,7 @@ class Command(BaseCommand):
             raise CommandError("Not a terminal: say --fresh --yes to delete the local data without being asked.")
         return input(f"{question} [y/N] ").strip().lower() in {"y", "yes", "o", "oui"}
 
-    def check_port(self, host: str, port: int) -> None:
+    def check_port(self, host: str, port: int, *, option: str) -> None:
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
@@ -96,18 +106,25 @@ class Command(BaseCommand):
             except OSError as error:
                 raise CommandError(
                     f"Cannot listen on {host}:{port} ({error.strerror}). Another program may use that port; "
-                    f"stop it, or choose another: python3 manage.py up --port {port + 1}"
+                    f"stop it, or choose another: python3 manage.py up {option} {port + 1}"
                 ) from None
 
-    def prepare(self, base_url: str) -> demo.People:
+    def prepare(self, base_url: str, sandbox_url: str) -> demo.People:
         self.out.say("Preparing the database (the first time takes about 20 seconds).")
         translations.compile_stale()
         call_command("migrate", verbosity=0, interactive=False)
         call_command("sync_groups", verbosity=0)
         seeding.seed_all()
-        people = demo.seed(base_url)
+        people = demo.seed(base_url, sandbox_url)
         connections.close_all()
         return people
+
+
+def sandbox(port: int, base_url: str) -> Service:
+    """The gateways in a box: a program of its own, which remembers its payments over restarts."""
+    state = str(Path(settings.VAR_DIR) / "sandbox.json")
+    options = ["--port", str(port), "--state", state, "--webhooks-to", f"{base_url}/webhooks"]
+    return Service(name="sandbox", command=python("-m", "sandbox", *options))
 
 
 def services(host: str, port: int, base_url: str, out: Output) -> list[Service]:
