@@ -9,8 +9,9 @@ from sandbox.gateway import Gateway
 from sandbox.mtn_momo import MtnMomo
 from sandbox.orange_money import OrangeMoney
 from sandbox.paypal import PayPal
+from sandbox.stripe import Stripe
 
-KINDS: tuple[type[Gateway], ...] = (PayPal, CinetPay, MtnMomo, OrangeMoney)
+KINDS: tuple[type[Gateway], ...] = (Stripe, PayPal, CinetPay, MtnMomo, OrangeMoney)
 
 
 def gateways(clock: Clock, dials: dict[str, Any], settings: dict[str, Any]) -> dict[str, Gateway]:
