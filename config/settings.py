@@ -465,11 +465,114 @@ PERMISSIONS_POLICY = "camera=(), geolocation=(), microphone=(), payment=(), usb=
 X_FRAME_OPTIONS = "DENY"
 SECURE_REFERRER_POLICY = "same-origin"
 
+# ---------------------------------------------------------------- gateways
+
+# On a laptop every gateway is the sandbox that `manage.py up` starts, with the sandbox's credentials; the tests start
+# one of their own. A production has no defaults: a gateway without its credentials is not configured, and stops nobody.
+SANDBOX_PORT = env.int("SANDBOX_PORT", default=1 if APP_ENV == "test" else 8010)
+_sandbox = f"http://127.0.0.1:{SANDBOX_PORT}"
+
+
+def _of_sandbox(credential: str) -> str:
+    return "" if PRODUCTION else credential
+
+
+GATEWAY_CONNECT_TIMEOUT_SECONDS = env.float("GATEWAY_CONNECT_TIMEOUT_SECONDS", default=5.0)
+GATEWAY_READ_TIMEOUT_SECONDS = env.float("GATEWAY_READ_TIMEOUT_SECONDS", default=30.0)
+# Of calls behind which a bank or an operator thinks: captures, transfers.
+GATEWAY_SLOW_READ_TIMEOUT_SECONDS = env.float("GATEWAY_SLOW_READ_TIMEOUT_SECONDS", default=60.0)
+GATEWAY_REPLY_MAX_BYTES = env.int("GATEWAY_REPLY_MAX_BYTES", default=1_000_000)
+
+STRIPE_LIVE_MODE = env.bool("STRIPE_LIVE_MODE", default=False)
+STRIPE_API_VERSION = "2026-08-26.dahlia"
+STRIPE_API_BASE = env.str("STRIPE_API_BASE", default="https://api.stripe.com" if PRODUCTION else f"{_sandbox}/stripe")
+STRIPE_SECRET_KEY = env.str("STRIPE_SECRET_KEY", default=_of_sandbox("sk_test_sandbox"))
+STRIPE_PUBLISHABLE_KEY = env.str("STRIPE_PUBLISHABLE_KEY", default=_of_sandbox("pk_test_sandbox"))
+# Several while one is rotated, and for a second endpoint.
+STRIPE_WEBHOOK_SECRETS = env.list("STRIPE_WEBHOOK_SECRETS", default=[] if PRODUCTION else ["whsec_sandbox"])
+STRIPE_WEBHOOK_TOLERANCE_SECONDS = env.int("STRIPE_WEBHOOK_TOLERANCE_SECONDS", default=300)
+
+PAYPAL_API_BASE = env.str("PAYPAL_API_BASE", default="https://api-m.paypal.com" if PRODUCTION else f"{_sandbox}/paypal")
+PAYPAL_CLIENT_ID = env.str("PAYPAL_CLIENT_ID", default=_of_sandbox("sandbox-client"))
+PAYPAL_CLIENT_SECRET = env.str("PAYPAL_CLIENT_SECRET", default=_of_sandbox("sandbox-secret"))
+PAYPAL_WEBHOOK_ID = env.str("PAYPAL_WEBHOOK_ID", default=_of_sandbox("WH-SANDBOX"))
+PAYPAL_WEBHOOK_CHECK = env.str("PAYPAL_WEBHOOK_CHECK", default="offline")  # offline | ask: their verify call
+# PayPal tries again for three days; whether with a new time is not documented.
+PAYPAL_WEBHOOK_TOLERANCE_SECONDS = env.int("PAYPAL_WEBHOOK_TOLERANCE_SECONDS", default=345_600)
+PAYPAL_BRAND_NAME = env.str("PAYPAL_BRAND_NAME", default="")  # what buyers read on PayPal's page; empty: the account's
+
+CINETPAY_API = env.str("CINETPAY_API", default="checkout_v2")  # checkout_v2 | v1: the generation of the account
+CINETPAY_API_BASE = env.str(
+    "CINETPAY_API_BASE", default="https://api-checkout.cinetpay.com" if PRODUCTION else f"{_sandbox}/cinetpay"
+)
+CINETPAY_TRANSFER_API_BASE = env.str(
+    "CINETPAY_TRANSFER_API_BASE", default="https://client.cinetpay.com" if PRODUCTION else f"{_sandbox}/cinetpay"
+)
+CINETPAY_API_KEY = env.str(
+    "CINETPAY_API_KEY", default=_of_sandbox("sk_test_sandbox" if CINETPAY_API == "v1" else "sandbox-apikey")
+)
+CINETPAY_SITE_ID = env.str("CINETPAY_SITE_ID", default=_of_sandbox("123456"))  # checkout_v2
+CINETPAY_SECRET_KEY = env.str(
+    "CINETPAY_SECRET_KEY", default=_of_sandbox("sandbox-secret-key")
+)  # checkout_v2: signs what it writes to us
+CINETPAY_TRANSFER_PASSWORD = env.str(
+    "CINETPAY_TRANSFER_PASSWORD", default=_of_sandbox("sandbox-transfer-password")
+)  # checkout_v2: for payouts
+CINETPAY_API_PASSWORD = env.str("CINETPAY_API_PASSWORD", default=_of_sandbox("sandbox-api-password"))  # v1
+CINETPAY_V1_API_BASE = env.str(
+    "CINETPAY_V1_API_BASE", default="https://api.cinetpay.co" if PRODUCTION else f"{_sandbox}/cinetpay"
+)
+CINETPAY_CURRENCIES = env.list("CINETPAY_CURRENCIES", default=["XOF", "XAF"])  # those of the account
+CINETPAY_MAXIMUM = env.int("CINETPAY_MAXIMUM", default=2_500_000)  # whole units; the operators' limits
+CINETPAY_PAYOUT_MINIMUM = env.int("CINETPAY_PAYOUT_MINIMUM", default=500)
+CINETPAY_PAYOUT_MAXIMUM = env.int("CINETPAY_PAYOUT_MAXIMUM", default=1_500_000)
+# Of receivers, and in v1 of buyers, who have told us none; CinetPay insists on one.
+CINETPAY_CONTACT_EMAIL = env.str("CINETPAY_CONTACT_EMAIL", default="")
+CINETPAY_LINK_MINUTES = env.int("CINETPAY_LINK_MINUTES", default=60)  # not documented; after it we call a link expired
+
+MTN_MOMO_API_BASE = env.str(
+    "MTN_MOMO_API_BASE", default="https://proxy.momoapi.mtn.com" if PRODUCTION else f"{_sandbox}/mtn_momo"
+)
+# mtncameroon, mtnivorycoast, mtnuganda …; `sandbox` for MTN's own sandbox, which knows EUR only.
+MTN_MOMO_TARGET_ENVIRONMENT = env.str("MTN_MOMO_TARGET_ENVIRONMENT", default=_of_sandbox("mtncameroon"))
+MTN_MOMO_CURRENCY = env.str("MTN_MOMO_CURRENCY", default="XAF")
+MTN_MOMO_COUNTRY = env.str("MTN_MOMO_COUNTRY", default="CM")
+MTN_MOMO_COLLECTION_KEY = env.str(
+    "MTN_MOMO_COLLECTION_KEY", default=_of_sandbox("sandbox-collection-key")
+)  # subscription key
+MTN_MOMO_COLLECTION_USER = env.str(
+    "MTN_MOMO_COLLECTION_USER", default=_of_sandbox("5b2c2a6e-7a1e-4a53-9b0e-3b1c6f0d8a11")
+)
+MTN_MOMO_COLLECTION_SECRET = env.str(
+    "MTN_MOMO_COLLECTION_SECRET", default=_of_sandbox("sandbox-api-key")
+)  # the "API key" of that user
+MTN_MOMO_DISBURSEMENT_KEY = env.str("MTN_MOMO_DISBURSEMENT_KEY", default=_of_sandbox("sandbox-disbursement-key"))
+MTN_MOMO_DISBURSEMENT_USER = env.str(
+    "MTN_MOMO_DISBURSEMENT_USER", default=_of_sandbox("5b2c2a6e-7a1e-4a53-9b0e-3b1c6f0d8a11")
+)
+MTN_MOMO_DISBURSEMENT_SECRET = env.str("MTN_MOMO_DISBURSEMENT_SECRET", default=_of_sandbox("sandbox-api-key"))
+MTN_MOMO_REFUNDS = env.bool("MTN_MOMO_REFUNDS", default=True)  # off where the market has not enabled them
+MTN_MOMO_CALLBACKS = env.bool("MTN_MOMO_CALLBACKS", default=True)  # off if BASE_URL is not the registered callback host
+MTN_MOMO_MINIMUM = env.int("MTN_MOMO_MINIMUM", default=100)  # whole units; the market's contract says
+MTN_MOMO_MAXIMUM = env.int("MTN_MOMO_MAXIMUM", default=500_000)
+
+ORANGE_MONEY_API_BASE = env.str(
+    "ORANGE_MONEY_API_BASE", default="https://api.orange.com" if PRODUCTION else f"{_sandbox}/orange_money"
+)
+# ci, sn, ml, cm, bf …: the contract's path; `dev` for Orange's sandbox, where every amount is in OUV.
+ORANGE_MONEY_ENVIRONMENT = env.str("ORANGE_MONEY_ENVIRONMENT", default=_of_sandbox("dev"))
+ORANGE_MONEY_CURRENCY = env.str("ORANGE_MONEY_CURRENCY", default="XOF")
+ORANGE_MONEY_COUNTRY = env.str("ORANGE_MONEY_COUNTRY", default="CI")
+ORANGE_MONEY_CLIENT_ID = env.str("ORANGE_MONEY_CLIENT_ID", default=_of_sandbox("sandbox-client"))
+ORANGE_MONEY_CLIENT_SECRET = env.str("ORANGE_MONEY_CLIENT_SECRET", default=_of_sandbox("sandbox-secret"))
+ORANGE_MONEY_MERCHANT_KEY = env.str("ORANGE_MONEY_MERCHANT_KEY", default=_of_sandbox("sandbox-merchant-key"))
+ORANGE_MONEY_SHOP_NAME = env.str("ORANGE_MONEY_SHOP_NAME", default="Tirelire")  # buyers read it, at most 30 letters
+ORANGE_MONEY_MINIMUM = env.int("ORANGE_MONEY_MINIMUM", default=100)  # whole units; the contract says
+ORANGE_MONEY_MAXIMUM = env.int("ORANGE_MONEY_MAXIMUM", default=1_500_000)
+
 # ---------------------------------------------------------------- dj-stripe, the mirror of Stripe's objects
 
 DJSTRIPE_FOREIGN_KEY_TO_FIELD = "id"  # never change: it is part of the schema
-STRIPE_LIVE_MODE = env.bool("STRIPE_LIVE_MODE", default=False)
-STRIPE_API_VERSION = "2026-08-26.dahlia"
 
 # ---------------------------------------------------------------- last: is this safe to run?
 

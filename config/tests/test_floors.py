@@ -31,6 +31,8 @@ def test_the_house_keeps_its_floors(tmp_path: Path) -> None:
         ("rest/planted.py", "import config.problems", "Imports only go down the floors"),
         ("ledger/planted.py", "import rest.models", "Imports only go down the floors"),
         ("rest/planted.py", "import credits.usage", "Imports only go down the floors"),
+        ("billing/gateways/planted.py", "import billing.models", "Gateways know no models"),
+        ("billing/gateways/planted.py", "import ledger.models", "Gateways know no models"),
         ("ledger/planted.py", "import celery", "The books know neither HTTP nor Celery"),
         ("ledger/planted.py", "import rest_framework", "The books know neither HTTP nor Celery"),
         ("storefront/planted.py", "import config.settings", "Imports only go down the floors"),

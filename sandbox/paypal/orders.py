@@ -161,6 +161,8 @@ def representation(gateway: "PayPal", order: dict[str, Any]) -> dict[str, Any]:
     units = [dict(unit) for unit in order["purchase_units"]]
     if captured := gateway.state["captures"].get(order["capture_id"]):
         units[0]["payments"] = {"captures": [capture_representation(gateway, captured)]}
+        if given_back := refunds_of(gateway, captured["id"]):
+            units[0]["payments"]["refunds"] = given_back
     shown: dict[str, Any] = {
         "id": order["id"],
         "intent": order["intent"],
@@ -175,6 +177,13 @@ def representation(gateway: "PayPal", order: dict[str, Any]) -> dict[str, Any]:
     if order["status"] in ("APPROVED", "COMPLETED"):
         shown["payer"] = {"payer_id": "PAYERSANDB2X3", "email_address": "buyer@example.com"}
     return shown
+
+
+def refunds_of(gateway: "PayPal", capture_id: str) -> list[dict[str, Any]]:
+    from sandbox.paypal import refunds  # which stands on this module
+
+    made = [each for each in gateway.state["refunds"].values() if each["capture_id"] == capture_id]
+    return [refunds.representation(gateway, each) for each in made]
 
 
 def capture_representation(gateway: "PayPal", captured: dict[str, Any]) -> dict[str, Any]:
