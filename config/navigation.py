@@ -50,6 +50,7 @@ SECTIONS: dict[Text, list[Entry]] = {
         Entry(_("Second factors"), "phonelink_lock", "mfa.authenticator"),
     ],
     _("Machines"): [
+        Entry(_("Gateways"), "hub", "billing.gatewaysetting"),
         Entry(_("Service tokens"), "key", "rest.servicetoken"),
     ],
     _("Traces"): [

@@ -491,6 +491,12 @@ STRIPE_PUBLISHABLE_KEY = env.str("STRIPE_PUBLISHABLE_KEY", default=_of_sandbox("
 # Several while one is rotated, and for a second endpoint.
 STRIPE_WEBHOOK_SECRETS = env.list("STRIPE_WEBHOOK_SECRETS", default=[] if PRODUCTION else ["whsec_sandbox"])
 STRIPE_WEBHOOK_TOLERANCE_SECONDS = env.int("STRIPE_WEBHOOK_TOLERANCE_SECONDS", default=300)
+# The least that a charge may be; below it Stripe refuses. It converts into the account's currency, so these are advice.
+STRIPE_MINIMUMS_MINOR: dict[str, int] = env.json(
+    "STRIPE_MINIMUMS_MINOR", default={"AUD": 50, "CAD": 50, "CHF": 50, "EUR": 50, "GBP": 30, "JPY": 50, "USD": 50}
+)
+# How long after an attempt began its request may still have come in: so long its lists are searched for a lost reply.
+STRIPE_LOOKUP_WINDOW_SECONDS = env.int("STRIPE_LOOKUP_WINDOW_SECONDS", default=86_400)
 
 PAYPAL_API_BASE = env.str("PAYPAL_API_BASE", default="https://api-m.paypal.com" if PRODUCTION else f"{_sandbox}/paypal")
 PAYPAL_CLIENT_ID = env.str("PAYPAL_CLIENT_ID", default=_of_sandbox("sandbox-client"))
@@ -569,6 +575,35 @@ ORANGE_MONEY_MERCHANT_KEY = env.str("ORANGE_MONEY_MERCHANT_KEY", default=_of_san
 ORANGE_MONEY_SHOP_NAME = env.str("ORANGE_MONEY_SHOP_NAME", default="Tirelire")  # buyers read it, at most 30 letters
 ORANGE_MONEY_MINIMUM = env.int("ORANGE_MONEY_MINIMUM", default=100)  # whole units; the contract says
 ORANGE_MONEY_MAXIMUM = env.int("ORANGE_MONEY_MAXIMUM", default=1_500_000)
+
+# ---------------------------------------------------------------- gateways that fail, and what is not known
+
+# A breaker opens after so many failures one after the other within the window, and lets one call try after the pause.
+GATEWAY_BREAKER_FAILURES = env.int("GATEWAY_BREAKER_FAILURES", default=5)
+GATEWAY_BREAKER_WINDOW_SECONDS = env.int("GATEWAY_BREAKER_WINDOW_SECONDS", default=60)
+GATEWAY_BREAKER_OPEN_SECONDS = env.int("GATEWAY_BREAKER_OPEN_SECONDS", default=30)
+GATEWAY_BREAKER_PROBE_SECONDS = env.int("GATEWAY_BREAKER_PROBE_SECONDS", default=70)  # longer than the slowest call
+GATEWAY_BREAKER_REDIS_TIMEOUT_SECONDS = env.float("GATEWAY_BREAKER_REDIS_TIMEOUT_SECONDS", default=0.25)
+GATEWAY_BREAKER_REDIS_PAUSE_SECONDS = env.float("GATEWAY_BREAKER_REDIS_PAUSE_SECONDS", default=5.0)
+GATEWAY_HEALTH_SECONDS = env.float("GATEWAY_HEALTH_SECONDS", default=30.0)  # how old an answer /health may give
+
+# A call that surely did nothing is tried again under the same reference, after a random share of a growing wait.
+GATEWAY_TRIES = env.int("GATEWAY_TRIES", default=3)  # the first one included; never more than 3
+GATEWAY_RETRY_FIRST_SECONDS = env.float("GATEWAY_RETRY_FIRST_SECONDS", default=0.5)
+GATEWAY_RETRY_LONGEST_SECONDS = env.float("GATEWAY_RETRY_LONGEST_SECONDS", default=5.0)
+
+# When a gateway is asked about an outcome that nobody knows: seconds after the call; then every so often; then seldom.
+GATEWAY_ASK_AFTER_SECONDS = env.list("GATEWAY_ASK_AFTER_SECONDS", cast=int, default=[2, 5, 15, 60])
+GATEWAY_ASK_OFTEN_SECONDS = env.int("GATEWAY_ASK_OFTEN_SECONDS", default=300)
+GATEWAY_ASK_OFTEN_UNTIL_SECONDS = env.int("GATEWAY_ASK_OFTEN_UNTIL_SECONDS", default=3_600)
+GATEWAY_ASK_SELDOM_SECONDS = env.int("GATEWAY_ASK_SELDOM_SECONDS", default=3_600)
+GATEWAY_ASK_UNTIL_SECONDS = env.int("GATEWAY_ASK_UNTIL_SECONDS", default=86_400)  # then it stands before operators
+# When an attempt that expired or was given up is asked about once more: it may have been paid late.
+GATEWAY_ASK_LATE_SECONDS = env.list("GATEWAY_ASK_LATE_SECONDS", cast=int, default=[900, 3_600, 86_400, 259_200])
+# "Not found" proves that nothing was made only after a while, and said so often in a row.
+GATEWAY_NOT_FOUND_PAYMENT_SECONDS = env.int("GATEWAY_NOT_FOUND_PAYMENT_SECONDS", default=120)
+GATEWAY_NOT_FOUND_PAYOUT_SECONDS = env.int("GATEWAY_NOT_FOUND_PAYOUT_SECONDS", default=900)
+GATEWAY_NOT_FOUND_ANSWERS = env.int("GATEWAY_NOT_FOUND_ANSWERS", default=3)
 
 # ---------------------------------------------------------------- dj-stripe, the mirror of Stripe's objects
 

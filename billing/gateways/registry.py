@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from django.conf import settings
 
-from billing.gateways import mtn_momo, orange_money, paypal
+from billing.gateways import mtn_momo, orange_money, paypal, stripe
 from billing.gateways.base import Gateway
 from billing.gateways.cinetpay import CinetPay
 from billing.gateways.cinetpay import configuration as cinetpay
@@ -158,6 +158,7 @@ def _orange_money() -> Gateway:
 
 
 BUILDERS: dict[str, Callable[[], Gateway]] = {
+    "stripe": lambda: stripe.from_settings(limits()),
     "paypal": _paypal,
     "cinetpay": _cinetpay,
     "mtn_momo": _mtn_momo,

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from billing.gateways import mtn_momo, orange_money, paypal
+from billing.gateways import mtn_momo, orange_money, paypal, stripe
 from billing.gateways.base import (
     Buyer,
     CheckoutRequest,
@@ -53,6 +53,7 @@ class Contender:
     illegal: tuple[Money, ...]
     written: Callable[[str], str] = _same
     declined_as: PaymentState = PaymentState.FAILED
+    tells_decline: bool = True  # off where a refused card leaves the page open, and the API silent about it
     abandoned_as: PaymentState = PaymentState.REQUIRES_ACTION
     lifetime: timedelta
     resolves_lost_page: bool = True  # whether `fetch_payment` finds a payment whose creation was not confirmed
@@ -63,6 +64,7 @@ class Contender:
     payout_to: Destination | None = None
     payout_declined_to: Destination | None = None
     trust: Trust
+    forged_mark: bytes = b""  # what stands in a forged letter and in no other; empty where no other comes by then
     webhook_url_setting: bool = False  # the gateway writes to one address that it is told beforehand
 
     def __str__(self) -> str:
@@ -190,6 +192,18 @@ def orange_money_in(sandbox: Sandbox, limits: Limits = LIMITS, **changes: Any) -
     return orange_money.OrangeMoney(replace(configuration, **changes), limits)
 
 
+def stripe_in(sandbox: Sandbox, limits: Limits = LIMITS, **changes: Any) -> stripe.Stripe:
+    configuration = stripe.Configuration(
+        secret_key="sk_test_sandbox",
+        publishable_key="pk_test_sandbox",
+        webhook_secrets=("whsec_sandbox",),
+        api_base=sandbox.base("stripe"),
+        minimums_minor={"EUR": 50},
+        limits=limits,
+    )
+    return stripe.Stripe(replace(configuration, **changes))
+
+
 def _phone(number: str) -> Destination:
     return Destination(kind=DestinationKind.PHONE, value=number, name="Awa Kone")
 
@@ -199,6 +213,22 @@ def _mail(address: str) -> Destination:
 
 
 CONTENDERS = (
+    Contender(  # its payouts have their own tests: a transfer is paid at once, a bank takes two days
+        name="stripe",
+        gateway="stripe",
+        make=stripe_in,
+        amount=Money(2_500, "EUR"),
+        part=Money(1_000, "EUR"),
+        illegal=(Money(49, "EUR"), Money(1_001, "KWD"), Money(501, "MGA"), Money(5_000, "BOV")),
+        declined_as=PaymentState.REQUIRES_ACTION,
+        tells_decline=False,
+        lifetime=timedelta(hours=24),
+        repeat="same page",
+        refunds=True,
+        trust=Trust.SIGNED,
+        forged_mark=b"evt_000000000000000000000000",
+        webhook_url_setting=True,
+    ),
     Contender(
         name="paypal",
         gateway="paypal",
