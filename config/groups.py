@@ -16,6 +16,8 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "credits.extend_grant",
         "credits.reverse_spend",
         "credits.release_hold",
+        "events.view_*",
+        "events.replay_delivery",
     ),
     "finance": (
         "auth.view_user",
@@ -40,6 +42,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "credits.change_purse",
         "credits.reverse_spend",
         "credits.release_hold",
+        "events.view_*",
         "djstripe.view_*",
     ),
     "auditor": ("*.view_*",),

@@ -29,6 +29,7 @@ if APP_ENV not in {"development", "test", "production"}:
 
 DEBUG = env.bool("DEBUG", default=APP_ENV == "development")
 SECRET_KEY = safety.secret("SECRET_KEY", production=PRODUCTION, var_dir=VAR_DIR)
+SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])  # of before: still opens what it has sealed
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[] if PRODUCTION else ["localhost", "127.0.0.1", "[::1]"])
 PORT = env.int("PORT", default=8000)
 SANDBOX_PORT = env.int("SANDBOX_PORT", default=1 if APP_ENV == "test" else 8010)  # tests start one of their own
@@ -429,6 +430,56 @@ CREDITS_EXPIRING_SECONDS = env.int("CREDITS_EXPIRING_SECONDS", default=3_600)
 CREDITS_OFFER_CURRENCY = env.str("CREDITS_OFFER_CURRENCY", default="EUR")  # of packs offered to unknown countries
 # Off behind a connection pooler that knows no prepared statements; a spend then costs more.
 CREDITS_PREPARED_STATEMENTS = env.bool("CREDITS_PREPARED_STATEMENTS", default=True)
+
+# ---------------------------------------------------------------- events: other servers and people
+
+EVENTS_DISPATCH_SECONDS = env.float("EVENTS_DISPATCH_SECONDS", default=2.0)  # when no wake-up came through
+EVENTS_BATCH = env.int("EVENTS_BATCH", default=500)  # events looked at in one transaction
+# How a floor above tells who a customer is: takes user ids, returns `events.people.Contact` by user id.
+EVENTS_CONTACTS = "billing.customers.contacts"
+
+# Addresses of one's own network are refused, or an endpoint could be used to talk to what is behind the front.
+WEBHOOKS_ALLOW_PRIVATE_ADDRESSES = env.bool("WEBHOOKS_ALLOW_PRIVATE_ADDRESSES", default=APP_ENV == "development")
+WEBHOOKS_ALLOW_HTTP = env.bool("WEBHOOKS_ALLOW_HTTP", default=not PRODUCTION)
+WEBHOOKS_SEND_SECONDS = env.float("WEBHOOKS_SEND_SECONDS", default=2.0)  # when no wake-up came through
+WEBHOOKS_RUN_SECONDS = env.float("WEBHOOKS_RUN_SECONDS", default=60.0)  # then the sender starts afresh
+WEBHOOKS_CONCURRENCY = env.int("WEBHOOKS_CONCURRENCY", default=32)  # deliveries under way at once
+WEBHOOKS_CONCURRENCY_PER_ENDPOINT = env.int("WEBHOOKS_CONCURRENCY_PER_ENDPOINT", default=8)  # 1 while it fails
+WEBHOOKS_CONNECT_SECONDS = env.float("WEBHOOKS_CONNECT_SECONDS", default=5.0)
+WEBHOOKS_DEADLINE_SECONDS = env.float("WEBHOOKS_DEADLINE_SECONDS", default=15.0)  # for all of it, however it drips
+# A delivery whose sender died is taken over after this long; well beyond the deadline.
+WEBHOOKS_LEASE_SECONDS = env.int("WEBHOOKS_LEASE_SECONDS", default=120)
+WEBHOOKS_FIRST_RETRY_SECONDS = env.int("WEBHOOKS_FIRST_RETRY_SECONDS", default=5)  # then three times as long each time
+WEBHOOKS_LONGEST_RETRY_SECONDS = env.int("WEBHOOKS_LONGEST_RETRY_SECONDS", default=12 * 3_600)
+WEBHOOKS_GIVE_UP_HOURS = env.int("WEBHOOKS_GIVE_UP_HOURS", default=72)  # after the first attempt: a dead letter
+WEBHOOKS_DISABLE_HOURS = env.int("WEBHOOKS_DISABLE_HOURS", default=96)  # without one success: switched off
+WEBHOOKS_SECRET_OVERLAP_HOURS = env.int("WEBHOOKS_SECRET_OVERLAP_HOURS", default=24)  # both sign after a rotation
+WEBHOOKS_KEEP_DAYS = env.int("WEBHOOKS_KEEP_DAYS", default=30)  # deliveries that are over, with their log
+WEBHOOKS_PURGE_BATCH = env.int("WEBHOOKS_PURGE_BATCH", default=2_000)
+
+# Development writes letters into var/mail; production sends them, or none without a host.
+EMAIL_HOST = env.str("EMAIL_HOST", default="")
+EMAIL_PORT = env.int("EMAIL_PORT", default=587)
+EMAIL_HOST_USER = env.str("EMAIL_HOST_USER", default="")
+EMAIL_HOST_PASSWORD = env.str("EMAIL_HOST_PASSWORD", default="")
+EMAIL_USE_TLS = env.bool("EMAIL_USE_TLS", default=True)
+EMAIL_TIMEOUT = env.float("EMAIL_TIMEOUT_SECONDS", default=10.0)
+EMAIL_FILE_PATH = str(VAR_DIR / "mail")
+EMAIL_BACKEND = (
+    "django.core.mail.backends.smtp.EmailBackend"
+    if EMAIL_HOST
+    else "django.core.mail.backends.dummy.EmailBackend"
+    if PRODUCTION
+    else "events.mailbox.FileBackend"
+)
+DEFAULT_FROM_EMAIL = env.str("EMAIL_FROM", default="Tirelire <no-reply@localhost>")
+OPERATOR_EMAILS = env.list("OPERATOR_EMAILS", default=[] if PRODUCTION else ["operators@localhost"])
+MAIL_SHOP_NAME = env.str("MAIL_SHOP_NAME", default="Tirelire")  # stands at the head of every letter
+MAIL_SEND_SECONDS = env.float("MAIL_SEND_SECONDS", default=5.0)  # when no wake-up came through
+MAIL_BATCH = env.int("MAIL_BATCH", default=50)
+MAIL_LEASE_SECONDS = env.int("MAIL_LEASE_SECONDS", default=600)
+MAIL_FIRST_RETRY_SECONDS = env.int("MAIL_FIRST_RETRY_SECONDS", default=60)  # then twice as long each time
+MAIL_ATTEMPTS = env.int("MAIL_ATTEMPTS", default=10)  # the last one about a day later
 
 # ---------------------------------------------------------------- customers
 
