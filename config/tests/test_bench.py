@@ -66,7 +66,7 @@ def test_webhooks_are_measured_beside_a_bare_insert_and_the_usual_way(database: 
     done = run("webhooks", database, "--letters", "5", "--seconds", "1", "--json", f"{tmp_path}/out")
     assert done.returncode == 0, done.stdout + done.stderr
     found = json.loads((tmp_path / "out").read_text())
-    assert {name: len(rounds) for name, rounds in found["rounds"].items()} == dict.fromkeys([*webhooks.RIVALS, "read"], 1)
+    assert set(found["rounds"]) == {*webhooks.RIVALS, "read"}
     assert min(rounds[0] for rounds in found["rounds"].values()) > 0
     assert len(found["targets"]) == 2
     assert databases_called(database) == []
