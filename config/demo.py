@@ -27,6 +27,7 @@ class People:
     """Who can use this installation at once, and where."""
 
     base_url: str
+    stream_url: str
     operator_password: str
     service_token: str
     customer_token: str
@@ -39,6 +40,7 @@ class People:
             f"  Pages      {self.base_url}/",
             f"  Admin      {self.base_url}/admin/   user {OPERATOR}   password {self.operator_password}",
             f"  API        {self.base_url}/api/docs",
+            f"  Streams    {self.stream_url}/api/v1/events",
             f"  Tokens     {_path()}",
             "",
             f"  Try        curl -H 'Authorization: Bearer {self.service_token}' {self.base_url}/api/v1/me",
@@ -50,6 +52,7 @@ class People:
     def as_json(self) -> dict[str, Any]:
         return {
             "base_url": self.base_url,
+            "stream_url": self.stream_url,
             "sandbox_url": None,
             "admin": {
                 "url": f"{self.base_url}/admin/",
@@ -62,11 +65,12 @@ class People:
         }
 
 
-def seed(base_url: str) -> People:
+def seed(base_url: str, stream_url: str) -> People:
     """Make the demo people, or keep those of last time; the same logins work after every start."""
     last = _last_time()
     people = People(
         base_url=base_url,
+        stream_url=stream_url,
         operator_password=_operator(last.get("admin", {}).get("password")),
         service_token=_service(last.get("service_token", "")),
         customer_token=_customer(last.get("customer", {}).get("token", "")),

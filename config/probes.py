@@ -126,6 +126,14 @@ def beat() -> Answer:
     return Answer(status=DEGRADED if stale else OK, detail=detail, facts={"age_seconds": age})
 
 
+def streams() -> Answer:
+    age = broker.stream_age()
+    stale = _is_stale(age)
+    return Answer(
+        status=DEGRADED if stale else OK, detail="no stream process lately" if stale else "", facts={"age_seconds": age}
+    )
+
+
 def _is_stale(age_seconds: float | None) -> bool:
     return age_seconds is None or age_seconds > settings.HEARTBEAT_STALE_SECONDS
 

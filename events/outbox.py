@@ -7,7 +7,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth.models import User
 
-from events import shapes
+from events import hints, shapes
 from events.models import Event
 from events.types import EventType
 
@@ -22,4 +22,5 @@ def record(*, user: User, type: EventType, data: Mapping[str, Any], version: int
         if not settings.PRODUCTION:
             raise
         logger.error("event.misshapen", extra={"type": str(type), "fault": str(fault)})
+    hints.recorded()
     return Event.objects.create(user=user, type=type, data=dict(data), version=version)
