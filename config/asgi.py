@@ -1,7 +1,6 @@
 """The ASGI application of the stream process, served by uvicorn. What ends soon is served by config/wsgi.py."""
 
 import os
-
 from typing import Any, cast
 
 from django.core.asgi import get_asgi_application

@@ -14,6 +14,7 @@ from typing import Any, Self
 from urllib.parse import quote, urlencode
 
 import jwt
+import uvicorn
 from django.conf import settings
 from django.db import connection
 from websockets.sync.client import ClientConnection, connect
@@ -94,12 +95,13 @@ def call(port: int, method: str, path: str, token: str, body: Any = None, **head
 class SentEvents:
     """A client of Server-Sent Events. It reads frames as the standard says, and remembers the last id."""
 
-    def __init__(self, port: int, token: str = "", *, last_event_id: str = "", **parameters: str) -> None:
+    def __init__(
+        self, port: int, token: str = "", *, last_event_id: str = "", query: dict[str, str] | None = None
+    ) -> None:
         self.client = HTTPConnection("127.0.0.1", port, timeout=LONG)
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         headers |= {"Last-Event-ID": last_event_id} if last_event_id else {}
-        query = f"?{urlencode(parameters)}" if parameters else ""
-        self.client.request("GET", f"/api/v1/events{query}", headers=headers)
+        self.client.request("GET", f"/api/v1/events?{urlencode(query or {})}", headers=headers)
         self.answer: HTTPResponse = self.client.getresponse()
         self.last_id = last_event_id
 
@@ -137,7 +139,7 @@ class SentEvents:
 
 class WebSocket:
     def __init__(self, port: int, token: str, *, last_event_id: str = "") -> None:
-        query = f"?last_event_id={last_event_id}" if last_event_id else ""
+        query = f"?last_event_id={quote(last_event_id)}" if last_event_id else ""
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         self.opening = connect(
             f"ws://127.0.0.1:{port}/ws/events{query}", additional_headers=headers, open_timeout=LONG, proxy=None
@@ -166,3 +168,27 @@ def _until(client: SentEvents | WebSocket, kind: str) -> list[dict[str, Any]]:
         assert message is not None, f"The stream ended behind {found}, without {kind}."
         found.append(message)
     return found
+
+
+@contextlib.contextmanager
+def served() -> Iterator[int]:
+    """The stream application in a thread of this process: real sockets, and a start that takes no time."""
+    from config.asgi import application
+
+    port = free_port()
+    server = uvicorn.Server(
+        uvicorn.Config(application, host="127.0.0.1", port=port, log_config=None, ws_max_size=4096, lifespan="on")
+    )
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    pause = threading.Event()
+    while not server.started:
+        assert thread.is_alive(), "The server did not start."
+        pause.wait(0.01)
+    try:
+        yield port
+    finally:
+        server.should_exit = True
+        application.relay.loop.call_soon_threadsafe(application.hub.end_all)
+        thread.join(LONG)
+        assert not thread.is_alive(), "The server did not stop."

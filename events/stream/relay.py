@@ -57,6 +57,7 @@ class Relay:
         self.publisher = self._redis()
 
     def start(self) -> None:
+        self.loop = asyncio.get_running_loop()
         self.tasks = [asyncio.create_task(each()) for each in (self._listen, self._keep, self._tell_balances)]
 
     async def stop(self) -> None:
