@@ -22,5 +22,6 @@ def record(*, user: User, type: EventType, data: Mapping[str, Any], version: int
         if not settings.PRODUCTION:
             raise
         logger.error("event.misshapen", extra={"type": str(type), "fault": str(fault)})
+    event = Event.objects.create(user=user, type=type, data=dict(data), version=version)
     hints.recorded()
-    return Event.objects.create(user=user, type=type, data=dict(data), version=version)
+    return event

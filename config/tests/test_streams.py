@@ -65,7 +65,8 @@ def test_both_doors_of_two_processes_tell_the_same_in_order(shop: str, tmp_path:
         ann_sse = stack.enter_context(SentEvents(left, token_of("ann")))
         ann_ws = stack.enter_context(WebSocket(right, token_of("ann")))
         ben = stack.enter_context(SentEvents(left, token_of("ben")))
-        for client in (ann_sse, ann_ws, ben):
+        listeners: list[SentEvents | WebSocket] = [ann_sse, ann_ws, ben]
+        for client in listeners:
             assert client.next() == {
                 "id": "00000000-0000-0000-0000-000000000000",
                 "type": "stream.ready",
@@ -73,9 +74,9 @@ def test_both_doors_of_two_processes_tell_the_same_in_order(shop: str, tmp_path:
                 "data": {"resumed": False, "status": "ok"},
             }
         grant(one, shop, "ann", 100, "g1")
-        heard = [client.until("credits.balance") for client in (ann_sse, ann_ws)]
+        heard = [client.until("credits.balance") for client in listeners[:2]]
         spend(two, "ann", 85, "s1")
-        for client, before in zip((ann_sse, ann_ws), heard, strict=True):
+        for client, before in zip(listeners[:2], heard, strict=True):
             after = client.until("credits.low")
             if "credits.balance" not in types(after):
                 after += client.until("credits.balance")

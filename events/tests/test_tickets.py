@@ -2,6 +2,7 @@
 
 import threading
 from datetime import timedelta
+from typing import Any
 
 import jwt
 import pytest
@@ -88,7 +89,7 @@ def test_of_two_who_come_at_once_one_gets_in(transactional_db) -> None:
 # ---------------------------------------------------------------- the endpoints of the web process
 
 
-def ask(client: Client, path: str, token: str, *, post: bool = False, **headers: str):  # type: ignore[no-untyped-def]
+def ask(client: Client, path: str, token: str, *, post: bool = False, **headers: str) -> Any:
     sent = {"Authorization": f"Bearer {token}", **headers} if token else headers
     return client.post(path, content_type="application/json", headers=sent) if post else client.get(path, headers=sent)
 
