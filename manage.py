@@ -30,6 +30,8 @@ def main():
         from config import lint
 
         sys.exit(lint.run(sys.argv[2:]))
+    if sys.argv[1:2] == ["bench"]:
+        os.environ.setdefault("EMBEDDED_PROFILE", "bench")
     if sys.argv[1:2] == ["migrate"]:
         # A long backfill may take its time; waiting for a lock may not (lock_timeout stays).
         os.environ.setdefault("DATABASE_STATEMENT_TIMEOUT_MS", "0")

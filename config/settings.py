@@ -55,7 +55,7 @@ SILENCED_SYSTEM_CHECKS = [
 DATABASE_URL = env.str("DATABASE_URL", default="")
 REDIS_URL = env.str("REDIS_URL", default="")
 if not PRODUCTION and not (DATABASE_URL and REDIS_URL):
-    _servers = embedded.ensure("test" if APP_ENV == "test" else "dev")
+    _servers = embedded.ensure("test" if APP_ENV == "test" else env.str("EMBEDDED_PROFILE", default="dev"))
     DATABASE_URL = DATABASE_URL or _servers.database_url
     REDIS_URL = REDIS_URL or _servers.redis_url
     if APP_ENV == "test":  # the workers of pytest-xdist inherit these and start nothing

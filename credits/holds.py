@@ -35,6 +35,7 @@ class Held:
     state: str
     version: int
     at: datetime
+    expires_at: datetime
     is_replay: bool
 
 
@@ -79,7 +80,7 @@ def reserve(
             priced.money.unit,
             priced.money.minor,
             key,
-            asked.fingerprint_of(use),
+            asked.fingerprint_of(use, seconds),
             priced.action,
             priced.cost_version,
             quantity or 1,
@@ -101,6 +102,7 @@ def reserve(
         state=answer.state,
         version=answer.version,
         at=answer.at,
+        expires_at=datetime.fromisoformat(answer.facts["expires_at"]),
         is_replay=answer.is_replay,
     )
 
