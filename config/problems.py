@@ -23,6 +23,7 @@ from billing.errors import BillingError
 from config import offers
 from credits import errors as credit
 from events import errors as telling
+from events.stream.hub import TooManyStreams
 from ledger import errors as books
 from rest import callers, requestid, signing_keys
 from rest import errors as rest
@@ -206,6 +207,13 @@ PROBLEMS: dict[type[BaseException], Problem] = {
         title="Amount not payable",
         meaning="A gateway of this currency cannot take this amount; nearest are amounts that all can take.",
         facts=("nearest",),
+    ),
+    TooManyStreams: Problem(
+        status=429,
+        title="Too many streams",
+        meaning="The customer has as many streams open as one may have; close one first.",
+        detail="As many streams of this customer are open as one may have.",
+        retry=True,
     ),
     BillingError: Problem(status=409, title="Refused", meaning="Billing refuses this as things stand."),
     drf.APIException: FAULT,
