@@ -28,6 +28,7 @@ class People:
 
     base_url: str
     sandbox_url: str
+    stream_url: str
     operator_password: str
     service_token: str
     customer_token: str
@@ -41,6 +42,7 @@ class People:
             f"  Admin      {self.base_url}/admin/   user {OPERATOR}   password {self.operator_password}",
             f"  API        {self.base_url}/api/docs",
             f"  Sandbox    {self.sandbox_url}/   the payment gateways in a box: no money moves",
+            f"  Streams    {self.stream_url}/api/v1/events",
             f"  Tokens     {_path()}",
             "",
             f"  Try        curl -H 'Authorization: Bearer {self.service_token}' {self.base_url}/api/v1/me",
@@ -53,6 +55,7 @@ class People:
         return {
             "base_url": self.base_url,
             "sandbox_url": self.sandbox_url,
+            "stream_url": self.stream_url,
             "admin": {
                 "url": f"{self.base_url}/admin/",
                 "username": OPERATOR,
@@ -64,12 +67,13 @@ class People:
         }
 
 
-def seed(base_url: str, sandbox_url: str) -> People:
+def seed(base_url: str, *, stream_url: str, sandbox_url: str) -> People:
     """Make the demo people, or keep those of last time; the same logins work after every start."""
     last = _last_time()
     people = People(
         base_url=base_url,
         sandbox_url=sandbox_url,
+        stream_url=stream_url,
         operator_password=_operator(last.get("admin", {}).get("password")),
         service_token=_service(last.get("service_token", "")),
         customer_token=_customer(last.get("customer", {}).get("token", "")),

@@ -28,6 +28,7 @@ CHECKS = {
     "broker": Probe(probes.redis_broker, when_silent=DEGRADED),
     "workers": Probe(probes.workers, when_silent=DEGRADED),
     "beat": Probe(probes.beat, when_silent=DEGRADED),
+    "streams": Probe(probes.streams, when_silent=DEGRADED),
 }
 
 # One probe per gateway, by its name. The questions are asked with patience, and the answers kept for some seconds.

@@ -163,6 +163,14 @@ def _ask_gateway(name: str) -> Answer:
     return Answer(status=DEGRADED if is_open else OK, detail="breaker open" if is_open else "", facts=facts)
 
 
+def streams() -> Answer:
+    age = broker.stream_age()
+    stale = _is_stale(age)
+    return Answer(
+        status=DEGRADED if stale else OK, detail="no stream process lately" if stale else "", facts={"age_seconds": age}
+    )
+
+
 def _is_stale(age_seconds: float | None) -> bool:
     return age_seconds is None or age_seconds > settings.HEARTBEAT_STALE_SECONDS
 

@@ -23,6 +23,7 @@ from billing import errors as billing
 from config import offers
 from credits import errors as credit
 from events import errors as telling
+from events.stream.hub import TooManyStreams
 from ledger import errors as books
 from rest import callers, requestid, signing_keys
 from rest import errors as rest
@@ -281,6 +282,13 @@ PROBLEMS: dict[type[BaseException], Problem] = {
         facts=("dispute",),
     ),
     billing.ReasonMissing: Problem(status=400, title="Reason missing", meaning="This act needs a reason or a proof."),
+    TooManyStreams: Problem(
+        status=429,
+        title="Too many streams",
+        meaning="The customer has as many streams open as one may have; close one first.",
+        detail="As many streams of this customer are open as one may have.",
+        retry=True,
+    ),
     drf.APIException: FAULT,
     drf.ValidationError: INVALID,
     drf.ParseError: Problem(status=400, title="Unreadable request", meaning="The request cannot be read."),

@@ -497,6 +497,21 @@ MAIL_LEASE_SECONDS = env.int("MAIL_LEASE_SECONDS", default=600)
 MAIL_FIRST_RETRY_SECONDS = env.int("MAIL_FIRST_RETRY_SECONDS", default=60)  # then twice as long each time
 MAIL_ATTEMPTS = env.int("MAIL_ATTEMPTS", default=10)  # the last one about a day later
 
+# ---------------------------------------------------------------- events: streams to front ends
+
+# Where the stream process is, when no front sends it what is its: on a laptop. Requests for streams are sent there.
+STREAM_URL = env.str("STREAM_URL", default="")
+STREAM_POLL_SECONDS = env.float("STREAM_POLL_SECONDS", default=0.5)  # how late an event is at most whose hint was lost
+STREAM_HEARTBEAT_SECONDS = env.float("STREAM_HEARTBEAT_SECONDS", default=15.0)  # of a stream on which nothing happens
+STREAM_TICKET_SECONDS = env.int("STREAM_TICKET_SECONDS", default=30)
+STREAM_BALANCE_SECONDS = env.float("STREAM_BALANCE_SECONDS", default=1.0)  # between two balances of one customer
+STREAM_LONGEST_SECONDS = env.int("STREAM_LONGEST_SECONDS", default=3_600)  # then the client has to come in again
+STREAM_SEND_TIMEOUT_SECONDS = env.float("STREAM_SEND_TIMEOUT_SECONDS", default=30.0)  # for who takes nothing
+STREAM_QUEUE = env.int("STREAM_QUEUE", default=100)  # events kept for a slow client; it reads the rest in the outbox
+STREAM_CONNECTIONS_PER_CUSTOMER = env.int("STREAM_CONNECTIONS_PER_CUSTOMER", default=20)  # of each stream process
+STREAM_DATABASE_CONNECTIONS = env.int("STREAM_DATABASE_CONNECTIONS", default=4)  # of each stream process
+STREAM_DATABASE_WAIT_SECONDS = env.float("STREAM_DATABASE_WAIT_SECONDS", default=5.0)
+
 # ---------------------------------------------------------------- customers
 
 CUSTOMER_DEFAULT_LOCALE = env.str("CUSTOMER_DEFAULT_LOCALE", default="en")  # en | fr, until a customer says otherwise

@@ -15,6 +15,7 @@ API = [
     path("", include("credits.urls")),
     path("", include("billing.urls")),
     path("", include("events.urls")),
+    path("", include("events.stream.urls")),
     path("", include("rest.urls")),
 ]
 

@@ -8,7 +8,7 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import transaction
 
-from events import shapes, tasks
+from events import hints, shapes, tasks
 from events.models import Event
 from events.types import EventType
 
@@ -25,4 +25,5 @@ def record(*, user: User, type: EventType, data: Mapping[str, Any], version: int
         logger.error("event.misshapen", extra={"type": str(type), "fault": str(fault)})
     event = Event.objects.create(user=user, type=type, data=dict(data), version=version)
     transaction.on_commit(tasks.wake)
+    hints.recorded()
     return event

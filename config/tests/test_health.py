@@ -28,6 +28,7 @@ def no_gateways(monkeypatch) -> None:
 @pytest.fixture
 def alive() -> None:
     broker.note_heartbeat("beat")
+    broker.note_stream()
     for queue in QUEUES:
         broker.note_heartbeat(f"worker:{queue}")
 
@@ -136,12 +137,12 @@ def test_redis_that_hangs_is_degraded(client: Client, db, settings) -> None:
         assert client.get("/health").json()["checks"]["broker"]["status"] == "degraded"
 
 
-@pytest.mark.parametrize("missing", ["beat", "worker:default", "worker:upkeep"])
+@pytest.mark.parametrize("missing", ["beat", "stream", "worker:default", "worker:upkeep"])
 def test_one_that_is_not_seen_is_degraded(client: Client, db, alive, missing: str) -> None:
     broker.client().delete(broker._heartbeat(missing))
     body = client.get("/health").json()
     assert body["status"] == "degraded"
-    check = body["checks"]["beat" if missing == "beat" else "workers"]
+    check = body["checks"][{"beat": "beat", "stream": "streams"}.get(missing, "workers")]
     assert check["status"] == "degraded"
     assert missing.removeprefix("worker:") in check["detail"]
 

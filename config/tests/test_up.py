@@ -88,7 +88,15 @@ def test_no_process_is_left_behind(how: str, laptop: Laptop) -> None:
     done = laptop.run(ended_by(how))
     assert done.returncode == 0, done.stdout + done.stderr
     seen = json.loads(done.stdout)
-    for service in ("granian", "-m sandbox", "config worker", "config beat", "postgres -D", "valkey-server"):
+    for service in (
+        "granian",
+        "uvicorn",
+        "-m sandbox",
+        "config worker",
+        "config beat",
+        "postgres -D",
+        "valkey-server",
+    ):
         assert any(service in line for line in seen["alive"]), (service, seen["alive"])
     assert seen["code"] == (-signal.SIGKILL if how == "SIGKILL" else 0)
 
@@ -97,6 +105,17 @@ def children_of(pid: int, marker: str) -> list[int]:
     found = subprocess.run(["/bin/ps", "-eo", "pid=,ppid=,args="], capture_output=True, text=True, check=True)
     rows = [line.split(None, 2) for line in found.stdout.splitlines()]
     return [int(child) for child, parent, line in rows if int(parent) == pid and marker in line]
+
+
+def test_the_web_sends_listeners_to_the_streams(running: tuple[Terminal, Laptop]) -> None:
+    _, laptop = running
+    known = laptop.read("demo.json")
+    as_customer = {"Authorization": f"Bearer {known['customer']['token']}"}
+    asked = urllib.request.Request(known["base_url"] + "/api/v1/events", headers=as_customer)
+    with urllib.request.urlopen(asked, timeout=60) as stream:  # follows the redirect, which carries a ticket
+        assert stream.url.startswith(known["stream_url"] + "/api/v1/events?ticket=")
+        lines = [stream.readline() for _ in range(5)]
+    assert b"event: stream.ready\n" in lines
 
 
 def test_killed_worker_is_started_again(running: tuple[Terminal, Laptop]) -> None:
