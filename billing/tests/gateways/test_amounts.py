@@ -111,4 +111,3 @@ def test_catalogue_knows_the_same_limits_as_the_gateway(contender, sandbox: Sand
             limit = known[unit]
             assert limit.step == amounts.step(rule, unit), unit
             assert limit.minimum <= rule.minimum_minor, unit
-            assert exponent(unit) >= amounts.wire_exponent(rule, unit)
