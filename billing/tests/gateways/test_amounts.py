@@ -11,7 +11,7 @@ from billing.gateways.base import AmountRule
 from billing.gateways.errors import AmountRefused, FailureCategory
 from billing.tests.gateways.contenders import CONTENDERS, LIMITS
 from credits import payable
-from ledger.money import Money, exponent
+from ledger.money import Money
 from sandbox.testing import Sandbox
 
 FIVES = AmountRule(minimum_minor=100, maximum_minor=2_000, step_minor=5)
