@@ -208,6 +208,13 @@ PROBLEMS: dict[type[BaseException], Problem] = {
         meaning="A gateway of this currency cannot take this amount; nearest are amounts that all can take.",
         facts=("nearest",),
     ),
+    TooManyStreams: Problem(
+        status=429,
+        title="Too many streams",
+        meaning="The customer has as many streams open as one may have; close one first.",
+        detail="As many streams of this customer are open as one may have.",
+        retry=True,
+    ),
     billing.BillingError: Problem(status=409, title="Refused", meaning="Billing refuses this as things stand."),
     billing.NotYours: NOT_FOUND,
     billing.NotSoldYet: Problem(
@@ -282,13 +289,6 @@ PROBLEMS: dict[type[BaseException], Problem] = {
         facts=("dispute",),
     ),
     billing.ReasonMissing: Problem(status=400, title="Reason missing", meaning="This act needs a reason or a proof."),
-    TooManyStreams: Problem(
-        status=429,
-        title="Too many streams",
-        meaning="The customer has as many streams open as one may have; close one first.",
-        detail="As many streams of this customer are open as one may have.",
-        retry=True,
-    ),
     drf.APIException: FAULT,
     drf.ValidationError: INVALID,
     drf.ParseError: Problem(status=400, title="Unreadable request", meaning="The request cannot be read."),
