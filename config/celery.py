@@ -42,6 +42,10 @@ SWEEPS = {
     "credits about to expire": Sweep(task="credits.tasks.warn_of_expiry", every="CREDITS_EXPIRING_SECONDS"),
     "letters of gateways": Sweep(task="billing.tasks.drain_inbox", every="INBOX_SWEEP_SECONDS"),
     "old letters of gateways": Sweep(task="billing.tasks.purge_inbox", every=crontab(minute="41")),
+    "letters that never came": Sweep(task="billing.tasks.collect_undelivered", every="UNDELIVERED_SWEEP_SECONDS"),
+    "mirror of Stripe": Sweep(
+        task="billing.tasks.mirror_events", every="MIRROR_SWEEP_SECONDS", options={"queue": "upkeep"}
+    ),
     "attempts to ask about": Sweep(task="billing.tasks.ask_gateways", every="PAYMENT_ASK_SWEEP_SECONDS"),
     "abandoned checkouts": Sweep(task="billing.tasks.expire_checkouts", every="PAYMENT_EXPIRE_SWEEP_SECONDS"),
     "refunds to send": Sweep(task="billing.tasks.work_through_refunds", every="REFUND_SWEEP_SECONDS"),

@@ -561,6 +561,9 @@ INBOX_PURGE_BATCH = env.int("INBOX_PURGE_BATCH", default=5_000)
 INBOX_KEEP_DAYS = env.int("INBOX_KEEP_DAYS", default=90)
 INBOX_SWEEP_SECONDS = env.float("INBOX_SWEEP_SECONDS", default=10.0)
 INBOX_MAX_BODY_BYTES = env.int("INBOX_MAX_BODY_BYTES", default=1_000_000)
+# How often a gateway is asked what it could not bring, and how far back. Stripe keeps its events for 30 days.
+UNDELIVERED_SWEEP_SECONDS = env.float("UNDELIVERED_SWEEP_SECONDS", default=900.0)
+UNDELIVERED_DAYS = env.int("UNDELIVERED_DAYS", default=29)
 # Networks from which a gateway writes, for example {"cinetpay": ["198.51.100.0/24"]}; nothing: from everywhere.
 # Behind a proxy TRUSTED_PROXY_COUNT says whose word about the address counts.
 INBOX_ALLOWED_NETWORKS: dict[str, list[str]] = env.json("INBOX_ALLOWED_NETWORKS", default={})
@@ -742,6 +745,10 @@ GATEWAY_NOT_FOUND_ANSWERS = env.int("GATEWAY_NOT_FOUND_ANSWERS", default=3)
 # ---------------------------------------------------------------- dj-stripe, the mirror of Stripe's objects
 
 DJSTRIPE_FOREIGN_KEY_TO_FIELD = "id"  # never change: it is part of the schema
+DJSTRIPE_SUBSCRIBER_CUSTOMER_KEY = None  # customers are linked by our own rows; this would write to Stripe
+MIRROR_SWEEP_SECONDS = env.float("MIRROR_SWEEP_SECONDS", default=10.0)
+MIRROR_MOST = env.int("MIRROR_MOST", default=500)  # events that one run follows at most
+MIRROR_RETRY_SECONDS = env.list("MIRROR_RETRY_SECONDS", cast=int, default=[60, 600, 3_600, 21_600])
 
 # ---------------------------------------------------------------- last: is this safe to run?
 
