@@ -30,6 +30,10 @@ class Change:
     text: str
     act: Callable[[], object]
 
+    @property
+    def takes_away(self) -> bool:
+        return self.sign == "-"
+
     def __str__(self) -> str:
         return f"{self.sign} {self.text}"
 
@@ -51,10 +55,13 @@ def checked(catalogues: list[Catalogue]) -> list[Catalogue]:
 
 
 @transaction.atomic
-def seed(catalogue: Catalogue) -> list[Change]:
-    """Make the database say what the file says. Two deployments at once: the second finds nothing to change."""
+def seed(catalogue: Catalogue, *, prune: bool = True) -> list[Change]:
+    """Make the database say what the file says. Two deployments at once: the second finds nothing to change.
+
+    Without `prune` what left the file stays on sale.
+    """
     versions.lock(f"catalogue:{catalogue.code}")
-    changes = list(differences(catalogue))
+    changes = [change for change in differences(catalogue) if prune or not change.takes_away]
     for change in changes:
         change.act()
     return changes
