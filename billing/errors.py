@@ -193,3 +193,13 @@ class CaseClosed(BillingError):
 class ResolutionMissing(BillingError):
     def __init__(self) -> None:
         super().__init__("Say how the case ended.")
+
+
+class DiscrepancyClosed(BillingError):
+    def __init__(self, discrepancy: UUID) -> None:
+        self.discrepancy = discrepancy
+        super().__init__("This exception is resolved already.")
+
+
+class StatementUnreadable(BillingError):
+    """Of a file that somebody gave us: which line, and what would be right."""

@@ -40,6 +40,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "billing.request_refund",
         "billing.prove_refund",
         "billing.close_case",
+        "billing.resolve_discrepancy",
         "billing.answer_dispute",
         "billing.replay_gatewayletter",
         "credits.view_*",

@@ -35,6 +35,8 @@ SECTIONS: dict[Text, list[Entry]] = {
         Entry(_("Refunds"), "undo", "billing.refund"),
         Entry(_("Disputes"), "gavel", "billing.dispute"),
         Entry(_("Cases"), "assignment_late", "billing.case"),
+        Entry(_("Exceptions of reconciliation"), "difference", "billing.discrepancy"),
+        Entry(_("Reconciliations"), "balance", "billing.reconciliation"),
         Entry(_("Gateway events"), "inbox", "billing.gatewayletter"),
     ],
     _("Credits"): [

@@ -2,14 +2,17 @@ from billing.admin.customers import CustomerAdmin
 from billing.admin.gateways import GatewaySettingAdmin
 from billing.admin.inbox import CaseAdmin, GatewayLetterAdmin
 from billing.admin.payments import PaymentAdmin
+from billing.admin.reconciling import DiscrepancyAdmin, ReconciliationAdmin
 from billing.admin.refunds import DisputeAdmin, RefundAdmin
 
 __all__ = [
     "CaseAdmin",
     "CustomerAdmin",
+    "DiscrepancyAdmin",
     "DisputeAdmin",
     "GatewayLetterAdmin",
     "GatewaySettingAdmin",
     "PaymentAdmin",
+    "ReconciliationAdmin",
     "RefundAdmin",
 ]

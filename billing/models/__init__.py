@@ -3,6 +3,7 @@ from billing.models.customers import Customer
 from billing.models.gateways import BreakerState, GatewaySetting, GatewayTerms
 from billing.models.inbox import GatewayLetter
 from billing.models.payments import Attempt, GatewayCustomer, Payment
+from billing.models.reconciling import Discrepancy, Reconciliation
 from billing.models.refunds import Dispute, Refund
 
 __all__ = [
@@ -10,11 +11,13 @@ __all__ = [
     "BreakerState",
     "Case",
     "Customer",
+    "Discrepancy",
     "Dispute",
     "GatewayCustomer",
     "GatewayLetter",
     "GatewaySetting",
     "GatewayTerms",
     "Payment",
+    "Reconciliation",
     "Refund",
 ]
