@@ -15,7 +15,7 @@ from django.utils import timezone
 from credits import asked, errors, procedures, usage
 from credits.models import Grant, GrantSource, Purse
 from events import outbox
-from events.models import EventType
+from events.types import EventType
 from ledger.money import CREDIT
 
 LONGEST_KEY = 180  # `grant:<key>` is the name of an account

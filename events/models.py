@@ -6,17 +6,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
-
-class EventType(models.TextChoices):
-    """The closed list of what can be told; each has one shape of data."""
-
-    CREDITS_GRANTED = "credits.granted", _("credits granted")
-    CREDITS_LOW = "credits.low", _("credits low")
-    CREDITS_EMPTY = "credits.empty", _("credits used up")
-    CREDITS_EXPIRING = "credits.expiring", _("credits about to expire")
-    CREDITS_EXPIRED = "credits.expired", _("credits expired")
-    CREDITS_ADJUSTED = "credits.adjusted", _("credits adjusted")
-    HOLD_EXPIRED = "hold.expired", _("hold expired")
+from events.types import EventType
 
 
 class Event(models.Model):

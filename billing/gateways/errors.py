@@ -1,0 +1,59 @@
+"""The three ways in which a call to a gateway fails, and why it may have said no."""
+
+from enum import StrEnum
+
+
+class FailureCategory(StrEnum):
+    """Why a gateway said no, in words that are the same for all of them."""
+
+    PAYER_DECLINED = "payer_declined"
+    PAYER_CANCELLED = "payer_cancelled"
+    INSUFFICIENT_FUNDS = "insufficient_funds"
+    AUTHENTICATION_REQUIRED = "authentication_required"
+    EXPIRED = "expired"
+    INVALID_PAYER = "invalid_payer"
+    LIMIT = "limit"
+    RISK = "risk"
+    CONFIGURATION = "configuration"
+    PROVIDER_DOWN = "provider_down"
+    INVALID_REQUEST = "invalid_request"
+    DUPLICATE = "duplicate"
+    NOT_SUPPORTED = "not_supported"
+    UNKNOWN = "unknown"
+
+
+class GatewayError(Exception):
+    """A call that did not do what was asked. Exactly one of the three below is raised."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        gateway: str,
+        category: FailureCategory = FailureCategory.UNKNOWN,
+        code: str = "",
+        trace: str = "",
+        retry_after_seconds: int | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.gateway = gateway
+        self.category = category
+        self.code = code  # the gateway's own word
+        self.trace = trace  # its id of the request, for its support
+        self.retry_after_seconds = retry_after_seconds
+
+
+class Declined(GatewayError):
+    """It said no. Nothing moved, and asking again would change nothing."""
+
+
+class Unavailable(GatewayError):
+    """It surely never acted: another gateway, or the same one later, may be asked."""
+
+
+class Uncertain(GatewayError):
+    """It may have acted. Ask `fetch_…`, never send under another reference, never fall back."""
+
+
+class InvalidLetter(Exception):
+    """A webhook whose signature, secret or age is wrong: refused and counted, not stored."""
