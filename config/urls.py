@@ -17,6 +17,7 @@ urlpatterns = [
     path("accounts/", include("config.accounts")),
     path(settings.API_PREFIX.lstrip("/"), include("billing.urls")),
     path(settings.API_PREFIX.lstrip("/"), include("credits.urls")),
+    path(settings.API_PREFIX.lstrip("/"), include("wallets.urls")),
     path("api/schema", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),
     path("problems", error_pages.ProblemsView.as_view(), name="problems"),

@@ -26,9 +26,7 @@ def request(*, wallet: Wallet, amount: Money, reason: str, key: str, by: User) -
         if (found.wallet_id, found.amount_minor) != (wallet.pk, amount.minor):
             raise KeyReused(key)
         return found
-    made = Adjustment.objects.create(
-        wallet=wallet, key=key, amount_minor=amount.minor, reason=reason, requested_by=by
-    )
+    made = Adjustment.objects.create(wallet=wallet, key=key, amount_minor=amount.minor, reason=reason, requested_by=by)
     limit = settings.WALLETS_ADJUSTMENT_TWO_PEOPLE_ABOVE_MINOR.get(wallet.currency, LARGEST_MINOR)
     return made if abs(amount.minor) > limit else _book(made)
 
@@ -76,5 +74,3 @@ def _book(adjustment: Adjustment) -> Adjustment:
     adjustment.status, adjustment.entry = AdjustmentStatus.BOOKED, entry
     adjustment.save(update_fields=["status", "entry", "decided_by"])
     return adjustment
-
-

@@ -116,9 +116,7 @@ class Choice:
 
 def default_terms() -> Terms:
     """What counts where no rule does: a payment that has succeeded must not fail for want of a rule."""
-    return Terms(
-        basis_points=settings.WALLETS_COMMISSION_BASIS_POINTS, clearing_days=settings.WALLETS_CLEARING_DAYS
-    )
+    return Terms(basis_points=settings.WALLETS_COMMISSION_BASIS_POINTS, clearing_days=settings.WALLETS_CLEARING_DAYS)
 
 
 def terms_of(rule: CommissionRule) -> Terms:

@@ -112,7 +112,8 @@ def record(
     entry = transfers.post(key=f"sale:{key}", kind="sale", moves=moves, metadata=metadata, fingerprint=fingerprint)
     if entry.is_replay:  # a rival with the same key and other wallets
         raise KeyReused(key)
-    sales = [_sale(each, number, key, gateway, entry, moment) for number, each in enumerate(priced)]
+    shared = {"payment_key": key, "gateway": gateway, "entry": entry}
+    sales = [_sale(each, moment, number=number, **shared) for number, each in enumerate(priced)]
     Sale.objects.bulk_create(sales)
     for sale in sales:
         clears_at = sale.releases_at
@@ -161,9 +162,7 @@ def _price(lines: Sequence[Line], wallets: dict[int, Wallet], moment: datetime) 
         if wallet.pk in volumes:
             volumes[wallet.pk] += line.amount.minor
         priced.append(
-            _Priced(
-                line=line, wallet=wallet, type=types[line.type], choice=choice, split=split, volume_minor=volume
-            )
+            _Priced(line=line, wallet=wallet, type=types[line.type], choice=choice, split=split, volume_minor=volume)
         )
     return priced
 
@@ -193,16 +192,13 @@ def _moves(priced: Sequence[_Priced], gateway: str, fee: Money | None) -> list[M
     return moves
 
 
-def _sale(each: _Priced, number: int, key: str, gateway: str, entry: Entry, moment: datetime) -> Sale:
+def _sale(each: _Priced, moment: datetime, **facts: Any) -> Sale:
     terms = each.choice.terms
     return Sale(
         wallet=each.wallet,
-        payment_key=key,
-        number=number,
         type=each.type,
         reference=each.line.reference,
         description=each.line.description,
-        gateway=gateway,
         price_minor=each.split.price.minor,
         commission_minor=each.split.commission.minor,
         net_minor=each.split.net.minor,
@@ -211,8 +207,8 @@ def _sale(each: _Priced, number: int, key: str, gateway: str, entry: Entry, mome
         choice=each.choice.as_facts(volume_minor=each.volume_minor, basis_points=each.split.basis_points),
         when_withdrawn=terms.when_withdrawn,
         debt_limit_minor=terms.debt_limit_minor,
-        entry=entry,
         releases_at=moment + timedelta(days=terms.clearing_days),
+        **facts,
     )
 
 

@@ -51,9 +51,7 @@ def lock_one(wallet: Wallet) -> tuple[Wallet, dict[int, Account]]:
     return locked, accounts.lock(locked.accounts)
 
 
-def moves_to_available(
-    wallet: Wallet, locked: dict[int, Account], source: Account, amount: Money
-) -> list[Move]:
+def moves_to_available(wallet: Wallet, locked: dict[int, Account], source: Account, amount: Money) -> list[Move]:
     """How an amount becomes available: what the seller owes is repaid first."""
     debt = locked[wallet.debt_id]
     # What is held of a debt is not owed yet: a bank or a gateway still decides.

@@ -226,8 +226,7 @@ def _holds(take_back: TakeBack) -> list[Hold]:
 
 def _lock(take_back: TakeBack) -> TakeBack:
     sellers.lock([take_back.sale.wallet_id])
-    found = TakeBack.objects.select_related("sale__wallet__seller__user", "sale__type").get(pk=take_back.pk)
-    return found
+    return TakeBack.objects.select_related("sale__wallet__seller__user", "sale__type").get(pk=take_back.pk)
 
 
 def _resolve(take_back: TakeBack, state: State) -> None:

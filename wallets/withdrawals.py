@@ -236,9 +236,7 @@ def mark_failed(*, withdrawal: Withdrawal, reason: str) -> Withdrawal:
     """The gateway said no for good: the money, fee and all, is available again. Twice is once."""
     if _lock(withdrawal).status == Status.FAILED:
         return _lock(withdrawal)
-    return _give_back(
-        withdrawal, Status.FAILED, of=(Status.SENDING, Status.UNCERTAIN), reason=reason[:LONGEST_REASON]
-    )
+    return _give_back(withdrawal, Status.FAILED, of=(Status.SENDING, Status.UNCERTAIN), reason=reason[:LONGEST_REASON])
 
 
 def _reference(found: str) -> dict[str, str]:
@@ -296,8 +294,12 @@ def _hold(withdrawal: Withdrawal) -> Hold:
 
 
 def _note(
-    withdrawal: Withdrawal, status: Status, *, by: User | None = None, note: str = "", facts: dict[str, Any]
-    | None = None,
+    withdrawal: Withdrawal,
+    status: Status,
+    *,
+    by: User | None = None,
+    note: str = "",
+    facts: dict[str, Any] | None = None,
 ) -> None:
     """The line in the history, and the event that tells the seller."""
     WithdrawalStep.objects.create(withdrawal=withdrawal, status=status, by=by, note=note)

@@ -254,5 +254,3 @@ class TakeBack(models.Model):
 
     def part(self, name: str) -> Money:
         return Money(getattr(self, f"{name}_minor"), self.sale.currency)
-
-

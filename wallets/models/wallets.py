@@ -14,9 +14,7 @@ from wallets.models.rules import SellerKind
 class Seller(models.Model):
     """A person whose things we sell. The rolling reserve keeps a part of each sale back for some days longer."""
 
-    user = models.OneToOneField(
-        settings.AUTH_USER_MODEL, models.PROTECT, related_name="seller", verbose_name=_("user")
-    )
+    user = models.OneToOneField(settings.AUTH_USER_MODEL, models.PROTECT, related_name="seller", verbose_name=_("user"))
     kind = models.ForeignKey(
         SellerKind, models.PROTECT, null=True, blank=True, related_name="sellers", verbose_name=_("kind of seller")
     )
@@ -51,9 +49,7 @@ class Wallet(models.Model):
     what becomes available next.
     """
 
-    seller = models.ForeignKey(
-        Seller, models.PROTECT, related_name="wallets", db_index=False, verbose_name=_("seller")
-    )
+    seller = models.ForeignKey(Seller, models.PROTECT, related_name="wallets", db_index=False, verbose_name=_("seller"))
     currency = models.CharField(_("currency"), max_length=3)
     pending = models.OneToOneField(Account, models.PROTECT, related_name="+", verbose_name=_("pending"))
     available = models.OneToOneField(Account, models.PROTECT, related_name="+", verbose_name=_("available"))
@@ -92,9 +88,7 @@ class Adjustment(models.Model):
     key = models.CharField(max_length=255, unique=True, editable=False)
     amount_minor = models.BigIntegerField(_("amount in minor units"))
     reason = models.CharField(_("reason"), max_length=300)
-    status = models.CharField(
-        _("status"), max_length=9, choices=AdjustmentStatus, default=AdjustmentStatus.REQUESTED
-    )
+    status = models.CharField(_("status"), max_length=9, choices=AdjustmentStatus, default=AdjustmentStatus.REQUESTED)
     requested_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.PROTECT, related_name="+", db_index=False, verbose_name=_("requested by")
     )
@@ -132,9 +126,7 @@ class Adjustment(models.Model):
                 condition=Q(status=AdjustmentStatus.BOOKED, entry__isnull=False)
                 | (~Q(status=AdjustmentStatus.BOOKED) & Q(entry__isnull=True)),
             ),
-            models.CheckConstraint(
-                name="adjustment_status_known", condition=Q(status__in=AdjustmentStatus.values)
-            ),
+            models.CheckConstraint(name="adjustment_status_known", condition=Q(status__in=AdjustmentStatus.values)),
         ]
 
     def __str__(self) -> str:

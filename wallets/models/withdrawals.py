@@ -44,9 +44,7 @@ class Destination(models.Model):
         verbose_name_plural = _("destinations")
         default_permissions = ("view",)
         constraints = [
-            models.UniqueConstraint(
-                name="destination_once_per_seller", fields=["seller", "kind", "value", "operator"]
-            ),
+            models.UniqueConstraint(name="destination_once_per_seller", fields=["seller", "kind", "value", "operator"]),
             models.CheckConstraint(name="destination_kind_known", condition=Q(kind__in=DestinationKind.values)),
             models.CheckConstraint(
                 name="destination_number_has_an_operator",
@@ -110,9 +108,7 @@ class Withdrawal(models.Model):
     destination = models.ForeignKey(
         Destination, models.PROTECT, related_name="withdrawals", db_index=False, verbose_name=_("destination")
     )
-    status = models.CharField(
-        _("status"), max_length=9, choices=WithdrawalStatus, default=WithdrawalStatus.REQUESTED
-    )
+    status = models.CharField(_("status"), max_length=9, choices=WithdrawalStatus, default=WithdrawalStatus.REQUESTED)
     not_before = models.DateTimeField(_("not before"))
     needs_two = models.BooleanField(_("needs two people"), default=False)
     first_approved_by = models.ForeignKey(
