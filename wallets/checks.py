@@ -50,7 +50,8 @@ def reserves_are_what_sales_left_in_them() -> Result:
     return ask(
         """
         SELECT CASE WHEN a.balance - a.held <> coalesce(kept.amount, 0)
-                    THEN format('%s has %s free, its sales %s', a.name, a.balance - a.held, coalesce(kept.amount, 0)) END
+                    THEN format('%s has %s free, its sales %s', a.name, a.balance - a.held,
+                                coalesce(kept.amount, 0)) END
           FROM wallets_wallet w
           JOIN ledger_account a ON a.id = w.reserve_id
           LEFT JOIN (

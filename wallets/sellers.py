@@ -38,6 +38,10 @@ def open(user: User, currency: str) -> Wallet:  # noqa: A001 - read as sellers.o
     return found
 
 
+def find(user: User, currency: str) -> Wallet | None:
+    return Wallet.objects.filter(seller__user=user, currency=currency).select_related("seller", *PARTS).first()
+
+
 def lock(wallets: Iterable[int]) -> dict[int, Wallet]:
     """The wallets with their accounts, locked in one order until the transaction ends. Balances are read after this,
     by `ledger.accounts.lock`: what a join brings along may be older than the lock."""

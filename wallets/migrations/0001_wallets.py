@@ -5,9 +5,10 @@ import django.core.validators
 import django.db.models.deletion
 import django.db.models.expressions
 import django.utils.timezone
-import ledger.ids
 from django.conf import settings
 from django.db import migrations, models
+
+import ledger.ids
 
 
 class Migration(migrations.Migration):

@@ -158,7 +158,7 @@ class CommissionRule(models.Model):
 
 
 class CommissionTier(models.Model):
-    """From so much sold by the seller in a month (UTC) on, another percentage. Only rules of one currency have tiers."""
+    """From so much sold by the seller in a month (UTC) on, another percentage. Only rules of a currency have tiers."""
 
     rule = models.ForeignKey(CommissionRule, models.CASCADE, related_name="tiers", db_index=False)
     from_volume_minor = models.BigIntegerField(_("from a monthly volume in minor units"))

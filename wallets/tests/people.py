@@ -45,9 +45,10 @@ def make_rule(**changes: Any) -> CommissionRule:
 def sell(user: User, minor: int, currency: str = "EUR", **changes: Any) -> Sale:
     """A paid sale; `type` must be there."""
     known: dict[str, Any] = {"type": make_type().code, "reference": "order-1"}
-    whole = {name: changes.pop(name) for name in ("key", "gateway", "fee", "at") if name in changes}
+    whole: dict[str, Any] = {"key": new_key(), "gateway": "stripe"}
+    whole |= {name: changes.pop(name) for name in ("key", "gateway", "fee", "at") if name in changes}
     line = Line(seller=user, amount=Money(minor, currency), **known | changes)
-    (sale,) = sales.record(**{"key": new_key(), "gateway": "stripe"} | whole, lines=[line])
+    (sale,) = sales.record(**whole, lines=[line])
     return sale
 
 
