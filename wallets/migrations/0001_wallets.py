@@ -547,7 +547,6 @@ class Migration(migrations.Migration):
             options={
                 "verbose_name": "wallet",
                 "verbose_name_plural": "wallets",
-                "permissions": [("export_statement", "Can export statements of wallets")],
                 "default_permissions": ("view",),
             },
         ),

@@ -60,7 +60,6 @@ class Wallet(models.Model):
         verbose_name = _("wallet")
         verbose_name_plural = _("wallets")
         default_permissions = ("view",)
-        permissions = [("export_statement", "Can export statements of wallets")]
         constraints = [
             models.UniqueConstraint(name="wallet_once_per_seller_and_currency", fields=["seller", "currency"]),
             models.CheckConstraint(name="wallet_currency_is_well_formed", condition=Q(currency__regex=r"^[A-Z]{3}$")),
