@@ -35,6 +35,11 @@ def checked(catalogues: list[Catalogue]) -> list[Catalogue]:
     return found
 
 
+def seed_all() -> dict[str, list[Change]]:
+    """Seed every catalogue there is; what was changed, by catalogue."""
+    return {catalogue.code: seed(catalogue) for catalogue in checked(catalogue_files.every())}
+
+
 @transaction.atomic
 def seed(catalogue: Catalogue) -> list[Change]:
     """Make the database say what the file says. Two deployments at once: the second finds nothing to change."""
