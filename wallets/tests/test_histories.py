@@ -21,7 +21,7 @@ from wallets.tests.people import FAR_AWAY, ask, everything, make_rule, make_type
 
 pytestmark = pytest.mark.django_db
 CURRENCIES = st.sampled_from(["XOF", "EUR", "KWD", "MGA"])
-QUICK = bounds(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+QUICK = bounds(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
 PRICES = st.integers(1, 200_000)
 RULES = st.fixed_dictionaries(
     {
@@ -42,7 +42,7 @@ def undone() -> Iterator[None]:
 
 
 def test_the_amounts_of_all_accounts_sum_to_zero_at_each_step_and_to_the_beginning_after_all_refunds() -> None:
-    @given(currency=CURRENCIES, prices=st.lists(PRICES, min_size=1, max_size=3), rule=RULES, data=st.data())
+    @given(currency=CURRENCIES, prices=st.lists(PRICES, min_size=1, max_size=2), rule=RULES, data=st.data())
     @QUICK
     def history(currency: str, prices: list[int], rule: dict[str, Any], data: st.DataObject) -> None:
         with undone():
@@ -64,13 +64,13 @@ def _play(currency: str, prices: list[int], rule: dict[str, Any], data: st.DataO
     if data.draw(st.booleans()):
         sales.release_due(FAR_AWAY)
     for sale in sold:
-        for step in range(5):
+        for step in range(4):
             left = Sale.objects.get(pk=sale.pk).price_minor - Sale.objects.get(pk=sale.pk).taken_price_minor
             if left == 0:
                 break
-            amount = left if step == 4 else data.draw(st.integers(1, left))
+            amount = left if step == 3 else data.draw(st.integers(1, left))
             held = take_backs.hold(sale=sale, key=new_key("refund"), amount=Money(amount, currency))
-            if step < 4 and data.draw(st.booleans()):
+            if step < 3 and data.draw(st.booleans()):
                 take_backs.void(take_back=held)
             else:
                 take_backs.settle(take_back=held)
@@ -79,10 +79,10 @@ def _play(currency: str, prices: list[int], rule: dict[str, Any], data: st.DataO
 
 
 def test_the_books_are_in_order_after_any_history() -> None:
-    acts = st.lists(st.tuples(st.sampled_from("srfhvwpxaj"), st.integers(1, 1_500)), min_size=8, max_size=20)
+    acts = st.lists(st.tuples(st.sampled_from("srfhvwpxaj"), st.integers(1, 1_500)), min_size=8, max_size=16)
 
     @given(steps=acts, policy=st.sampled_from(list(WhenWithdrawn)), reserve=st.sampled_from([0, 1_000, 10_000]))
-    @bounds(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+    @bounds(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
     def history(steps: list[tuple[str, int]], policy: WhenWithdrawn, reserve: int) -> None:
         with undone():
             _act_all(steps, policy, reserve)
