@@ -6,18 +6,27 @@ from django.views.i18n import set_language
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from config import error_pages, health, metrics
+from events.pages import PreferencesView
 from rest import paths
 
+# One prefix for every app of the API, before all pages: each pattern that is tried and missed costs a spend its time.
+API = [
+    path("", include("credits.urls")),
+    path("", include("billing.urls")),
+    path("", include("wallets.urls")),
+    path("", include("events.urls")),
+    path("", include("events.stream.urls")),
+    path("", include("rest.urls")),
+]
+
 urlpatterns = [
+    path(settings.API_PREFIX.lstrip("/"), include(API)),
     path("", include("storefront.urls")),
     path("language", set_language, name="set_language"),
     path("admin", RedirectView.as_view(pattern_name="admin:index")),
     path("admin/", admin.site.urls),
-    path(settings.API_PREFIX.lstrip("/"), include("rest.urls")),
     path("accounts/", include("config.accounts")),
-    path(settings.API_PREFIX.lstrip("/"), include("billing.urls")),
-    path(settings.API_PREFIX.lstrip("/"), include("credits.urls")),
-    path(settings.API_PREFIX.lstrip("/"), include("wallets.urls")),
+    path("mail/<str:token>", PreferencesView.as_view(), name="mail-preferences"),
     path("api/schema", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),
     path("problems", error_pages.ProblemsView.as_view(), name="problems"),

@@ -100,10 +100,10 @@ def fingerprint(*facts: Any) -> UUID:
     return UUID(bytes=hashlib.sha256(orjson.dumps(facts, option=orjson.OPT_SORT_KEYS)).digest()[:16])
 
 
-def fingerprint_of(use: Use) -> UUID:
+def fingerprint_of(use: Use, *more: Any) -> UUID:
     # As asked and not as priced: a retry is the same wish, even when the cost has changed in between.
     asked = (use.action, use.amount, use.quantity, use.unit or CREDIT if use.action is None else None)
-    return fingerprint(asked, use.reference, dict(use.metadata) if use.metadata else None)
+    return fingerprint(asked, use.reference, dict(use.metadata) if use.metadata else None, *more)
 
 
 def _is_storable(text: str) -> bool:

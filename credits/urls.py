@@ -3,11 +3,12 @@ from django.urls import path
 from credits.api import granting, holding, reading, spending
 from credits.api.catalogue import CostsView, PacksView
 
+# Spending first: patterns are tried in turn, and nothing else is asked for as often.
 urlpatterns = [
+    path("credits/spend", spending.SpendView.as_view(), name="credits-spend"),
     path("packs", PacksView.as_view(), name="packs"),
     path("costs", CostsView.as_view(), name="costs"),
     path("credits/balance", reading.BalanceView.as_view(), name="credits-balance"),
-    path("credits/spend", spending.SpendView.as_view(), name="credits-spend"),
     path("credits/spend-batch", spending.SpendBatchView.as_view(), name="credits-spend-batch"),
     path("credits/estimate", spending.EstimateView.as_view(), name="credits-estimate"),
     path("credits/spends/<uuid:spend>/reverse", spending.ReverseView.as_view(), name="credits-reverse"),

@@ -24,6 +24,13 @@ RESTARTS_PER_MINUTE = 5
 MINUTE_SECONDS = 60
 
 
+# A laptop's servers are small; those of a benchmark are what books of ten million rows would run on.
+SIZES = {
+    "dev": {"shared_buffers": "128MB", "max_wal_size": "2GB"},
+    "bench": {"shared_buffers": "2GB", "max_wal_size": "16GB", "checkpoint_timeout": "30min"},
+}
+
+
 def forget(profile: str) -> None:
     """Delete all data of stopped servers, also what root had to keep outside of the folder."""
     run = run_dir(profile)
@@ -37,7 +44,7 @@ class Host:
     def __init__(self, profile: str) -> None:
         self.run = run_dir(profile)
         self.throwaway = profile == "test"
-        self.postgres = Postgres(self.run, throwaway=self.throwaway)
+        self.postgres = Postgres(self.run, sizes=SIZES.get(profile, SIZES["dev"]), throwaway=self.throwaway)
         self.valkey = Valkey(self.run, throwaway=self.throwaway)
         self.restarts: list[float] = []
 
@@ -143,8 +150,9 @@ class Postgres(Server):
 
     stop_signal = signal.SIGINT  # "fast shutdown": does not wait for clients
 
-    def __init__(self, run: Path, *, throwaway: bool) -> None:
+    def __init__(self, run: Path, *, sizes: dict[str, str], throwaway: bool) -> None:
         self.binaries = postgres_binaries()
+        self.sizes = sizes
         self.data, self.sockets = run / "pg", system.socket_dir(run)
         self.throwaway = throwaway
         self.how: dict[str, Any] = {"preexec_fn": die_with_parent(self.stop_signal)}
@@ -166,9 +174,8 @@ class Postgres(Server):
             "unix_socket_directories": str(self.sockets),
             "unix_socket_permissions": "0700",
             "max_connections": "100",
-            "shared_buffers": "128MB",
-            "max_wal_size": "2GB",
             "timezone": "UTC",
+            **self.sizes,
         }
         if self.throwaway:
             options |= {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}

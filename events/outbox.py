@@ -6,8 +6,9 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.models import User
+from django.db import transaction
 
-from events import shapes
+from events import hints, shapes, tasks
 from events.models import Event
 from events.types import EventType
 
@@ -22,4 +23,7 @@ def record(*, user: User, type: EventType, data: Mapping[str, Any], version: int
         if not settings.PRODUCTION:
             raise
         logger.error("event.misshapen", extra={"type": str(type), "fault": str(fault)})
-    return Event.objects.create(user=user, type=type, data=dict(data), version=version)
+    event = Event.objects.create(user=user, type=type, data=dict(data), version=version)
+    transaction.on_commit(tasks.wake)
+    hints.recorded()
+    return event

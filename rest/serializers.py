@@ -1,12 +1,13 @@
 """Strict readers of bodies and of query parameters: what is not known is refused, never ignored."""
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from django.http import QueryDict
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail
+from rest_framework.fields import SkipField, empty
 from rest_framework.request import Request
 from rest_framework.settings import api_settings
 
@@ -14,7 +15,8 @@ from rest import parsers
 
 
 class StrictSerializer(serializers.Serializer[Any]):
-    """The base of every request's serializer; answers are described with DRF's own."""
+    """The base of every request's serializer; answers are described with DRF's own. A field is called what it is sent
+    as: `source` is not for requests."""
 
     comes_as_text = False
     default_error_messages = {"invalid": "Send an object, not {what}."}
@@ -22,19 +24,41 @@ class StrictSerializer(serializers.Serializer[Any]):
     def to_internal_value(self, data: Any) -> dict[str, Any]:
         if not isinstance(data, Mapping):
             self._refuse_what_is_no_object(data)
+        # As DRF's own, which asks every field that was not sent as well; most are not sent, and have nothing to say.
         mistakes: dict[str, Any] = {}
         values: dict[str, Any] = {}
-        try:
-            values = super().to_internal_value(data)
-        except serializers.ValidationError as error:
-            mistakes = dict(error.detail)  # type: ignore[arg-type]  # always an object here
-        known = {str(field.field_name) for field in self._writable_fields}
+        for name, field, may_be_left_out, judge in self._expected:
+            if may_be_left_out and name not in data:
+                continue
+            try:
+                value = field.run_validation(data.get(name, empty))
+                values[name] = judge(value) if judge else value
+            except serializers.ValidationError as error:
+                mistakes[name] = error.detail
+            except SkipField:
+                pass
         for name in data:
-            if name not in known:
-                mistakes[name] = [self._unknown(sorted(known))]
+            if name not in self._known:
+                mistakes[name] = [self._unknown(sorted(self._known))]
         if mistakes:
             raise serializers.ValidationError(mistakes)
         return values
+
+    def run_validators(self, value: Any) -> None:
+        if self.validators:  # there are none on most; DRF would collect the defaults of read-only fields for them
+            super().run_validators(value)
+
+    @functools.cached_property
+    def _expected(self) -> list[tuple[str, serializers.Field[Any, Any, Any, Any], bool, Callable[[Any], Any] | None]]:
+        return [
+            (name, field, not field.required and field.default is empty, getattr(self, f"validate_{name}", None))
+            for name, field in self.fields.items()
+            if not field.read_only
+        ]
+
+    @functools.cached_property
+    def _known(self) -> frozenset[str]:
+        return frozenset(name for name, *_ in self._expected)
 
     def _unknown(self, known: list[str]) -> ErrorDetail:
         what = "query parameter" if self.comes_as_text else "field"

@@ -31,6 +31,7 @@ class HeldResponse(answers.Serializer[Any]):
     hold = answers.UUIDField()
     amount = answers.IntegerField()
     available = answers.IntegerField(help_text="What was left beside it.")
+    expires_at = answers.DateTimeField(help_text="When what is not settled or released is given back.")
 
 
 class HoldsView(ApiView):
@@ -50,7 +51,7 @@ class HoldsView(ApiView):
         wish = serializers.read(request, HoldRequest)
         user, token_id = asking.who(request)
         held = holds.reserve(user=user, key=key, unit=asking.unit(request), token_id=token_id, **wish)
-        told = {"hold": held.id, "amount": held.amount, "available": held.available}
+        told = {"hold": held.id, "amount": held.amount, "available": held.available, "expires_at": held.expires_at}
         return asking.answer(told, 201, is_replay=held.is_replay)
 
     post.idempotency_key_required = True  # type: ignore[attr-defined]  # rest.schema reads it

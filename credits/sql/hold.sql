@@ -29,8 +29,9 @@ BEGIN
         IF known.fingerprint <> p_fingerprint THEN
             RETURN credits_refusal('key_reused', '{}');
         END IF;
-        RETURN ROW(NULL, NULL, known.id, known.amount, 0, known.available_after, purse.state, purse.version, true,
-                   known.created_at, purse.unit)::credits_answer;
+        RETURN ROW(NULL, jsonb_build_object('expires_at', known.expires_at), known.id, known.amount, 0,
+                   known.available_after, purse.state, purse.version, true, known.created_at, purse.unit
+               )::credits_answer;
     END IF;
 
     moment := coalesce(p_at, clock_timestamp());
@@ -71,8 +72,8 @@ BEGIN
       FROM unnest(plan.sources, plan.amounts) AS parts (source, part) WHERE a.id = parts.source;
     PERFORM credits_refresh(ARRAY[purse.id], p_low, moment);
     SELECT state, version INTO purse.state, purse.version FROM credits_purse WHERE id = purse.id;
-    RETURN ROW(NULL, NULL, hold_id, p_amount, 0, plan.available, purse.state, purse.version, false,
-               uuid_extract_timestamp(hold_id), purse.unit)::credits_answer;
+    RETURN ROW(NULL, jsonb_build_object('expires_at', p_expires_at), hold_id, p_amount, 0, plan.available, purse.state,
+               purse.version, false, uuid_extract_timestamp(hold_id), purse.unit)::credits_answer;
 END $$;
 
 -- Resolves the parts of a hold in the ledger: the first ones give `p_used`, the rest is freed. Locked by the purse.

@@ -47,6 +47,12 @@ def gated(file: str, function: str, before: str) -> tuple[str, str, str, str]:
     return file, function, before, f"PERFORM pg_advisory_xact_lock_shared({GATE});\n    {before}"
 
 
+def wait_at_the_gate() -> None:
+    """The same for rivals in Python: what they have locked they keep, since they are in a transaction."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock_shared(%s)", [GATE])
+
+
 def run_through_the_gate(acts: Sequence[Callable[[], Any]]) -> list[Any]:
     """Start the acts; open the gate once each of them waits for a lock or is done. Errors are results as well."""
     begun = threading.Barrier(len(acts) + 1)

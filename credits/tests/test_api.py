@@ -342,10 +342,25 @@ def test_a_hold_is_settled_in_part(ann: User) -> None:
     give(ann, 20)
     held = post("credits/holds", customer(ann), {"amount": 10, "seconds": 60})
     assert held.status_code == 201
-    assert held.json() == {"hold": held.json()["hold"], "amount": 10, "available": 10}
+    hold = Hold.objects.get()
+    assert hold.expires_at - hold.created_at <= timedelta(seconds=60)
+    told = held.json()
+    assert parse_datetime(told.pop("expires_at")) == hold.expires_at
+    assert told == {"hold": str(hold.pk), "amount": 10, "available": 10}
     settled = post(f"credits/holds/{held.json()['hold']}/settle", customer(ann), {"amount": 4}, key=None)
     assert settled.status_code == 201
     assert settled.json() == {"spend": settled.json()["spend"], "cost": 4, "available": 16}
+
+
+def test_a_hold_for_another_time_is_another_wish(ann: User) -> None:
+    give(ann, 20)
+    first = post("credits/holds", customer(ann), {"amount": 10, "seconds": 60}, key="job")
+    again = post("credits/holds", customer(ann), {"amount": 10, "seconds": 60}, key="job")
+    assert (again.status_code, again.json()) == (201, first.json())
+    assert problem(post("credits/holds", customer(ann), {"amount": 10, "seconds": 61}, key="job")) == (
+        422,
+        "idempotency_key_reused",
+    )
 
 
 def test_a_hold_by_an_action_of_a_range_takes_the_most(ann: User) -> None:

@@ -7,14 +7,18 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 from django.utils import timezone
 
 from credits import grants, holds, purses, usage
 from credits.asked import Use
-from credits.models import DebtPolicy
+from credits.models import DebtPolicy, Grant, Purse
 from credits.tests import gates
 from credits.tests.people import give, make_user
+from events.models import Event
+from events.types import EventType
 from ledger import checks
+from ledger.money import CREDIT
 from rest.models import ServiceToken
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -228,3 +232,61 @@ def test_without_the_lock_it_goes_wrong(name: str) -> None:
     lock = LOCKS[name]
     outcome, faults = fight(lock, unlocked=True)
     assert outcome != lock.outcome or faults
+
+
+# ---------------------------------------------------------------- locks that Python takes
+
+
+def lock_of_the_purse(monkeypatch: pytest.MonkeyPatch, *, unlocked: bool) -> int:
+    """Two operators change one purse; returns how many changes its version counts."""
+    user = make_user()
+    real = Purse.objects.select_for_update
+
+    def lock(user: User, unit: str = CREDIT) -> Purse:
+        purse = purses.open(user, unit)
+        rows = Purse.objects.all() if unlocked else real(no_key=True, of=("self",))
+        locked = rows.get(pk=purse.pk)
+        gates.wait_at_the_gate()
+        return locked
+
+    before = purses.open(user).version
+    monkeypatch.setattr(purses, "lock", lock)
+    gates.run_through_the_gate(
+        [
+            lambda: purses.set_limits(user=user, daily=5, monthly=None),
+            lambda: purses.set_low_percent(user=user, percent=7),
+        ]
+    )
+    return purses.open(user).version - before
+
+
+def lock_of_a_grant(monkeypatch: pytest.MonkeyPatch, *, unlocked: bool) -> int:
+    """Two operators freeze one grant; returns how often it was told."""
+    user = make_user()
+    grant = give(user, 5)
+    real = grants._lock
+
+    def lock(grant: Grant) -> Grant:
+        locked = Grant.objects.select_related("purse__user").get(pk=grant.pk) if unlocked else real(grant)
+        gates.wait_at_the_gate()
+        return locked
+
+    monkeypatch.setattr(grants, "_lock", lock)
+    gates.run_through_the_gate([lambda: grants.freeze(grant=grant, reason="r")] * 2)
+    return Event.objects.filter(user=user, type=EventType.CREDITS_ADJUSTED).count()
+
+
+PYTHON_LOCKS = {"purses.lock": (lock_of_the_purse, 2), "grants._lock": (lock_of_a_grant, 1)}
+
+
+@pytest.mark.parametrize("name", PYTHON_LOCKS)
+def test_operators_go_one_after_the_other(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    fight_for, outcome = PYTHON_LOCKS[name]
+    assert fight_for(monkeypatch, unlocked=False) == outcome
+
+
+@pytest.mark.parametrize("name", PYTHON_LOCKS)
+def test_without_their_lock_operators_undo_each_other(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If this fails, the test above proves nothing."""
+    fight_for, outcome = PYTHON_LOCKS[name]
+    assert fight_for(monkeypatch, unlocked=True) != outcome
