@@ -141,7 +141,7 @@ PROBLEMS: dict[type[BaseException], Problem] = {
         facts=("withdrawal",),
     ),
     wallet.WithdrawalState: Problem(
-        status=409, title="Too late", meaning="The withdrawal has moved on already.", facts=("status",)
+        status=409, title="Too late", meaning="The withdrawal has moved on already.", facts=("withdrawal_status",)
     ),
     wallet.NotYours: NOT_FOUND,
     wallet.KeyReused: Problem(

@@ -87,7 +87,7 @@ class WithdrawalState(WalletsError):
     """The withdrawal has moved on: what was asked is no longer possible."""
 
     def __init__(self, status: str) -> None:
-        self.status = status
+        self.withdrawal_status = status
         super().__init__(f"The withdrawal is {status} already.")
 
 

@@ -59,7 +59,7 @@ def of(wallet: Wallet, *, since: datetime, until: datetime, by: str) -> Statisti
     for at, code, price, commission, net in (
         taken.filter(resolved_at__gte=since, resolved_at__lt=until)
         .values_list(Trunc("resolved_at", by), "sale__type__code")
-        .annotate(Sum("price_minor"), Sum("commission_minor"), Sum(F("net_minor") - F("cost_minor")))
+        .annotate(Sum("price_minor"), Sum("commission_minor"), given=Sum(F("net_minor") - F("cost_minor")))
         .order_by()
     ):
         for figures in (periods[at], types[code], total):

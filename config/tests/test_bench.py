@@ -62,6 +62,15 @@ def test_grants_are_measured_beside_a_raw_insert(database: str, tmp_path: Path) 
     assert databases_called(database) == []
 
 
+def test_sales_are_measured_to_one_and_to_many_commission_accounts(database: str, tmp_path: Path) -> None:
+    done = run("wallets", database, "--sellers", "8", "--seconds", "1", "--json", f"{tmp_path}/out")
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = json.loads((tmp_path / "out").read_text())
+    assert set(found["medians"]) == {"same", "different", "raw"}
+    assert min(found["medians"].values()) > 0
+    assert databases_called(database) == []
+
+
 def test_a_ratio_is_taken_within_each_round() -> None:
     """The second round was twice as slow for both: the ratio of the medians would not know."""
     figures = Figures({"mine": [300.0, 150.0, 320.0], "theirs": [100.0, 50.0, 100.0]})

@@ -61,12 +61,11 @@ class WithdrawalAdmin(OfWallets):
     readonly_fields = fields
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Withdrawal]:
-        found: QuerySet[Withdrawal] = super().get_queryset(request).select_related("first_approved_by", "approved_by")
-        ranks = [When(status=status, then=Value(rank)) for rank, status in enumerate(FIRST)]
-        return found.annotate(urgency=Case(*ranks, default=Value(len(FIRST))))
+        return super().get_queryset(request).select_related("first_approved_by", "approved_by")
 
-    def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
-        return ("urgency", "-id")
+    def get_ordering(self, request: HttpRequest) -> tuple[Any, ...]:
+        ranks = [When(status=status, then=Value(rank)) for rank, status in enumerate(FIRST)]
+        return (Case(*ranks, default=Value(len(FIRST))), "-id")
 
     @admin.display(description=_("amount"), ordering="amount_minor")
     def amount_shown(self, withdrawal: Withdrawal) -> str:
