@@ -6,6 +6,7 @@ import uuid
 from argparse import ArgumentParser
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from django.contrib.auth.models import User
 from django.db import connection, connections
 
 from bench import books, databases, machine, measuring
-from bench.measuring import Figures, Say, Target, WentWrong
+from bench.measuring import Figures, Measure, Say, Target, WentWrong
 from ledger import accounts, checks
 from ledger.money import Money
 from wallets import sales, sellers
@@ -84,7 +85,7 @@ def _measure(people: list[User], rounds: int, seconds: int, say: Say) -> Figures
         "different": lambda thread, person: _record(person, CURRENCIES[thread]),
         "raw": lambda _, person: _insert(person),
     }
-    turns = {name: (lambda act=act: _together(people, seconds, act)) for name, act in rivals.items()}
+    turns: dict[str, Measure] = {name: partial(_together, people, seconds, act) for name, act in rivals.items()}
     return measuring.in_turns(turns, rounds=rounds, say=say)
 
 
