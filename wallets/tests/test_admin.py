@@ -7,6 +7,7 @@ from django.test import Client
 from django.urls import reverse
 
 from ledger.checks import faults
+from ledger.money import Money
 from wallets import adjustments, sellers, withdrawals
 from wallets.models import Adjustment, CommissionRule, Withdrawal
 from wallets.tests.people import (
@@ -138,16 +139,10 @@ def test_an_adjustment_may_be_rejected_and_books_nothing(user: User, settings: A
     settings.WALLETS_ADJUSTMENT_TWO_PEOPLE_ABOVE_MINOR = {"EUR": 0}
     wallet = wallet_of(user)
     asked = adjustments.request(
-        wallet=wallet, amount=wallet_money(-100), reason="x", key="adjustment:1", by=make_user("operator")
+        wallet=wallet, amount=Money(-100, "EUR"), reason="x", key="adjustment:1", by=make_user("operator")
     )
     done = adjustments.reject(adjustment=asked, by=make_user("operator"))
     assert (done.status, parts(user)["available"]) == ("rejected", 10_000)
-
-
-def wallet_money(minor: int) -> Any:
-    from ledger.money import Money
-
-    return Money(minor, "EUR")
 
 
 def test_a_wallets_page_says_how_it_stands(finance: Client, user: User) -> None:
