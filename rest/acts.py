@@ -117,19 +117,25 @@ class ActsAdmin(ModelAdmin):
         says: Text,
         do: Callable[[Any], str],
         initial: dict[str, Any] | None = None,
+        preview: Callable[[Any], list[str]] | None = None,
     ) -> HttpResponse:
         """Show what will happen, or do it. A refusal comes back as a sentence above the form."""
         sent = form(request.POST) if request.method == "POST" else form(initial=initial)
+        lines: list[str] = []
         if request.method == "POST" and sent.is_valid():
             try:
-                done = do(sent)
+                if preview is not None and "preview" in request.POST:
+                    lines = preview(sent)
+                else:
+                    done = do(sent)
             except self.refusals as refusal:
                 sent.add_error(None, str(refusal))
             else:
-                if thing is not None:
-                    self.log_change(request, thing, done)
-                messages.success(request, done)
-                return HttpResponseRedirect(self.page_of(thing))
+                if not lines:
+                    if thing is not None:
+                        self.log_change(request, thing, done)
+                    messages.success(request, done)
+                    return HttpResponseRedirect(self.page_of(thing))
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
@@ -138,5 +144,7 @@ class ActsAdmin(ModelAdmin):
             "says": says,
             "form": sent,
             "page": self.page_of(thing),
+            "lines": lines,
+            "has_preview": preview is not None,
         }
         return TemplateResponse(request, "admin/act.html", context)

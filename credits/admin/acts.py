@@ -22,6 +22,7 @@ __all__ = [
     "EndOfDayField",
     "ReasonForm",
     "amount_field",
+    "asks_for",
     "choice_field",
     "operator",
     "unit_field",
@@ -53,7 +54,7 @@ class EndOfDayField(forms.DateField):
 class ActsAdmin(acts.ActsAdmin):
     """The permissions that the buttons on credits ask for."""
 
-    refusals = (CreditsError, LedgerError)
+    refusals: tuple[type[Exception], ...] = (CreditsError, LedgerError)
 
     has_issue_grant_permission = asks_for("credits.issue_grant")
     has_extend_grant_permission = asks_for("credits.extend_grant")
