@@ -10,7 +10,7 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 
 import embedded
-from config import logs, safety
+from config import amounts, logs, safety
 
 django_stubs_ext.monkeypatch()
 
@@ -167,6 +167,7 @@ INSTALLED_APPS = [
     "storefront",
     "billing",
     "credits",
+    "wallets",
     "events",
     "rest",
     "ledger",
@@ -402,6 +403,7 @@ SPECTACULAR_SETTINGS = {
             "failed",
             "cancelled",
         ],
+        "WithdrawalStatusEnum": "wallets.models.withdrawals.WithdrawalStatus.values",
         "NextActionTypeEnum": ["redirect", "phone_prompt", "client_secret", "none"],
     },
     "SWAGGER_UI_DIST": "SIDECAR",
@@ -420,6 +422,12 @@ LEDGER_CHECKS: list[str] = [
     "credits.checks.holds_equal_their_parts",
     "credits.checks.counters_equal_the_spends",
     "credits.checks.debts_are_within_their_policy",
+    "wallets.checks.sales_equal_their_entries",
+    "wallets.checks.pending_is_what_has_not_cleared",
+    "wallets.checks.reserves_are_what_sales_left_in_them",
+    "wallets.checks.sales_know_what_was_taken_back",
+    "wallets.checks.available_holds_are_withdrawals_and_takings_back",
+    "wallets.checks.withdrawals_are_paid_once",
     "billing.fulfilment.payments_are_delivered_once",
     "billing.fulfilment.attempts_agree_with_their_payments",
 ]
@@ -446,6 +454,30 @@ CREDITS_EXPIRING_SECONDS = env.int("CREDITS_EXPIRING_SECONDS", default=3_600)
 CREDITS_OFFER_CURRENCY = env.str("CREDITS_OFFER_CURRENCY", default="EUR")  # of packs offered to unknown countries
 # Off behind a connection pooler that knows no prepared statements; a spend then costs more.
 CREDITS_PREPARED_STATEMENTS = env.bool("CREDITS_PREPARED_STATEMENTS", default=True)
+
+# ---------------------------------------------------------------- wallets: commissions, clearing, withdrawals
+
+WALLETS_COMMISSION_BASIS_POINTS = env.int("WALLETS_COMMISSION_BASIS_POINTS", default=1_000)  # where no rule fits
+WALLETS_CLEARING_DAYS = env.int("WALLETS_CLEARING_DAYS", default=7)  # until a sale is available, unless its rule says
+WALLETS_SWEEP_BATCH = env.int("WALLETS_SWEEP_BATCH", default=500)  # sales of one wallet that a sweep clears at a time
+WALLETS_RELEASE_SALES_SECONDS = env.int("WALLETS_RELEASE_SALES_SECONDS", default=60)
+WALLETS_FREE_RESERVES_SECONDS = env.int("WALLETS_FREE_RESERVES_SECONDS", default=600)
+
+
+def _amounts(name: str) -> dict[str, int]:
+    return amounts.by_currency(name, env.str(name, default=""))
+
+
+# By currency, in minor units: EUR=1000,XOF=5000. What is not named has no limit, and is never automatic.
+WALLETS_WITHDRAWAL_MINIMUM_MINOR = _amounts("WALLETS_WITHDRAWAL_MINIMUM_MINOR")
+WALLETS_WITHDRAWAL_MAXIMUM_PER_DAY_MINOR = _amounts("WALLETS_WITHDRAWAL_MAXIMUM_PER_DAY_MINOR")
+WALLETS_WITHDRAWAL_AUTOMATIC_UP_TO_MINOR = _amounts("WALLETS_WITHDRAWAL_AUTOMATIC_UP_TO_MINOR")
+WALLETS_WITHDRAWAL_TWO_PEOPLE_ABOVE_MINOR = _amounts("WALLETS_WITHDRAWAL_TWO_PEOPLE_ABOVE_MINOR")
+WALLETS_WITHDRAWAL_FEE_MINOR = _amounts("WALLETS_WITHDRAWAL_FEE_MINOR")
+WALLETS_WITHDRAWAL_FEE_BASIS_POINTS = env.int("WALLETS_WITHDRAWAL_FEE_BASIS_POINTS", default=0)
+WALLETS_ADJUSTMENT_TWO_PEOPLE_ABOVE_MINOR = _amounts("WALLETS_ADJUSTMENT_TWO_PEOPLE_ABOVE_MINOR")
+WALLETS_ONE_OPEN_WITHDRAWAL = env.bool("WALLETS_ONE_OPEN_WITHDRAWAL", default=True)  # of a wallet at a time
+WALLETS_DESTINATION_COOLING_HOURS = env.int("WALLETS_DESTINATION_COOLING_HOURS", default=24)  # of a changed destination
 
 # ---------------------------------------------------------------- events: other servers and people
 
