@@ -29,6 +29,8 @@ hypothesis.settings.register_profile("suite", derandomize=True)
 hypothesis.settings.register_profile("search", derandomize=False)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
 
+pytest_plugins = ["sandbox.testing"]
+
 TEMPLATE_LOCK = 5_413_201
 
 

@@ -26,6 +26,8 @@ def main():
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     if sys.argv[1:2] == ["test"]:
         sys.exit(run_tests(sys.argv[2:]))
+    if sys.argv[1:2] == ["sandbox"]:
+        sys.exit(run_sandbox(sys.argv[2:]))
     if sys.argv[1:2] == ["lint"]:
         from config import lint
 
@@ -43,6 +45,17 @@ def main():
         execute_from_command_line(sys.argv)
     except embedded.CannotStart as error:
         sys.exit(str(error))
+
+
+def run_sandbox(arguments):
+    """The gateways in a box are a program of their own: this process becomes it."""
+    os.chdir(BASE)
+    command = [sys.executable, "-m", "sandbox"] + arguments
+    if os.name == "nt":
+        import subprocess
+
+        return subprocess.call(command)
+    return os.execv(sys.executable, command)
 
 
 def run_tests(arguments):

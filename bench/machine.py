@@ -42,7 +42,8 @@ def describe() -> Machine:
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT name, setting || coalesce(unit, '') FROM pg_settings"
-            " WHERE name IN ('server_version', 'fsync', 'synchronous_commit', 'full_page_writes', 'shared_buffers', 'max_wal_size')"
+            " WHERE name IN ('server_version', 'fsync', 'synchronous_commit', 'full_page_writes', 'shared_buffers',"
+            " 'max_wal_size')"
         )
         known = dict(cursor.fetchall())
     return Machine(

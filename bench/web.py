@@ -27,20 +27,20 @@ START_SECONDS = 120
 def serving(database: str) -> Iterator[int]:
     """The port of a server that works on that database, until the block is left."""
     folder = Path(tempfile.mkdtemp(prefix="tirelire-bench-"))
-    port = _free_port()
+    port = free_port()
     sizes = ["--workers", str(WORKERS), "--blocking-threads", str(THREADS), "--backpressure", "64"]
     command = ["-m", "granian", "--interface", "wsgi", "--host", HOST, "--port", str(port), "--log-level", "warning"]
     with (folder / "log").open("wb") as log:
         server = subprocess.Popen(
             [sys.executable, *command, *sizes, "bench.server.wsgi:application"],
             cwd=settings.BASE_DIR,
-            env=_environment(database, folder),
+            env=environment(database, folder),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
         )
         try:
-            _wait(server, port, folder / "log")
+            wait_for(server, f"http://{HOST}:{port}/health/live", folder / "log")
             yield port
         finally:
             server.terminate()
@@ -52,7 +52,7 @@ def serving(database: str) -> Iterator[int]:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _environment(database: str, folder: Path) -> dict[str, str]:
+def environment(database: str, folder: Path) -> dict[str, str]:
     metrics = folder / "metrics"
     metrics.mkdir()
     changed = {
@@ -72,19 +72,19 @@ def _environment(database: str, folder: Path) -> dict[str, str]:
     return {**os.environ, **changed}
 
 
-def _wait(server: subprocess.Popen[bytes], port: int, log: Path) -> None:
+def wait_for(server: subprocess.Popen[bytes], url: str, log: Path) -> None:
     until = time.monotonic() + START_SECONDS
     while time.monotonic() < until:
         if server.poll() is not None:
-            raise WentWrong(f"granian ended with {server.returncode}: {log.read_text(errors='replace')[-2000:]}")
+            raise WentWrong(f"The server ended with {server.returncode}: {log.read_text(errors='replace')[-2000:]}")
         with contextlib.suppress(urllib.error.URLError, OSError):
-            urllib.request.urlopen(f"http://{HOST}:{port}/health/live", timeout=5).close()
+            urllib.request.urlopen(url, timeout=5).close()  # noqa: S310 - our own address
             return
         time.sleep(0.1)
-    raise WentWrong(f"granian did not answer within {START_SECONDS} seconds: {log.read_text(errors='replace')[-2000:]}")
+    raise WentWrong(f"No answer within {START_SECONDS} seconds: {log.read_text(errors='replace')[-2000:]}")
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         return int(probe.getsockname()[1])

@@ -1,12 +1,14 @@
 """What a customer tells us about themself, and we about them on invoices."""
 
 import logging
+from collections.abc import Collection
 from typing import TypedDict, Unpack
 
 from django.contrib.auth.models import User
 from django.db import transaction
 
 from billing.models import Customer
+from events.people import Contact
 from rest.callers import Caller
 
 logger = logging.getLogger(__name__)
@@ -43,3 +45,12 @@ def change(customer: Customer, *, by: User | Caller, **facts: Unpack[Facts]) -> 
     # Which facts changed, never what they say: they are a person's.
     logger.info("customer.changed", extra={"customer": locked.pk, "by": who, "facts": sorted(different)})
     return locked
+
+
+def contacts(users: Collection[int]) -> dict[int, Contact]:
+    """Where letters go, and in which language; `settings.EVENTS_CONTACTS` names this function."""
+    found = Customer.objects.filter(pk__in=users).exclude(email="")
+    return {
+        each.pk: Contact(email=each.email, locale=each.locale, name=each.name, time_zone=each.time_zone)
+        for each in found
+    }

@@ -22,6 +22,8 @@ AUDITED: dict[str, dict[str, Any]] = {
     },
     "auth.Group": {"m2m_fields": {"permissions"}},
     "billing.Customer": {"exclude_fields": ["updated_at"]},
+    "billing.GatewaySetting": {"exclude_fields": ["updated_at"]},
+    "billing.GatewayTerms": {},
     "rest.ServiceToken": {"exclude_fields": ["digest", "last_used_at"], "m2m_fields": {"permissions"}},
     "credits.Pack": {},
     "credits.PackPrice": {},

@@ -46,6 +46,16 @@ def note_heartbeat(name: str) -> None:
     client().set(_heartbeat(name), "1", px=HEARTBEAT_KEPT_MS)
 
 
+def note_stream() -> None:
+    note_heartbeat("stream")
+
+
+def stream_age() -> float | None:
+    """Seconds since a stream process was last seen; None for never."""
+    left_ms = client().pttl(_heartbeat("stream"))
+    return (HEARTBEAT_KEPT_MS - left_ms) / 1000 if left_ms >= 0 else None
+
+
 def heartbeat_ages() -> dict[str, float | None]:
     """Seconds since the beat and a worker of each queue were last seen; None for never.
 

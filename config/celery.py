@@ -41,6 +41,12 @@ SWEEPS = {
     "expired grants": Sweep(task="credits.tasks.expire_grants", every="CREDITS_EXPIRE_GRANTS_SECONDS"),
     "expired holds": Sweep(task="credits.tasks.expire_holds", every="CREDITS_EXPIRE_HOLDS_SECONDS"),
     "credits about to expire": Sweep(task="credits.tasks.warn_of_expiry", every="CREDITS_EXPIRING_SECONDS"),
+    "events that nobody has looked at": Sweep(task="events.tasks.dispatch", every="EVENTS_DISPATCH_SECONDS"),
+    "deliveries to other servers": Sweep(task="events.tasks.send_deliveries", every="WEBHOOKS_SEND_SECONDS"),
+    "letters to people": Sweep(task="events.tasks.send_messages", every="MAIL_SEND_SECONDS"),
+    "old deliveries": Sweep(
+        task="events.tasks.purge_deliveries", every=crontab(minute="37"), options={"queue": "upkeep"}
+    ),
     "sums of house accounts": Sweep(task="config.tasks.roll_up_house_accounts", every="LEDGER_ROLL_UP_SECONDS"),
 }
 

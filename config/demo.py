@@ -27,6 +27,8 @@ class People:
     """Who can use this installation at once, and where."""
 
     base_url: str
+    sandbox_url: str
+    stream_url: str
     operator_password: str
     service_token: str
     customer_token: str
@@ -39,6 +41,8 @@ class People:
             f"  Pages      {self.base_url}/",
             f"  Admin      {self.base_url}/admin/   user {OPERATOR}   password {self.operator_password}",
             f"  API        {self.base_url}/api/docs",
+            f"  Sandbox    {self.sandbox_url}/   the payment gateways in a box: no money moves",
+            f"  Streams    {self.stream_url}/api/v1/events",
             f"  Tokens     {_path()}",
             "",
             f"  Try        curl -H 'Authorization: Bearer {self.service_token}' {self.base_url}/api/v1/me",
@@ -50,7 +54,8 @@ class People:
     def as_json(self) -> dict[str, Any]:
         return {
             "base_url": self.base_url,
-            "sandbox_url": None,
+            "sandbox_url": self.sandbox_url,
+            "stream_url": self.stream_url,
             "admin": {
                 "url": f"{self.base_url}/admin/",
                 "username": OPERATOR,
@@ -62,11 +67,13 @@ class People:
         }
 
 
-def seed(base_url: str) -> People:
+def seed(base_url: str, *, stream_url: str, sandbox_url: str) -> People:
     """Make the demo people, or keep those of last time; the same logins work after every start."""
     last = _last_time()
     people = People(
         base_url=base_url,
+        sandbox_url=sandbox_url,
+        stream_url=stream_url,
         operator_password=_operator(last.get("admin", {}).get("password")),
         service_token=_service(last.get("service_token", "")),
         customer_token=_customer(last.get("customer", {}).get("token", "")),

@@ -13,6 +13,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 from redis.exceptions import RedisError
 
+from billing.gateways import registry
 from config import broker, probes
 from config.monitoring import monitors_only
 from config.probes import DEGRADED, DOWN, OK, Answer, Probe
@@ -27,10 +28,11 @@ CHECKS = {
     "broker": Probe(probes.redis_broker, when_silent=DEGRADED),
     "workers": Probe(probes.workers, when_silent=DEGRADED),
     "beat": Probe(probes.beat, when_silent=DEGRADED),
+    "streams": Probe(probes.streams, when_silent=DEGRADED),
 }
 
-# One probe per gateway, by its name: the gateways' own issue fills this table and nothing else.
-GATEWAYS: dict[str, Probe] = {}
+# One probe per gateway, by its name. The questions are asked with patience, and the answers kept for some seconds.
+GATEWAYS: dict[str, Probe] = {name: Probe(probes.gateway(name), when_silent=DOWN) for name in registry.BUILDERS}
 
 
 @never_cache

@@ -49,7 +49,14 @@ SECTIONS: dict[Text, list[Entry]] = {
         Entry(_("Groups"), "badge", "auth.group"),
         Entry(_("Second factors"), "phonelink_lock", "mfa.authenticator"),
     ],
+    _("What happened"): [
+        Entry(_("Events"), "notifications", "events.event"),
+        Entry(_("Letters"), "mail", "events.message"),
+        Entry(_("Deliveries"), "outbox", "events.delivery"),
+        Entry(_("Webhook endpoints"), "webhook", "events.endpoint"),
+    ],
     _("Machines"): [
+        Entry(_("Gateways"), "hub", "billing.gatewaysetting"),
         Entry(_("Service tokens"), "key", "rest.servicetoken"),
     ],
     _("Traces"): [

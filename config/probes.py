@@ -16,12 +16,17 @@ from django.db import connections
 from django.db.migrations.loader import MigrationLoader
 from redis.exceptions import RedisError
 
+from billing import breaker
+from billing.gateways import registry
+from billing.gateways.errors import FailureCategory, GatewayError
+from billing.routing import Health
 from config import broker
 from config.celery import QUEUES
 
 logger = logging.getLogger(__name__)
 
 OK, DEGRADED, DOWN = "ok", "degraded", "down"
+NOT_CONFIGURED = "not_configured"  # of a gateway that the shop does not use: no fault
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -124,6 +129,46 @@ def beat() -> Answer:
     stale = _is_stale(age)
     detail = "no beat lately" if stale else ""
     return Answer(status=DEGRADED if stale else OK, detail=detail, facts={"age_seconds": age})
+
+
+def gateway(name: str) -> Callable[[], Answer]:
+    """The question to one gateway, asked at most once in GATEWAY_HEALTH_SECONDS by this process: anybody may ask us."""
+    known: list[tuple[float, Answer]] = []
+
+    def ask() -> Answer:
+        if known and time.monotonic() - known[0][0] < settings.GATEWAY_HEALTH_SECONDS:
+            return known[0][1]
+        answer = _ask_gateway(name)
+        known[:] = [(time.monotonic(), answer)]
+        return answer
+
+    return ask
+
+
+def _ask_gateway(name: str) -> Answer:
+    try:
+        found = registry.get(name)
+        if missing := list(found.missing_settings()):
+            return Answer(status=NOT_CONFIGURED, facts={"missing": missing})
+        facts = {"breaker": breaker.states([name])[name].value}
+    finally:
+        connections["default"].close()  # of this thread, when the breaker stands in the database
+    try:
+        found.check_health()
+    except GatewayError as error:
+        refused = error.category is FailureCategory.CONFIGURATION
+        detail = "our credentials are refused" if refused else "no sound answer"
+        return Answer(status=DEGRADED if refused else DOWN, detail=detail, facts={**facts, "code": error.code})
+    is_open = facts["breaker"] == Health.OPEN.value
+    return Answer(status=DEGRADED if is_open else OK, detail="breaker open" if is_open else "", facts=facts)
+
+
+def streams() -> Answer:
+    age = broker.stream_age()
+    stale = _is_stale(age)
+    return Answer(
+        status=DEGRADED if stale else OK, detail="no stream process lately" if stale else "", facts={"age_seconds": age}
+    )
 
 
 def _is_stale(age_seconds: float | None) -> bool:

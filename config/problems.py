@@ -22,6 +22,8 @@ from rest_framework.settings import api_settings
 from billing.errors import BillingError
 from config import offers
 from credits import errors as credit
+from events import errors as telling
+from events.stream.hub import TooManyStreams
 from ledger import errors as books
 from rest import callers, requestid, signing_keys
 from rest import errors as rest
@@ -144,6 +146,19 @@ PROBLEMS: dict[type[BaseException], Problem] = {
         status=400, title="Invalid use", meaning="A value is wrong; field says which.", facts=("field",)
     ),
     credit.NotYours: NOT_FOUND,
+    telling.EventsError: Problem(status=409, title="Refused", meaning="What was asked of the events cannot be done."),
+    telling.AddressRefused: Problem(
+        status=400, title="Address refused", meaning="Deliveries do not go to this address; detail says why."
+    ),
+    telling.EndpointDisabled: Problem(
+        status=409, title="Endpoint disabled", meaning="Nothing is sent to a disabled endpoint; enable it first."
+    ),
+    telling.DeliveryUnderWay: Problem(
+        status=409, title="Delivery under way", meaning="It is being sent right now; see what comes of it.", retry=True
+    ),
+    telling.TooManyEndpoints: Problem(
+        status=409, title="Too many endpoints", meaning="There are as many as there may be.", facts=("most",)
+    ),
     signing_keys.KeysUnavailable: Problem(
         status=503, title="Keys unavailable", meaning="The auth service does not tell us its keys.", retry=True
     ),
@@ -192,6 +207,13 @@ PROBLEMS: dict[type[BaseException], Problem] = {
         title="Amount not payable",
         meaning="A gateway of this currency cannot take this amount; nearest are amounts that all can take.",
         facts=("nearest",),
+    ),
+    TooManyStreams: Problem(
+        status=429,
+        title="Too many streams",
+        meaning="The customer has as many streams open as one may have; close one first.",
+        detail="As many streams of this customer are open as one may have.",
+        retry=True,
     ),
     BillingError: Problem(status=409, title="Refused", meaning="Billing refuses this as things stand."),
     drf.APIException: FAULT,

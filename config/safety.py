@@ -20,6 +20,15 @@ SECRETS = (
     "INTERNAL_API_KEY",
     "INTERNAL_PREVIOUS_API_KEY",
 )
+GATEWAY_ADDRESSES = (
+    "STRIPE_API_BASE",
+    "PAYPAL_API_BASE",
+    "CINETPAY_API_BASE",
+    "CINETPAY_TRANSFER_API_BASE",
+    "CINETPAY_V1_API_BASE",
+    "MTN_MOMO_API_BASE",
+    "ORANGE_MONEY_API_BASE",
+)
 JWT_SOURCES = ("JWT_SECRET", "JWT_PUBLIC_KEY", "JWT_JWKS_URL")
 TEST_SECRET = DEMO_PREFIX + "secret-of-the-tests-0123456789abcdef"
 
@@ -61,6 +70,7 @@ def unsafe(settings: Mapping[str, Any]) -> Iterator[str]:
     yield from _missing(settings)
     yield from _secrets(settings)
     yield from _addresses(settings)
+    yield from _gateways(settings)
     yield from _stripe(settings)
 
 
@@ -108,6 +118,13 @@ def _addresses(settings: Mapping[str, Any]) -> Iterator[str]:
 def _is_under(host: str, settings: Mapping[str, Any]) -> bool:
     """A name that starts with a dot allows whatever is under it."""
     return any(allowed.startswith(".") and f".{host}".endswith(allowed) for allowed in settings["ALLOWED_HOSTS"])
+
+
+def _gateways(settings: Mapping[str, Any]) -> Iterator[str]:
+    """Credentials and amounts travel there; a sandbox would say that everything is paid."""
+    for name in GATEWAY_ADDRESSES:
+        if (address := settings.get(name)) and urlsplit(address).scheme != "https":
+            yield f"{name} is not an https address."
 
 
 def _stripe(settings: Mapping[str, Any]) -> Iterator[str]:

@@ -29,8 +29,10 @@ if APP_ENV not in {"development", "test", "production"}:
 
 DEBUG = env.bool("DEBUG", default=APP_ENV == "development")
 SECRET_KEY = safety.secret("SECRET_KEY", production=PRODUCTION, var_dir=VAR_DIR)
+SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])  # of before: still opens what it has sealed
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[] if PRODUCTION else ["localhost", "127.0.0.1", "[::1]"])
 PORT = env.int("PORT", default=8000)
+SANDBOX_PORT = env.int("SANDBOX_PORT", default=1 if APP_ENV == "test" else 8010)  # tests start one of their own
 BASE_URL = env.str("BASE_URL", default="" if PRODUCTION else f"http://127.0.0.1:{PORT}")
 if PRODUCTION:
     SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = True
@@ -431,6 +433,71 @@ CREDITS_OFFER_CURRENCY = env.str("CREDITS_OFFER_CURRENCY", default="EUR")  # of 
 # Off behind a connection pooler that knows no prepared statements; a spend then costs more.
 CREDITS_PREPARED_STATEMENTS = env.bool("CREDITS_PREPARED_STATEMENTS", default=True)
 
+# ---------------------------------------------------------------- events: other servers and people
+
+EVENTS_DISPATCH_SECONDS = env.float("EVENTS_DISPATCH_SECONDS", default=2.0)  # when no wake-up came through
+EVENTS_BATCH = env.int("EVENTS_BATCH", default=500)  # events looked at in one transaction
+# How a floor above tells who a customer is: takes user ids, returns `events.people.Contact` by user id.
+EVENTS_CONTACTS = "billing.customers.contacts"
+
+# Addresses of one's own network are refused, or an endpoint could be used to talk to what is behind the front.
+WEBHOOKS_ALLOW_PRIVATE_ADDRESSES = env.bool("WEBHOOKS_ALLOW_PRIVATE_ADDRESSES", default=APP_ENV == "development")
+WEBHOOKS_ALLOW_HTTP = env.bool("WEBHOOKS_ALLOW_HTTP", default=not PRODUCTION)
+WEBHOOKS_SEND_SECONDS = env.float("WEBHOOKS_SEND_SECONDS", default=2.0)  # when no wake-up came through
+WEBHOOKS_RUN_SECONDS = env.float("WEBHOOKS_RUN_SECONDS", default=60.0)  # then the sender starts afresh
+WEBHOOKS_CONCURRENCY = env.int("WEBHOOKS_CONCURRENCY", default=32)  # deliveries under way at once
+WEBHOOKS_CONCURRENCY_PER_ENDPOINT = env.int("WEBHOOKS_CONCURRENCY_PER_ENDPOINT", default=8)  # 1 while it fails
+WEBHOOKS_CONNECT_SECONDS = env.float("WEBHOOKS_CONNECT_SECONDS", default=5.0)
+WEBHOOKS_DEADLINE_SECONDS = env.float("WEBHOOKS_DEADLINE_SECONDS", default=15.0)  # for all of it, however it drips
+# A delivery whose sender died is taken over after this long; well beyond the deadline.
+WEBHOOKS_LEASE_SECONDS = env.int("WEBHOOKS_LEASE_SECONDS", default=120)
+WEBHOOKS_FIRST_RETRY_SECONDS = env.int("WEBHOOKS_FIRST_RETRY_SECONDS", default=5)  # then three times as long each time
+WEBHOOKS_LONGEST_RETRY_SECONDS = env.int("WEBHOOKS_LONGEST_RETRY_SECONDS", default=12 * 3_600)
+WEBHOOKS_GIVE_UP_HOURS = env.int("WEBHOOKS_GIVE_UP_HOURS", default=72)  # after the first attempt: a dead letter
+WEBHOOKS_DISABLE_HOURS = env.int("WEBHOOKS_DISABLE_HOURS", default=96)  # without one success: switched off
+WEBHOOKS_SECRET_OVERLAP_HOURS = env.int("WEBHOOKS_SECRET_OVERLAP_HOURS", default=24)  # both sign after a rotation
+WEBHOOKS_KEEP_DAYS = env.int("WEBHOOKS_KEEP_DAYS", default=30)  # deliveries that are over, with their log
+WEBHOOKS_PURGE_BATCH = env.int("WEBHOOKS_PURGE_BATCH", default=2_000)
+
+# Development writes letters into var/mail; production sends them, or none without a host.
+EMAIL_HOST = env.str("EMAIL_HOST", default="")
+EMAIL_PORT = env.int("EMAIL_PORT", default=587)
+EMAIL_HOST_USER = env.str("EMAIL_HOST_USER", default="")
+EMAIL_HOST_PASSWORD = env.str("EMAIL_HOST_PASSWORD", default="")
+EMAIL_USE_TLS = env.bool("EMAIL_USE_TLS", default=True)
+EMAIL_TIMEOUT = env.float("EMAIL_TIMEOUT_SECONDS", default=10.0)
+EMAIL_FILE_PATH = str(VAR_DIR / "mail")
+EMAIL_BACKEND = (
+    "django.core.mail.backends.smtp.EmailBackend"
+    if EMAIL_HOST
+    else "django.core.mail.backends.dummy.EmailBackend"
+    if PRODUCTION
+    else "events.mailbox.FileBackend"
+)
+DEFAULT_FROM_EMAIL = env.str("EMAIL_FROM", default="Tirelire <no-reply@localhost>")
+OPERATOR_EMAILS = env.list("OPERATOR_EMAILS", default=[] if PRODUCTION else ["operators@localhost"])
+MAIL_SHOP_NAME = env.str("MAIL_SHOP_NAME", default="Tirelire")  # stands at the head of every letter
+MAIL_SEND_SECONDS = env.float("MAIL_SEND_SECONDS", default=5.0)  # when no wake-up came through
+MAIL_BATCH = env.int("MAIL_BATCH", default=50)
+MAIL_LEASE_SECONDS = env.int("MAIL_LEASE_SECONDS", default=600)
+MAIL_FIRST_RETRY_SECONDS = env.int("MAIL_FIRST_RETRY_SECONDS", default=60)  # then twice as long each time
+MAIL_ATTEMPTS = env.int("MAIL_ATTEMPTS", default=10)  # the last one about a day later
+
+# ---------------------------------------------------------------- events: streams to front ends
+
+# Where the stream process is, when no front sends it what is its: on a laptop. Requests for streams are sent there.
+STREAM_URL = env.str("STREAM_URL", default="")
+STREAM_POLL_SECONDS = env.float("STREAM_POLL_SECONDS", default=0.5)  # how late an event is at most whose hint was lost
+STREAM_HEARTBEAT_SECONDS = env.float("STREAM_HEARTBEAT_SECONDS", default=15.0)  # of a stream on which nothing happens
+STREAM_TICKET_SECONDS = env.int("STREAM_TICKET_SECONDS", default=30)
+STREAM_BALANCE_SECONDS = env.float("STREAM_BALANCE_SECONDS", default=1.0)  # between two balances of one customer
+STREAM_LONGEST_SECONDS = env.int("STREAM_LONGEST_SECONDS", default=3_600)  # then the client has to come in again
+STREAM_SEND_TIMEOUT_SECONDS = env.float("STREAM_SEND_TIMEOUT_SECONDS", default=30.0)  # for who takes nothing
+STREAM_QUEUE = env.int("STREAM_QUEUE", default=100)  # events kept for a slow client; it reads the rest in the outbox
+STREAM_CONNECTIONS_PER_CUSTOMER = env.int("STREAM_CONNECTIONS_PER_CUSTOMER", default=20)  # of each stream process
+STREAM_DATABASE_CONNECTIONS = env.int("STREAM_DATABASE_CONNECTIONS", default=4)  # of each stream process
+STREAM_DATABASE_WAIT_SECONDS = env.float("STREAM_DATABASE_WAIT_SECONDS", default=5.0)
+
 # ---------------------------------------------------------------- customers
 
 CUSTOMER_DEFAULT_LOCALE = env.str("CUSTOMER_DEFAULT_LOCALE", default="en")  # en | fr, until a customer says otherwise
@@ -466,11 +533,149 @@ PERMISSIONS_POLICY = "camera=(), geolocation=(), microphone=(), payment=(), usb=
 X_FRAME_OPTIONS = "DENY"
 SECURE_REFERRER_POLICY = "same-origin"
 
+# ---------------------------------------------------------------- gateways
+
+# On a laptop every gateway is the sandbox that `manage.py up` starts, with the sandbox's credentials; the tests start
+# one of their own. A production has no defaults: a gateway without its credentials is not configured, and stops nobody.
+SANDBOX_PORT = env.int("SANDBOX_PORT", default=1 if APP_ENV == "test" else 8010)
+_sandbox = f"http://127.0.0.1:{SANDBOX_PORT}"
+
+
+def _of_sandbox(credential: str) -> str:
+    return "" if PRODUCTION else credential
+
+
+GATEWAY_CONNECT_TIMEOUT_SECONDS = env.float("GATEWAY_CONNECT_TIMEOUT_SECONDS", default=5.0)
+GATEWAY_READ_TIMEOUT_SECONDS = env.float("GATEWAY_READ_TIMEOUT_SECONDS", default=30.0)
+# Of calls behind which a bank or an operator thinks: captures, transfers.
+GATEWAY_SLOW_READ_TIMEOUT_SECONDS = env.float("GATEWAY_SLOW_READ_TIMEOUT_SECONDS", default=60.0)
+GATEWAY_REPLY_MAX_BYTES = env.int("GATEWAY_REPLY_MAX_BYTES", default=1_000_000)
+
+STRIPE_LIVE_MODE = env.bool("STRIPE_LIVE_MODE", default=False)
+STRIPE_API_VERSION = "2026-08-26.dahlia"
+STRIPE_API_BASE = env.str("STRIPE_API_BASE", default="https://api.stripe.com" if PRODUCTION else f"{_sandbox}/stripe")
+STRIPE_SECRET_KEY = env.str("STRIPE_SECRET_KEY", default=_of_sandbox("sk_test_sandbox"))
+STRIPE_PUBLISHABLE_KEY = env.str("STRIPE_PUBLISHABLE_KEY", default=_of_sandbox("pk_test_sandbox"))
+# Several while one is rotated, and for a second endpoint.
+STRIPE_WEBHOOK_SECRETS = env.list("STRIPE_WEBHOOK_SECRETS", default=[] if PRODUCTION else ["whsec_sandbox"])
+STRIPE_WEBHOOK_TOLERANCE_SECONDS = env.int("STRIPE_WEBHOOK_TOLERANCE_SECONDS", default=300)
+# The least that a charge may be; below it Stripe refuses. It converts into the account's currency, so these are advice.
+STRIPE_MINIMUMS_MINOR: dict[str, int] = env.json(
+    "STRIPE_MINIMUMS_MINOR", default={"AUD": 50, "CAD": 50, "CHF": 50, "EUR": 50, "GBP": 30, "JPY": 50, "USD": 50}
+)
+# How long after an attempt began its request may still have come in: so long its lists are searched for a lost reply.
+STRIPE_LOOKUP_WINDOW_SECONDS = env.int("STRIPE_LOOKUP_WINDOW_SECONDS", default=86_400)
+
+PAYPAL_API_BASE = env.str("PAYPAL_API_BASE", default="https://api-m.paypal.com" if PRODUCTION else f"{_sandbox}/paypal")
+PAYPAL_CLIENT_ID = env.str("PAYPAL_CLIENT_ID", default=_of_sandbox("sandbox-client"))
+PAYPAL_CLIENT_SECRET = env.str("PAYPAL_CLIENT_SECRET", default=_of_sandbox("sandbox-secret"))
+PAYPAL_WEBHOOK_ID = env.str("PAYPAL_WEBHOOK_ID", default=_of_sandbox("WH-SANDBOX"))
+PAYPAL_WEBHOOK_CHECK = env.str("PAYPAL_WEBHOOK_CHECK", default="offline")  # offline | ask: their verify call
+# PayPal tries again for three days; whether with a new time is not documented.
+PAYPAL_WEBHOOK_TOLERANCE_SECONDS = env.int("PAYPAL_WEBHOOK_TOLERANCE_SECONDS", default=345_600)
+PAYPAL_BRAND_NAME = env.str("PAYPAL_BRAND_NAME", default="")  # what buyers read on PayPal's page; empty: the account's
+
+CINETPAY_API = env.str("CINETPAY_API", default="checkout_v2")  # checkout_v2 | v1: the generation of the account
+CINETPAY_API_BASE = env.str(
+    "CINETPAY_API_BASE", default="https://api-checkout.cinetpay.com" if PRODUCTION else f"{_sandbox}/cinetpay"
+)
+CINETPAY_TRANSFER_API_BASE = env.str(
+    "CINETPAY_TRANSFER_API_BASE", default="https://client.cinetpay.com" if PRODUCTION else f"{_sandbox}/cinetpay"
+)
+CINETPAY_API_KEY = env.str(
+    "CINETPAY_API_KEY", default=_of_sandbox("sk_test_sandbox" if CINETPAY_API == "v1" else "sandbox-apikey")
+)
+CINETPAY_SITE_ID = env.str("CINETPAY_SITE_ID", default=_of_sandbox("123456"))  # checkout_v2
+CINETPAY_SECRET_KEY = env.str(
+    "CINETPAY_SECRET_KEY", default=_of_sandbox("sandbox-secret-key")
+)  # checkout_v2: signs what it writes to us
+CINETPAY_TRANSFER_PASSWORD = env.str(
+    "CINETPAY_TRANSFER_PASSWORD", default=_of_sandbox("sandbox-transfer-password")
+)  # checkout_v2: for payouts
+CINETPAY_API_PASSWORD = env.str("CINETPAY_API_PASSWORD", default=_of_sandbox("sandbox-api-password"))  # v1
+CINETPAY_V1_API_BASE = env.str(
+    "CINETPAY_V1_API_BASE", default="https://api.cinetpay.co" if PRODUCTION else f"{_sandbox}/cinetpay"
+)
+CINETPAY_CURRENCIES = env.list("CINETPAY_CURRENCIES", default=["XOF", "XAF"])  # those of the account
+CINETPAY_MAXIMUM = env.int("CINETPAY_MAXIMUM", default=2_500_000)  # whole units; the operators' limits
+CINETPAY_PAYOUT_MINIMUM = env.int("CINETPAY_PAYOUT_MINIMUM", default=500)
+CINETPAY_PAYOUT_MAXIMUM = env.int("CINETPAY_PAYOUT_MAXIMUM", default=1_500_000)
+# Of receivers, and in v1 of buyers, who have told us none; CinetPay insists on one.
+CINETPAY_CONTACT_EMAIL = env.str("CINETPAY_CONTACT_EMAIL", default="")
+CINETPAY_LINK_MINUTES = env.int("CINETPAY_LINK_MINUTES", default=60)  # not documented; after it we call a link expired
+
+MTN_MOMO_API_BASE = env.str(
+    "MTN_MOMO_API_BASE", default="https://proxy.momoapi.mtn.com" if PRODUCTION else f"{_sandbox}/mtn_momo"
+)
+# mtncameroon, mtnivorycoast, mtnuganda …; `sandbox` for MTN's own sandbox, which knows EUR only.
+MTN_MOMO_TARGET_ENVIRONMENT = env.str("MTN_MOMO_TARGET_ENVIRONMENT", default=_of_sandbox("mtncameroon"))
+MTN_MOMO_CURRENCY = env.str("MTN_MOMO_CURRENCY", default="XAF")
+MTN_MOMO_COUNTRY = env.str("MTN_MOMO_COUNTRY", default="CM")
+MTN_MOMO_COLLECTION_KEY = env.str(
+    "MTN_MOMO_COLLECTION_KEY", default=_of_sandbox("sandbox-collection-key")
+)  # subscription key
+MTN_MOMO_COLLECTION_USER = env.str(
+    "MTN_MOMO_COLLECTION_USER", default=_of_sandbox("5b2c2a6e-7a1e-4a53-9b0e-3b1c6f0d8a11")
+)
+MTN_MOMO_COLLECTION_SECRET = env.str(
+    "MTN_MOMO_COLLECTION_SECRET", default=_of_sandbox("sandbox-api-key")
+)  # the "API key" of that user
+MTN_MOMO_DISBURSEMENT_KEY = env.str("MTN_MOMO_DISBURSEMENT_KEY", default=_of_sandbox("sandbox-disbursement-key"))
+MTN_MOMO_DISBURSEMENT_USER = env.str(
+    "MTN_MOMO_DISBURSEMENT_USER", default=_of_sandbox("5b2c2a6e-7a1e-4a53-9b0e-3b1c6f0d8a11")
+)
+MTN_MOMO_DISBURSEMENT_SECRET = env.str("MTN_MOMO_DISBURSEMENT_SECRET", default=_of_sandbox("sandbox-api-key"))
+MTN_MOMO_REFUNDS = env.bool("MTN_MOMO_REFUNDS", default=True)  # off where the market has not enabled them
+MTN_MOMO_CALLBACKS = env.bool("MTN_MOMO_CALLBACKS", default=True)  # off if BASE_URL is not the registered callback host
+MTN_MOMO_MINIMUM = env.int("MTN_MOMO_MINIMUM", default=100)  # whole units; the market's contract says
+MTN_MOMO_MAXIMUM = env.int("MTN_MOMO_MAXIMUM", default=500_000)
+
+ORANGE_MONEY_API_BASE = env.str(
+    "ORANGE_MONEY_API_BASE", default="https://api.orange.com" if PRODUCTION else f"{_sandbox}/orange_money"
+)
+# ci, sn, ml, cm, bf …: the contract's path; `dev` for Orange's sandbox, where every amount is in OUV.
+ORANGE_MONEY_ENVIRONMENT = env.str("ORANGE_MONEY_ENVIRONMENT", default=_of_sandbox("dev"))
+ORANGE_MONEY_CURRENCY = env.str("ORANGE_MONEY_CURRENCY", default="XOF")
+ORANGE_MONEY_COUNTRY = env.str("ORANGE_MONEY_COUNTRY", default="CI")
+ORANGE_MONEY_CLIENT_ID = env.str("ORANGE_MONEY_CLIENT_ID", default=_of_sandbox("sandbox-client"))
+ORANGE_MONEY_CLIENT_SECRET = env.str("ORANGE_MONEY_CLIENT_SECRET", default=_of_sandbox("sandbox-secret"))
+ORANGE_MONEY_MERCHANT_KEY = env.str("ORANGE_MONEY_MERCHANT_KEY", default=_of_sandbox("sandbox-merchant-key"))
+ORANGE_MONEY_SHOP_NAME = env.str("ORANGE_MONEY_SHOP_NAME", default="Tirelire")  # buyers read it, at most 30 letters
+ORANGE_MONEY_MINIMUM = env.int("ORANGE_MONEY_MINIMUM", default=100)  # whole units; the contract says
+ORANGE_MONEY_MAXIMUM = env.int("ORANGE_MONEY_MAXIMUM", default=1_500_000)
+
+# ---------------------------------------------------------------- gateways that fail, and what is not known
+
+# A breaker opens after so many failures one after the other within the window, and lets one call try after the pause.
+GATEWAY_BREAKER_FAILURES = env.int("GATEWAY_BREAKER_FAILURES", default=5)
+GATEWAY_BREAKER_WINDOW_SECONDS = env.int("GATEWAY_BREAKER_WINDOW_SECONDS", default=60)
+GATEWAY_BREAKER_OPEN_SECONDS = env.int("GATEWAY_BREAKER_OPEN_SECONDS", default=30)
+GATEWAY_BREAKER_PROBE_SECONDS = env.int("GATEWAY_BREAKER_PROBE_SECONDS", default=70)  # longer than the slowest call
+GATEWAY_BREAKER_REDIS_TIMEOUT_SECONDS = env.float("GATEWAY_BREAKER_REDIS_TIMEOUT_SECONDS", default=0.25)
+GATEWAY_BREAKER_REDIS_PAUSE_SECONDS = env.float("GATEWAY_BREAKER_REDIS_PAUSE_SECONDS", default=5.0)
+GATEWAY_HEALTH_SECONDS = env.float("GATEWAY_HEALTH_SECONDS", default=30.0)  # how old an answer /health may give
+
+# A call that surely did nothing is tried again under the same reference, after a random share of a growing wait.
+GATEWAY_TRIES = env.int("GATEWAY_TRIES", default=3)  # the first one included; never more than 3
+GATEWAY_RETRY_FIRST_SECONDS = env.float("GATEWAY_RETRY_FIRST_SECONDS", default=0.5)
+GATEWAY_RETRY_LONGEST_SECONDS = env.float("GATEWAY_RETRY_LONGEST_SECONDS", default=5.0)
+
+# When a gateway is asked about an outcome that nobody knows: seconds after the call; then every so often; then seldom.
+GATEWAY_ASK_AFTER_SECONDS = env.list("GATEWAY_ASK_AFTER_SECONDS", cast=int, default=[2, 5, 15, 60])
+GATEWAY_ASK_OFTEN_SECONDS = env.int("GATEWAY_ASK_OFTEN_SECONDS", default=300)
+GATEWAY_ASK_OFTEN_UNTIL_SECONDS = env.int("GATEWAY_ASK_OFTEN_UNTIL_SECONDS", default=3_600)
+GATEWAY_ASK_SELDOM_SECONDS = env.int("GATEWAY_ASK_SELDOM_SECONDS", default=3_600)
+GATEWAY_ASK_UNTIL_SECONDS = env.int("GATEWAY_ASK_UNTIL_SECONDS", default=86_400)  # then it stands before operators
+# When an attempt that expired or was given up is asked about once more: it may have been paid late.
+GATEWAY_ASK_LATE_SECONDS = env.list("GATEWAY_ASK_LATE_SECONDS", cast=int, default=[900, 3_600, 86_400, 259_200])
+# "Not found" proves that nothing was made only after a while, and said so often in a row.
+GATEWAY_NOT_FOUND_PAYMENT_SECONDS = env.int("GATEWAY_NOT_FOUND_PAYMENT_SECONDS", default=120)
+GATEWAY_NOT_FOUND_PAYOUT_SECONDS = env.int("GATEWAY_NOT_FOUND_PAYOUT_SECONDS", default=900)
+GATEWAY_NOT_FOUND_ANSWERS = env.int("GATEWAY_NOT_FOUND_ANSWERS", default=3)
+
 # ---------------------------------------------------------------- dj-stripe, the mirror of Stripe's objects
 
 DJSTRIPE_FOREIGN_KEY_TO_FIELD = "id"  # never change: it is part of the schema
-STRIPE_LIVE_MODE = env.bool("STRIPE_LIVE_MODE", default=False)
-STRIPE_API_VERSION = "2026-08-26.dahlia"
 
 # ---------------------------------------------------------------- last: is this safe to run?
 

@@ -6,12 +6,15 @@ from django.views.i18n import set_language
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from config import error_pages, health, metrics
+from events.pages import PreferencesView
 from rest import paths
 
 # One prefix for every app of the API, before all pages: each pattern that is tried and missed costs a spend its time.
 API = [
     path("", include("credits.urls")),
     path("", include("billing.urls")),
+    path("", include("events.urls")),
+    path("", include("events.stream.urls")),
     path("", include("rest.urls")),
 ]
 
@@ -22,6 +25,7 @@ urlpatterns = [
     path("admin", RedirectView.as_view(pattern_name="admin:index")),
     path("admin/", admin.site.urls),
     path("accounts/", include("config.accounts")),
+    path("mail/<str:token>", PreferencesView.as_view(), name="mail-preferences"),
     path("api/schema", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),
     path("problems", error_pages.ProblemsView.as_view(), name="problems"),

@@ -1,5 +1,6 @@
 """How a customer stands: balance, state, open grants, and whether a use could be paid."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -24,6 +25,22 @@ _BALANCE = """
       LEFT JOIN ledger_account a ON a.id = g.account_id
      WHERE p.user_id = %s AND p.unit = %s
      ORDER BY g.priority, g.expires_at, g.is_promotional DESC, g.account_id
+"""
+
+
+# How many customers stand at once: what streams tell when something has changed.
+_FIGURES = """
+    SELECT p.user_id, p.unit, p.version, p.unlimited_until > clock_timestamp(),
+           coalesce(p.low_percent, %s::int), s.available, s.base, h.held
+      FROM credits_purse p
+     CROSS JOIN LATERAL credits_standing(p.id, clock_timestamp()) s
+     CROSS JOIN LATERAL (
+        SELECT coalesce(sum(a.held), 0)::bigint AS held
+          FROM credits_grant g JOIN ledger_account a ON a.id = g.account_id
+         WHERE g.purse_id = p.id AND g.is_open AND g.revoked_at IS NULL
+     ) h
+     WHERE p.user_id = ANY (%s::bigint[])
+     ORDER BY p.id
 """
 
 
@@ -105,6 +122,18 @@ def of(user: User, unit: str = CREDIT, at: datetime | None = None) -> Balance:
         version=version,
         grants=grants,
     )
+
+
+def figures(user_ids: Sequence[int]) -> dict[int, list[dict[str, Any]]]:
+    """The data of `credits.balance` for many customers, by their ids, one for each unit they have."""
+    found: dict[int, list[dict[str, Any]]] = {}
+    for user_id, unit, version, is_unlimited, low, available, base, held in procedures.rows(
+        _FIGURES, (settings.CREDITS_LOW_PERCENT, list(user_ids))
+    ):
+        state = PurseState.OK.value if is_unlimited else _state(available, base, low)
+        figure = {"unit": unit, "available": available, "held": held, "state": state, "version": version}
+        found.setdefault(user_id, []).append(figure)
+    return found
 
 
 def estimate(

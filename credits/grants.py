@@ -14,8 +14,8 @@ from django.utils import timezone
 
 from credits import asked, errors, procedures, usage
 from credits.models import Grant, GrantSource, Purse
-from events import outbox
-from events.models import EventType
+from events import hints, outbox
+from events.types import EventType
 from ledger.money import CREDIT
 
 LONGEST_KEY = 180  # `grant:<key>` is the name of an account
@@ -115,6 +115,7 @@ def issue_many(rows: Sequence[NewGrant], *, at: datetime | None = None) -> Issue
                 if outcome == "key_reused":
                     raise errors.KeyReused(key)
                 outcomes[key], ids[key] = outcome, grant_id
+        hints.recorded()
     made = sum(outcome == "issued" for outcome in outcomes.values())
     return Issued(made=made, replayed=len(outcomes) - made, grant_ids=ids)
 
@@ -127,6 +128,7 @@ def expire_due(at: datetime | None = None) -> int:
         total += int(closed)
         if closed == 0:
             return total
+        hints.recorded()
 
 
 def revoke(*, grant: Grant, reason: str, by: User | None = None, at: datetime | None = None) -> int:
@@ -136,6 +138,7 @@ def revoke(*, grant: Grant, reason: str, by: User | None = None, at: datetime | 
     """
     metadata = orjson.dumps({"reason": reason, "by": by.pk if by else None}).decode()
     ((taken,),) = procedures.rows(_REVOKE, (grant.pk, metadata, settings.CREDITS_LOW_PERCENT, at))
+    hints.recorded()
     return int(taken)
 
 
@@ -207,6 +210,7 @@ def adjust(
         (user.pk, unit, less, key, asked.fingerprint(less, unit), metadata, settings.CREDITS_LOW_PERCENT, at),
         key=key,
     )
+    hints.changed(user.pk)
     return usage.returned(answer)
 
 

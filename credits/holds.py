@@ -13,6 +13,7 @@ from credits import asked, errors, procedures, usage
 from credits.asked import Use
 from credits.models import Hold, HoldState
 from credits.usage import Spent
+from events import hints
 
 _HOLD = """
     SELECT * FROM credits_hold(%s::bigint, %s::text, %s::bigint, %s::text, %s::uuid, %s::text, %s::int, %s::bigint,
@@ -92,6 +93,7 @@ def reserve(
         ),
         key=key,
     )
+    hints.changed(user.pk)
     return Held(
         id=answer.id,
         unit=answer.unit,
@@ -114,6 +116,7 @@ def settle(*, hold: UUID, amount: int | None = None, user: User | None = None, a
         amount = _amount_of(hold)
     asked.check_amount(amount)
     answer = procedures.call(_SETTLE, (user.pk if user else None, hold, amount, settings.CREDITS_LOW_PERCENT, at))
+    hints.changed(user.pk if user else _owner_of(hold))
     return usage.spent(answer)
 
 
@@ -122,6 +125,7 @@ def release(*, hold: UUID, user: User | None = None, at: datetime | None = None)
     answer = procedures.call(
         _RELEASE, (user.pk if user else None, hold, HoldState.RELEASED.value, settings.CREDITS_LOW_PERCENT, at)
     )
+    hints.changed(user.pk if user else _owner_of(hold))
     return Released(
         id=answer.id,
         amount=answer.amount,
@@ -139,6 +143,11 @@ def expire_due(at: datetime | None = None) -> int:
         total += int(expired)
         if expired == 0:
             return total
+        hints.recorded()
+
+
+def _owner_of(hold: UUID) -> int:
+    return Hold.objects.values_list("purse__user_id", flat=True).get(pk=hold)
 
 
 def _amount_of(hold: UUID) -> int:

@@ -33,6 +33,8 @@ from django.contrib.auth.models import User
 
 from credits import asked, errors, procedures
 from credits.asked import Use
+from credits.models import PurseState, Spend
+from events import hints
 
 _SPEND = """
     SELECT * FROM credits_spend(%s::bigint, %s::text, %s::bigint, %s::text, %s::uuid, %s::text, %s::int, %s::bigint,
@@ -123,6 +125,8 @@ def spend(
         ),
         key=key,
     )
+    # Events are written when low or empty is crossed, so after most spends there is none to look for.
+    hints.changed(user.pk, has_news=answer.state != PurseState.OK)
     return spent(answer)
 
 
@@ -148,6 +152,8 @@ def spend_many(
     )
     for place, item, answer in zip(places, items, answers, strict=True):
         results[place] = procedures.refusal(answer, item["key"]) if answer.refusal else spent(answer)
+    for user_id in {wishes[place].user.pk for place in places}:
+        hints.changed(user_id)
     return results
 
 
@@ -185,6 +191,7 @@ def reverse(
         ),
         key=key,
     )
+    hints.changed(user.pk if user else Spend.objects.values_list("purse__user_id", flat=True).get(pk=spend))
     return returned(answer)
 
 

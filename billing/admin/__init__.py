@@ -1,3 +1,4 @@
 from billing.admin.customers import CustomerAdmin
+from billing.admin.gateways import GatewaySettingAdmin
 
-__all__ = ["CustomerAdmin"]
+__all__ = ["CustomerAdmin", "GatewaySettingAdmin"]

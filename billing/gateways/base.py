@@ -18,7 +18,7 @@ class PaymentState(StrEnum):
     CREATED = "created"
     REQUIRES_ACTION = "requires_action"
     PENDING = "pending"
-    AUTHORIZED = "authorized"
+    AUTHORIZED = "authorized"  # the buyer has agreed and the money is ours to `capture`
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     CANCELLED = "cancelled"
@@ -188,6 +188,7 @@ class PayoutRef:
     amount: Money
     ids: Mapping[str, str] = field(default_factory=dict)
     created_at: datetime | None = None
+    request: PayoutRequest | None = None  # for PayPal, which answers for a lost batch only when it is sent again
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,9 @@
 """The three ways in which a call to a gateway fails, and why it may have said no."""
 
+from collections.abc import Sequence
 from enum import StrEnum
+
+from ledger.money import Money
 
 
 class FailureCategory(StrEnum):
@@ -45,6 +48,17 @@ class GatewayError(Exception):
 
 class Declined(GatewayError):
     """It said no. Nothing moved, and asking again would change nothing."""
+
+
+class AmountRefused(Declined):
+    """An amount that the gateway cannot represent or does not take: nothing was sent."""
+
+    def __init__(self, *, gateway: str, amount: Money, reason: str, nearest: Sequence[Money]) -> None:
+        category = FailureCategory.INVALID_REQUEST if nearest else FailureCategory.NOT_SUPPORTED
+        super().__init__(reason, gateway=gateway, category=category, code="amount")
+        self.amount = amount
+        self.reason = reason
+        self.nearest = tuple(nearest)
 
 
 class Unavailable(GatewayError):

@@ -1,3 +1,4 @@
 from billing.models.customers import Customer
+from billing.models.gateways import BreakerState, GatewaySetting, GatewayTerms
 
-__all__ = ["Customer"]
+__all__ = ["BreakerState", "Customer", "GatewaySetting", "GatewayTerms"]

@@ -89,3 +89,11 @@ def test_on_large_books_a_spend_may_cost_15_percent_more() -> None:
         "cost of a spend at 1000 rows of that at 10, http": 1.25,
     }
     assert not growth["cost of a spend at 1000 rows of that at 10, http"].is_reached
+
+
+def test_streams_are_measured_and_each_event_reaches_its_owner_alone(database: str, tmp_path: Path) -> None:
+    done = run("stream", database, "--connections", "5", "--events", "5", "--json", f"{tmp_path}/out")
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = json.loads((tmp_path / "out").read_text())
+    assert found["figures"]["event to client, from its commit, p99 ms"] > 0
+    assert databases_called(database) == []

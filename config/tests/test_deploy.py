@@ -12,6 +12,7 @@ import sysconfig
 import threading
 import urllib.request
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -34,7 +35,7 @@ GIVEN = {
     "POSTGRES_PASSWORD": "postgres-password",
     "APP_DATABASE_PASSWORD": "app-password",
 }
-PYTHON_SERVICES = ["web", "worker", "beat", "migrate"]
+PYTHON_SERVICES = ["web", "stream", "worker", "beat", "migrate"]
 
 
 def resolved(text: str) -> str:
@@ -70,7 +71,8 @@ def test_only_migrate_may_change_tables(compose) -> None:
     users = {}
     for name in PYTHON_SERVICES:
         users[name] = urlsplit(resolved(compose["services"][name]["environment"]["DATABASE_URL"])).username
-    assert users == {"web": "tirelire_app", "worker": "tirelire_app", "beat": "tirelire_app", "migrate": "postgres"}
+    assert users.pop("migrate") == "postgres"
+    assert users == dict.fromkeys(["web", "stream", "worker", "beat"], "tirelire_app")
 
 
 def test_nothing_listens_to_the_outside(compose) -> None:
@@ -160,14 +162,15 @@ def wait_until(is_so: Callable[[], bool], process: "subprocess.Popen[bytes]", lo
 
 
 def test_every_service_runs_its_own_command(compose, environment_of, tmp_path: Path) -> None:
-    port = free_port()
+    port, stream_port = free_port(), free_port()
     (tmp_path / "static").mkdir()
     run(["python", "manage.py", "collectstatic", "--noinput"], environment_of("migrate"))
     run(shlex.split(compose["services"]["migrate"]["command"]), environment_of("migrate"))
     started: dict[str, tuple[subprocess.Popen[bytes], Path]] = {}
     try:
-        for name in ("web", "worker", "beat"):
-            command = compose["services"][name]["command"].replace("8000", str(port))
+        for name in ("web", "stream", "worker", "beat"):
+            command = compose["services"][name]["command"]
+            command = command.replace("8000", str(port)).replace("8001", str(stream_port))
             log = tmp_path / f"{name}.log"
             with log.open("wb") as out:
                 process = subprocess.Popen(
@@ -179,22 +182,24 @@ def test_every_service_runs_its_own_command(compose, environment_of, tmp_path: P
                     start_new_session=True,
                 )
             started[name] = process, log
-        probe = [word.replace("8000", str(port)) for word in compose["services"]["web"]["healthcheck"]["test"][1:]]
-        environment = environment_of("web")
-        wait_until(
-            lambda: subprocess.run(probe, env=environment, capture_output=True, check=False).returncode == 0,
-            *started["web"],
-        )
+        for name, here, there in (("web", port, "8000"), ("stream", stream_port, "8001")):
+            probe = [word.replace(there, str(here)) for word in compose["services"][name]["healthcheck"]["test"][1:]]
+            wait_until(partial(succeeds, probe, environment_of(name)), *started[name])
         wait_until(lambda: health(port)["status"] == "ok", *started["worker"])  # beat sent, a worker did, Redis knows
         for process, _ in started.values():
             process.send_signal(signal.SIGTERM)
         ended = {name: process.wait(60) for name, (process, _) in started.items()}
-        assert ended == {"web": 0, "worker": 0, "beat": 0}
+        # uvicorn, once all is closed, ends by the signal that it was sent.
+        assert ended == {"web": 0, "stream": -signal.SIGTERM, "worker": 0, "beat": 0}
     finally:
         for process, _ in started.values():
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
+
+
+def succeeds(command: list[str], environment: dict[str, str]) -> bool:
+    return subprocess.run(command, env=environment, capture_output=True, check=False).returncode == 0
 
 
 def run(command: list[str], environment: dict[str, str]) -> None:

@@ -31,10 +31,16 @@ def test_the_house_keeps_its_floors(tmp_path: Path) -> None:
         ("rest/planted.py", "import config.problems", "Imports only go down the floors"),
         ("ledger/planted.py", "import rest.models", "Imports only go down the floors"),
         ("rest/planted.py", "import credits.usage", "Imports only go down the floors"),
+        ("billing/gateways/planted.py", "import billing.models", "Gateways know no models"),
+        ("billing/gateways/planted.py", "import ledger.models", "Gateways know no models"),
         ("ledger/planted.py", "import celery", "The books know neither HTTP nor Celery"),
         ("ledger/planted.py", "import rest_framework", "The books know neither HTTP nor Celery"),
         ("storefront/planted.py", "import config.settings", "Imports only go down the floors"),
         ("credits/planted.py", "import storefront.views", "Imports only go down the floors"),
+        ("sandbox/planted.py", "import ledger.money", "The sandbox stands alone"),
+        ("sandbox/planted.py", "import django", "The sandbox stands alone"),
+        ("billing/planted.py", "import sandbox.money", "Nobody leans on the sandbox"),
+        ("config/planted.py", "import sandbox.testing", "Nobody leans on the sandbox"),
     ],
 )
 def test_planted_violation_is_found(tmp_path: Path, module: str, line: str, contract: str) -> None:

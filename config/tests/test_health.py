@@ -1,23 +1,34 @@
 import contextlib
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from django.conf import settings as django_settings
 from django.db import connection
 from django.test import Client
 
+from billing import breaker
+from billing.breaker import SteadyStore
+from billing.gateways import registry
+from billing.gateways.errors import FailureCategory, GatewayError, Unavailable
 from config import broker, health, probes
 from config.celery import QUEUES
-from config.probes import DEGRADED, OK, Answer, Probe
+from config.probes import DEGRADED, DOWN, OK, Answer, Probe
 
 PLAIN = ["/health", "/health/live", "/health/ready", "/health/database", "/health/gateways", "/health/providers"]
+
+
+@pytest.fixture(autouse=True)
+def no_gateways(monkeypatch) -> None:
+    """Their sandbox does not run here; tests of gateways bring their own."""
+    monkeypatch.setattr(health, "GATEWAYS", {})
 
 
 @pytest.fixture
 def alive() -> None:
     broker.note_heartbeat("beat")
+    broker.note_stream()
     for queue in QUEUES:
         broker.note_heartbeat(f"worker:{queue}")
 
@@ -126,12 +137,12 @@ def test_redis_that_hangs_is_degraded(client: Client, db, settings) -> None:
         assert client.get("/health").json()["checks"]["broker"]["status"] == "degraded"
 
 
-@pytest.mark.parametrize("missing", ["beat", "worker:default", "worker:upkeep"])
+@pytest.mark.parametrize("missing", ["beat", "stream", "worker:default", "worker:upkeep"])
 def test_one_that_is_not_seen_is_degraded(client: Client, db, alive, missing: str) -> None:
     broker.client().delete(broker._heartbeat(missing))
     body = client.get("/health").json()
     assert body["status"] == "degraded"
-    check = body["checks"]["beat" if missing == "beat" else "workers"]
+    check = body["checks"][{"beat": "beat", "stream": "streams"}.get(missing, "workers")]
     assert check["status"] == "degraded"
     assert missing.removeprefix("worker:") in check["detail"]
 
@@ -142,9 +153,86 @@ def test_one_that_was_seen_long_ago_is_degraded(client: Client, db, alive) -> No
     assert client.get("/health").json()["checks"]["beat"]["status"] == "degraded"
 
 
-def test_there_are_no_gateways_yet(client: Client) -> None:
+def test_without_gateways_there_is_nothing_to_tell(client: Client) -> None:
     assert client.get("/health/gateways").json() == {"status": "ok", "gateways": []}
     assert client.get("/health/providers").json() == client.get("/health/gateways").json()
+
+
+class ToyGateway:
+    name = "toy"
+
+    def __init__(self, *missing: str, error: GatewayError | None = None) -> None:
+        self.missing = missing
+        self.error = error
+        self.asked = 0
+
+    def missing_settings(self) -> tuple[str, ...]:
+        return self.missing
+
+    def check_health(self) -> None:
+        self.asked += 1
+        if self.error is not None:
+            raise self.error
+
+
+@pytest.fixture
+def install(monkeypatch) -> Iterator[Callable[[ToyGateway], None]]:
+    def put(gateway: ToyGateway) -> None:
+        registry.forget()
+        monkeypatch.setitem(registry.BUILDERS, "toy", lambda: gateway)
+        monkeypatch.setitem(health.GATEWAYS, "toy", Probe(probes.gateway("toy"), when_silent=DOWN))
+
+    yield put
+    registry.forget()
+
+
+def told(client: Client) -> tuple[str, str, str]:
+    body = client.get("/health/gateways").json()
+    (only,) = body["gateways"]
+    return body["status"], only["status"], only.get("detail", "")
+
+
+def test_gateway_that_answers_is_well(client: Client, install) -> None:
+    install(ToyGateway())
+    assert told(client) == ("ok", "ok", "")
+
+
+def test_gateway_without_credentials_is_no_fault(client: Client, db, alive, install) -> None:
+    gateway = ToyGateway("TOY_SECRET_KEY")
+    install(gateway)
+    assert told(client) == ("ok", "not_configured", "")
+    assert client.get("/health").json()["status"] == "ok"
+    assert client.get("/health/detailed").json()["gateways"]["toy"]["missing"] == ["TOY_SECRET_KEY"]
+    assert gateway.asked == 0
+
+
+@pytest.mark.parametrize(
+    ("category", "status", "detail"),
+    [
+        (FailureCategory.PROVIDER_DOWN, "down", "no sound answer"),
+        (FailureCategory.CONFIGURATION, "degraded", "our credentials are refused"),
+    ],
+)
+def test_gateway_that_fails_says_how(client: Client, db, alive, install, category, status, detail) -> None:  # noqa: PLR0917
+    install(ToyGateway(error=Unavailable("No.", gateway="toy", category=category, code="503")))
+    assert told(client) == ("degraded", status, detail)
+    assert client.get("/health").json()["checks"]["gateways"]["status"] == "degraded"
+
+
+def test_open_breaker_is_told(client: Client, db, install) -> None:
+    SteadyStore.away_until = 0.0
+    install(ToyGateway())
+    for _ in range(5):
+        breaker.note("toy", Unavailable("No.", gateway="toy", category=FailureCategory.PROVIDER_DOWN))
+    assert told(client) == ("degraded", "degraded", "breaker open")
+
+
+def test_gateway_is_not_asked_by_everybody_who_asks_us(client: Client, install) -> None:
+    gateway = ToyGateway()
+    install(gateway)
+    for _ in range(5):
+        client.get("/health/gateways")
+    assert gateway.asked == 1
 
 
 def test_gateway_that_is_away_degrades_the_house(client: Client, db, alive, monkeypatch) -> None:

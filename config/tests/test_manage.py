@@ -52,7 +52,7 @@ def test_number_of_a_stranger_in_the_pid_file_kills_nobody(tmp_path: Path, monke
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))  # which the wheel of PostgreSQL looks for
     with subprocess.Popen(["/bin/cat"], stdin=subprocess.PIPE) as stranger:
         assert stranger.stdin is not None
-        postgres = Postgres(tmp_path, throwaway=True)
+        postgres = Postgres(tmp_path, sizes={}, throwaway=True)
         postgres.data = tmp_path / "pg"
         postgres.data.mkdir()
         (postgres.data / "postmaster.pid").write_text(f"{stranger.pid}\n")

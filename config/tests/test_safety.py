@@ -58,6 +58,7 @@ def test_complete_settings_are_safe() -> None:
         ({"DATABASE_URL": "postgres://a:demo-x@db/x"}, "DATABASE_URL holds a demo secret"),
         ({"TRUST_PROXY_HEADERS": True}, "INTERNAL_API_KEY is missing"),
         ({"METRICS_ALLOWED_IPS": ["0.0.0.0/0"]}, "lets everybody in"),
+        ({"MTN_MOMO_API_BASE": "http://127.0.0.1:8010/mtn_momo"}, "MTN_MOMO_API_BASE is not an https address"),
         ({"STRIPE_SECRET_KEY": "sk_test_x"}, "on with a test key"),
         ({"STRIPE_LIVE_MODE": False}, "off with a live key"),
     ],

@@ -70,7 +70,7 @@ def running(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 
 def up(*arguments: str) -> list[str]:
-    return [sys.executable, str(BASE_DIR / "manage.py"), "up", *arguments]
+    return [sys.executable, str(BASE_DIR / "manage.py"), "up", "--sandbox-port", str(free_port()), *arguments]
 
 
 def free_port() -> int:
@@ -88,7 +88,15 @@ def test_no_process_is_left_behind(how: str, laptop: Laptop) -> None:
     done = laptop.run(ended_by(how))
     assert done.returncode == 0, done.stdout + done.stderr
     seen = json.loads(done.stdout)
-    for service in ("granian", "config worker", "config beat", "postgres -D", "valkey-server"):
+    for service in (
+        "granian",
+        "uvicorn",
+        "-m sandbox",
+        "config worker",
+        "config beat",
+        "postgres -D",
+        "valkey-server",
+    ):
         assert any(service in line for line in seen["alive"]), (service, seen["alive"])
     assert seen["code"] == (-signal.SIGKILL if how == "SIGKILL" else 0)
 
@@ -97,6 +105,17 @@ def children_of(pid: int, marker: str) -> list[int]:
     found = subprocess.run(["/bin/ps", "-eo", "pid=,ppid=,args="], capture_output=True, text=True, check=True)
     rows = [line.split(None, 2) for line in found.stdout.splitlines()]
     return [int(child) for child, parent, line in rows if int(parent) == pid and marker in line]
+
+
+def test_the_web_sends_listeners_to_the_streams(running: tuple[Terminal, Laptop]) -> None:
+    _, laptop = running
+    known = laptop.read("demo.json")
+    as_customer = {"Authorization": f"Bearer {known['customer']['token']}"}
+    asked = urllib.request.Request(known["base_url"] + "/api/v1/events", headers=as_customer)
+    with urllib.request.urlopen(asked, timeout=60) as stream:  # follows the redirect, which carries a ticket
+        assert stream.url.startswith(known["stream_url"] + "/api/v1/events?ticket=")
+        lines = [stream.readline() for _ in range(5)]
+    assert b"event: stream.ready\n" in lines
 
 
 def test_killed_worker_is_started_again(running: tuple[Terminal, Laptop]) -> None:
@@ -131,6 +150,13 @@ def test_second_up_of_one_folder_is_refused(running: tuple[Terminal, Laptop]) ->
     assert "already runs from this folder" in done.stderr
 
 
+def test_the_gateways_in_a_box_stand_beside_and_write_to_us(running: tuple[Terminal, Laptop]) -> None:
+    _, laptop = running
+    known = laptop.read("demo.json")
+    with urllib.request.urlopen(f"{known['sandbox_url']}/_settings/paypal", timeout=5) as reply:
+        assert json.load(reply)["webhook_url"] == f"{known['base_url']}/webhooks/paypal"
+
+
 def answer_after_recovery(request: urllib.request.Request) -> int:
     """Ask until the answer is no longer "not now"; each refused try is a real request, so nothing is slept away."""
     for _ in range(20_000):
@@ -155,6 +181,16 @@ def test_port_in_use_is_said_plainly(laptop: Laptop) -> None:
     assert f"Cannot listen on 127.0.0.1:{port}" in done.stderr
     assert f"up --port {port + 1}" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_sandbox_port_in_use_is_said_plainly(laptop: Laptop) -> None:
+    with closing(socket.socket()) as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        done = laptop.run(up("--port", str(free_port()), "--sandbox-port", str(port)))
+    assert done.returncode == 1
+    assert f"up --sandbox-port {port + 1}" in done.stderr
 
 
 @pytest.mark.parametrize("port", ["0x50", "99999"])

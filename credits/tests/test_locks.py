@@ -15,7 +15,8 @@ from credits.asked import Use
 from credits.models import DebtPolicy, Grant, Purse
 from credits.tests import gates
 from credits.tests.people import give, make_user
-from events.models import Event, EventType
+from events.models import Event
+from events.types import EventType
 from ledger import checks
 from ledger.money import CREDIT
 from rest.models import ServiceToken

@@ -1,5 +1,6 @@
 """`manage.py up`: the whole product on this machine, until Ctrl-C."""
 
+import contextlib
 import fcntl
 import os
 import shutil
@@ -26,16 +27,25 @@ from embedded.host import forget
 
 WEB_WORKERS = 2
 WEB_THREADS = 4
+# As in docker-compose.yml: no log of requests, whose addresses have tickets in them, and what clients say is not read.
+STREAM_OPTIONS = [
+    *("--log-level", "warning", "--no-access-log", "--no-proxy-headers", "--no-server-header"),
+    *("--ws-max-size", "4096", "--timeout-graceful-shutdown", "5", "config.asgi:application"),
+]
 
 
 class Command(BaseCommand):
-    help = "Start Tirelire here: embedded servers, migrations, demo people, web, worker and beat, until Ctrl-C."
+    help = "Start Tirelire here: embedded servers, migrations, demo people and all processes, until Ctrl-C."
     requires_system_checks = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.allow_abbrev = False  # what starts again without --fresh must know how it was spelt
         parser.add_argument("--port", type=int, default=settings.PORT, help="the port of the web server")
+        parser.add_argument("--stream-port", type=int, help="the port of the streams; the next one unless it is taken")
         parser.add_argument("--host", default="127.0.0.1", help="the address of the web server")
+        parser.add_argument(
+            "--sandbox-port", type=int, default=settings.SANDBOX_PORT, help="the port of the gateways in a box"
+        )
         parser.add_argument("--fresh", action="store_true", help="delete all local data first (asks)")
         parser.add_argument("--yes", action="store_true", help="do not ask")
 
@@ -48,13 +58,26 @@ class Command(BaseCommand):
         if options["fresh"]:
             self.start_afresh(asks=not options["yes"])
         host, port = options["host"], options["port"]
-        self.check_port(host, port)
-        base_url = f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}"  # noqa: S104
-        people = self.prepare(base_url)
-        supervisor = Supervisor(settings.BASE_DIR, services(host, port, base_url, self.out), self.out)
+        sandbox_port = options["sandbox_port"]
+        stream_port = options["stream_port"] or free_port(host, port + 1)
+        self.check_port(host, port, option="--port")
+        self.check_port(host, stream_port, option="--stream-port")
+        self.check_port("127.0.0.1", sandbox_port, option="--sandbox-port")
+        here = f"http://{'127.0.0.1' if host == '0.0.0.0' else host}"  # noqa: S104
+        base_url, stream_url, sandbox_url = (
+            f"{here}:{port}",
+            f"{here}:{stream_port}",
+            f"http://127.0.0.1:{sandbox_port}",
+        )
+        people = self.prepare(base_url, stream_url=stream_url, sandbox_url=sandbox_url)
+        everything = [sandbox(sandbox_port, base_url), *services(host, base_url, stream_url, self.out)]
+        for service in everything:
+            service.environment["SANDBOX_PORT"] = str(sandbox_port)
+        supervisor = Supervisor(settings.BASE_DIR, everything, self.out)
         supervisor.stop_at_signals()
+        pages = (base_url + "/health/live", stream_url + "/health/live", sandbox_url + "/_clock")
         supervisor.run(
-            is_ready=lambda: answers(base_url + "/health/live"),
+            is_ready=lambda: all(answers(page) for page in pages),
             when_ready=lambda: self.out.say(people.banner(seconds=time.monotonic() - started_at)),
         )
         gone = embedded.release("dev")
@@ -76,7 +99,8 @@ class Command(BaseCommand):
         if not embedded.release("dev"):
             raise CommandError("Another process uses the embedded servers. Close it, then try again.")
         forget("dev")
-        (settings.VAR_DIR / "demo.json").unlink(missing_ok=True)
+        for name in ("demo.json", "sandbox.json"):
+            (settings.VAR_DIR / name).unlink(missing_ok=True)
         self.lock.close()
         again = [word for word in sys.argv if word not in {"--fresh", "--yes"}]
         os.execv(sys.executable, [sys.executable, *again])
@@ -86,7 +110,7 @@ class Command(BaseCommand):
             raise CommandError("Not a terminal: say --fresh --yes to delete the local data without being asked.")
         return input(f"{question} [y/N] ").strip().lower() in {"y", "yes", "o", "oui"}
 
-    def check_port(self, host: str, port: int) -> None:
+    def check_port(self, host: str, port: int, *, option: str) -> None:
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
@@ -96,33 +120,42 @@ class Command(BaseCommand):
             except OSError as error:
                 raise CommandError(
                     f"Cannot listen on {host}:{port} ({error.strerror}). Another program may use that port; "
-                    f"stop it, or choose another: python3 manage.py up --port {port + 1}"
+                    f"stop it, or choose another: python3 manage.py up {option} {port + 1}"
                 ) from None
 
-    def prepare(self, base_url: str) -> demo.People:
+    def prepare(self, base_url: str, *, stream_url: str, sandbox_url: str) -> demo.People:
         self.out.say("Preparing the database (the first time takes about 20 seconds).")
         translations.compile_stale()
         call_command("migrate", verbosity=0, interactive=False)
         call_command("sync_groups", verbosity=0)
         seeding.seed_all()
-        people = demo.seed(base_url)
+        people = demo.seed(base_url, stream_url=stream_url, sandbox_url=sandbox_url)
         connections.close_all()
         return people
 
 
-def services(host: str, port: int, base_url: str, out: Output) -> list[Service]:
+def sandbox(port: int, base_url: str) -> Service:
+    """The gateways in a box: a program of its own, which remembers its payments over restarts."""
+    state = str(Path(settings.VAR_DIR) / "sandbox.json")
+    options = ["--port", str(port), "--state", state, "--webhooks-to", f"{base_url}/webhooks"]
+    return Service(name="sandbox", command=python("-m", "sandbox", *options))
+
+
+def services(host: str, base_url: str, stream_url: str, out: Output) -> list[Service]:
     metrics = Path(settings.VAR_DIR) / "metrics"
     shutil.rmtree(metrics, ignore_errors=True)
     metrics.mkdir(parents=True)
     shared = {
         "BASE_URL": base_url,
+        "STREAM_URL": stream_url,
         "PROMETHEUS_MULTIPROC_DIR": str(metrics),
         "SUPERVISED": "1",
         "FORCE_COLOR" if out.is_coloured else "NO_COLOR": "1",
         # A laptop's container often has no other user than root; Celery says so at every start.
         "PYTHONWARNINGS": "ignore:You're running the worker with superuser privileges",
     }
-    granian = ["-m", "granian", "--interface", "wsgi", "--host", host, "--port", str(port), "--log-level", "warning"]
+    port, stream_port = base_url.rpartition(":")[2], stream_url.rpartition(":")[2]
+    granian = ["-m", "granian", "--interface", "wsgi", "--host", host, "--port", port, "--log-level", "warning"]
     sizes = ["--workers", str(WEB_WORKERS), "--blocking-threads", str(WEB_THREADS), "--respawn-failed-workers"]
     celery = ["-m", "celery", "-q", "-A", "config"]
     beat_state = str(Path(settings.VAR_DIR) / "beat")
@@ -132,6 +165,11 @@ def services(host: str, port: int, base_url: str, out: Output) -> list[Service]:
             command=python(*granian, *sizes, "config.wsgi:application"),
             environment=shared | {"DATABASE_POOL_SIZE": str(WEB_THREADS)},
             parting_signal=signal.SIGKILL,  # granian, asked to stop while it starts, may wait for ever
+        ),
+        Service(
+            name="stream",
+            command=python("-m", "uvicorn", "--host", host, "--port", stream_port, *STREAM_OPTIONS),
+            environment=shared | {"DATABASE_POOL_SIZE": "2"},
         ),
         Service(
             name="worker",
@@ -144,6 +182,16 @@ def services(host: str, port: int, base_url: str, out: Output) -> list[Service]:
             environment=shared,
         ),
     ]
+
+
+def free_port(host: str, wanted: int) -> int:
+    """The wanted port when nobody has it, else any other; demo.json says which one it is."""
+    for port in (wanted, 0):
+        with socket.socket() as probe, contextlib.suppress(OSError, OverflowError):
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((host, port))
+            return int(probe.getsockname()[1])
+    raise CommandError(f"No port is free on {host}.")
 
 
 def answers(url: str) -> bool:

@@ -1,0 +1,36 @@
+"""What reading a gateway's letters has in common."""
+
+import hmac
+from collections.abc import Mapping
+from json import JSONDecodeError, loads
+from typing import Any
+
+from billing.gateways.base import Hint, Letter
+from billing.gateways.errors import InvalidLetter
+from billing.gateways.references import fingerprint
+
+
+def fields(letter: Letter) -> dict[str, Any]:
+    """The JSON object in a letter's body."""
+    try:
+        found = loads(letter.body)
+    except (JSONDecodeError, UnicodeDecodeError, RecursionError) as broken:
+        raise InvalidLetter("The body is not JSON.") from broken
+    if not isinstance(found, dict):
+        raise InvalidLetter("The body is not a JSON object.")
+    return found
+
+
+def made_up_id(letter: Letter) -> str:
+    """For gateways whose letters have no id: the same words on the same path are the same letter."""
+    return fingerprint(letter.token, letter.body)
+
+
+def text(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def fits(hint: Hint, ids: Mapping[str, str]) -> bool:
+    """Whether a letter can be about this attempt: whatever both name must be the same. For gateways that sign nothing
+    and repeat a secret of the payment instead, this is the check of that secret."""
+    return all(hmac.compare_digest(value, ids[name]) for name, value in hint.ids.items() if name in ids)

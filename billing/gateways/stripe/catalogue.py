@@ -1,0 +1,154 @@
+"""Our catalogue as Stripe keeps it: products by our id, prices by key, coupons and the codes that people type."""
+
+from typing import Any
+
+from billing.gateways.errors import Declined, FailureCategory, Uncertain
+from billing.gateways.stripe.client import NAME, Connected, Fields, checked, id_of, part
+from billing.gateways.stripe.currencies import from_wire, to_wire
+from billing.gateways.stripe.payments import MISSING
+from billing.gateways.subscribing import CouponRequest, PriceRequest, PriceResult, ProductRequest
+
+
+class Catalogue(Connected):
+    """Every `put_…` may be called again: what is there as wanted stays as it is."""
+
+    def put_product(self, request: ProductRequest) -> None:
+        wanted: Fields = {"name": request.name, "active": True, "metadata": dict(request.metadata)}
+        wanted |= {"description": request.description} if request.description else {}
+        wanted |= {"tax_code": request.tax_code} if request.tax_code else {}
+        known = self._product(request.id)
+        if known is None:
+            params: Any = {"id": request.id, **wanted}
+            self.move(lambda: self.api.products.create(params))
+            return
+        changes: Any = {name: value for name, value in wanted.items() if _plain(known.get(name)) != value}
+        if changes:
+            self.move(lambda: self.api.products.update(request.id, changes))
+
+    def _product(self, found_id: str) -> Fields | None:
+        try:
+            return checked(self.ask(lambda: self.api.products.retrieve(found_id)), "product")
+        except Declined as error:
+            if error.code != MISSING:
+                raise
+            return None
+
+    def put_price(self, request: PriceRequest) -> PriceResult:
+        known = self._price(request.lookup_key)
+        if known is not None and _is_as_wanted(known, request):
+            return _price_result(known)
+        params: Any = {
+            "product": request.product,
+            "currency": request.amount.unit.lower(),
+            "unit_amount": to_wire(request.amount),
+            "tax_behavior": request.tax_behavior,
+            "lookup_key": request.lookup_key,
+            "transfer_lookup_key": True,
+            "metadata": dict(request.metadata),
+        }
+        if request.interval is not None:
+            params["recurring"] = {"interval": request.interval.value, "interval_count": request.interval_count}
+        made = checked(self.move(lambda: self.api.prices.create(params)), "price")
+        if known is None:
+            return _price_result(made)
+        # Running subscriptions keep the old one; nobody new gets it.
+        self.archive_price(price=str(known["id"]))
+        return _price_result(made, replaced=str(known["id"]))
+
+    def _price(self, lookup_key: str) -> Fields | None:
+        found = self.ask(lambda: self.api.prices.list({"lookup_keys": [lookup_key], "limit": 1}))
+        data: list[Fields] = found["data"]
+        return checked(data[0], "price") if data else None
+
+    def archive_price(self, *, price: str) -> None:
+        self.move(lambda: self.api.prices.update(price, {"active": False}))
+
+    def put_coupon(self, request: CouponRequest) -> None:
+        """A coupon is never changed at Stripe: another discount under the same id is refused."""
+        known = self._coupon(request.id)
+        params: Any = _coupon(request)
+        if known is None:
+            self.move(lambda: self.api.coupons.create(params))
+            return
+        compared = ("percent_off", "amount_off", "duration", "duration_in_months")
+        if any(params.get(name) != known.get(name) for name in compared):
+            raise Declined(
+                "Stripe has another coupon under this id.",
+                gateway=NAME,
+                category=FailureCategory.DUPLICATE,
+                code="coupon_differs",
+            )
+
+    def _coupon(self, found_id: str) -> Fields | None:
+        try:
+            return checked(self.ask(lambda: self.api.coupons.retrieve(found_id)), "coupon")
+        except Declined as error:
+            if error.code != MISSING:
+                raise
+            return None
+
+    def put_promotion_code(self, *, code: str, coupon: str) -> str:
+        found = self.ask(lambda: self.api.promotion_codes.list({"code": code, "active": True, "limit": 1}))
+        data: list[Fields] = found["data"]
+        if data:
+            known = part(data[0].get("promotion"))
+            if id_of(known.get("coupon")) != coupon:
+                raise Declined(
+                    "Stripe has this code for another coupon.",
+                    gateway=NAME,
+                    category=FailureCategory.DUPLICATE,
+                    code="promotion_code_differs",
+                )
+            return str(data[0]["id"])
+        params: Any = {"code": code, "promotion": {"type": "coupon", "coupon": coupon}}
+        made = self.move(lambda: self.api.promotion_codes.create(params))
+        return str(checked(made, "promotion_code")["id"])
+
+
+def _coupon(request: CouponRequest) -> Fields:
+    if (request.percent_off is None) == (request.amount_off is None):
+        raise Declined(
+            "A coupon takes off either a share or an amount.",
+            gateway=NAME,
+            category=FailureCategory.INVALID_REQUEST,
+            code="coupon_invalid",
+        )
+    duration = "forever" if request.is_forever else "repeating" if request.months else "once"
+    params: Fields = {"id": request.id, "duration": duration}
+    if request.name:
+        params["name"] = request.name
+    if request.percent_off is not None:
+        params["percent_off"] = float(request.percent_off)
+    if request.amount_off is not None:
+        params |= {"amount_off": to_wire(request.amount_off), "currency": request.amount_off.unit.lower()}
+    if duration == "repeating":
+        params["duration_in_months"] = request.months
+    if request.max_redemptions is not None:
+        params["max_redemptions"] = request.max_redemptions
+    if request.products:
+        params["applies_to"] = {"products": list(request.products)}
+    return params
+
+
+def _plain(value: Any) -> Any:
+    return id_of(value) if isinstance(value, dict) and "object" in value else value
+
+
+def _is_as_wanted(known: Fields, request: PriceRequest) -> bool:
+    recurring = part(known.get("recurring"))
+    return (
+        known.get("active") is True
+        and id_of(known.get("product")) == request.product
+        and from_wire(known.get("unit_amount"), known.get("currency")) == request.amount
+        and recurring.get("interval") == (request.interval.value if request.interval else None)
+        and (not recurring or recurring.get("interval_count") == request.interval_count)
+        and (known.get("tax_behavior") or "unspecified") == request.tax_behavior
+    )
+
+
+def _price_result(found: Fields, *, replaced: str = "") -> PriceResult:
+    product = id_of(found.get("product"))
+    if not product:
+        raise Uncertain("Stripe's price names no product.", gateway=NAME, code="unreadable")
+    amount = from_wire(found.get("unit_amount"), found.get("currency"))
+    return PriceResult(id=str(found["id"]), product=product, amount=amount, replaced=replaced)

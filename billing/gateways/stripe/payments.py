@@ -1,0 +1,264 @@
+"""Money in: the hosted page, the payment intent for a page of our own, and charges of a kept card."""
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from billing.gateways import amounts
+from billing.gateways.base import (
+    Buyer,
+    ChargeRequest,
+    CheckoutRequest,
+    Flow,
+    Line,
+    NextAction,
+    PaymentRef,
+    PaymentResult,
+    PaymentState,
+)
+from billing.gateways.errors import Declined, Uncertain
+from billing.gateways.stripe import payment_states as states
+from billing.gateways.stripe.client import Connected, Fields, checked, id_of, reference_of
+from billing.gateways.stripe.currencies import to_wire
+
+SHORTEST_PAGE_SECONDS = 30 * 60
+LONGEST_PAGE_SECONDS = 24 * 3600
+LOCALES = frozenset({"en", "fr"})
+WITH_FEE = "latest_charge.balance_transaction"
+MISSING = "resource_missing"
+
+
+class Payments(Connected):
+    # ------------------------------------------------------------ opening
+
+    def open_checkout(self, request: CheckoutRequest) -> PaymentResult:
+        amounts.require(request.amount, self.capabilities.currencies, gateway=self.name)
+        if request.flow is Flow.CLIENT_SECRET:
+            return self._open_intent(request)
+        params = _session(request)
+        found = self.move(
+            lambda: self.api.checkout.sessions.create(params, {"idempotency_key": f"{request.reference}:create"})
+        )
+        return states.of_session(checked(found, "checkout.session"))
+
+    def _open_intent(self, request: CheckoutRequest) -> PaymentResult:
+        params: Any = {
+            "amount": to_wire(request.amount),
+            "currency": request.amount.unit.lower(),
+            "automatic_payment_methods": {"enabled": True},
+            "capture_method": "automatic" if request.capture else "manual",
+            "description": request.description,
+            "metadata": _metadata(request.reference, request.metadata),
+            **_payer(request.buyer, page=False),
+            **({"setup_future_usage": "off_session"} if request.save_method else {}),
+        }
+        found = self.move(
+            lambda: self.api.payment_intents.create(params, {"idempotency_key": f"{request.reference}:create"})
+        )
+        result = states.of_intent(checked(found, "payment_intent"))
+        secret = NextAction(
+            type=Flow.CLIENT_SECRET,
+            client_secret=str(found.get("client_secret") or ""),
+            publishable_key=self.configuration.publishable_key,
+        )
+        return states.with_action(result, secret)
+
+    def charge(self, request: ChargeRequest) -> PaymentResult:
+        amounts.require(request.amount, self.capabilities.currencies, gateway=self.name)
+        params: Any = {
+            "amount": to_wire(request.amount),
+            "currency": request.amount.unit.lower(),
+            "customer": request.buyer.gateway_customer,
+            "payment_method": request.method,
+            "confirm": True,
+            "off_session": True,
+            "description": request.description,
+            "metadata": _metadata(request.reference, {**request.metadata, "flow": states.OFF_SESSION}),
+            "expand": [WITH_FEE],
+        }
+        found = self.move(
+            lambda: self.api.payment_intents.create(params, {"idempotency_key": f"{request.reference}:charge"})
+        )
+        return states.of_intent(checked(found, "payment_intent"))
+
+    def confirm(self, payment: PaymentRef, *, method: str, return_url: str) -> PaymentResult:
+        """Pay an open intent with a method that the buyer chose on our page."""
+        intent = self._intent_id(payment)
+        found = self.move(
+            lambda: self.api.payment_intents.confirm(
+                intent,
+                {"payment_method": method, "return_url": return_url, "expand": [WITH_FEE]},
+                {"idempotency_key": f"{payment.reference}:confirm:{method}"},
+            )
+        )
+        return states.of_intent(checked(found, "payment_intent"))
+
+    # ------------------------------------------------------------ asking
+
+    def fetch_payment(self, payment: PaymentRef) -> PaymentResult:
+        session, intent = payment.ids.get("session", ""), payment.ids.get("payment_intent", "")
+        if not session and not intent:
+            session, intent = self._look_up(payment)
+        try:
+            if session:
+                return self._fetch_session(session)
+            if intent:
+                return self._fetch_intent(intent)
+        except Declined as error:
+            if error.code != MISSING:
+                raise
+        return PaymentResult(state=PaymentState.NOT_FOUND)
+
+    def _fetch_session(self, session: str) -> PaymentResult:
+        found = self.ask(
+            lambda: self.api.checkout.sessions.retrieve(session, {"expand": [f"payment_intent.{WITH_FEE}"]})
+        )
+        return states.of_session(checked(found, "checkout.session"))
+
+    def _fetch_intent(self, intent: str) -> PaymentResult:
+        found = self.ask(lambda: self.api.payment_intents.retrieve(intent, {"expand": [WITH_FEE]}))
+        return states.of_intent(checked(found, "payment_intent"))
+
+    def _look_up(self, payment: PaymentRef) -> tuple[str, str]:
+        """The ids of an attempt whose first reply was lost. Stripe's search lags behind; its lists do not."""
+
+        def is_ours(found: Fields) -> bool:
+            return reference_of(found) == payment.reference
+
+        window = self.window(payment.created_at)
+        session = self.search(lambda params: self.api.checkout.sessions.list(_any(params)), is_ours, **window)
+        if session:
+            return str(session["id"]), id_of(session.get("payment_intent"))
+        intent = self.search(lambda params: self.api.payment_intents.list(_any(params)), is_ours, **window)
+        return "", str(intent["id"]) if intent else ""
+
+    def _intent_id(self, payment: PaymentRef) -> str:
+        intent = payment.ids.get("payment_intent") or self.fetch_payment(payment).ids.get("payment_intent")
+        if not intent:
+            raise Uncertain("Stripe knows no payment intent of this attempt.", gateway=self.name, code="no_intent")
+        return intent
+
+    # ------------------------------------------------------------ ending
+
+    def capture(self, payment: PaymentRef) -> PaymentResult:
+        intent = self._intent_id(payment)
+        params: Any = {"amount_to_capture": to_wire(payment.amount), "expand": [WITH_FEE]}
+        try:
+            found = self.move(
+                lambda: self.api.payment_intents.capture(
+                    intent, params, {"idempotency_key": f"{payment.reference}:capture"}
+                )
+            )
+        except Declined:
+            known = self._fetch_intent(intent)
+            if known.state is PaymentState.SUCCEEDED:  # an earlier capture, whose reply was lost
+                return known
+            raise
+        return states.of_intent(checked(found, "payment_intent"))
+
+    def cancel_checkout(self, payment: PaymentRef) -> PaymentResult:
+        known = self.fetch_payment(payment)
+        session, intent = known.ids.get("session", ""), known.ids.get("payment_intent", "")
+        match known.state:
+            case PaymentState.REQUIRES_ACTION | PaymentState.CREATED if session:
+                return self._end(known, lambda: self._expire(session, payment.reference))
+            case PaymentState.REQUIRES_ACTION | PaymentState.CREATED | PaymentState.AUTHORIZED if intent:
+                return self._end(known, lambda: self._cancel_intent(intent, payment.reference))
+            case _:
+                return known  # over already, or on its way: what it is, it says
+
+    def _end(self, known: PaymentResult, act: Any) -> PaymentResult:
+        try:
+            act()
+        except Declined:  # the buyer was quicker
+            return self.fetch_payment(_remembered(known))
+        return states.cancelled(known)
+
+    def _expire(self, session: str, reference: str) -> Fields:
+        return self.move(
+            lambda: self.api.checkout.sessions.expire(session, {}, {"idempotency_key": f"{reference}:expire"})
+        )
+
+    def _cancel_intent(self, intent: str, reference: str) -> Fields:
+        return self.move(
+            lambda: self.api.payment_intents.cancel(
+                intent,
+                {"cancellation_reason": "requested_by_customer"},
+                {"idempotency_key": f"{reference}:cancel"},
+            )
+        )
+
+
+# ---------------------------------------------------------------- to them
+
+
+def _session(request: CheckoutRequest) -> Any:
+    metadata = _metadata(request.reference, request.metadata)
+    intent: Fields = {
+        "metadata": metadata,  # Stripe does not copy the session's
+        "description": request.description,
+        "capture_method": "automatic" if request.capture else "manual",
+    }
+    if request.save_method:
+        intent["setup_future_usage"] = "off_session"
+    params: Fields = {
+        "mode": "payment",
+        "client_reference_id": request.reference,
+        "line_items": [_line(line) for line in _lines(request)],
+        "success_url": request.success_url,
+        "cancel_url": request.cancel_url,
+        "locale": request.buyer.locale if request.buyer.locale in LOCALES else "auto",
+        "metadata": metadata,
+        "payment_intent_data": intent,
+        **_payer(request.buyer, page=True),
+    }
+    if request.save_method and not request.buyer.gateway_customer:
+        params["customer_creation"] = "always"  # a kept card belongs to somebody
+    if request.expires_at is not None:
+        at = int(request.expires_at.timestamp())
+        # Beyond these Stripe refuses the page; it then lives its 24 hours, and we expire it ourselves.
+        if SHORTEST_PAGE_SECONDS <= at - time.time() <= LONGEST_PAGE_SECONDS:
+            params["expires_at"] = at
+    return params
+
+
+def _lines(request: CheckoutRequest) -> list[Line]:
+    """The lines, where they sum up to what is asked for; with a discount or a balance used they do not."""
+    lines = list(request.lines)
+    is_one_currency = all(line.unit_price.unit == request.amount.unit for line in lines)
+    if is_one_currency and sum(line.quantity * line.unit_price.minor for line in lines) == request.amount.minor:
+        return lines
+    return [Line(name=request.description, quantity=1, unit_price=request.amount)]
+
+
+def _line(line: Line) -> Fields:
+    product = {"name": line.name} | ({"description": line.description} if line.description else {})
+    return {
+        "quantity": line.quantity,
+        "price_data": {
+            "currency": line.unit_price.unit.lower(),
+            "unit_amount": to_wire(line.unit_price),
+            "product_data": product,
+        },
+    }
+
+
+def _payer(buyer: Buyer, *, page: bool) -> Fields:
+    if buyer.gateway_customer:
+        return {"customer": buyer.gateway_customer}
+    return {"customer_email" if page else "receipt_email": buyer.email} if buyer.email else {}
+
+
+def _metadata(reference: str, more: Mapping[str, str]) -> dict[str, str]:
+    return {**more, "reference": reference}
+
+
+def _remembered(known: PaymentResult) -> PaymentRef:
+    if known.amount is None:
+        raise Uncertain("Stripe's reply names no amount.", gateway="stripe", code="unreadable")
+    return PaymentRef(reference="", amount=known.amount, ids=known.ids)
+
+
+def _any(params: Fields) -> Any:
+    """The library types each list's filters apart; ours are built once."""
+    return params

@@ -1,0 +1,330 @@
+"""What a gateway that renews by itself can do besides: subscriptions, invoices, the portal, its catalogue, disputes."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol, runtime_checkable
+
+from billing.gateways.base import Buyer, Failure, Hint, NextAction, SavedMethod
+from ledger.money import Money
+
+# ---------------------------------------------------------------- words
+
+
+class SubscriptionState(StrEnum):
+    INCOMPLETE = "incomplete"  # the first payment is not made
+    TRIALING = "trialing"
+    ACTIVE = "active"
+    PAST_DUE = "past_due"
+    UNPAID = "unpaid"
+    PAUSED = "paused"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"  # the first payment was never made
+    NOT_FOUND = "not_found"
+
+
+class InvoiceState(StrEnum):
+    DRAFT = "draft"
+    OPEN = "open"
+    PAID = "paid"
+    UNCOLLECTIBLE = "uncollectible"
+    VOID = "void"
+    NOT_FOUND = "not_found"
+
+
+class SetupState(StrEnum):
+    """How the keeping of a method stands."""
+
+    REQUIRES_ACTION = "requires_action"
+    PENDING = "pending"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+    NOT_FOUND = "not_found"
+
+
+class Proration(StrEnum):
+    """What becomes of the time that is paid already when a plan changes."""
+
+    CHARGE_NOW = "charge_now"
+    NEXT_INVOICE = "next_invoice"
+    NONE = "none"
+
+
+class Interval(StrEnum):
+    DAY = "day"
+    WEEK = "week"
+    MONTH = "month"
+    YEAR = "year"
+
+
+class PortalFlow(StrEnum):
+    """Where the portal opens; HOME is its first page."""
+
+    HOME = "home"
+    CHANGE_METHOD = "change_method"
+    CHANGE_PLAN = "change_plan"
+    CANCEL = "cancel"
+
+
+class DisputeState(StrEnum):
+    NEEDS_RESPONSE = "needs_response"
+    UNDER_REVIEW = "under_review"
+    WARNING = "warning"  # an enquiry: no money has moved
+    WON = "won"
+    LOST = "lost"
+    PREVENTED = "prevented"
+
+
+# ---------------------------------------------------------------- what we ask
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetupRequest:
+    """A method to be kept for later charges, without charging it now."""
+
+    reference: str
+    buyer: Buyer  # with its id at the gateway
+    success_url: str
+    cancel_url: str
+    currency: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubscriptionRequest:
+    """A plan that a buyer is to begin, on the gateway's page or with a method that it keeps already."""
+
+    reference: str
+    buyer: Buyer
+    price: str  # the gateway's id
+    success_url: str = ""
+    cancel_url: str = ""
+    method: str = ""
+    trial_days: int = 0
+    coupon: str = ""
+    promotion_code: str = ""
+    allow_promotion_codes: bool = False
+    automatic_tax: bool = False
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubscriptionRef:
+    reference: str
+    id: str = ""
+    session: str = ""
+    created_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeRequest:
+    """Another price for a running subscription. With the preview's date, the change costs what the preview said."""
+
+    reference: str  # of this change
+    subscription: str
+    item: str
+    price: str
+    customer: str
+    proration: Proration = Proration.CHARGE_NOW
+    prorated_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PortalRequest:
+    customer: str
+    return_url: str
+    flow: PortalFlow = PortalFlow.HOME
+    subscription: str = ""
+    locale: str = "en"
+    configuration: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProductRequest:
+    id: str  # ours, and fixed
+    name: str
+    description: str = ""
+    tax_code: str = ""
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PriceRequest:
+    """A price is never changed at a gateway: the key passes to a new one, and the old one is archived."""
+
+    lookup_key: str
+    product: str
+    amount: Money
+    interval: Interval | None = None  # None: paid once
+    interval_count: int = 1
+    tax_behavior: str = "unspecified"
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CouponRequest:
+    """Either a share or an amount; for one invoice, for some months, or for good."""
+
+    id: str
+    name: str = ""
+    percent_off: int | None = None
+    amount_off: Money | None = None
+    months: int | None = None
+    is_forever: bool = False
+    max_redemptions: int | None = None
+    products: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvidenceRequest:
+    """What we say against a dispute; the names are the gateway's."""
+
+    reference: str
+    dispute: str
+    texts: Mapping[str, str]
+    submit: bool = False  # then nothing can be added
+
+
+# ---------------------------------------------------------------- what we hear
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetupResult:
+    state: SetupState
+    ids: Mapping[str, str] = field(default_factory=dict)
+    next_action: NextAction | None = None
+    method: SavedMethod | None = None
+    gateway_customer: str = ""
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubscriptionResult:
+    state: SubscriptionState
+    id: str = ""
+    session: str = ""  # of the page on which it begins
+    reference: str = ""
+    customer: str = ""
+    item: str = ""
+    price: str = ""
+    amount: Money | None = None
+    interval: Interval | None = None
+    interval_count: int = 1
+    period_start: datetime | None = None
+    period_end: datetime | None = None
+    trial_end: datetime | None = None
+    cancel_at_period_end: bool = False
+    cancel_at: datetime | None = None
+    cancelled_at: datetime | None = None
+    is_paused: bool = False  # runs on, and charges nothing
+    has_pending_change: bool = False  # waits for its payment
+    latest_invoice: str = ""
+    method: str = ""
+    next_action: NextAction | None = None
+    raw: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreviewLine:
+    description: str
+    amount: Money
+    is_proration: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangePreview:
+    due: Money  # what the buyer would pay with the next invoice; with CHARGE_NOW that is now
+    total: Money
+    prorated_at: datetime
+    lines: Sequence[PreviewLine]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InvoiceResult:
+    state: InvoiceState
+    id: str = ""
+    number: str = ""
+    subscription: str = ""
+    reference: str = ""  # of the subscription
+    customer: str = ""
+    billing_reason: str = ""
+    total: Money | None = None
+    paid: Money | None = None
+    tax: Money | None = None
+    period_start: datetime | None = None
+    period_end: datetime | None = None
+    payment_intent: str = ""
+    attempts: int = 0
+    next_attempt_at: datetime | None = None
+    paid_at: datetime | None = None
+    hosted_url: str = ""
+    pdf_url: str = ""
+    raw: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PriceResult:
+    id: str
+    product: str
+    amount: Money
+    replaced: str = ""  # the price that had this key, archived now
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DisputeResult:
+    id: str
+    state: DisputeState
+    amount: Money
+    charge: str = ""
+    payment_intent: str = ""
+    reason: str = ""
+    due_by: datetime | None = None
+    is_submitted: bool = False
+    raw: Mapping[str, object] = field(default_factory=dict)
+
+
+# ---------------------------------------------------------------- roles
+
+
+@runtime_checkable
+class KeepsMethods(Protocol):
+    def create_customer(self, *, buyer: Buyer, reference: str) -> str: ...  # its id at the gateway
+    def open_setup(self, request: SetupRequest) -> SetupResult: ...
+    def fetch_setup(self, *, ids: Mapping[str, str]) -> SetupResult: ...
+
+
+@runtime_checkable
+class Subscribes(Protocol):
+    def open_subscription(self, request: SubscriptionRequest) -> SubscriptionResult: ...
+    def start_subscription(self, request: SubscriptionRequest) -> SubscriptionResult: ...
+    def fetch_subscription(self, subscription: SubscriptionRef) -> SubscriptionResult: ...
+    def preview_change(self, request: ChangeRequest) -> ChangePreview: ...
+    def change_subscription(self, request: ChangeRequest) -> SubscriptionResult: ...
+    def cancel_subscription(self, *, subscription: str, reference: str, at_period_end: bool) -> SubscriptionResult: ...
+    def keep_subscription(self, *, subscription: str, reference: str) -> SubscriptionResult: ...  # no end after all
+    def pause_subscription(self, *, subscription: str, reference: str) -> SubscriptionResult: ...
+    def resume_subscription(self, *, subscription: str, reference: str) -> SubscriptionResult: ...
+    def open_portal(self, request: PortalRequest) -> str: ...  # its address
+    def fetch_invoice(self, *, invoice: str) -> InvoiceResult: ...
+
+
+@runtime_checkable
+class KeepsCatalogue(Protocol):
+    def put_product(self, request: ProductRequest) -> None: ...
+    def put_price(self, request: PriceRequest) -> PriceResult: ...
+    def archive_price(self, *, price: str) -> None: ...
+    def put_coupon(self, request: CouponRequest) -> None: ...
+    def put_promotion_code(self, *, code: str, coupon: str) -> str: ...  # its id
+
+
+@runtime_checkable
+class AnswersDisputes(Protocol):
+    def fetch_dispute(self, *, dispute: str) -> DisputeResult: ...
+    def send_evidence(self, request: EvidenceRequest) -> DisputeResult: ...
+
+
+@runtime_checkable
+class ListsEvents(Protocol):
+    def undelivered(self, *, since: datetime) -> Sequence[Hint]: ...  # letters that never reached us

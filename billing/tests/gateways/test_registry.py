@@ -1,0 +1,90 @@
+"""Gateways by name: made from the settings, and one that lacks a credential stops no other."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from billing.gateways import registry
+from billing.gateways.base import (
+    Captures,
+    DestinationKind,
+    OpensCheckout,
+    PaysOut,
+    ReceivesWebhooks,
+    Refunds,
+)
+
+ALL = ["paypal", "cinetpay", "mtn_momo", "orange_money"]
+
+
+@pytest.fixture(autouse=True)
+def made_anew() -> Iterator[None]:
+    registry.forget()
+    yield
+    registry.forget()
+
+
+def test_unknown_gateway_is_refused_by_name() -> None:
+    with pytest.raises(registry.UnknownGateway, match="paypall"):
+        registry.get("paypall")
+
+
+def test_gateway_is_made_once() -> None:
+    assert registry.get("paypal") is registry.get("paypal")
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_gateway_carries_its_name(name: str) -> None:
+    assert registry.get(name).name == name
+    assert name in registry.all()
+
+
+@pytest.mark.parametrize(
+    ("name", "setting"),
+    [
+        ("paypal", "PAYPAL_CLIENT_SECRET"),
+        ("paypal", "PAYPAL_WEBHOOK_ID"),
+        ("cinetpay", "CINETPAY_SECRET_KEY"),
+        ("mtn_momo", "MTN_MOMO_COLLECTION_KEY"),
+        ("orange_money", "ORANGE_MONEY_MERCHANT_KEY"),
+    ],
+)
+def test_gateway_without_a_credential_is_not_configured_and_stops_nobody(name: str, setting: str, settings) -> None:
+    setattr(settings, setting, "")
+    assert registry.get(name).missing_settings() == [setting]
+    assert name not in registry.configured()
+    assert set(ALL) - {name} <= set(registry.configured())
+
+
+def test_unknown_generation_of_cinetpay_is_not_configured(settings) -> None:
+    settings.CINETPAY_API = "v3"
+    assert registry.get("cinetpay").missing_settings() == ["CINETPAY_API"]
+
+
+def test_v1_of_cinetpay_wants_its_own_credentials(settings) -> None:
+    settings.CINETPAY_API, settings.CINETPAY_API_PASSWORD, settings.CINETPAY_SITE_ID = "v1", "", ""
+    assert registry.get("cinetpay").missing_settings() == ["CINETPAY_API_PASSWORD"]
+
+
+def test_disbursements_that_are_not_sold_to_us_are_not_declared(settings) -> None:
+    settings.MTN_MOMO_DISBURSEMENT_KEY = ""
+    capabilities = registry.get("mtn_momo").capabilities
+    assert registry.get("mtn_momo").missing_settings() == []
+    assert (capabilities.refund, capabilities.payout) == (False, frozenset())
+
+
+def test_refunds_can_be_switched_off_where_the_market_has_none(settings) -> None:
+    settings.MTN_MOMO_REFUNDS = False
+    capabilities = registry.get("mtn_momo").capabilities
+    assert (capabilities.refund, capabilities.payout) == (False, frozenset({DestinationKind.PHONE}))
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_what_a_gateway_declares_it_can_do(name: str) -> None:
+    gateway = registry.get(name)
+    assert isinstance(gateway, OpensCheckout)
+    assert isinstance(gateway, ReceivesWebhooks)
+    assert isinstance(gateway, Refunds) is gateway.capabilities.refund
+    assert isinstance(gateway, PaysOut) is bool(gateway.capabilities.payout)
+    assert isinstance(gateway, Captures) is (name == "paypal")
+    assert bool(gateway.capabilities.payout_currencies) is bool(gateway.capabilities.payout)

@@ -1,0 +1,452 @@
+"""What Stripe says of a payment, a refund or a payout, in our words; and what its refusals mean."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from billing.gateways.base import (
+    Destination,
+    DestinationKind,
+    Flow,
+    NextAction,
+    PaymentState,
+    PayoutRef,
+    PayoutRequest,
+    PayoutState,
+    RefundRef,
+    RefundState,
+    SavedMethod,
+)
+from billing.gateways.errors import Declined, FailureCategory, GatewayError, Unavailable, Uncertain
+from billing.gateways.stripe import Stripe
+from billing.tests.stripe import requests as asked
+from billing.tests.stripe.conftest import Double
+from ledger.money import Money
+
+MISSING = {"type": "invalid_request_error", "code": "resource_missing", "message": "No such thing"}
+
+# ---------------------------------------------------------------- opening
+
+
+def test_a_page_is_opened(gateway: Stripe, double: Double) -> None:
+    double.answers[("POST", "checkout/sessions")] = asked.session(double)
+    result = gateway.open_checkout(asked.checkout())
+    assert result.state is PaymentState.REQUIRES_ACTION
+    assert result.ids == {"session": "cs_1"}
+    assert result.amount == asked.AMOUNT
+    assert result.next_action == NextAction(
+        type=Flow.REDIRECT,
+        url="https://checkout.example/cs_1",
+        expires_at=datetime.fromtimestamp(1_800_000_000, UTC),
+    )
+
+
+def test_a_page_carries_our_lines_where_they_sum_up(gateway: Stripe, double: Double, recorded: Any) -> None:
+    double.answers[("POST", "checkout/sessions")] = asked.session(double)
+    gateway.open_checkout(asked.checkout(lines=asked.lines()))
+    gateway.open_checkout(asked.checkout(lines=asked.lines()[:1]))
+    sent = [call.params["line_items"] for call in recorded.calls]
+    assert [each["price_data"]["unit_amount"] for each in sent[0].values()] == ["500", "999"]
+    assert [each["price_data"]["unit_amount"] for each in sent[1].values()] == ["1999"]
+
+
+def test_an_intent_gives_its_secret_to_the_page_and_keeps_it_out_of_what_is_stored(
+    gateway: Stripe, double: Double
+) -> None:
+    double.answers[("POST", "payment_intents")] = asked.intent(double)
+    result = gateway.open_checkout(asked.checkout(flow=Flow.CLIENT_SECRET))
+    assert result.next_action == NextAction(
+        type=Flow.CLIENT_SECRET, client_secret="pi_1_secret_x", publishable_key="pk_test_1"
+    )
+    assert "pi_1_secret_x" not in str(result.raw)
+
+
+def test_a_kept_card_is_charged(gateway: Stripe, double: Double) -> None:
+    double.answers[("POST", "payment_intents")] = asked.paid_intent(double)
+    result = gateway.charge(asked.charge())
+    assert (result.state, result.amount, result.fee) == (PaymentState.SUCCEEDED, asked.AMOUNT, Money(83, "EUR"))
+    assert result.ids == {"payment_intent": "pi_1", "charge": "ch_1"}
+    assert result.method == SavedMethod(id="pm_1", kind="card", brand="visa", last4="4242", expires="04/2030")
+    assert result.gateway_customer == "cus_1"
+    assert result.paid_at == datetime.fromtimestamp(1_764_072_000, UTC)
+
+
+@pytest.mark.parametrize(
+    ("amount", "wire"),
+    [(Money(500, "XOF"), "500"), (Money(5, "UGX"), "500"), (Money(500, "MGA"), "5"), (Money(1_230, "KWD"), "1230")],
+)
+def test_amounts_are_written_as_stripe_counts_them(
+    gateway: Stripe, double: Double, recorded: Any, amount: Money, wire: str
+) -> None:
+    double.answers[("POST", "payment_intents")] = asked.intent(double, amount=int(wire), currency=amount.unit.lower())
+    result = gateway.open_checkout(asked.checkout(flow=Flow.CLIENT_SECRET, amount=amount))
+    assert recorded.calls[0].params["amount"] == wire
+    assert result.amount == amount
+
+
+@pytest.mark.parametrize("amount", [Money(501, "MGA"), Money(1_234, "KWD"), Money(5, "CREDIT"), Money(1, "BOV")])
+def test_what_stripe_cannot_write_is_refused_before_any_call(gateway: Stripe, recorded: Any, amount: Money) -> None:
+    with pytest.raises(Declined):
+        gateway.open_checkout(asked.checkout(amount=amount))
+    assert recorded.calls == []
+
+
+# ---------------------------------------------------------------- asking
+
+
+@pytest.mark.parametrize(
+    ("status", "payment_status", "state"),
+    [
+        ("open", "unpaid", PaymentState.REQUIRES_ACTION),
+        ("expired", "unpaid", PaymentState.EXPIRED),
+        ("complete", "paid", PaymentState.SUCCEEDED),
+        ("complete", "no_payment_required", PaymentState.SUCCEEDED),
+        ("complete", "unpaid", PaymentState.PENDING),
+    ],
+)
+def test_how_a_page_stands(
+    gateway: Stripe, double: Double, status: str, payment_status: str, state: PaymentState
+) -> None:
+    double.answers[("GET", "checkout/sessions/cs_1")] = asked.session(
+        double, status=status, payment_status=payment_status
+    )
+    assert gateway.fetch_payment(asked.PAGE).state is state
+
+
+@pytest.mark.parametrize(
+    ("intent", "state"),
+    [
+        ({"status": "requires_capture"}, PaymentState.AUTHORIZED),
+        ({"status": "processing"}, PaymentState.PENDING),
+        ({"status": "canceled", "cancellation_reason": "expired"}, PaymentState.EXPIRED),
+        ({"status": "requires_payment_method", "last_payment_error": {"code": "card_declined"}}, PaymentState.FAILED),
+    ],
+)
+def test_a_page_that_is_done_and_unpaid_is_what_its_intent_is(
+    gateway: Stripe, double: Double, intent: dict[str, Any], state: PaymentState
+) -> None:
+    double.answers[("GET", "checkout/sessions/cs_1")] = asked.session(
+        double, status="complete", payment_intent=asked.intent(double, **intent)
+    )
+    assert gateway.fetch_payment(asked.PAGE).state is state
+
+
+@pytest.mark.parametrize(
+    ("values", "state"),
+    [
+        ({"status": "requires_payment_method"}, PaymentState.REQUIRES_ACTION),
+        (
+            {"status": "requires_payment_method", "last_payment_error": {"code": "card_declined"}},
+            PaymentState.REQUIRES_ACTION,
+        ),
+        (
+            {
+                "status": "requires_payment_method",
+                "last_payment_error": {"code": "card_declined"},
+                "metadata": {**asked.METADATA, "flow": "off_session"},
+            },
+            PaymentState.FAILED,
+        ),
+        ({"status": "requires_action"}, PaymentState.REQUIRES_ACTION),
+        ({"status": "requires_confirmation"}, PaymentState.CREATED),
+        ({"status": "processing"}, PaymentState.PENDING),
+        ({"status": "requires_capture"}, PaymentState.AUTHORIZED),
+        ({"status": "canceled", "cancellation_reason": "requested_by_customer"}, PaymentState.CANCELLED),
+        (
+            {
+                "status": "canceled",
+                "cancellation_reason": "failed_invoice",
+                "last_payment_error": {"decline_code": "do_not_honor"},
+            },
+            PaymentState.FAILED,
+        ),
+    ],
+)
+def test_how_an_intent_stands(gateway: Stripe, double: Double, values: dict[str, Any], state: PaymentState) -> None:
+    double.answers[("GET", "payment_intents/pi_1")] = asked.intent(double, **values)
+    assert gateway.fetch_payment(asked.PAID).state is state
+
+
+def test_a_word_that_we_do_not_know_is_no_outcome(gateway: Stripe, double: Double) -> None:
+    double.answers[("GET", "payment_intents/pi_1")] = asked.intent(double, status="dreaming")
+    with pytest.raises(Uncertain):
+        gateway.fetch_payment(asked.PAID)
+
+
+def test_an_unknown_id_is_not_found(gateway: Stripe, double: Double) -> None:
+    double.answers[("GET", "payment_intents/pi_1")] = double.error(404, **MISSING)
+    assert gateway.fetch_payment(asked.PAID).state is PaymentState.NOT_FOUND
+
+
+def test_an_attempt_whose_first_reply_was_lost_is_found_by_our_reference(
+    gateway: Stripe, double: Double, recorded: Any
+) -> None:
+    other = asked.session(double, id="cs_0", client_reference_id="other", metadata={})
+    double.answers |= {
+        ("GET", "checkout/sessions"): double.page(other, asked.session(double)),
+        ("GET", "checkout/sessions/cs_1"): asked.session(double),
+    }
+    assert gateway.fetch_payment(asked.LOST).ids == {"session": "cs_1"}
+    since = int(asked.CREATED.timestamp()) - 300
+    assert recorded.calls[0].params["created"] == {"gte": str(since), "lte": str(since + 86_400)}
+
+
+def test_a_lost_intent_is_found_on_the_second_page(gateway: Stripe, double: Double) -> None:
+    other = asked.intent(double, id="pi_0", metadata={})
+
+    def pages(_: str, __: str, params: dict[str, Any]) -> dict[str, Any]:
+        if params.get("starting_after") == "pi_0":
+            return double.page(asked.intent(double))
+        return double.page(other, has_more=True)
+
+    double.answers |= {
+        ("GET", "checkout/sessions"): double.page(),
+        ("GET", "payment_intents"): pages,
+        ("GET", "payment_intents/pi_1"): asked.intent(double),
+    }
+    assert gateway.fetch_payment(asked.LOST).ids == {"payment_intent": "pi_1"}
+
+
+def test_what_is_in_no_list_is_not_found(gateway: Stripe, double: Double) -> None:
+    double.answers |= {("GET", "checkout/sessions"): double.page(), ("GET", "payment_intents"): double.page()}
+    assert gateway.fetch_payment(asked.LOST).state is PaymentState.NOT_FOUND
+
+
+def test_a_list_without_end_proves_nothing(gateway: Stripe, double: Double) -> None:
+    other = asked.session(double, id="cs_0", client_reference_id="other", metadata={})
+    double.answers[("GET", "checkout/sessions")] = double.page(other, has_more=True)
+    with pytest.raises(Uncertain, match="too long"):
+        gateway.fetch_payment(asked.LOST)
+
+
+# ---------------------------------------------------------------- ending
+
+
+def test_a_page_is_closed(gateway: Stripe, double: Double) -> None:
+    double.answers |= {
+        ("GET", "checkout/sessions/cs_1"): asked.session(double),
+        ("POST", "checkout/sessions/cs_1/expire"): asked.session(double, status="expired", url=None),
+    }
+    result = gateway.cancel_checkout(asked.PAGE)
+    assert (result.state, result.next_action) == (PaymentState.CANCELLED, None)
+
+
+def test_a_buyer_who_paid_meanwhile_has_paid(gateway: Stripe, double: Double) -> None:
+    pages = iter([asked.session(double), asked.session(double, status="complete", payment_status="paid")])
+    double.answers |= {
+        ("GET", "checkout/sessions/cs_1"): lambda *_: next(pages),
+        ("POST", "checkout/sessions/cs_1/expire"): double.error(
+            400, type="invalid_request_error", message="Only Checkout Sessions with a status of open can be expired."
+        ),
+    }
+    assert gateway.cancel_checkout(asked.PAGE).state is PaymentState.SUCCEEDED
+
+
+def test_what_is_over_is_not_cancelled(gateway: Stripe, double: Double, recorded: Any) -> None:
+    double.answers[("GET", "payment_intents/pi_1")] = asked.paid_intent(double)
+    assert gateway.cancel_checkout(asked.PAID).state is PaymentState.SUCCEEDED
+    assert [call.method for call in recorded.calls] == ["GET"]
+
+
+def test_a_capture_whose_reply_was_lost_is_a_capture(gateway: Stripe, double: Double) -> None:
+    double.answers |= {
+        ("POST", "payment_intents/pi_1/capture"): double.error(
+            400, type="invalid_request_error", code="payment_intent_unexpected_state", message="Already captured"
+        ),
+        ("GET", "payment_intents/pi_1"): asked.paid_intent(double),
+    }
+    assert gateway.capture(asked.PAID).state is PaymentState.SUCCEEDED
+
+
+def test_a_capture_of_what_was_cancelled_is_refused(gateway: Stripe, double: Double) -> None:
+    double.answers |= {
+        ("POST", "payment_intents/pi_1/capture"): double.error(
+            400, type="invalid_request_error", code="payment_intent_unexpected_state", message="Cancelled"
+        ),
+        ("GET", "payment_intents/pi_1"): asked.intent(double, status="canceled"),
+    }
+    with pytest.raises(Declined):
+        gateway.capture(asked.PAID)
+
+
+# ---------------------------------------------------------------- refusals
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "expected"),
+    [
+        (
+            402,
+            {"type": "card_error", "code": "card_declined", "decline_code": "insufficient_funds"},
+            (Declined, FailureCategory.INSUFFICIENT_FUNDS, "insufficient_funds"),
+        ),
+        (
+            402,
+            {"type": "card_error", "code": "authentication_required", "decline_code": "authentication_required"},
+            (Declined, FailureCategory.AUTHENTICATION_REQUIRED, "authentication_required"),
+        ),
+        (
+            402,
+            {"type": "card_error", "code": "card_declined", "decline_code": "stolen_card"},
+            (Declined, FailureCategory.RISK, "stolen_card"),
+        ),
+        (
+            402,
+            {"type": "card_error", "code": "card_declined"},
+            (Declined, FailureCategory.PAYER_DECLINED, "card_declined"),
+        ),
+        (
+            400,
+            {"type": "invalid_request_error", "code": "amount_too_small"},
+            (Declined, FailureCategory.LIMIT, "amount_too_small"),
+        ),
+        (
+            400,
+            {"type": "invalid_request_error", "code": "parameter_invalid"},
+            (Declined, FailureCategory.INVALID_REQUEST, "parameter_invalid"),
+        ),
+        (400, {"type": "idempotency_error"}, (Uncertain, FailureCategory.DUPLICATE, "400")),
+        (401, {"type": "invalid_request_error"}, (Unavailable, FailureCategory.CONFIGURATION, "401")),
+        (403, {"type": "invalid_request_error"}, (Unavailable, FailureCategory.CONFIGURATION, "403")),
+        (409, {"type": "idempotency_error"}, (Uncertain, FailureCategory.DUPLICATE, "409")),
+        (
+            429,
+            {"type": "invalid_request_error", "code": "rate_limit"},
+            (Unavailable, FailureCategory.PROVIDER_DOWN, "429"),
+        ),
+        (500, {"type": "api_error"}, (Uncertain, FailureCategory.PROVIDER_DOWN, "500")),
+    ],
+)
+def test_every_refusal_is_one_of_three(
+    double: Double, gateway: Stripe, status: int, error: dict[str, Any], expected: tuple[Any, ...]
+) -> None:
+    double.answers[("POST", "payment_intents")] = double.error(status, message="No.", **error)
+    with pytest.raises(GatewayError) as caught:
+        gateway.charge(asked.charge())
+    assert (type(caught.value), caught.value.category, caught.value.code) == expected
+    assert (caught.value.gateway, caught.value.trace) == ("stripe", "req_stub")
+
+
+def test_a_fault_in_answer_to_a_question_moved_nothing(gateway: Stripe, double: Double) -> None:
+    double.answers[("GET", "payment_intents/pi_1")] = double.error(500, type="api_error", message="Oops")
+    with pytest.raises(Unavailable):
+        gateway.fetch_payment(asked.PAID)
+
+
+@pytest.mark.parametrize(
+    "reply", [[], {}, "text", 7, {"object": "charge", "id": "ch_1"}, {"object": "payment_intent", "id": None}]
+)
+def test_a_reply_that_is_something_else_is_no_success(gateway: Stripe, double: Double, reply: Any) -> None:
+    double.answers[("POST", "payment_intents")] = lambda *_: reply
+    with pytest.raises(Uncertain):
+        gateway.charge(asked.charge())
+
+
+def test_an_amount_that_cannot_be_read_is_no_success(gateway: Stripe, double: Double) -> None:
+    double.answers[("POST", "payment_intents")] = asked.paid_intent(double, amount_received="1999")
+    with pytest.raises(Uncertain):
+        gateway.charge(asked.charge())
+
+
+# ---------------------------------------------------------------- refunds
+
+
+@pytest.mark.parametrize(
+    ("status", "state"),
+    [
+        ("pending", RefundState.PENDING),
+        ("requires_action", RefundState.PENDING),
+        ("succeeded", RefundState.SUCCEEDED),
+        ("failed", RefundState.FAILED),
+        ("canceled", RefundState.CANCELLED),
+    ],
+)
+def test_how_a_refund_stands(gateway: Stripe, double: Double, status: str, state: RefundState) -> None:
+    found = double.make("refund", id="re_1", status=status, amount=500, currency="eur", payment_intent="pi_1")
+    double.answers[("POST", "refunds")] = found
+    result = gateway.send_refund(asked.refund())
+    assert (result.state, result.amount) == (state, Money(500, "EUR"))
+    assert result.ids == {"refund": "re_1", "payment_intent": "pi_1"}
+
+
+def test_more_than_is_left_is_refused(gateway: Stripe, double: Double) -> None:
+    double.answers |= {
+        ("POST", "refunds"): double.error(
+            400, type="invalid_request_error", code="amount_too_large", message="Too much"
+        ),
+        ("GET", "refunds"): double.page(),
+    }
+    with pytest.raises(Declined) as caught:
+        gateway.send_refund(asked.refund(5_000))
+    assert caught.value.category is FailureCategory.LIMIT
+
+
+def test_a_refund_of_yesterday_under_our_reference_is_that_refund(gateway: Stripe, double: Double) -> None:
+    ours = double.make(
+        "refund", id="re_1", status="succeeded", amount=1_999, currency="eur", metadata={"reference": "r" * 32}
+    )
+    double.answers |= {
+        ("POST", "refunds"): double.error(
+            400, type="invalid_request_error", code="charge_already_refunded", message="Already"
+        ),
+        ("GET", "refunds"): double.page(ours),
+    }
+    assert gateway.send_refund(asked.refund(1_999)).ids["refund"] == "re_1"
+
+
+def test_a_refund_that_was_never_made_is_not_found(gateway: Stripe, double: Double) -> None:
+    double.answers[("GET", "refunds")] = double.page()
+    wanted = RefundRef(reference="r" * 32, payment=asked.PAID, amount=asked.AMOUNT)
+    assert gateway.fetch_refund(wanted).state is RefundState.NOT_FOUND
+
+
+# ---------------------------------------------------------------- payouts
+
+
+@pytest.mark.parametrize(("taken_back", "state"), [(False, PayoutState.PAID), (True, PayoutState.RETURNED)])
+def test_how_a_transfer_stands(gateway: Stripe, double: Double, taken_back: bool, state: PayoutState) -> None:
+    found = double.make("transfer", id="tr_1", amount=1_999, currency="eur", reversed=taken_back)
+    double.answers[("POST", "transfers")] = found
+    result = gateway.send_payout(asked.payout())
+    assert (result.state, result.ids, result.amount) == (state, {"transfer": "tr_1"}, asked.AMOUNT)
+
+
+@pytest.mark.parametrize(
+    ("status", "state"),
+    [
+        ("pending", PayoutState.PENDING),
+        ("in_transit", PayoutState.IN_TRANSIT),
+        ("paid", PayoutState.PAID),
+        ("failed", PayoutState.FAILED),
+        ("canceled", PayoutState.CANCELLED),
+    ],
+)
+def test_how_a_payout_stands(gateway: Stripe, double: Double, status: str, state: PayoutState) -> None:
+    double.answers[("POST", "payouts")] = double.make("payout", id="po_1", amount=1_999, currency="eur", status=status)
+    assert gateway.send_payout(asked.payout("ba_1")).state is state
+
+
+def test_an_empty_balance_refuses_a_payout(gateway: Stripe, double: Double) -> None:
+    double.answers[("POST", "transfers")] = double.error(
+        400, type="invalid_request_error", code="balance_insufficient", message="You have insufficient funds"
+    )
+    with pytest.raises(Declined) as caught:
+        gateway.send_payout(asked.payout())
+    assert caught.value.category is FailureCategory.INSUFFICIENT_FUNDS
+
+
+def test_a_transfer_whose_reply_was_lost_is_found_by_its_group(gateway: Stripe, double: Double, recorded: Any) -> None:
+    ours = double.make("transfer", id="tr_1", amount=1_999, currency="eur", reversed=False, metadata=asked.METADATA)
+    double.answers[("GET", "transfers")] = double.page(ours)
+    found = gateway.fetch_payout(PayoutRef(reference=asked.REFERENCE, amount=asked.AMOUNT))
+    assert (found.state, found.ids) == (PayoutState.PAID, {"transfer": "tr_1"})
+    assert recorded.calls[0].params["transfer_group"] == asked.REFERENCE
+
+
+def test_stripe_pays_out_to_no_telephone(gateway: Stripe, recorded: Any) -> None:
+    to = Destination(kind=DestinationKind.PHONE, value="+237670000000")
+    with pytest.raises(Declined) as caught:
+        gateway.send_payout(PayoutRequest(reference="x", amount=asked.AMOUNT, destination=to))
+    assert caught.value.category is FailureCategory.NOT_SUPPORTED
+    assert recorded.calls == []

@@ -1,0 +1,410 @@
+"""What Stripe says of subscriptions, invoices, kept cards, the catalogue and disputes, in our words."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from billing.gateways.base import Flow, NextAction, SavedMethod, Subject
+from billing.gateways.errors import Declined, FailureCategory, Uncertain
+from billing.gateways.stripe import Stripe
+from billing.gateways.subscribing import (
+    ChangePreview,
+    ChangeRequest,
+    CouponRequest,
+    DisputeState,
+    Interval,
+    InvoiceState,
+    PortalFlow,
+    PortalRequest,
+    PreviewLine,
+    PriceRequest,
+    PriceResult,
+    ProductRequest,
+    Proration,
+    SetupState,
+    SubscriptionRef,
+    SubscriptionRequest,
+    SubscriptionState,
+)
+from billing.tests.stripe import requests as asked
+from billing.tests.stripe.conftest import Double
+from ledger.money import Money
+
+MISSING = {"type": "invalid_request_error", "code": "resource_missing", "message": "No such thing"}
+RUNNING = SubscriptionRef(reference=asked.REFERENCE, id="sub_1")
+PLAN = SubscriptionRequest(reference=asked.REFERENCE, buyer=asked.CUSTOMER, price="price_1")
+CHANGE = ChangeRequest(reference="c" * 32, subscription="sub_1", item="si_1", price="price_2", customer="cus_1")
+PRICE = PriceRequest(lookup_key="pro", product="prod_pro", amount=Money(900, "EUR"), interval=Interval.MONTH)
+
+
+def at(seconds: int) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+# ---------------------------------------------------------------- subscriptions
+
+
+@pytest.mark.parametrize(
+    ("status", "state"),
+    [
+        ("incomplete", SubscriptionState.INCOMPLETE),
+        ("incomplete_expired", SubscriptionState.EXPIRED),
+        ("trialing", SubscriptionState.TRIALING),
+        ("active", SubscriptionState.ACTIVE),
+        ("past_due", SubscriptionState.PAST_DUE),
+        ("unpaid", SubscriptionState.UNPAID),
+        ("paused", SubscriptionState.PAUSED),
+        ("canceled", SubscriptionState.CANCELLED),
+    ],
+)
+def test_how_a_subscription_stands(gateway: Stripe, double: Double, status: str, state: SubscriptionState) -> None:
+    double.answers[("GET", "subscriptions/sub_1")] = asked.subscription(double, status=status)
+    assert gateway.fetch_subscription(RUNNING).state is state
+
+
+def test_what_is_read_of_a_subscription(gateway: Stripe, double: Double) -> None:
+    double.answers[("GET", "subscriptions/sub_1")] = asked.subscription(double)
+    found = gateway.fetch_subscription(RUNNING)
+    assert (found.id, found.item, found.price, found.customer) == ("sub_1", "si_1", "price_1", "cus_1")
+    assert (found.reference, found.latest_invoice) == (asked.REFERENCE, "in_1")
+    assert (found.amount, found.interval, found.interval_count) == (Money(900, "EUR"), Interval.MONTH, 1)
+    assert (found.period_start, found.period_end) == (at(1_764_000_000), at(1_766_592_000))
+    assert (found.cancel_at_period_end, found.cancel_at, found.next_action) == (False, None, None)
+
+
+@pytest.mark.parametrize(
+    "values", [{"cancel_at_period_end": True}, {"cancel_at": 1_766_592_000, "cancel_at_period_end": False}]
+)
+def test_an_end_that_is_announced_is_read_from_the_flag_and_from_the_date(
+    gateway: Stripe, double: Double, values: dict[str, Any]
+) -> None:
+    double.answers[("GET", "subscriptions/sub_1")] = asked.subscription(double, **values)
+    found = gateway.fetch_subscription(RUNNING)
+    assert (found.cancel_at_period_end, found.cancel_at) == (True, at(1_766_592_000))
+
+
+def test_a_first_payment_that_needs_its_owner_leads_to_the_invoices_page(gateway: Stripe, double: Double) -> None:
+    invoice = asked.invoice(double, status="open", hosted_invoice_url="https://invoice.example/1")
+    double.answers[("POST", "subscriptions")] = asked.subscription(double, status="incomplete", latest_invoice=invoice)
+    found = gateway.start_subscription(PLAN)
+    assert found.next_action == NextAction(type=Flow.REDIRECT, url="https://invoice.example/1")
+    assert found.latest_invoice == "in_1"
+
+
+def test_a_page_begins_a_subscription(gateway: Stripe, double: Double, recorded: Any) -> None:
+    double.answers[("POST", "checkout/sessions")] = asked.session(double, mode="subscription")
+    found = gateway.open_subscription(replace(PLAN, trial_days=14, coupon="WELCOME", allow_promotion_codes=True))
+    assert (found.state, found.session, found.reference) == (SubscriptionState.INCOMPLETE, "cs_1", asked.REFERENCE)
+    sent = recorded.calls[0].params
+    assert sent["subscription_data"] == {"metadata": asked.METADATA, "trial_period_days": "14"}
+    assert sent["discounts"] == {"0": {"coupon": "WELCOME"}}
+    assert "allow_promotion_codes" not in sent  # Stripe takes one or the other
+
+
+def test_a_page_that_was_finished_leads_to_its_subscription(gateway: Stripe, double: Double) -> None:
+    double.answers |= {
+        ("GET", "checkout/sessions/cs_1"): asked.session(
+            double, mode="subscription", status="complete", subscription="sub_1"
+        ),
+        ("GET", "subscriptions/sub_1"): asked.subscription(double),
+    }
+    found = gateway.fetch_subscription(SubscriptionRef(reference=asked.REFERENCE, session="cs_1"))
+    assert (found.id, found.state) == ("sub_1", SubscriptionState.ACTIVE)
+
+
+def test_a_subscription_whose_reply_was_lost_is_found_by_our_reference(gateway: Stripe, double: Double) -> None:
+    double.answers |= {
+        ("GET", "checkout/sessions"): double.page(),
+        ("GET", "subscriptions"): double.page(asked.subscription(double)),
+    }
+    found = gateway.fetch_subscription(SubscriptionRef(reference=asked.REFERENCE, created_at=asked.CREATED))
+    assert found.id == "sub_1"
+
+
+def test_an_unknown_subscription_is_not_found(gateway: Stripe, double: Double) -> None:
+    double.answers[("GET", "subscriptions/sub_1")] = double.error(404, **MISSING)
+    assert gateway.fetch_subscription(RUNNING).state is SubscriptionState.NOT_FOUND
+
+
+def test_a_subscription_without_items_cannot_be_read(gateway: Stripe, double: Double) -> None:
+    double.answers[("GET", "subscriptions/sub_1")] = asked.subscription(double, items=double.page())
+    with pytest.raises(Uncertain):
+        gateway.fetch_subscription(RUNNING)
+
+
+def test_a_change_costs_what_its_preview_said(gateway: Stripe, double: Double, recorded: Any) -> None:
+    details = {"invoice_item_details": {"proration": True, "invoice_item": "ii_1", "subscription": "sub_1"}}
+    credit = double.make(
+        "line_item",
+        amount=-450,
+        currency="eur",
+        description="Unused time",
+        parent=details,
+        period={"start": 1_765_000_000, "end": 1_766_592_000},
+    )
+    double.answers |= {
+        ("POST", "invoices/create_preview"): asked.invoice(
+            double, status="draft", total=1_350, amount_due=1_350, lines=double.page(credit)
+        ),
+        ("POST", "subscriptions/sub_1"): asked.subscription(double),
+    }
+    preview = gateway.preview_change(CHANGE)
+    assert preview == ChangePreview(
+        due=Money(1_350, "EUR"),
+        total=Money(1_350, "EUR"),
+        prorated_at=at(1_765_000_000),
+        lines=[PreviewLine(description="Unused time", amount=Money(-450, "EUR"), is_proration=True)],
+    )
+    gateway.change_subscription(replace(CHANGE, prorated_at=preview.prorated_at))
+    sent = recorded.calls[-1].params
+    assert sent["items"] == {"0": {"id": "si_1", "price": "price_2"}}
+    assert (sent["proration_behavior"], sent["proration_date"]) == ("always_invoice", "1765000000")
+    assert sent["payment_behavior"] == "pending_if_incomplete"
+
+
+@pytest.mark.parametrize(
+    ("proration", "word"), [(Proration.NEXT_INVOICE, "create_prorations"), (Proration.NONE, "none")]
+)
+def test_other_changes_wait_for_no_payment(
+    gateway: Stripe, double: Double, recorded: Any, proration: Proration, word: str
+) -> None:
+    double.answers[("POST", "subscriptions/sub_1")] = asked.subscription(double)
+    gateway.change_subscription(replace(CHANGE, proration=proration))
+    assert recorded.calls[0].params["proration_behavior"] == word
+    assert "payment_behavior" not in recorded.calls[0].params
+
+
+def test_a_subscription_that_is_over_is_cancelled(gateway: Stripe, double: Double) -> None:
+    double.answers |= {
+        ("DELETE", "subscriptions/sub_1"): double.error(404, **MISSING),
+        ("GET", "subscriptions/sub_1"): asked.subscription(double, status="canceled"),
+    }
+    found = gateway.cancel_subscription(subscription="sub_1", reference="x", at_period_end=False)
+    assert found.state is SubscriptionState.CANCELLED
+
+
+@pytest.mark.parametrize(
+    ("status", "path"), [("active", "subscriptions/sub_1"), ("paused", "subscriptions/sub_1/resume")]
+)
+def test_a_pause_of_ours_and_one_of_stripes_end_differently(
+    gateway: Stripe, double: Double, recorded: Any, status: str, path: str
+) -> None:
+    double.answers |= {
+        ("GET", "subscriptions/sub_1"): asked.subscription(double, status=status),
+        ("POST", path): asked.subscription(double),
+    }
+    assert gateway.resume_subscription(subscription="sub_1", reference="x").is_paused is False
+    assert recorded.calls[-1].path == f"/v1/{path}"
+
+
+@pytest.mark.parametrize(
+    ("flow", "data"),
+    [
+        (PortalFlow.HOME, None),
+        (PortalFlow.CHANGE_METHOD, {"type": "payment_method_update"}),
+        (
+            PortalFlow.CHANGE_PLAN,
+            {"type": "subscription_update", "subscription_update": {"subscription": "sub_1"}},
+        ),
+        (PortalFlow.CANCEL, {"type": "subscription_cancel", "subscription_cancel": {"subscription": "sub_1"}}),
+    ],
+)
+def test_the_portal_opens_where_it_is_wanted(
+    gateway: Stripe, double: Double, recorded: Any, flow: PortalFlow, data: dict[str, Any] | None
+) -> None:
+    double.answers[("POST", "billing_portal/sessions")] = double.make(
+        "billing_portal.session", url="https://billing.example/p"
+    )
+    wanted = PortalRequest(customer="cus_1", return_url="https://shop.example", flow=flow, subscription="sub_1")
+    assert gateway.open_portal(wanted) == "https://billing.example/p"
+    assert recorded.calls[0].params.get("flow_data") == data
+
+
+# ---------------------------------------------------------------- invoices
+
+
+def test_what_is_read_of_an_invoice(gateway: Stripe, double: Double) -> None:
+    line = double.make("line_item", amount=900, currency="eur", period={"start": 1_764_000_000, "end": 1_766_592_000})
+    payment = double.make("invoice_payment", id="inpay_1", payment={"type": "payment_intent", "payment_intent": "pi_1"})
+    double.answers[("GET", "invoices/in_1")] = asked.invoice(
+        double,
+        number="T-1",
+        lines=double.page(line),
+        payments=double.page(payment),
+        total_taxes=[{"amount": 150, "tax_behavior": "inclusive", "taxable_amount": 750, "type": "tax_rate_details"}],
+        hosted_invoice_url="https://invoice.example/1",
+    )
+    found = gateway.fetch_invoice(invoice="in_1")
+    assert (found.state, found.number, found.subscription) == (InvoiceState.PAID, "T-1", "sub_1")
+    assert (found.reference, found.payment_intent) == (asked.REFERENCE, "pi_1")
+    assert (found.total, found.paid, found.tax) == (Money(900, "EUR"), Money(900, "EUR"), Money(150, "EUR"))
+    assert (found.period_start, found.period_end) == (at(1_764_000_000), at(1_766_592_000))
+    assert found.billing_reason == "subscription_cycle"
+
+
+def test_an_unknown_invoice_is_not_found(gateway: Stripe, double: Double) -> None:
+    double.answers[("GET", "invoices/in_1")] = double.error(404, **MISSING)
+    assert gateway.fetch_invoice(invoice="in_1").state is InvoiceState.NOT_FOUND
+
+
+# ---------------------------------------------------------------- kept cards
+
+
+def test_a_kept_card_is_what_its_owner_recognises(gateway: Stripe, double: Double) -> None:
+    card = {"brand": "visa", "last4": "4242", "exp_month": 12, "exp_year": 2031}
+    method = double.make("payment_method", id="pm_1", type="card", card=card)
+    setup = double.make("setup_intent", id="seti_1", status="succeeded", payment_method=method, customer="cus_1")
+    double.answers[("GET", "checkout/sessions/cs_1")] = asked.session(
+        double, mode="setup", status="complete", setup_intent=setup, amount_total=None, currency=None
+    )
+    found = gateway.fetch_setup(ids={"session": "cs_1"})
+    assert (found.state, found.gateway_customer) == (SetupState.SUCCEEDED, "cus_1")
+    assert found.method == SavedMethod(id="pm_1", kind="card", brand="visa", last4="4242", expires="12/2031")
+
+
+def test_a_card_that_was_refused_is_not_kept(gateway: Stripe, double: Double) -> None:
+    double.answers[("GET", "setup_intents/seti_1")] = double.make(
+        "setup_intent",
+        id="seti_1",
+        status="requires_payment_method",
+        payment_method="pm_1",
+        last_setup_error={"code": "card_declined", "decline_code": "stolen_card", "type": "card_error"},
+    )
+    found = gateway.fetch_setup(ids={"setup_intent": "seti_1"})
+    assert (found.state, found.method) == (SetupState.REQUIRES_ACTION, None)
+    assert found.failure is not None
+    assert found.failure.category is FailureCategory.RISK
+
+
+# ---------------------------------------------------------------- catalogue
+
+
+def test_a_product_that_is_as_wanted_stays(gateway: Stripe, double: Double, recorded: Any) -> None:
+    double.answers[("GET", "products/prod_pro")] = double.make(
+        "product", id="prod_pro", name="Pro", active=True, metadata={}
+    )
+    gateway.put_product(ProductRequest(id="prod_pro", name="Pro"))
+    assert [call.method for call in recorded.calls] == ["GET"]
+
+
+def test_a_product_is_changed_where_it_differs(gateway: Stripe, double: Double, recorded: Any) -> None:
+    product = double.make("product", id="prod_pro", name="Pro", active=False, metadata={})
+    double.answers |= {("GET", "products/prod_pro"): product, ("POST", "products/prod_pro"): product}
+    gateway.put_product(ProductRequest(id="prod_pro", name="Pro"))
+    assert recorded.calls[-1].params == {"active": "true"}
+
+
+def price(double: Double, **values: Any) -> dict[str, Any]:
+    usual = {
+        "id": "price_1",
+        "product": "prod_pro",
+        "currency": "eur",
+        "unit_amount": 900,
+        "active": True,
+        "tax_behavior": "unspecified",
+        "recurring": {"interval": "month", "interval_count": 1, "usage_type": "licensed"},
+    }
+    return double.make("price", **usual | values)
+
+
+def test_a_price_that_is_as_wanted_stays(gateway: Stripe, double: Double, recorded: Any) -> None:
+    double.answers[("GET", "prices")] = double.page(price(double))
+    assert gateway.put_price(PRICE) == PriceResult(id="price_1", product="prod_pro", amount=Money(900, "EUR"))
+    assert [call.method for call in recorded.calls] == ["GET"]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"unit_amount": 800},
+        {"product": "prod_old"},
+        {"tax_behavior": "inclusive"},
+        {"recurring": {"interval": "year", "interval_count": 1, "usage_type": "licensed"}},
+        {"recurring": None},
+    ],
+)
+def test_another_price_takes_over_the_key(
+    gateway: Stripe, double: Double, recorded: Any, values: dict[str, Any]
+) -> None:
+    old = price(double, **values)
+    double.answers |= {
+        ("GET", "prices"): double.page(old),
+        ("POST", "prices"): price(double, id="price_2"),
+        ("POST", "prices/price_1"): {**old, "active": False},
+    }
+    found = gateway.put_price(PRICE)
+    assert (found.id, found.replaced) == ("price_2", "price_1")
+    assert (recorded.calls[1].params["lookup_key"], recorded.calls[1].params["transfer_lookup_key"]) == ("pro", "true")
+    assert recorded.calls[2].params == {"active": "false"}
+
+
+def test_another_discount_under_a_known_id_is_refused(gateway: Stripe, double: Double) -> None:
+    double.answers[("GET", "coupons/WELCOME")] = double.make("coupon", id="WELCOME", percent_off=10.0, duration="once")
+    with pytest.raises(Declined) as caught:
+        gateway.put_coupon(CouponRequest(id="WELCOME", percent_off=20))
+    assert caught.value.category is FailureCategory.DUPLICATE
+    gateway.put_coupon(CouponRequest(id="WELCOME", percent_off=10))
+
+
+@pytest.mark.parametrize("values", [{}, {"percent_off": 10, "amount_off": Money(100, "EUR")}])
+def test_a_coupon_takes_off_one_thing(gateway: Stripe, double: Double, values: dict[str, Any]) -> None:
+    double.answers[("GET", "coupons/ODD")] = double.error(404, **MISSING)
+    with pytest.raises(Declined):
+        gateway.put_coupon(CouponRequest(id="ODD", **values))
+
+
+def test_a_known_promotion_code_is_used_again_and_never_for_another_coupon(gateway: Stripe, double: Double) -> None:
+    double.answers[("GET", "promotion_codes")] = double.page(
+        double.make("promotion_code", id="promo_1", promotion={"type": "coupon", "coupon": "WELCOME"})
+    )
+    assert gateway.put_promotion_code(code="HELLO", coupon="WELCOME") == "promo_1"
+    with pytest.raises(Declined):
+        gateway.put_promotion_code(code="HELLO", coupon="OTHER")
+
+
+# ---------------------------------------------------------------- disputes, events
+
+
+@pytest.mark.parametrize(
+    ("status", "state"),
+    [
+        ("needs_response", DisputeState.NEEDS_RESPONSE),
+        ("under_review", DisputeState.UNDER_REVIEW),
+        ("warning_needs_response", DisputeState.WARNING),
+        ("warning_closed", DisputeState.WON),
+        ("won", DisputeState.WON),
+        ("lost", DisputeState.LOST),
+        ("prevented", DisputeState.PREVENTED),
+    ],
+)
+def test_how_a_dispute_stands(gateway: Stripe, double: Double, status: str, state: DisputeState) -> None:
+    double.answers[("GET", "disputes/dp_1")] = double.make(
+        "dispute",
+        id="dp_1",
+        status=status,
+        amount=1_999,
+        currency="eur",
+        charge="ch_1",
+        payment_intent="pi_1",
+        reason="fraudulent",
+        evidence_details={"due_by": 1_766_592_000, "submission_count": 1, "has_evidence": True, "past_due": False},
+    )
+    found = gateway.fetch_dispute(dispute="dp_1")
+    assert (found.state, found.amount, found.due_by) == (state, Money(1_999, "EUR"), at(1_766_592_000))
+    assert (found.charge, found.payment_intent, found.is_submitted) == ("ch_1", "pi_1", True)
+
+
+def test_letters_that_never_came_are_listed_page_by_page(gateway: Stripe, double: Double, recorded: Any) -> None:
+    def event(number: int) -> dict[str, Any]:
+        found = asked.intent(double)
+        return double.make("event", id=f"evt_{number}", type="payment_intent.succeeded", data={"object": found})
+
+    def pages(_: str, __: str, params: dict[str, Any]) -> dict[str, Any]:
+        return double.page(event(2)) if params.get("starting_after") else double.page(event(1), has_more=True)
+
+    double.answers[("GET", "events")] = pages
+    hints = gateway.undelivered(since=asked.CREATED)
+    assert [(hint.event_id, hint.subject) for hint in hints] == [("evt_1", Subject.PAYMENT), ("evt_2", Subject.PAYMENT)]
+    assert recorded.calls[0].params["delivery_success"] == "false"

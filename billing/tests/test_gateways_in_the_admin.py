@@ -1,0 +1,112 @@
+"""The gateways' page: what operators may choose there, and what they see."""
+
+from typing import Any
+
+import pytest
+from auditlog.models import LogEntry
+from django.contrib.auth.models import Group, User
+from django.core.management import call_command
+from django.test import Client
+from django.urls import reverse
+
+from billing.models import GatewaySetting, GatewayTerms
+
+pytestmark = pytest.mark.django_db
+PAGE = {
+    "is_enabled": "on",
+    "priority": "100",
+    "currencies": "",
+    "countries": "",
+    "cost_basis_points": "0",
+    "terms-TOTAL_FORMS": "0",
+    "terms-INITIAL_FORMS": "0",
+}
+
+
+def signed_in(group: str) -> Client:
+    call_command("sync_groups", verbosity=0)
+    person = User.objects.create_user("olive", is_staff=True)
+    person.groups.set(Group.objects.filter(name=group))
+    browser = Client()
+    browser.force_login(person)
+    return browser
+
+
+def page() -> str:
+    return reverse("admin:billing_gatewaysetting_change", args=["stripe"])
+
+
+def errors(answer: Any) -> dict[str, list[str]]:
+    assert answer.status_code == 200, answer.content.decode()
+    found: dict[str, list[str]] = answer.context["adminform"].form.errors
+    return {name: list(texts) for name, texts in found.items()}
+
+
+@pytest.mark.parametrize("group", ["support", "finance", "auditor"])
+def test_all_operators_see_the_gateways(group: str) -> None:
+    text = signed_in(group).get(reverse("admin:billing_gatewaysetting_changelist")).content.decode()
+    assert "Stripe" in text
+    assert "available" in text
+
+
+def test_secrets_are_shown_by_their_end_only(settings: Any) -> None:
+    settings.STRIPE_SECRET_KEY = "sk_test_0123456789abcd"
+    GatewaySetting.objects.create(name="stripe")
+    text = signed_in("finance").get(page()).content.decode()
+    assert "STRIPE_SECRET_KEY" in text
+    assert "••••abcd" in text
+    assert "sk_test_0123456789" not in text
+
+
+def test_finance_chooses_and_the_audit_log_keeps_it() -> None:
+    GatewaySetting.objects.create(name="stripe")
+    terms = {
+        "terms-TOTAL_FORMS": "1",
+        "terms-0-currency": "EUR",
+        "terms-0-minimum_minor": "100",
+        "terms-0-maximum_minor": "",
+        "terms-0-fixed_cost_minor": "25",
+    }
+    changes = {"currencies": "USD,EUR", "countries": "FR", "priority": "5", "cost_basis_points": "290"}
+    chosen: dict[str, Any] = {**PAGE, **terms, **changes}
+    del chosen["is_enabled"]
+    answer = signed_in("finance").post(page(), chosen)
+    assert answer.status_code == 302, errors(answer)
+    row = GatewaySetting.objects.get(pk="stripe")
+    assert (row.is_enabled, row.priority, row.currencies, row.countries) == (False, 5, ["EUR", "USD"], ["FR"])
+    found = GatewayTerms.objects.get()
+    assert (found.currency, found.minimum_minor, found.maximum_minor, found.fixed_cost_minor) == ("EUR", 100, None, 25)
+    entry = LogEntry.objects.filter(object_pk=row.pk, action=LogEntry.Action.UPDATE).first()
+    assert entry is not None
+    assert entry.changes_dict["is_enabled"] == ["True", "False"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"currencies": "XXQ"}, "currencies"),
+        ({"currencies": "ERN"}, "currencies"),
+        ({"countries": "ZZ"}, "countries"),
+        ({"cost_basis_points": "10001"}, "cost_basis_points"),
+    ],
+)
+def test_what_cannot_be_is_refused_and_nothing_changes(changes: dict[str, str], field: str) -> None:
+    GatewaySetting.objects.create(name="stripe")
+    assert set(errors(signed_in("finance").post(page(), {**PAGE, **changes}))) == {field}
+    row = GatewaySetting.objects.get(pk="stripe")
+    assert (row.currencies, row.countries, row.cost_basis_points) == ([], [], 0)
+
+
+def test_terms_in_a_currency_that_the_gateway_does_not_take_are_refused() -> None:
+    GatewaySetting.objects.create(name="stripe")
+    terms = {"terms-TOTAL_FORMS": "1", "terms-0-currency": "ERN", "terms-0-fixed_cost_minor": "0"}
+    answer = signed_in("finance").post(page(), {**PAGE, **terms})
+    assert answer.status_code == 200
+    assert not GatewayTerms.objects.exists()
+
+
+@pytest.mark.parametrize("group", ["support", "auditor"])
+def test_others_only_look(group: str) -> None:
+    GatewaySetting.objects.create(name="stripe")
+    assert signed_in(group).post(page(), {**PAGE, "priority": "5"}).status_code == 403
+    assert GatewaySetting.objects.get(pk="stripe").priority == 100

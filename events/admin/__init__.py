@@ -1,0 +1,1 @@
+from events.admin import endpoints, reading  # noqa: F401 - they register

@@ -1,0 +1,141 @@
+"""What happened to one customer, what was sent to whom, and the dead letters before all else."""
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext_lazy as _
+from unfold.decorators import action, display
+
+from events import deliveries, tasks
+from events.admin.acts import ReadingAdmin, asks_for
+from events.errors import EventsError
+from events.models import Delivery, Event, Message
+
+DELIVERY_LABELS = {"dead": "danger", "delivered": "success", "pending": "info", "sending": "info"}
+MESSAGE_LABELS = {"failed": "danger", "sent": "success", "queued": "info", "sending": "info"}
+
+
+@admin.register(Event)
+class EventAdmin(ReadingAdmin):
+    """Searching for a user name shows the stream of that customer."""
+
+    list_display = ("created_at", "type", "customer", "data")
+    list_filter = ("type",)
+    list_select_related = ("user",)
+    search_fields = ("=user__username", "=id")
+    ordering = ("-id",)
+    fields = ("id", "type", "version", "customer", "data", "created_at")
+    readonly_fields = fields
+
+    @admin.display(description=_("customer"), ordering="user__username")
+    def customer(self, event: Event) -> str:
+        return str(event.user.get_username())
+
+
+@admin.register(Delivery)
+class DeliveryAdmin(ReadingAdmin):
+    list_display = (
+        "id",
+        "state_shown",
+        "endpoint",
+        "type",
+        "customer",
+        "attempts",
+        "last_status",
+        "last_error",
+        "due_at",
+    )
+    list_filter = ("state", "endpoint")
+    list_select_related = ("endpoint", "event__user")
+    search_fields = ("=event__user__username", "=event__id", "=id")
+    ordering = ("state", "-id")  # by the alphabet the dead come first
+    actions = ("replay_chosen",)  # type: ignore[assignment]  # unfold means any tuple
+    actions_detail = ("replay",)  # type: ignore[assignment]
+    change_form_after_template = "admin/events/delivery/log.html"  # type: ignore[assignment]
+    fields = (
+        "id", "state", "endpoint", "event", "type", "customer", "attempts", "due_at", "first_sent_at", "last_sent_at",
+        "last_status", "last_error",
+    )  # fmt: skip
+    readonly_fields = fields
+
+    has_replay_delivery_permission = asks_for("events.replay_delivery")
+
+    @admin.display(description=_("type"))
+    def type(self, delivery: Delivery) -> str:
+        return str(delivery.event.get_type_display())
+
+    @admin.display(description=_("customer"))
+    def customer(self, delivery: Delivery) -> str:
+        return str(delivery.event.user.get_username())
+
+    @display(description=_("state"), label=DELIVERY_LABELS, ordering="state")  # type: ignore[arg-type]
+    def state_shown(self, delivery: Delivery) -> tuple[str, str]:
+        return delivery.state, str(delivery.get_state_display())
+
+    def changeform_view(  # type: ignore[override]  # unfold says TemplateResponse, and redirects as we do
+        self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        delivery = self.get_object(request, object_id) if object_id else None
+        log = delivery.log.order_by("-id") if delivery and self.has_view_permission(request, delivery) else []
+        answer: HttpResponse = super().changeform_view(
+            request, object_id, form_url, (extra_context or {}) | {"log": log}
+        )
+        return answer
+
+    @action(description=_("Replay"), url_path="replay", permissions=["replay_delivery"], icon="replay")  # type: ignore[arg-type, operator]
+    def replay(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        delivery = self.found(request, object_id)
+
+        def do(_form: Any) -> str:
+            deliveries.replay(delivery)
+            tasks.send_deliveries.delay_on_commit()  # type: ignore[attr-defined]  # unknown to celery-types
+            return gettext("This delivery is queued again.")
+
+        return self.act(
+            request,
+            delivery,
+            title=gettext("Send this delivery once more?"),
+            says=gettext("The receiver hears the event again, under the same id."),
+            do=do,
+        )
+
+    @admin.action(description=_("Send the chosen ones again"), permissions=["replay_delivery"])
+    def replay_chosen(self, request: HttpRequest, chosen: QuerySet[Delivery]) -> None:
+        queued = refused = 0
+        for delivery in chosen.select_related("endpoint"):
+            try:
+                deliveries.replay(delivery)
+            except EventsError:
+                refused += 1
+            else:
+                self.log_change(request, delivery, gettext("This delivery is queued again."))
+                queued += 1
+        tasks.send_deliveries.delay_on_commit()  # type: ignore[attr-defined]  # unknown to celery-types
+        if queued:
+            told = ngettext("%(count)s delivery is queued again.", "%(count)s deliveries are queued again.", queued)
+            messages.success(request, told % {"count": queued})
+        if refused:
+            told = ngettext(
+                "%(count)s delivery is not: it is under way, or its endpoint is disabled.",
+                "%(count)s deliveries are not: they are under way, or their endpoint is disabled.",
+                refused,
+            )
+            messages.warning(request, told % {"count": refused})
+
+
+@admin.register(Message)
+class MessageAdmin(ReadingAdmin):
+    list_display = ("created_at", "kind", "state_shown", "address", "subject", "sent_at", "attempts")
+    list_filter = ("state", "kind", "locale")
+    list_select_related = ("user",)
+    search_fields = ("=address", "=user__username")
+    ordering = ("-id",)
+    fields = ("kind", "state", "address", "locale", "subject", "event", "attempts", "due_at", "sent_at", "error")
+    readonly_fields = fields
+
+    @display(description=_("state"), label=MESSAGE_LABELS, ordering="state")  # type: ignore[arg-type]
+    def state_shown(self, message: Message) -> tuple[str, str]:
+        return message.state, str(message.get_state_display())

@@ -1,0 +1,62 @@
+"""`/mail-preferences`: which letters the caller wants."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers as answers
+from rest_framework.permissions import BasePermission
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from events import preferences
+from rest import callers, fields, serializers
+from rest.permissions import OwnerOrService
+from rest.views import ApiView
+
+TAGS = ["mail"]
+
+
+class PreferencesRequest(serializers.StrictSerializer):
+    receipts = fields.BooleanField(help_text="Receipts and refunds.")
+    payment_problems = fields.BooleanField(help_text="Payments that failed, with the link that mends them.")
+    renewals = fields.BooleanField(help_text="Reminders of renewals.")
+    credits = fields.BooleanField(help_text="Credits that run low or expire.")
+    weekly_grants = fields.BooleanField(help_text="Credits that a plan gives; off until asked for.")
+    withdrawals = fields.BooleanField(help_text="Steps of withdrawals.")
+
+
+class PreferencesResponse(answers.Serializer[Any]):
+    receipts = answers.BooleanField()
+    payment_problems = answers.BooleanField()
+    renewals = answers.BooleanField()
+    credits = answers.BooleanField()
+    weekly_grants = answers.BooleanField()
+    withdrawals = answers.BooleanField()
+
+
+class PreferencesView(ApiView):
+    def get_permissions(self) -> Sequence[BasePermission]:
+        needed = ("billing.view_customer", "billing.change_customer")
+        return [OwnerOrService(*(needed if self.request.method in ("GET", "HEAD") else needed[1:]))()]
+
+    @extend_schema(
+        operation_id="mail_preferences",
+        summary="Which letters the customer wants",
+        responses=PreferencesResponse,
+        tags=TAGS,
+    )
+    def get(self, request: Request) -> Response:
+        return Response(preferences.of(callers.customer(request)))
+
+    @extend_schema(
+        operation_id="change_mail_preferences",
+        summary="Choose which letters come",
+        description="Only what is sent changes.",
+        request=PreferencesRequest,
+        responses=PreferencesResponse,
+        tags=TAGS,
+    )
+    def patch(self, request: Request) -> Response:
+        asked = serializers.read(request, PreferencesRequest, partial=True)
+        return Response(preferences.change(callers.customer(request), asked))

@@ -1,0 +1,29 @@
+"""How figures and times of an event are written for people."""
+
+from datetime import datetime
+
+from babel.numbers import format_decimal
+from django import template
+from django.utils import timezone
+from django.utils.translation import get_language
+
+from ledger.money import Money, format_money
+
+register = template.Library()
+
+
+@register.filter
+def money(minor: int, currency: str) -> str:
+    """`{{ data.amount|money:data.currency }}`: 9,99 € in French, 6 500 F CFA where francs have no cents."""
+    return format_money(Money(minor, currency), get_language() or "en")
+
+
+@register.filter
+def whole(number: int) -> str:
+    return str(format_decimal(number, locale=get_language() or "en"))
+
+
+@register.filter
+def moment(text: str | None) -> datetime | None:
+    """A time of an event, in the customer's zone: `{{ data.due_at|moment|date:"DATE_FORMAT" }}`."""
+    return timezone.localtime(datetime.fromisoformat(text)) if text else None

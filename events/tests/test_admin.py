@@ -1,0 +1,141 @@
+"""The admin: one customer's stream, dead letters first, and what operators can do about them."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Group, User
+from django.core.management import call_command
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+from standardwebhooks import Webhook
+
+from events import dispatching, endpoints, sending
+from events.models import Delivery, Endpoint, Event
+from events.tests.receivers import Receiver
+
+pytestmark = pytest.mark.django_db
+Tell = Callable[..., Event]
+
+
+def signed_in(*groups: str, is_superuser: bool = False) -> Client:
+    call_command("sync_groups", verbosity=0)
+    user = User.objects.create(username="op", is_staff=True, is_superuser=is_superuser)
+    user.groups.set(Group.objects.filter(name__in=groups))
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+@pytest.fixture
+def dead(user: User, receiver: Receiver, tell: Tell) -> Delivery:
+    endpoints.add(url=receiver.url, by="shop")
+    tell(user)
+    dispatching.tell_new()
+    Delivery.objects.update(state="dead", attempts=14, first_sent_at=timezone.now(), last_error="answered 500")
+    return Delivery.objects.get()
+
+
+def test_stream_of_one_customer_is_found_by_their_name(user: User, tell: Tell) -> None:
+    other = User.objects.create(username="other")
+    mine, theirs = tell(user), tell(other)
+    page = signed_in("auditor").get(reverse("admin:events_event_changelist"), {"q": user.get_username()})
+    assert str(mine.pk) in page.content.decode()
+    assert str(theirs.pk) not in page.content.decode()
+
+
+@pytest.mark.parametrize("model", ["event", "delivery", "message", "endpoint"])
+def test_every_list_and_page_is_shown(dead: Delivery, model: str, reach, tell: Tell) -> None:
+    reach(dead.event.user)
+    tell(dead.event.user, "payment.succeeded")
+    dispatching.tell_new()
+    client = signed_in(is_superuser=True)
+    listed = client.get(reverse(f"admin:events_{model}_changelist"))
+    assert listed.status_code == 200
+    thing = listed.context["cl"].queryset.first()
+    assert client.get(reverse(f"admin:events_{model}_change", args=[thing.pk])).status_code == 200
+
+
+def test_dead_letters_come_first(dead: Delivery, tell: Tell) -> None:
+    tell(dead.event.user)
+    dispatching.tell_new()
+    listed = signed_in("support").get(reverse("admin:events_delivery_changelist"))
+    assert [row.state for row in listed.context["cl"].result_list] == ["dead", "pending"]
+
+
+def test_replay_asks_first_and_then_sends_once_more(dead: Delivery, receiver: Receiver) -> None:
+    client = signed_in("support")
+    path = reverse("admin:events_delivery_replay", args=[dead.pk])
+    assert client.get(path).status_code == 200
+    dead.refresh_from_db()
+    assert dead.state == "dead"
+    assert client.post(path).status_code == 302
+    sending.run()
+    dead.refresh_from_db()
+    assert (dead.state, dead.attempts, len(receiver.requests)) == ("delivered", 1, 1)
+
+
+def test_chosen_dead_letters_are_replayed_together(dead: Delivery, receiver: Receiver, tell: Tell) -> None:
+    tell(dead.event.user)
+    dispatching.tell_new()
+    Delivery.objects.update(state="dead")
+    chosen = [str(pk) for pk in Delivery.objects.values_list("pk", flat=True)]
+    path = reverse("admin:events_delivery_changelist")
+    signed_in("support").post(path, {"action": "replay_chosen", "_selected_action": chosen})
+    sending.run()
+    assert len(receiver.heard()) == 2
+
+
+def test_who_may_only_look_cannot_replay(dead: Delivery) -> None:
+    client = signed_in("auditor")
+    assert client.post(reverse("admin:events_delivery_replay", args=[dead.pk])).status_code == 403
+    path = reverse("admin:events_delivery_changelist")
+    client.post(path, {"action": "replay_chosen", "_selected_action": [str(dead.pk)]})
+    dead.refresh_from_db()
+    assert dead.state == "dead"
+
+
+def test_endpoint_is_added_with_its_secret_on_the_answer(receiver: Receiver, user: User, tell: Tell) -> None:
+    client = signed_in(is_superuser=True)
+    page = client.post(reverse("admin:events_endpoint_add"), {"url": receiver.url, "types": ["credits.low"]})
+    assert page.status_code == 200
+    assert "no-store" in page["Cache-Control"]
+    secret = page.context["secret"]
+    assert secret in page.content.decode()
+    tell(user)
+    dispatching.tell_new()
+    sending.run()
+    assert receiver.verified(secret)
+    endpoint = Endpoint.objects.get()
+    rotated = client.post(reverse("admin:events_endpoint_rotate", args=[endpoint.pk]))
+    [(headers, body)] = receiver.requests
+    with pytest.raises(Exception, match="No matching signature"):
+        Webhook(rotated.context["secret"]).verify(body, headers)
+
+
+def test_private_address_is_refused_in_the_form(settings) -> None:
+    settings.WEBHOOKS_ALLOW_PRIVATE_ADDRESSES = False
+    page = signed_in(is_superuser=True).post(reverse("admin:events_endpoint_add"), {"url": "http://10.0.0.1/"})
+    assert "not on the public internet" in page.content.decode()
+    assert not Endpoint.objects.exists()
+
+
+def test_endpoint_is_disabled_enabled_and_told_again(dead: Delivery) -> None:
+    client = signed_in(is_superuser=True)
+
+    def press(name: str, **fields: Any) -> Any:
+        return client.post(reverse(f"admin:events_endpoint_{name}", args=[dead.endpoint_id]), fields)
+
+    press("disable")
+    assert Endpoint.objects.get().disabled_reason == "by_hand"
+    refused = press("replay_range", since="2020-01-01T00:00", until="2100-01-01T00:00")
+    assert "This endpoint is disabled" in refused.content.decode()
+    press("enable")
+    assert Endpoint.objects.get().disabled_at is None
+    press("replay_range", since="2100-01-01T00:00", until="2020-01-01T00:00")
+    dead.refresh_from_db()
+    assert dead.state == "dead"
+    press("replay_range", since="2020-01-01T00:00", until="2100-01-01T00:00")
+    dead.refresh_from_db()
+    assert dead.state == "pending"
