@@ -4,6 +4,8 @@
 some 15 µs of CPU per request, which the server on the same machine has to do without.
 """
 
+import hashlib
+import hmac
 import json
 import random
 import selectors
@@ -35,6 +37,7 @@ class Load:
     seconds: float
     connections: int = 16
     batch: int = 0  # so many spends in one body; 0: one spend, with its key in a header
+    secret: str = ""  # send letters of Stripe instead, each another event, signed with it
     warm_seconds: float = 0.3  # not counted
 
 
@@ -89,6 +92,8 @@ class Generator:
         ).encode()
 
     def request(self) -> bytes:
+        if self.load.secret:
+            return self.letter()
         customer = str(random.randrange(self.load.customers)).encode()  # noqa: S311 - no secret
         if self.load.batch:
             spends = [{"key": str(uuid.uuid4()), **_use()} for _ in range(self.load.batch)]
@@ -96,6 +101,16 @@ class Generator:
         else:
             body, key = json.dumps(_use()).encode(), b"\r\nIdempotency-Key: " + str(uuid.uuid4()).encode()
         return self.head + customer + key + b"\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+
+    def letter(self) -> bytes:
+        event, now = f"evt_{uuid.uuid4().hex}", int(time.time())
+        body = json.dumps(_event(event, now)).encode()
+        signature = hmac.new(self.load.secret.encode(), b"%d." % now + body, hashlib.sha256).hexdigest()
+        return (
+            f"POST {self.load.path} HTTP/1.1\r\nHost: {self.load.host}:{self.load.port}\r\n"
+            f"Content-Type: application/json\r\nStripe-Signature: t={now},v1={signature}\r\n"
+            f"Content-Length: {len(body)}\r\n\r\n"
+        ).encode() + body
 
     def work(self) -> Result:
         selector = selectors.DefaultSelector()
@@ -139,6 +154,33 @@ class Generator:
 
 def _use() -> dict[str, Any]:
     return {"action": "bench.act", "reference": f"job-{random.getrandbits(40):x}"}
+
+
+def _event(event: str, now: int) -> dict[str, Any]:
+    """A payment_intent.succeeded of the size that Stripe sends."""
+    intent = {
+        "id": f"pi_{event[4:28]}",
+        "object": "payment_intent",
+        "amount": 999,
+        "amount_received": 999,
+        "currency": "eur",
+        "created": now,
+        "customer": "cus_bench",
+        "livemode": False,
+        "metadata": {"reference": event[4:]},
+        "payment_method_types": ["card"],
+        "status": "succeeded",
+        "description": "Pack Medium " * 60,
+    }
+    return {
+        "id": event,
+        "object": "event",
+        "api_version": "2026-08-26.dahlia",
+        "created": now,
+        "livemode": False,
+        "type": "payment_intent.succeeded",
+        "data": {"object": intent},
+    }
 
 
 @dataclass(slots=True)

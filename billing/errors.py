@@ -1,5 +1,195 @@
-"""What billing refuses."""
+"""What billing refuses, and the facts a caller can act on."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
 
 
 class BillingError(Exception):
     """The root of this app's refusals."""
+
+
+class NotYours(BillingError):
+    """There is no such payment or refund, or it belongs to somebody else: both look the same."""
+
+
+# ---------------------------------------------------------------- checkout
+
+
+class NotSoldYet(BillingError):
+    """What was asked for has no way of being delivered in this installation."""
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        super().__init__(f"A checkout cannot sell a {kind} here.")
+
+
+class AmountNotYours(BillingError):
+    def __init__(self) -> None:
+        super().__init__("The price comes from the catalogue: send a pack. Only services may name an amount.")
+
+
+class ReturnUrlRefused(BillingError):
+    """We send buyers only to hosts that we know."""
+
+    def __init__(self, field: str, allowed: Sequence[str]) -> None:
+        self.field = field
+        self.allowed_hosts = list(allowed)
+        hosts = ", ".join(self.allowed_hosts) or "none"
+        super().__init__(f"{field} must be a plain https address of an allowed host: {hosts}.")
+
+
+class PhoneInvalid(BillingError):
+    def __init__(self) -> None:
+        super().__init__("Send a telephone number in international form, such as +2250701020304.")
+
+
+class UnknownGateways(BillingError):
+    def __init__(self, names: Sequence[str], known: Sequence[str]) -> None:
+        self.known_gateways = list(known)
+        unknown = ", ".join(names)
+        super().__init__(f"No gateway is called {unknown}. Known: {', '.join(known) or 'none'}.")
+
+
+class NoGatewayTakesIt(BillingError):
+    """No gateway can take this payment, or every one that was asked said no; `reasons` has each one's."""
+
+    def __init__(self, reasons: Sequence[Mapping[str, Any]]) -> None:
+        self.reasons = [dict(reason) for reason in reasons]
+        super().__init__("No gateway can take this payment; reasons says why for each.")
+
+
+class GatewaysDown(BillingError):
+    """Gateways that could take it are there, and none of them answers."""
+
+    def __init__(self, reasons: Sequence[Mapping[str, Any]], retry_after_seconds: int | None = None) -> None:
+        self.reasons = [dict(reason) for reason in reasons]
+        self.retry_after_seconds = retry_after_seconds
+        super().__init__("No gateway that could take this payment answers at the moment. Nothing was charged.")
+
+
+# ---------------------------------------------------------------- payments
+
+
+class PaymentOver(BillingError):
+    def __init__(self, payment: UUID, status: str) -> None:
+        self.payment = payment
+        self.state = status
+        super().__init__(f"The payment is {status}.")
+
+
+class AttemptLive(BillingError):
+    """Another attempt of this payment could still be paid."""
+
+    def __init__(self, payment: UUID) -> None:
+        self.payment = payment
+        super().__init__("The payment is under way at a gateway; a second one could be paid as well.")
+
+
+class CannotCancel(BillingError):
+    """The gateway knows no way back, or the buyer may be paying just now."""
+
+    def __init__(self, gateway: str) -> None:
+        self.gateway = gateway
+        super().__init__("This payment cannot be cancelled at its gateway; left unpaid, it ends by itself.")
+
+
+class GatewaySilent(BillingError):
+    """The gateway did not answer the question; nothing has changed here."""
+
+    def __init__(self, gateway: str, retry_after_seconds: int | None = None) -> None:
+        self.gateway = gateway
+        self.retry_after_seconds = retry_after_seconds
+        super().__init__("The gateway does not answer at the moment. Nothing was changed.")
+
+
+# ---------------------------------------------------------------- refunds
+
+
+class NotRefundable(BillingError):
+    """Nothing has been paid, or all of it has gone back already."""
+
+    def __init__(self, state: str) -> None:
+        self.state = state
+        super().__init__(f"There is nothing to refund: the payment is {state}.")
+
+
+class RefundTooLarge(BillingError):
+    """More than is left to refund, refunds under way included."""
+
+    def __init__(self, refundable: int, currency: str) -> None:
+        self.refundable = refundable
+        self.currency = currency
+        super().__init__(f"At most {refundable} {currency} (in minor units) can still be refunded.")
+
+
+class CreditsSpent(BillingError):
+    """The policy wants credits back that are spent; `refundable` is what it allows."""
+
+    def __init__(self, missing: int, refundable: int) -> None:
+        self.missing = missing
+        self.refundable = refundable
+        super().__init__(f"{missing} of the credits are spent. Under this policy {refundable} can be refunded.")
+
+
+class DisputeOpen(BillingError):
+    """The buyer's bank decides about this money: a refund now could be paid twice."""
+
+    def __init__(self, dispute: UUID) -> None:
+        self.dispute = dispute
+        super().__init__("A dispute about this payment is open. Refund it, if need be, when the dispute is over.")
+
+
+class PartialNotPossible(BillingError):
+    def __init__(self, gateway: str) -> None:
+        self.gateway = gateway
+        super().__init__("The gateway can only refund this payment as a whole.")
+
+
+class ReasonMissing(BillingError):
+    def __init__(self) -> None:
+        super().__init__("Say why the money goes back.")
+
+
+class RefundOver(BillingError):
+    def __init__(self, refund: UUID, state: str) -> None:
+        self.refund = refund
+        self.state = state
+        super().__init__(f"The refund is {state}.")
+
+
+class SecondOperatorNeeded(BillingError):
+    """Above the limit, whoever asked for a refund by hand does not confirm it too."""
+
+    def __init__(self) -> None:
+        super().__init__("A refund of this size is confirmed by somebody else than who asked for it.")
+
+
+# ---------------------------------------------------------------- disputes
+
+
+class CannotAnswer(BillingError):
+    def __init__(self, gateway: str) -> None:
+        self.gateway = gateway
+        super().__init__("This gateway takes evidence in its own dashboard only.")
+
+
+class DisputeOver(BillingError):
+    def __init__(self, dispute: UUID, state: str) -> None:
+        self.dispute = dispute
+        self.state = state
+        super().__init__("The dispute is over, or was answered already.")
+
+
+# ---------------------------------------------------------------- cases
+
+
+class CaseClosed(BillingError):
+    def __init__(self, case: UUID) -> None:
+        self.case = case
+        super().__init__("The case is closed already.")
+
+
+class ResolutionMissing(BillingError):
+    def __init__(self) -> None:
+        super().__init__("Say how the case ended.")

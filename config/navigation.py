@@ -30,6 +30,13 @@ class Entry:
 
 # Later apps add their sections here, above the people.
 SECTIONS: dict[Text, list[Entry]] = {
+    _("Payments"): [
+        Entry(_("Payments"), "payments", "billing.payment"),
+        Entry(_("Refunds"), "undo", "billing.refund"),
+        Entry(_("Disputes"), "gavel", "billing.dispute"),
+        Entry(_("Cases"), "assignment_late", "billing.case"),
+        Entry(_("Gateway events"), "inbox", "billing.gatewayletter"),
+    ],
     _("Credits"): [
         Entry(_("Customers' credits"), "account_balance_wallet", "credits.purse"),
         Entry(_("Grants"), "redeem", "credits.grant"),

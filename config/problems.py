@@ -19,7 +19,7 @@ from django.http.multipartparser import MultiPartParserError
 from rest_framework import exceptions as drf
 from rest_framework.settings import api_settings
 
-from billing.errors import BillingError
+from billing import errors as billing
 from config import offers
 from credits import errors as credit
 from events import errors as telling
@@ -215,7 +215,80 @@ PROBLEMS: dict[type[BaseException], Problem] = {
         detail="As many streams of this customer are open as one may have.",
         retry=True,
     ),
-    BillingError: Problem(status=409, title="Refused", meaning="Billing refuses this as things stand."),
+    billing.BillingError: Problem(status=409, title="Refused", meaning="Billing refuses this as things stand."),
+    billing.NotYours: NOT_FOUND,
+    billing.NotSoldYet: Problem(
+        status=422,
+        title="Not sold here",
+        meaning="This kind of thing cannot be sold by a checkout here.",
+        facts=("kind",),
+    ),
+    billing.AmountNotYours: Problem(
+        status=400, title="Amount not yours", meaning="Buyers name what they buy; the catalogue says what it costs."
+    ),
+    billing.ReturnUrlRefused: Problem(
+        status=400,
+        title="Return address refused",
+        meaning="Buyers are only sent to hosts that the shop has named; field says which address is meant.",
+        facts=("field", "allowed_hosts"),
+    ),
+    billing.PhoneInvalid: Problem(
+        status=400, title="Invalid telephone number", meaning="A number is sent in international form."
+    ),
+    billing.UnknownGateways: Problem(
+        status=400, title="Unknown gateway", meaning="There is no such gateway.", facts=("known_gateways",)
+    ),
+    billing.NoGatewayTakesIt: Problem(
+        status=422,
+        title="No gateway takes it",
+        meaning="Each gateway has a reason why it cannot take this payment; reasons has them.",
+        facts=("reasons",),
+    ),
+    billing.GatewaysDown: Problem(
+        status=503,
+        title="Gateways down",
+        meaning="No gateway that could take this payment answers. Nothing was charged; try again.",
+        facts=("reasons",),
+        retry=True,
+    ),
+    billing.PaymentOver: Problem(
+        status=409, title="Payment over", meaning="The payment has ended; state says how.", facts=("state",)
+    ),
+    billing.CannotCancel: Problem(
+        status=409,
+        title="Cannot cancel",
+        meaning="The gateway cannot take the payment back; left unpaid, it ends by itself.",
+        facts=("gateway",),
+    ),
+    billing.GatewaySilent: Problem(
+        status=503,
+        title="Gateway silent",
+        meaning="The gateway does not answer. Nothing was changed; try again.",
+        facts=("gateway",),
+        retry=True,
+    ),
+    billing.NotRefundable: Problem(
+        status=409, title="Not refundable", meaning="Nothing was paid, or nothing is left of it.", facts=("state",)
+    ),
+    billing.RefundTooLarge: Problem(
+        status=422,
+        title="Refund too large",
+        meaning="More than is left of the payment; refundable is what is left, refunds under way taken off.",
+        facts=("refundable", "currency"),
+    ),
+    billing.CreditsSpent: Problem(
+        status=409,
+        title="Credits spent",
+        meaning="The policy wants credits back that are spent; refundable is what it allows.",
+        facts=("missing", "refundable"),
+    ),
+    billing.DisputeOpen: Problem(
+        status=409,
+        title="Dispute open",
+        meaning="The buyer's bank decides about this money; a refund could pay it twice.",
+        facts=("dispute",),
+    ),
+    billing.ReasonMissing: Problem(status=400, title="Reason missing", meaning="This act needs a reason or a proof."),
     drf.APIException: FAULT,
     drf.ValidationError: INVALID,
     drf.ParseError: Problem(status=400, title="Unreadable request", meaning="The request cannot be read."),
@@ -272,6 +345,7 @@ CODES: dict[type[BaseException], str] = {
     drf.APIException: "internal_error",
     drf.ValidationError: "validation_error",
     credit.NotYours: "not_found",
+    billing.NotYours: "not_found",
     credit.KeyReused: "idempotency_key_reused",
     Http404: "not_found",
     django_errors.ObjectDoesNotExist: "not_found",

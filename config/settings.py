@@ -390,6 +390,20 @@ SPECTACULAR_SETTINGS = {
     "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "rest.schema.add_shared_parts"],
     "SCHEMA_PATH_PREFIX_TRIM": False,
     "ENUM_ADD_EXPLICIT_BLANK_NULL_CHOICE": False,
+    "ENUM_NAME_OVERRIDES": {
+        "PaymentStatusEnum": ["pending", "succeeded", "failed", "cancelled", "expired", "quarantined"],
+        "RefundStatusEnum": [
+            "requested",
+            "sending",
+            "pending",
+            "unknown",
+            "manual",
+            "succeeded",
+            "failed",
+            "cancelled",
+        ],
+        "NextActionTypeEnum": ["redirect", "phone_prompt", "client_secret", "none"],
+    },
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
@@ -406,6 +420,8 @@ LEDGER_CHECKS: list[str] = [
     "credits.checks.holds_equal_their_parts",
     "credits.checks.counters_equal_the_spends",
     "credits.checks.debts_are_within_their_policy",
+    "billing.fulfilment.payments_are_delivered_once",
+    "billing.fulfilment.attempts_agree_with_their_payments",
 ]
 
 # ---------------------------------------------------------------- credits: the catalogue
@@ -502,6 +518,54 @@ STREAM_DATABASE_WAIT_SECONDS = env.float("STREAM_DATABASE_WAIT_SECONDS", default
 
 CUSTOMER_DEFAULT_LOCALE = env.str("CUSTOMER_DEFAULT_LOCALE", default="en")  # en | fr, until a customer says otherwise
 CUSTOMER_DEFAULT_TIME_ZONE = env.str("CUSTOMER_DEFAULT_TIME_ZONE", default="UTC")
+
+# ---------------------------------------------------------------- checkout and payments
+
+# Where buyers may be sent back to: hosts, with their port where it is not the usual one.
+CHECKOUT_RETURN_HOSTS = env.list(
+    "CHECKOUT_RETURN_HOSTS", default=[] if PRODUCTION else ["localhost", "127.0.0.1", f"127.0.0.1:{PORT}"]
+)
+CHECKOUT_SUCCESS_URL = env.str("CHECKOUT_SUCCESS_URL", default=f"{BASE_URL}/")  # unless a checkout names its own
+CHECKOUT_CANCEL_URL = env.str("CHECKOUT_CANCEL_URL", default=f"{BASE_URL}/")
+CHECKOUT_EXPIRES_MINUTES = env.int("CHECKOUT_EXPIRES_MINUTES", default=60)  # until an unpaid checkout is taken back
+CHECKOUT_CALL_SECONDS = env.int("CHECKOUT_CALL_SECONDS", default=120)  # longer than any call of a gateway takes
+# How often an attempt is asked about whose page is open, by the times it was asked; the last pause is repeated. What is
+# asked when nobody knows, GATEWAY_ASK_… say.
+PAYMENT_WAIT_SECONDS = env.list("PAYMENT_WAIT_SECONDS", cast=int, default=[60, 300, 900, 3_600])
+PAYMENT_SWEEP_BATCH = env.int("PAYMENT_SWEEP_BATCH", default=100)
+PAYMENT_ASK_SWEEP_SECONDS = env.float("PAYMENT_ASK_SWEEP_SECONDS", default=5.0)
+PAYMENT_EXPIRE_SWEEP_SECONDS = env.float("PAYMENT_EXPIRE_SWEEP_SECONDS", default=60.0)
+
+# ---------------------------------------------------------------- refunds
+
+# Unless somebody chooses: unspent_only | proportional | full_with_debt | goodwill.
+REFUND_POLICY = env.str("REFUND_POLICY", default="proportional")
+REFUND_POLICY_MADE_AT_GATEWAY = env.str("REFUND_POLICY_MADE_AT_GATEWAY", default="full_with_debt")  # the money is gone
+REFUND_SURPLUS = env.bool("REFUND_SURPLUS", default=True)  # what was paid twice goes back by itself
+# Up to this amount one operator may ask for a refund by hand and confirm it; other currencies always need two.
+REFUND_ALONE_MINOR: dict[str, int] = env.json(
+    "REFUND_ALONE_MINOR", default={"EUR": 5_000, "XOF": 30_000, "XAF": 30_000}
+)
+REFUND_RETRY_SECONDS = env.int("REFUND_RETRY_SECONDS", default=60)  # after its gateway was away
+REFUND_ASK_HOURS = env.int("REFUND_ASK_HOURS", default=6)  # about one that takes longer than a day
+# What a gateway charges for a dispute that was lost, by currency; nothing: it is not booked.
+DISPUTE_FEE_MINOR: dict[str, int] = env.json("DISPUTE_FEE_MINOR", default={})
+REFUND_SWEEP_SECONDS = env.float("REFUND_SWEEP_SECONDS", default=10.0)
+
+# ---------------------------------------------------------------- the inbox of gateways' letters
+
+INBOX_WAKE_SECONDS = env.float("INBOX_WAKE_SECONDS", default=0.0 if APP_ENV == "test" else 0.05)  # between two calls
+INBOX_BATCH = env.int("INBOX_BATCH", default=50)  # letters that a worker takes at a time
+INBOX_LEASE_SECONDS = env.int("INBOX_LEASE_SECONDS", default=300)  # a worker that died gives its letters back
+INBOX_RETRY_SECONDS = env.list("INBOX_RETRY_SECONDS", cast=int, default=[5, 30, 120, 600, 3_600, 21_600])
+INBOX_DRAIN_SECONDS = env.int("INBOX_DRAIN_SECONDS", default=120)  # then a task leaves the rest to the next one
+INBOX_PURGE_BATCH = env.int("INBOX_PURGE_BATCH", default=5_000)
+INBOX_KEEP_DAYS = env.int("INBOX_KEEP_DAYS", default=90)
+INBOX_SWEEP_SECONDS = env.float("INBOX_SWEEP_SECONDS", default=10.0)
+INBOX_MAX_BODY_BYTES = env.int("INBOX_MAX_BODY_BYTES", default=1_000_000)
+# Networks from which a gateway writes, for example {"cinetpay": ["198.51.100.0/24"]}; nothing: from everywhere.
+# Behind a proxy TRUSTED_PROXY_COUNT says whose word about the address counts.
+INBOX_ALLOWED_NETWORKS: dict[str, list[str]] = env.json("INBOX_ALLOWED_NETWORKS", default={})
 
 # ---------------------------------------------------------------- browsers
 

@@ -5,6 +5,7 @@ from django.views.generic import RedirectView
 from django.views.i18n import set_language
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
+from billing.webhooks import WebhookView
 from config import error_pages, health, metrics
 from events.pages import PreferencesView
 from rest import paths
@@ -29,6 +30,8 @@ urlpatterns = [
     path("api/schema", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),
     path("problems", error_pages.ProblemsView.as_view(), name="problems"),
+    path("webhooks/<str:gateway>", WebhookView.as_view(), name="webhook"),
+    path("webhooks/<str:gateway>/<str:token>", WebhookView.as_view(), name="webhook-of-attempt"),
     path("health", health.overall, name="health"),
     path("health/live", health.live, name="health-live"),
     path("health/ready", health.ready, name="health-ready"),

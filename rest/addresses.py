@@ -10,7 +10,7 @@ ONE_HOME = 64  # the bits of an IPv6 address that belong to the customer's line;
 
 def network_of(request: HttpRequest) -> str:
     """The address that limits count by: a whole IPv4 address, or the /64 of an IPv6 one."""
-    text = _address_text(request)
+    text = address_of(request)
     try:
         address = ipaddress.ip_address(text)
     except ValueError:
@@ -22,7 +22,7 @@ def network_of(request: HttpRequest) -> str:
     return str(ipaddress.IPv6Network((int(address), ONE_HOME), strict=False))
 
 
-def _address_text(request: HttpRequest) -> str:
+def address_of(request: HttpRequest) -> str:
     """Each trusted proxy appends whom it saw, so only the last TRUSTED_PROXY_COUNT entries are not the caller's own."""
     direct = str(request.META.get("REMOTE_ADDR", ""))
     count = settings.TRUSTED_PROXY_COUNT

@@ -55,7 +55,8 @@ def idempotent(*, required: bool = True) -> Callable[[Handler], Handler]:
     So a worker that dies leaves all or nothing, and whatever is refused leaves the key free. It cannot serve an act
     that calls a gateway: that act must commit its intent before the call (its `atomic(durable=True)` refuses to run in
     here), so its claim has to be committed with the intent, and its answer later. Such a view needs a second way
-    through: `claimed(request)` gives it the claim, `stored_answer(claim)` what a finished one answered.
+    through: `claimed(request)` gives it the claim, `stored_answer(claim)` what a finished one answered, and
+    `keep(claim, answer)` what the next one is to be answered.
 
     A decorator rather than a mixin, since it must stand around the one method, inside DRF's handling of errors.
     """
@@ -132,6 +133,13 @@ def stored_answer(claim: Claim) -> HttpResponse | None:
         raise IdempotencyKeyReused
     headers = {**record.headers, REPLAYED: "true"}
     return HttpResponse(bytes(record.body), renderers.OrjsonRenderer.media_type, record.status, headers=headers)
+
+
+@transaction.atomic
+def keep(claim: Claim, answer: HttpResponseBase) -> None:
+    """Keep the answer of an act that committed its claim itself; who comes second leaves the first answer alone."""
+    if _try_lock(claim) and stored_answer(claim) is None:
+        _store(claim, answer)
 
 
 def _store(claim: Claim, answer: HttpResponseBase) -> None:

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from bench.server import bare, idiomatic
+from bench.server import bare, idiomatic, letters
 from config.urls import handler400, handler403, handler404, handler500
 from config.urls import urlpatterns as product
 
@@ -12,5 +12,7 @@ urlpatterns = [
     path("api/bench/bare", bare.BareView.as_view()),
     path("api/bench/idiomatic", idiomatic.SpendView.as_view()),
     path("api/bench/orm", idiomatic.LeanSpendView.as_view()),
+    path("api/bench/letter-bare", letters.bare),
+    path("api/bench/letter-usual", letters.usual),
     *product,
 ]

@@ -1,4 +1,15 @@
 from billing.admin.customers import CustomerAdmin
 from billing.admin.gateways import GatewaySettingAdmin
+from billing.admin.inbox import CaseAdmin, GatewayLetterAdmin
+from billing.admin.payments import PaymentAdmin
+from billing.admin.refunds import DisputeAdmin, RefundAdmin
 
-__all__ = ["CustomerAdmin", "GatewaySettingAdmin"]
+__all__ = [
+    "CaseAdmin",
+    "CustomerAdmin",
+    "DisputeAdmin",
+    "GatewayLetterAdmin",
+    "GatewaySettingAdmin",
+    "PaymentAdmin",
+    "RefundAdmin",
+]

@@ -12,7 +12,7 @@ import pytest
 from django.conf import settings
 from django.db import connection
 
-from bench import ledger
+from bench import ledger, webhooks
 from bench.measuring import Figures, Target
 
 
@@ -59,6 +59,16 @@ def test_grants_are_measured_beside_a_raw_insert(database: str, tmp_path: Path) 
     assert done.returncode == 0, done.stdout + done.stderr
     found = json.loads((tmp_path / "out").read_text())
     assert set(found["medians"]) == {"raw", "whole", "parts", "again"}
+    assert databases_called(database) == []
+
+
+def test_webhooks_are_measured_beside_a_bare_insert_and_the_usual_way(database: str, tmp_path: Path) -> None:
+    done = run("webhooks", database, "--letters", "5", "--seconds", "1", "--json", f"{tmp_path}/out")
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = json.loads((tmp_path / "out").read_text())
+    assert set(found["rounds"]) == {*webhooks.RIVALS, "read"}
+    assert min(rounds[0] for rounds in found["rounds"].values()) > 0
+    assert len(found["targets"]) == 2
     assert databases_called(database) == []
 
 

@@ -100,7 +100,7 @@ def operator(request: HttpRequest) -> User:
     return request.user
 
 
-def _asks_for(permission: str) -> Callable[..., bool]:
+def asks_for(permission: str) -> Callable[..., bool]:
     """The method that unfold asks. Were the permission itself named to it, its check would ask the database for it,
     also while there is no table yet: before the first migration, and in a worker's start."""
 
@@ -114,16 +114,17 @@ class ActsAdmin(ModelAdmin):
     """Nothing is edited here. What can be done is a button with a permission of its own."""
 
     actions = None
+    refusals: tuple[type[Exception], ...] = (CreditsError, LedgerError)  # what comes back as a sentence above the form
     show_full_result_count = False  # these tables grow for ever, and counting them is slow
 
-    has_issue_grant_permission = _asks_for("credits.issue_grant")
-    has_extend_grant_permission = _asks_for("credits.extend_grant")
-    has_freeze_grant_permission = _asks_for("credits.freeze_grant")
-    has_revoke_grant_permission = _asks_for("credits.revoke_grant")
-    has_reverse_spend_permission = _asks_for("credits.reverse_spend")
-    has_release_hold_permission = _asks_for("credits.release_hold")
-    has_adjust_credits_permission = _asks_for("credits.adjust_credits")
-    has_change_purse_permission = _asks_for("credits.change_purse")
+    has_issue_grant_permission = asks_for("credits.issue_grant")
+    has_extend_grant_permission = asks_for("credits.extend_grant")
+    has_freeze_grant_permission = asks_for("credits.freeze_grant")
+    has_revoke_grant_permission = asks_for("credits.revoke_grant")
+    has_reverse_spend_permission = asks_for("credits.reverse_spend")
+    has_release_hold_permission = asks_for("credits.release_hold")
+    has_adjust_credits_permission = asks_for("credits.adjust_credits")
+    has_change_purse_permission = asks_for("credits.change_purse")
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -156,19 +157,25 @@ class ActsAdmin(ModelAdmin):
         says: Text,
         do: Callable[[Any], str],
         initial: dict[str, Any] | None = None,
+        preview: Callable[[Any], list[str]] | None = None,
     ) -> HttpResponse:
-        """Show what will happen, or do it. A refusal of the credits comes back as a sentence above the form."""
+        """Show what will happen, or do it. A refusal comes back as a sentence above the form."""
         sent = form(request.POST) if request.method == "POST" else form(initial=initial)
+        lines: list[str] = []
         if request.method == "POST" and sent.is_valid():
             try:
-                done = do(sent)
-            except (CreditsError, LedgerError) as refusal:
+                if preview is not None and "preview" in request.POST:
+                    lines = preview(sent)
+                else:
+                    done = do(sent)
+            except self.refusals as refusal:
                 sent.add_error(None, str(refusal))
             else:
-                if thing is not None:
-                    self.log_change(request, thing, done)
-                messages.success(request, done)
-                return HttpResponseRedirect(self.page_of(thing))
+                if not lines:
+                    if thing is not None:
+                        self.log_change(request, thing, done)
+                    messages.success(request, done)
+                    return HttpResponseRedirect(self.page_of(thing))
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
@@ -177,5 +184,7 @@ class ActsAdmin(ModelAdmin):
             "says": says,
             "form": sent,
             "page": self.page_of(thing),
+            "lines": lines,
+            "has_preview": preview is not None,
         }
         return TemplateResponse(request, "admin/credits/act.html", context)

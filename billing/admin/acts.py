@@ -1,0 +1,19 @@
+"""What the pages of billing have in common: read, and acted on by buttons with a permission of their own."""
+
+from billing.errors import BillingError
+from billing.gateways.errors import GatewayError
+from credits.admin.acts import ActsAdmin, asks_for
+from credits.errors import CreditsError
+from ledger.errors import LedgerError
+
+
+class BillingActsAdmin(ActsAdmin):
+    refusals = (BillingError, CreditsError, LedgerError, GatewayError)
+
+    has_cancel_payment_permission = asks_for("billing.cancel_payment")
+    has_refresh_payment_permission = asks_for("billing.refresh_payment")
+    has_request_refund_permission = asks_for("billing.request_refund")
+    has_prove_refund_permission = asks_for("billing.prove_refund")
+    has_replay_gatewayletter_permission = asks_for("billing.replay_gatewayletter")
+    has_close_case_permission = asks_for("billing.close_case")
+    has_answer_dispute_permission = asks_for("billing.answer_dispute")

@@ -1,0 +1,105 @@
+"""The inbox and the cases: what stands here needs somebody."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.db.models import F, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+from unfold.decorators import action, display
+from unfold.widgets import UnfoldAdminTextInputWidget
+
+from billing import cases, inbox
+from billing.admin.acts import BillingActsAdmin
+from billing.models import Case, GatewayLetter
+from billing.models.inbox import LetterState
+from credits.admin.acts import ActForm, operator
+
+LABELS = {
+    LetterState.PENDING: "info",
+    LetterState.DONE: "success",
+    LetterState.IGNORED: "info",
+    LetterState.UNKNOWN: "warning",
+    LetterState.DEAD: "danger",
+}
+
+
+class ResolutionForm(ActForm):
+    resolution = forms.CharField(label=_("resolution"), max_length=500, widget=UnfoldAdminTextInputWidget)
+
+
+class OpenFilter(admin.SimpleListFilter):
+    title = _("state")
+    parameter_name = "open"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [("yes", _("open")), ("no", _("closed"))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Case]) -> QuerySet[Case]:
+        return queryset.filter(closed_at__isnull=self.value() == "yes") if self.value() else queryset
+
+
+@admin.register(GatewayLetter)
+class GatewayLetterAdmin(BillingActsAdmin):
+    list_display = ("received_at", "gateway", "kind", "subject", "state_shown", "tries", "error")
+    list_filter = ("state", "gateway", "subject", "trust")
+    search_fields = ("event_id", "kind", "reference", "ids")
+    ordering = ("-id",)
+    actions_detail = ("replay",)  # type: ignore[assignment]
+    fields = (
+        "gateway", "event_id", "kind", "subject", "trust", "reference", "ids", "facts", "amount_minor", "currency",
+        "occurred_at", "received_at", "state", "tries", "next_try_at", "error", "handled_at",
+    )  # fmt: skip
+    readonly_fields = fields
+
+    @display(description=_("state"), label=LABELS)  # type: ignore[arg-type]
+    def state_shown(self, letter: GatewayLetter) -> tuple[str, str]:
+        return letter.state, str(letter.get_state_display())
+
+    @action(description=_("Replay"), url_path="replay", permissions=["replay_gatewayletter"], icon="replay")  # type: ignore[arg-type, operator]
+    def replay(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        letter = self.found(request, object_id)
+
+        def do(form: ActForm) -> str:
+            again = inbox.replay(letter)
+            return gettext("It will be read again.") if again else gettext("It waits to be read already.")
+
+        return self.act(
+            request,
+            letter,
+            form=ActForm,
+            title=gettext("Replay"),
+            says=gettext("It is read once more, as if it had just come. What it brought already comes only once."),
+            do=do,
+        )
+
+
+@admin.register(Case)
+class CaseAdmin(BillingActsAdmin):
+    list_display = ("opened_at", "kind", "payment", "closed_at", "resolution")
+    list_filter = (OpenFilter, "kind")
+    search_fields = ("=id", "=payment__id", "payment__user__username")
+    list_select_related = ("payment",)
+    ordering = (F("closed_at").desc(nulls_first=True), "-id")
+    actions_detail = ("close",)  # type: ignore[assignment]
+    fields = ("kind", "payment", "attempt", "facts", "opened_at", "closed_at", "closed_by", "resolution")
+    readonly_fields = fields
+
+    @action(description=_("Close"), url_path="close", permissions=["close_case"], icon="task_alt")  # type: ignore[arg-type, operator]
+    def close(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        case = self.found(request, object_id)
+
+        def do(form: ActForm) -> str:
+            cases.close(case=case, resolution=form.facts["resolution"], by=operator(request))
+            return gettext("Closed: %(resolution)s") % {"resolution": form.facts["resolution"]}
+
+        return self.act(
+            request,
+            case,
+            form=ResolutionForm,
+            title=gettext("Close the case"),
+            says=gettext("Say how it ended. The first word stands."),
+            do=do,
+        )

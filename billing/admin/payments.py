@@ -1,0 +1,180 @@
+"""Payments with their attempts; asking the gateway, cancelling, and giving money back with a preview of every line."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
+from django.utils.translation import get_language, gettext
+from django.utils.translation import gettext_lazy as _
+from unfold.admin import TabularInline
+from unfold.decorators import action, display
+
+from billing import asking, refunds
+from billing.admin.acts import BillingActsAdmin
+from billing.models import Attempt, Payment, Refund
+from billing.models.payments import PaymentStatus
+from billing.models.refunds import RefundPolicy
+from billing.refund_plans import Plan
+from credits.admin import acts
+from credits.admin.acts import ActForm, ReasonForm, operator
+from ledger.money import Money, format_money
+
+LABELS = {
+    PaymentStatus.PENDING: "info",
+    PaymentStatus.SUCCEEDED: "success",
+    PaymentStatus.FAILED: "danger",
+    PaymentStatus.CANCELLED: "warning",
+    PaymentStatus.EXPIRED: "warning",
+    PaymentStatus.QUARANTINED: "danger",
+}
+
+
+def shown(amount: Money) -> str:
+    return format_money(amount, get_language() or "en")
+
+
+class RefundForm(ReasonForm):
+    amount = acts.amount_field(
+        required=False, label=_("amount in minor units"), help_text=_("Empty: all that is left.")
+    )
+    policy = acts.choice_field(_("spent credits"), RefundPolicy.choices)
+    field_order = ("amount", "policy", "reason")
+
+
+class AttemptInline(TabularInline):
+    model = Attempt
+    fields = ("gateway", "state", "failure_category", "failure_code", "created_at", "paid_at", "next_ask_at", "asks")
+    readonly_fields = fields
+    extra = 0
+    can_delete = False
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+class RefundInline(TabularInline):
+    model = Refund
+    fields = ("amount_minor", "currency", "policy", "status", "origin", "reason", "created_at")
+    readonly_fields = fields
+    extra = 0
+    can_delete = False
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+@admin.register(Payment)
+class PaymentAdmin(BillingActsAdmin):
+    list_display = ("created_at", "customer", "description", "amount", "status_shown", "ended_at")
+    list_filter = ("status", "kind", "currency")
+    search_fields = ("=id", "user__username", "item", "attempts__gateway_ids")
+    search_help_text = _("The payment's id, a customer, or an id at the gateway.")
+    list_select_related = ("user",)
+    ordering = ("-id",)
+    inlines = (AttemptInline, RefundInline)
+    actions_detail = ("refund", "refresh", "cancel")  # type: ignore[assignment]
+    fields = (
+        "customer", "kind", "item", "description", "amount", "tax_minor", "discount_minor", "status", "details",
+        "routing", "country", "created_at", "expires_at", "ended_at", "delivered_at",
+    )  # fmt: skip
+    readonly_fields = fields
+
+    @admin.display(description=_("customer"), ordering="user__username")
+    def customer(self, payment: Payment) -> str:
+        return str(payment.user.get_username())
+
+    @admin.display(description=_("amount"), ordering="amount_minor")
+    def amount(self, payment: Payment) -> str:
+        return shown(payment.money)
+
+    @display(description=_("status"), label=LABELS)  # type: ignore[arg-type]
+    def status_shown(self, payment: Payment) -> tuple[str, str]:
+        return payment.status, str(payment.get_status_display())
+
+    # ------------------------------------------------------------ acts
+
+    @action(description=_("Refund"), url_path="refund", permissions=["request_refund"], icon="undo")  # type: ignore[arg-type, operator]
+    def refund(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        payment = self.found(request, object_id)
+
+        def preview(form: ActForm) -> list[str]:
+            return list(_lines(refunds.preview(payment=payment, **_wish(payment, form))))
+
+        def do(form: ActForm) -> str:
+            made = refunds.request(
+                payment=payment, reason=form.facts["reason"], by=operator(request), **_wish(payment, form)
+            )
+            return gettext("Refund of %(amount)s: %(status)s.") % {
+                "amount": shown(made.money),
+                "status": made.get_status_display(),
+            }
+
+        return self.act(
+            request,
+            payment,
+            form=RefundForm,
+            title=gettext("Refund"),
+            says=gettext("Money goes back to the buyer. What they must give back for it is held until it has arrived."),
+            do=do,
+            preview=preview,
+            initial={"policy": refunds.usual_policy()},
+        )
+
+    @action(description=_("Ask the gateway"), url_path="refresh", permissions=["refresh_payment"], icon="refresh")  # type: ignore[arg-type, operator]
+    def refresh(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        payment = self.found(request, object_id)
+
+        def do(form: ActForm) -> str:
+            told = asking.refresh(payment)
+            return gettext("The payment is now: %(status)s.") % {"status": told.get_status_display()}
+
+        return self.act(
+            request,
+            payment,
+            form=ActForm,
+            title=gettext("Ask the gateway"),
+            says=gettext("The gateway is asked what it knows of the last attempt, and what it says is done."),
+            do=do,
+        )
+
+    @action(description=_("Cancel"), url_path="cancel", permissions=["cancel_payment"], icon="block")  # type: ignore[arg-type, operator]
+    def cancel(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        payment = self.found(request, object_id)
+
+        def do(form: ActForm) -> str:
+            told = asking.cancel(payment)
+            return gettext("The payment is now: %(status)s.") % {"status": told.get_status_display()}
+
+        return self.act(
+            request,
+            payment,
+            form=ActForm,
+            title=gettext("Cancel the payment"),
+            says=gettext("The gateway is asked to forget it; nobody can pay it any more."),
+            do=do,
+        )
+
+
+def _wish(payment: Payment, form: ActForm) -> dict[str, Any]:
+    minor = form.facts["amount"]
+    return {
+        "amount": Money(minor, payment.currency) if minor else None,
+        "policy": RefundPolicy(form.facts["policy"]),
+    }
+
+
+def _lines(plan: Plan) -> list[str]:
+    lines = [
+        gettext("Can be refunded at most: %(amount)s") % {"amount": shown(Money(plan.refundable, plan.amount.unit))},
+        gettext("Goes back to the buyer: %(amount)s") % {"amount": shown(plan.amount)},
+    ]
+    if plan.tax.minor:
+        lines.append(gettext("Of that tax: %(amount)s") % {"amount": shown(plan.tax)})
+    for key, amount in plan.lines.items():
+        source = gettext("bonus credits") if key.endswith(":bonus") else gettext("paid credits")
+        lines.append(gettext("Taken back: %(amount)s %(source)s") % {"amount": amount, "source": source})
+    if plan.owed:
+        lines.append(gettext("Spent already, becomes a debt: %(amount)s credits") % {"amount": plan.owed})
+    if plan.kept:
+        lines.append(gettext("Left to the customer at our cost: %(amount)s credits") % {"amount": plan.kept})
+    return lines

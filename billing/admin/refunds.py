@@ -1,0 +1,143 @@
+"""Refunds and disputes: those that wait for somebody come first."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+from unfold.decorators import action, display
+from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
+
+from billing import disputes, refunds
+from billing.admin.acts import BillingActsAdmin
+from billing.admin.payments import shown
+from billing.models import Dispute, Refund
+from billing.models.refunds import DisputeState, RefundStatus
+from credits.admin.acts import ActForm, operator
+
+REFUND_LABELS = {
+    RefundStatus.REQUESTED: "info",
+    RefundStatus.SENDING: "info",
+    RefundStatus.PENDING: "info",
+    RefundStatus.UNKNOWN: "warning",
+    RefundStatus.MANUAL: "warning",
+    RefundStatus.SUCCEEDED: "success",
+    RefundStatus.FAILED: "danger",
+    RefundStatus.CANCELLED: "info",
+}
+DISPUTE_LABELS = {DisputeState.OPEN: "warning", DisputeState.WON: "success", DisputeState.LOST: "danger"}
+
+
+class ProofForm(ActForm):
+    proof = forms.CharField(
+        label=_("proof"),
+        max_length=200,
+        widget=UnfoldAdminTextInputWidget,
+        help_text=_("The reference of the transfer by which the money went back."),
+    )
+    note = forms.CharField(label=_("note"), max_length=500, required=False, widget=UnfoldAdminTextInputWidget)
+
+
+class EvidenceForm(ActForm):
+    evidence = forms.CharField(label=_("evidence"), max_length=20_000, widget=UnfoldAdminTextareaWidget)
+
+
+@admin.register(Refund)
+class RefundAdmin(BillingActsAdmin):
+    list_display = ("created_at", "payment", "amount", "policy", "status_shown", "origin", "ended_at")
+    list_filter = ("status", "origin", "policy", "currency")
+    search_fields = ("=id", "=payment__id", "payment__user__username", "gateway_ids")
+    list_select_related = ("payment",)
+    ordering = ("-id",)
+    actions_detail = ("prove", "cancel")  # type: ignore[assignment]
+    fields = (
+        "payment", "amount", "tax_minor", "policy", "status", "origin", "credits_due", "credits_owed", "lines",
+        "reason", "requested_by", "requested_as", "gateway_ids", "failure_category", "failure_code", "proof",
+        "proof_note", "proven_by", "created_at", "sent_at", "ended_at", "next_try_at", "tries",
+    )  # fmt: skip
+    readonly_fields = fields
+
+    @admin.display(description=_("amount"), ordering="amount_minor")
+    def amount(self, refund: Refund) -> str:
+        return shown(refund.money)
+
+    @display(description=_("status"), label=REFUND_LABELS)  # type: ignore[arg-type]
+    def status_shown(self, refund: Refund) -> tuple[str, str]:
+        return refund.status, str(refund.get_status_display())
+
+    @action(description=_("Confirm"), url_path="prove", permissions=["prove_refund"], icon="verified")  # type: ignore[arg-type, operator]
+    def prove(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        refund = self.found(request, object_id)
+
+        def do(form: ActForm) -> str:
+            facts = form.facts
+            refunds.prove(refund=refund, proof=facts["proof"], note=facts["note"], by=operator(request))
+            return gettext("Confirmed: %(proof)s") % {"proof": facts["proof"]}
+
+        return self.act(
+            request,
+            refund,
+            form=ProofForm,
+            title=gettext("Confirm a refund by hand"),
+            says=gettext("The money has gone back outside the gateway. The books and the customer's credits follow."),
+            do=do,
+        )
+
+    @action(description=_("Take back"), url_path="cancel", permissions=["request_refund"], icon="block")  # type: ignore[arg-type, operator]
+    def cancel(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        refund = self.found(request, object_id)
+
+        def do(form: ActForm) -> str:
+            refunds.cancel(refund=refund)
+            return gettext("The refund is cancelled.")
+
+        return self.act(
+            request,
+            refund,
+            form=ActForm,
+            title=gettext("Take the refund back"),
+            says=gettext("Only what has not been sent can be taken back. What was held is the customer's again."),
+            do=do,
+        )
+
+
+@admin.register(Dispute)
+class DisputeAdmin(BillingActsAdmin):
+    list_display = ("opened_at", "payment", "gateway", "amount", "state_shown", "reason", "due_at", "closed_at")
+    list_filter = ("state", "gateway")
+    search_fields = ("=id", "gateway_id", "payment__user__username")
+    list_select_related = ("payment",)
+    ordering = ("-id",)
+    actions_detail = ("answer",)  # type: ignore[assignment]
+    fields = (
+        "payment", "gateway", "gateway_id", "amount", "state", "reason", "due_at", "evidence", "evidence_sent_at",
+        "opened_at", "closed_at",
+    )  # fmt: skip
+    readonly_fields = fields
+
+    @admin.display(description=_("amount"), ordering="amount_minor")
+    def amount(self, dispute: Dispute) -> str:
+        return shown(dispute.money)
+
+    @display(description=_("state"), label=DISPUTE_LABELS)  # type: ignore[arg-type]
+    def state_shown(self, dispute: Dispute) -> tuple[str, str]:
+        return dispute.state, str(dispute.get_state_display())
+
+    @action(description=_("Send evidence"), url_path="answer", permissions=["answer_dispute"], icon="gavel")  # type: ignore[arg-type, operator]
+    def answer(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        dispute: Any = self.found(request, object_id)
+
+        def do(form: ActForm) -> str:
+            disputes.answer(dispute=dispute, evidence=form.facts["evidence"], by=operator(request))
+            return gettext("The evidence is with the bank.")
+
+        return self.act(
+            request,
+            dispute,
+            form=EvidenceForm,
+            title=gettext("Send evidence"),
+            says=gettext("It goes to the buyer's bank at once, and nothing can be added afterwards."),
+            do=do,
+        )

@@ -1,0 +1,141 @@
+"""`POST checkouts`: begin to buy something."""
+
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.http import HttpResponse
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers as drf
+from rest_framework.exceptions import ErrorDetail
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from billing import checkout, customers, errors, pricing
+from billing.api.shapes import CheckoutResponse, PaymentResponse, next_action
+from billing.checkout import Wishes
+from billing.gateways.base import Flow
+from billing.models import Payment
+from billing.models.payments import PaymentKind
+from billing.pricing import Purchase
+from ledger.money import Money
+from rest import callers, fields, idempotency, serializers
+from rest.callers import Kind
+from rest.errors import IdempotencyKeyReused
+from rest.permissions import OwnerOrService
+from rest.views import ApiView
+
+THINGS = ("pack", "plan", "sale", "amount")
+
+
+class SaleRequest(serializers.StrictSerializer):
+    seller = fields.StringField(max_length=150, bare=True)
+    type = fields.StringField(max_length=60, bare=True)
+    reference = fields.StringField(max_length=100, bare=True)
+    amount = fields.AmountField()
+    description = fields.StringField(required=False, max_length=200, bare=True)
+
+
+class CheckoutBody(serializers.StrictSerializer):
+    """One of pack, plan, sale and amount; how the buyer wants to pay; and where they go afterwards."""
+
+    pack = fields.StringField(required=False, max_length=60, bare=True)
+    plan = fields.StringField(required=False, max_length=60, bare=True)
+    sale = SaleRequest(required=False)
+    amount = fields.AmountField(required=False, help_text="A free amount; only services may name one.")
+    description = fields.StringField(required=False, max_length=200, bare=True, help_text="Of a free amount.")
+    currency = fields.CurrencyField()
+    country = fields.CountryField(required=False, help_text="Of the buyer; the customer's own unless said.")
+    gateways = drf.ListField(
+        child=fields.StringField(max_length=20, bare=True),
+        required=False,
+        min_length=1,
+        max_length=10,
+        help_text="Only these are asked, in this order of preference.",
+    )
+    flow = fields.EnumField(
+        choices=[flow.value for flow in Flow if flow is not Flow.NONE],
+        required=False,
+        help_text="Only gateways with this one are asked.",
+    )
+    phone = fields.StringField(required=False, max_length=30, bare=True)
+    success_url = fields.StringField(required=False, max_length=1000, bare=True)
+    cancel_url = fields.StringField(required=False, max_length=1000, bare=True)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        named = [thing for thing in THINGS if thing in attrs]
+        if len(named) != 1:
+            message = f"Send exactly one of {', '.join(THINGS)}."
+            raise drf.ValidationError({named[1] if named else "pack": [ErrorDetail(message, code="one_of")]})
+        if named != ["amount"] and "description" in attrs:
+            message = "What is bought has a description of its own; this goes with an amount."
+            raise drf.ValidationError({"description": [ErrorDetail(message, code="unexpected")]})
+        return attrs
+
+
+class CheckoutsView(ApiView):
+    permission_classes = (OwnerOrService("billing.start_checkout"),)
+
+    @extend_schema(
+        operation_id="start_checkout",
+        summary="Buy something",
+        description=(
+            "The price comes from the catalogue. The answer says what the buyer does next: open a page, confirm on "
+            "the telephone, or nothing yet; and which gateways could have taken it, and why others could not."
+        ),
+        request=CheckoutBody,
+        responses={201: CheckoutResponse},
+        tags=["payments"],
+    )
+    def post(self, request: Request) -> HttpResponse:
+        claim = idempotency.claimed(request)
+        assert claim is not None  # noqa: S101 - the key is required
+        if (stored := idempotency.stored_answer(claim)) is not None:
+            return stored
+        if (begun := checkout.earlier(claim)) is not None:
+            if bytes(begun.request_fingerprint) != claim.fingerprint:
+                raise IdempotencyKeyReused
+            answer = _answer(begun)
+            answer.headers[idempotency.REPLAYED] = "true"
+            idempotency.keep(claim, answer)
+            return answer
+        wish = serializers.read(request, CheckoutBody)
+        user = callers.customer(request)
+        purchase = _purchase(wish, user, is_service=callers.of(request).kind is Kind.SERVICE)
+        wishes = Wishes(
+            country=wish.get("country", ""),
+            gateways=wish.get("gateways", ()),
+            phone=wish.get("phone", ""),
+            success_url=wish.get("success_url", ""),
+            cancel_url=wish.get("cancel_url", ""),
+            flow=Flow(wish["flow"]) if "flow" in wish else None,
+        )
+        payment = checkout.start(user=user, purchase=purchase, wishes=wishes, claim=claim)
+        answer = _answer(Payment.objects.with_attempts().get(pk=payment.pk))
+        idempotency.keep(claim, answer)
+        return answer
+
+    post.idempotency_key_required = True  # type: ignore[attr-defined]  # rest.schema reads it
+
+
+def _purchase(wish: dict[str, Any], user: User, *, is_service: bool) -> Purchase:
+    if "pack" in wish:
+        return pricing.pack(wish["pack"], wish["currency"], customers.get(user).locale)
+    if "plan" in wish:
+        raise pricing.not_sold(PaymentKind.PLAN)
+    if "sale" in wish:
+        raise pricing.not_sold(PaymentKind.SALE)
+    if not is_service:
+        raise errors.AmountNotYours
+    return pricing.free_amount(
+        Money(wish["amount"], wish["currency"]), wish.get("description", settings.SPECTACULAR_SETTINGS["TITLE"])
+    )
+
+
+def _answer(payment: Payment) -> Response:
+    told = {
+        "payment": PaymentResponse(payment).data,
+        "next_action": next_action(payment),
+        "routing": payment.routing,
+    }
+    return Response(told, status=201, headers={"Location": f"{settings.API_PREFIX}payments/{payment.pk}"})

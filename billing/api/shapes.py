@@ -1,0 +1,85 @@
+"""What the API says of payments."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from rest_framework import serializers as answers
+
+from billing.models import Attempt, Payment
+from billing.models.payments import AttemptState, PaymentKind, PaymentStatus
+
+
+class PaymentAttemptResponse(answers.Serializer[Attempt]):
+    id = answers.UUIDField()
+    gateway = answers.CharField()
+    state = answers.ChoiceField(choices=AttemptState.values)
+    reason = answers.CharField(source="failure_category", help_text="Why it failed; empty while it did not.")
+    created_at = answers.DateTimeField()
+    ended_at = answers.DateTimeField(allow_null=True)
+
+
+class NextActionResponse(answers.Serializer[Any]):
+    type = answers.ChoiceField(choices=["redirect", "phone_prompt", "client_secret", "none"])
+    url = answers.URLField(required=False)
+    phone = answers.CharField(required=False)
+    reference = answers.CharField(required=False)
+    client_secret = answers.CharField(required=False)
+    publishable_key = answers.CharField(required=False)
+    expires_at = answers.DateTimeField(required=False)
+
+
+class PaymentResponse(answers.Serializer[Payment]):
+    id = answers.UUIDField()
+    status = answers.ChoiceField(choices=PaymentStatus.values)
+    kind = answers.ChoiceField(choices=PaymentKind.values)
+    item = answers.CharField(help_text="The code of what is bought; empty for a free amount.")
+    description = answers.CharField()
+    amount = answers.IntegerField(source="amount_minor", help_text="In minor units, tax included.")
+    tax = answers.IntegerField(source="tax_minor")
+    discount = answers.IntegerField(source="discount_minor")
+    currency = answers.CharField()
+    gateway = answers.SerializerMethodField(help_text="Of the last attempt; null when there was none.")
+    created_at = answers.DateTimeField()
+    expires_at = answers.DateTimeField()
+    ended_at = answers.DateTimeField(allow_null=True)
+    attempts = PaymentAttemptResponse(many=True)
+
+    def get_gateway(self, payment: Payment) -> str | None:
+        last = last_of(payment.attempts.all())
+        return last.gateway if last else None
+
+
+class StatusResponse(answers.Serializer[Any]):
+    id = answers.UUIDField()
+    status = answers.ChoiceField(choices=PaymentStatus.values)
+    next_action = NextActionResponse()
+
+
+class RuledOutResponse(answers.Serializer[Any]):
+    gateway = answers.CharField()
+    rule = answers.CharField()
+    detail = answers.CharField(required=False)
+    nearest_amounts = answers.ListField(child=answers.IntegerField(), required=False)
+
+
+class RoutingResponse(answers.Serializer[Any]):
+    possible = answers.ListField(child=answers.CharField())
+    ruled_out = RuledOutResponse(many=True)
+
+
+class CheckoutResponse(answers.Serializer[Any]):
+    payment = PaymentResponse()
+    next_action = NextActionResponse()
+    routing = RoutingResponse()
+
+
+def next_action(payment: Payment) -> dict[str, Any]:
+    """What the buyer does now: of the attempt that could still be paid."""
+    last = last_of(payment.attempts.all())
+    waits = payment.status == PaymentStatus.PENDING and last is not None and last.is_live
+    return dict(last.next_action) if waits and last and last.next_action else {"type": "none"}
+
+
+def last_of(attempts: Iterable[Attempt]) -> Attempt | None:
+    """Of those that were fetched already, without a query of its own."""
+    return max(attempts, key=lambda attempt: attempt.pk, default=None)

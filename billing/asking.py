@@ -1,0 +1,200 @@
+"""Asking a gateway what became of an attempt: for a letter, a sweep, somebody who waits; and taking one back."""
+
+import logging
+from datetime import datetime
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from billing import calling, cases, errors, payments
+from billing.gateways import errors as gateway
+from billing.gateways import registry
+from billing.gateways.base import Cancels, Captures, OpensCheckout, PaymentRef, PaymentResult, PaymentState
+from billing.models import Attempt, Payment
+from billing.models.cases import CaseKind
+from billing.models.payments import AttemptState, PaymentStatus
+
+logger = logging.getLogger(__name__)
+
+
+def ref(attempt: Attempt) -> PaymentRef:
+    return PaymentRef(
+        reference=attempt.reference,
+        amount=attempt.payment.money,
+        ids=attempt.gateway_ids,
+        created_at=attempt.created_at,
+    )
+
+
+def ask(attempt: Attempt) -> Payment:
+    """What the gateway says now, written down. A GatewayError means that it said nothing, and nothing has changed."""
+    return payments.note(attempt=attempt, result=_answer(attempt))
+
+
+def refresh(payment: Payment) -> Payment:
+    """Ask about the last attempt, for somebody who does not want to wait for the gateway's letter."""
+    attempt = payment.attempts.select_related("payment").last()
+    if attempt is None or attempt.state in payments.SETTLED:
+        return payment
+    try:
+        return ask(attempt)
+    except gateway.GatewayError as error:
+        raise errors.GatewaySilent(attempt.gateway, error.retry_after_seconds) from error
+
+
+def cancel(payment: Payment) -> Payment:
+    """Take a payment back before it is paid, where its gateway can; then nobody can pay it any more."""
+    if payment.status != PaymentStatus.PENDING:
+        raise errors.PaymentOver(payment.pk, payment.status)
+    attempt = payment.attempts.live().select_related("payment").first()
+    if attempt is None:
+        return payments.give_up(payment=payment, status=PaymentStatus.CANCELLED)
+    try:
+        result = take_back(attempt)
+    except gateway.Declined as error:
+        result = _second_look(attempt, error)
+    except gateway.GatewayError as error:
+        raise errors.GatewaySilent(attempt.gateway, error.retry_after_seconds) from error
+    if result is None:
+        raise errors.CannotCancel(attempt.gateway)
+    told = payments.note(attempt=attempt, result=result)
+    if told.status == PaymentStatus.SUCCEEDED:
+        raise errors.PaymentOver(told.pk, told.status)
+    if told.status == PaymentStatus.PENDING:
+        raise errors.CannotCancel(attempt.gateway)
+    return told
+
+
+def take_back(attempt: Attempt) -> PaymentResult | None:
+    """Ask the gateway to forget it; None where it cannot."""
+    adapter = registry.get(attempt.gateway)
+    if not isinstance(adapter, Cancels):
+        return None
+    return calling.call(attempt.gateway, "cancel", lambda: adapter.cancel_checkout(ref(attempt)))
+
+
+def _second_look(attempt: Attempt, refusal: gateway.Declined) -> PaymentResult:
+    """A gateway refuses to cancel what was paid a moment ago: then that is what we want to hear."""
+    try:
+        return _answer(attempt)
+    except gateway.GatewayError:
+        raise errors.CannotCancel(attempt.gateway) from refusal
+
+
+def _answer(attempt: Attempt) -> PaymentResult:
+    adapter = registry.get(attempt.gateway)
+    assert isinstance(adapter, OpensCheckout)  # noqa: S101 - it opened this one
+    if attempt.is_live and attempt.payment.status == PaymentStatus.SUCCEEDED:
+        # Paid by another attempt: this one shall not be paid as well.
+        taken = _quietly_taken_back(attempt)
+        if taken is not None:
+            return taken
+    result = calling.call(attempt.gateway, "fetch", lambda: adapter.fetch_payment(ref(attempt)))
+    if result.state is PaymentState.AUTHORIZED and isinstance(adapter, Captures):
+        # The buyer has agreed; with PayPal the money moves only by this call, which the reference makes safe to repeat.
+        merged = PaymentRef(
+            reference=attempt.reference,
+            amount=attempt.payment.money,
+            ids={**attempt.gateway_ids, **result.ids},
+            created_at=attempt.created_at,
+        )
+        return calling.call(attempt.gateway, "capture", lambda: adapter.capture(merged))
+    return result
+
+
+def _quietly_taken_back(attempt: Attempt) -> PaymentResult | None:
+    try:
+        return take_back(attempt)
+    except gateway.Declined:
+        return None
+
+
+# ---------------------------------------------------------------- sweeps
+
+
+def ask_due(now: datetime | None = None) -> int:
+    """Ask about every attempt whose time has come; returns how many were asked."""
+    total = 0
+    while due := _claim(now or timezone.now()):
+        for attempt in due:
+            _ask_one(attempt)
+        total += len(due)
+    return total
+
+
+@transaction.atomic
+def _claim(now: datetime) -> list[Attempt]:
+    """Some of the due, each with its next time written down: a worker that dies now delays them, and loses none."""
+    found = list(
+        Attempt.objects.filter(next_ask_at__lte=now)
+        .select_for_update(of=("self",), skip_locked=True, no_key=True)
+        .select_related("payment")
+        .order_by("next_ask_at")[: settings.PAYMENT_SWEEP_BATCH]
+    )
+    for attempt in found:
+        attempt.asks += 1
+        attempt.next_ask_at = payments.next_ask(attempt, now)
+    Attempt.objects.bulk_update(found, ["asks", "next_ask_at"])
+    return found
+
+
+def _ask_one(attempt: Attempt) -> None:
+    try:
+        ask(attempt)
+    except gateway.GatewayError as error:
+        logger.info(
+            "payment.not_told", extra={"attempt": str(attempt.pk), "gateway": attempt.gateway, "why": str(error)}
+        )
+    except registry.UnknownGateway:
+        logger.warning("payment.gateway_gone", extra={"attempt": str(attempt.pk), "gateway": attempt.gateway})
+    _hand_over_to_people(attempt)
+
+
+def _hand_over_to_people(attempt: Attempt) -> None:
+    """What the gateway did not tell us in all that time is a case: somebody has to ask its support."""
+    attempt.refresh_from_db(fields=["state", "next_ask_at"])
+    if attempt.is_live and attempt.next_ask_at is None:
+        cases.open(
+            kind=CaseKind.STILL_UNKNOWN,
+            payment=attempt.payment,
+            attempt=attempt,
+            key=str(attempt.pk),
+            facts={"state": attempt.state, "gateway": attempt.gateway},
+        )
+
+
+def expire_abandoned(now: datetime | None = None) -> int:
+    """End the checkouts that nobody paid in time, after asking their gateways; returns how many ended."""
+    moment = now or timezone.now()
+    late = Payment.objects.filter(status=PaymentStatus.PENDING, expires_at__lte=moment).order_by("expires_at")
+    ended = 0
+    for payment in late[: settings.PAYMENT_SWEEP_BATCH]:
+        ended += _expire_one(payment, moment)
+    return ended
+
+
+def _expire_one(payment: Payment, now: datetime) -> bool:
+    attempt = payment.attempts.live().select_related("payment").first()
+    if attempt is None:
+        return payments.give_up(payment=payment, status=PaymentStatus.EXPIRED).status == PaymentStatus.EXPIRED
+    try:
+        told = ask(attempt)
+        attempt.refresh_from_db()
+        if told.status == PaymentStatus.PENDING and attempt.state == AttemptState.REQUIRES_ACTION:
+            told = _end_at_gateway(attempt, told, now)
+    except (gateway.GatewayError, registry.UnknownGateway):
+        return False  # it comes up again; asked about meanwhile by its own schedule
+    return told.status in (PaymentStatus.EXPIRED, PaymentStatus.CANCELLED)
+
+
+def _end_at_gateway(attempt: Attempt, payment: Payment, now: datetime) -> Payment:
+    result = take_back(attempt)
+    if result is None:
+        lifetime = registry.get(attempt.gateway).capabilities.pending_lifetime
+        if now < attempt.created_at + lifetime:
+            return payment  # its page is still open somewhere
+        result = PaymentResult(state=PaymentState.EXPIRED)
+    if result.state is PaymentState.CANCELLED:
+        result = PaymentResult(state=PaymentState.EXPIRED, ids=result.ids, raw=result.raw)  # by us, since nobody came
+    return payments.note(attempt=attempt, result=result)

@@ -1,0 +1,43 @@
+"""The operators' queue: what the machine will not decide alone."""
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.utils import timezone
+
+from billing import errors
+from billing.models import Attempt, Case, Payment
+from billing.models.cases import CaseKind
+
+logger = logging.getLogger(__name__)
+
+
+def open(  # noqa: A001 - read as cases.open(...)
+    *,
+    kind: CaseKind,
+    payment: Payment,
+    key: str,
+    attempt: Attempt | None = None,
+    facts: Mapping[str, Any] | None = None,
+) -> Case:
+    """A case for this trouble, made if there is none: whoever finds it again meets the first one."""
+    new = Case(kind=kind, payment=payment, attempt=attempt, key=f"{kind}:{key}", facts=dict(facts or {}))
+    Case.objects.bulk_create([new], ignore_conflicts=True)
+    case = Case.objects.get(key=new.key)
+    if case.pk == new.pk:
+        # An error, so that whoever watches the logs is told.
+        logger.error("case.opened", extra={"case": str(case.pk), "kind": str(kind), "payment": str(payment.pk)})
+    return case
+
+
+def close(*, case: Case, resolution: str, by: User) -> Case:
+    """Say how it ended; closing twice is refused, so that the first word stands."""
+    if not resolution.strip():
+        raise errors.ResolutionMissing
+    won = Case.objects.open().filter(pk=case.pk).update(closed_at=timezone.now(), closed_by=by, resolution=resolution)
+    case.refresh_from_db()
+    if not won:
+        raise errors.CaseClosed(case.pk)
+    return case

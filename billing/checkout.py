@@ -1,0 +1,219 @@
+"""From a wish to buy to a page where the buyer pays: one payment, and attempts until a gateway takes it.
+
+An attempt is committed before its gateway is called, and no transaction is open during the call. Another gateway is
+tried only on proof that the first one did nothing.
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+import phonenumbers
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from billing import calling, customers, errors, gateway_choices, payments, returning
+from billing.gateways import errors as gateway
+from billing.gateways import registry
+from billing.gateways.base import Buyer, CheckoutRequest, Flow, Line, OpensCheckout
+from billing.gateways.errors import FailureCategory
+from billing.models import Attempt, Customer, GatewayCustomer, Payment
+from billing.models.payments import AttemptState
+from billing.pricing import Purchase
+from billing.routing import Decision, Rule, Wish
+from rest.errors import IdempotencyKeyInProgress
+from rest.idempotency import Claim
+
+logger = logging.getLogger(__name__)
+
+# A refusal that says something of this gateway and nothing of the buyer: another one may well say yes.
+OF_THE_GATEWAY = {
+    FailureCategory.CONFIGURATION,
+    FailureCategory.NOT_SUPPORTED,
+    FailureCategory.PROVIDER_DOWN,
+    FailureCategory.LIMIT,
+    FailureCategory.INVALID_REQUEST,
+    FailureCategory.DUPLICATE,
+    FailureCategory.UNKNOWN,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wishes:
+    """How the buyer wants to pay; what is empty is ours to choose."""
+
+    country: str = ""
+    gateways: Sequence[str] = ()  # the first is preferred, others are not asked
+    phone: str = ""
+    success_url: str = ""
+    cancel_url: str = ""
+    flow: Flow | None = None  # none: whatever the gateway has
+
+
+def start(*, user: User, purchase: Purchase, wishes: Wishes, claim: Claim | None = None) -> Payment:
+    """Begin a payment and bring it to a gateway. The claim makes the same request the same payment."""
+    customer = customers.get(user)
+    wishes = _checked(wishes, customer)
+    decision = gateway_choices.choose(
+        Wish(
+            amount=purchase.amount,
+            country=wishes.country,
+            preferred=wishes.gateways,
+            flow=wishes.flow,
+            has_phone=bool(wishes.phone),
+        )
+    )
+    if not decision.possible:
+        reasons = decision.as_json()["ruled_out"]
+        if any(each.rule is Rule.BREAKER_OPEN for each in decision.ruled_out):
+            raise errors.GatewaysDown(reasons, settings.GATEWAY_BREAKER_OPEN_SECONDS)
+        raise errors.NoGatewayTakesIt(reasons)
+    payment = _write(user, purchase, wishes, decision, claim)
+    return _bring_to_a_gateway(payment, customer, decision, wishes)
+
+
+def _checked(wishes: Wishes, customer: Customer) -> Wishes:
+    known = list(registry.all())
+    if unknown := [name for name in wishes.gateways if name not in known]:
+        raise errors.UnknownGateways(unknown, known)
+    return Wishes(
+        country=wishes.country or customer.country,
+        gateways=tuple(dict.fromkeys(wishes.gateways)),
+        phone=_phone(wishes.phone),
+        success_url=returning.checked(wishes.success_url, "success_url"),
+        cancel_url=returning.checked(wishes.cancel_url, "cancel_url"),
+        flow=wishes.flow,
+    )
+
+
+def _phone(text: str) -> str:
+    """In E.164; only the form can be judged here, since numbers move between operators."""
+    if not text:
+        return ""
+    try:
+        number = phonenumbers.parse(text, None)
+    except phonenumbers.NumberParseException as error:
+        raise errors.PhoneInvalid from error
+    if not phonenumbers.is_possible_number(number):
+        raise errors.PhoneInvalid
+    return str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
+
+
+def _write(user: User, purchase: Purchase, wishes: Wishes, decision: Decision, claim: Claim | None) -> Payment:
+    try:
+        with transaction.atomic(durable=True):
+            return Payment.objects.create(
+                user=user,
+                kind=purchase.kind,
+                item=purchase.item,
+                description=purchase.description[:200],
+                details=purchase.details,
+                amount_minor=purchase.amount.minor,
+                currency=purchase.amount.unit,
+                routing=decision.as_json(),
+                country=wishes.country,
+                phone=wishes.phone,
+                success_url=wishes.success_url,
+                cancel_url=wishes.cancel_url,
+                request_scope=claim.scope if claim else "",
+                request_key=claim.key if claim else None,
+                request_fingerprint=claim.fingerprint if claim else b"",
+                expires_at=timezone.now() + timedelta(minutes=settings.CHECKOUT_EXPIRES_MINUTES),
+            )
+    except IntegrityError as error:
+        if claim is None or "payment_once_per_request_key" not in str(error):
+            raise
+        # A rival with the same key was faster by a moment: it is calling the gateway now.
+        raise IdempotencyKeyInProgress from error
+
+
+# ---------------------------------------------------------------- gateways, one after the other
+
+
+def _bring_to_a_gateway(payment: Payment, customer: Customer, decision: Decision, wishes: Wishes) -> Payment:
+    refusals: list[gateway.GatewayError] = []
+    for name in decision.possible:
+        attempt = payments.begin(payment=payment, gateway_name=name)
+        try:
+            return _open(attempt, customer, wishes.flow)
+        except gateway.Uncertain as doubt:
+            # Something may exist there: nobody else is asked, and the buyer hears that it is under way.
+            payments.doubt(attempt=attempt, error=doubt)
+            return payment
+        except (gateway.Declined, gateway.Unavailable) as refusal:
+            payments.refuse(attempt=attempt, error=refusal)
+            refusals.append(refusal)
+            extra = {"payment": str(payment.pk), "gateway": name, "category": refusal.category, "code": refusal.code}
+            logger.warning("checkout.refused", extra=extra)
+            if isinstance(refusal, gateway.Declined) and refusal.category not in OF_THE_GATEWAY:
+                break
+    payments.give_up(payment=payment)
+    raise _refusal(payment, decision, refusals)
+
+
+def _open(attempt: Attempt, customer: Customer, flow: Flow | None) -> Payment:
+    adapter = registry.get(attempt.gateway)
+    assert isinstance(adapter, OpensCheckout)  # noqa: S101 - routing chose it for that
+    request = _request(attempt, customer, flow)
+    result = calling.call(attempt.gateway, "open", lambda: adapter.open_checkout(request), is_new_attempt=True)
+    return payments.note(attempt=attempt, result=result)
+
+
+def _request(attempt: Attempt, customer: Customer, flow: Flow | None) -> CheckoutRequest:
+    payment = attempt.payment
+    known = GatewayCustomer.objects.filter(user=payment.user, gateway=attempt.gateway).first()
+    return CheckoutRequest(
+        reference=attempt.reference,
+        amount=payment.money,
+        description=payment.description,
+        buyer=Buyer(
+            id=payment.user.get_username(),
+            name=customer.company or customer.name,
+            email=customer.email,
+            phone=payment.phone,
+            country=payment.country,
+            locale=customer.locale,
+            gateway_customer=known.gateway_id if known else "",
+        ),
+        success_url=returning.told(payment.success_url, settings.CHECKOUT_SUCCESS_URL, payment.pk),
+        cancel_url=returning.told(payment.cancel_url, settings.CHECKOUT_CANCEL_URL, payment.pk),
+        notify_url=f"{settings.BASE_URL.rstrip('/')}/webhooks/{attempt.gateway}/{attempt.notify_token}",
+        flow=flow or _usual_flow(attempt.gateway),
+        lines=[Line(name=payment.description, quantity=1, unit_price=payment.money)],
+        expires_at=payment.expires_at,
+        metadata={"payment": str(payment.pk)},
+    )
+
+
+def _usual_flow(name: str) -> Flow:
+    flows = registry.get(name).capabilities.flows
+    return next((each for each in (Flow.REDIRECT, Flow.PHONE_PROMPT) if each in flows), min(flows))
+
+
+def _refusal(payment: Payment, decision: Decision, refusals: Sequence[gateway.GatewayError]) -> errors.BillingError:
+    told = [{"gateway": each.gateway, "rule": "refused", "detail": each.category.value} for each in refusals]
+    told += decision.as_json()["ruled_out"]
+    if all(isinstance(each, gateway.Unavailable) for each in refusals):
+        # A retry with the same key shall try again, as the answer to it asks.
+        Payment.objects.filter(pk=payment.pk).update(request_key=None)
+        waits = [each.retry_after_seconds for each in refusals if each.retry_after_seconds]
+        return errors.GatewaysDown(told, min(waits, default=None))
+    return errors.NoGatewayTakesIt(told)
+
+
+# ---------------------------------------------------------------- the same request again
+
+
+def earlier(claim: Claim) -> Payment | None:
+    """The payment that this claim began, when its first answer was never kept: its process died on the way."""
+    payment = Payment.objects.with_attempts().filter(request_scope=claim.scope, request_key=claim.key).first()
+    if payment is None:
+        return None
+    last = payment.attempts.last()
+    young = timezone.now() - payment.created_at < timedelta(seconds=settings.CHECKOUT_CALL_SECONDS)
+    if young and (last is None or last.state == AttemptState.CREATED):
+        raise IdempotencyKeyInProgress
+    return payment

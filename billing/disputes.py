@@ -1,0 +1,224 @@
+"""Disputes: a buyer's bank wants the money back. What was granted is frozen, and then free again or gone."""
+
+import logging
+from datetime import datetime
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.utils import timezone
+
+from billing import calling, cases, errors, fulfilment, payments
+from billing.gateways import registry
+from billing.gateways import subscribing as words
+from billing.gateways.base import Trust
+from billing.gateways.subscribing import AnswersDisputes, DisputeResult, EvidenceRequest
+from billing.models import Attempt, Dispute, GatewayLetter
+from billing.models.cases import CaseKind
+from billing.models.payments import PaymentKind
+from billing.models.refunds import DisputeState
+from credits import grants, takebacks
+from credits.errors import GrantClosed
+from credits.models import Grant
+from events.types import EventType
+from ledger import transfers
+from ledger.money import Money
+from ledger.transfers import Move
+
+logger = logging.getLogger(__name__)
+
+_STATES = {
+    words.DisputeState.NEEDS_RESPONSE: DisputeState.OPEN,
+    words.DisputeState.UNDER_REVIEW: DisputeState.OPEN,
+    words.DisputeState.WON: DisputeState.WON,
+    words.DisputeState.LOST: DisputeState.LOST,
+}
+# Of PayPal's words for how it ended, those by which the money is the buyer's.
+_LOST_WORDS = {"RESOLVED_BUYER_FAVOUR", "RESOLVED_WITH_PAYOUT", "ACCEPTED"}
+
+
+def hear(*, attempt: Attempt, letter: GatewayLetter) -> bool:
+    """What a letter says of a dispute, or its gateway when it can be asked; false if no money is at stake."""
+    said = _said(letter)
+    if said is None:
+        return False
+    note(attempt=attempt, result=said)
+    return True
+
+
+def _said(letter: GatewayLetter) -> DisputeResult | None:
+    known, adapter = letter.ids.get("dispute", ""), registry.get(letter.gateway)
+    if isinstance(adapter, AnswersDisputes) and known:
+        result = calling.call(letter.gateway, "fetch_dispute", lambda: adapter.fetch_dispute(dispute=known))
+        return result if result.state in _STATES else None
+    if letter.trust != Trust.SIGNED or not known or letter.amount_minor is None:
+        return None
+    return DisputeResult(
+        id=known,
+        state=_state_in_words(letter),
+        amount=Money(letter.amount_minor, letter.currency),
+        reason=str(_resource(letter).get("reason", "")).lower()[:100],
+    )
+
+
+def _state_in_words(letter: GatewayLetter) -> words.DisputeState:
+    if not letter.kind.endswith("RESOLVED"):
+        return words.DisputeState.NEEDS_RESPONSE
+    outcome = _resource(letter).get("dispute_outcome")
+    code = outcome.get("outcome_code") if isinstance(outcome, dict) else None
+    return words.DisputeState.LOST if code in _LOST_WORDS else words.DisputeState.WON
+
+
+def _resource(letter: GatewayLetter) -> dict[str, Any]:
+    found = letter.facts.get("resource")
+    return found if isinstance(found, dict) else {}
+
+
+@transaction.atomic
+def note(*, attempt: Attempt, result: DisputeResult) -> Dispute:
+    """Write down how a dispute stands, in whatever order that is heard; what is over stays over."""
+    payment = payments.lock(attempt.payment_id)
+    new = Dispute(
+        payment=payment,
+        attempt=attempt,
+        gateway=attempt.gateway,
+        gateway_id=result.id,
+        amount_minor=result.amount.minor,
+        currency=result.amount.unit,
+        reason=result.reason[:100],
+        due_at=result.due_by,
+    )
+    Dispute.objects.bulk_create([new], ignore_conflicts=True)
+    dispute = Dispute.objects.select_related("attempt").get(gateway=attempt.gateway, gateway_id=result.id)
+    dispute.payment = payment
+    if dispute.pk == new.pk:
+        _open(dispute)
+    if dispute.state == DisputeState.OPEN:
+        match _STATES.get(result.state):
+            case DisputeState.WON:
+                _won(dispute)
+            case DisputeState.LOST:
+                _lost(dispute)
+            case DisputeState.OPEN if result.due_by != dispute.due_at:
+                dispute.due_at = result.due_by
+                dispute.save(update_fields=["due_at"])
+    return dispute
+
+
+def _open(dispute: Dispute) -> None:
+    for grant in _grants(dispute):
+        try:
+            grants.freeze(grant=grant, reason=f"dispute {dispute.gateway_id}")
+        except GrantClosed:
+            continue  # nothing of it is left
+    facts = {"dispute": str(dispute.pk), "reason": dispute.reason, "due_at": _when(dispute.due_at)}
+    cases.open(
+        kind=CaseKind.DISPUTE, payment=dispute.payment, attempt=dispute.attempt, key=str(dispute.pk), facts=facts
+    )
+    _tell(
+        dispute,
+        EventType.PAYMENT_DISPUTED,
+        reason=_word(dispute.reason),
+        evidence_due_at=_when(dispute.due_at),
+    )
+
+
+def _won(dispute: Dispute) -> None:
+    _thaw(dispute)
+    _close(dispute, DisputeState.WON)
+    _tell(dispute, EventType.DISPUTE_WON)
+
+
+def _lost(dispute: Dispute) -> None:
+    """The bank has taken the money: what is left of the credits that it stood for goes, the rest is our loss."""
+    _thaw(dispute)
+    payment = dispute.payment
+    if payment.kind == PaymentKind.PACK:
+        total = payment.details["credits"] + payment.details["bonus"]
+        wanted, lines = total * min(dispute.amount_minor, payment.amount_minor) // payment.amount_minor, {}
+        for lot in takebacks.left_of([f"payment:{payment.pk}:bonus", f"payment:{payment.pk}"]):
+            lines[lot.key] = min(lot.free, wanted)
+            wanted -= lines[lot.key]
+        key, unit = f"dispute:{dispute.pk}", str(payment.details["unit"])
+        takebacks.hold(user=payment.user, unit=unit, key=key, amounts=lines)
+        takebacks.take(user=payment.user, unit=unit, key=key, metadata={"dispute": str(dispute.pk)})
+    _book_loss(dispute)
+    _close(dispute, DisputeState.LOST)
+    _tell(dispute, EventType.DISPUTE_LOST)
+
+
+def _book_loss(dispute: Dispute) -> None:
+    unit = dispute.currency
+    outside = fulfilment.gateway_account(dispute.gateway, unit)
+    moves = [Move(fulfilment.house(f"loss:{unit}", unit), outside, dispute.money)]
+    if fee := settings.DISPUTE_FEE_MINOR.get(unit, 0):
+        moves.append(Move(fulfilment.house(f"fees:{dispute.gateway}:{unit}", unit), outside, Money(fee, unit)))
+    metadata = {"dispute": str(dispute.pk), "payment": str(dispute.payment_id)}
+    transfers.post(key=f"dispute:{dispute.pk}", kind="dispute.lost", moves=moves, metadata=metadata)
+
+
+def _thaw(dispute: Dispute) -> None:
+    if Dispute.objects.filter(payment=dispute.payment, state=DisputeState.OPEN).exclude(pk=dispute.pk).exists():
+        return  # another dispute about the same money is still open
+    for grant in _grants(dispute):
+        try:
+            grants.unfreeze(grant=grant, reason=f"dispute {dispute.gateway_id}")
+        except GrantClosed:
+            continue
+
+
+def _grants(dispute: Dispute) -> list[Grant]:
+    names = [f"grant:payment:{dispute.payment_id}", f"grant:payment:{dispute.payment_id}:bonus"]
+    return list(Grant.objects.filter(account__name__in=names).order_by("account_id"))
+
+
+def _close(dispute: Dispute, state: DisputeState) -> None:
+    dispute.state, dispute.closed_at = state, timezone.now()
+    dispute.save(update_fields=["state", "closed_at"])
+
+
+# ---------------------------------------------------------------- what we say
+
+
+def answer(*, dispute: Dispute, evidence: str, by: User, submit: bool = True) -> Dispute:
+    """Send what we have to say to the bank; only once, since nothing can be added afterwards."""
+    adapter = registry.get(dispute.gateway)
+    if not isinstance(adapter, AnswersDisputes):
+        raise errors.CannotAnswer(dispute.gateway)
+    if dispute.state != DisputeState.OPEN or dispute.evidence_sent_at is not None:
+        raise errors.DisputeOver(dispute.pk, dispute.state)
+    if not evidence.strip():
+        raise errors.ReasonMissing
+    wanted = EvidenceRequest(
+        reference=dispute.pk.hex, dispute=dispute.gateway_id, texts={"uncategorized_text": evidence}, submit=submit
+    )
+    calling.call(dispute.gateway, "evidence", lambda: adapter.send_evidence(wanted))
+    dispute.evidence = evidence
+    dispute.evidence_sent_at = timezone.now() if submit else None
+    dispute.save(update_fields=["evidence", "evidence_sent_at"])
+    logger.info("dispute.answered", extra={"dispute": str(dispute.pk), "by": by.pk})
+    return dispute
+
+
+# ---------------------------------------------------------------- words
+
+
+def _tell(dispute: Dispute, event: EventType, **more: Any) -> None:
+    payments.record(
+        dispute.payment.user,
+        event,
+        dispute=str(dispute.pk),
+        payment=str(dispute.payment_id),
+        amount=dispute.amount_minor,
+        currency=dispute.currency,
+        **more,
+    )
+
+
+def _word(text: str) -> str:
+    return "".join(letter if letter.isascii() and letter.isalnum() else "_" for letter in text) or "unknown"
+
+
+def _when(moment: datetime | None) -> str | None:
+    return moment.isoformat() if moment else None

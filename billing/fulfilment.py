@@ -1,0 +1,177 @@
+"""What a payment brings: what was bought is delivered and the money is booked, once, in the payer's transaction."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from django.utils import timezone
+
+from billing.models import Attempt, Payment
+from billing.models.payments import PaymentKind
+from credits import grants
+from credits.grants import NewGrant
+from credits.models import GrantSource
+from ledger import accounts, transfers
+from ledger.checks import Result, ask
+from ledger.models import Account
+from ledger.money import Money
+from ledger.transfers import Move
+
+
+def deliver(*, payment: Payment, attempt: Attempt) -> None:
+    """Give what was bought and book the money. The caller has locked the payment and moved it to SUCCEEDED.
+
+    The key in the books is the payment's own, so that however often this is called the business happens once.
+    """
+    _DELIVERIES[PaymentKind(payment.kind)](payment, attempt)
+    payment.delivered_at = timezone.now()
+    payment.save(update_fields=["delivered_at"])
+
+
+# ---------------------------------------------------------------- by what was bought
+
+
+def _deliver_pack(payment: Payment, attempt: Attempt) -> None:
+    grants.issue_many(list(grants_of(payment)))
+    _book(payment, attempt, house(f"revenue:packs:{payment.currency}", payment.currency))
+
+
+def _deliver_amount(payment: Payment, attempt: Attempt) -> None:
+    """Whoever asked for the amount delivers: here is only the money."""
+    _book(payment, attempt, house(f"revenue:payments:{payment.currency}", payment.currency))
+
+
+_DELIVERIES: dict[PaymentKind, Callable[[Payment, Attempt], None]] = {
+    PaymentKind.PACK: _deliver_pack,
+    PaymentKind.AMOUNT: _deliver_amount,
+}
+
+
+def can_deliver(kind: PaymentKind) -> bool:
+    return kind in _DELIVERIES
+
+
+def grants_of(payment: Payment) -> list[NewGrant]:
+    """The grants that a paid pack brings, by what was frozen when it was bought."""
+    bought, now = payment.details, timezone.now()
+    paid = NewGrant(
+        user_id=payment.user_id,
+        amount=bought["credits"],
+        source=GrantSource.PACK,
+        key=f"payment:{payment.pk}",
+        unit=bought["unit"],
+        expires_at=_end(now, bought["expires_after_days"]),
+        paid_minor=payment.amount_minor,
+        paid_currency=payment.currency,
+    )
+    if not bought["bonus"]:
+        return [paid]
+    bonus = NewGrant(
+        user_id=payment.user_id,
+        amount=bought["bonus"],
+        source=GrantSource.BONUS,
+        key=f"payment:{payment.pk}:bonus",
+        unit=bought["unit"],
+        expires_at=_end(now, bought["bonus_expires_after_days"]),
+    )
+    return [paid, bonus]
+
+
+def _end(now: datetime, days: int | None) -> datetime | None:
+    return now + timedelta(days=days) if days else None
+
+
+# ---------------------------------------------------------------- books
+
+
+def gateway_account(name: str, unit: str) -> Account:
+    """The outside: what that gateway owes us is what has gone out of this account."""
+    return house(f"gateway:{name}:{unit}", unit)
+
+
+def house(name: str, unit: str) -> Account:
+    return accounts.open(name=name, unit=unit, guarded=False)
+
+
+def _book(payment: Payment, attempt: Attempt, revenue: Account) -> None:
+    outside = gateway_account(attempt.gateway, payment.currency)
+    moves = [Move(outside, revenue, payment.money - payment.tax)] if payment.tax < payment.money else []
+    if payment.tax_minor:
+        moves.append(Move(outside, house(f"tax:{payment.currency}", payment.currency), payment.tax))
+    if attempt.fee_minor and attempt.fee_currency == payment.currency:
+        # What the gateway keeps comes back to it as our cost.
+        fees = house(f"fees:{attempt.gateway}:{payment.currency}", payment.currency)
+        moves.append(Move(fees, outside, Money(attempt.fee_minor, payment.currency)))
+    transfers.post(
+        key=f"payment:{payment.pk}",
+        kind="payment",
+        moves=moves,
+        metadata={"payment": str(payment.pk), "attempt": str(attempt.pk)},
+    )
+
+
+def book_surplus(*, payment: Payment, attempt: Attempt) -> None:
+    """A second payment of the same thing waits aside until it has gone back."""
+    book_aside(payment=payment, attempt=attempt, amount=payment.money)
+
+
+def book_aside(*, payment: Payment, attempt: Attempt, amount: Money) -> None:
+    """Money that came and that nobody here has a right to: it waits in suspense."""
+    outside = gateway_account(attempt.gateway, amount.unit)
+    transfers.post(
+        key=f"payment:{payment.pk}:aside:{attempt.pk}",
+        kind="payment.aside",
+        moves=[Move(outside, house(f"suspense:{amount.unit}", amount.unit), amount)],
+        metadata={"payment": str(payment.pk), "attempt": str(attempt.pk)},
+    )
+
+
+# ---------------------------------------------------------------- proofs
+
+
+def payments_are_delivered_once() -> Result:
+    """Every succeeded payment has one entry and the grants that it bought, and nothing else has."""
+    return ask(
+        """
+        SELECT CASE WHEN p.id IS NULL THEN format('entry %s is of no payment', k.key)
+                    WHEN p.status <> 'succeeded' AND k.key IS NOT NULL
+                        THEN format('payment %s is %s and has an entry', p.id, p.status)
+                    WHEN p.status = 'succeeded' AND (k.key IS NULL OR p.delivered_at IS NULL)
+                        THEN format('payment %s is paid and not delivered', p.id)
+                    WHEN p.status = 'succeeded' AND p.kind = 'pack'
+                         AND given.amount IS DISTINCT FROM
+                             (p.details->>'credits')::bigint + (p.details->>'bonus')::bigint
+                        THEN format('payment %s bought %s and %s credits and brought %s', p.id, p.details->>'credits',
+                                    p.details->>'bonus', coalesce(given.amount, 0)) END
+          FROM billing_payment p
+          FULL JOIN (SELECT key, split_part(key, ':', 2)::uuid AS payment_id FROM ledger_entrykey
+                      WHERE key LIKE 'payment:%' AND key NOT LIKE 'payment:%:%') k ON k.payment_id = p.id
+          LEFT JOIN LATERAL (
+                SELECT sum(g.amount) AS amount FROM credits_grant g JOIN ledger_account a ON a.id = g.account_id
+                 WHERE a.name IN ('grant:payment:' || p.id, 'grant:payment:' || p.id || ':bonus')
+               ) given ON p.kind = 'pack'
+        """
+    )
+
+
+def attempts_agree_with_their_payments() -> Result:
+    """A payment is paid by exactly one attempt; of every surplus one entry waits in suspense."""
+    return ask(
+        """
+        SELECT CASE WHEN (p.status = 'succeeded') <> (coalesce(a.paid, 0) = 1)
+                        THEN format('payment %s is %s with %s paid attempts', p.id, p.status, coalesce(a.paid, 0))
+                    WHEN coalesce(a.surplus, 0) <> coalesce(k.surplus, 0)
+                        THEN format('payment %s has %s surplus attempts and %s entries aside', p.id,
+                                    coalesce(a.surplus, 0), coalesce(k.surplus, 0)) END
+          FROM billing_payment p
+          LEFT JOIN (
+                SELECT payment_id, count(*) FILTER (WHERE state = 'succeeded') AS paid,
+                       count(*) FILTER (WHERE state = 'surplus') AS surplus
+                  FROM billing_attempt GROUP BY payment_id
+               ) a ON a.payment_id = p.id
+          LEFT JOIN LATERAL (
+                SELECT count(*) AS surplus FROM billing_attempt s
+                  JOIN ledger_entrykey key ON key.key = 'payment:' || p.id || ':aside:' || s.id
+                 WHERE s.payment_id = p.id AND s.state = 'surplus'
+               ) k ON true
+        """
+    )

@@ -1,0 +1,105 @@
+"""Reading the inbox: each letter says where to look, and the gateway is asked what is true.
+
+The worker takes some letters at a time by a lease, so that no lock is held while a gateway is asked, and a worker that
+dies gives them back. Several letters about one attempt in one batch are one question.
+"""
+
+import logging
+import time
+from datetime import datetime, timedelta
+
+from celery.exceptions import SoftTimeLimitExceeded
+from django.conf import settings
+from django.utils import timezone
+from prometheus_client import Counter
+
+from billing import readers
+from billing.gateways import errors as gateway
+from billing.models import GatewayLetter
+from billing.models.inbox import LetterState
+from billing.readers import Batch, NotKnownYet
+
+logger = logging.getLogger(__name__)
+
+READ = Counter("payment_webhooks_read", "Letters of gateways that were read.", ["gateway", "state"])
+STRANGER_TRIES = 3  # a letter may be faster than what it is about
+
+_CLAIM = """
+    UPDATE billing_gatewayletter SET tries = tries + 1, next_try_at = %(until)s
+     WHERE id IN (
+            SELECT id FROM billing_gatewayletter WHERE state = 'pending' AND next_try_at <= %(now)s
+             ORDER BY next_try_at LIMIT %(most)s FOR UPDATE SKIP LOCKED
+           )
+    RETURNING *
+"""
+
+
+def drain(now: datetime | None = None) -> int:
+    """Read whatever is due, for as long as a task should run; returns how many letters were read."""
+    ends, total = time.monotonic() + settings.INBOX_DRAIN_SECONDS, 0
+    while time.monotonic() < ends and (batch := _claim(now or timezone.now())):
+        _read_all(batch)
+        total += len(batch)
+    return total
+
+
+def _claim(now: datetime) -> list[GatewayLetter]:
+    until = now + timedelta(seconds=settings.INBOX_LEASE_SECONDS)
+    found = GatewayLetter.objects.raw(_CLAIM, {"now": now, "until": until, "most": settings.INBOX_BATCH})
+    return sorted(found, key=lambda letter: letter.pk)
+
+
+def _read_all(found: list[GatewayLetter]) -> None:
+    batch = Batch()
+    for letter in found:
+        try:
+            state = readers.read(letter, batch)
+        except SoftTimeLimitExceeded:
+            raise
+        except NotKnownYet as unknown:
+            _later(letter, str(unknown), last=LetterState.UNKNOWN, most=STRANGER_TRIES)
+        except gateway.GatewayError as error:
+            _later(letter, f"{type(error).__name__}: {error}", last=LetterState.DEAD)
+        except Exception as error:
+            # Whatever it was must stop neither the others nor this one's next try; people see it in the admin.
+            logger.exception("inbox.failed", extra={"letter": str(letter.pk), "kind": letter.kind})
+            _later(letter, f"{type(error).__name__}: {error}", last=LetterState.DEAD)
+        else:
+            _close(letter, state)
+
+
+def _close(letter: GatewayLetter, state: LetterState, error: str = "") -> None:
+    pending = GatewayLetter.objects.filter(pk=letter.pk, state=LetterState.PENDING)
+    pending.update(state=state, handled_at=timezone.now(), error=error[:500])
+    READ.labels(letter.gateway, state.value).inc()
+
+
+def _later(letter: GatewayLetter, error: str, *, last: LetterState, most: int | None = None) -> None:
+    pauses = settings.INBOX_RETRY_SECONDS
+    if letter.tries > min(most or len(pauses), len(pauses)):
+        _close(letter, last, error)
+        logger.error("inbox.given_up", extra={"letter": str(letter.pk), "kind": letter.kind, "state": last.value})
+        return
+    then = timezone.now() + timedelta(seconds=pauses[letter.tries - 1])
+    GatewayLetter.objects.filter(pk=letter.pk, state=LetterState.PENDING).update(next_try_at=then, error=error[:500])
+
+
+# ---------------------------------------------------------------- upkeep
+
+
+def replay(letter: GatewayLetter) -> bool:
+    """Read it once more, as if it had just come; says whether there was anything to replay."""
+    over = GatewayLetter.objects.filter(pk=letter.pk).exclude(state=LetterState.PENDING)
+    return bool(over.update(state=LetterState.PENDING, tries=0, next_try_at=timezone.now(), error="", handled_at=None))
+
+
+def purge(now: datetime | None = None) -> int:
+    """Forget what was done long ago; what somebody should look at stays."""
+    until = (now or timezone.now()) - timedelta(days=settings.INBOX_KEEP_DAYS)
+    over = GatewayLetter.objects.filter(received_at__lt=until, state__in=[LetterState.DONE, LetterState.IGNORED])
+    total = 0
+    while True:
+        some = list(over.values_list("pk", flat=True)[: settings.INBOX_PURGE_BATCH])
+        if not some:
+            return total
+        total += GatewayLetter.objects.filter(pk__in=some).delete()[0]

@@ -1,0 +1,73 @@
+"""The inbox: what gateways wrote to us, each thing once, and what became of it."""
+
+from typing import Self
+
+from django.core.serializers.json import DjangoJSONEncoder
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+from ledger.ids import uuid7
+
+
+class LetterState(models.TextChoices):
+    PENDING = "pending", _("to be read")
+    DONE = "done", _("done")
+    IGNORED = "ignored", _("not for us")
+    UNKNOWN = "unknown", _("about nothing we know")
+    DEAD = "dead", _("given up")
+
+
+class LetterQuerySet(models.QuerySet["GatewayLetter"]):
+    def to_look_at(self) -> Self:
+        return self.filter(state__in=[LetterState.DEAD, LetterState.UNKNOWN])
+
+
+class GatewayLetter(models.Model):
+    """One event of a gateway. It says where to look; what is true, the gateway is asked."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    gateway = models.CharField(_("gateway"), max_length=20)
+    event_id = models.CharField(_("id of the event"), max_length=255)
+    kind = models.CharField(_("kind"), max_length=100)
+    subject = models.CharField(_("about"), max_length=12)
+    trust = models.CharField(_("trust"), max_length=13)
+    token = models.CharField(_("token"), max_length=64, blank=True, db_default="")
+    reference = models.CharField(_("our reference"), max_length=64, blank=True, db_default="")
+    ids = models.JSONField(_("ids at the gateway"), default=dict, db_default={})
+    facts = models.JSONField(_("what it carries"), default=dict, db_default={}, encoder=DjangoJSONEncoder)
+    amount_minor = models.BigIntegerField(_("amount in minor units"), null=True, blank=True)
+    currency = models.CharField(_("currency"), max_length=12, blank=True, db_default="")
+    occurred_at = models.DateTimeField(_("occurred at"), null=True, blank=True)
+    state = models.CharField(
+        _("state"), max_length=7, choices=LetterState, default=LetterState.PENDING, db_default="pending"
+    )
+    tries = models.PositiveSmallIntegerField(_("times tried"), default=0, db_default=0)
+    next_try_at = models.DateTimeField(_("tried next at"), db_default=models.functions.Now())
+    error = models.CharField(_("last error"), max_length=500, blank=True, db_default="")
+    received_at = models.DateTimeField(_("received at"), db_default=models.functions.Now())
+    handled_at = models.DateTimeField(_("handled at"), null=True, blank=True)
+
+    objects = LetterQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("gateway event")
+        verbose_name_plural = _("gateway events")
+        default_permissions = ("view",)
+        permissions = [("replay_gatewayletter", "Can replay gateway events")]
+        ordering = ["-id"]
+        constraints = [
+            models.UniqueConstraint(name="gateway_letter_stored_once", fields=["gateway", "event_id"]),
+            models.CheckConstraint(name="gateway_letter_state_known", condition=Q(state__in=LetterState.values)),
+            models.CheckConstraint(
+                name="gateway_letter_amount_has_a_currency",
+                condition=Q(amount_minor__isnull=True, currency="") | (Q(amount_minor__isnull=False) & ~Q(currency="")),
+            ),
+        ]
+        indexes = [
+            models.Index(name="gateway_letter_to_read", fields=["next_try_at"], condition=Q(state="pending")),
+            models.Index(name="gateway_letter_to_purge", fields=["received_at"]),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.gateway} {self.kind} {self.event_id}"

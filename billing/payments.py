@@ -1,0 +1,284 @@
+"""How a payment and its attempts move from state to state; each move happens behind the payment's lock.
+
+`note` is the one door through which a gateway's word comes in, whoever asked it. Order and repetition mean nothing: a
+state that is final for the buyer's money stays, and what is heard twice changes nothing the second time.
+"""
+
+import logging
+import secrets
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.utils import timezone
+
+from billing import cases, errors, fulfilment, schedule
+from billing.gateways import errors as gateway
+from billing.gateways.base import Failure, NextAction, PaymentResult, PaymentState
+from billing.models import Attempt, GatewayCustomer, Payment
+from billing.models.cases import CaseKind
+from billing.models.payments import AttemptState, PaymentStatus
+from events import outbox
+from events.types import EventType
+
+logger = logging.getLogger(__name__)
+
+# Money has come, right or wrong: nothing that a gateway says later takes that back here. Refunds and disputes do.
+SETTLED = (AttemptState.SUCCEEDED, AttemptState.SURPLUS, AttemptState.QUARANTINED)
+_ENDS = {
+    PaymentState.FAILED: AttemptState.FAILED,
+    PaymentState.CANCELLED: AttemptState.CANCELLED,
+    PaymentState.EXPIRED: AttemptState.EXPIRED,
+}
+_STATUS_OF_END = {
+    AttemptState.FAILED: PaymentStatus.FAILED,
+    AttemptState.CANCELLED: PaymentStatus.CANCELLED,
+    AttemptState.EXPIRED: PaymentStatus.EXPIRED,
+}
+_UNDER_WAY = {
+    PaymentState.CREATED: AttemptState.PENDING,
+    PaymentState.REQUIRES_ACTION: AttemptState.REQUIRES_ACTION,
+    PaymentState.PENDING: AttemptState.PENDING,
+    PaymentState.AUTHORIZED: AttemptState.AUTHORIZED,
+}
+
+
+# ---------------------------------------------------------------- before and after the call
+
+
+@transaction.atomic(durable=True)
+def begin(*, payment: Payment, gateway_name: str) -> Attempt:
+    """Commit that a gateway is about to be called. Refused while another attempt could still be paid."""
+    locked = lock(payment.pk)
+    if locked.status != PaymentStatus.PENDING:
+        raise errors.PaymentOver(locked.pk, locked.status)
+    if locked.attempts.live().exists():
+        raise errors.AttemptLive(locked.pk)
+    now = timezone.now()
+    return Attempt.objects.create(
+        payment=locked,
+        gateway=gateway_name,
+        notify_token=secrets.token_urlsafe(24),
+        # A process that dies during the call leaves the attempt as it is here; then it is asked about.
+        next_ask_at=schedule.next_ask_at(now, now=now),
+    )
+
+
+@transaction.atomic
+def refuse(*, attempt: Attempt, error: gateway.GatewayError) -> Attempt:
+    """The gateway surely did nothing: this attempt is over, and its payment may go elsewhere."""
+    _, locked = _lock_attempt(attempt.pk)
+    if locked.is_live:
+        _end(locked, AttemptState.FAILED, Failure(category=error.category, code=error.code, message=str(error)))
+        locked.save()
+    return locked
+
+
+@transaction.atomic
+def doubt(*, attempt: Attempt, error: gateway.GatewayError) -> Attempt:
+    """The gateway may have acted: nothing else is tried, and it is asked until it says."""
+    _, locked = _lock_attempt(attempt.pk)
+    if locked.is_live:
+        locked.state = AttemptState.UNKNOWN
+        locked.failure_category, locked.failure_code = error.category, error.code[:100]
+        locked.next_ask_at = next_ask(locked, timezone.now())
+        locked.save()
+    return locked
+
+
+@transaction.atomic
+def give_up(*, payment: Payment, status: PaymentStatus = PaymentStatus.FAILED) -> Payment:
+    """No gateway took it, or nobody paid: the payment is over, unless an attempt could still be paid.
+
+    No event tells of it: whoever asked for it was answered.
+    """
+    locked = lock(payment.pk)
+    if locked.status == PaymentStatus.PENDING and not locked.attempts.live().exists():
+        _over(locked, status)
+    return locked
+
+
+# ---------------------------------------------------------------- what a gateway says
+
+
+@transaction.atomic
+def note(*, attempt: Attempt, result: PaymentResult) -> Payment:
+    """Write down what a gateway says of an attempt, and do what follows from it."""
+    payment, locked = _lock_attempt(attempt.pk)
+    _remember(payment, locked, result)
+    if result.state is PaymentState.SUCCEEDED:
+        _paid(payment, locked, result)
+    elif result.state is PaymentState.NOT_FOUND:
+        _not_found(payment, locked)
+    elif locked.is_live and result.state in _ENDS:
+        _end(locked, _ENDS[result.state], result.failure)
+        locked.save()  # before the question whether another one is live
+        _over_if_nobody_pays(payment, locked)
+    elif locked.is_live:
+        _go_on(locked, result)
+    locked.save()
+    return payment
+
+
+def _remember(payment: Payment, attempt: Attempt, result: PaymentResult) -> None:
+    attempt.gateway_ids = {**attempt.gateway_ids, **result.ids}
+    if result.raw:
+        attempt.last_reply = dict(result.raw)
+    if result.fee is not None and attempt.state not in SETTLED:  # what is booked stays as it was booked
+        attempt.fee_minor, attempt.fee_currency = result.fee.minor, result.fee.unit
+    if result.gateway_customer:
+        known = GatewayCustomer(user=payment.user, gateway=attempt.gateway, gateway_id=result.gateway_customer)
+        GatewayCustomer.objects.bulk_create([known], ignore_conflicts=True)
+
+
+def _paid(payment: Payment, attempt: Attempt, result: PaymentResult) -> None:
+    if attempt.state in SETTLED:
+        return
+    now = timezone.now()
+    attempt.paid_at, attempt.ended_at = result.paid_at or now, now
+    attempt.next_ask_at, attempt.next_action, attempt.not_found = None, {}, 0
+    if result.amount != payment.money:
+        _quarantine(payment, attempt, result)
+        return
+    attempt.failure_category = attempt.failure_code = attempt.failure_message = ""
+    if payment.status == PaymentStatus.SUCCEEDED:
+        attempt.state = AttemptState.SURPLUS
+        fulfilment.book_surplus(payment=payment, attempt=attempt)
+        logger.warning("payment.paid_twice", extra={"payment": str(payment.pk), "attempt": str(attempt.pk)})
+        return
+    if payment.status != PaymentStatus.PENDING:
+        logger.warning("payment.paid_late", extra={"payment": str(payment.pk), "status": payment.status})
+    attempt.state = AttemptState.SUCCEEDED
+    attempt.save()
+    payment.status, payment.ended_at = PaymentStatus.SUCCEEDED, now
+    payment.save(update_fields=["status", "ended_at"])
+    # Another attempt that is live by now is asked at once, which takes it back where the gateway can.
+    payment.attempts.live().update(next_ask_at=now)
+    fulfilment.deliver(payment=payment, attempt=attempt)
+    tell(payment, attempt, EventType.PAYMENT_SUCCEEDED)
+
+
+def _quarantine(payment: Payment, attempt: Attempt, result: PaymentResult) -> None:
+    """Not what we asked for: nothing is delivered, the money stands aside, and operators decide."""
+    attempt.state = AttemptState.QUARANTINED
+    attempt.failure_code = "amount_mismatch"
+    if result.amount is not None and result.amount.minor > 0:
+        fulfilment.book_aside(payment=payment, attempt=attempt, amount=result.amount)
+    if payment.status != PaymentStatus.SUCCEEDED:
+        attempt.save()
+        payment.status, payment.ended_at = PaymentStatus.QUARANTINED, timezone.now()
+        payment.save(update_fields=["status", "ended_at"])
+    facts = {"expected": str(payment.money), "said": str(result.amount) if result.amount else None}
+    cases.open(kind=CaseKind.MISMATCH, payment=payment, attempt=attempt, key=str(attempt.pk), facts=facts)
+
+
+def _not_found(payment: Payment, attempt: Attempt) -> None:
+    """Proof of nothing at first; after a while, and several times in a row, proof that nothing was created."""
+    if not attempt.is_live:
+        return
+    attempt.not_found += 1
+    now, answers = timezone.now(), attempt.not_found
+    if schedule.proves_absence(schedule.Sent.PAYMENT, attempt.created_at, now=now, answers=answers):
+        _end(attempt, AttemptState.FAILED, Failure(category=gateway.FailureCategory.PROVIDER_DOWN, code="not_found"))
+        attempt.save()
+        _over_if_nobody_pays(payment, attempt)
+
+
+def _go_on(attempt: Attempt, result: PaymentResult) -> None:
+    attempt.state, attempt.not_found = _UNDER_WAY[result.state], 0
+    attempt.failure_category = attempt.failure_code = attempt.failure_message = ""
+    if result.next_action is not None:
+        attempt.next_action = told(result.next_action)
+    elif attempt.state != AttemptState.REQUIRES_ACTION:
+        attempt.next_action = {}
+    attempt.next_ask_at = next_ask(attempt, timezone.now())
+
+
+def _end(attempt: Attempt, state: AttemptState, failure: Failure | None) -> None:
+    now = timezone.now()
+    attempt.state, attempt.ended_at, attempt.next_action = state, now, {}
+    if failure is not None:
+        attempt.failure_category, attempt.failure_code = failure.category, failure.code[:100]
+        attempt.failure_message = failure.message[:500]
+    attempt.next_ask_at = next_ask(attempt, now)
+
+
+def _over_if_nobody_pays(payment: Payment, attempt: Attempt) -> None:
+    if payment.status == PaymentStatus.PENDING and not payment.attempts.live().exists():
+        status = _STATUS_OF_END[AttemptState(attempt.state)]
+        _over(payment, status)
+        if status == PaymentStatus.FAILED:
+            reason = attempt.failure_category or "unknown"
+            tell(payment, attempt, EventType.PAYMENT_FAILED, reason=reason, retry_url=None)
+
+
+def _over(payment: Payment, status: PaymentStatus) -> None:
+    payment.status, payment.ended_at = status, timezone.now()
+    payment.save(update_fields=["status", "ended_at"])
+
+
+def next_ask(attempt: Attempt, now: datetime) -> datetime | None:
+    """When its gateway is asked again; None when nothing more can be hoped for from asking."""
+    if attempt.state == AttemptState.REQUIRES_ACTION:
+        # The buyer has a page open, and the gateway will write to us: seldom is enough.
+        pauses = settings.PAYMENT_WAIT_SECONDS
+        return now + timedelta(seconds=pauses[min(attempt.asks, len(pauses) - 1)])
+    if attempt.is_live:
+        return schedule.next_ask_at(attempt.created_at, now=now)
+    # Money may still come of what is over: it is looked at a few times more.
+    return schedule.late_ask_at(attempt.ended_at, now=now) if attempt.ended_at else None
+
+
+# ---------------------------------------------------------------- locks and words
+
+
+def lock(payment_id: UUID) -> Payment:
+    """The payment, fresh and locked until the transaction ends: what every act on it does first."""
+    rows = Payment.objects.select_for_update(of=("self",), no_key=True).select_related("user")
+    return rows.get(pk=payment_id)
+
+
+def _lock_attempt(attempt_id: UUID) -> tuple[Payment, Attempt]:
+    payment_id = Attempt.objects.values_list("payment_id", flat=True).get(pk=attempt_id)
+    payment = lock(payment_id)
+    attempt = Attempt.objects.get(pk=attempt_id)
+    attempt.payment = payment
+    return payment, attempt
+
+
+def told(action: NextAction) -> dict[str, Any]:
+    """What the buyer does next, without what does not apply."""
+    facts: dict[str, Any] = {
+        "url": action.url,
+        "phone": action.phone,
+        "reference": action.reference,
+        "client_secret": action.client_secret,
+        "publishable_key": action.publishable_key,
+        "expires_at": _when(action.expires_at),
+    }
+    return {"type": action.type.value, **{name: value for name, value in facts.items() if value}}
+
+
+def _when(moment: datetime | None) -> str | None:
+    return moment.isoformat().replace("+00:00", "Z") if moment else None
+
+
+def tell(
+    payment: Payment, attempt: Attempt | None, event: EventType, *, without_item: bool = False, **more: Any
+) -> None:
+    data: dict[str, Any] = {
+        "payment": str(payment.pk),
+        "amount": payment.amount_minor,
+        "currency": payment.currency,
+        "gateway": attempt.gateway if attempt else None,
+    }
+    if not without_item:
+        data |= {"kind": payment.kind, "item": payment.item or None}
+    record(payment.user, event, **data | more)
+
+
+def record(user: User, event: EventType, **data: Any) -> None:
+    outbox.record(user=user, type=event, data=data)

@@ -1,0 +1,54 @@
+"""What a buyer asks for, as it is on sale at this moment. Prices come from the catalogue, never from a buyer."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.utils.translation import override
+
+from billing import errors
+from billing.models.payments import PaymentKind
+from credits import packs
+from ledger.money import Money
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Purchase:
+    """One thing and its price. The details are all that fulfilment will need, whatever the catalogue says by then."""
+
+    kind: PaymentKind
+    amount: Money
+    description: str
+    item: str = ""
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+def pack(code: str, currency: str, locale: str) -> Purchase:
+    found = packs.find(code)
+    price = packs.current_price(found, currency)
+    with override(locale):
+        name = found.name
+    return Purchase(
+        kind=PaymentKind.PACK,
+        item=found.code,
+        description=name,
+        amount=Money(price.amount_minor, price.currency),
+        details={
+            "price": price.pk,
+            "name_en": found.name_en,
+            "name_fr": found.name_fr,
+            "unit": found.unit,
+            "credits": found.credits,
+            "bonus": found.bonus,
+            "expires_after_days": found.expires_after_days,
+            "bonus_expires_after_days": found.bonus_expires_after_days,
+        },
+    )
+
+
+def free_amount(amount: Money, description: str) -> Purchase:
+    """An amount that a service names, which also delivers what it is for."""
+    return Purchase(kind=PaymentKind.AMOUNT, amount=amount, description=description)
+
+
+def not_sold(kind: PaymentKind) -> errors.NotSoldYet:
+    return errors.NotSoldYet(kind.value)

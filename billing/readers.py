@@ -1,0 +1,138 @@
+"""What the letters of gateways are about, and whom to ask for the truth of it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from billing import asking, disputes, payments, refund_sending, refunds
+from billing.gateways import letters as marks
+from billing.gateways.base import Hint, Subject, Trust
+from billing.models import Attempt, GatewayLetter, Refund
+from billing.models.inbox import LetterState
+from billing.models.refunds import RefundStatus
+from ledger.money import Money
+
+# Of these ids a gateway gives the same one to many payments, or they are of something else.
+NOT_IDS_OF_A_PAYMENT = {"customer", "refund", "dispute", "subscription", "invoice"}
+
+
+class NotKnownYet(Exception):
+    """What the letter is about is not here; it may come."""
+
+
+@dataclass(slots=True)
+class Batch:
+    """What was asked already since these letters were taken: the answer is younger than all of them."""
+
+    asked: set[UUID] = field(default_factory=set)
+
+
+Reader = Callable[[GatewayLetter, Batch], LetterState]
+
+
+def read(letter: GatewayLetter, batch: Batch) -> LetterState:
+    """Do what follows from a letter. Of a kind that we do not know it is kept, and nothing is done."""
+    reader = READERS.get(Subject(letter.subject))
+    return reader(letter, batch) if reader else LetterState.IGNORED
+
+
+# ---------------------------------------------------------------- by subject
+
+
+def _read_payment(letter: GatewayLetter, batch: Batch) -> LetterState:
+    attempt = attempt_of(letter)
+    if attempt.pk not in batch.asked and attempt.state not in payments.SETTLED:
+        asking.ask(attempt)
+        batch.asked.add(attempt.pk)
+    return LetterState.DONE
+
+
+def _read_refund(letter: GatewayLetter, batch: Batch) -> LetterState:
+    """One of ours, or one that somebody made at the gateway itself; which of them, its ids say."""
+    ours = _refund_of(letter)
+    if ours is None:
+        attempt = _known_as_paid(letter)
+        if Refund.objects.filter(attempt=attempt, status__in=[RefundStatus.SENDING, RefundStatus.UNKNOWN]).exists():
+            raise NotKnownYet("It may be the refund that is being sent.")
+        if letter.trust == Trust.UNSIGNED or letter.amount_minor is None or "refund" not in letter.ids:
+            raise NotKnownYet("It names no refund of ours, and nobody has signed for it.")
+        amount = Money(letter.amount_minor, letter.currency)
+        ours = refunds.book_made_at_gateway(attempt=attempt, amount=amount, ids=letter.ids)
+    refund_sending.ask(ours)
+    return LetterState.DONE
+
+
+def _read_dispute(letter: GatewayLetter, batch: Batch) -> LetterState:
+    attempt = _known_as_paid(letter)
+    return LetterState.DONE if disputes.hear(attempt=attempt, letter=letter) else LetterState.IGNORED
+
+
+READERS: dict[Subject, Reader] = {
+    Subject.PAYMENT: _read_payment,
+    Subject.REFUND: _read_refund,
+    Subject.DISPUTE: _read_dispute,
+}
+
+
+# ---------------------------------------------------------------- what a letter names
+
+
+def attempt_of(letter: GatewayLetter) -> Attempt:
+    """The attempt that a letter names: by the address it came to, our reference, or the gateway's own ids."""
+    attempt = _named(letter)
+    if attempt is None:
+        raise NotKnownYet("No attempt of ours is meant.")
+    if letter.subject == Subject.PAYMENT and letter.reference not in ("", attempt.reference):
+        raise NotKnownYet("Its address and its reference name different attempts.")
+    if letter.trust == Trust.SHARED_SECRET and not marks.fits(_hint(letter), attempt.gateway_ids):
+        raise NotKnownYet("It does not know the secret of the attempt.")
+    return attempt
+
+
+def _known_as_paid(letter: GatewayLetter) -> Attempt:
+    """A letter about what follows a payment may be faster than the one about the payment."""
+    attempt = attempt_of(letter)
+    if attempt.state not in payments.SETTLED:
+        asking.ask(attempt)
+        attempt = Attempt.objects.select_related("payment").get(pk=attempt.pk)
+        if attempt.state not in payments.SETTLED:
+            raise NotKnownYet("The payment that it is about is not paid here.")
+    return attempt
+
+
+def _named(letter: GatewayLetter) -> Attempt | None:
+    rows = Attempt.objects.filter(gateway=letter.gateway).select_related("payment")
+    if letter.token:
+        return rows.filter(notify_token=letter.token).first()
+    if (number := _number(letter.reference)) and (found := rows.filter(pk=number).first()):
+        return found
+    for name, value in letter.ids.items():
+        if name not in NOT_IDS_OF_A_PAYMENT and (found := rows.filter(gateway_ids__contains={name: value}).first()):
+            return found
+    return None
+
+
+def _refund_of(letter: GatewayLetter) -> Refund | None:
+    rows = Refund.objects.filter(attempt__gateway=letter.gateway)
+    if (number := _number(letter.reference)) and (found := rows.filter(pk=number).first()):
+        return found
+    known = letter.ids.get("refund")
+    return rows.filter(gateway_ids__contains={"refund": known}).first() if known else None
+
+
+def _number(reference: str) -> UUID | None:
+    try:
+        return UUID(hex=reference) if reference else None
+    except ValueError:
+        return None
+
+
+def _hint(letter: GatewayLetter) -> Hint:
+    return Hint(
+        event_id=letter.event_id,
+        kind=letter.kind,
+        subject=Subject(letter.subject),
+        trust=Trust(letter.trust),
+        reference=letter.reference,
+        ids=letter.ids,
+    )

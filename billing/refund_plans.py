@@ -1,0 +1,141 @@
+"""What a refund would do, line by line, before anybody does it: the same plan is previewed and carried out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from django.db.models import Sum
+
+from billing import errors
+from billing.models import Dispute, Payment, Refund
+from billing.models.payments import PaymentKind, PaymentStatus
+from billing.models.refunds import DisputeState, RefundOrigin, RefundPolicy
+from credits import takebacks
+from credits.takebacks import Left
+from ledger.money import Money
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Before:
+    """What earlier refunds of this payment have claimed, those under way included."""
+
+    amount: int = 0
+    tax: int = 0
+    credits_due: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """`credits_due` is what the money stands for; of that, `lines` are taken now, and `owed` becomes a debt."""
+
+    amount: Money
+    tax: Money
+    policy: RefundPolicy
+    credits_due: int = 0
+    lines: dict[str, int] = field(default_factory=dict)
+    owed: int = 0
+    kept: int = 0  # left to the customer, at our cost
+    refundable: int = 0  # of the payment, before this refund
+
+    @property
+    def taken(self) -> int:
+        return sum(self.lines.values())
+
+
+def make(*, payment: Payment, amount: Money | None, policy: RefundPolicy) -> Plan:
+    """The plan, or the refusal that says what would be possible. Whoever carries it out has locked the payment."""
+    _refuse_what_is_not_refundable(payment)
+    before = _before(payment)
+    refundable = payment.amount_minor - before.amount
+    asked = refundable if amount is None else _in_currency(amount, payment)
+    if refundable <= 0:
+        raise errors.NotRefundable("refunded")
+    if not 0 < asked <= refundable:
+        raise errors.RefundTooLarge(refundable, payment.currency)
+    if payment.kind != PaymentKind.PACK:
+        return _without_credits(payment, before, asked, policy)
+    lots = _bonus_first(payment)
+    free, total = sum(lot.free for lot in lots), payment.details["credits"] + payment.details["bonus"]
+    due = _due(payment, before, asked, total)
+    if due > free and policy == RefundPolicy.PROPORTIONAL:
+        asked = min(asked, _worth(payment, before, free, total))
+        if asked <= 0:
+            raise errors.CreditsSpent(due - free, 0)
+        due = min(_due(payment, before, asked, total), free)
+    if due > free and policy == RefundPolicy.UNSPENT_ONLY:
+        raise errors.CreditsSpent(due - free, max(0, _worth(payment, before, free, total)))
+    goodwill = policy == RefundPolicy.GOODWILL
+    lines = {} if goodwill else _take(lots, due)
+    return Plan(
+        amount=Money(asked, payment.currency),
+        tax=_tax(payment, before, asked),
+        policy=policy,
+        credits_due=due,
+        lines=lines,
+        owed=0 if goodwill else due - sum(lines.values()),
+        kept=due if goodwill else 0,
+        refundable=refundable,
+    )
+
+
+def _refuse_what_is_not_refundable(payment: Payment) -> None:
+    if payment.status != PaymentStatus.SUCCEEDED:
+        raise errors.NotRefundable(payment.status)
+    dispute = Dispute.objects.filter(payment=payment).exclude(state=DisputeState.WON).first()
+    if dispute is not None:
+        if dispute.state == DisputeState.LOST:
+            raise errors.NotRefundable("lost in a dispute")
+        raise errors.DisputeOpen(dispute.pk)
+
+
+def _in_currency(amount: Money, payment: Payment) -> int:
+    if amount.unit != payment.currency:
+        raise errors.RefundTooLarge(payment.amount_minor, payment.currency)
+    return amount.minor
+
+
+def _before(payment: Payment) -> Before:
+    rows = Refund.objects.counted().filter(payment=payment).exclude(origin=RefundOrigin.SURPLUS)
+    sums = rows.aggregate(amount=Sum("amount_minor"), tax=Sum("tax_minor"), due=Sum("credits_due"))
+    return Before(amount=sums["amount"] or 0, tax=sums["tax"] or 0, credits_due=sums["due"] or 0)
+
+
+def _without_credits(payment: Payment, before: Before, asked: int, policy: RefundPolicy) -> Plan:
+    return Plan(
+        amount=Money(asked, payment.currency),
+        tax=_tax(payment, before, asked),
+        policy=policy,
+        refundable=payment.amount_minor - before.amount,
+    )
+
+
+# Each figure is the share of all that has gone back by then, less what went before: so the last one takes the rest, and
+# many small refunds sum up to exactly the same as one.
+
+
+def _due(payment: Payment, before: Before, asked: int, total: int) -> int:
+    return total * (before.amount + asked) // payment.amount_minor - before.credits_due
+
+
+def _tax(payment: Payment, before: Before, asked: int) -> Money:
+    share = payment.tax_minor * (before.amount + asked) // payment.amount_minor
+    return Money(max(0, min(share - before.tax, asked)), payment.currency)
+
+
+def _worth(payment: Payment, before: Before, free: int, total: int) -> int:
+    """How much money the credits that are left stand for."""
+    return (before.credits_due + free) * payment.amount_minor // total - before.amount
+
+
+def _bonus_first(payment: Payment) -> list[Left]:
+    """What was given for nothing goes back before what was paid for."""
+    return takebacks.left_of([f"payment:{payment.pk}:bonus", f"payment:{payment.pk}"])
+
+
+def _take(lots: Sequence[Left], wanted: int) -> dict[str, int]:
+    lines = {}
+    for lot in lots:
+        part = min(lot.free, wanted)
+        if part > 0:
+            lines[lot.key] = part
+            wanted -= part
+    return lines

@@ -1,0 +1,141 @@
+"""Sending refunds and asking about them: always under the same reference, so whatever became of the first call, the
+second one is the same refund."""
+
+import logging
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from billing import asking, calling, cases, payments, refunds, schedule
+from billing.gateways import errors as gateway
+from billing.gateways import registry
+from billing.gateways.base import RefundRef, RefundRequest, RefundResult, Refunds, RefundState
+from billing.models import Attempt, Refund
+from billing.models.cases import CaseKind
+from billing.models.payments import AttemptState
+from billing.models.refunds import UNDER_WAY, RefundOrigin, RefundPolicy, RefundStatus
+from billing.refund_plans import Plan
+from ledger.money import Money
+
+logger = logging.getLogger(__name__)
+
+
+def send(refund: Refund) -> Refund:
+    """Ask the gateway to send it; of two who come at once, one does."""
+    now = timezone.now()
+    requested = Refund.objects.filter(pk=refund.pk, status=RefundStatus.REQUESTED)
+    with transaction.atomic(durable=True):
+        won = requested.update(status=RefundStatus.SENDING, sent_at=now, next_try_at=schedule.next_ask_at(now, now=now))
+    if not won:
+        return refund
+    fresh = _fetched(refund.pk)
+    adapter = registry.get(fresh.attempt.gateway)
+    assert isinstance(adapter, Refunds)  # noqa: S101 - others are refunded by hand
+    wanted = RefundRequest(
+        reference=fresh.reference,
+        payment=asking.ref(fresh.attempt),
+        amount=fresh.money,
+        reason=fresh.reason,
+        notify_url=f"{settings.BASE_URL.rstrip('/')}/webhooks/{fresh.attempt.gateway}",
+    )
+    try:
+        result = calling.call(fresh.attempt.gateway, "refund", lambda: adapter.send_refund(wanted))
+    except gateway.Declined as error:
+        facts: dict[str, Any] = {"failure_category": error.category, "failure_code": error.code[:100]}
+        return refunds.move(fresh, RefundResult(state=RefundState.FAILED), facts)
+    except gateway.Unavailable:
+        pause = timedelta(seconds=settings.REFUND_RETRY_SECONDS)
+        Refund.objects.filter(pk=fresh.pk, status=RefundStatus.SENDING).update(
+            status=RefundStatus.REQUESTED, next_try_at=timezone.now() + pause
+        )
+        return fresh
+    except gateway.Uncertain:
+        Refund.objects.filter(pk=fresh.pk, status=RefundStatus.SENDING).update(status=RefundStatus.UNKNOWN)
+        return fresh
+    return refunds.note(refund=fresh, result=result)
+
+
+def ask(refund: Refund) -> Refund:
+    """What the gateway says of it now."""
+    fresh = _fetched(refund.pk)
+    adapter = registry.get(fresh.attempt.gateway)
+    assert isinstance(adapter, Refunds)  # noqa: S101
+    known = RefundRef(
+        reference=fresh.reference,
+        payment=asking.ref(fresh.attempt),
+        amount=fresh.money,
+        ids=fresh.gateway_ids,
+        created_at=fresh.created_at,
+    )
+    return refunds.note(
+        refund=fresh,
+        result=calling.call(fresh.attempt.gateway, "fetch_refund", lambda: adapter.fetch_refund(known)),
+    )
+
+
+def _fetched(refund_id: UUID) -> Refund:
+    return Refund.objects.select_related("payment__user", "attempt__payment").get(pk=refund_id)
+
+
+# ---------------------------------------------------------------- sweeps
+
+
+def work_through(now: datetime | None = None) -> int:
+    """Send what waits, ask about what is under way, give back what was paid twice; returns how many were touched."""
+    moment = now or timezone.now()
+    touched = _return_surplus()
+    for refund in _claim(moment):
+        _work_on(refund)
+        touched += 1
+    return touched
+
+
+def _return_surplus() -> int:
+    waiting = Attempt.objects.filter(state=AttemptState.SURPLUS, cases__isnull=True, refunds__isnull=True)
+    return sum(bool(return_surplus(attempt)) for attempt in waiting.order_by("id")[: settings.PAYMENT_SWEEP_BATCH])
+
+
+@transaction.atomic
+def return_surplus(attempt: Attempt) -> Refund | None:
+    """Money of a second payment goes back by itself, or is a case where its gateway cannot send it back."""
+    payment = payments.lock(attempt.payment_id)
+    if Refund.objects.counted().filter(attempt=attempt, origin=RefundOrigin.SURPLUS).exists():
+        return None
+    if not (settings.REFUND_SURPLUS and refunds.can_send(attempt)):
+        facts = {"amount": str(payment.money), "gateway": attempt.gateway}
+        cases.open(kind=CaseKind.SURPLUS, payment=payment, attempt=attempt, key=str(attempt.pk), facts=facts)
+        return None
+    zero = Money(0, payment.currency)
+    plan = Plan(amount=payment.money, tax=zero, policy=RefundPolicy.GOODWILL)
+    return refunds.write(
+        payment, attempt, plan, RefundStatus.REQUESTED, origin=RefundOrigin.SURPLUS, reason="Paid twice"
+    )
+
+
+@transaction.atomic
+def _claim(now: datetime) -> list[Refund]:
+    found = list(
+        Refund.objects.filter(status__in=UNDER_WAY, next_try_at__lte=now)
+        .select_for_update(of=("self",), skip_locked=True, no_key=True)
+        .order_by("next_try_at")[: settings.PAYMENT_SWEEP_BATCH]
+    )
+    for refund in found:
+        refund.tries += 1
+        refund.next_try_at = refunds.next_question(refund)
+    Refund.objects.bulk_update(found, ["tries", "next_try_at"])
+    return found
+
+
+def _work_on(refund: Refund) -> None:
+    try:
+        if refund.status == RefundStatus.REQUESTED:
+            send(refund)
+        else:
+            # One that is still being sent belongs to a worker that died, or that will find its answer noted.
+            ask(refund)
+    except gateway.GatewayError as error:
+        logger.info("refund.not_told", extra={"refund": str(refund.pk), "why": str(error)})

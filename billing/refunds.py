@@ -1,0 +1,324 @@
+"""Giving money back: what must come back to us is held, the gateway is asked, and then it is taken or freed.
+
+A refund is committed before its gateway is called, and always sent under the same reference: whatever became of the
+first call, the second one is the same refund.
+"""
+
+import logging
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.db.models import Sum
+from django.utils import timezone
+
+from billing import cases, errors, fulfilment, payments, refund_plans, schedule
+from billing.gateways import registry
+from billing.gateways.base import RefundResult, Refunds, RefundState
+from billing.models import Attempt, Payment, Refund
+from billing.models.cases import CaseKind
+from billing.models.payments import AttemptState, PaymentKind
+from billing.models.refunds import RefundOrigin, RefundPolicy, RefundStatus
+from billing.refund_plans import Plan
+from credits import takebacks
+from events.types import EventType
+from ledger import transfers
+from ledger.models import EntryKey
+from ledger.money import Money
+from ledger.transfers import Move
+
+logger = logging.getLogger(__name__)
+
+OPEN = (
+    RefundStatus.REQUESTED,
+    RefundStatus.SENDING,
+    RefundStatus.PENDING,
+    RefundStatus.UNKNOWN,
+    RefundStatus.MANUAL,
+)
+
+
+def preview(*, payment: Payment, amount: Money | None = None, policy: RefundPolicy | None = None) -> Plan:
+    return refund_plans.make(payment=payment, amount=amount, policy=policy or usual_policy())
+
+
+def usual_policy() -> RefundPolicy:
+    return RefundPolicy(settings.REFUND_POLICY)
+
+
+@transaction.atomic
+def request(
+    *,
+    payment: Payment,
+    reason: str,
+    amount: Money | None = None,
+    policy: RefundPolicy | None = None,
+    by: User | None = None,
+    caller: str = "",
+) -> Refund:
+    """Begin to give money back: all that is left, or an amount. Nothing is sent before this is committed."""
+    if not reason.strip():
+        raise errors.ReasonMissing
+    locked = _lock(payment.pk)
+    plan = refund_plans.make(payment=locked, amount=amount, policy=policy or usual_policy())
+    attempt = locked.attempts.get(state=AttemptState.SUCCEEDED)
+    sends = can_send(attempt)
+    if sends and plan.amount < locked.money and not registry.get(attempt.gateway).capabilities.partial_refund:
+        raise errors.PartialNotPossible(attempt.gateway)
+    status = RefundStatus.REQUESTED if sends else RefundStatus.MANUAL
+    refund = write(locked, attempt, plan, status, reason=reason, requested_by=by, requested_as=caller[:100])
+    if status == RefundStatus.MANUAL:
+        facts = {"refund": str(refund.pk), "amount": str(refund.money)}
+        cases.open(kind=CaseKind.MANUAL_REFUND, payment=locked, attempt=attempt, key=str(refund.pk), facts=facts)
+    return refund
+
+
+def _lock(payment_id: UUID) -> Payment:
+    """The payment, and the credits that it brought: what a plan counts must still be there when it is held."""
+    payment = payments.lock(payment_id)
+    if payment.kind == PaymentKind.PACK:
+        takebacks.lock(user=payment.user, unit=_unit(payment))
+    return payment
+
+
+def can_send(attempt: Attempt) -> bool:
+    adapter = registry.get(attempt.gateway)
+    return isinstance(adapter, Refunds) and adapter.capabilities.refund
+
+
+def write(payment: Payment, attempt: Attempt, plan: Plan, status: RefundStatus, **facts: Any) -> Refund:
+    refund = Refund.objects.create(
+        payment=payment,
+        attempt=attempt,
+        policy=plan.policy,
+        status=status,
+        amount_minor=plan.amount.minor,
+        tax_minor=plan.tax.minor,
+        currency=plan.amount.unit,
+        credits_due=plan.credits_due,
+        credits_owed=plan.owed,
+        lines=plan.lines,
+        next_try_at=timezone.now() if status == RefundStatus.REQUESTED else None,
+        **facts,
+    )
+    if plan.lines:
+        takebacks.hold(user=payment.user, unit=_unit(payment), key=_key(refund), amounts=plan.lines)
+    return refund
+
+
+def _unit(payment: Payment) -> str:
+    return str(payment.details["unit"])
+
+
+def _key(refund: Refund) -> str:
+    return f"refund:{refund.pk}"
+
+
+# ---------------------------------------------------------------- what a gateway says
+
+
+def note(*, refund: Refund, result: RefundResult) -> Refund:
+    """Write down what a gateway says of a refund, and do what follows from it."""
+    failure = result.failure
+    facts = {"failure_category": failure.category, "failure_code": failure.code[:100]} if failure else {}
+    return move(refund, result, facts)
+
+
+@transaction.atomic
+def move(refund: Refund, result: RefundResult, facts: Mapping[str, Any]) -> Refund:
+    payment = payments.lock(refund.payment_id)
+    locked = Refund.objects.select_related("attempt").get(pk=refund.pk)
+    locked.payment = locked.attempt.payment = payment
+    locked.gateway_ids = {**locked.gateway_ids, **result.ids}
+    locked.last_reply = dict(result.raw) or locked.last_reply
+    for name, value in facts.items():
+        setattr(locked, name, value)
+    match result.state:
+        case RefundState.SUCCEEDED if locked.status != RefundStatus.SUCCEEDED:
+            _arrived(locked)
+        case RefundState.FAILED | RefundState.CANCELLED if locked.status == RefundStatus.SUCCEEDED:
+            _came_back(locked)
+        case RefundState.FAILED | RefundState.CANCELLED if locked.status in OPEN:
+            _failed(locked)
+        case RefundState.PENDING if locked.status in OPEN:
+            locked.status, locked.not_found = RefundStatus.PENDING, 0
+            locked.next_try_at = next_question(locked)
+        case RefundState.NOT_FOUND if locked.status in (RefundStatus.SENDING, RefundStatus.UNKNOWN):
+            _not_found(locked)
+    locked.save()
+    return locked
+
+
+def next_question(refund: Refund) -> datetime:
+    """Pending refunds take days: they are asked about for as long as it takes."""
+    now = timezone.now()
+    sent_at = refund.sent_at or refund.created_at
+    return schedule.next_ask_at(sent_at, now=now) or now + timedelta(hours=settings.REFUND_ASK_HOURS)
+
+
+def _not_found(refund: Refund) -> None:
+    """Sending it again under the same reference is safe, once it is certain that it never arrived."""
+    refund.not_found += 1
+    now, sent_at = timezone.now(), refund.sent_at or refund.created_at
+    if schedule.proves_absence(schedule.Sent.REFUND, sent_at, now=now, answers=refund.not_found):
+        refund.status, refund.not_found, refund.next_try_at = RefundStatus.REQUESTED, 0, now
+
+
+# ---------------------------------------------------------------- what follows
+
+
+def _arrived(refund: Refund) -> None:
+    if refund.status in (RefundStatus.FAILED, RefundStatus.CANCELLED):
+        # It seemed to have failed, and what was held is free again: people look at it.
+        facts = {"refund": str(refund.pk), "said": "succeeded after it had failed"}
+        cases.open(
+            kind=CaseKind.REFUND_FAILED, payment=refund.payment, attempt=refund.attempt, key=_key(refund), facts=facts
+        )
+        refund.lines, refund.credits_owed = {}, 0
+    refund.status, refund.ended_at, refund.next_try_at = RefundStatus.SUCCEEDED, timezone.now(), None
+    refund.failure_category = refund.failure_code = ""
+    _book(refund)
+    if refund.origin == RefundOrigin.SURPLUS:
+        return
+    if refund.payment.kind == PaymentKind.PACK:
+        takebacks.take(
+            user=refund.payment.user,
+            unit=_unit(refund.payment),
+            key=_key(refund),
+            owed=refund.credits_owed,
+            metadata={"refund": str(refund.pk), "payment": str(refund.payment_id)},
+        )
+    refund.save()
+    total = refunded(refund.payment)
+    payments.tell(
+        refund.payment,
+        refund.attempt,
+        EventType.PAYMENT_REFUNDED,
+        without_item=True,
+        amount=refund.amount_minor,
+        refund=str(refund.pk),
+        refunded_total=total,
+        is_full=total >= refund.payment.amount_minor,
+        **({"reason": refund.reason} if refund.reason else {}),
+    )
+
+
+def _failed(refund: Refund) -> None:
+    refund.status, refund.ended_at, refund.next_try_at = RefundStatus.FAILED, timezone.now(), None
+    _free(refund)
+    _tell_failure(refund)
+
+
+def _came_back(refund: Refund) -> None:
+    """Days later the bank sent it back to us: the books are as before, and the customer has their credits again."""
+    refund.status, refund.ended_at = RefundStatus.FAILED, timezone.now()
+    entry = EntryKey.objects.select_related("entry").get(key=_key(refund)).entry
+    transfers.reverse(key=f"{_key(refund)}:back", entry=entry, kind="refund.returned")
+    if refund.payment.kind == PaymentKind.PACK and refund.origin != RefundOrigin.SURPLUS:
+        takebacks.give_back(
+            user=refund.payment.user, unit=_unit(refund.payment), key=_key(refund), owed=refund.credits_owed
+        )
+    _tell_failure(refund)
+
+
+def _free(refund: Refund) -> None:
+    if refund.lines:
+        takebacks.release(user=refund.payment.user, unit=_unit(refund.payment), key=_key(refund))
+
+
+def _tell_failure(refund: Refund) -> None:
+    facts = {"refund": str(refund.pk), "amount": str(refund.money), "why": refund.failure_category}
+    cases.open(
+        kind=CaseKind.REFUND_FAILED, payment=refund.payment, attempt=refund.attempt, key=_key(refund), facts=facts
+    )
+    if refund.origin != RefundOrigin.SURPLUS:
+        payments.record(
+            refund.payment.user,
+            EventType.REFUND_FAILED,
+            payment=str(refund.payment_id),
+            refund=str(refund.pk),
+            amount=refund.amount_minor,
+            currency=refund.currency,
+            reason=refund.failure_category or "unknown",
+        )
+
+
+def _book(refund: Refund) -> None:
+    unit = refund.currency
+    outside = fulfilment.gateway_account(refund.attempt.gateway, unit)
+    if refund.origin == RefundOrigin.SURPLUS:
+        moves = [Move(fulfilment.house(f"suspense:{unit}", unit), outside, refund.money)]
+    else:
+        source = f"loss:{unit}" if refund.policy == RefundPolicy.GOODWILL else _revenue(refund.payment)
+        net = refund.money - refund.tax
+        moves = [Move(fulfilment.house(source, unit), outside, net)] if net.minor else []
+        if refund.tax_minor:
+            moves.append(Move(fulfilment.house(f"tax:{unit}", unit), outside, refund.tax))
+    metadata = {"refund": str(refund.pk), "payment": str(refund.payment_id)}
+    transfers.post(key=_key(refund), kind="refund", moves=moves, metadata=metadata)
+
+
+def _revenue(payment: Payment) -> str:
+    return f"revenue:{'packs' if payment.kind == PaymentKind.PACK else 'payments'}:{payment.currency}"
+
+
+def refunded(payment: Payment) -> int:
+    """What has gone back and arrived, in minor units."""
+    rows = Refund.objects.filter(payment=payment, status=RefundStatus.SUCCEEDED).exclude(origin=RefundOrigin.SURPLUS)
+    return rows.aggregate(total=Sum("amount_minor"))["total"] or 0
+
+
+# ---------------------------------------------------------------- by hand
+
+
+@transaction.atomic
+def prove(*, refund: Refund, proof: str, by: User, note: str = "") -> Refund:
+    """Confirm that a refund was made by hand; a large one by somebody else than who asked for it."""
+    payment = payments.lock(refund.payment_id)
+    locked = Refund.objects.select_related("attempt").get(pk=refund.pk)
+    locked.payment = locked.attempt.payment = payment
+    if locked.status != RefundStatus.MANUAL:
+        raise errors.RefundOver(locked.pk, locked.status)
+    if not proof.strip():
+        raise errors.ReasonMissing
+    limit = settings.REFUND_ALONE_MINOR.get(locked.currency, 0)
+    if locked.amount_minor > limit and locked.requested_by_id == by.pk:
+        raise errors.SecondOperatorNeeded
+    locked.proof, locked.proof_note, locked.proven_by = proof, note, by
+    _arrived(locked)
+    locked.save()
+    return locked
+
+
+@transaction.atomic
+def cancel(*, refund: Refund) -> Refund:
+    """Take a refund back that has not been sent; what was held is free again."""
+    payment = payments.lock(refund.payment_id)
+    locked = Refund.objects.select_related("attempt").get(pk=refund.pk)
+    locked.payment = payment
+    if locked.status not in (RefundStatus.MANUAL, RefundStatus.REQUESTED):
+        raise errors.RefundOver(locked.pk, locked.status)
+    locked.status, locked.ended_at, locked.next_try_at = RefundStatus.CANCELLED, timezone.now(), None
+    _free(locked)
+    locked.save()
+    return locked
+
+
+# ---------------------------------------------------------------- made elsewhere
+
+
+@transaction.atomic
+def book_made_at_gateway(*, attempt: Attempt, amount: Money, ids: Mapping[str, str]) -> Refund:
+    """A refund that somebody made at the gateway itself is booked here like ours."""
+    payment = _lock(attempt.payment_id)
+    known = Refund.objects.filter(attempt=attempt, gateway_ids__contains={"refund": ids["refund"]}).first()
+    if known is not None:
+        return known
+    plan = refund_plans.make(
+        payment=payment, amount=amount, policy=RefundPolicy(settings.REFUND_POLICY_MADE_AT_GATEWAY)
+    )
+    return write(payment, attempt, plan, RefundStatus.PENDING, origin=RefundOrigin.GATEWAY, gateway_ids=dict(ids))

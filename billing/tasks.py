@@ -1,0 +1,31 @@
+"""Sweeps of billing. Each finds its own work, so running one late, twice or at once with itself is harmless."""
+
+from celery import shared_task
+
+from billing import asking, inbox, refund_sending, waking
+
+
+@shared_task
+def drain_inbox() -> None:
+    waking.answered("inbox")
+    inbox.drain()
+
+
+@shared_task
+def purge_inbox() -> None:
+    inbox.purge()
+
+
+@shared_task
+def ask_gateways() -> None:
+    asking.ask_due()
+
+
+@shared_task
+def expire_checkouts() -> None:
+    asking.expire_abandoned()
+
+
+@shared_task
+def work_through_refunds() -> None:
+    refund_sending.work_through()

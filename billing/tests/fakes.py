@@ -1,0 +1,189 @@
+"""Gateways at the Protocol for tests: small shops of their own, which do what the test tells them and keep books."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import orjson
+
+from billing.gateways.base import (
+    AmountRule,
+    Capabilities,
+    CheckoutRequest,
+    Failure,
+    Flow,
+    Hint,
+    Letter,
+    NextAction,
+    PaymentRef,
+    PaymentResult,
+    PaymentState,
+    RefundRef,
+    RefundRequest,
+    RefundResult,
+    RefundState,
+    Subject,
+    Trust,
+)
+from billing.gateways.errors import Declined, FailureCategory, GatewayError, InvalidLetter, Unavailable, Uncertain
+from ledger.money import Money
+
+SECRET = "right"
+
+
+@dataclass
+class Sold:
+    """What the gateway itself knows of a payment."""
+
+    amount: Money
+    state: PaymentState = PaymentState.REQUIRES_ACTION
+    fee: Money | None = None
+    category: FailureCategory = FailureCategory.PAYER_DECLINED
+    refunded: dict[str, Money] = field(default_factory=dict)
+
+
+class FakeGateway:
+    """Opens pages and remembers them. `refuses` is raised before it acts, `loses` after it has acted."""
+
+    def __init__(self, name: str, **changes: Any) -> None:
+        self.name = name
+        known: dict[str, Any] = {
+            "flows": frozenset({Flow.REDIRECT}),
+            "currencies": {"EUR": AmountRule(minimum_minor=50), "XOF": AmountRule(minimum_minor=100, step_minor=5)},
+            "refund": True,
+            "partial_refund": True,
+            "cancel": True,
+            "webhook_trust": Trust.SIGNED,
+        }
+        self.capabilities = Capabilities(**known | changes)
+        self.sold: dict[str, Sold] = {}
+        self.asked: list[str] = []
+        self.refuses: GatewayError | None = None
+        self.loses = False
+        self.silent = False
+        self.refund_state = RefundState.SUCCEEDED
+        self.refund_states: dict[str, RefundState] = {}
+        self.loses_refund = False
+        self.refuses_refund: GatewayError | None = None
+
+    def missing_settings(self) -> Sequence[str]:
+        return ()
+
+    def check_health(self) -> None:
+        self._speak("health")
+
+    # ------------------------------------------------------------ payments
+
+    def open_checkout(self, request: CheckoutRequest) -> PaymentResult:
+        self._speak(f"open {request.reference}")
+        if self.refuses:
+            raise self.refuses
+        self.sold.setdefault(request.reference, Sold(amount=request.amount))
+        if self.loses:
+            raise Uncertain("the reply was lost", gateway=self.name)
+        return self._answer(request.reference)
+
+    def fetch_payment(self, payment: PaymentRef) -> PaymentResult:
+        self._speak(f"fetch {payment.reference}")
+        if payment.reference not in self.sold:
+            return PaymentResult(state=PaymentState.NOT_FOUND)
+        return self._answer(payment.reference)
+
+    def _answer(self, reference: str) -> PaymentResult:
+        sold = self.sold[reference]
+        waits = sold.state is PaymentState.REQUIRES_ACTION
+        page = NextAction(type=Flow.REDIRECT, url=f"https://{self.name}.example/pay/{reference}")
+        return PaymentResult(
+            state=sold.state,
+            ids={"order": f"ord_{reference[-8:]}"},
+            amount=sold.amount,
+            fee=sold.fee,
+            next_action=page if waits else None,
+            failure=Failure(category=sold.category, code="no") if sold.state is PaymentState.FAILED else None,
+            raw={"state": sold.state.value},
+        )
+
+    def _speak(self, what: str) -> None:
+        self.asked.append(what)
+        if self.silent:
+            raise Unavailable("down", gateway=self.name, category=FailureCategory.PROVIDER_DOWN, retry_after_seconds=7)
+
+    # ------------------------------------------------------------ what the test does at the gateway
+
+    @property
+    def only(self) -> str:
+        [reference] = self.sold
+        return reference
+
+    def pays(self, reference: str = "", **changes: Any) -> str:
+        return self.becomes(PaymentState.SUCCEEDED, reference, **changes)
+
+    def becomes(self, state: PaymentState, reference: str = "", **changes: Any) -> str:
+        known = reference or self.only
+        self.sold[known] = replace(self.sold[known], state=state, **changes)
+        return known
+
+    # ------------------------------------------------------------ letters
+
+    def letter(self, reference: str = "", **changes: Any) -> bytes:
+        known = {"id": f"evt_{reference or self.only}", "kind": "payment.changed", "reference": reference or self.only}
+        return orjson.dumps(known | changes)
+
+    def read_letter(self, letter: Letter) -> Sequence[Hint]:
+        if letter.headers.get("x-signature") != SECRET:
+            raise InvalidLetter("The signature is wrong.")
+        said = orjson.loads(letter.body)
+        return [
+            Hint(
+                event_id=said["id"],
+                kind=said["kind"],
+                subject=Subject(said.get("subject", "payment")),
+                trust=Trust.SIGNED,
+                reference=said.get("reference", ""),
+                ids=said.get("ids", {}),
+                object=said.get("object", {}),
+            )
+        ]
+
+
+class CancellableGateway(FakeGateway):
+    def cancel_checkout(self, payment: PaymentRef) -> PaymentResult:
+        self._speak(f"cancel {payment.reference}")
+        if self.sold[payment.reference].state is PaymentState.SUCCEEDED:
+            raise Declined("paid already", gateway=self.name)
+        self.becomes(PaymentState.CANCELLED, payment.reference)
+        return self._answer(payment.reference)
+
+
+class RefundingGateway(CancellableGateway):
+    def send_refund(self, request: RefundRequest) -> RefundResult:
+        self._speak(f"refund {request.reference}")
+        if self.refuses_refund:
+            raise self.refuses_refund
+        sold = self.sold[request.payment.reference]
+        before = sum(amount.minor for ref, amount in sold.refunded.items() if ref != request.reference)
+        if before + request.amount.minor > sold.amount.minor:
+            raise Declined("more than was paid", gateway=self.name, category=FailureCategory.INVALID_REQUEST)
+        sold.refunded[request.reference] = request.amount
+        self.refund_states.setdefault(request.reference, self.refund_state)
+        if self.loses_refund:
+            raise Uncertain("the reply was lost", gateway=self.name)
+        return self._refund(request.reference, request.amount)
+
+    def fetch_refund(self, refund: RefundRef) -> RefundResult:
+        self._speak(f"fetch refund {refund.reference}")
+        if refund.reference not in self.refund_states:
+            return RefundResult(state=RefundState.NOT_FOUND)
+        return self._refund(refund.reference, refund.amount)
+
+    def _refund(self, reference: str, amount: Money) -> RefundResult:
+        return RefundResult(state=self.refund_states[reference], ids={"refund": f"re_{reference[-8:]}"}, amount=amount)
+
+
+class CapturingGateway(FakeGateway):
+    """Like PayPal: the buyer agrees, and the money moves when we capture."""
+
+    def capture(self, payment: PaymentRef) -> PaymentResult:
+        self._speak(f"capture {payment.reference}")
+        self.becomes(PaymentState.SUCCEEDED, payment.reference)
+        return self._answer(payment.reference)

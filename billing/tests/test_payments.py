@@ -1,0 +1,351 @@
+from collections import Counter
+from datetime import timedelta
+
+import pytest
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from billing import asking, errors, payments
+from billing.gateways.base import PaymentState
+from billing.gateways.errors import Declined, FailureCategory, Unavailable, Uncertain
+from billing.models import Attempt, Case, Payment
+from billing.models.payments import AttemptState, PaymentStatus
+from billing.tests import shop
+from credits.models import Grant, Pack
+from events.models import Event
+from ledger import checks
+from ledger.money import Money
+from ledger.tests.races import run_together
+
+pytestmark = pytest.mark.django_db
+
+
+def states(payment: Payment) -> list[tuple[str, str]]:
+    return list(payment.attempts.values_list("gateway", "state"))
+
+
+# ---------------------------------------------------------------- checkout
+
+
+def test_checkout_leads_to_the_page_of_the_first_gateway_that_can(stripe) -> None:
+    payment = shop.buy()
+    attempt = payment.attempts.get()
+    assert (attempt.gateway, attempt.state) == ("stripe", AttemptState.REQUIRES_ACTION)
+    assert attempt.next_action["url"] == f"https://stripe.example/pay/{attempt.reference}"
+    assert stripe.asked == [f"open {attempt.reference}"]
+    assert (payment.amount_minor, payment.currency, payment.status) == (999, "EUR", PaymentStatus.PENDING)
+
+
+def test_attempt_is_committed_before_its_gateway_is_called(stripe, monkeypatch) -> None:
+    seen = []
+
+    def look(request):
+        seen.append(Attempt.objects.get(id=request.reference).state)
+        raise Unavailable("down", gateway="stripe")
+
+    monkeypatch.setattr(stripe, "open_checkout", look)
+    shop.buy()
+    assert seen == [AttemptState.CREATED]
+
+
+def test_gateway_that_is_down_is_followed_by_the_next_one(stripe, paypal) -> None:
+    stripe.silent = True
+    payment = shop.buy()
+    assert states(payment) == [("stripe", "failed"), ("paypal", "requires_action")]
+
+
+def test_refusal_of_the_gateway_itself_is_followed_by_the_next_one(stripe) -> None:
+    stripe.refuses = Declined("no account", gateway="stripe", category=FailureCategory.CONFIGURATION)
+    assert states(shop.buy()) == [("stripe", "failed"), ("paypal", "requires_action")]
+
+
+def test_refusal_of_the_buyer_is_not_tried_elsewhere(stripe, paypal) -> None:
+    stripe.refuses = Declined("no", gateway="stripe", category=FailureCategory.RISK)
+    with pytest.raises(errors.NoGatewayTakesIt) as refusal:
+        shop.buy()
+    assert refusal.value.reasons[0] == {"gateway": "stripe", "rule": "refused", "detail": "risk"}
+    assert paypal.asked == []
+    assert Payment.objects.get().status == PaymentStatus.FAILED
+
+
+def test_lost_reply_is_never_followed_by_another_gateway(stripe, paypal) -> None:
+    stripe.loses = True
+    payment = shop.buy()
+    assert states(payment) == [("stripe", "unknown")]
+    assert paypal.asked == []
+    assert payment.status == PaymentStatus.PENDING
+
+
+def test_lost_reply_is_found_again_with_its_page(stripe) -> None:
+    stripe.loses = True
+    payment = shop.told(shop.buy())
+    attempt = payment.attempts.get()
+    assert attempt.state == AttemptState.REQUIRES_ACTION
+    assert attempt.next_action["url"].endswith(attempt.reference)
+
+
+def test_all_gateways_down_is_said_with_the_time_to_wait(gateways) -> None:
+    for fake in gateways.values():
+        fake.silent = True
+    with pytest.raises(errors.GatewaysDown) as refusal:
+        shop.buy()
+    assert refusal.value.retry_after_seconds == 7
+    assert Payment.objects.get().status == PaymentStatus.FAILED
+    assert not Event.objects.filter(type="payment.failed").exists()
+
+
+def test_second_live_attempt_is_refused_by_the_database_too(stripe) -> None:
+    payment = shop.buy()
+    with pytest.raises(errors.AttemptLive):
+        payments.begin(payment=payment, gateway_name="paypal")
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Attempt.objects.create(payment=payment, gateway="paypal", notify_token="second")
+    assert payment.attempts.count() == 1
+
+
+def test_price_of_the_moment_stays_that_of_the_payment(stripe) -> None:
+    payment = shop.buy()
+    payment_details = dict(payment.details)
+    Pack.objects.update(credits=1, bonus=0)
+    stripe.pays()
+    shop.told(payment)
+    assert (payment_details["credits"], payment_details["bonus"]) == (250, 25)
+    assert shop.credits_of(payment.user) == 275
+
+
+# ---------------------------------------------------------------- paid
+
+
+def test_paid_pack_brings_paid_and_bonus_credits_and_books_the_money(stripe) -> None:
+    payment = shop.buy()
+    stripe.pays(fee=Money(45, "EUR"))
+    payment = shop.told(payment)
+    assert payment.status == PaymentStatus.SUCCEEDED
+    assert payment.delivered_at is not None
+    grants = Grant.objects.of(payment.user).order_by("account_id").values_list("source", "amount", "paid_minor")
+    assert list(grants) == [("pack", 250, 999), ("bonus", 25, None)]
+    assert shop.balance("revenue:packs:EUR") == 999
+    assert shop.balance("fees:stripe:EUR") == -45
+    assert shop.balance("gateway:stripe:EUR") == -954
+    assert checks.faults() == {}
+
+
+def test_paid_payment_is_told_once(stripe) -> None:
+    payment = shop.buy()
+    stripe.pays()
+    for _ in range(3):
+        shop.told(payment)
+    [event] = Event.objects.filter(type="payment.succeeded")
+    assert event.data == {
+        "payment": str(payment.pk),
+        "amount": 999,
+        "currency": "EUR",
+        "gateway": "stripe",
+        "kind": "pack",
+        "item": "medium",
+    }
+    assert shop.credits_of(payment.user) == 275
+
+
+def test_paypal_captures_what_the_buyer_agreed_to(paypal) -> None:
+    payment = shop.buy(gateways=["paypal"])
+    paypal.becomes(PaymentState.AUTHORIZED)
+    assert shop.told(payment).status == PaymentStatus.SUCCEEDED
+    assert paypal.asked[-1].startswith("capture")
+
+
+@pytest.mark.parametrize("amount", [Money(998, "EUR"), Money(1_000, "EUR"), Money(999, "USD"), None])
+def test_wrong_amount_is_quarantined_and_nothing_is_delivered(stripe, amount) -> None:
+    payment = shop.buy()
+    stripe.pays(amount=amount)
+    payment = shop.told(payment)
+    assert (payment.status, payment.delivered_at) == (PaymentStatus.QUARANTINED, None)
+    assert states(payment) == [("stripe", "quarantined")]
+    assert shop.credits_of(payment.user) == 0
+    case = Case.objects.get()
+    assert (case.kind, case.facts["expected"]) == ("mismatch", "9.99 EUR")
+    unit = amount.unit if amount else "EUR"
+    assert shop.balance(f"suspense:{unit}") == (amount.minor if amount else 0)
+    assert checks.faults() == {}
+
+
+def test_quarantine_opens_one_case_however_often_it_is_heard(stripe) -> None:
+    payment = shop.buy()
+    stripe.pays(amount=Money(1, "EUR"))
+    for _ in range(3):
+        shop.told(payment)
+    assert Case.objects.count() == 1
+    assert shop.balance("suspense:EUR") == 1
+
+
+# ---------------------------------------------------------------- not paid
+
+
+@pytest.mark.parametrize(
+    ("state", "status"),
+    [
+        (PaymentState.FAILED, PaymentStatus.FAILED),
+        (PaymentState.CANCELLED, PaymentStatus.CANCELLED),
+        (PaymentState.EXPIRED, PaymentStatus.EXPIRED),
+    ],
+)
+def test_end_at_the_gateway_is_the_end_of_the_payment(stripe, state, status) -> None:
+    payment = shop.buy()
+    stripe.becomes(state)
+    assert shop.told(payment).status == status
+    assert shop.credits_of(payment.user) == 0
+
+
+def test_failed_payment_is_told_with_its_reason(stripe) -> None:
+    payment = shop.buy()
+    stripe.becomes(PaymentState.FAILED, category=FailureCategory.INSUFFICIENT_FUNDS)
+    shop.told(payment)
+    event = Event.objects.get(type="payment.failed")
+    assert (event.data["reason"], event.data["retry_url"]) == ("insufficient_funds", None)
+
+
+def test_money_that_comes_late_is_delivered(stripe) -> None:
+    payment = shop.buy()
+    stripe.becomes(PaymentState.EXPIRED)
+    shop.told(payment)
+    stripe.pays()
+    assert shop.told(payment).status == PaymentStatus.SUCCEEDED
+    assert shop.credits_of(payment.user) == 275
+    assert checks.faults() == {}
+
+
+@pytest.mark.parametrize("later", [PaymentState.FAILED, PaymentState.EXPIRED, PaymentState.PENDING])
+def test_paid_stays_paid_whatever_is_heard_later(stripe, later) -> None:
+    payment = shop.buy()
+    stripe.pays()
+    shop.told(payment)
+    stripe.becomes(later)
+    assert shop.told(payment).status == PaymentStatus.SUCCEEDED
+    assert states(payment) == [("stripe", "succeeded")]
+
+
+def test_second_payment_of_the_same_thing_waits_aside(gateways) -> None:
+    gateways["stripe"].silent = True
+    payment = shop.buy()
+    gateways["stripe"].silent = False
+    first, second = payment.attempts.all()
+    gateways["paypal"].pays(second.reference)
+    shop.told(payment)
+    # It had acted after all, although it seemed to be down.
+    gateways["stripe"].sold[first.reference] = type(gateways["paypal"].sold[second.reference])(amount=payment.money)
+    gateways["stripe"].pays(first.reference)
+    asking.ask(Attempt.objects.select_related("payment").get(pk=first.pk))
+    assert states(payment) == [("stripe", "surplus"), ("paypal", "succeeded")]
+    assert shop.credits_of(payment.user) == 275
+    assert (shop.balance("revenue:packs:EUR"), shop.balance("suspense:EUR")) == (999, 999)
+    assert checks.faults() == {}
+
+
+# ---------------------------------------------------------------- unknown
+
+
+def test_not_found_proves_nothing_at_first(stripe) -> None:
+    stripe.loses = True
+    payment = shop.buy()
+    stripe.sold.clear()
+    for _ in range(5):
+        shop.told(payment)
+    assert states(payment) == [("stripe", "unknown")]
+
+
+def test_not_found_again_and_again_ends_the_attempt(stripe) -> None:
+    stripe.loses = True
+    payment = shop.buy()
+    stripe.sold.clear()
+    Attempt.objects.update(created_at=timezone.now() - timedelta(minutes=5))
+    for _ in range(2):
+        assert shop.told(payment).status == PaymentStatus.PENDING
+    assert shop.told(payment).status == PaymentStatus.FAILED
+    assert states(payment) == [("stripe", "failed")]
+
+
+def test_uncertain_capture_stays_unknown_until_it_is_told(paypal, monkeypatch) -> None:
+    payment = shop.buy(gateways=["paypal"])
+    paypal.becomes(PaymentState.AUTHORIZED)
+    usual = paypal.capture
+
+    def captured_and_lost(ref):
+        usual(ref)
+        raise Uncertain("lost", gateway="paypal")
+
+    monkeypatch.setattr(paypal, "capture", captured_and_lost)
+    with pytest.raises(Uncertain):
+        shop.told(payment)
+    assert shop.told(payment).status == PaymentStatus.SUCCEEDED
+    assert sum(what.startswith("capture") for what in paypal.asked) == 1
+
+
+# ---------------------------------------------------------------- cancel and refresh
+
+
+def test_cancelled_payment_is_cancelled_at_its_gateway(stripe) -> None:
+    payment = asking.cancel(shop.buy())
+    assert payment.status == PaymentStatus.CANCELLED
+    assert stripe.sold[stripe.only].state is PaymentState.CANCELLED
+
+
+def test_payment_that_was_paid_meanwhile_is_not_cancelled(stripe) -> None:
+    payment = shop.buy()
+    stripe.pays()
+    with pytest.raises(errors.PaymentOver):
+        asking.cancel(payment)
+    assert Payment.objects.get().status == PaymentStatus.SUCCEEDED
+    assert shop.credits_of(payment.user) == 275
+
+
+def test_gateway_that_knows_no_way_back_cannot_be_cancelled(gateways) -> None:
+    payment = shop.buy(gateways=["cinetpay"], currency="XOF")
+    with pytest.raises(errors.CannotCancel):
+        asking.cancel(payment)
+    assert Payment.objects.get().status == PaymentStatus.PENDING
+
+
+def test_refresh_of_a_silent_gateway_changes_nothing(stripe) -> None:
+    payment = shop.buy()
+    stripe.silent = True
+    with pytest.raises(errors.GatewaySilent):
+        asking.refresh(payment)
+    assert Payment.objects.get().status == PaymentStatus.PENDING
+
+
+# ---------------------------------------------------------------- races
+
+
+@pytest.mark.django_db(transaction=True)
+def test_eight_who_hear_of_a_payment_at_once_deliver_it_once(stripe) -> None:
+    payment = shop.buy()
+    stripe.pays()
+
+    def hear() -> str:
+        return str(asking.ask(Attempt.objects.select_related("payment").get()).status)
+
+    assert Counter(run_together(8, hear)) == {"succeeded": 8}
+    assert shop.credits_of(payment.user) == 275
+    assert Event.objects.filter(type="payment.succeeded").count() == 1
+    assert checks.faults() == {}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_race_is_real_without_the_lock(stripe, monkeypatch) -> None:
+    """If this fails, the test above proves nothing: each of them then moves the payment and tells of it."""
+    shop.buy()
+    stripe.pays()
+
+    def look_without_locking(payment_id):
+        return Payment.objects.select_related("user").get(pk=payment_id)
+
+    monkeypatch.setattr(payments, "lock", look_without_locking)
+
+    def hear() -> str:
+        try:
+            return str(asking.ask(Attempt.objects.select_related("payment").get()).status)
+        except Exception as error:  # noqa: BLE001 - whatever the database makes of it
+            return type(error).__name__
+
+    outcomes = Counter(run_together(8, hear))
+    assert outcomes != {"succeeded": 8} or Event.objects.filter(type="payment.succeeded").count() > 1

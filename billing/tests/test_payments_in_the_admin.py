@@ -1,0 +1,147 @@
+"""What operators do about payments: buttons, forms with a preview, and what they may not."""
+
+import uuid
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Permission, User
+from django.test import Client
+from django.urls import reverse
+
+from billing import refund_sending
+from billing.gateways.base import RefundState
+from billing.models import Case, GatewayLetter, Payment, Refund
+from billing.models.inbox import LetterState
+from billing.models.refunds import RefundStatus
+from billing.tests import shop
+from billing.tests.test_inbox import send
+
+pytestmark = pytest.mark.django_db
+
+
+ACTS = ("cancel_payment", "refresh_payment", "request_refund", "prove_refund", "close_case", "replay_gatewayletter")
+
+
+@pytest.fixture
+def operator(db) -> User:
+    return member(*ACTS)
+
+
+def member(*codenames: str) -> User:
+    """Somebody who may look at everything of billing, and do these things."""
+    user = User.objects.create_user(f"operator-{uuid.uuid4().hex[:6]}", is_staff=True)
+    of_billing = Permission.objects.filter(content_type__app_label="billing")
+    looks = of_billing.filter(codename__startswith="view_")
+    user.user_permissions.set([*looks, *of_billing.filter(codename__in=codenames)])
+    return user
+
+
+def browser(user: User) -> Client:
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+def page(name: str, *arguments: Any) -> str:
+    return reverse(f"admin:{name}", args=arguments)
+
+
+def press(user: User, name: str, thing: Any, **fields: Any) -> Any:
+    """`billing_payment_refund` is the button "refund" on a payment's page."""
+    app, model, act = name.split("_")
+    path = f"/admin/{app}/{model}/{thing.pk}/{act}/"
+    return browser(user).post(path, {"key": str(uuid.uuid4()), **fields})
+
+
+def test_lists_and_pages_open(stripe, operator) -> None:
+    payment = shop.paid(stripe)
+    send(stripe.letter())
+    client = browser(operator)
+    for model in ("payment", "refund", "dispute", "case", "gatewayletter"):
+        assert client.get(page(f"billing_{model}_changelist")).status_code == 200
+    shown = client.get(page("billing_payment_change", payment.pk))
+    assert shown.status_code == 200
+    assert "stripe" in shown.content.decode()
+    assert client.get(page("billing_gatewayletter_change", GatewayLetter.objects.get().pk)).status_code == 200
+
+
+def test_preview_shows_every_line_and_moves_nothing(stripe, operator) -> None:
+    payment = shop.paid(stripe)
+    answer = press(
+        operator, "billing_payment_refund", payment, amount=500, policy="proportional", reason="late", preview="yes"
+    )
+    text = answer.content.decode()
+    for line in ("Goes back to the buyer: €5.00", "Taken back: 25 bonus credits", "Taken back: 112 paid credits"):
+        assert line in text
+    assert not Refund.objects.exists()
+
+
+def test_operator_refunds_by_a_button_and_their_name_stands_by_it(stripe, operator) -> None:
+    payment = shop.paid(stripe)
+    answer = press(operator, "billing_payment_refund", payment, amount=500, policy="proportional", reason="late")
+    assert answer.status_code == 302
+    refund = Refund.objects.get()
+    assert (refund.amount_minor, refund.requested_by, refund.status) == (500, operator, RefundStatus.REQUESTED)
+
+
+def test_refusal_is_a_sentence_above_the_form(stripe, operator) -> None:
+    payment = shop.paid(stripe)
+    answer = press(operator, "billing_payment_refund", payment, amount=1_000, policy="goodwill", reason="late")
+    assert "At most 999 EUR" in answer.content.decode()
+    assert not Refund.objects.exists()
+
+
+def test_others_may_look_and_not_refund(stripe) -> None:
+    payment = shop.paid(stripe)
+    user = member("refresh_payment", "cancel_payment")
+    assert browser(user).get(page("billing_payment_change", payment.pk)).status_code == 200
+    assert press(user, "billing_payment_refund", payment, policy="goodwill", reason="mine").status_code == 403
+    assert not Refund.objects.exists()
+
+
+def test_refund_by_hand_is_confirmed_with_its_proof(gateways, operator) -> None:
+    payment = shop.paid(gateways["cinetpay"], currency="XOF")
+    press(operator, "billing_payment_refund", payment, policy="goodwill", reason="late")
+    press(operator, "billing_refund_prove", Refund.objects.get(), proof="OM-1", note="by phone")
+    refund = Refund.objects.get()
+    assert (refund.status, refund.proof, refund.proven_by) == (RefundStatus.SUCCEEDED, "OM-1", operator)
+
+
+def test_gateway_is_asked_by_a_button(stripe, operator) -> None:
+    payment = shop.buy()
+    stripe.pays()
+    assert press(operator, "billing_payment_refresh", payment).status_code == 302
+    assert Payment.objects.get().status == "succeeded"
+
+
+def test_payment_is_cancelled_by_a_button(stripe, operator) -> None:
+    assert press(operator, "billing_payment_cancel", shop.buy()).status_code == 302
+    assert Payment.objects.get().status == "cancelled"
+
+
+def test_dead_letter_is_replayed_by_a_button(stripe, operator) -> None:
+    shop.buy()
+    send(stripe.letter())
+    GatewayLetter.objects.update(state=LetterState.DEAD)
+    press(operator, "billing_gatewayletter_replay", GatewayLetter.objects.get())
+    assert GatewayLetter.objects.get().state == LetterState.PENDING
+
+
+def test_case_is_closed_once_with_its_resolution(stripe, operator) -> None:
+    payment = shop.paid(stripe)
+    press(operator, "billing_payment_refund", payment, policy="goodwill", reason="late")
+    refund = Refund.objects.get()
+    stripe.refund_state = RefundState.FAILED
+    refund_sending.work_through()
+    case = Case.objects.get()
+    press(operator, "billing_case_close", case, resolution="Paid by cheque.")
+    press(operator, "billing_case_close", case, resolution="No, in cash.")
+    case.refresh_from_db()
+    assert (case.resolution, case.closed_by, refund.payment_id) == ("Paid by cheque.", operator, case.payment_id)
+
+
+@pytest.mark.parametrize("model", ["payment", "refund", "dispute", "case", "gatewayletter"])
+def test_nothing_is_added_or_deleted(stripe, operator, model) -> None:
+    operator.is_superuser = True
+    operator.save()
+    assert browser(operator).get(page(f"billing_{model}_add")).status_code == 403

@@ -1,0 +1,168 @@
+"""Letters of gateways at our door: proven, stored once, and answered before anybody thinks about them."""
+
+import ipaddress
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+from weakref import WeakKeyDictionary
+
+import orjson
+from django.conf import settings
+from django.core.exceptions import RequestDataTooBig
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.utils.decorators import method_decorator
+from django.views import View
+from django.views.decorators.csrf import csrf_exempt
+from prometheus_client import Counter
+
+from billing import tasks
+from billing.gateways import registry
+from billing.gateways.base import Gateway, Hint, Letter, ReceivesWebhooks, Subject
+from billing.gateways.errors import GatewayError, InvalidLetter
+from billing.waking import Waker
+from credits import procedures
+from ledger.ids import uuid7
+from rest import addresses
+
+logger = logging.getLogger(__name__)
+
+RECEIVED = Counter("payment_webhooks_total", "Letters of gateways that came in.", ["gateway", "outcome"])
+
+# Whoever comes second with an event does nothing. Times and defaults are the database's.
+_STORE = """
+    INSERT INTO billing_gatewayletter (
+        id, gateway, event_id, kind, subject, trust, token, reference, ids, facts, amount_minor, currency, occurred_at)
+    VALUES (%s::uuid, %s::text, %s::text, %s::text, %s::text, %s::text, %s::text, %s::text, %s::jsonb, %s::jsonb,
+            %s::bigint, %s::text, %s::timestamptz)
+    ON CONFLICT (gateway, event_id) DO NOTHING RETURNING 1
+"""
+# What our own handling needs beyond ids; of all others the gateway itself is asked, and nothing personal is kept.
+_WITH_FACTS = {Subject.DISPUTE, Subject.REFUND, Subject.SUBSCRIPTION, Subject.INVOICE, Subject.PAYOUT}
+
+waker = Waker("inbox", tasks.drain_inbox.delay)
+
+
+@method_decorator(csrf_exempt, name="dispatch")
+class WebhookView(View):
+    """No DRF, no session and no query but the insert: a gateway waits for this answer, and many come at once."""
+
+    http_method_names = ["get", "post", "put"]
+
+    def get(self, request: HttpRequest, gateway: str, token: str = "") -> HttpResponse:
+        """CinetPay asks whether anybody is there before it writes."""
+        if _receiver(gateway) is None:
+            raise Http404
+        return _answer(200)
+
+    def post(self, request: HttpRequest, gateway: str, token: str = "") -> HttpResponse:
+        receiver = _receiver(gateway)
+        if receiver is None:
+            raise Http404
+        try:
+            hints = _proven(receiver, request, gateway, token)
+        except _Refused as refusal:
+            RECEIVED.labels(gateway, refusal.outcome).inc()
+            return _answer(refusal.status)
+        new = store(gateway, hints, token=token)
+        RECEIVED.labels(gateway, "stored" if new else "known").inc()
+        if new:
+            waker.wake()
+        return _answer(200)
+
+    put = post
+
+
+class _Refused(Exception):
+    def __init__(self, status: int, outcome: str) -> None:
+        super().__init__(outcome)
+        self.status = status
+        self.outcome = outcome
+
+
+def _proven(receiver: ReceivesWebhooks, request: HttpRequest, gateway: str, token: str) -> Sequence[Hint]:
+    """What the letter says, once it is certain that the gateway wrote it."""
+    if not _may_write(request, gateway):
+        raise _Refused(403, "address")
+    try:
+        body = request.body
+    except RequestDataTooBig as error:
+        raise _Refused(413, "too_large") from error
+    if len(body) > settings.INBOX_MAX_BODY_BYTES:
+        raise _Refused(413, "too_large")
+    try:
+        return receiver.read_letter(_letter(request, body, token))
+    except InvalidLetter as wrong:
+        logger.warning("webhook.refused", extra={"gateway": gateway, "reason": str(wrong)})
+        raise _Refused(400, "invalid") from wrong
+    except GatewayError as error:
+        raise _Refused(503, "unverified") from error  # it could not be proven just now; it is sent again
+
+
+def store(gateway: str, hints: Sequence[Hint], *, token: str = "") -> int:
+    """Each event once; how many were new."""
+    return sum(len(procedures.rows(_STORE, _row(gateway, hint, token))) for hint in hints)
+
+
+def _row(gateway: str, hint: Hint, token: str) -> tuple[object, ...]:
+    return (
+        uuid7(),
+        gateway,
+        hint.event_id[:255],
+        hint.kind[:100],
+        hint.subject.value,
+        hint.trust.value,
+        token[:64],
+        hint.reference[:64],
+        orjson.dumps(dict(hint.ids)).decode(),
+        orjson.dumps(dict(hint.object)).decode() if hint.subject in _WITH_FACTS else "{}",
+        hint.amount.minor if hint.amount else None,
+        hint.amount.unit if hint.amount else "",
+        hint.occurred_at,
+    )
+
+
+# What an adapter can do does not change while it lives, and asking a protocol costs more than storing the letter's ids.
+_receivers: "WeakKeyDictionary[Gateway, bool]" = WeakKeyDictionary()
+
+
+def _receiver(name: str) -> ReceivesWebhooks | None:
+    try:
+        adapter = registry.get(name)
+    except registry.UnknownGateway:
+        return None
+    can = _receivers.get(adapter)
+    if can is None:
+        can = _receivers[adapter] = isinstance(adapter, ReceivesWebhooks) and not adapter.missing_settings()
+    return cast("ReceivesWebhooks", adapter) if can else None
+
+
+def _letter(request: HttpRequest, body: bytes, token: str) -> Letter:
+    return Letter(
+        method=request.method or "",
+        headers=_headers(request.META),
+        body=body,
+        query=request.GET.dict() if request.META.get("QUERY_STRING") else {},
+        token=token,
+    )
+
+
+def _headers(meta: Mapping[str, Any]) -> dict[str, str]:
+    """As `request.headers` has them, with names in lower case, for less of its cost."""
+    found = {name[5:].replace("_", "-").lower(): value for name, value in meta.items() if name.startswith("HTTP_")}
+    found["content-type"] = meta.get("CONTENT_TYPE", "")
+    return found
+
+
+def _may_write(request: HttpRequest, gateway: str) -> bool:
+    networks = settings.INBOX_ALLOWED_NETWORKS.get(gateway)
+    if not networks:
+        return True
+    try:
+        address = ipaddress.ip_address(addresses.address_of(request))
+    except ValueError:
+        return False
+    return any(address in network for network in map(ipaddress.ip_network, networks))
+
+
+def _answer(status: int) -> HttpResponse:
+    return HttpResponse(b"", status=status) if status == 200 else JsonResponse({"status": status}, status=status)  # noqa: PLR2004

@@ -1,0 +1,185 @@
+"""Credits that go back because their money does: held while the money is on its way, taken when it has arrived.
+
+The grants are named by their keys, so that whoever issued them need not know how they are kept.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.utils import timezone
+
+from credits import grants, procedures, purses
+from credits.grants import NewGrant
+from credits.models import Grant, GrantSource, Purse
+from events import outbox
+from events.types import EventType
+from ledger import accounts, transfers
+from ledger.models import Account, Hold, HoldState
+from ledger.money import Money
+from ledger.transfers import Move, Part, Reserve
+
+_REFRESH = "SELECT credits_refresh(ARRAY[%s]::bigint[], %s::int, %s::timestamptz)"
+_REPAY = "SELECT credits_repay(p, %s::timestamptz, %s::timestamptz) FROM credits_purse p WHERE p.id = %s"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Left:
+    """A grant and what of it nobody has used or reserved."""
+
+    key: str
+    source: str
+    given: int
+    free: int
+
+
+def left_of(keys: Sequence[str]) -> list[Left]:
+    """What is left of these grants, in the order in which they are named; what has expired is nobody's any more."""
+    names = {f"grant:{key}": key for key in keys}
+    rows = Grant.objects.filter(account__name__in=names).select_related("account")
+    found = {names[row.account.name]: row for row in rows}
+    return [
+        Left(
+            key=key,
+            source=found[key].source,
+            given=found[key].amount,
+            free=found[key].account.balance - found[key].account.held if _is_usable(found[key]) else 0,
+        )
+        for key in keys
+        if key in found
+    ]
+
+
+def _is_usable(grant: Grant) -> bool:
+    over = grant.expires_at is not None and grant.expires_at <= timezone.now() and grant.frozen_at is None
+    return grant.revoked_at is None and not over
+
+
+def lock(*, user: User, unit: str) -> None:
+    """Until the transaction ends nobody else uses or gives credits of this customer."""
+    purses.lock(user, unit)
+
+
+@transaction.atomic
+def hold(*, user: User, unit: str, key: str, amounts: Mapping[str, int]) -> None:
+    """Reserve so much of each grant; `ledger.errors.InsufficientFunds` if some is gone, and then nothing is."""
+    wanted = {name: amount for name, amount in amounts.items() if amount}
+    purse = purses.lock(user, unit)
+    if not wanted:
+        return
+    lots = _accounts(wanted)
+    reserves = [Reserve(lots[name], Money(amount, unit)) for name, amount in wanted.items()]
+    transfers.hold(key=_hold_key(key), reserves=reserves)
+    _refresh(purse)
+
+
+@transaction.atomic
+def take(*, user: User, unit: str, key: str, owed: int = 0, metadata: Mapping[str, Any] | None = None) -> int:
+    """Take what was held, and note what is owed on top: other credits pay that at once, or the next that come.
+
+    Returns what was taken of the grants.
+    """
+    purse = purses.lock(user, unit)
+    holds = _open_holds(key)
+    revoked = accounts.open(name=f"credits:revoked:{unit}", unit=unit, guarded=False)
+    if holds:
+        parts = [Part(each, revoked) for each in holds]
+        transfers.settle(key=f"credits:takeback:{key}", kind="credits.revocation", parts=parts, metadata=metadata)
+        _close_emptied([each.account_id for each in holds])
+        _tell(user, unit, holds)
+    if owed:
+        account = _account_for_debt(purse, owed)
+        transfers.post(
+            key=f"credits:takeback:{key}:owed",
+            kind="credits.adjustment",
+            moves=[Move(account, revoked, Money(owed, unit))],
+            metadata=metadata,
+        )
+        outbox.record(user=user, type=EventType.CREDITS_ADJUSTED, data={"unit": unit, "amount": -owed})
+        procedures.rows(_REPAY, (timezone.now(), None, purse.pk))
+    _refresh(purse)
+    return sum(each.amount for each in holds)
+
+
+@transaction.atomic
+def release(*, user: User, unit: str, key: str) -> None:
+    """Give back what was held: the money did not go. Doing it twice gives nothing more."""
+    purse = purses.lock(user, unit)
+    if holds := _open_holds(key):
+        transfers.void(holds=holds)
+        procedures.rows(_REPAY, (timezone.now(), None, purse.pk))
+        _refresh(purse)
+
+
+def give_back(*, user: User, unit: str, key: str, owed: int = 0) -> None:
+    """After money that had gone came back: as many credits as were taken, and what was owed, as grants of their own."""
+    taken = Hold.objects.filter(key=_hold_key(key), state=HoldState.SETTLED).select_related("account__grant")
+    rows = [
+        _as_new(user, unit, f"{key}:back:{each.number}", each.amount, each.account.grant)
+        for each in taken.order_by("number")
+    ]
+    if owed:
+        rows.append(NewGrant(user_id=user.pk, amount=owed, source=GrantSource.REVERSAL, key=f"{key}:back", unit=unit))
+    if rows:
+        grants.issue_many(rows)
+
+
+def _as_new(user: User, unit: str, key: str, amount: int, origin: Grant) -> NewGrant:
+    least = timezone.now() + timedelta(days=settings.CREDITS_REVERSAL_LEAST_DAYS)
+    return NewGrant(
+        user_id=user.pk,
+        amount=amount,
+        source=GrantSource.REVERSAL,
+        key=key,
+        unit=unit,
+        is_promotional=origin.is_promotional,
+        priority=origin.priority,
+        expires_at=max(origin.expires_at, least) if origin.expires_at else None,
+    )
+
+
+# ---------------------------------------------------------------- the books
+
+
+def _hold_key(key: str) -> str:
+    return f"credits:takeback:{key}"
+
+
+def _open_holds(key: str) -> list[Hold]:
+    rows = Hold.objects.filter(key=_hold_key(key), state=HoldState.OPEN)
+    return list(rows.select_related("account").order_by("number"))
+
+
+def _accounts(keys: Mapping[str, int]) -> dict[str, Account]:
+    found = Account.objects.filter(name__in=[f"grant:{key}" for key in keys])
+    return {account.name.removeprefix("grant:"): account for account in found}
+
+
+def _close_emptied(account_ids: Sequence[int]) -> None:
+    Grant.objects.filter(account_id__in=account_ids, account__balance=0).update(is_open=False)
+
+
+def _account_for_debt(purse: Purse, owed: int) -> Account:
+    if purse.debt_account is None:
+        name = f"debt:{purse.user_id}:{purse.unit}"
+        purse.debt_account = accounts.open(name=name, unit=purse.unit, guarded=True)
+        purse.save(update_fields=["debt_account"])
+    account = Account.objects.get(pk=purse.debt_account.pk)
+    # The policy of the purse lets nobody spend what they do not have; this debt is not a spend.
+    accounts.limit(account, floor=min(account.floor, account.balance - account.held - owed))
+    return account
+
+
+def _tell(user: User, unit: str, holds: Sequence[Hold]) -> None:
+    born = dict(Grant.objects.filter(pk__in=[each.account_id for each in holds]).values_list("pk", "entry_id"))
+    for each in holds:
+        data = {"grant": str(born[each.account_id]), "unit": unit, "amount": -each.amount}
+        outbox.record(user=user, type=EventType.CREDITS_ADJUSTED, data=data)
+
+
+def _refresh(purse: Purse, at: datetime | None = None) -> None:
+    procedures.rows(_REFRESH, (purse.pk, settings.CREDITS_LOW_PERCENT, at or timezone.now()))
