@@ -634,7 +634,11 @@ STRIPE_WEBHOOK_SECRETS = env.list("STRIPE_WEBHOOK_SECRETS", default=[] if PRODUC
 STRIPE_WEBHOOK_TOLERANCE_SECONDS = env.int("STRIPE_WEBHOOK_TOLERANCE_SECONDS", default=300)
 # The least that a charge may be; below it Stripe refuses. It converts into the account's currency, so these are advice.
 STRIPE_MINIMUMS_MINOR: dict[str, int] = env.json(
-    "STRIPE_MINIMUMS_MINOR", default={"AUD": 50, "CAD": 50, "CHF": 50, "EUR": 50, "GBP": 30, "JPY": 50, "USD": 50}
+    "STRIPE_MINIMUMS_MINOR",
+    default=dict.fromkeys(("AUD", "BRL", "CAD", "CHF", "EUR", "INR", "JPY", "NZD", "SGD", "USD"), 50)
+    | dict.fromkeys(("AED", "MYR", "PLN", "RON"), 200)
+    | {"GBP": 30, "BGN": 100, "DKK": 250, "SEK": 300, "NOK": 300, "HKD": 400}
+    | {"MXN": 1_000, "THB": 1_000, "CZK": 1_500, "HUF": 17_500},
 )
 # How long after an attempt began its request may still have come in: so long its lists are searched for a lost reply.
 STRIPE_LOOKUP_WINDOW_SECONDS = env.int("STRIPE_LOOKUP_WINDOW_SECONDS", default=86_400)

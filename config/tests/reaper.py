@@ -16,7 +16,7 @@ import threading
 from pathlib import Path
 
 PR_SET_CHILD_SUBREAPER = 36
-GIVE_UP_SECONDS = 120
+GIVE_UP_SECONDS = 300
 
 
 class Terminal:

@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from django.conf import settings
+
 from billing.gateways import mtn_momo, orange_money, paypal, stripe
 from billing.gateways.base import (
     Buyer,
@@ -198,7 +200,7 @@ def stripe_in(sandbox: Sandbox, limits: Limits = LIMITS, **changes: Any) -> stri
         publishable_key="pk_test_sandbox",
         webhook_secrets=("whsec_sandbox",),
         api_base=sandbox.base("stripe"),
-        minimums_minor={"EUR": 50},
+        minimums_minor=settings.STRIPE_MINIMUMS_MINOR,
         limits=limits,
     )
     return stripe.Stripe(replace(configuration, **changes))
