@@ -289,7 +289,6 @@ PROBLEMS: dict[type[BaseException], Problem] = {
         facts=("dispute",),
     ),
     billing.ReasonMissing: Problem(status=400, title="Reason missing", meaning="This act needs a reason or a proof."),
-<<<<<<< HEAD
     billing.TopUpOff: Problem(
         status=404, title="Top-up off", meaning="The customer has no automatic top-up: they never agreed, or withdrew."
     ),
@@ -310,8 +309,6 @@ PROBLEMS: dict[type[BaseException], Problem] = {
         meaning="The pack brings fewer credits than the threshold; most is what it brings.",
         facts=("most",),
     ),
-=======
->>>>>>> main
     drf.APIException: FAULT,
     drf.ValidationError: INVALID,
     drf.ParseError: Problem(status=400, title="Unreadable request", meaning="The request cannot be read."),

@@ -12,11 +12,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connections
 
-<<<<<<< HEAD
 NAMES = ("ledger", "grants", "due", "stream", "webhooks")
-=======
-NAMES = ("ledger", "grants", "stream", "webhooks")
->>>>>>> main
 
 
 class Command(BaseCommand):
