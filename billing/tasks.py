@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from billing import asking, inbox, refund_sending, waking
+from billing import asking, inbox, refund_sending, top_up_charges, waking
 
 
 @shared_task
@@ -29,3 +29,8 @@ def expire_checkouts() -> None:
 @shared_task
 def work_through_refunds() -> None:
     refund_sending.work_through()
+
+
+@shared_task
+def top_up() -> None:
+    top_up_charges.work_through()

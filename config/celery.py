@@ -37,6 +37,7 @@ SWEEPS = {
         for queue in QUEUES
     },
     "old idempotency records": Sweep(task="rest.tasks.purge_idempotency_records", every=crontab(minute="17")),
+    "grants that are due": Sweep(task="credits.tasks.grant_due", every="CREDITS_GRANT_DUE_SECONDS"),
     "expired grants": Sweep(task="credits.tasks.expire_grants", every="CREDITS_EXPIRE_GRANTS_SECONDS"),
     "expired holds": Sweep(task="credits.tasks.expire_holds", every="CREDITS_EXPIRE_HOLDS_SECONDS"),
     "credits about to expire": Sweep(task="credits.tasks.warn_of_expiry", every="CREDITS_EXPIRING_SECONDS"),
@@ -46,6 +47,7 @@ SWEEPS = {
     "old letters of gateways": Sweep(task="billing.tasks.purge_inbox", every=crontab(minute="41")),
     "attempts to ask about": Sweep(task="billing.tasks.ask_gateways", every="PAYMENT_ASK_SWEEP_SECONDS"),
     "abandoned checkouts": Sweep(task="billing.tasks.expire_checkouts", every="PAYMENT_EXPIRE_SWEEP_SECONDS"),
+    "automatic top-ups": Sweep(task="billing.tasks.top_up", every="TOP_UP_SWEEP_SECONDS"),
     "refunds to send": Sweep(task="billing.tasks.work_through_refunds", every="REFUND_SWEEP_SECONDS"),
     "events that nobody has looked at": Sweep(task="events.tasks.dispatch", every="EVENTS_DISPATCH_SECONDS"),
     "deliveries to other servers": Sweep(task="events.tasks.send_deliveries", every="WEBHOOKS_SEND_SECONDS"),

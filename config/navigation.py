@@ -34,6 +34,7 @@ SECTIONS: dict[Text, list[Entry]] = {
         Entry(_("Payments"), "payments", "billing.payment"),
         Entry(_("Refunds"), "undo", "billing.refund"),
         Entry(_("Disputes"), "gavel", "billing.dispute"),
+        Entry(_("Automatic top-ups"), "autorenew", "billing.topup"),
         Entry(_("Cases"), "assignment_late", "billing.case"),
         Entry(_("Gateway events"), "inbox", "billing.gatewayletter"),
     ],
@@ -42,6 +43,8 @@ SECTIONS: dict[Text, list[Entry]] = {
         Entry(_("Grants"), "redeem", "credits.grant"),
         Entry(_("Spends"), "shopping_bag", "credits.spend"),
         Entry(_("Holds"), "lock_clock", "credits.hold"),
+        Entry(_("Grant schedules"), "calendar_month", "credits.grantschedule"),
+        Entry(_("Grant periods"), "event_available", "credits.grantperiod"),
         Entry(_("Allowances of tokens"), "speed", "credits.allowance"),
     ],
     _("Sellers"): [

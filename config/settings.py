@@ -422,6 +422,8 @@ LEDGER_CHECKS: list[str] = [
     "credits.checks.holds_equal_their_parts",
     "credits.checks.counters_equal_the_spends",
     "credits.checks.debts_are_within_their_policy",
+    "credits.checks.periods_equal_their_grants",
+    "credits.checks.due_periods_are_paid_for",
     "wallets.checks.sales_equal_their_entries",
     "wallets.checks.pending_is_what_has_not_cleared",
     "wallets.checks.reserves_are_what_sales_left_in_them",
@@ -430,6 +432,7 @@ LEDGER_CHECKS: list[str] = [
     "wallets.checks.withdrawals_are_paid_once",
     "billing.fulfilment.payments_are_delivered_once",
     "billing.fulfilment.attempts_agree_with_their_payments",
+    "billing.top_up.charges_had_consent",
 ]
 
 # ---------------------------------------------------------------- credits: the catalogue
@@ -447,6 +450,8 @@ CREDITS_EXPIRING_DAYS = env.int("CREDITS_EXPIRING_DAYS", default=7)  # how long 
 CREDITS_FAIR_USE_PER_MONTH = env.int("CREDITS_FAIR_USE_PER_MONTH", default=0)  # of the unlimited; 0: no limit
 CREDITS_FORECAST_DAYS = env.int("CREDITS_FORECAST_DAYS", default=30)  # whose use the forecast goes by
 CREDITS_SWEEP_BATCH = env.int("CREDITS_SWEEP_BATCH", default=500)  # customers or holds locked at a time
+CREDITS_GRANT_BATCH = env.int("CREDITS_GRANT_BATCH", default=5_000)  # due periods granted in one transaction
+CREDITS_GRANT_DUE_SECONDS = env.int("CREDITS_GRANT_DUE_SECONDS", default=60)
 CREDITS_EXPIRE_GRANTS_SECONDS = env.int("CREDITS_EXPIRE_GRANTS_SECONDS", default=60)
 CREDITS_EXPIRE_HOLDS_SECONDS = env.int("CREDITS_EXPIRE_HOLDS_SECONDS", default=15)
 CREDITS_HOLD_STUCK_SECONDS = env.int("CREDITS_HOLD_STUCK_SECONDS", default=600)  # past its end: tell the operators
@@ -562,6 +567,12 @@ CHECKOUT_CALL_SECONDS = env.int("CHECKOUT_CALL_SECONDS", default=120)  # longer 
 # How often an attempt is asked about whose page is open, by the times it was asked; the last pause is repeated. What is
 # asked when nobody knows, GATEWAY_ASK_… say.
 PAYMENT_WAIT_SECONDS = env.list("PAYMENT_WAIT_SECONDS", cast=int, default=[60, 300, 900, 3_600])
+TOP_UP_SWEEP_SECONDS = env.int("TOP_UP_SWEEP_SECONDS", default=15)  # how soon a balance below the threshold is seen
+TOP_UP_MOST_PER_DAY = env.int("TOP_UP_MOST_PER_DAY", default=5)  # charges of one customer in a day (UTC), come what may
+TOP_UP_MOST_DECLINES = env.int("TOP_UP_MOST_DECLINES", default=3)  # in a row; then it waits for another card
+# How long after a charge that failed the next one is tried: after the first, after the second …
+TOP_UP_RETRY_SECONDS = [int(each) for each in env.list("TOP_UP_RETRY_SECONDS", default=["3600", "86400"])]
+TOP_UP_MEND_URL = env.str("TOP_UP_MEND_URL", default="")  # the shop's page where customers add a card
 PAYMENT_SWEEP_BATCH = env.int("PAYMENT_SWEEP_BATCH", default=100)
 PAYMENT_ASK_SWEEP_SECONDS = env.float("PAYMENT_ASK_SWEEP_SECONDS", default=5.0)
 PAYMENT_EXPIRE_SWEEP_SECONDS = env.float("PAYMENT_EXPIRE_SWEEP_SECONDS", default=60.0)

@@ -3,6 +3,7 @@ from billing.admin.gateways import GatewaySettingAdmin
 from billing.admin.inbox import CaseAdmin, GatewayLetterAdmin
 from billing.admin.payments import PaymentAdmin
 from billing.admin.refunds import DisputeAdmin, RefundAdmin
+from billing.admin.top_ups import TopUpAdmin
 
 __all__ = [
     "CaseAdmin",
@@ -12,4 +13,5 @@ __all__ = [
     "GatewaySettingAdmin",
     "PaymentAdmin",
     "RefundAdmin",
+    "TopUpAdmin",
 ]

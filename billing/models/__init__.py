@@ -4,6 +4,7 @@ from billing.models.gateways import BreakerState, GatewaySetting, GatewayTerms
 from billing.models.inbox import GatewayLetter
 from billing.models.payments import Attempt, GatewayCustomer, Payment
 from billing.models.refunds import Dispute, Refund
+from billing.models.top_ups import SavedMethod, TopUp, TopUpCharge
 
 __all__ = [
     "Attempt",
@@ -17,4 +18,7 @@ __all__ = [
     "GatewayTerms",
     "Payment",
     "Refund",
+    "SavedMethod",
+    "TopUp",
+    "TopUpCharge",
 ]
