@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from billing import asking, inbox, mirror, missed, refund_sending, waking
+from billing import asking, inbox, mirror, missed, refund_sending, top_up_charges, waking
 
 
 @shared_task
@@ -39,3 +39,8 @@ def mirror_events() -> None:
 @shared_task
 def collect_undelivered() -> None:
     missed.collect()
+
+
+@shared_task
+def top_up() -> None:
+    top_up_charges.work_through()

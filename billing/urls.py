@@ -4,6 +4,7 @@ from billing.api import payments, refunds
 from billing.api.checkouts import CheckoutsView
 from billing.api.customers import CustomerView
 from billing.api.gateways import GatewaysView
+from billing.api.top_ups import TopUpView
 
 urlpatterns = [
     path("customer", CustomerView.as_view(), name="customer"),
@@ -17,5 +18,6 @@ urlpatterns = [
     path("refunds", refunds.RefundsView.as_view(), name="refunds"),
     path("refunds/preview", refunds.RefundPreviewView.as_view(), name="refund-preview"),
     path("refunds/<uuid:refund_id>", refunds.RefundView.as_view(), name="refund"),
+    path("top-up", TopUpView.as_view(), name="top-up"),
     path("gateways", GatewaysView.as_view(), name="gateways"),
 ]

@@ -1,7 +1,7 @@
 """From a catalogue file to the database: what differs, and making it so.
 
 A new price or cost is a new version from now on; what left the file is taken off sale, never deleted. A second run
-finds nothing to change. Plans, sale types and seller kinds belong to other apps and are left alone here.
+finds nothing to change. Plans and marketplaces belong to other apps and are left alone here.
 """
 
 from collections.abc import Callable, Iterator
@@ -30,10 +30,6 @@ class Change:
     text: str
     act: Callable[[], object]
 
-    @property
-    def takes_away(self) -> bool:
-        return self.sign == "-"
-
     def __str__(self) -> str:
         return f"{self.sign} {self.text}"
 
@@ -55,13 +51,10 @@ def checked(catalogues: list[Catalogue]) -> list[Catalogue]:
 
 
 @transaction.atomic
-def seed(catalogue: Catalogue, *, prune: bool = True) -> list[Change]:
-    """Make the database say what the file says. Two deployments at once: the second finds nothing to change.
-
-    Without `prune` what left the file stays on sale.
-    """
+def seed(catalogue: Catalogue) -> list[Change]:
+    """Make the database say what the file says. Two deployments at once: the second finds nothing to change."""
     versions.lock(f"catalogue:{catalogue.code}")
-    changes = [change for change in differences(catalogue) if prune or not change.takes_away]
+    changes = list(differences(catalogue))
     for change in changes:
         change.act()
     return changes

@@ -5,6 +5,7 @@ from billing.models.inbox import GatewayLetter
 from billing.models.payments import Attempt, GatewayCustomer, Payment
 from billing.models.reconciling import Discrepancy, Reconciliation
 from billing.models.refunds import Dispute, Refund
+from billing.models.top_ups import SavedMethod, TopUp, TopUpCharge
 
 __all__ = [
     "Attempt",
@@ -20,4 +21,7 @@ __all__ = [
     "Payment",
     "Reconciliation",
     "Refund",
+    "SavedMethod",
+    "TopUp",
+    "TopUpCharge",
 ]

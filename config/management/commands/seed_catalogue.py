@@ -11,15 +11,16 @@ from billing import stripe_catalogue
 from billing.gateways import registry
 from billing.gateways.errors import GatewayError
 from billing.gateways.stripe import Stripe
-from credits import catalogue_files, seeding
+from config import seeding
+from config.seeding import Change
+from credits import catalogue_files
 from credits.catalogue_files import Catalogue
 from credits.errors import CatalogueMistake
-from credits.seeding import Change
 
 
 class Command(BaseCommand):
     help = (
-        "Seed catalogues: packs and prices, costs, grant rules. Run it as often as you like. "
+        "Seed catalogues: packs and prices, costs, grant rules, a marketplace. Run it as often as you like. "
         "Without --check, --apply and --prune it applies, but in production it only shows."
     )
 
@@ -55,10 +56,10 @@ class Command(BaseCommand):
         if _applies(options):
             removes = _removes(options)
             ours = seeding.seed(catalogue, prune=removes)
-            left = [] if removes else list(seeding.differences(catalogue))
+            left: list[Change] = [] if removes else list(seeding.differences(catalogue))
             # At Stripe only once the database has it, and outside of any transaction.
-            there = list(stripe_catalogue.differences(catalogue, stripe)) if stripe else []
-            done = [change for change in there if removes or not change.takes_away]
+            there: list[Change] = list(stripe_catalogue.differences(catalogue, stripe)) if stripe else []
+            done = [change for change in there if removes or not seeding.takes_away(change)]
             for change in done:
                 change.act()
             left += [change for change in there if change not in done]
@@ -67,7 +68,7 @@ class Command(BaseCommand):
             if not (ours or done or left):
                 self.stdout.write(f"{catalogue.code}: nothing to change")
             return len(left)
-        changes = list(seeding.differences(catalogue))
+        changes: list[Change] = list(seeding.differences(catalogue))
         changes += stripe_catalogue.differences(catalogue, stripe) if stripe else ()
         self.say(catalogue, changes)
         if not changes:

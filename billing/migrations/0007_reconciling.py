@@ -9,7 +9,7 @@ import ledger.ids
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("billing", "0005_mirror"),
+        ("billing", "0006_mirror"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
