@@ -37,6 +37,7 @@ SWEEPS = {
         for queue in QUEUES
     },
     "old idempotency records": Sweep(task="rest.tasks.purge_idempotency_records", every=crontab(minute="17")),
+    "grants that are due": Sweep(task="credits.tasks.grant_due", every="CREDITS_GRANT_DUE_SECONDS"),
     "expired grants": Sweep(task="credits.tasks.expire_grants", every="CREDITS_EXPIRE_GRANTS_SECONDS"),
     "expired holds": Sweep(task="credits.tasks.expire_holds", every="CREDITS_EXPIRE_HOLDS_SECONDS"),
     "credits about to expire": Sweep(task="credits.tasks.warn_of_expiry", every="CREDITS_EXPIRING_SECONDS"),

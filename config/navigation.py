@@ -42,6 +42,8 @@ SECTIONS: dict[Text, list[Entry]] = {
         Entry(_("Grants"), "redeem", "credits.grant"),
         Entry(_("Spends"), "shopping_bag", "credits.spend"),
         Entry(_("Holds"), "lock_clock", "credits.hold"),
+        Entry(_("Grant schedules"), "calendar_month", "credits.grantschedule"),
+        Entry(_("Grant periods"), "event_available", "credits.grantperiod"),
         Entry(_("Allowances of tokens"), "speed", "credits.allowance"),
     ],
     _("Catalogue"): [

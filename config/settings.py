@@ -420,6 +420,8 @@ LEDGER_CHECKS: list[str] = [
     "credits.checks.holds_equal_their_parts",
     "credits.checks.counters_equal_the_spends",
     "credits.checks.debts_are_within_their_policy",
+    "credits.checks.periods_equal_their_grants",
+    "credits.checks.due_periods_are_paid_for",
     "billing.fulfilment.payments_are_delivered_once",
     "billing.fulfilment.attempts_agree_with_their_payments",
 ]
@@ -439,6 +441,8 @@ CREDITS_EXPIRING_DAYS = env.int("CREDITS_EXPIRING_DAYS", default=7)  # how long 
 CREDITS_FAIR_USE_PER_MONTH = env.int("CREDITS_FAIR_USE_PER_MONTH", default=0)  # of the unlimited; 0: no limit
 CREDITS_FORECAST_DAYS = env.int("CREDITS_FORECAST_DAYS", default=30)  # whose use the forecast goes by
 CREDITS_SWEEP_BATCH = env.int("CREDITS_SWEEP_BATCH", default=500)  # customers or holds locked at a time
+CREDITS_GRANT_BATCH = env.int("CREDITS_GRANT_BATCH", default=5_000)  # due periods granted in one transaction
+CREDITS_GRANT_DUE_SECONDS = env.int("CREDITS_GRANT_DUE_SECONDS", default=60)
 CREDITS_EXPIRE_GRANTS_SECONDS = env.int("CREDITS_EXPIRE_GRANTS_SECONDS", default=60)
 CREDITS_EXPIRE_HOLDS_SECONDS = env.int("CREDITS_EXPIRE_HOLDS_SECONDS", default=15)
 CREDITS_HOLD_STUCK_SECONDS = env.int("CREDITS_HOLD_STUCK_SECONDS", default=600)  # past its end: tell the operators

@@ -121,6 +121,8 @@ class ActsAdmin(ModelAdmin):
     has_extend_grant_permission = asks_for("credits.extend_grant")
     has_freeze_grant_permission = asks_for("credits.freeze_grant")
     has_revoke_grant_permission = asks_for("credits.revoke_grant")
+    has_regrant_period_permission = asks_for("credits.regrant_period")
+    has_revoke_period_permission = asks_for("credits.revoke_period")
     has_reverse_spend_permission = asks_for("credits.reverse_spend")
     has_release_hold_permission = asks_for("credits.release_hold")
     has_adjust_credits_permission = asks_for("credits.adjust_credits")
