@@ -3,7 +3,9 @@ from billing.models.customers import Customer
 from billing.models.gateways import BreakerState, GatewaySetting, GatewayTerms
 from billing.models.inbox import GatewayLetter
 from billing.models.payments import Attempt, GatewayCustomer, Payment
+from billing.models.plans import Plan, PlanPrice
 from billing.models.refunds import Dispute, Refund
+from billing.models.subscriptions import PaidPeriod, Subscription, SubscriptionEvent
 
 __all__ = [
     "Attempt",
@@ -15,6 +17,11 @@ __all__ = [
     "GatewayLetter",
     "GatewaySetting",
     "GatewayTerms",
+    "PaidPeriod",
     "Payment",
+    "Plan",
+    "PlanPrice",
     "Refund",
+    "Subscription",
+    "SubscriptionEvent",
 ]
