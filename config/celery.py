@@ -41,6 +41,8 @@ SWEEPS = {
     "expired grants": Sweep(task="credits.tasks.expire_grants", every="CREDITS_EXPIRE_GRANTS_SECONDS"),
     "expired holds": Sweep(task="credits.tasks.expire_holds", every="CREDITS_EXPIRE_HOLDS_SECONDS"),
     "credits about to expire": Sweep(task="credits.tasks.warn_of_expiry", every="CREDITS_EXPIRING_SECONDS"),
+    "sales that have cleared": Sweep(task="wallets.tasks.release_sales", every="WALLETS_RELEASE_SALES_SECONDS"),
+    "reserves that have ended": Sweep(task="wallets.tasks.free_reserves", every="WALLETS_FREE_RESERVES_SECONDS"),
     "letters of gateways": Sweep(task="billing.tasks.drain_inbox", every="INBOX_SWEEP_SECONDS"),
     "old letters of gateways": Sweep(task="billing.tasks.purge_inbox", every=crontab(minute="41")),
     "attempts to ask about": Sweep(task="billing.tasks.ask_gateways", every="PAYMENT_ASK_SWEEP_SECONDS"),

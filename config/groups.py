@@ -22,7 +22,11 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "credits.extend_grant",
         "credits.reverse_spend",
         "credits.release_hold",
+<<<<<<< HEAD
         "credits.regrant_period",
+=======
+        "wallets.view_*",
+>>>>>>> wallets
         "events.view_*",
         "events.replay_delivery",
     ),
@@ -57,8 +61,20 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "credits.change_purse",
         "credits.reverse_spend",
         "credits.release_hold",
+<<<<<<< HEAD
         "credits.regrant_period",
         "credits.revoke_period",
+=======
+        "wallets.view_*",
+        "wallets.add_commissionrule",
+        "wallets.change_commissionrule",
+        "wallets.add_commissiontier",
+        "wallets.change_commissiontier",
+        "wallets.delete_commissiontier",
+        "wallets.change_seller",
+        "wallets.approve_withdrawal",
+        "wallets.adjust_wallet",
+>>>>>>> wallets
         "events.view_*",
         "djstripe.view_*",
     ),

@@ -46,11 +46,21 @@ SECTIONS: dict[Text, list[Entry]] = {
         Entry(_("Grant periods"), "event_available", "credits.grantperiod"),
         Entry(_("Allowances of tokens"), "speed", "credits.allowance"),
     ],
+    _("Sellers"): [
+        Entry(_("Withdrawals"), "payments", "wallets.withdrawal"),
+        Entry(_("Wallets"), "wallet", "wallets.wallet"),
+        Entry(_("Sales"), "storefront", "wallets.sale"),
+        Entry(_("Adjustments"), "tune", "wallets.adjustment"),
+        Entry(_("Sellers"), "badge", "wallets.seller"),
+        Entry(_("Commission rules"), "percent", "wallets.commissionrule"),
+    ],
     _("Catalogue"): [
         Entry(_("Packs"), "sell", "credits.pack"),
         Entry(_("Pack prices"), "price_change", "credits.packprice"),
         Entry(_("Costs"), "bolt", "credits.cost"),
         Entry(_("Grant rules"), "event_repeat", "credits.grantrule"),
+        Entry(_("Types of sales"), "category", "wallets.saletype"),
+        Entry(_("Kinds of sellers"), "group", "wallets.sellerkind"),
     ],
     _("People"): [
         Entry(_("Customers"), "person", "billing.customer"),

@@ -27,6 +27,7 @@ from events.stream.hub import TooManyStreams
 from ledger import errors as books
 from rest import callers, requestid, signing_keys
 from rest import errors as rest
+from wallets import errors as wallet
 
 logger = logging.getLogger(__name__)
 CONTENT_TYPE = "application/problem+json"
@@ -108,6 +109,44 @@ PROBLEMS: dict[type[BaseException], Problem] = {
     books.InvalidAmount: Problem(status=400, title="Invalid amount", meaning="An amount is a whole, positive number."),
     books.UnknownUnit: Problem(status=400, title="Unknown unit", meaning="Neither a currency nor a credit unit."),
     books.UnitMismatch: Problem(status=400, title="Unit mismatch", meaning="Two units were mixed; nothing converts."),
+    wallet.WalletsError: Problem(status=409, title="Refused", meaning="The wallet cannot do this as it stands."),
+    wallet.InvalidValue: Problem(
+        status=400, title="Invalid value", meaning="A part of what was asked cannot be recorded.", facts=("field",)
+    ),
+    wallet.UnknownSaleType: Problem(
+        status=400, title="Unknown type of sale", meaning="No sale is of this type.", facts=("known_types",)
+    ),
+    wallet.UnknownSellerKind: Problem(
+        status=400, title="Unknown kind of seller", meaning="No seller is of this kind.", facts=("known_kinds",)
+    ),
+    wallet.BelowMinimum: Problem(
+        status=400, title="Below the minimum", meaning="The amount is too small.", facts=("minimum", "currency")
+    ),
+    wallet.DailyMaximumReached: Problem(
+        status=403,
+        title="Daily maximum reached",
+        meaning="More than may be withdrawn in a day (UTC); left says how much is left today.",
+        facts=("maximum", "left", "currency"),
+    ),
+    wallet.InsufficientFunds: Problem(
+        status=402,
+        title="Not enough money",
+        meaning="More than is available; upcoming says what becomes available when.",
+        facts=("needed", "available", "missing", "currency", "upcoming"),
+    ),
+    wallet.WithdrawalOpen: Problem(
+        status=409,
+        title="A withdrawal is open",
+        meaning="Only one withdrawal of a wallet may be open at a time.",
+        facts=("withdrawal",),
+    ),
+    wallet.WithdrawalState: Problem(
+        status=409, title="Too late", meaning="The withdrawal has moved on already.", facts=("withdrawal_status",)
+    ),
+    wallet.NotYours: NOT_FOUND,
+    wallet.KeyReused: Problem(
+        status=422, title="Idempotency key reused", meaning="The same key came with another request before."
+    ),
     credit.CreditsError: Problem(status=400, title="Refused", meaning="What was asked of the credits cannot be done."),
     credit.InsufficientCredits: Problem(
         status=402,
@@ -288,6 +327,37 @@ PROBLEMS: dict[type[BaseException], Problem] = {
         meaning="The buyer's bank decides about this money; a refund could pay it twice.",
         facts=("dispute",),
     ),
+    billing.UnknownPlan: Problem(status=400, title="Unknown plan", meaning="No plan on sale has this code."),
+    billing.PlanPriceMissing: Problem(
+        status=400,
+        title="Plan price missing",
+        meaning="The plan is not sold in this currency by this interval; known_prices says in which ways it is.",
+        facts=("known_prices",),
+    ),
+    billing.SubscriptionLive: Problem(
+        status=409,
+        title="Subscription live",
+        meaning="The customer has a subscription of this catalogue already; subscription names it.",
+        facts=("subscription", "plan", "state"),
+    ),
+    billing.SubscriptionAmbiguous: Problem(
+        status=400,
+        title="Subscription ambiguous",
+        meaning="The customer has several; catalogue says which is meant.",
+        facts=("catalogues",),
+    ),
+    billing.SamePrice: Problem(
+        status=409, title="Same price", meaning="The subscription has this plan at this price already."
+    ),
+    billing.SubscriptionState: Problem(
+        status=409,
+        title="Subscription state",
+        meaning="The subscription is in a state in which this cannot be done.",
+        facts=("state",),
+    ),
+    billing.ChangeNotNow: Problem(
+        status=409, title="Change not now", meaning="This change can only begin with the next period."
+    ),
     billing.ReasonMissing: Problem(status=400, title="Reason missing", meaning="This act needs a reason or a proof."),
     drf.APIException: FAULT,
     drf.ValidationError: INVALID,
@@ -345,6 +415,8 @@ CODES: dict[type[BaseException], str] = {
     drf.APIException: "internal_error",
     drf.ValidationError: "validation_error",
     credit.NotYours: "not_found",
+    wallet.NotYours: "not_found",
+    wallet.KeyReused: "idempotency_key_reused",
     billing.NotYours: "not_found",
     credit.KeyReused: "idempotency_key_reused",
     Http404: "not_found",

@@ -10,7 +10,7 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 
 import embedded
-from config import logs, safety
+from config import amounts, logs, safety
 
 django_stubs_ext.monkeypatch()
 
@@ -167,6 +167,7 @@ INSTALLED_APPS = [
     "storefront",
     "billing",
     "credits",
+    "wallets",
     "events",
     "rest",
     "ledger",
@@ -402,6 +403,7 @@ SPECTACULAR_SETTINGS = {
             "failed",
             "cancelled",
         ],
+        "WithdrawalStatusEnum": "wallets.models.withdrawals.WithdrawalStatus.values",
         "NextActionTypeEnum": ["redirect", "phone_prompt", "client_secret", "none"],
     },
     "SWAGGER_UI_DIST": "SIDECAR",
@@ -422,6 +424,12 @@ LEDGER_CHECKS: list[str] = [
     "credits.checks.debts_are_within_their_policy",
     "credits.checks.periods_equal_their_grants",
     "credits.checks.due_periods_are_paid_for",
+    "wallets.checks.sales_equal_their_entries",
+    "wallets.checks.pending_is_what_has_not_cleared",
+    "wallets.checks.reserves_are_what_sales_left_in_them",
+    "wallets.checks.sales_know_what_was_taken_back",
+    "wallets.checks.available_holds_are_withdrawals_and_takings_back",
+    "wallets.checks.withdrawals_are_paid_once",
     "billing.fulfilment.payments_are_delivered_once",
     "billing.fulfilment.attempts_agree_with_their_payments",
 ]
@@ -450,6 +458,30 @@ CREDITS_EXPIRING_SECONDS = env.int("CREDITS_EXPIRING_SECONDS", default=3_600)
 CREDITS_OFFER_CURRENCY = env.str("CREDITS_OFFER_CURRENCY", default="EUR")  # of packs offered to unknown countries
 # Off behind a connection pooler that knows no prepared statements; a spend then costs more.
 CREDITS_PREPARED_STATEMENTS = env.bool("CREDITS_PREPARED_STATEMENTS", default=True)
+
+# ---------------------------------------------------------------- wallets: commissions, clearing, withdrawals
+
+WALLETS_COMMISSION_BASIS_POINTS = env.int("WALLETS_COMMISSION_BASIS_POINTS", default=1_000)  # where no rule fits
+WALLETS_CLEARING_DAYS = env.int("WALLETS_CLEARING_DAYS", default=7)  # until a sale is available, unless its rule says
+WALLETS_SWEEP_BATCH = env.int("WALLETS_SWEEP_BATCH", default=500)  # sales of one wallet that a sweep clears at a time
+WALLETS_RELEASE_SALES_SECONDS = env.int("WALLETS_RELEASE_SALES_SECONDS", default=60)
+WALLETS_FREE_RESERVES_SECONDS = env.int("WALLETS_FREE_RESERVES_SECONDS", default=600)
+
+
+def _amounts(name: str) -> dict[str, int]:
+    return amounts.by_currency(name, env.str(name, default=""))
+
+
+# By currency, in minor units: EUR=1000,XOF=5000. What is not named has no limit, and is never automatic.
+WALLETS_WITHDRAWAL_MINIMUM_MINOR = _amounts("WALLETS_WITHDRAWAL_MINIMUM_MINOR")
+WALLETS_WITHDRAWAL_MAXIMUM_PER_DAY_MINOR = _amounts("WALLETS_WITHDRAWAL_MAXIMUM_PER_DAY_MINOR")
+WALLETS_WITHDRAWAL_AUTOMATIC_UP_TO_MINOR = _amounts("WALLETS_WITHDRAWAL_AUTOMATIC_UP_TO_MINOR")
+WALLETS_WITHDRAWAL_TWO_PEOPLE_ABOVE_MINOR = _amounts("WALLETS_WITHDRAWAL_TWO_PEOPLE_ABOVE_MINOR")
+WALLETS_WITHDRAWAL_FEE_MINOR = _amounts("WALLETS_WITHDRAWAL_FEE_MINOR")
+WALLETS_WITHDRAWAL_FEE_BASIS_POINTS = env.int("WALLETS_WITHDRAWAL_FEE_BASIS_POINTS", default=0)
+WALLETS_ADJUSTMENT_TWO_PEOPLE_ABOVE_MINOR = _amounts("WALLETS_ADJUSTMENT_TWO_PEOPLE_ABOVE_MINOR")
+WALLETS_ONE_OPEN_WITHDRAWAL = env.bool("WALLETS_ONE_OPEN_WITHDRAWAL", default=True)  # of a wallet at a time
+WALLETS_DESTINATION_COOLING_HOURS = env.int("WALLETS_DESTINATION_COOLING_HOURS", default=24)  # of a changed destination
 
 # ---------------------------------------------------------------- events: other servers and people
 
@@ -537,6 +569,22 @@ PAYMENT_WAIT_SECONDS = env.list("PAYMENT_WAIT_SECONDS", cast=int, default=[60, 3
 PAYMENT_SWEEP_BATCH = env.int("PAYMENT_SWEEP_BATCH", default=100)
 PAYMENT_ASK_SWEEP_SECONDS = env.float("PAYMENT_ASK_SWEEP_SECONDS", default=5.0)
 PAYMENT_EXPIRE_SWEEP_SECONDS = env.float("PAYMENT_EXPIRE_SWEEP_SECONDS", default=60.0)
+
+# ---------------------------------------------------------------- subscriptions
+
+# Plans that we renew ourselves: days before the end of a period on which customers are reminded, and days after it on
+# which its payment is started again. Whoever has not paid when the grace is over loses the plan.
+RENEWAL_REMINDER_DAYS = env.list("RENEWAL_REMINDER_DAYS", cast=int, default=[3, 1, 0])
+RENEWAL_TRY_DAYS = env.list("RENEWAL_TRY_DAYS", cast=int, default=[0, 1, 3, 5])
+RENEWAL_GRACE_DAYS = env.int("RENEWAL_GRACE_DAYS", default=7)
+RENEWAL_GATEWAY_GRACE_DAYS = env.int("RENEWAL_GATEWAY_GRACE_DAYS", default=21)  # while a gateway retries by itself
+RENEWAL_PATIENCE_MINUTES = env.int("RENEWAL_PATIENCE_MINUTES", default=120)  # from the first try to "past due"
+RENEWAL_SWEEP_SECONDS = env.float("RENEWAL_SWEEP_SECONDS", default=60.0)
+RENEWAL_BATCH = env.int("RENEWAL_BATCH", default=200)
+SUBSCRIPTION_INCOMPLETE_HOURS = env.int("SUBSCRIPTION_INCOMPLETE_HOURS", default=24)  # until one never paid is over
+# What the old plan is still worth when somebody changes to a dearer one: time | consumption. The latter is the smaller
+# of the time left and the share of its credits left, so that spending all and then upgrading pays for what was spent.
+SUBSCRIPTION_PRORATION = env.str("SUBSCRIPTION_PRORATION", default="consumption")
 
 # ---------------------------------------------------------------- refunds
 

@@ -44,8 +44,11 @@ class SubscriptionQuerySet(models.QuerySet["Subscription"]):
         return self.filter(status__in=LIVE)
 
     def to_look_at(self, now: datetime) -> Self:
-        """Those of which something is due: a reminder, a payment, the end of a grace or of a period."""
+        """Those of which something is due: a reminder, a payment, or the word that it is past due."""
         return self.filter(status__in=IN_FORCE, next_look_at__lte=now)
+
+    def to_end(self, now: datetime) -> Self:
+        return self.filter(status__in=IN_FORCE, lapses_at__lte=now)
 
 
 class Subscription(models.Model):
@@ -83,6 +86,7 @@ class Subscription(models.Model):
     end_reason = models.CharField(_("why it ended"), max_length=30, blank=True)
     tries = models.PositiveSmallIntegerField(_("payments tried for the next period"), default=0)
     reminders = models.PositiveSmallIntegerField(_("reminders of the next period"), default=0)
+    lapses_at = models.DateTimeField(_("ends unless paid"), null=True, blank=True)
     next_look_at = models.DateTimeField(_("looked at next"), null=True, blank=True)
     created_at = models.DateTimeField(_("created at"), auto_now_add=True)
 
@@ -116,6 +120,7 @@ class Subscription(models.Model):
             ),
         ]
         indexes = [
+            models.Index(name="subscription_to_end", fields=["lapses_at"], condition=Q(status__in=IN_FORCE)),
             models.Index(name="subscription_to_look_at", fields=["next_look_at"], condition=Q(status__in=IN_FORCE)),
         ]
 

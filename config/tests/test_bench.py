@@ -62,6 +62,15 @@ def test_grants_are_measured_beside_a_raw_insert(database: str, tmp_path: Path) 
     assert databases_called(database) == []
 
 
+def test_sales_are_measured_to_one_and_to_many_commission_accounts(database: str, tmp_path: Path) -> None:
+    done = run("wallets", database, "--sellers", "8", "--seconds", "1", "--json", f"{tmp_path}/out")
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = json.loads((tmp_path / "out").read_text())
+    assert set(found["medians"]) == {"same", "different", "raw"}
+    assert min(found["medians"].values()) > 0
+    assert databases_called(database) == []
+
+
 def test_webhooks_are_measured_beside_a_bare_insert_and_the_usual_way(database: str, tmp_path: Path) -> None:
     done = run("webhooks", database, "--letters", "5", "--seconds", "1", "--json", f"{tmp_path}/out")
     assert done.returncode == 0, done.stdout + done.stderr

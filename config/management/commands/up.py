@@ -20,9 +20,8 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import connections
 
 import embedded
-from config import demo, translations
+from config import demo, seeding, translations
 from config.supervisor import Output, Service, Supervisor, python
-from credits import seeding
 from embedded.host import forget
 
 WEB_WORKERS = 2
