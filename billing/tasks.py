@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from billing import asking, inbox, refund_sending, waking
+from billing import asking, inbox, refund_sending, renewals, waking
 
 
 @shared_task
@@ -29,3 +29,13 @@ def expire_checkouts() -> None:
 @shared_task
 def work_through_refunds() -> None:
     refund_sending.work_through()
+
+
+@shared_task
+def renew_due() -> None:
+    renewals.renew_due()
+
+
+@shared_task
+def expire_due() -> None:
+    renewals.expire_due()

@@ -15,6 +15,12 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "billing.view_refund",
         "billing.view_dispute",
         "billing.view_case",
+        "billing.view_plan",
+        "billing.view_planprice",
+        "billing.view_subscription",
+        "billing.view_paidperiod",
+        "billing.view_subscriptionevent",
+        "billing.manage_subscription",
         "billing.refresh_payment",
         "billing.cancel_payment",
         "credits.view_*",
@@ -22,11 +28,8 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "credits.extend_grant",
         "credits.reverse_spend",
         "credits.release_hold",
-<<<<<<< HEAD
         "credits.regrant_period",
-=======
         "wallets.view_*",
->>>>>>> wallets
         "events.view_*",
         "events.replay_delivery",
     ),
@@ -45,6 +48,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "billing.request_refund",
         "billing.prove_refund",
         "billing.close_case",
+        "billing.manage_subscription",
         "billing.answer_dispute",
         "billing.replay_gatewayletter",
         "credits.view_*",
@@ -61,10 +65,8 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "credits.change_purse",
         "credits.reverse_spend",
         "credits.release_hold",
-<<<<<<< HEAD
         "credits.regrant_period",
         "credits.revoke_period",
-=======
         "wallets.view_*",
         "wallets.add_commissionrule",
         "wallets.change_commissionrule",
@@ -74,7 +76,6 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "wallets.change_seller",
         "wallets.approve_withdrawal",
         "wallets.adjust_wallet",
->>>>>>> wallets
         "events.view_*",
         "djstripe.view_*",
     ),

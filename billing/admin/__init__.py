@@ -3,6 +3,7 @@ from billing.admin.gateways import GatewaySettingAdmin
 from billing.admin.inbox import CaseAdmin, GatewayLetterAdmin
 from billing.admin.payments import PaymentAdmin
 from billing.admin.refunds import DisputeAdmin, RefundAdmin
+from billing.admin.subscriptions import PlanAdmin, SubscriptionAdmin
 
 __all__ = [
     "CaseAdmin",
@@ -11,5 +12,7 @@ __all__ = [
     "GatewayLetterAdmin",
     "GatewaySettingAdmin",
     "PaymentAdmin",
+    "PlanAdmin",
     "RefundAdmin",
+    "SubscriptionAdmin",
 ]

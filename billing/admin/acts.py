@@ -17,3 +17,4 @@ class BillingActsAdmin(ActsAdmin):
     has_replay_gatewayletter_permission = asks_for("billing.replay_gatewayletter")
     has_close_case_permission = asks_for("billing.close_case")
     has_answer_dispute_permission = asks_for("billing.answer_dispute")
+    has_manage_subscription_permission = asks_for("billing.manage_subscription")

@@ -3,7 +3,7 @@ from billing.models.customers import Customer
 from billing.models.gateways import BreakerState, GatewaySetting, GatewayTerms
 from billing.models.inbox import GatewayLetter
 from billing.models.payments import Attempt, GatewayCustomer, Payment
-from billing.models.plans import Plan, PlanPrice
+from billing.models.plans import GatewayPrice, Plan, PlanPrice
 from billing.models.refunds import Dispute, Refund
 from billing.models.subscriptions import PaidPeriod, Subscription, SubscriptionEvent
 
@@ -15,6 +15,7 @@ __all__ = [
     "Dispute",
     "GatewayCustomer",
     "GatewayLetter",
+    "GatewayPrice",
     "GatewaySetting",
     "GatewayTerms",
     "PaidPeriod",

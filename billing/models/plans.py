@@ -121,3 +121,23 @@ class PlanPrice(models.Model):
     @property
     def money(self) -> Money:
         return Money(self.amount_minor, self.currency)
+
+
+class GatewayPrice(models.Model):
+    """What a gateway that renews by itself calls a price of ours."""
+
+    price = models.ForeignKey(PlanPrice, models.PROTECT, related_name="at_gateways")
+    gateway = models.CharField(_("gateway"), max_length=20)
+    gateway_id = models.CharField(_("id at the gateway"), max_length=255)
+
+    class Meta:
+        verbose_name = _("price at a gateway")
+        verbose_name_plural = _("prices at gateways")
+        default_permissions = ("view",)
+        constraints = [
+            models.UniqueConstraint(name="gateway_price_once_per_gateway", fields=["price", "gateway"]),
+            models.UniqueConstraint(name="gateway_price_is_one_price", fields=["gateway", "gateway_id"]),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.gateway} {self.gateway_id}"

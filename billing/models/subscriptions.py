@@ -72,6 +72,7 @@ class Subscription(models.Model):
     # Who renews: the gateway by itself where its id stands here, else we by asking for each period's payment.
     gateway = models.CharField(_("gateway"), max_length=20, blank=True)
     gateway_id = models.CharField(_("id at the gateway"), max_length=255, null=True, blank=True)  # noqa: DJ001 - unique
+    gateway_session = models.CharField(max_length=255, blank=True, editable=False)
     gateway_item = models.CharField(max_length=255, blank=True, editable=False)
     phone = models.CharField(_("telephone"), max_length=20, blank=True)
     time_zone = models.CharField(_("time zone"), max_length=64)
