@@ -30,6 +30,12 @@ __all__ = [
 ]
 
 
+def money_field(**changes: Any) -> forms.CharField:
+    """An amount of a currency as people write it; the act knows which currency, and says what is wrong with it."""
+    known: dict[str, Any] = {"label": _("amount"), "max_length": 20, "widget": UnfoldAdminTextInputWidget}
+    return forms.CharField(**known | changes)
+
+
 def unit_field() -> forms.CharField:
     return forms.CharField(
         label=_("unit"), initial=CREDIT, validators=[unit_validator], widget=UnfoldAdminTextInputWidget

@@ -180,7 +180,7 @@ class WalletStatisticsQuery(asking.CurrencyQuery):
         return attrs
 
 
-class FiguresResponse(answers.Serializer[Any]):
+class SalesFiguresResponse(answers.Serializer[Any]):
     sales = answers.IntegerField(help_text="How many.")
     gross = answers.IntegerField()
     commission = answers.IntegerField(help_text="Less what came back with refunds.")
@@ -191,14 +191,14 @@ class FiguresResponse(answers.Serializer[Any]):
 
 class PeriodResponse(answers.Serializer[Any]):
     at = answers.DateTimeField(help_text="Its beginning, UTC.")
-    figures = FiguresResponse()
+    figures = SalesFiguresResponse()
 
 
 class WalletFiguresResponse(answers.Serializer[Any]):
     currency = answers.CharField()
-    total = FiguresResponse()
+    total = SalesFiguresResponse()
     periods = PeriodResponse(many=True)
-    types = answers.DictField(child=FiguresResponse())
+    types = answers.DictField(child=SalesFiguresResponse())
 
 
 class WalletStatisticsResponse(answers.Serializer[Any]):
