@@ -325,6 +325,20 @@ def give_time(*, subscription_id: UUID, until: datetime, by: User, reason: str) 
     return subscription
 
 
+@transaction.atomic
+def move_to_zone(*, user: User, time_zone: str) -> None:
+    """The customer moved: grants to come begin at the same local time over there, and so do periods."""
+    now = timezone.now()
+    for pk in Subscription.objects.filter(user=user).live().order_by("pk").values_list("pk", flat=True):
+        subscription = lock(pk)
+        if subscription.time_zone == time_zone:
+            continue
+        subscription.time_zone = time_zone
+        if GrantSchedule.objects.filter(reference=subscription.reference).exists():
+            calendar.move_to_zone(reference=subscription.reference, time_zone=time_zone, at=now)
+        keep(subscription, "moved", facts={"time_zone": time_zone})
+
+
 # ---------------------------------------------------------------- timeline and events
 
 

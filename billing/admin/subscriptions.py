@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from unfold.admin import TabularInline
 from unfold.decorators import action, display
 
-from billing import plan_changes, subscription_states, subscriptions
+from billing import dunning, plan_changes, subscription_states, subscriptions
 from billing.admin.acts import BillingActsAdmin
 from billing.admin.payments import shown
 from billing.models import PaidPeriod, Plan, PlanPrice, Subscription, SubscriptionEvent
@@ -216,7 +216,7 @@ class SubscriptionAdmin(BillingActsAdmin):
 
         def do(form: ActForm) -> str:
             told = subscription_states.give_time(subscription_id=subscription.pk, by=operator(request), **form.facts)
-            return gettext("Paid until %(day)s.") % {"day": date_format(told.paid_until, "DATETIME_FORMAT")}
+            return gettext("Paid until %(day)s.") % {"day": date_format(dunning.paid_until(told), "DATETIME_FORMAT")}
 
         return self.act(
             request,

@@ -6,8 +6,9 @@ from typing import Any
 from django.contrib.auth.models import User
 from django.utils import timezone
 
-from billing import asking, plans, subscriptions
+from billing import asking, dunning, plans, subscriptions
 from billing.checkout import Wishes
+from billing.gateways.base import PaymentState
 from billing.models import Customer, Payment, Plan, PlanPrice, Subscription
 from billing.subscriptions import Begun
 from billing.tests import shop
@@ -68,8 +69,19 @@ def subscribed(gateway: Any, user: User | None = None, code: str = "premium", in
     """One whose first period is paid, with the credits that are due already."""
     begun = begin(user or make_user(), code, interval, gateway.name)
     pay(gateway, begun.payment)
-    calendar.grant_due()
+    calendar.grant_due(at=timezone.now())
     return fresh(begun.subscription)
+
+
+def end_of(subscription: Subscription) -> datetime:
+    return dunning.paid_until(fresh(subscription))
+
+
+def fails(gateway: Any, payment: Payment | None) -> Payment:
+    """The buyer's bank says no, and the gateway is asked."""
+    assert payment is not None
+    gateway.becomes(PaymentState.FAILED, payment.attempts.get().reference)
+    return shop.told(payment)
 
 
 def fresh(subscription: Subscription) -> Subscription:

@@ -12,10 +12,8 @@ from hypothesis import strategies as some
 
 from billing import errors, plan_changes
 from billing.checkout import Wishes
-from billing.gateways.base import PaymentState
 from billing.models import Payment
-from billing.tests import shop
-from billing.tests.subscribers import BEGIN, fresh, make_plan, make_user, pay, price, subscribed
+from billing.tests.subscribers import BEGIN, end_of, fails, fresh, make_plan, make_user, pay, price, subscribed
 from credits import balances, calendar, usage
 from credits.models import Grant, GrantRule
 
@@ -43,7 +41,7 @@ def test_credits_never_cost_less_than_the_cheapest_offer(on_sale, paypal, histor
     with time_machine.travel(timezone.now(), tick=False) as clock:
         found = subscribed(paypal, make_user("UTC"), "small")
         for number, (act, size) in enumerate(history):
-            left = fresh(found).paid_until - timezone.now()
+            left = end_of(found) - timezone.now()
             if act in ("up", "up_unpaid", "down"):
                 _change(found, paypal, act)
             elif act == "spend" and balances.of(found.user).available > 0:
@@ -54,7 +52,7 @@ def test_credits_never_cost_less_than_the_cheapest_offer(on_sale, paypal, histor
                 clock.shift(min(timedelta(days=size), left - timedelta(days=1)))
             elif act == "last_day" and left > timedelta(hours=1):
                 clock.shift(left - timedelta(minutes=30))
-            calendar.grant_due()
+            calendar.grant_due(at=timezone.now())
         paid = Payment.objects.filter(user=found.user, status="succeeded")
         given_credits = sum(Grant.objects.filter(purse__user=found.user).values_list("amount", flat=True))
         assert Fraction(sum(paid.values_list("amount_minor", flat=True)), given_credits) >= CHEAPEST
@@ -69,18 +67,17 @@ def _change(found, paypal, act: str) -> None:
     if done.payment is not None and act == "up":
         pay(paypal, done.payment)
     elif done.payment is not None:
-        paypal.becomes(PaymentState.FAILED, done.payment.attempts.get().reference)
-        shop.told(done.payment)
+        fails(paypal, done.payment)
 
 
 def test_upgrade_on_the_last_day_after_spending_all(on_sale, paypal) -> None:
     with time_machine.travel(BEGIN, tick=False) as clock:
         found = subscribed(paypal, make_user("UTC"), "small")
         usage.spend(user=found.user, key="all", amount=500)
-        clock.move_to(found.paid_until - timedelta(days=1))
+        clock.move_to(end_of(found) - timedelta(days=1))
         pay(paypal, plan_changes.change(
             subscription=fresh(found), price=price("big"), wishes=Wishes(gateways=("paypal",))).payment)  # fmt: skip
-        calendar.grant_due()
+        calendar.grant_due(at=timezone.now())
         # A day of thirty-one: 65 credits of the big plan less 17 of the small one, for the big plan's day in full.
         assert balances.of(found.user).available == 2_000 // 31 - 500 // 31
         assert Payment.objects.get(details__purpose="change").amount_minor == -(-1_999 // 31)

@@ -10,10 +10,8 @@ from django.utils import timezone
 
 from billing import dunning, entitlements, plan_changes, renewals, subscriptions, tasks
 from billing.checkout import Wishes
-from billing.gateways.base import PaymentState
 from billing.models import Payment
-from billing.tests import shop
-from billing.tests.subscribers import BEGIN, fresh, make_plans, make_user, pay, price, subscribed
+from billing.tests.subscribers import BEGIN, end_of, fails, fresh, make_plans, make_user, pay, price, subscribed
 from credits import balances, calendar, grants
 from credits.models import Grant, GrantSource
 from events.models import Event
@@ -76,7 +74,7 @@ def test_paid_renewal_goes_on_where_the_period_ended(premium, clock, paypal) -> 
     pay(paypal, waiting())
     found = fresh(premium)
     assert (found.status, found.period_start, found.tries) == ("active", premium.paid_until, 0)
-    assert found.paid_until.isoformat() == "2026-05-02T08:00:00+00:00"
+    assert end_of(found).isoformat() == "2026-05-02T08:00:00+00:00"
 
 
 def test_unpaid_renewal_is_past_due_and_keeps_what_it_entitles_to_until_the_grace_is_over(premium, clock) -> None:
@@ -97,8 +95,7 @@ def test_tries_follow_the_table(premium, clock, paypal) -> None:
         clock.move_to(premium.paid_until + days * DAY)
         renewals.renew_due()
         for payment in Payment.objects.filter(status="pending"):
-            paypal.becomes(PaymentState.FAILED, payment.attempts.get().reference)
-            shop.told(payment)
+            fails(paypal, payment)
         seen.append(Payment.objects.count() - 1)
     assert seen == [1, 2, 2, 3, 3, 4, 4]
 
@@ -106,7 +103,7 @@ def test_tries_follow_the_table(premium, clock, paypal) -> None:
 def test_plan_lapses_after_the_grace_and_packs_stay(premium, clock) -> None:
     grants.issue(user=premium.user, amount=200, source=GrantSource.PACK, key="pack:1")
     clock.move_to(premium.paid_until + 7 * DAY)
-    calendar.grant_due()
+    calendar.grant_due(at=timezone.now())
     before = balances.of(premium.user).available
     tasks.expire_due()
     tasks.expire_due()
@@ -121,13 +118,13 @@ def test_late_payment_resumes_with_dates_of_its_own(premium, clock, paypal) -> N
     late = waiting()
     clock.move_to(premium.paid_until + 20 * DAY)
     renewals.expire_due()
-    calendar.grant_due()
+    calendar.grant_due(at=timezone.now())
     given = Grant.objects.count()
     pay(paypal, late)
-    calendar.grant_due()
+    calendar.grant_due(at=timezone.now())
     found = fresh(premium)
     assert (found.status, found.period_start) == ("active", premium.paid_until + 20 * DAY)
-    assert found.paid_until.isoformat() == "2026-05-22T08:00:00+00:00"
+    assert end_of(found).isoformat() == "2026-05-22T08:00:00+00:00"
     assert Grant.objects.count() == given + 1  # the weeks of the lapse are not given
 
 
@@ -142,8 +139,7 @@ def test_cancelled_at_the_end_of_its_period_asks_for_nothing(premium, clock) -> 
 def test_never_paid_is_over_after_a_day(gateways, paypal, clock) -> None:
     make_plans()
     begun = subscriptions.start(user=make_user(), price=price("premium"), wishes=Wishes(gateways=("paypal",)))
-    paypal.becomes(PaymentState.EXPIRED, begun.payment.attempts.get().reference)
-    shop.told(begun.payment)
+    fails(paypal, begun.payment)
     clock.shift(DAY)
     assert renewals.expire_due().abandoned == 1
     assert fresh(begun.subscription).status == "expired"
@@ -193,14 +189,13 @@ def test_year_of_one_customer(premium, clock, paypal) -> None:
         tasks.renew_due()
         tasks.expire_due()
         for payment in Payment.objects.filter(status="pending"):
-            month = fresh(premium).paid_until.month
+            month = end_of(premium).month
             if month == 6 and failed == 0:
-                paypal.becomes(PaymentState.FAILED, payment.attempts.get().reference)
-                shop.told(payment)
+                fails(paypal, payment)
                 failed += 1
             else:
                 pay(paypal, payment)
-        calendar.grant_due()
+        calendar.grant_due(at=timezone.now())
         if not upgraded and step >= datetime.fromisoformat("2026-08-17T12:00:00+00:00"):
             done = plan_changes.change(
                 subscription=fresh(premium), price=price("elite"), wishes=Wishes(gateways=("paypal",))
@@ -211,7 +206,7 @@ def test_year_of_one_customer(premium, clock, paypal) -> None:
             plan_changes.change(subscription=fresh(premium), price=price("premium"), wishes=Wishes())
             downgraded = True
     subscriptions.cancel(subscription=fresh(premium), immediately=False)
-    clock.move_to(fresh(premium).paid_until)
+    clock.move_to(end_of(premium))
     tasks.expire_due()
     found = fresh(premium)
     assert (found.status, found.end_reason, found.price.plan.code) == ("cancelled", "asked", "premium")

@@ -7,15 +7,26 @@ import time_machine
 from django.db import DatabaseError, IntegrityError, transaction
 from django.utils import timezone
 
-from billing import entitlements, errors, plan_changes, subscription_states, subscriptions
+from billing import customers, entitlements, errors, plan_changes, subscription_states, subscriptions
 from billing.checkout import Wishes
-from billing.gateways.base import PaymentState
 from billing.gateways.errors import Declined, FailureCategory
 from billing.models import Case, PaidPeriod, Payment, PlanPrice, Subscription
 from billing.tests import shop
-from billing.tests.subscribers import BEGIN, begin, fresh, make_plan, make_plans, make_user, pay, price, subscribed
+from billing.tests.subscribers import (
+    BEGIN,
+    begin,
+    end_of,
+    fails,
+    fresh,
+    make_plan,
+    make_plans,
+    make_user,
+    pay,
+    price,
+    subscribed,
+)
 from credits import balances, calendar, grants, usage
-from credits.models import GrantSource
+from credits.models import GrantSource, Purse
 from events.models import Event
 from ledger.money import Money
 
@@ -36,6 +47,12 @@ def on_sale(gateways, clock) -> None:
 def told(user) -> list[str]:
     kinds = Event.objects.filter(user=user, type__startswith="subscription").order_by("id")
     return list(kinds.values_list("type", flat=True))
+
+
+def is_unlimited(user) -> bool:
+    """By the clock of the test; the database has its own."""
+    until = Purse.objects.filter(user=user).values_list("unlimited_until", flat=True).first()
+    return until is not None and until > timezone.now()
 
 
 # ---------------------------------------------------------------- beginning
@@ -61,7 +78,7 @@ def test_payment_opens_the_window_and_the_calendar_grants(on_sale, paypal) -> No
     begun = begin(user)
     pay(paypal, begun.payment)
     assert balances.of(user).available == 0
-    calendar.grant_due()
+    calendar.grant_due(at=timezone.now())
     assert balances.of(user).available == 500
 
 
@@ -82,9 +99,7 @@ def test_database_keeps_one_live_subscription_for_each_catalogue(on_sale, paypal
 def test_one_whose_payment_is_over_makes_room_for_another_try(on_sale, gateways, paypal) -> None:
     user = make_user()
     first = begin(user)
-    attempt = first.payment.attempts.get()
-    paypal.becomes(PaymentState.FAILED, attempt.reference)
-    shop.told(first.payment)
+    fails(paypal, first.payment)
     second = begin(user, "elite")
     assert fresh(first.subscription).status == "expired"
     assert second.subscription.price.plan.code == "elite"
@@ -105,7 +120,7 @@ def test_trial_entitles_and_gives_no_credits_until_it_is_paid(on_sale, paypal, c
     begun = begin(user, "tried")
     assert (begun.payment, fresh(begun.subscription).status) == (None, "trialing")
     assert entitlements.has(user, "hd_photos")
-    calendar.grant_due()
+    calendar.grant_due(at=timezone.now())
     assert balances.of(user).available == 0
     clock.move_to(BEGIN + timedelta(days=7, minutes=1))
     assert not entitlements.has(user, "hd_photos")
@@ -152,10 +167,10 @@ def test_same_key_extends_once(on_sale, paypal) -> None:
 def test_ends_of_months_do_not_drift(on_sale, paypal, clock) -> None:
     clock.move_to(datetime(2027, 1, 31, 12, 0, tzinfo=UTC))
     found = subscribed(paypal, make_user("Africa/Dakar"))
-    ends = [found.paid_until]
+    ends = [end_of(found)]
     for number in range(3):
         subscription_states.extend(subscription_id=found.pk, key=str(number), price=found.price, amount_minor=999)
-        ends.append(fresh(found).paid_until)
+        ends.append(end_of(found))
     assert [end.date().isoformat() for end in ends] == ["2027-02-28", "2027-03-31", "2027-04-30", "2027-05-31"]
 
 
@@ -192,8 +207,8 @@ def test_subscriber_keeps_the_price_that_was_agreed(on_sale, paypal, clock) -> N
 
 def test_upgrade_costs_the_difference_for_the_time_left(on_sale, paypal, clock) -> None:
     found = subscribed(paypal)
-    clock.move_to(BEGIN + (found.paid_until - BEGIN) / 2)
-    calendar.grant_due()
+    clock.move_to(BEGIN + (end_of(found) - BEGIN) / 2)
+    calendar.grant_due(at=timezone.now())
     plan = plan_changes.preview(subscription=fresh(found), price=price("elite"))
     assert (plan.when, plan.charge.minor, plan.credit.minor, plan.due) == ("now", 1_000, 499, Money(501, "EUR"))
 
@@ -211,14 +226,13 @@ def test_upgrade_begins_when_it_is_paid(on_sale, paypal) -> None:
     assert fresh(found).price.plan.code == "premium"
     pay(paypal, done.payment)
     assert (fresh(found).price.plan.code, fresh(found).paid_until) == ("elite", found.paid_until)
-    assert balances.of(found.user).is_unlimited
+    assert is_unlimited(found.user)
 
 
 def test_upgrade_whose_payment_fails_changes_nothing(on_sale, paypal) -> None:
     found = subscribed(paypal)
     done = plan_changes.change(subscription=found, price=price("elite"), wishes=Wishes(gateways=("paypal",)))
-    paypal.becomes(PaymentState.FAILED, done.payment.attempts.get().reference)
-    shop.told(done.payment)
+    fails(paypal, done.payment)
     assert fresh(found).price.plan.code == "premium"
     assert balances.of(found.user).available == 500
     assert shop.balance("revenue:plans:EUR") == 999
@@ -228,14 +242,14 @@ def test_downgrade_waits_for_the_next_period(on_sale, paypal, clock) -> None:
     found = subscribed(paypal, code="elite")
     done = plan_changes.change(subscription=found, price=price("premium"), wishes=Wishes())
     assert (done.payment, done.preview.due.minor, done.preview.begins_at) == (None, 0, found.paid_until)
-    assert (fresh(found).price.plan.code, fresh(found).next_price.plan.code) == ("elite", "premium")
+    assert (fresh(found).price.plan.code, fresh(found).next_price) == ("elite", price("premium"))
     clock.move_to(found.paid_until)
     renewed = subscriptions.renew(subscription=fresh(found), wishes=Wishes(gateways=("paypal",)))
     assert renewed.amount_minor == 999
     pay(paypal, renewed)
-    calendar.grant_due()
+    calendar.grant_due(at=timezone.now())
     assert fresh(found).price.plan.code == "premium"
-    assert (balances.of(found.user).available, balances.of(found.user).is_unlimited) == (500, False)
+    assert (balances.of(found.user).available, is_unlimited(found.user)) == (500, False)
 
 
 def test_change_to_the_same_price_is_refused(on_sale, paypal) -> None:
@@ -278,20 +292,25 @@ def test_pause_keeps_the_time_that_is_paid(on_sale, paypal, clock) -> None:
     clock.move_to(BEGIN + timedelta(days=3))
     subscriptions.pause(subscription=found)
     clock.move_to(BEGIN + timedelta(days=33))
-    calendar.grant_due()
+    calendar.grant_due(at=timezone.now())
     assert balances.of(found.user).available == 500
-    assert subscriptions.resume(subscription=fresh(found)).paid_until == found.paid_until + timedelta(days=30)
+    until = end_of(found) + timedelta(days=30)
+    assert subscriptions.resume(subscription=fresh(found)).paid_until == until
 
 
 def test_operator_gives_time_with_a_reason(on_sale, paypal) -> None:
     found = subscribed(paypal)
+    until = end_of(found) + timedelta(days=7)
     with pytest.raises(errors.ReasonMissing):
-        subscription_states.give_time(
-            subscription_id=found.pk, until=found.paid_until + timedelta(days=7), by=found.user, reason=" "
-        )
-    subscription_states.give_time(
-        subscription_id=found.pk, until=found.paid_until + timedelta(days=7), by=found.user, reason="outage"
-    )
-    assert fresh(found).paid_until == found.paid_until + timedelta(days=7)
-    assert found.timeline.last().reason == "outage"
+        subscription_states.give_time(subscription_id=found.pk, until=until, by=found.user, reason=" ")
+    subscription_states.give_time(subscription_id=found.pk, until=until, by=found.user, reason="outage")
+    assert fresh(found).paid_until == until
+    assert list(found.timeline.values_list("reason", flat=True))[-1] == "outage"
     assert Payment.objects.count() == 1
+
+
+def test_customer_who_moves_is_given_at_the_same_local_time_over_there(on_sale, paypal) -> None:
+    found = subscribed(paypal)
+    customers.change(customers.get(found.user), by=found.user, time_zone="Africa/Abidjan")
+    assert fresh(found).time_zone == "Africa/Abidjan"
+    assert calendar.next_dates(reference=found.reference)[0].at == datetime(2026, 3, 9, 10, 0, tzinfo=UTC)

@@ -1,12 +1,14 @@
 """Plans that a gateway renews by itself: whatever order its letters come in, ours ends as it says."""
 
 import itertools
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 import time_machine
+from django.utils import timezone
 
 from billing import inbox, subscriptions
 from billing.checkout import Wishes
@@ -90,7 +92,7 @@ class RenewingGateway(RefundingGateway):
 
 
 @pytest.fixture
-def renewing(gateways, monkeypatch) -> RenewingGateway:
+def renewing(gateways, monkeypatch) -> Iterator[RenewingGateway]:
     made = RenewingGateway("stripe")
     monkeypatch.setitem(registry.BUILDERS, "stripe", lambda: made)
     registry.forget()
@@ -113,7 +115,7 @@ def write(found: Subscription, kind: str, number: int = 0, subject: str = "subsc
 
 def read() -> None:
     inbox.drain()
-    calendar.grant_due()
+    calendar.grant_due(at=timezone.now())
 
 
 def test_plan_begins_on_the_page_of_the_gateway(renewing) -> None:
