@@ -11,6 +11,7 @@ from django.utils import timezone
 from billing import dunning, entitlements, plan_changes, renewals, subscriptions, tasks
 from billing.checkout import Wishes
 from billing.models import Payment
+from billing.tests import shop
 from billing.tests.subscribers import BEGIN, end_of, fails, fresh, make_plans, make_user, pay, price, subscribed
 from credits import balances, calendar, grants
 from credits.models import Grant, GrantSource
@@ -179,6 +180,17 @@ def test_customer_mends_it_on_the_page_of_the_reminder(premium, clock, paypal) -
     assert Client().get("/renew/forged").status_code == 404
 
 
+def test_year_of_premium_is_thirteen_payments_and_fifty_three_weeks(premium, clock, paypal) -> None:
+    for _ in range(12):
+        clock.move_to(end_of(premium))
+        tasks.renew_due()
+        pay(paypal, waiting())
+    calendar.grant_due(at=BEGIN + 365 * DAY)
+    assert (Payment.objects.filter(status="succeeded").count(), Grant.objects.count()) == (13, 53)
+    assert balances.of(premium.user).available == 53 * 500
+    assert checks.faults() == {}
+
+
 def test_year_of_one_customer(premium, clock, paypal) -> None:
     """A failed renewal that recovers, Elite for a while, back again, and an end that was asked for."""
     user, upgraded, downgraded = premium.user, False, False
@@ -214,5 +226,8 @@ def test_year_of_one_customer(premium, clock, paypal) -> None:
     paid = Payment.objects.filter(status="succeeded")
     assert paid.filter(details__purpose="renew").count() == 12
     assert paid.filter(details__purpose="change").count() == 1
-    assert Grant.objects.filter(purse__user=user).exclude(amount=500).count() == 0
+    # Eleven months of Premium and two of Elite, and 9.65 € less 4.82 € for the rest of August.
+    assert shop.balance("revenue:plans:EUR") == 11 * 999 + 2 * 1_999 + 483
+    # Mondays from 2 March to 17 August, and again from 2 November to 1 March: Elite needs none.
+    assert list(Grant.objects.filter(purse__user=user).values_list("amount", flat=True)) == [500] * (25 + 18)
     assert checks.faults() == {}
