@@ -121,13 +121,17 @@ def _grant_until(
             unlimited=unlimited,
         )
         return
-    if price.plan_id != subscription.price.plan_id:
-        # At a renewal nothing is paid for from here on yet, so that only the rules change.
-        paid, now = subscription.paid_until, timezone.now()
-        at = now if paid is not None and paid > now else starts_at
+    is_other = price.plan_id != subscription.price.plan_id
+    # At a renewal nothing is paid for from here on yet, so that only the rules change.
+    paid, now = subscription.paid_until, timezone.now()
+    at = now if paid is not None and paid > now else starts_at
+    if is_other:
         calendar.change_rules(reference=subscription.reference, rules=rules, at=at, unlimited=unlimited)
     anchor = starts_at if is_anew else None
     calendar.extend_schedule(reference=subscription.reference, paid_until=ends_at, anchor=anchor)
+    if is_other and at == starts_at and not is_anew:
+        # Now that it is paid for: what the new plan is worth more in the grant period that is under way.
+        calendar.change_rules(reference=subscription.reference, rules=rules, at=at, unlimited=unlimited)
 
 
 @transaction.atomic

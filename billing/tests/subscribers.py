@@ -36,7 +36,7 @@ def make_plan(code: str, prices: dict[str, int], **changes: Any) -> Plan:
             interval=interval,
             currency="EUR",
             amount_minor=amount_minor,
-            valid_from=timezone.now() - timedelta(days=1),
+            valid_from=BEGIN - timedelta(days=1),
         )
     return plan
 

@@ -78,6 +78,6 @@ def test_upgrade_on_the_last_day_after_spending_all(on_sale, paypal) -> None:
         pay(paypal, plan_changes.change(
             subscription=fresh(found), price=price("big"), wishes=Wishes(gateways=("paypal",))).payment)  # fmt: skip
         calendar.grant_due(at=timezone.now())
-        # A day of thirty-one: 65 credits of the big plan less 17 of the small one, for the big plan's day in full.
+        # A day of thirty-one: 64 credits of the big plan less 16 of the small one, for the big plan's day in full.
         assert balances.of(found.user).available == 2_000 // 31 - 500 // 31
         assert Payment.objects.get(details__purpose="change").amount_minor == -(-1_999 // 31)

@@ -249,7 +249,7 @@ def test_downgrade_waits_for_the_next_period(on_sale, paypal, clock) -> None:
     pay(paypal, renewed)
     calendar.grant_due(at=timezone.now())
     assert fresh(found).price.plan.code == "premium"
-    assert (balances.of(found.user).available, is_unlimited(found.user)) == (500, False)
+    assert (balances.of(found.user).available, is_unlimited(found.user)) == (285, False)  # four days of the week
 
 
 def test_change_to_the_same_price_is_refused(on_sale, paypal) -> None:

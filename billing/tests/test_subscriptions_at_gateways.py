@@ -146,7 +146,7 @@ def test_invoice_of_nothing_gives_nothing(renewing) -> None:
     assert (fresh(found).status, Payment.objects.count(), balances.of(found.user).available) == ("trialing", 0, 0)
 
 
-@pytest.mark.parametrize("order", itertools.permutations(KINDS))
+@pytest.mark.parametrize("order", list(itertools.permutations(KINDS)))
 def test_every_order_of_letters_ends_in_the_truth(renewing, order) -> None:
     found = begin()
     renewing.is_paid()
