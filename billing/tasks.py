@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from billing import asking, inbox, refund_sending, renewals, waking
+from billing import asking, inbox, refund_sending, renewals, top_up_charges, waking
 
 
 @shared_task
@@ -39,3 +39,8 @@ def renew_due() -> None:
 @shared_task
 def expire_due() -> None:
     renewals.expire_due()
+
+
+@shared_task
+def top_up() -> None:
+    top_up_charges.work_through()

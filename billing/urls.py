@@ -4,6 +4,7 @@ from billing.api import payments, plans, refunds, subscriptions
 from billing.api.checkouts import CheckoutsView
 from billing.api.customers import CustomerView
 from billing.api.gateways import GatewaysView
+from billing.api.top_ups import TopUpView
 
 urlpatterns = [
     path("customer", CustomerView.as_view(), name="customer"),
@@ -24,5 +25,6 @@ urlpatterns = [
     path("subscription/renew", subscriptions.SubscriptionRenewView.as_view(), name="subscription-renew"),
     path("subscription/resume", subscriptions.SubscriptionResumeView.as_view(), name="subscription-resume"),
     path("subscription/portal", subscriptions.SubscriptionPortalView.as_view(), name="subscription-portal"),
+    path("top-up", TopUpView.as_view(), name="top-up"),
     path("gateways", GatewaysView.as_view(), name="gateways"),
 ]

@@ -359,6 +359,26 @@ PROBLEMS: dict[type[BaseException], Problem] = {
         status=409, title="Change not now", meaning="This change can only begin with the next period."
     ),
     billing.ReasonMissing: Problem(status=400, title="Reason missing", meaning="This act needs a reason or a proof."),
+    billing.TopUpOff: Problem(
+        status=404, title="Top-up off", meaning="The customer has no automatic top-up: they never agreed, or withdrew."
+    ),
+    billing.NoSavedMethod: Problem(
+        status=409,
+        title="No saved method",
+        meaning="No card is kept that could be charged; a checkout with save_method keeps one.",
+    ),
+    billing.CapTooLow: Problem(
+        status=422,
+        title="Cap too low",
+        meaning="The monthly cap is less than one pack costs; price is what it costs.",
+        facts=("price", "currency"),
+    ),
+    billing.ThresholdTooHigh: Problem(
+        status=422,
+        title="Threshold too high",
+        meaning="The pack brings fewer credits than the threshold; most is what it brings.",
+        facts=("most",),
+    ),
     drf.APIException: FAULT,
     drf.ValidationError: INVALID,
     drf.ParseError: Problem(status=400, title="Unreadable request", meaning="The request cannot be read."),

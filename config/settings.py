@@ -432,6 +432,7 @@ LEDGER_CHECKS: list[str] = [
     "wallets.checks.withdrawals_are_paid_once",
     "billing.fulfilment.payments_are_delivered_once",
     "billing.fulfilment.attempts_agree_with_their_payments",
+    "billing.top_up.charges_had_consent",
 ]
 
 # ---------------------------------------------------------------- credits: the catalogue
@@ -566,6 +567,12 @@ CHECKOUT_CALL_SECONDS = env.int("CHECKOUT_CALL_SECONDS", default=120)  # longer 
 # How often an attempt is asked about whose page is open, by the times it was asked; the last pause is repeated. What is
 # asked when nobody knows, GATEWAY_ASK_… say.
 PAYMENT_WAIT_SECONDS = env.list("PAYMENT_WAIT_SECONDS", cast=int, default=[60, 300, 900, 3_600])
+TOP_UP_SWEEP_SECONDS = env.int("TOP_UP_SWEEP_SECONDS", default=15)  # how soon a balance below the threshold is seen
+TOP_UP_MOST_PER_DAY = env.int("TOP_UP_MOST_PER_DAY", default=5)  # charges of one customer in a day (UTC), come what may
+TOP_UP_MOST_DECLINES = env.int("TOP_UP_MOST_DECLINES", default=3)  # in a row; then it waits for another card
+# How long after a charge that failed the next one is tried: after the first, after the second …
+TOP_UP_RETRY_SECONDS = [int(each) for each in env.list("TOP_UP_RETRY_SECONDS", default=["3600", "86400"])]
+TOP_UP_MEND_URL = env.str("TOP_UP_MEND_URL", default="")  # the shop's page where customers add a card
 PAYMENT_SWEEP_BATCH = env.int("PAYMENT_SWEEP_BATCH", default=100)
 PAYMENT_ASK_SWEEP_SECONDS = env.float("PAYMENT_ASK_SWEEP_SECONDS", default=5.0)
 PAYMENT_EXPIRE_SWEEP_SECONDS = env.float("PAYMENT_EXPIRE_SWEEP_SECONDS", default=60.0)

@@ -121,7 +121,7 @@ def debts_are_within_their_policy() -> Result:
 
 
 def periods_equal_their_grants() -> Result:
-    """What the calendar says was granted is a grant under the period's own key, to its customer; and nothing else is."""
+    """What the calendar says was granted is a grant under the period's own key, to its customer."""
     return ask(
         """
         SELECT CASE WHEN a.name IS DISTINCT FROM 'grant:' || s.reference || ':' || p.rule || ':' || p.number
@@ -129,10 +129,11 @@ def periods_equal_their_grants() -> Result:
                     WHEN u.user_id <> s.user_id OR u.unit <> p.unit
                         THEN format('period %s %s of %s was granted to another purse', p.rule, p.number, s.reference)
                     WHEN g.amount > p.amount
-                        THEN format('period %s %s of %s gives %s, its grant %s', p.rule, p.number, s.reference, p.amount,
-                                    g.amount)
+                        THEN format('period %s %s of %s gives %s, its grant %s', p.rule, p.number, s.reference,
+                                    p.amount, g.amount)
                     WHEN p.state = 'revoked' AND g.revoked_at IS NULL
-                        THEN format('period %s %s of %s is revoked, its grant is not', p.rule, p.number, s.reference) END
+                        THEN format('period %s %s of %s is revoked, its grant is not', p.rule, p.number,
+                                    s.reference) END
           FROM credits_grantperiod p
           JOIN credits_grantschedule s ON s.id = p.schedule_id
           JOIN credits_grant g ON g.account_id = p.grant_id

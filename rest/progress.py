@@ -20,7 +20,9 @@ class Bar:
         if self.stream.isatty():
             share = min(done / self.total, 1)
             full = round(share * WIDTH)
-            self.stream.write(f"\r[{'#' * full}{'.' * (WIDTH - full)}] {share:4.0%}  {done:,} of {self.total:,} {self.what}")
+            self.stream.write(
+                f"\r[{'#' * full}{'.' * (WIDTH - full)}] {share:4.0%}  {done:,} of {self.total:,} {self.what}"
+            )
         elif time.monotonic() - self._told_at >= SECONDS_BETWEEN_LINES:
             self._told_at = time.monotonic()
             self.stream.write(f"{done:,} of {self.total:,} {self.what}\n")

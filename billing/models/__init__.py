@@ -6,6 +6,7 @@ from billing.models.payments import Attempt, GatewayCustomer, Payment
 from billing.models.plans import GatewayPrice, Plan, PlanPrice
 from billing.models.refunds import Dispute, Refund
 from billing.models.subscriptions import PaidPeriod, Subscription, SubscriptionEvent
+from billing.models.top_ups import SavedMethod, TopUp, TopUpCharge
 
 __all__ = [
     "Attempt",
@@ -23,6 +24,9 @@ __all__ = [
     "Plan",
     "PlanPrice",
     "Refund",
+    "SavedMethod",
     "Subscription",
     "SubscriptionEvent",
+    "TopUp",
+    "TopUpCharge",
 ]

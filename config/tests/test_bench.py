@@ -116,3 +116,12 @@ def test_streams_are_measured_and_each_event_reaches_its_owner_alone(database: s
     found = json.loads((tmp_path / "out").read_text())
     assert found["figures"]["event to client, from its commit, p99 ms"] > 0
     assert databases_called(database) == []
+
+
+def test_due_periods_are_measured_beside_a_raw_insert(database: str, tmp_path: Path) -> None:
+    done = run("due", database, "--due", "50", "100", "--json", f"{tmp_path}/out")
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = json.loads((tmp_path / "out").read_text())
+    assert set(found["medians"]) == {"raw 50", "due 50", "raw 100", "due 100"}
+    assert len(found["targets"]) == 3
+    assert databases_called(database) == []

@@ -1,4 +1,4 @@
-"""The grant calendar as operators see it: schedules with their next dates, periods that can be given again or revoked."""
+"""The grant calendar as operators see it: schedules with their next dates, periods to give again or revoke."""
 
 from typing import Any
 from zoneinfo import ZoneInfo

@@ -73,10 +73,18 @@ BEGIN
         filled := filled + part;
         CONTINUE WHEN wanted IS NULL;
 
+        -- Both sides set down before they meet: guessing few rows, the planner compared every key with every other.
+        WITH keyed AS MATERIALIZED (
+            SELECT p.id, s.reference || ':' || p.rule || ':' || p.number AS key
+              FROM unnest(mine) taken (id)
+              JOIN credits_grantperiod p ON p.id = taken.id AND p.state = 'due' AND p.unit = this_unit
+              JOIN credits_grantschedule s ON s.id = p.schedule_id
+        ), issued AS MATERIALIZED (
+            SELECT * FROM credits_issue(this_unit, wanted, p_low, p_at)
+        )
         UPDATE credits_grantperiod p SET state = 'granted', decided_at = moment, grant_id = issued.grant_id
-          FROM credits_issue(this_unit, wanted, p_low, p_at) issued, credits_grantschedule s
-         WHERE p.id = ANY (mine) AND s.id = p.schedule_id AND issued.outcome <> 'key_reused'
-           AND issued.key = s.reference || ':' || p.rule || ':' || p.number;
+          FROM keyed JOIN issued ON issued.key = keyed.key
+         WHERE p.id = keyed.id AND issued.outcome <> 'key_reused';
         GET DIAGNOSTICS part = ROW_COUNT;
         IF part <> json_array_length(wanted) THEN
             RAISE EXCEPTION 'a period was granted under its key before, and differently';

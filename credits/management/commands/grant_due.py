@@ -40,4 +40,6 @@ class Command(BaseCommand):
 
 
 def summary(done: Outcome) -> str:
-    return f"{done.granted:,} granted, {done.skipped:,} skipped as their rules say, {done.full:,} had nothing to fill up"
+    return (
+        f"{done.granted:,} granted, {done.skipped:,} skipped as their rules say, {done.full:,} had nothing to fill up"
+    )

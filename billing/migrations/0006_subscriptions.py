@@ -17,7 +17,7 @@ CREATE TRIGGER plan_price_version_stays BEFORE UPDATE OR DELETE ON billing_planp
 class Migration(migrations.Migration):
     dependencies = [
         ("credits", "0001_catalogue"),
-        ("billing", "0004_refunds"),
+        ("billing", "0005_top_ups"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
