@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from billing import asking, inbox, mirror, missed, refund_sending, top_up_charges, waking
+from billing import asking, inbox, mirror, missed, refund_sending, renewals, top_up_charges, waking
 
 
 @shared_task
@@ -39,6 +39,16 @@ def mirror_events() -> None:
 @shared_task
 def collect_undelivered() -> None:
     missed.collect()
+
+
+@shared_task
+def renew_due() -> None:
+    renewals.renew_due()
+
+
+@shared_task
+def expire_due() -> None:
+    renewals.expire_due()
 
 
 @shared_task

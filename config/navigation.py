@@ -57,7 +57,11 @@ SECTIONS: dict[Text, list[Entry]] = {
         Entry(_("Sellers"), "badge", "wallets.seller"),
         Entry(_("Commission rules"), "percent", "wallets.commissionrule"),
     ],
+    _("Subscriptions"): [
+        Entry(_("Subscriptions"), "autorenew", "billing.subscription"),
+    ],
     _("Catalogue"): [
+        Entry(_("Plans"), "loyalty", "billing.plan"),
         Entry(_("Packs"), "sell", "credits.pack"),
         Entry(_("Pack prices"), "price_change", "credits.packprice"),
         Entry(_("Costs"), "bolt", "credits.cost"),

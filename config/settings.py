@@ -577,6 +577,22 @@ PAYMENT_SWEEP_BATCH = env.int("PAYMENT_SWEEP_BATCH", default=100)
 PAYMENT_ASK_SWEEP_SECONDS = env.float("PAYMENT_ASK_SWEEP_SECONDS", default=5.0)
 PAYMENT_EXPIRE_SWEEP_SECONDS = env.float("PAYMENT_EXPIRE_SWEEP_SECONDS", default=60.0)
 
+# ---------------------------------------------------------------- subscriptions
+
+# Plans that we renew ourselves: days before the end of a period on which customers are reminded, and days after it on
+# which its payment is started again. Whoever has not paid when the grace is over loses the plan.
+RENEWAL_REMINDER_DAYS = env.list("RENEWAL_REMINDER_DAYS", cast=int, default=[3, 1, 0])
+RENEWAL_TRY_DAYS = env.list("RENEWAL_TRY_DAYS", cast=int, default=[0, 1, 3, 5])
+RENEWAL_GRACE_DAYS = env.int("RENEWAL_GRACE_DAYS", default=7)
+RENEWAL_GATEWAY_GRACE_DAYS = env.int("RENEWAL_GATEWAY_GRACE_DAYS", default=21)  # while a gateway retries by itself
+RENEWAL_PATIENCE_MINUTES = env.int("RENEWAL_PATIENCE_MINUTES", default=120)  # from the first try to "past due"
+RENEWAL_SWEEP_SECONDS = env.float("RENEWAL_SWEEP_SECONDS", default=60.0)
+RENEWAL_BATCH = env.int("RENEWAL_BATCH", default=200)
+SUBSCRIPTION_INCOMPLETE_HOURS = env.int("SUBSCRIPTION_INCOMPLETE_HOURS", default=24)  # until one never paid is over
+# What the old plan is still worth when somebody changes to a dearer one: time | consumption. The latter is the smaller
+# of the time left and the share of its credits left, so that spending all and then upgrading pays for what was spent.
+SUBSCRIPTION_PRORATION = env.str("SUBSCRIPTION_PRORATION", default="consumption")
+
 # ---------------------------------------------------------------- refunds
 
 # Unless somebody chooses: unspent_only | proportional | full_with_debt | goodwill.

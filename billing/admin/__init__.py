@@ -4,6 +4,7 @@ from billing.admin.inbox import CaseAdmin, GatewayLetterAdmin
 from billing.admin.payments import PaymentAdmin
 from billing.admin.reconciling import DiscrepancyAdmin, ReconciliationAdmin
 from billing.admin.refunds import DisputeAdmin, RefundAdmin
+from billing.admin.subscriptions import PlanAdmin, SubscriptionAdmin
 from billing.admin.top_ups import TopUpAdmin
 
 __all__ = [
@@ -14,7 +15,9 @@ __all__ = [
     "GatewayLetterAdmin",
     "GatewaySettingAdmin",
     "PaymentAdmin",
+    "PlanAdmin",
     "ReconciliationAdmin",
     "RefundAdmin",
+    "SubscriptionAdmin",
     "TopUpAdmin",
 ]

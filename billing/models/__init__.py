@@ -3,8 +3,10 @@ from billing.models.customers import Customer
 from billing.models.gateways import BreakerState, GatewaySetting, GatewayTerms
 from billing.models.inbox import GatewayLetter
 from billing.models.payments import Attempt, GatewayCustomer, Payment
+from billing.models.plans import GatewayPrice, Plan, PlanPrice
 from billing.models.reconciling import Discrepancy, Reconciliation
 from billing.models.refunds import Dispute, Refund
+from billing.models.subscriptions import PaidPeriod, Subscription, SubscriptionEvent
 from billing.models.top_ups import SavedMethod, TopUp, TopUpCharge
 
 __all__ = [
@@ -16,12 +18,18 @@ __all__ = [
     "Dispute",
     "GatewayCustomer",
     "GatewayLetter",
+    "GatewayPrice",
     "GatewaySetting",
     "GatewayTerms",
+    "PaidPeriod",
     "Payment",
+    "Plan",
+    "PlanPrice",
     "Reconciliation",
     "Refund",
     "SavedMethod",
+    "Subscription",
+    "SubscriptionEvent",
     "TopUp",
     "TopUpCharge",
 ]
