@@ -193,3 +193,20 @@ class CaseClosed(BillingError):
 class ResolutionMissing(BillingError):
     def __init__(self) -> None:
         super().__init__("Say how the case ended.")
+
+
+# ---------------------------------------------------------------- invoices
+
+
+class NotInvoiced(BillingError):
+    """What is not paid, or not ours to invoice, has no invoice."""
+
+    def __init__(self, subject: UUID) -> None:
+        self.subject = subject
+        super().__init__("Only what was paid to us is invoiced, and only a refund that has arrived is credited.")
+
+
+class NotRendered(BillingError):
+    def __init__(self, invoice: UUID) -> None:
+        self.invoice = invoice
+        super().__init__("The document is being made. Ask again in a moment.")

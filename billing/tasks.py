@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from billing import asking, inbox, refund_sending, waking
+from billing import asking, inbox, invoice_files, invoices, refund_sending, waking
 
 
 @shared_task
@@ -29,3 +29,9 @@ def expire_checkouts() -> None:
 @shared_task
 def work_through_refunds() -> None:
     refund_sending.work_through()
+
+
+@shared_task
+def issue_invoices() -> None:
+    invoices.issue_missing()
+    invoice_files.render_due()

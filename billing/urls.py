@@ -1,6 +1,6 @@
 from django.urls import path
 
-from billing.api import payments, refunds
+from billing.api import invoices, payments, refunds
 from billing.api.checkouts import CheckoutsView
 from billing.api.customers import CustomerView
 from billing.api.gateways import GatewaysView
@@ -17,5 +17,9 @@ urlpatterns = [
     path("refunds", refunds.RefundsView.as_view(), name="refunds"),
     path("refunds/preview", refunds.RefundPreviewView.as_view(), name="refund-preview"),
     path("refunds/<uuid:refund_id>", refunds.RefundView.as_view(), name="refund"),
+    path("invoices", invoices.InvoicesView.as_view(), name="invoices"),
+    path("invoices/<uuid:invoice_id>", invoices.InvoiceView.as_view(), name="invoice"),
+    path("invoices/<uuid:invoice_id>/pdf", invoices.InvoicePdfView.as_view(), name="invoice-pdf"),
+    path("invoices/<uuid:invoice_id>/xml", invoices.InvoiceXmlView.as_view(), name="invoice-xml"),
     path("gateways", GatewaysView.as_view(), name="gateways"),
 ]

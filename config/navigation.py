@@ -33,6 +33,7 @@ SECTIONS: dict[Text, list[Entry]] = {
     _("Payments"): [
         Entry(_("Payments"), "payments", "billing.payment"),
         Entry(_("Refunds"), "undo", "billing.refund"),
+        Entry(_("Invoices"), "receipt_long", "billing.invoice"),
         Entry(_("Disputes"), "gavel", "billing.dispute"),
         Entry(_("Cases"), "assignment_late", "billing.case"),
         Entry(_("Gateway events"), "inbox", "billing.gatewayletter"),
@@ -48,6 +49,7 @@ SECTIONS: dict[Text, list[Entry]] = {
         Entry(_("Packs"), "sell", "credits.pack"),
         Entry(_("Pack prices"), "price_change", "credits.packprice"),
         Entry(_("Costs"), "bolt", "credits.cost"),
+        Entry(_("Tax rates"), "percent", "billing.taxrate"),
         Entry(_("Grant rules"), "event_repeat", "credits.grantrule"),
     ],
     _("People"): [

@@ -288,6 +288,12 @@ PROBLEMS: dict[type[BaseException], Problem] = {
         meaning="The buyer's bank decides about this money; a refund could pay it twice.",
         facts=("dispute",),
     ),
+    billing.NotInvoiced: Problem(
+        status=409, title="Not invoiced", meaning="Only what was paid to us is invoiced, and only refunds are credited."
+    ),
+    billing.NotRendered: Problem(
+        status=409, title="Not rendered yet", meaning="The document is being made; ask again in a moment."
+    ),
     billing.ReasonMissing: Problem(status=400, title="Reason missing", meaning="This act needs a reason or a proof."),
     drf.APIException: FAULT,
     drf.ValidationError: INVALID,

@@ -2,6 +2,7 @@ from billing.models.cases import Case
 from billing.models.customers import Customer
 from billing.models.gateways import BreakerState, GatewaySetting, GatewayTerms
 from billing.models.inbox import GatewayLetter
+from billing.models.invoices import Invoice, InvoiceFile, InvoiceLine, InvoiceSeries, TaxRate
 from billing.models.payments import Attempt, GatewayCustomer, Payment
 from billing.models.refunds import Dispute, Refund
 
@@ -15,6 +16,11 @@ __all__ = [
     "GatewayLetter",
     "GatewaySetting",
     "GatewayTerms",
+    "Invoice",
+    "InvoiceFile",
+    "InvoiceLine",
+    "InvoiceSeries",
     "Payment",
     "Refund",
+    "TaxRate",
 ]
