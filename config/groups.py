@@ -41,7 +41,6 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "billing.request_refund",
         "billing.prove_refund",
         "billing.issue_invoice",
-        "billing.export_invoice",
         "billing.add_taxrate",
         "billing.close_case",
         "billing.answer_dispute",

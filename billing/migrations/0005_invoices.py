@@ -158,7 +158,6 @@ class Migration(migrations.Migration):
                 "ordering": ["-id"],
                 "permissions": [
                     ("issue_invoice", "Can have invoices issued"),
-                    ("export_invoice", "Can download the invoices of a month"),
                 ],
                 "default_permissions": ("view",),
             },

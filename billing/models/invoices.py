@@ -133,7 +133,6 @@ class Invoice(models.Model):
         default_permissions = ("view",)
         permissions = [
             ("issue_invoice", "Can have invoices issued"),
-            ("export_invoice", "Can download the invoices of a month"),
         ]
         ordering = ["-id"]
         constraints = [
