@@ -23,7 +23,7 @@ from billing.gateways.errors import FailureCategory
 from billing.models import Attempt, Customer, GatewayCustomer, Payment
 from billing.models.payments import AttemptState
 from billing.pricing import Purchase
-from billing.routing import Decision, Rule, Wish
+from billing.routing import Decision, Need, Rule, Wish
 from rest.errors import IdempotencyKeyInProgress
 from rest.idempotency import Claim
 
@@ -51,6 +51,7 @@ class Wishes:
     success_url: str = ""
     cancel_url: str = ""
     flow: Flow | None = None  # none: whatever the gateway has
+    save_method: bool = False  # keep the card for later charges, where the buyer agrees to those
 
 
 def start(*, user: User, purchase: Purchase, wishes: Wishes, claim: Claim | None = None) -> Payment:
@@ -64,6 +65,7 @@ def start(*, user: User, purchase: Purchase, wishes: Wishes, claim: Claim | None
             preferred=wishes.gateways,
             flow=wishes.flow,
             has_phone=bool(wishes.phone),
+            needs=frozenset({Need.SAVED_METHODS}) if wishes.save_method else frozenset(),
         )
     )
     if not decision.possible:
@@ -86,6 +88,7 @@ def _checked(wishes: Wishes, customer: Customer) -> Wishes:
         success_url=returning.checked(wishes.success_url, "success_url"),
         cancel_url=returning.checked(wishes.cancel_url, "cancel_url"),
         flow=wishes.flow,
+        save_method=wishes.save_method,
     )
 
 
@@ -103,9 +106,7 @@ def _phone(text: str) -> str:
 
 
 def _write(user: User, purchase: Purchase, wishes: Wishes, decision: Decision, claim: Claim | None) -> Payment:
-    treatment = taxing.decide(customer=customers.get(user), country=wishes.country, on=timezone.localdate())
-    contained = taxing.contained_in(purchase.amount, treatment.basis_points)
-    tax = {"tax": treatment.as_json()}
+    frozen = taxing.frozen(customers.get(user), purchase.amount, wishes.country)
     try:
         with transaction.atomic(durable=True):
             return Payment.objects.create(
@@ -113,13 +114,14 @@ def _write(user: User, purchase: Purchase, wishes: Wishes, decision: Decision, c
                 kind=purchase.kind,
                 item=purchase.item,
                 description=purchase.description[:200],
-                details=purchase.details | tax,
-                tax_minor=contained.minor,
+                details=purchase.details | frozen,
+                tax_minor=frozen["tax"]["minor"],
                 amount_minor=purchase.amount.minor,
                 currency=purchase.amount.unit,
                 routing=decision.as_json(),
                 country=wishes.country,
                 phone=wishes.phone,
+                saves_method=wishes.save_method,
                 success_url=wishes.success_url,
                 cancel_url=wishes.cancel_url,
                 request_scope=claim.scope if claim else "",
@@ -168,27 +170,33 @@ def _open(attempt: Attempt, customer: Customer, flow: Flow | None) -> Payment:
 
 def _request(attempt: Attempt, customer: Customer, flow: Flow | None) -> CheckoutRequest:
     payment = attempt.payment
-    known = GatewayCustomer.objects.filter(user=payment.user, gateway=attempt.gateway).first()
     return CheckoutRequest(
         reference=attempt.reference,
         amount=payment.money,
         description=payment.description,
-        buyer=Buyer(
-            id=payment.user.get_username(),
-            name=customer.company or customer.name,
-            email=customer.email,
-            phone=payment.phone,
-            country=payment.country,
-            locale=customer.locale,
-            gateway_customer=known.gateway_id if known else "",
-        ),
+        buyer=buyer_of(attempt, customer),
         success_url=returning.told(payment.success_url, settings.CHECKOUT_SUCCESS_URL, payment.pk),
         cancel_url=returning.told(payment.cancel_url, settings.CHECKOUT_CANCEL_URL, payment.pk),
         notify_url=f"{settings.BASE_URL.rstrip('/')}/webhooks/{attempt.gateway}/{attempt.notify_token}",
         flow=flow or _usual_flow(attempt.gateway),
         lines=[Line(name=payment.description, quantity=1, unit_price=payment.money)],
         expires_at=payment.expires_at,
+        save_method=payment.saves_method,
         metadata={"payment": str(payment.pk)},
+    )
+
+
+def buyer_of(attempt: Attempt, customer: Customer) -> Buyer:
+    payment = attempt.payment
+    known = GatewayCustomer.objects.filter(user=payment.user, gateway=attempt.gateway).first()
+    return Buyer(
+        id=payment.user.get_username(),
+        name=customer.company or customer.name,
+        email=customer.email,
+        phone=payment.phone,
+        country=payment.country,
+        locale=customer.locale,
+        gateway_customer=known.gateway_id if known else "",
     )
 
 

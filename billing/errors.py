@@ -13,6 +13,34 @@ class NotYours(BillingError):
     """There is no such payment or refund, or it belongs to somebody else: both look the same."""
 
 
+# ---------------------------------------------------------------- automatic top-up
+
+
+class TopUpOff(BillingError):
+    def __init__(self) -> None:
+        super().__init__("The automatic top-up is not switched on.")
+
+
+class NoSavedMethod(BillingError):
+    def __init__(self) -> None:
+        super().__init__("No card is kept for later charges: pay once with save_method.")
+
+
+class CapTooLow(BillingError):
+    def __init__(self, price: int, currency: str) -> None:
+        self.price = price
+        self.currency = currency
+        super().__init__(f"The pack costs {price} {currency} in minor units, and the monthly cap is less.")
+
+
+class ThresholdTooHigh(BillingError):
+    """Above what the pack brings every purchase would call for the next one."""
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        super().__init__(f"The pack brings {most} credits: the threshold must not be more.")
+
+
 # ---------------------------------------------------------------- checkout
 
 

@@ -15,7 +15,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
 
-from billing import cases, errors, fulfilment, schedule
+from billing import cases, errors, fulfilment, saved_methods, schedule
 from billing.gateways import errors as gateway
 from billing.gateways.base import Failure, NextAction, PaymentResult, PaymentState
 from billing.models import Attempt, GatewayCustomer, Payment
@@ -132,6 +132,8 @@ def _remember(payment: Payment, attempt: Attempt, result: PaymentResult) -> None
     if result.gateway_customer:
         known = GatewayCustomer(user=payment.user, gateway=attempt.gateway, gateway_id=result.gateway_customer)
         GatewayCustomer.objects.bulk_create([known], ignore_conflicts=True)
+    if payment.saves_method and result.method is not None and result.state is PaymentState.SUCCEEDED:
+        saved_methods.remember(user=payment.user, gateway=attempt.gateway, method=result.method)
 
 
 def _paid(payment: Payment, attempt: Attempt, result: PaymentResult) -> None:

@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from billing import asking, inbox, invoice_files, invoices, refund_sending, waking
+from billing import asking, inbox, invoice_files, invoices, refund_sending, top_up_charges, waking
 
 
 @shared_task
@@ -35,3 +35,8 @@ def work_through_refunds() -> None:
 def issue_invoices() -> None:
     invoices.issue_missing()
     invoice_files.render_due()
+
+
+@shared_task
+def top_up() -> None:
+    top_up_charges.work_through()

@@ -5,6 +5,7 @@ from datetime import date
 from typing import Any
 
 from django.conf import settings
+from django.utils import timezone
 from stdnum.eu import vat
 
 from billing.models import Customer, TaxRate
@@ -32,8 +33,19 @@ class Treatment:
         }
 
 
+def frozen(customer: Customer, amount: Money, country: str) -> dict[str, Any]:
+    """What a payment of this amount writes down of its tax, as its price contains it."""
+    treatment = decide(customer=customer, country=country, on=timezone.localdate())
+    return {"tax": treatment.as_json() | {"minor": contained_in(amount, treatment.basis_points).minor}}
+
+
 def from_json(told: dict[str, Any]) -> Treatment:
-    return Treatment(**told | {"category": TaxCategory(told["category"])})
+    return Treatment(
+        category=TaxCategory(told["category"]),
+        basis_points=told["basis_points"],
+        country=told["country"],
+        mention=told["mention"],
+    )
 
 
 def untaxed() -> Treatment:

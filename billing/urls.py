@@ -4,6 +4,7 @@ from billing.api import invoices, payments, refunds
 from billing.api.checkouts import CheckoutsView
 from billing.api.customers import CustomerView
 from billing.api.gateways import GatewaysView
+from billing.api.top_ups import TopUpView
 
 urlpatterns = [
     path("customer", CustomerView.as_view(), name="customer"),
@@ -21,5 +22,6 @@ urlpatterns = [
     path("invoices/<uuid:invoice_id>", invoices.InvoiceView.as_view(), name="invoice"),
     path("invoices/<uuid:invoice_id>/pdf", invoices.InvoicePdfView.as_view(), name="invoice-pdf"),
     path("invoices/<uuid:invoice_id>/xml", invoices.InvoiceXmlView.as_view(), name="invoice-xml"),
+    path("top-up", TopUpView.as_view(), name="top-up"),
     path("gateways", GatewaysView.as_view(), name="gateways"),
 ]

@@ -29,6 +29,9 @@ AUDITED: dict[str, dict[str, Any]] = {
     "credits.PackPrice": {},
     "credits.Cost": {},
     "credits.GrantRule": {},
+    "wallets.CommissionRule": {},
+    "wallets.CommissionTier": {},
+    "wallets.Seller": {},
     "mfa.Authenticator": {"exclude_fields": ["last_used_at"], "mask_fields": ["data"]},
 }
 

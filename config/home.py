@@ -22,6 +22,7 @@ from config import broker
 from config.second_factor import SECOND_FACTORS
 from credits.models import Hold, HoldState, Purse
 from rest.models import ServiceToken
+from wallets.models import Withdrawal, WithdrawalStatus
 
 ROWS_SHOWN = 5
 ACTS_SHOWN = 10
@@ -127,6 +128,24 @@ def stuck_holds() -> Found:
     )
 
 
+def withdrawals_to_approve() -> Found:
+    waiting = Withdrawal.objects.to_approve()
+    first = waiting.select_related("wallet__seller__user").order_by("id")[:ROWS_SHOWN]
+    return Found(
+        total=waiting.count(),
+        first=[
+            Need(
+                label=withdrawal.wallet.seller.user.get_username(),
+                detail=str(withdrawal.amount),
+                at=withdrawal.created_at,
+                url=reverse("admin:wallets_withdrawal_change", args=[withdrawal.pk]),
+            )
+            for withdrawal in first
+        ],
+        more_url=reverse("admin:wallets_withdrawal_changelist") + f"?status__exact={WithdrawalStatus.REQUESTED}",
+    )
+
+
 def silent_processes() -> Found:
     """The beat and the workers that have not been heard of; a job that nobody runs is seen here first."""
     try:
@@ -158,6 +177,12 @@ CONCERNS = [
         find=stuck_holds,
         quiet=_("Every hold ends in time."),
         urgency="danger",
+    ),
+    Concern(
+        title=_("Withdrawals to approve"),
+        permission="wallets.approve_withdrawal",
+        find=withdrawals_to_approve,
+        quiet=_("No withdrawal waits for approval."),
     ),
     Concern(
         title=_("Customers in debt"),

@@ -1,5 +1,6 @@
 """Logs: one line per event, request and task; JSON for machines, colours for people, and never a secret."""
 
+import functools
 import logging
 import os
 import sys
@@ -158,11 +159,18 @@ def task_starts(task: Any, **_: Any) -> None:
 def task_ended(task: Any, task_id: str | None = None, state: str | None = None, **_: Any) -> None:
     request = task.request
     level = logging.INFO if state == "SUCCESS" else logging.WARNING
-    if task.name == "config.tasks.heartbeat" and state == "SUCCESS":
-        level = logging.DEBUG
+    if state == "SUCCESS" and task.name in _sweeps():
+        level = logging.DEBUG  # every few seconds, mostly to find nothing; what they do has lines of its own
     extra = {"task": task.name, "task_id": task_id, "state": state, "retries": request.retries}
     if (started_at := getattr(request, "started_at", None)) is not None:
         extra["ms"] = round((time.perf_counter() - started_at) * 1000, 1)
     task_logger.log(level, "task", extra=extra)
     if (before := getattr(request, "requestid_before", None)) is not None:
         requestid.reset(before)
+
+
+@functools.cache
+def _sweeps() -> frozenset[str]:
+    from config.celery import SWEEPS  # which is set up by whoever reads the settings, and they read this module
+
+    return frozenset(sweep.task for sweep in SWEEPS.values())

@@ -27,6 +27,7 @@ from events.stream.hub import TooManyStreams
 from ledger import errors as books
 from rest import callers, requestid, signing_keys
 from rest import errors as rest
+from wallets import errors as wallet
 
 logger = logging.getLogger(__name__)
 CONTENT_TYPE = "application/problem+json"
@@ -108,6 +109,44 @@ PROBLEMS: dict[type[BaseException], Problem] = {
     books.InvalidAmount: Problem(status=400, title="Invalid amount", meaning="An amount is a whole, positive number."),
     books.UnknownUnit: Problem(status=400, title="Unknown unit", meaning="Neither a currency nor a credit unit."),
     books.UnitMismatch: Problem(status=400, title="Unit mismatch", meaning="Two units were mixed; nothing converts."),
+    wallet.WalletsError: Problem(status=409, title="Refused", meaning="The wallet cannot do this as it stands."),
+    wallet.InvalidValue: Problem(
+        status=400, title="Invalid value", meaning="A part of what was asked cannot be recorded.", facts=("field",)
+    ),
+    wallet.UnknownSaleType: Problem(
+        status=400, title="Unknown type of sale", meaning="No sale is of this type.", facts=("known_types",)
+    ),
+    wallet.UnknownSellerKind: Problem(
+        status=400, title="Unknown kind of seller", meaning="No seller is of this kind.", facts=("known_kinds",)
+    ),
+    wallet.BelowMinimum: Problem(
+        status=400, title="Below the minimum", meaning="The amount is too small.", facts=("minimum", "currency")
+    ),
+    wallet.DailyMaximumReached: Problem(
+        status=403,
+        title="Daily maximum reached",
+        meaning="More than may be withdrawn in a day (UTC); left says how much is left today.",
+        facts=("maximum", "left", "currency"),
+    ),
+    wallet.InsufficientFunds: Problem(
+        status=402,
+        title="Not enough money",
+        meaning="More than is available; upcoming says what becomes available when.",
+        facts=("needed", "available", "missing", "currency", "upcoming"),
+    ),
+    wallet.WithdrawalOpen: Problem(
+        status=409,
+        title="A withdrawal is open",
+        meaning="Only one withdrawal of a wallet may be open at a time.",
+        facts=("withdrawal",),
+    ),
+    wallet.WithdrawalState: Problem(
+        status=409, title="Too late", meaning="The withdrawal has moved on already.", facts=("withdrawal_status",)
+    ),
+    wallet.NotYours: NOT_FOUND,
+    wallet.KeyReused: Problem(
+        status=422, title="Idempotency key reused", meaning="The same key came with another request before."
+    ),
     credit.CreditsError: Problem(status=400, title="Refused", meaning="What was asked of the credits cannot be done."),
     credit.InsufficientCredits: Problem(
         status=402,
@@ -295,6 +334,26 @@ PROBLEMS: dict[type[BaseException], Problem] = {
         status=409, title="Not rendered yet", meaning="The document is being made; ask again in a moment."
     ),
     billing.ReasonMissing: Problem(status=400, title="Reason missing", meaning="This act needs a reason or a proof."),
+    billing.TopUpOff: Problem(
+        status=404, title="Top-up off", meaning="The customer has no automatic top-up: they never agreed, or withdrew."
+    ),
+    billing.NoSavedMethod: Problem(
+        status=409,
+        title="No saved method",
+        meaning="No card is kept that could be charged; a checkout with save_method keeps one.",
+    ),
+    billing.CapTooLow: Problem(
+        status=422,
+        title="Cap too low",
+        meaning="The monthly cap is less than one pack costs; price is what it costs.",
+        facts=("price", "currency"),
+    ),
+    billing.ThresholdTooHigh: Problem(
+        status=422,
+        title="Threshold too high",
+        meaning="The pack brings fewer credits than the threshold; most is what it brings.",
+        facts=("most",),
+    ),
     drf.APIException: FAULT,
     drf.ValidationError: INVALID,
     drf.ParseError: Problem(status=400, title="Unreadable request", meaning="The request cannot be read."),
@@ -351,6 +410,8 @@ CODES: dict[type[BaseException], str] = {
     drf.APIException: "internal_error",
     drf.ValidationError: "validation_error",
     credit.NotYours: "not_found",
+    wallet.NotYours: "not_found",
+    wallet.KeyReused: "idempotency_key_reused",
     billing.NotYours: "not_found",
     credit.KeyReused: "idempotency_key_reused",
     Http404: "not_found",

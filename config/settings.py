@@ -10,7 +10,7 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 
 import embedded
-from config import logs, safety
+from config import amounts, logs, safety
 
 django_stubs_ext.monkeypatch()
 
@@ -167,6 +167,7 @@ INSTALLED_APPS = [
     "storefront",
     "billing",
     "credits",
+    "wallets",
     "events",
     "rest",
     "ledger",
@@ -403,6 +404,7 @@ SPECTACULAR_SETTINGS = {
             "failed",
             "cancelled",
         ],
+        "WithdrawalStatusEnum": "wallets.models.withdrawals.WithdrawalStatus.values",
         "NextActionTypeEnum": ["redirect", "phone_prompt", "client_secret", "none"],
     },
     "SWAGGER_UI_DIST": "SIDECAR",
@@ -421,8 +423,17 @@ LEDGER_CHECKS: list[str] = [
     "credits.checks.holds_equal_their_parts",
     "credits.checks.counters_equal_the_spends",
     "credits.checks.debts_are_within_their_policy",
+    "credits.checks.periods_equal_their_grants",
+    "credits.checks.due_periods_are_paid_for",
+    "wallets.checks.sales_equal_their_entries",
+    "wallets.checks.pending_is_what_has_not_cleared",
+    "wallets.checks.reserves_are_what_sales_left_in_them",
+    "wallets.checks.sales_know_what_was_taken_back",
+    "wallets.checks.available_holds_are_withdrawals_and_takings_back",
+    "wallets.checks.withdrawals_are_paid_once",
     "billing.fulfilment.payments_are_delivered_once",
     "billing.fulfilment.attempts_agree_with_their_payments",
+    "billing.top_up.charges_had_consent",
 ]
 
 # ---------------------------------------------------------------- credits: the catalogue
@@ -440,6 +451,8 @@ CREDITS_EXPIRING_DAYS = env.int("CREDITS_EXPIRING_DAYS", default=7)  # how long 
 CREDITS_FAIR_USE_PER_MONTH = env.int("CREDITS_FAIR_USE_PER_MONTH", default=0)  # of the unlimited; 0: no limit
 CREDITS_FORECAST_DAYS = env.int("CREDITS_FORECAST_DAYS", default=30)  # whose use the forecast goes by
 CREDITS_SWEEP_BATCH = env.int("CREDITS_SWEEP_BATCH", default=500)  # customers or holds locked at a time
+CREDITS_GRANT_BATCH = env.int("CREDITS_GRANT_BATCH", default=5_000)  # due periods granted in one transaction
+CREDITS_GRANT_DUE_SECONDS = env.int("CREDITS_GRANT_DUE_SECONDS", default=60)
 CREDITS_EXPIRE_GRANTS_SECONDS = env.int("CREDITS_EXPIRE_GRANTS_SECONDS", default=60)
 CREDITS_EXPIRE_HOLDS_SECONDS = env.int("CREDITS_EXPIRE_HOLDS_SECONDS", default=15)
 CREDITS_HOLD_STUCK_SECONDS = env.int("CREDITS_HOLD_STUCK_SECONDS", default=600)  # past its end: tell the operators
@@ -447,6 +460,30 @@ CREDITS_EXPIRING_SECONDS = env.int("CREDITS_EXPIRING_SECONDS", default=3_600)
 CREDITS_OFFER_CURRENCY = env.str("CREDITS_OFFER_CURRENCY", default="EUR")  # of packs offered to unknown countries
 # Off behind a connection pooler that knows no prepared statements; a spend then costs more.
 CREDITS_PREPARED_STATEMENTS = env.bool("CREDITS_PREPARED_STATEMENTS", default=True)
+
+# ---------------------------------------------------------------- wallets: commissions, clearing, withdrawals
+
+WALLETS_COMMISSION_BASIS_POINTS = env.int("WALLETS_COMMISSION_BASIS_POINTS", default=1_000)  # where no rule fits
+WALLETS_CLEARING_DAYS = env.int("WALLETS_CLEARING_DAYS", default=7)  # until a sale is available, unless its rule says
+WALLETS_SWEEP_BATCH = env.int("WALLETS_SWEEP_BATCH", default=500)  # sales of one wallet that a sweep clears at a time
+WALLETS_RELEASE_SALES_SECONDS = env.int("WALLETS_RELEASE_SALES_SECONDS", default=60)
+WALLETS_FREE_RESERVES_SECONDS = env.int("WALLETS_FREE_RESERVES_SECONDS", default=600)
+
+
+def _amounts(name: str) -> dict[str, int]:
+    return amounts.by_currency(name, env.str(name, default=""))
+
+
+# By currency, in minor units: EUR=1000,XOF=5000. What is not named has no limit, and is never automatic.
+WALLETS_WITHDRAWAL_MINIMUM_MINOR = _amounts("WALLETS_WITHDRAWAL_MINIMUM_MINOR")
+WALLETS_WITHDRAWAL_MAXIMUM_PER_DAY_MINOR = _amounts("WALLETS_WITHDRAWAL_MAXIMUM_PER_DAY_MINOR")
+WALLETS_WITHDRAWAL_AUTOMATIC_UP_TO_MINOR = _amounts("WALLETS_WITHDRAWAL_AUTOMATIC_UP_TO_MINOR")
+WALLETS_WITHDRAWAL_TWO_PEOPLE_ABOVE_MINOR = _amounts("WALLETS_WITHDRAWAL_TWO_PEOPLE_ABOVE_MINOR")
+WALLETS_WITHDRAWAL_FEE_MINOR = _amounts("WALLETS_WITHDRAWAL_FEE_MINOR")
+WALLETS_WITHDRAWAL_FEE_BASIS_POINTS = env.int("WALLETS_WITHDRAWAL_FEE_BASIS_POINTS", default=0)
+WALLETS_ADJUSTMENT_TWO_PEOPLE_ABOVE_MINOR = _amounts("WALLETS_ADJUSTMENT_TWO_PEOPLE_ABOVE_MINOR")
+WALLETS_ONE_OPEN_WITHDRAWAL = env.bool("WALLETS_ONE_OPEN_WITHDRAWAL", default=True)  # of a wallet at a time
+WALLETS_DESTINATION_COOLING_HOURS = env.int("WALLETS_DESTINATION_COOLING_HOURS", default=24)  # of a changed destination
 
 # ---------------------------------------------------------------- events: other servers and people
 
@@ -531,6 +568,12 @@ CHECKOUT_CALL_SECONDS = env.int("CHECKOUT_CALL_SECONDS", default=120)  # longer 
 # How often an attempt is asked about whose page is open, by the times it was asked; the last pause is repeated. What is
 # asked when nobody knows, GATEWAY_ASK_… say.
 PAYMENT_WAIT_SECONDS = env.list("PAYMENT_WAIT_SECONDS", cast=int, default=[60, 300, 900, 3_600])
+TOP_UP_SWEEP_SECONDS = env.int("TOP_UP_SWEEP_SECONDS", default=15)  # how soon a balance below the threshold is seen
+TOP_UP_MOST_PER_DAY = env.int("TOP_UP_MOST_PER_DAY", default=5)  # charges of one customer in a day (UTC), come what may
+TOP_UP_MOST_DECLINES = env.int("TOP_UP_MOST_DECLINES", default=3)  # in a row; then it waits for another card
+# How long after a charge that failed the next one is tried: after the first, after the second …
+TOP_UP_RETRY_SECONDS = [int(each) for each in env.list("TOP_UP_RETRY_SECONDS", default=["3600", "86400"])]
+TOP_UP_MEND_URL = env.str("TOP_UP_MEND_URL", default="")  # the shop's page where customers add a card
 PAYMENT_SWEEP_BATCH = env.int("PAYMENT_SWEEP_BATCH", default=100)
 PAYMENT_ASK_SWEEP_SECONDS = env.float("PAYMENT_ASK_SWEEP_SECONDS", default=5.0)
 PAYMENT_EXPIRE_SWEEP_SECONDS = env.float("PAYMENT_EXPIRE_SWEEP_SECONDS", default=60.0)

@@ -14,6 +14,7 @@ from rest import paths
 API = [
     path("", include("credits.urls")),
     path("", include("billing.urls")),
+    path("", include("wallets.urls")),
     path("", include("events.urls")),
     path("", include("events.stream.urls")),
     path("", include("rest.urls")),

@@ -12,7 +12,8 @@ from typing import Any
 
 from django.conf import settings
 
-from credits import payable
+from credits import commission_files, payable
+from credits.commission_files import CommissionEntry
 from credits.costs import Terms
 from credits.errors import CatalogueMistake
 from credits.models import CatchUp, CostKind, Every
@@ -26,7 +27,7 @@ REFUNDS = ["unspent", "none", "proportional", "full"]
 UNLIMITED = "unlimited"
 DAYS = 36_500  # a century; longer means never
 KINDS = {"packs": "pack", "costs": "action", "grant_rules": "grant rule", "plans": "plan", "sale_types": "sale type",
-         "seller_kinds": "seller kind"}  # fmt: skip
+         "seller_kinds": "seller kind", "commission_rules": "commission rule"}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +100,7 @@ class Catalogue:
     plans: dict[str, PlanEntry]
     sale_types: dict[str, SaleTypeEntry]
     seller_kinds: dict[str, Words]
+    commission_rules: dict[str, CommissionEntry]
     file: str = field(compare=False)
     lines: dict[str, int] = field(compare=False, repr=False)
 
@@ -188,6 +190,13 @@ def _catalogue(top: Section, path: Path) -> Catalogue:
         top.refuse("catalogue", f"the file is called {path.name}; write {path.stem}")
     unit = top.text("unit", default=CREDIT, pattern=UNIT, example=CREDIT)
     rules = {name: _rule(each) for name, each in top.sections("grant_rules", CODE, "premium-weekly")}
+    sale_types = {
+        name: SaleTypeEntry(label=_words(each.section("label")), minimum=_prices(each.section("minimum")))
+        for name, each in top.sections("sale_types", CODE, "ticket_sale")
+    }
+    seller_kinds = {
+        name: _words(each.section("label")) for name, each in top.sections("seller_kinds", CODE, "organizer")
+    }
     return Catalogue(
         code=code,
         title=_words(top.section("title")),
@@ -204,12 +213,11 @@ def _catalogue(top: Section, path: Path) -> Catalogue:
             name: _plan(each, position, rules)
             for position, (name, each) in enumerate(top.sections("plans", CODE, "premium"), start=1)
         },
-        sale_types={
-            name: SaleTypeEntry(label=_words(each.section("label")), minimum=_prices(each.section("minimum")))
-            for name, each in top.sections("sale_types", CODE, "ticket_sale")
-        },
-        seller_kinds={
-            name: _words(each.section("label")) for name, each in top.sections("seller_kinds", CODE, "organizer")
+        sale_types=sale_types,
+        seller_kinds=seller_kinds,
+        commission_rules={
+            name: commission_files.read(each, list(sale_types), list(seller_kinds))
+            for name, each in top.sections("commission_rules", CODE, "ticket-sales")
         },
         file=path.name,
         lines=top.report.lines,

@@ -118,3 +118,39 @@ def debts_are_within_their_policy() -> Result:
           FROM credits_grant g JOIN ledger_account a ON a.id = g.account_id
         """
     )
+
+
+def periods_equal_their_grants() -> Result:
+    """What the calendar says was granted is a grant under the period's own key, to its customer."""
+    return ask(
+        """
+        SELECT CASE WHEN a.name IS DISTINCT FROM 'grant:' || s.reference || ':' || p.rule || ':' || p.number
+                        THEN format('period %s %s of %s has the grant %s', p.rule, p.number, s.reference, a.name)
+                    WHEN u.user_id <> s.user_id OR u.unit <> p.unit
+                        THEN format('period %s %s of %s was granted to another purse', p.rule, p.number, s.reference)
+                    WHEN g.amount > p.amount
+                        THEN format('period %s %s of %s gives %s, its grant %s', p.rule, p.number, s.reference,
+                                    p.amount, g.amount)
+                    WHEN p.state = 'revoked' AND g.revoked_at IS NULL
+                        THEN format('period %s %s of %s is revoked, its grant is not', p.rule, p.number,
+                                    s.reference) END
+          FROM credits_grantperiod p
+          JOIN credits_grantschedule s ON s.id = p.schedule_id
+          JOIN credits_grant g ON g.account_id = p.grant_id
+          JOIN ledger_account a ON a.id = g.account_id
+          JOIN credits_purse u ON u.id = g.purse_id
+        """
+    )
+
+
+def due_periods_are_paid_for() -> Result:
+    """Nothing waits to be granted that begins at or after the end of what was paid for; paused and closed wait less."""
+    return ask(
+        """
+        SELECT CASE WHEN p.starts_at >= s.paid_until
+                    THEN format('period %s %s of %s begins at %s and is paid until %s', p.rule, p.number, s.reference,
+                                p.starts_at, s.paid_until) END
+          FROM credits_grantperiod p JOIN credits_grantschedule s ON s.id = p.schedule_id
+         WHERE p.state = 'due' AND s.state = 'open'
+        """
+    )

@@ -1,7 +1,7 @@
 """From a catalogue file to the database: what differs, and making it so.
 
 A new price or cost is a new version from now on; what left the file is taken off sale, never deleted. A second run
-finds nothing to change. Plans, sale types and seller kinds belong to other apps and are left alone here.
+finds nothing to change. Plans and marketplaces belong to other apps and are left alone here.
 """
 
 from collections.abc import Callable, Iterator

@@ -6,7 +6,12 @@ from celery import shared_task
 from django.conf import settings
 from django.utils import timezone
 
-from credits import grants, holds
+from credits import calendar, grants, holds
+
+
+@shared_task
+def grant_due() -> None:
+    calendar.grant_due()
 
 
 @shared_task

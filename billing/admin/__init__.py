@@ -4,6 +4,7 @@ from billing.admin.inbox import CaseAdmin, GatewayLetterAdmin
 from billing.admin.invoices import InvoiceAdmin, TaxRateAdmin
 from billing.admin.payments import PaymentAdmin
 from billing.admin.refunds import DisputeAdmin, RefundAdmin
+from billing.admin.top_ups import TopUpAdmin
 
 __all__ = [
     "CaseAdmin",
@@ -15,4 +16,5 @@ __all__ = [
     "PaymentAdmin",
     "RefundAdmin",
     "TaxRateAdmin",
+    "TopUpAdmin",
 ]

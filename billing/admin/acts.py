@@ -16,4 +16,5 @@ class BillingActsAdmin(ActsAdmin):
     has_prove_refund_permission = asks_for("billing.prove_refund")
     has_replay_gatewayletter_permission = asks_for("billing.replay_gatewayletter")
     has_close_case_permission = asks_for("billing.close_case")
+    has_change_consent_permission = asks_for("billing.change_consent")
     has_answer_dispute_permission = asks_for("billing.answer_dispute")

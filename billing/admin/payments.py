@@ -17,6 +17,7 @@ from billing.models.refunds import RefundPolicy
 from billing.refund_plans import Plan
 from credits.admin import acts
 from credits.admin.acts import ActForm, ReasonForm, operator
+from ledger import money
 from ledger.money import Money, format_money
 
 LABELS = {
@@ -34,8 +35,8 @@ def shown(amount: Money) -> str:
 
 
 class RefundForm(ReasonForm):
-    amount = acts.amount_field(
-        required=False, label=_("amount in minor units"), help_text=_("Empty: all that is left.")
+    amount = acts.money_field(
+        required=False, help_text=_("As in 4.99, in the payment's currency. Empty: all that is left.")
     )
     policy = acts.choice_field(_("spent credits"), RefundPolicy.choices)
     field_order = ("amount", "policy", "reason")
@@ -156,9 +157,9 @@ class PaymentAdmin(BillingActsAdmin):
 
 
 def _wish(payment: Payment, form: ActForm) -> dict[str, Any]:
-    minor = form.facts["amount"]
+    written = form.facts["amount"].replace(",", ".")
     return {
-        "amount": Money(minor, payment.currency) if minor else None,
+        "amount": money.parse(written, payment.currency) if written else None,
         "policy": RefundPolicy(form.facts["policy"]),
     }
 

@@ -59,6 +59,9 @@ class CheckoutBody(serializers.StrictSerializer):
         help_text="Only gateways with this one are asked.",
     )
     phone = fields.StringField(required=False, max_length=30, bare=True)
+    save_method = fields.BooleanField(
+        required=False, help_text="Keep the card for automatic top-ups; only gateways that can are asked."
+    )
     success_url = fields.StringField(required=False, max_length=1000, bare=True)
     cancel_url = fields.StringField(required=False, max_length=1000, bare=True)
 
@@ -109,6 +112,7 @@ class CheckoutsView(ApiView):
             success_url=wish.get("success_url", ""),
             cancel_url=wish.get("cancel_url", ""),
             flow=Flow(wish["flow"]) if "flow" in wish else None,
+            save_method=wish.get("save_method", False),
         )
         payment = checkout.start(user=user, purchase=purchase, wishes=wishes, claim=claim)
         answer = _answer(Payment.objects.with_attempts().get(pk=payment.pk))

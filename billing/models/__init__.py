@@ -5,6 +5,7 @@ from billing.models.inbox import GatewayLetter
 from billing.models.invoices import Invoice, InvoiceFile, InvoiceLine, InvoiceSeries, TaxRate
 from billing.models.payments import Attempt, GatewayCustomer, Payment
 from billing.models.refunds import Dispute, Refund
+from billing.models.top_ups import SavedMethod, TopUp, TopUpCharge
 
 __all__ = [
     "Attempt",
@@ -22,5 +23,8 @@ __all__ = [
     "InvoiceSeries",
     "Payment",
     "Refund",
+    "SavedMethod",
     "TaxRate",
+    "TopUp",
+    "TopUpCharge",
 ]

@@ -89,6 +89,7 @@ class Payment(models.Model):
     phone = models.CharField(_("telephone"), max_length=20, blank=True)
     success_url = models.URLField(_("success page"), max_length=1000, blank=True)
     cancel_url = models.URLField(_("cancel page"), max_length=1000, blank=True)
+    saves_method = models.BooleanField(_("keeps the card"), default=False, db_default=False)  # the buyer asked for it
     # The caller's Idempotency-Key. Kept here, since it has to be committed before the gateway is called.
     request_scope = models.CharField(max_length=300, blank=True, editable=False)
     request_key = models.CharField(max_length=255, null=True, editable=False)  # noqa: DJ001 - null: none was sent

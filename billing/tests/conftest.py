@@ -4,10 +4,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 
 from billing.gateways import registry
 from billing.models import GatewaySetting
-from billing.tests.fakes import CapturingGateway, FakeGateway, RefundingGateway
+from billing.tests import shop
+from billing.tests.fakes import CapturingGateway, ChargingGateway, FakeGateway, RefundingGateway
+from credits import usage
 
 
 @pytest.fixture
@@ -38,3 +41,21 @@ def stripe(gateways: dict[str, Any]) -> RefundingGateway:
 def paypal(gateways: dict[str, Any]) -> CapturingGateway:
     found: CapturingGateway = gateways["paypal"]
     return found
+
+
+@pytest.fixture
+def charging(gateways: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> ChargingGateway:
+    fake = ChargingGateway("stripe")
+    monkeypatch.setitem(registry.BUILDERS, "stripe", lambda: fake)
+    registry.forget()
+    return fake
+
+
+@pytest.fixture
+def ann(charging: ChargingGateway) -> User:
+    """She has kept a card while she bought a pack, and has used up what she bought."""
+    user = shop.make_user()
+    shop.paid(charging, user, save_method=True)
+    usage.spend(user=user, key="all", amount=275)
+    charging.asked.clear()
+    return user

@@ -9,6 +9,7 @@ import orjson
 from billing.gateways.base import (
     AmountRule,
     Capabilities,
+    ChargeRequest,
     CheckoutRequest,
     Failure,
     Flow,
@@ -22,6 +23,7 @@ from billing.gateways.base import (
     RefundRequest,
     RefundResult,
     RefundState,
+    SavedMethod,
     Subject,
     Trust,
 )
@@ -187,3 +189,33 @@ class CapturingGateway(FakeGateway):
         self._speak(f"capture {payment.reference}")
         self.becomes(PaymentState.SUCCEEDED, payment.reference)
         return self._answer(payment.reference)
+
+
+class ChargingGateway(RefundingGateway):
+    """Keeps a card when asked to, and charges it later. `answers` is what a charge becomes."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name, saved_methods=True)
+        self.card = "pm_1"
+        self.keeps: set[str] = set()
+        self.answers = PaymentState.SUCCEEDED
+        self.refuses_charge: Exception | None = None
+        self.charged: list[ChargeRequest] = []
+
+    def open_checkout(self, request: CheckoutRequest) -> PaymentResult:
+        if request.save_method:
+            self.keeps.add(request.reference)
+        return super().open_checkout(request)
+
+    def charge(self, request: ChargeRequest) -> PaymentResult:
+        self._speak(f"charge {request.reference}")
+        self.charged.append(request)
+        if self.refuses_charge:
+            raise self.refuses_charge
+        self.sold[request.reference] = Sold(amount=request.amount, state=self.answers)
+        return self._answer(request.reference)
+
+    def _answer(self, reference: str) -> PaymentResult:
+        told = super()._answer(reference)
+        method = SavedMethod(id=self.card, kind="card", brand="visa", last4="4242", expires="12/2031")
+        return replace(told, method=method, gateway_customer="cus_1")

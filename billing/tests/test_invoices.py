@@ -78,6 +78,7 @@ def test_refund_has_a_credit_note_linked_line_by_line(stripe, french) -> None:
     note = refunded(payment, 500)
     invoice = Invoice.objects.with_lines().get(kind="invoice")
     assert note.gross_minor == 500
+    assert note.refund is not None
     assert note.tax_minor == note.refund.tax_minor
     assert note.lines.get().corrects == invoice.lines.get()
     assert (note.corrects, invoice.status) == (invoice, "partly_credited")

@@ -68,7 +68,7 @@ def test_lists_and_pages_open(stripe, operator) -> None:
 def test_preview_shows_every_line_and_moves_nothing(stripe, operator) -> None:
     payment = shop.paid(stripe)
     answer = press(
-        operator, "billing_payment_refund", payment, amount=500, policy="proportional", reason="late", preview="yes"
+        operator, "billing_payment_refund", payment, amount="5.00", policy="proportional", reason="late", preview="yes"
     )
     text = answer.content.decode()
     for line in ("Goes back to the buyer: €5.00", "Taken back: 25 bonus credits", "Taken back: 112 paid credits"):
@@ -78,7 +78,7 @@ def test_preview_shows_every_line_and_moves_nothing(stripe, operator) -> None:
 
 def test_operator_refunds_by_a_button_and_their_name_stands_by_it(stripe, operator) -> None:
     payment = shop.paid(stripe)
-    answer = press(operator, "billing_payment_refund", payment, amount=500, policy="proportional", reason="late")
+    answer = press(operator, "billing_payment_refund", payment, amount="5.00", policy="proportional", reason="late")
     assert answer.status_code == 302
     refund = Refund.objects.get()
     assert (refund.amount_minor, refund.requested_by, refund.status) == (500, operator, RefundStatus.REQUESTED)
@@ -86,7 +86,7 @@ def test_operator_refunds_by_a_button_and_their_name_stands_by_it(stripe, operat
 
 def test_refusal_is_a_sentence_above_the_form(stripe, operator) -> None:
     payment = shop.paid(stripe)
-    answer = press(operator, "billing_payment_refund", payment, amount=1_000, policy="goodwill", reason="late")
+    answer = press(operator, "billing_payment_refund", payment, amount="10", policy="goodwill", reason="late")
     assert "At most 999 EUR" in answer.content.decode()
     assert not Refund.objects.exists()
 

@@ -62,6 +62,15 @@ def test_grants_are_measured_beside_a_raw_insert(database: str, tmp_path: Path) 
     assert databases_called(database) == []
 
 
+def test_sales_are_measured_to_one_and_to_many_commission_accounts(database: str, tmp_path: Path) -> None:
+    done = run("wallets", database, "--sellers", "8", "--seconds", "1", "--json", f"{tmp_path}/out")
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = json.loads((tmp_path / "out").read_text())
+    assert set(found["medians"]) == {"same", "different", "raw"}
+    assert min(found["medians"].values()) > 0
+    assert databases_called(database) == []
+
+
 def test_webhooks_are_measured_beside_a_bare_insert_and_the_usual_way(database: str, tmp_path: Path) -> None:
     done = run("webhooks", database, "--letters", "5", "--seconds", "1", "--json", f"{tmp_path}/out")
     assert done.returncode == 0, done.stdout + done.stderr
@@ -106,4 +115,13 @@ def test_streams_are_measured_and_each_event_reaches_its_owner_alone(database: s
     assert done.returncode == 0, done.stdout + done.stderr
     found = json.loads((tmp_path / "out").read_text())
     assert found["figures"]["event to client, from its commit, p99 ms"] > 0
+    assert databases_called(database) == []
+
+
+def test_due_periods_are_measured_beside_a_raw_insert(database: str, tmp_path: Path) -> None:
+    done = run("due", database, "--due", "50", "100", "--json", f"{tmp_path}/out")
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = json.loads((tmp_path / "out").read_text())
+    assert set(found["medians"]) == {"raw 50", "due 50", "raw 100", "due 100"}
+    assert len(found["targets"]) == 3
     assert databases_called(database) == []

@@ -1,82 +1,45 @@
 """Acts of operators on customers' credits: a button, a page with a form that says what will happen, and the same
 function as the API's."""
 
-import uuid
-from collections.abc import Callable
 from datetime import UTC, datetime, time
 from typing import Any
 
 from django import forms
-from django.contrib import messages
-from django.contrib.auth.models import User
-from django.core.exceptions import PermissionDenied
-from django.db.models import Model
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
-from django.template.response import TemplateResponse
-from django.urls import reverse
-from django.utils.functional import Promise
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
-from unfold.admin import ModelAdmin
-from unfold.widgets import (
-    UnfoldAdminIntegerFieldWidget,
-    UnfoldAdminSelectWidget,
-    UnfoldAdminTextInputWidget,
-)
+from unfold.widgets import UnfoldAdminTextInputWidget
 
 from credits.errors import CreditsError
 from credits.models.catalogue import unit_validator
 from ledger.errors import LedgerError
-from ledger.money import CREDIT, LARGEST_MINOR
+from ledger.money import CREDIT
+from rest import acts
+from rest.acts import ActForm, ReasonForm, amount_field, asks_for, choice_field, operator, user_field
 
-Text = str | Promise
-
-
-class ActForm(forms.Form):
-    """The key makes a form that is sent twice act once."""
-
-    key = forms.UUIDField(widget=forms.HiddenInput, initial=uuid.uuid4)
-
-    @property
-    def facts(self) -> dict[str, Any]:
-        return {name: value for name, value in self.cleaned_data.items() if name != "key"}
-
-    @property
-    def act_key(self) -> str:
-        return f"admin:{self.cleaned_data['key']}"
-
-
-class ReasonForm(ActForm):
-    reason = forms.CharField(
-        label=_("reason"),
-        max_length=300,
-        widget=UnfoldAdminTextInputWidget,
-        help_text=_("It stands in the books beside your name."),
-    )
+__all__ = [
+    "ActForm",
+    "ActsAdmin",
+    "EndOfDayField",
+    "ReasonForm",
+    "amount_field",
+    "asks_for",
+    "choice_field",
+    "operator",
+    "unit_field",
+    "user_field",
+]
 
 
-def amount_field(**changes: Any) -> forms.IntegerField:
-    known: dict[str, Any] = {
-        "label": _("amount"),
-        "min_value": 1,
-        "max_value": LARGEST_MINOR,
-        "widget": UnfoldAdminIntegerFieldWidget,
-    }
-    return forms.IntegerField(**known | changes)
+def money_field(**changes: Any) -> forms.CharField:
+    """An amount of a currency as people write it; the act knows which currency, and says what is wrong with it."""
+    known: dict[str, Any] = {"label": _("amount"), "max_length": 20, "widget": UnfoldAdminTextInputWidget}
+    return forms.CharField(**known | changes)
 
 
 def unit_field() -> forms.CharField:
     return forms.CharField(
         label=_("unit"), initial=CREDIT, validators=[unit_validator], widget=UnfoldAdminTextInputWidget
     )
-
-
-def user_field() -> forms.CharField:
-    return forms.CharField(label=_("customer"), max_length=150, widget=UnfoldAdminTextInputWidget)
-
-
-def choice_field(label: Any, choices: Any) -> forms.ChoiceField:
-    return forms.ChoiceField(label=label, choices=choices, widget=UnfoldAdminSelectWidget)
 
 
 class EndOfDayField(forms.DateField):
@@ -94,97 +57,18 @@ class EndOfDayField(forms.DateField):
         return datetime.combine(day, time.max, UTC)
 
 
-def operator(request: HttpRequest) -> User:
-    if not isinstance(request.user, User):
-        raise PermissionDenied
-    return request.user
+class ActsAdmin(acts.ActsAdmin):
+    """The permissions that the buttons on credits ask for."""
 
-
-def asks_for(permission: str) -> Callable[..., bool]:
-    """The method that unfold asks. Were the permission itself named to it, its check would ask the database for it,
-    also while there is no table yet: before the first migration, and in a worker's start."""
-
-    def has_permission(self: ModelAdmin, request: HttpRequest, object_id: str | None = None) -> bool:
-        return operator(request).has_perm(permission)
-
-    return has_permission
-
-
-class ActsAdmin(ModelAdmin):
-    """Nothing is edited here. What can be done is a button with a permission of its own."""
-
-    actions = None
-    refusals: tuple[type[Exception], ...] = (CreditsError, LedgerError)  # what comes back as a sentence above the form
-    show_full_result_count = False  # these tables grow for ever, and counting them is slow
+    refusals: tuple[type[Exception], ...] = (CreditsError, LedgerError)
 
     has_issue_grant_permission = asks_for("credits.issue_grant")
     has_extend_grant_permission = asks_for("credits.extend_grant")
     has_freeze_grant_permission = asks_for("credits.freeze_grant")
     has_revoke_grant_permission = asks_for("credits.revoke_grant")
+    has_regrant_period_permission = asks_for("credits.regrant_period")
+    has_revoke_period_permission = asks_for("credits.revoke_period")
     has_reverse_spend_permission = asks_for("credits.reverse_spend")
     has_release_hold_permission = asks_for("credits.release_hold")
     has_adjust_credits_permission = asks_for("credits.adjust_credits")
     has_change_purse_permission = asks_for("credits.change_purse")
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
-    def found(self, request: HttpRequest, object_id: str) -> Any:
-        thing = self.get_object(request, object_id)
-        if thing is None:
-            raise Http404
-        if not self.has_view_permission(request, thing):
-            raise PermissionDenied
-        return thing
-
-    def page_of(self, thing: Model | None) -> str:
-        name = f"admin:{self.opts.app_label}_{self.opts.model_name}"
-        return reverse(f"{name}_change", args=[thing.pk]) if thing else reverse(f"{name}_changelist")
-
-    def act(
-        self,
-        request: HttpRequest,
-        thing: Model | None,
-        *,
-        form: type[ActForm],
-        title: Text,
-        says: Text,
-        do: Callable[[Any], str],
-        initial: dict[str, Any] | None = None,
-        preview: Callable[[Any], list[str]] | None = None,
-    ) -> HttpResponse:
-        """Show what will happen, or do it. A refusal comes back as a sentence above the form."""
-        sent = form(request.POST) if request.method == "POST" else form(initial=initial)
-        lines: list[str] = []
-        if request.method == "POST" and sent.is_valid():
-            try:
-                if preview is not None and "preview" in request.POST:
-                    lines = preview(sent)
-                else:
-                    done = do(sent)
-            except self.refusals as refusal:
-                sent.add_error(None, str(refusal))
-            else:
-                if not lines:
-                    if thing is not None:
-                        self.log_change(request, thing, done)
-                    messages.success(request, done)
-                    return HttpResponseRedirect(self.page_of(thing))
-        context = {
-            **self.admin_site.each_context(request),
-            "opts": self.opts,
-            "title": title,
-            "thing": thing,
-            "says": says,
-            "form": sent,
-            "page": self.page_of(thing),
-            "lines": lines,
-            "has_preview": preview is not None,
-        }
-        return TemplateResponse(request, "admin/credits/act.html", context)

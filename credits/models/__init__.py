@@ -1,3 +1,4 @@
+from credits.models.calendar import GrantPeriod, GrantSchedule, PeriodState, ScheduleRule, ScheduleState
 from credits.models.catalogue import (
     CatchUp,
     Cost,
@@ -27,13 +28,18 @@ __all__ = [
     "DebtPolicy",
     "Every",
     "Grant",
+    "GrantPeriod",
     "GrantRule",
+    "GrantSchedule",
     "GrantSource",
     "Hold",
     "HoldState",
     "Pack",
     "PackPrice",
+    "PeriodState",
     "Purse",
     "PurseState",
+    "ScheduleRule",
+    "ScheduleState",
     "Spend",
 ]

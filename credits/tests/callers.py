@@ -37,3 +37,11 @@ def post(path: str, who: dict[str, str], body: Any = None, key: str | None = "",
 
 def get(path: str, who: dict[str, str], **headers: str) -> Any:
     return Client().get(f"/api/v1/{path}", headers=who | headers)
+
+
+def put(path: str, who: dict[str, str], body: Any) -> Any:
+    return Client().put(f"/api/v1/{path}", json.dumps(body), content_type="application/json", headers=who)
+
+
+def delete(path: str, who: dict[str, str]) -> Any:
+    return Client().delete(f"/api/v1/{path}", headers=who)

@@ -285,6 +285,7 @@ def catalogues(draw: Any) -> Catalogue:
         plans=plans,
         sale_types={"ticket": SaleTypeEntry(label=draw(WORDS), minimum=draw(PRICES))},
         seller_kinds={"organizer": draw(WORDS)},
+        commission_rules={},
         file="shop.yaml",
         lines={},
     )

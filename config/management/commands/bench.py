@@ -12,7 +12,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connections
 
-NAMES = ("ledger", "grants", "stream", "webhooks")
+NAMES = ("ledger", "grants", "due", "stream", "webhooks", "wallets")
 
 
 class Command(BaseCommand):

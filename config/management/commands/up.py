@@ -20,9 +20,8 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import connections
 
 import embedded
-from config import demo, translations
+from config import demo, seeding, translations
 from config.supervisor import Output, Service, Supervisor, python
-from credits import seeding
 from embedded.host import forget
 
 WEB_WORKERS = 2
@@ -59,7 +58,7 @@ class Command(BaseCommand):
             self.start_afresh(asks=not options["yes"])
         host, port = options["host"], options["port"]
         sandbox_port = options["sandbox_port"]
-        stream_port = options["stream_port"] or free_port(host, port + 1)
+        stream_port = options["stream_port"] or free_port(host, port + 1, besides=sandbox_port)
         self.check_port(host, port, option="--port")
         self.check_port(host, stream_port, option="--stream-port")
         self.check_port("127.0.0.1", sandbox_port, option="--sandbox-port")
@@ -184,9 +183,9 @@ def services(host: str, base_url: str, stream_url: str, out: Output) -> list[Ser
     ]
 
 
-def free_port(host: str, wanted: int) -> int:
-    """The wanted port when nobody has it, else any other; demo.json says which one it is."""
-    for port in (wanted, 0):
+def free_port(host: str, wanted: int, *, besides: int) -> int:
+    """The wanted port when nobody has it or wants it, else any other; demo.json says which one it is."""
+    for port in (0,) if wanted == besides else (wanted, 0):
         with socket.socket() as probe, contextlib.suppress(OSError, OverflowError):
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind((host, port))

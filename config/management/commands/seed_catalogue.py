@@ -5,12 +5,13 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from credits import catalogue_files, seeding
+from config import seeding
+from credits import catalogue_files
 from credits.errors import CatalogueMistake
 
 
 class Command(BaseCommand):
-    help = "Seed catalogues: packs and prices, costs, grant rules. Run it as often as you like."
+    help = "Seed catalogues: packs and prices, costs, grant rules, a marketplace. Run it as often as you like."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("names", nargs="*", metavar="NAME", help="a file in catalogues/, without .yaml")

@@ -68,7 +68,7 @@ def seed(apps, schema_editor) -> None:
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("billing", "0004_refunds"),
+        ("billing", "0005_top_ups"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

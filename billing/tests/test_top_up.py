@@ -1,0 +1,398 @@
+"""Automatic top-up: one charge at a time, within its caps, stopped by cards that say no, and never without consent."""
+
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import connection, transaction
+from django.utils import timezone
+
+from billing import asking, errors, saved_methods, tasks, top_up, top_up_charges
+from billing.gateways.base import PaymentState, SavedMethod
+from billing.gateways.errors import Declined, FailureCategory
+from billing.models import Payment, TopUp, TopUpCharge
+from billing.models.payments import PaymentStatus
+from billing.tests import shop
+from billing.tests.fakes import ChargingGateway
+from billing.tests.topping import WORDS, agree
+from credits import purses, usage
+from credits.models import Pack, PackPrice
+from credits.tests.people import give
+from events.models import Event
+from ledger import checks
+from ledger.tests.races import run_together
+
+pytestmark = pytest.mark.django_db
+NO = Declined("no", gateway="stripe", category=FailureCategory.INSUFFICIENT_FUNDS, code="insufficient_funds")
+DOWN = Declined("no account", gateway="stripe", category=FailureCategory.CONFIGURATION)
+
+
+def sweep(user: User, *, days: float = 0) -> int:
+    """After so many days: what waits for a time waits no longer."""
+    if days:
+        TopUp.objects.filter(user=user).update(next_try_at=None)
+    return top_up_charges.work_through()
+
+
+def use_all(user: User) -> None:
+    if left := shop.credits_of(user):
+        usage.spend(user=user, key=f"all:{uuid.uuid4()}", amount=left)
+
+
+def standing(user: User) -> TopUp:
+    return top_up.of(user)
+
+
+# ---------------------------------------------------------------- charging
+
+
+def test_low_balance_buys_the_pack_with_the_kept_card(charging: ChargingGateway, ann: User) -> None:
+    agree(ann)
+    tasks.top_up()
+    [request] = charging.charged
+    assert (request.method, request.buyer.gateway_customer, str(request.amount)) == ("pm_1", "cus_1", "9.99 EUR")
+    charge = TopUpCharge.objects.get()
+    assert charge.payment.status == PaymentStatus.SUCCEEDED
+    assert charge.settled_at is not None
+    assert shop.credits_of(ann) == 275
+    tasks.top_up()
+    assert len(charging.charged) == 1
+    assert checks.faults() == {}
+
+
+def test_nobody_is_charged_without_a_consent(charging: ChargingGateway, ann: User) -> None:
+    assert sweep(ann) == 0
+    assert charging.asked == []
+    assert not TopUpCharge.objects.exists()
+
+
+def test_balance_at_the_threshold_is_not_low(charging: ChargingGateway, ann: User) -> None:
+    give(ann, 100)
+    agree(ann)
+    assert sweep(ann) == 0
+    usage.spend(user=ann, key="one", amount=1)
+    assert sweep(ann) == 1
+
+
+def test_unlimited_customer_is_not_charged(charging: ChargingGateway, ann: User) -> None:
+    purses.allow_unlimited(user=ann, until=timezone.now() + timedelta(days=1), fair_use_per_month=None)
+    agree(ann)
+    assert sweep(ann) == 0
+    assert charging.asked == []
+
+
+def test_lost_reply_keeps_the_charge_in_flight_until_the_gateway_says(charging: ChargingGateway, ann: User) -> None:
+    agree(ann)
+    charging.answers = PaymentState.PENDING
+    assert sweep(ann) == 1
+    assert sweep(ann, days=1) == 0
+    charge = TopUpCharge.objects.get()
+    assert charge.settled_at is None
+    charging.pays(charge.payment.attempts.get().reference)
+    shop.told(charge.payment)
+    assert sweep(ann) == 0
+    charge.refresh_from_db()
+    assert charge.settled_at is not None
+    assert (len(charging.charged), shop.credits_of(ann)) == (1, 275)
+
+
+# ---------------------------------------------------------------- caps
+
+
+def test_monthly_cap_is_never_exceeded(charging: ChargingGateway, ann: User) -> None:
+    agree(ann, monthly_cap_minor=2_999)
+    for _ in range(6):
+        sweep(ann, days=1)
+        use_all(ann)
+    assert [charge.amount.minor for charge in charging.charged] == [999, 999, 999]
+    waits = standing(ann).next_try_at
+    assert waits is not None
+    assert (waits.day, waits > timezone.now()) == (1, True)
+
+
+def test_two_a_day_are_two_a_day(charging: ChargingGateway, ann: User, settings: Any) -> None:
+    settings.TOP_UP_MOST_PER_DAY = 2
+    agree(ann)
+    for _ in range(4):
+        sweep(ann, days=1)
+        use_all(ann)
+    assert len(charging.charged) == 2
+    today = timezone.now().replace(hour=0, minute=0, second=0, microsecond=0)
+    assert standing(ann).next_try_at == today + timedelta(days=1)
+
+
+def test_what_may_still_be_paid_counts_and_what_failed_does_not(charging: ChargingGateway, ann: User) -> None:
+    agree(ann, monthly_cap_minor=999)
+    charging.refuses_charge = NO
+    sweep(ann)
+    charging.refuses_charge = None
+    assert sweep(ann, days=1) == 1
+    assert sweep(ann, days=1) == 0
+    assert [charge.payment.status for charge in TopUpCharge.objects.order_by("started_at")] == ["failed", "succeeded"]
+
+
+def test_caps_of_a_december_end_with_the_year(ann: User) -> None:
+    agreed = agree(ann, monthly_cap_minor=999)
+    sweep(ann)
+    last = datetime(2027, 12, 31, 23, 59, tzinfo=UTC)
+    TopUpCharge.objects.update(started_at=last)
+    assert top_up_charges._capped_until(agreed, last) == datetime(2028, 1, 1, tzinfo=UTC)
+    assert top_up_charges._capped_until(agreed, datetime(2028, 1, 1, tzinfo=UTC)) is None
+
+
+# ---------------------------------------------------------------- cards that say no
+
+
+def test_three_declines_suspend_it_at_no_cost_until_another_card_comes(charging: ChargingGateway, ann: User) -> None:
+    agree(ann)
+    charging.refuses_charge = NO
+    for _ in range(3):
+        assert sweep(ann, days=1) == 1
+    stopped = standing(ann)
+    assert (stopped.declines, stopped.suspended_for) == (3, "card_declined")
+    [event] = Event.objects.filter(type="top_up.suspended")
+    assert event.data == {"pack": "medium", "reason": "card_declined", "mend_url": None}
+    charging.asked.clear()
+    for _ in range(100):
+        assert sweep(ann, days=1) == 0
+    assert charging.asked == []
+
+    charging.refuses_charge = None
+    saved_methods.remember(user=ann, gateway="stripe", method=SavedMethod(id="pm_1"))
+    assert sweep(ann, days=1) == 0
+    saved_methods.remember(user=ann, gateway="stripe", method=SavedMethod(id="pm_2"))
+    assert sweep(ann) == 1
+    assert charging.charged[-1].method == "pm_2"
+    assert standing(ann).declines == 0
+    assert checks.faults() == {}
+
+
+def test_decline_is_tried_again_only_after_its_pause(charging: ChargingGateway, ann: User) -> None:
+    agree(ann)
+    charging.refuses_charge = NO
+    before = timezone.now()
+    assert [sweep(ann) for _ in range(5)] == [1, 0, 0, 0, 0]
+    waits = standing(ann).next_try_at
+    assert waits is not None
+    assert timedelta(0) <= waits - before - timedelta(hours=1) < timedelta(minutes=5)
+
+
+def test_paid_charge_forgets_the_declines_before_it(charging: ChargingGateway, ann: User) -> None:
+    agree(ann)
+    charging.refuses_charge = NO
+    sweep(ann)
+    assert standing(ann).declines == 1
+    charging.refuses_charge = None
+    sweep(ann, days=1)
+    assert standing(ann).declines == 0
+
+
+def test_fault_of_the_gateway_is_no_decline_of_the_card(charging: ChargingGateway, ann: User) -> None:
+    agree(ann)
+    charging.refuses_charge = DOWN
+    for _ in range(5):
+        sweep(ann, days=1)
+    stopped = standing(ann)
+    assert (stopped.declines, stopped.suspended_at) == (0, None)
+    assert stopped.next_try_at is not None
+
+
+def test_switching_off_and_on_is_no_way_around_a_suspension(charging: ChargingGateway, ann: User) -> None:
+    agree(ann)
+    charging.refuses_charge = NO
+    for _ in range(3):
+        sweep(ann, days=1)
+    top_up.withdraw(user=ann, by="customer")
+    assert agree(ann, threshold=200).suspended_for == "card_declined"
+    charging.asked.clear()
+    assert sweep(ann, days=1) == 0
+    assert charging.asked == []
+
+
+def test_decline_that_comes_after_another_card_does_not_count(charging: ChargingGateway, ann: User) -> None:
+    agree(ann)
+    charging.answers = PaymentState.PENDING
+    sweep(ann)
+    saved_methods.remember(user=ann, gateway="stripe", method=SavedMethod(id="pm_2"))
+    charge = TopUpCharge.objects.get()
+    charging.becomes(PaymentState.FAILED, charge.payment.attempts.get().reference)
+    asking.ask(charge.payment.attempts.get())
+    top_up_charges.settle_over(timezone.now())
+    assert standing(ann).declines == 0
+
+
+# ---------------------------------------------------------------- consent and price
+
+
+def test_consent_withdrawn_while_a_charge_is_pending_begins_no_other(charging: ChargingGateway, ann: User) -> None:
+    agree(ann)
+    charging.answers = PaymentState.PENDING
+    sweep(ann)
+    top_up.withdraw(user=ann, by="customer")
+    charge = TopUpCharge.objects.get()
+    charging.pays(charge.payment.attempts.get().reference)
+    shop.told(charge.payment)
+    assert shop.credits_of(ann) == 275
+    usage.spend(user=ann, key="again", amount=275)
+    assert sweep(ann, days=1) == 0
+    assert len(charging.charged) == 1
+    assert checks.faults() == {}
+
+
+def test_consent_withdrawn_before_the_gateway_heard_of_it_costs_nothing(
+    charging: ChargingGateway, ann: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agree(ann)
+    usual = top_up_charges._bring_to_gateway
+
+    def withdrawn_first(begun: TopUpCharge) -> None:
+        top_up.withdraw(user=ann, by="customer")
+        usual(begun)
+
+    monkeypatch.setattr(top_up_charges, "_bring_to_gateway", withdrawn_first)
+    sweep(ann)
+    assert charging.asked == []
+    charge = TopUpCharge.objects.get()
+    assert (charge.payment.status, charge.settled_at is not None) == (PaymentStatus.CANCELLED, True)
+
+
+def test_price_above_the_agreed_one_needs_another_consent(charging: ChargingGateway, ann: User) -> None:
+    agree(ann)
+    an_hour_ago = timezone.now() - timedelta(hours=1)
+    PackPrice.objects.create(pack=Pack.objects.get(), currency="EUR", amount_minor=1_299, valid_from=an_hour_ago)
+    assert sweep(ann) == 0
+    assert (charging.asked, standing(ann).suspended_for) == ([], "price_rose")
+    assert agree(ann, consent=WORDS.replace("9.99", "12.99")).suspended_at is None
+    assert sweep(ann) == 1
+    assert TopUpCharge.objects.get().payment.amount_minor == 1_299
+
+
+def test_pack_that_is_not_sold_any_more_stops_it(charging: ChargingGateway, ann: User) -> None:
+    agree(ann)
+    Pack.objects.update(is_active=False)
+    assert sweep(ann) == 0
+    assert (charging.asked, standing(ann).suspended_for) == ([], "not_sold")
+
+
+def test_same_terms_in_the_same_words_are_the_consent_that_stands(ann: User) -> None:
+    first = agree(ann)
+    assert agree(ann) == first
+    second = agree(ann, threshold=50)
+    first.refresh_from_db()
+    assert (first.withdrawn_at is not None, second.withdrawn_at) == (True, None)
+    assert (first.consent, TopUp.objects.count()) == (WORDS, 2)
+
+
+def test_customer_without_a_kept_card_cannot_agree(charging: ChargingGateway) -> None:
+    shop.make_pack()
+    with pytest.raises(errors.NoSavedMethod):
+        agree(shop.make_user())
+    assert not TopUp.objects.exists()
+
+
+def test_card_is_kept_only_when_its_owner_asked_for_that(charging: ChargingGateway) -> None:
+    user = shop.make_user()
+    shop.paid(charging, user)
+    assert (saved_methods.latest(user), charging.keeps) == (None, set())
+    with pytest.raises(errors.NoGatewayTakesIt):
+        shop.buy(user, gateways=["paypal"], save_method=True)
+
+
+# ---------------------------------------------------------------- at once
+
+
+def _thousand_spends(user: User) -> Any:
+    """Twenty callers with fifty spends each, and a sweep after every tenth."""
+    numbers = iter(range(20))
+
+    def act() -> int:
+        mine, begun = next(numbers), 0
+        for spend in range(50):
+            usage.spend(user=user, key=f"{mine}:{spend}", amount=1)
+            if spend % 10 == 9:
+                begun += top_up_charges.work_through()
+        return begun
+
+    return act
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_thousand_spends_across_the_threshold_charge_once(charging: ChargingGateway, ann: User) -> None:
+    agree(ann)
+    give(ann, 1_000)
+    charging.answers = PaymentState.PENDING
+    assert sum(run_together(20, _thousand_spends(ann))) == 1
+    assert (len(charging.charged), TopUpCharge.objects.count()) == (1, 1)
+    assert shop.credits_of(ann) == 0
+
+
+@contextmanager
+def nothing_in_the_way(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Without the customer's lock and without the index that stands behind it."""
+    monkeypatch.setattr(top_up, "lock_consents", lambda user: None)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT indexdef FROM pg_indexes WHERE indexname = 'top_up_charge_one_in_flight'")
+        (definition,) = cursor.fetchone()
+        cursor.execute("DROP INDEX top_up_charge_one_in_flight")
+        try:
+            yield
+        finally:
+            cursor.execute("TRUNCATE billing_topupcharge")
+            cursor.execute(definition)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(("guarded", "most"), [(True, 1), (False, 8)])
+def test_the_race_is_real_without_lock_and_index(
+    charging: ChargingGateway, ann: User, monkeypatch: pytest.MonkeyPatch, guarded: bool, most: int
+) -> None:
+    """Eight sweeps have seen the low balance before one of them begins. If the second case charges once, the test above
+    proves nothing."""
+    agreed = agree(ann)
+    charging.answers = PaymentState.PENDING
+
+    def race() -> list[Any]:
+        return run_together(8, lambda: top_up_charges.charge(agreed, timezone.now()))
+
+    if guarded:
+        race()
+        assert (len(charging.charged), TopUpCharge.objects.count()) == (most, most)
+        return
+    with nothing_in_the_way(monkeypatch):
+        race()
+        assert 1 < len(charging.charged) <= most
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_consents_at_once_leave_one(ann: User) -> None:
+    words = iter([f"{WORDS} {number}" for number in range(8)])
+    run_together(8, lambda: agree(ann, consent=next(words)))
+    assert (TopUp.objects.count(), TopUp.objects.agreed().count()) == (8, 1)
+
+
+# ---------------------------------------------------------------- proofs
+
+
+def test_charge_without_consent_is_a_fault(ann: User) -> None:
+    agree(ann)
+    sweep(ann)
+    TopUp.objects.update(consented_at=timezone.now())
+    [(name, [fault])] = checks.faults().items()
+    assert name == "billing.top_up.charges_had_consent"
+    assert fault.endswith("without consent")
+
+
+def test_database_refuses_a_second_charge_in_flight(charging: ChargingGateway, ann: User) -> None:
+    agreed = agree(ann)
+    charging.answers = PaymentState.PENDING
+    sweep(ann)
+    first = TopUpCharge.objects.get()
+    other = Payment.objects.exclude(pk=first.payment_id).get()
+    with pytest.raises(Exception, match="top_up_charge_one_in_flight"), transaction.atomic():
+        TopUpCharge.objects.create(
+            payment=other, top_up=agreed, user=ann, method=first.method, started_at=timezone.now()
+        )

@@ -1,0 +1,109 @@
+"""A customer's consent to be charged when credits run low: given, changed and withdrawn.
+
+A consent is kept with its time and its wording, and never altered: other terms are another consent. What the cards did
+before counts on, so that switching off and on again is no way around a suspension.
+"""
+
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.utils import timezone
+
+from billing import errors, saved_methods
+from billing.models import TopUp
+from billing.models.top_ups import Suspension
+from credits import packs
+from ledger.checks import Result, ask
+
+
+def of(user: User) -> TopUp:
+    found = TopUp.objects.agreed().select_related("pack").filter(user=user).first()
+    if found is None:
+        raise errors.TopUpOff
+    return found
+
+
+@transaction.atomic
+def agree(
+    *, user: User, pack: str, currency: str, threshold: int, monthly_cap_minor: int, consent: str, by: str
+) -> TopUp:
+    """Switch on, or change the terms. The same words and terms again are the consent that stands already."""
+    lock_consents(user)
+    wanted = packs.find(pack)
+    price = packs.current_price(wanted, currency)
+    if threshold > wanted.total:
+        raise errors.ThresholdTooHigh(wanted.total)
+    if monthly_cap_minor < price.amount_minor:
+        raise errors.CapTooLow(price.amount_minor, currency)
+    if saved_methods.latest(user) is None:
+        raise errors.NoSavedMethod
+    terms = {
+        "pack": wanted,
+        "currency": currency,
+        "price_minor": price.amount_minor,
+        "threshold": threshold,
+        "monthly_cap_minor": monthly_cap_minor,
+        "consent": consent,
+    }
+    before = latest(user)
+    if before is not None and before.withdrawn_at is None:
+        if all(getattr(before, name) == value for name, value in terms.items()):
+            return before
+        _end(before, by)
+    return TopUp.objects.create(
+        user=user, consented_at=timezone.now(), consent_by=by, **terms, **_what_cards_did(before)
+    )
+
+
+@transaction.atomic
+def withdraw(*, user: User, by: str) -> TopUp:
+    """No charge begins from now on. One that a gateway has already is finished: what is paid is delivered."""
+    lock_consents(user)
+    standing = of(user)
+    _end(standing, by)
+    return standing
+
+
+def latest(user: User) -> TopUp | None:
+    """The consent that stands, or the last one that did."""
+    return TopUp.objects.filter(user=user).order_by("-id").first()
+
+
+def lock_consents(user: User) -> None:
+    """What every act on a customer's consents and charges does first: there may be no row of theirs yet to lock."""
+    User.objects.select_for_update(no_key=True).get(pk=user.pk)
+
+
+def _end(top_up: TopUp, by: str) -> None:
+    top_up.withdrawn_at, top_up.withdrawn_by = timezone.now(), by
+    top_up.save(update_fields=["withdrawn_at", "withdrawn_by"])
+
+
+def _what_cards_did(before: TopUp | None) -> dict[str, object]:
+    if before is None:
+        return {}
+    if before.suspended_for == Suspension.CARD_DECLINED:
+        return {
+            "declines": before.declines,
+            "suspended_at": before.suspended_at,
+            "suspended_for": before.suspended_for,
+        }
+    # Waiting for the next month ends with other terms; waiting after a decline does not.
+    return {"declines": before.declines, "next_try_at": before.next_try_at if before.declines else None}
+
+
+def charges_had_consent() -> Result:
+    """Every automatic charge began under a consent of its customer that stood, at no more than the agreed price."""
+    return ask(
+        """
+        SELECT CASE WHEN c.started_at < t.consented_at OR c.started_at > t.withdrawn_at
+                        THEN format('charge %s began at %s, without consent', c.payment_id, c.started_at)
+                    WHEN p.user_id <> t.user_id OR c.user_id <> t.user_id
+                        THEN format('charge %s is of somebody else than its consent', c.payment_id)
+                    WHEN p.currency <> t.currency OR p.amount_minor > t.price_minor
+                        THEN format('charge %s is of %s %s, agreed were %s %s', c.payment_id, p.amount_minor,
+                                    p.currency, t.price_minor, t.currency) END
+          FROM billing_topupcharge c
+          JOIN billing_topup t ON t.id = c.top_up_id
+          JOIN billing_payment p ON p.id = c.payment_id
+        """
+    )

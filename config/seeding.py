@@ -1,0 +1,75 @@
+"""Seeding a whole catalogue: each app says what differs in its own rows, and all of it changes in one transaction."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from typing import Protocol
+
+from django.db import transaction
+
+from credits import catalogue_files, versions
+from credits import seeding as credits_seeding
+from credits.catalogue_files import Catalogue, Words
+from credits.errors import CatalogueMistake
+from wallets import seeding as wallets_seeding
+from wallets.seeding import Label, Market, RuleEntry, TypeEntry
+
+
+class Change(Protocol):
+    """One line of a difference, and the act that makes it so."""
+
+    @property
+    def act(self) -> Callable[[], object]: ...
+
+
+def checked(catalogues: list[Catalogue]) -> list[Catalogue]:
+    """The catalogues again, once they are fit to be on sale together with all others that there are."""
+    found = credits_seeding.checked(catalogues)
+    taken = [
+        f"{catalogue.place(f'{section}.{code}')}: the {catalogue_files.KINDS[section]} {code!r} belongs to {owner!r}; "
+        "write another code"
+        for catalogue in found
+        for section, code, owner in wallets_seeding.owners(_market(catalogue))
+    ]
+    if taken:
+        raise CatalogueMistake(taken)
+    return found
+
+
+def seed_all() -> dict[str, list[Change]]:
+    """Seed every catalogue there is; what was changed, by catalogue."""
+    return {catalogue.code: seed(catalogue) for catalogue in checked(catalogue_files.every())}
+
+
+@transaction.atomic
+def seed(catalogue: Catalogue) -> list[Change]:
+    """Make the database say what the file says. Two deployments at once: the second finds nothing to change."""
+    versions.lock(f"catalogue:{catalogue.code}")
+    changes = list(differences(catalogue))
+    for change in changes:
+        change.act()
+    return changes
+
+
+def differences(catalogue: Catalogue) -> Iterator[Change]:
+    """What seeding would change, without changing it."""
+    yield from credits_seeding.differences(catalogue)
+    yield from wallets_seeding.differences(_market(catalogue))
+
+
+def _market(catalogue: Catalogue) -> Market:
+    """The words of the file as the wallets read them: they do not know the credits, nor their files."""
+    return Market(
+        catalogue=catalogue.code,
+        seller_kinds={code: _label(label) for code, label in catalogue.seller_kinds.items()},
+        sale_types={
+            code: TypeEntry(
+                label=_label(entry.label), minimum={unit: least.minor for unit, least in entry.minimum.items()}
+            )
+            for code, entry in catalogue.sale_types.items()
+        },
+        rules={code: RuleEntry(**asdict(entry)) for code, entry in catalogue.commission_rules.items()},
+    )
+
+
+def _label(words: Words) -> Label:
+    return Label(en=words.en, fr=words.fr)

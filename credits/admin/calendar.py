@@ -1,0 +1,149 @@
+"""The grant calendar as operators see it: schedules with their next dates, periods to give again or revoke."""
+
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.html import format_html_join
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+from unfold.admin import TabularInline
+from unfold.decorators import action, display
+
+from credits import calendar
+from credits.admin.acts import ActForm, ActsAdmin, ReasonForm, operator
+from credits.models import GrantPeriod, GrantSchedule, ScheduleRule
+
+SCHEDULE_LABELS = {"open": "success", "paused": "warning", "closed": "info"}
+PERIOD_LABELS = {"due": "warning", "granted": "success", "full": "info", "skipped": "info", "revoked": "danger"}
+
+
+class RulesInline(TabularInline):
+    model = ScheduleRule
+    extra = 0
+    can_delete = False
+    fields = ("code", "amount", "unit", "every", "expires_after_days", "expires_at_next", "rollover_cap", "catch_up")
+    readonly_fields = fields
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return operator(request).has_perm("credits.view_grantschedule")
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+@admin.register(GrantSchedule)
+class ScheduleAdmin(ActsAdmin):
+    list_display = ("reference", "customer", "state_shown", "time_zone", "paid_until", "is_unlimited")
+    list_filter = ("state", "is_unlimited")
+    list_select_related = ("user",)
+    search_fields = ("=reference", "user__username")
+    ordering = ("-id",)
+    inlines = (RulesInline,)
+    fields = (
+        "reference", "customer", "state_shown", "time_zone", "anchor_at", "anchor_zone", "paid_until", "next_dates",
+        "is_unlimited", "fair_use_per_month", "unit", "created_at",
+    )  # fmt: skip
+    readonly_fields = fields
+
+    @admin.display(description=_("customer"), ordering="user__username")
+    def customer(self, schedule: GrantSchedule) -> str:
+        return str(schedule.user.get_username())
+
+    @display(description=_("state"), label=SCHEDULE_LABELS)  # type: ignore[arg-type]
+    def state_shown(self, schedule: GrantSchedule) -> tuple[str, str]:
+        return schedule.state, str(schedule.get_state_display())
+
+    @admin.display(description=_("next twelve grants"))
+    def next_dates(self, schedule: GrantSchedule) -> str:
+        """In the customer's own time, which is the one that the periods follow."""
+        dates = calendar.next_dates(reference=schedule.reference)
+        zone = ZoneInfo(schedule.time_zone)
+        lines = [
+            (
+                date_format(timezone.localtime(date.at, zone), "DATETIME_FORMAT"),
+                f"{date.amount} {date.unit}",
+                date.rule,
+                gettext("paid for") if date.is_paid else gettext("with the next payment"),
+            )
+            for date in dates
+        ]
+        return format_html_join("", "<div>{} · {} · {} · {}</div>", lines) or "-"
+
+
+@admin.register(GrantPeriod)
+class PeriodAdmin(ActsAdmin):
+    list_display = ("customer", "rule", "number", "starts_at", "ends_at", "amount", "unit", "state_shown", "decided_at")
+    list_filter = ("state", "unit")
+    list_select_related = ("schedule__user",)
+    search_fields = ("schedule__user__username", "=schedule__reference", "=rule")
+    ordering = ("-starts_at", "-id")
+    actions_detail = ("again", "revoke")  # type: ignore[assignment]  # unfold means any tuple
+    fields = (
+        "customer", "schedule", "rule", "number", "starts_at", "ends_at", "amount", "unit", "expires_at",
+        "rollover_cap", "catch_up", "state_shown", "grant", "decided_at",
+    )  # fmt: skip
+    readonly_fields = fields
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[GrantPeriod]:
+        return super().get_queryset(request).select_related("schedule__user", "grant__account")
+
+    @admin.display(description=_("customer"), ordering="schedule__user__username")
+    def customer(self, period: GrantPeriod) -> str:
+        return str(period.schedule.user.get_username())
+
+    @display(description=_("state"), label=PERIOD_LABELS)  # type: ignore[arg-type]
+    def state_shown(self, period: GrantPeriod) -> tuple[str, str]:
+        return period.state, str(period.get_state_display())
+
+    @action(description=_("Grant again"), url_path="again", permissions=["regrant_period"], icon="replay")  # type: ignore[arg-type, operator]
+    def again(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        period = self.found(request, object_id)
+
+        def do(form: ActForm) -> str:
+            made = calendar.grant_again(period=period, key=form.act_key, by=operator(request), **form.facts)
+            return gettext("%(user)s has %(amount)s %(unit)s more.") % {
+                "user": period.schedule.user, "amount": made.amount, "unit": period.unit,
+            }  # fmt: skip
+
+        return self.act(
+            request,
+            period,
+            form=ReasonForm,
+            title=gettext("Grant again"),
+            says=gettext(
+                "The customer gets %(amount)s %(unit)s once more, as a grant of its own. It lives as long from now on "
+                "as the period's would have lived."
+            )
+            % {"amount": period.amount, "unit": period.unit},
+            do=do,
+        )
+
+    @action(description=_("Revoke"), url_path="revoke", permissions=["revoke_period"], icon="block")  # type: ignore[arg-type, operator]
+    def revoke(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        period = self.found(request, object_id)
+        left = period.grant.account.balance if period.grant else 0
+
+        def do(form: ActForm) -> str:
+            taken = calendar.revoke_period(period=period, by=operator(request), **form.facts)
+            return gettext("%(amount)s were taken back.") % {"amount": taken}
+
+        return self.act(
+            request,
+            period,
+            form=ReasonForm,
+            title=gettext("Revoke"),
+            says=gettext(
+                "%(left)s are left of what this period gave; they are taken back. What was bought or given otherwise "
+                "stays, and so do later periods."
+            )
+            % {"left": left},
+            do=do,
+        )

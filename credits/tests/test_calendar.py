@@ -1,0 +1,345 @@
+"""The grant calendar: rows that are there before they fall due, and grants that come of them once."""
+
+import itertools
+import random
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo, available_timezones
+
+import pytest
+from django.contrib.auth.models import User
+
+from credits import balances, calendar, errors, grants, usage
+from credits.calendar import Terms, Unlimited
+from credits.models import CatchUp, Every, Grant, GrantPeriod, GrantSchedule, PeriodState, Purse, ScheduleState
+from credits.tests import gates
+from credits.tests.people import give, make_user
+from events.models import Event
+from ledger import checks
+
+START = datetime(2027, 3, 1, 8, 0, tzinfo=UTC)  # a Monday
+WEEK = timedelta(weeks=1)
+WEEKLY = Terms(code="premium-weekly", amount=500, every=Every.WEEK)
+REFERENCE = "subscription:1"
+
+
+@pytest.fixture
+def user(db: Any) -> User:
+    return make_user()
+
+
+def open_schedule(user: User, *rules: Terms, weeks: int = 4, **changes: Any) -> GrantSchedule:
+    known: dict[str, Any] = {
+        "user": user,
+        "reference": REFERENCE,
+        "rules": rules or (WEEKLY,),
+        "anchor": START,
+        "time_zone": "Africa/Abidjan",
+        "paid_until": START + weeks * WEEK,
+    }
+    return calendar.open_schedule(**known | changes)
+
+
+def rows(state: PeriodState | None = None) -> list[tuple[int, int]]:
+    found = GrantPeriod.objects.filter(**{} if state is None else {"state": state}).order_by("number")
+    return [(row.number, row.amount) for row in found]
+
+
+def available(user: User, at: datetime) -> int:
+    return balances.of(user, at=at).available
+
+
+# ---------------------------------------------------------------- due rows become grants
+
+
+def test_each_week_that_is_paid_for_gives_once(user: User) -> None:
+    open_schedule(user)
+    assert calendar.grant_due(at=START) == calendar.Outcome(granted=1)
+    assert calendar.grant_due(at=START + WEEK - timedelta(seconds=1)) == calendar.Outcome()
+    assert calendar.grant_due(at=START + WEEK) == calendar.Outcome(granted=1)
+    assert calendar.grant_due(at=START + 30 * WEEK) == calendar.Outcome(granted=2)
+    assert available(user, START + 30 * WEEK) == 2000
+    assert [grant.account.name for grant in Grant.objects.order_by("pk").select_related("account")] == [
+        f"grant:subscription:1:premium-weekly:{number}" for number in range(4)
+    ]
+
+
+def test_opening_twice_is_opening_once(user: User) -> None:
+    first = open_schedule(user)
+    assert open_schedule(user, weeks=9) == first
+    assert rows() == [(number, 500) for number in range(4)]
+
+
+def test_paying_opens_the_window_and_grants_nothing(user: User) -> None:
+    open_schedule(user)
+    calendar.grant_due(at=START)
+    calendar.extend_schedule(reference=REFERENCE, paid_until=START + 8 * WEEK)
+    assert len(rows(PeriodState.DUE)) == 7
+    assert available(user, START) == 500
+
+
+@pytest.mark.parametrize(
+    ("policy", "granted", "skipped"), [(CatchUp.ALL, 3, 0), (CatchUp.LAST, 1, 2), (CatchUp.NONE, 1, 2)]
+)
+def test_missed_weeks_are_made_up_for_as_the_rule_says(user: User, policy: CatchUp, granted: int, skipped: int) -> None:
+    open_schedule(user, Terms(code="r", amount=5, every=Every.WEEK, catch_up=policy), weeks=9)
+    assert calendar.grant_due(at=START + 2 * WEEK + timedelta(days=2), most=1) == calendar.Outcome(
+        granted=granted, skipped=skipped
+    )
+    assert available(user, START + 3 * WEEK) == 5 * granted
+
+
+def test_none_does_not_give_even_the_last_week_when_it_is_over(user: User) -> None:
+    open_schedule(user, Terms(code="r", amount=5, every=Every.WEEK, catch_up=CatchUp.NONE), weeks=2)
+    assert calendar.grant_due(at=START + 3 * WEEK) == calendar.Outcome(skipped=2)
+
+
+def test_what_comes_late_lives_as_long_as_it_would_have_lived(user: User) -> None:
+    open_schedule(user, Terms(code="r", amount=5, every=Every.WEEK, expires_at_next=True), weeks=2)
+    late = START + 9 * WEEK
+    calendar.grant_due(at=late)
+    assert [grant.expires_at for grant in Grant.objects.all()] == [late + WEEK] * 2
+
+
+def test_on_time_a_grant_expires_when_the_next_one_comes(user: User) -> None:
+    open_schedule(user, Terms(code="r", amount=5, every=Every.WEEK, expires_at_next=True), weeks=2)
+    calendar.grant_due(at=START)
+    assert Grant.objects.get().expires_at == START + WEEK
+
+
+def test_a_cap_fills_up_and_no_more(user: User) -> None:
+    open_schedule(user, Terms(code="r", amount=100, every=Every.WEEK, rollover_cap=150), weeks=9)
+    give(user, 1000, expires_at=START + 99 * WEEK)  # of a pack: no part of the cap
+    assert calendar.grant_due(at=START) == calendar.Outcome(granted=1)
+    assert calendar.grant_due(at=START + 2 * WEEK) == calendar.Outcome(granted=1, full=1)
+    assert sorted(Grant.objects.filter(source="plan").values_list("amount", flat=True)) == [50, 100]
+    assert available(user, START + 2 * WEEK) == 1150
+
+
+# ---------------------------------------------------------------- changes
+
+
+def test_a_better_rule_gives_the_difference_for_the_time_that_is_left(user: User) -> None:
+    open_schedule(user)
+    calendar.grant_due(at=START)
+    half = START + WEEK / 2
+    better = Terms(code="elite-weekly", amount=900, every=Every.WEEK)
+    calendar.change_rules(reference=REFERENCE, rules=[better], at=half)
+    calendar.grant_due(at=half)
+    assert available(user, half) == 500 + 200
+    assert [date.amount for date in calendar.next_dates(reference=REFERENCE, at=half)] == [900] * 12
+
+
+def test_up_down_and_up_again_gives_no_more_than_up(user: User) -> None:
+    open_schedule(user)
+    calendar.grant_due(at=START)
+    better = Terms(code="elite-weekly", amount=900, every=Every.WEEK)
+    for day, rule in enumerate([better, WEEKLY, better, WEEKLY, better], start=1):
+        calendar.change_rules(reference=REFERENCE, rules=[rule], at=START + timedelta(days=day))
+    calendar.grant_due(at=START + timedelta(days=6))
+    # What the better one is worth more for six days of seven, each side rounded down.
+    assert available(user, START + timedelta(days=6)) == 500 + (900 * 6 // 7 - 500 * 6 // 7)
+
+
+def test_changes_touch_no_pack_and_no_promotion(user: User) -> None:
+    give(user, 200, expires_at=None)
+    give(user, 50, source="promotion")
+    open_schedule(user, Terms(code="r", amount=80, every=Every.WEEK, expires_at_next=True))
+    calendar.grant_due(at=START)
+    calendar.change_rules(reference=REFERENCE, rules=[WEEKLY], at=START + timedelta(days=1))
+    calendar.close(reference=REFERENCE, at=START + timedelta(days=2))
+    grants.expire_due(START + 5 * WEEK)
+    assert Grant.objects.filter(is_open=True).count() == 2
+    assert available(user, START + 5 * WEEK) == 250
+
+
+def test_a_pause_gives_nothing_and_is_not_made_up_for(user: User) -> None:
+    open_schedule(user, weeks=6)
+    calendar.grant_due(at=START)
+    calendar.pause(reference=REFERENCE, at=START + timedelta(days=1))
+    assert calendar.grant_due(at=START + 2 * WEEK) == calendar.Outcome()
+    assert calendar.next_dates(reference=REFERENCE) == []
+    calendar.resume(reference=REFERENCE, at=START + 2 * WEEK + timedelta(days=1))
+    calendar.grant_due(at=START + 9 * WEEK)
+    assert [number for number, _ in rows(PeriodState.GRANTED)] == [0, 3, 4, 5]
+
+
+def test_a_late_payment_begins_anew_with_its_own_dates(user: User) -> None:
+    open_schedule(user, weeks=1)
+    calendar.grant_due(at=START)
+    calendar.close(reference=REFERENCE, at=START + WEEK)
+    again = START + 3 * WEEK + timedelta(days=2)
+    calendar.extend_schedule(reference=REFERENCE, paid_until=again + 2 * WEEK, anchor=again)
+    assert calendar.grant_due(at=again) == calendar.Outcome(granted=1)
+    calendar.grant_due(at=again + 9 * WEEK)
+    assert available(user, again + 9 * WEEK) == 1500
+    assert GrantSchedule.objects.get().state == ScheduleState.OPEN
+
+
+def test_unlimited_use_lasts_as_long_as_is_paid(user: User) -> None:
+    open_schedule(user, weeks=4, rules=(), unlimited=Unlimited(fair_use_per_month=10_000))
+    purse = Purse.objects.get()
+    assert (purse.unlimited_until, purse.fair_use_per_month) == (START + 4 * WEEK, 10_000)
+    calendar.extend_schedule(reference=REFERENCE, paid_until=START + 8 * WEEK)
+    assert Purse.objects.get().unlimited_until == START + 8 * WEEK
+    calendar.close(reference=REFERENCE, at=START + WEEK)
+    assert Purse.objects.get().unlimited_until == START + WEEK
+
+
+def test_a_move_east_or_west_loses_and_doubles_nothing(user: User) -> None:
+    open_schedule(user, weeks=20, time_zone="Pacific/Apia")
+    moves = [
+        "Pacific/Honolulu",
+        "Asia/Tokyo",
+        "America/Los_Angeles",
+        "Pacific/Apia",
+        "Europe/Paris",
+        "Pacific/Auckland",
+    ]
+    at = START
+    for zone in moves:
+        at += timedelta(days=6, hours=20)
+        calendar.grant_due(at=at)
+        calendar.move_to_zone(reference=REFERENCE, time_zone=zone, at=at)
+    calendar.grant_due(at=START + 30 * WEEK)
+    assert [number for number, _ in rows(PeriodState.GRANTED)] == list(range(len(rows())))
+    assert len(rows()) in (20, 21)
+    last = GrantPeriod.objects.order_by("-number")[0].starts_at.astimezone(ZoneInfo("Pacific/Auckland"))
+    assert last.time() == START.astimezone(ZoneInfo("Pacific/Apia")).time()
+
+
+def test_the_next_dates_say_which_are_paid_for(user: User) -> None:
+    open_schedule(user, weeks=2, time_zone="Europe/Paris")
+    calendar.grant_due(at=START)
+    dates = calendar.next_dates(reference=REFERENCE, at=START + timedelta(days=1))
+    assert [date.is_paid for date in dates] == [True] + [False] * 11
+    # Paris changes its clocks on 28 March: the local hour stays.
+    assert [date.at.hour for date in dates] == [8, 8, 8] + [7] * 9
+
+
+# ---------------------------------------------------------------- by hand
+
+
+def test_a_period_is_given_again_with_a_reason(user: User) -> None:
+    open_schedule(user, Terms(code="r", amount=5, every=Every.WEEK, expires_at_next=True))
+    calendar.grant_due(at=START)
+    period = GrantPeriod.objects.get(number=0)
+    with pytest.raises(errors.InvalidUse):
+        calendar.grant_again(period=period, reason=" ", key="a")
+    again = calendar.grant_again(period=period, reason="our fault", key="a")
+    assert calendar.grant_again(period=period, reason="our fault", key="a") == again
+    assert Grant.objects.count() == 2
+
+
+def test_a_period_is_revoked_once(user: User) -> None:
+    open_schedule(user)
+    calendar.grant_due(at=START)
+    period = GrantPeriod.objects.get(number=0)
+    usage.spend(user=user, amount=20, key="s", at=START + timedelta(hours=1))
+    assert calendar.revoke_period(period=period, reason="fraud") == 480
+    assert calendar.revoke_period(period=period, reason="fraud") == 0
+    assert GrantPeriod.objects.get(number=0).state == PeriodState.REVOKED
+    with pytest.raises(errors.InvalidUse):
+        calendar.revoke_period(period=GrantPeriod.objects.get(number=1), reason="fraud")
+
+
+def test_what_is_left_of_the_period_under_way(user: User) -> None:
+    open_schedule(user)
+    calendar.grant_due(at=START)
+    usage.spend(user=user, amount=20, key="s", at=START + timedelta(hours=1))
+    assert calendar.left_of_the_period(reference=REFERENCE, at=START + timedelta(days=1)) == (480, 500)
+    assert calendar.left_of_the_period(reference=REFERENCE, at=START + 2 * WEEK) == (0, 0)
+
+
+def test_a_stranger_reference_is_not_found(db: Any) -> None:
+    with pytest.raises(errors.NotYours):
+        calendar.close(reference="subscription:unknown", at=START)
+
+
+# ---------------------------------------------------------------- twice, at once, late, killed
+
+
+@pytest.mark.django_db(transaction=True)
+def test_sweeps_at_once_share_the_rows() -> None:
+    users = [make_user() for _ in range(30)]
+    for user in users:
+        open_schedule(user, reference=f"subscription:{user.pk}", weeks=3)
+    later = START + 9 * WEEK
+    outcomes = gates.run_through_the_gate([lambda: calendar.grant_due(at=later, most=7)] * 4)
+    assert sum(outcome.granted for outcome in outcomes) == 90
+    assert Counter(Grant.objects.values_list("purse__user_id", flat=True)) == {user.pk: 3 for user in users}
+    assert checks.faults() == {}
+
+
+CLAIM = "LIMIT p_most FOR NO KEY UPDATE SKIP LOCKED"
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("locked", [True, False])
+def test_without_its_lock_two_sweeps_meet_over_one_row(locked: bool) -> None:
+    """The canary: with the lock one of them finds nothing; without it the keys of the books are all that is left."""
+    open_schedule(make_user(), weeks=1)
+    changes = [gates.gated("due.sql", "credits_grant_due", "claimed := cardinality(mine);")]
+    if not locked:
+        changes.append(("due.sql", "credits_grant_due", CLAIM, "LIMIT p_most"))
+    with gates.variant(*changes):
+        outcomes = gates.run_through_the_gate([lambda: calendar.grant_due(at=START)] * 2)
+    granted = sorted(outcome.granted if isinstance(outcome, calendar.Outcome) else -1 for outcome in outcomes)
+    assert (granted == [0, 1]) is locked
+    assert Grant.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_sweep_killed_in_a_batch_leaves_the_batch_due() -> None:
+    users = [make_user() for _ in range(4)]
+    for user in users:
+        open_schedule(user, reference=f"subscription:{user.pk}", weeks=1)
+    text = "GET DIAGNOSTICS part = ROW_COUNT;\n        IF part <>"
+    killed = text.replace("IF part <>", "PERFORM pg_terminate_backend(pg_backend_pid());\n        IF part <>")
+    with gates.variant(("due.sql", "credits_grant_due", text, killed)):
+        (died,) = gates.run_through_the_gate([lambda: calendar.grant_due(at=START, most=2)])
+    assert isinstance(died, Exception)
+    assert (Grant.objects.count(), len(rows(PeriodState.DUE))) == (0, 4)
+    assert calendar.grant_due(at=START) == calendar.Outcome(granted=4)
+    assert checks.faults() == {}
+
+
+THREE_YEARS = timedelta(days=3 * 365)
+SOME_ZONES = sorted(zone for zone in available_timezones() if "/" in zone and not zone.startswith("Etc"))
+
+
+def test_three_years_in_forty_zones_with_outages_and_double_beats(db: Any) -> None:
+    chance = random.Random(7)  # noqa: S311 - the same years in every run
+    zones = [*chance.sample(SOME_ZONES, 34), "Africa/Dakar", "Europe/Paris", "Africa/Casablanca", "America/New_York",
+             "Asia/Kolkata", "Pacific/Apia"]  # fmt: skip
+    anchors = {}
+    for zone in zones:
+        user = make_user()
+        anchor = datetime(2026, 1, 5, tzinfo=ZoneInfo(zone)).astimezone(UTC)  # Monday, midnight there
+        anchors[f"subscription:{zone}"] = anchor
+        terms = Terms(code="weekly", amount=500, every=Every.WEEK, expires_at_next=True)
+        open_schedule(user, terms, reference=f"subscription:{zone}", anchor=anchor, time_zone=zone,
+                      paid_until=anchor + THREE_YEARS)  # fmt: skip
+    now, end = min(anchors.values()), max(anchors.values()) + THREE_YEARS
+    while now < end:
+        now += timedelta(days=9 if chance.random() < 0.1 else 2, hours=chance.randrange(24))
+        for _ in range(2 if chance.random() < 0.3 else 1):
+            calendar.grant_due(at=now)
+    calendar.grant_due(at=end + timedelta(days=9))
+
+    for reference, anchor in anchors.items():
+        schedule = GrantSchedule.objects.get(reference=reference)
+        found = list(schedule.periods.order_by("number").select_related("grant"))
+        assert [period.number for period in found] == list(range(157))
+        assert {period.state for period in found} == {PeriodState.GRANTED}
+        for period, following in itertools.pairwise(found):
+            assert period.ends_at == following.starts_at
+            local = period.starts_at.astimezone(ZoneInfo(schedule.time_zone))
+            skipped = local - timedelta(hours=local.hour, minutes=local.minute)
+            assert local.weekday() == 0
+            # Midnight, unless the clocks of that zone leave midnight out that day.
+            assert (local.hour, local.minute) == (0, 0) or skipped.astimezone(UTC).astimezone(local.tzinfo) != skipped
+        assert found[0].starts_at == anchor
+    assert Grant.objects.count() == Event.objects.filter(type="credits.granted").count() == 157 * len(zones)
+    assert checks.faults() == {}

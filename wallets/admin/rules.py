@@ -1,0 +1,86 @@
+"""Commission rules, types of sales and kinds of sellers. A rule is switched off, never deleted: sales refer to it."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.http import HttpRequest
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+from unfold.admin import ModelAdmin, TabularInline
+
+from ledger import money
+from wallets.models import CommissionRule, CommissionTier, SaleType, SellerKind
+
+
+class RuleForm(forms.ModelForm):  # type: ignore[type-arg]
+    class Meta:
+        model = CommissionRule
+        fields = (
+            "code", "sale_type", "seller_kind", "seller", "currency", "valid_from", "valid_until", "basis_points",
+            "fixed_minor", "minimum_minor", "maximum_minor", "clearing_days", "when_withdrawn", "debt_limit_minor",
+            "is_active",
+        )  # fmt: skip
+
+    def clean_currency(self) -> str:
+        currency = str(self.cleaned_data["currency"]).upper()
+        if currency and not money.is_currency(currency):
+            raise forms.ValidationError(gettext("This is no currency of ISO 4217."))
+        return currency
+
+
+class TierInline(TabularInline):
+    model = CommissionTier
+    fields = ("from_volume_minor", "basis_points")
+    extra = 0
+    tab = False
+
+
+@admin.register(CommissionRule)
+class CommissionRuleAdmin(ModelAdmin):
+    form = RuleForm
+    list_display = ("code", "sale_type", "seller_kind", "seller", "currency", "percent", "valid_from", "is_active")
+    list_filter = ("is_active", "sale_type", "seller_kind", "currency", "catalogue")
+    list_select_related = ("sale_type", "seller_kind", "seller__user")
+    search_fields = ("code", "seller__user__username")
+    ordering = ("code",)
+    autocomplete_fields = ("seller",)
+    inlines = (TierInline,)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        return ("code",) if obj else ()
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    @admin.display(description=_("percent"), ordering="basis_points")
+    def percent(self, rule: CommissionRule) -> str:
+        whole, hundredths = divmod(rule.basis_points, 100)
+        return f"{whole}.{hundredths:02} %"
+
+
+class FromTheCatalogue(ModelAdmin):
+    """Written in a catalogue file, and read here."""
+
+    list_display: Any = ("code", "label_en", "label_fr", "catalogue", "is_active")
+    ordering = ("code",)
+    search_fields = ("code",)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+@admin.register(SaleType)
+class SaleTypeAdmin(FromTheCatalogue):
+    list_display = ("code", "label_en", "label_fr", "minimum", "catalogue", "is_active")
+
+
+@admin.register(SellerKind)
+class SellerKindAdmin(FromTheCatalogue):
+    pass

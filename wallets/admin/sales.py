@@ -1,0 +1,81 @@
+"""Sales and what was taken back of them: read, never changed here."""
+
+import json
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+from unfold.admin import TabularInline
+
+from wallets.admin.shared import OfWallets, shown
+from wallets.models import Sale, TakeBack
+
+
+class TakeBackInline(TabularInline):
+    model = TakeBack
+    fields = (
+        "created_at", "kind", "state", "price_minor", "commission_minor", "pending_minor", "reserve_minor",
+        "available_minor", "debt_minor", "cost_minor", "reason", "by", "resolved_at",
+    )  # fmt: skip
+    readonly_fields = fields
+    ordering = ("id",)
+    extra = 0
+    can_delete = False
+    tab = False
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+@admin.register(Sale)
+class SaleAdmin(OfWallets):
+    list_display = ("seller", "type", "reference", "price", "commission", "net", "taken", "releases_at", "released_at")
+    list_filter = ("type", "wallet__currency", "gateway", ("released_at", admin.EmptyFieldListFilter))
+    list_select_related = ("wallet__seller__user", "type")
+    search_fields = ("id", "wallet__seller__user__username", "reference", "payment_key")
+    ordering = ("-id",)
+    inlines = (TakeBackInline,)
+    fields = (
+        "id", "seller", "type", "reference", "description", "payment_key", "gateway", "price", "commission", "net",
+        "taken", "rule", "why", "terms_shown", "when_withdrawn", "created_at", "releases_at", "released_at",
+        "reserved", "reserved_until",
+    )  # fmt: skip
+    readonly_fields = fields
+
+    @admin.display(description=_("price"), ordering="price_minor")
+    def price(self, sale: Sale) -> str:
+        return shown(sale.price_minor, sale.currency)
+
+    @admin.display(description=_("commission"))
+    def commission(self, sale: Sale) -> str:
+        return shown(sale.commission_minor, sale.currency)
+
+    @admin.display(description=_("net"))
+    def net(self, sale: Sale) -> str:
+        return shown(sale.net_minor, sale.currency)
+
+    @admin.display(description=_("taken back"))
+    def taken(self, sale: Sale) -> str:
+        return shown(sale.taken_price_minor, sale.currency)
+
+    @admin.display(description=_("in reserve"))
+    def reserved(self, sale: Sale) -> str:
+        return shown(sale.reserved_minor, sale.currency)
+
+    @admin.display(description=_("why this rule"))
+    def why(self, sale: Sale) -> str:
+        choice = sale.choice
+        if choice.get("rule") is None:
+            return gettext("No rule fitted: the setting WALLETS_COMMISSION_BASIS_POINTS.")
+        asks, before = ", ".join(choice["because"]) or "-", ", ".join(choice["before"]) or "-"
+        said = gettext("%(rule)s asks for %(asks)s; it goes before %(before)s.")
+        return said % {"rule": choice["rule"], "asks": asks, "before": before}
+
+    @admin.display(description=_("its terms on that day"))
+    def terms_shown(self, sale: Sale) -> str:
+        return json.dumps(sale.terms)

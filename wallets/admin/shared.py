@@ -1,0 +1,59 @@
+"""What the pages of the wallets share."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.utils.translation import get_language
+from django.utils.translation import gettext_lazy as _
+from unfold.widgets import UnfoldAdminTextInputWidget
+
+from ledger import money
+from ledger.errors import LedgerError
+from ledger.money import Money, format_money
+from rest import acts
+from rest.acts import asks_for
+from wallets.errors import WalletsError
+
+
+def shown(minor: int, currency: str) -> str:
+    return format_money(Money(minor, currency), get_language() or "en")
+
+
+class ActsAdmin(acts.ActsAdmin):
+    """The permissions that the buttons on wallets ask for."""
+
+    refusals = (WalletsError, LedgerError)
+
+    has_approve_withdrawal_permission = asks_for("wallets.approve_withdrawal")
+    has_adjust_wallet_permission = asks_for("wallets.adjust_wallet")
+    has_change_seller_permission = asks_for("wallets.change_seller")
+
+
+class OfWallets(ActsAdmin):
+    """What hangs on a wallet."""
+
+    @admin.display(description=_("seller"), ordering="wallet__seller__user__username")
+    def seller(self, thing: Any) -> str:
+        return str(thing.wallet.seller.user.get_username())
+
+
+class DecimalAmountField(forms.CharField):
+    """An amount as people write it, read by `parse_amount` once its currency is known."""
+
+    def __init__(self, **changes: Any) -> None:
+        known: dict[str, Any] = {
+            "label": _("amount"),
+            "max_length": 24,
+            "widget": UnfoldAdminTextInputWidget,
+            "help_text": _("A decimal amount such as 9.99, with no more decimals than the currency has."),
+        }
+        super().__init__(**known | changes)
+
+
+def parse_amount(text: str, currency: str) -> Money:
+    """Refusals come as the form shows them."""
+    try:
+        return money.parse(text.strip(), currency)
+    except LedgerError as error:
+        raise WalletsError(str(error)) from error

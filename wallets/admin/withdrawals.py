@@ -1,0 +1,125 @@
+"""Withdrawals: those that wait for approval first, with the two buttons that decide."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Case, QuerySet, Value, When
+from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+from unfold.admin import TabularInline
+from unfold.decorators import action, display
+
+from rest.acts import ActForm, ReasonForm, operator
+from wallets import withdrawals
+from wallets.admin.shared import OfWallets, shown
+from wallets.models import Withdrawal, WithdrawalStatus, WithdrawalStep
+
+# The order of "what needs me?": to approve, then what nobody is sure of, then the rest.
+FIRST = [WithdrawalStatus.REQUESTED, WithdrawalStatus.UNCERTAIN, WithdrawalStatus.SENDING, WithdrawalStatus.APPROVED]
+LABELS = {
+    "requested": "warning",
+    "approved": "info",
+    "sending": "info",
+    "uncertain": "danger",
+    "paid": "success",
+    "failed": "danger",
+    "rejected": "danger",
+    "cancelled": "info",
+}
+
+
+class StepInline(TabularInline):
+    model = WithdrawalStep
+    fields = ("created_at", "status", "by", "note")
+    readonly_fields = fields
+    ordering = ("id",)
+    extra = 0
+    can_delete = False
+    tab = False
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+@admin.register(Withdrawal)
+class WithdrawalAdmin(OfWallets):
+    list_display = ("seller", "amount_shown", "fee_shown", "destination", "status_shown", "needs_two", "created_at")
+    list_filter = ("status", "destination__kind", "wallet__currency", "needs_two")
+    list_select_related = ("wallet__seller__user", "destination")
+    search_fields = ("id", "wallet__seller__user__username", "destination__value", "gateway_reference")
+    inlines = (StepInline,)
+    actions_detail = ("approve", "reject")  # type: ignore[assignment]
+    fields = (
+        "id", "seller", "amount_shown", "fee_shown", "payout_shown", "destination", "not_before", "status_shown",
+        "needs_two", "first_approved_by", "approved_by", "is_automatic", "reason", "gateway", "gateway_reference",
+        "created_at", "resolved_at",
+    )  # fmt: skip
+    readonly_fields = fields
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Withdrawal]:
+        return super().get_queryset(request).select_related("first_approved_by", "approved_by")
+
+    def get_ordering(self, request: HttpRequest) -> tuple[Any, ...]:
+        ranks = [When(status=status, then=Value(rank)) for rank, status in enumerate(FIRST)]
+        return (Case(*ranks, default=Value(len(FIRST))), "-id")
+
+    @admin.display(description=_("amount"), ordering="amount_minor")
+    def amount_shown(self, withdrawal: Withdrawal) -> str:
+        return shown(withdrawal.amount_minor, withdrawal.wallet.currency)
+
+    @admin.display(description=_("fee"))
+    def fee_shown(self, withdrawal: Withdrawal) -> str:
+        return shown(withdrawal.fee_minor, withdrawal.wallet.currency)
+
+    @admin.display(description=_("paid out"))
+    def payout_shown(self, withdrawal: Withdrawal) -> str:
+        return shown(withdrawal.payout.minor, withdrawal.wallet.currency)
+
+    @display(description=_("status"), label=LABELS)  # type: ignore[arg-type]
+    def status_shown(self, withdrawal: Withdrawal) -> tuple[str, str]:
+        return withdrawal.status, str(withdrawal.get_status_display())
+
+    @action(description=_("Approve"), url_path="approve", permissions=["approve_withdrawal"], icon="check")  # type: ignore[arg-type, operator]
+    def approve(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        withdrawal = self.found(request, object_id)
+
+        def do(form: ActForm) -> str:
+            done = withdrawals.approve(withdrawal=withdrawal, by=operator(request))
+            if done.status == WithdrawalStatus.REQUESTED:
+                return gettext("Approved by you. A second person is needed.")
+            return gettext("Approved.")
+
+        return self.act(
+            request,
+            withdrawal,
+            form=ActForm,
+            title=gettext("Approve"),
+            says=gettext("%(payout)s will be sent to %(destination)s, not before %(at)s.")
+            % {
+                "payout": self.payout_shown(withdrawal),
+                "destination": withdrawal.destination,
+                "at": f"{withdrawal.not_before:%Y-%m-%d %H:%M} UTC",
+            },
+            do=do,
+        )
+
+    @action(description=_("Reject"), url_path="reject", permissions=["approve_withdrawal"], icon="block")  # type: ignore[arg-type, operator]
+    def reject(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        withdrawal = self.found(request, object_id)
+
+        def do(form: ActForm) -> str:
+            withdrawals.reject(withdrawal=withdrawal, reason=form.facts["reason"], by=operator(request))
+            return gettext("Rejected: %(reason)s") % form.facts
+
+        return self.act(
+            request,
+            withdrawal,
+            form=ReasonForm,
+            title=gettext("Reject"),
+            says=gettext("The seller has the money again, fee and all, and reads the reason."),
+            do=do,
+        )

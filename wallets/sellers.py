@@ -1,0 +1,93 @@
+"""Sellers and their wallets: opened on first sight, and locked by every act that moves what is in them."""
+
+from collections.abc import Iterable
+
+from django.contrib.auth.models import User
+from django.db import transaction
+
+from ledger import accounts, money
+from ledger.errors import UnknownUnit
+from ledger.models import Account
+from ledger.money import BASIS_POINTS, Money
+from ledger.transfers import Move
+from wallets.errors import InvalidValue, UnknownSellerKind
+from wallets.models import Seller, SellerKind, Wallet
+
+LONGEST_RESERVE_DAYS = 365
+PARTS = ("pending", "available", "reserve", "debt")
+
+
+def of(user: User) -> Seller:
+    """The seller that this user is, made if there is none."""
+    seller, _ = Seller.objects.select_related("kind", "user").get_or_create(user=user)
+    return seller
+
+
+def open(user: User, currency: str) -> Wallet:  # noqa: A001 - read as sellers.open(...)
+    """The user's wallet in a currency, made if there is none."""
+    if not money.is_currency(currency):
+        raise UnknownUnit(f"{currency!r} is no currency.")
+    found = Wallet.objects.filter(seller__user=user, currency=currency).first()
+    if found is None:
+        seller = of(user)
+        names = {part: f"wallet:{user.pk}:{currency}:{part}" for part in PARTS}
+        opened = {part: accounts.open(name=name, unit=currency, guarded=True) for part, name in names.items()}
+        # A rival may open it in this moment: then the insert does nothing.
+        Wallet.objects.bulk_create([Wallet(seller=seller, currency=currency, **opened)], ignore_conflicts=True)
+        found = Wallet.objects.get(seller=seller, currency=currency)
+    return found
+
+
+def find(user: User, currency: str) -> Wallet | None:
+    return Wallet.objects.filter(seller__user=user, currency=currency).select_related("seller", *PARTS).first()
+
+
+def lock(wallets: Iterable[int]) -> dict[int, Wallet]:
+    """The wallets with their accounts, locked in one order until the transaction ends. Balances are read after this,
+    by `ledger.accounts.lock`: what a join brings along may be older than the lock."""
+    rows = Wallet.objects.select_for_update(of=("self",), no_key=True).filter(pk__in=set(wallets)).order_by("pk")
+    return {row.pk: row for row in rows.select_related("seller__user", "seller__kind", *PARTS)}
+
+
+def lock_one(wallet: Wallet) -> tuple[Wallet, dict[int, Account]]:
+    """One wallet, and its accounts as they are now."""
+    locked = lock([wallet.pk])[wallet.pk]
+    return locked, accounts.lock(locked.accounts)
+
+
+def moves_to_available(wallet: Wallet, locked: dict[int, Account], source: Account, amount: Money) -> list[Move]:
+    """How an amount becomes available: what the seller owes is repaid first."""
+    debt = locked[wallet.debt_id]
+    # What is held of a debt is not owed yet: a bank or a gateway still decides.
+    repaid = min(amount.minor, max(-debt.balance, 0))
+    parts = [(wallet.debt, repaid), (wallet.available, amount.minor - repaid)]
+    return [Move(source, target, Money(minor, amount.unit)) for target, minor in parts if minor]
+
+
+@transaction.atomic
+def set_kind(*, user: User, kind: str) -> Seller:
+    """Say what a seller is: it decides which rules count by default."""
+    known = {each.code: each for each in SellerKind.objects.filter(is_active=True)}
+    if kind not in known:
+        raise UnknownSellerKind(kind, known)
+    seller = of(user)
+    seller.kind = known[kind]
+    seller.save(update_fields=["kind"])
+    return seller
+
+
+@transaction.atomic
+def set_reserve(*, seller: Seller, basis_points: int, days: int) -> Seller:
+    """Keep a part of each later release back for some days; zero and zero for none."""
+    if not (0 <= basis_points <= BASIS_POINTS and 0 <= days <= LONGEST_RESERVE_DAYS):
+        raise InvalidValue("basis_points", "A reserve is 0 to 10000 basis points, for 0 to 365 days.")
+    if (basis_points == 0) != (days == 0):
+        raise InvalidValue("days", "A reserve is a part of each sale for some days: say both, or neither.")
+    seller.reserve_basis_points, seller.reserve_days = basis_points, days
+    seller.save(update_fields=["reserve_basis_points", "reserve_days"])
+    return seller
+
+
+def house(name: str, currency: str) -> Account:
+    """An account of ours, or of a gateway."""
+    return accounts.open(name=f"{name}:{currency}", unit=currency, guarded=False)

@@ -1,0 +1,89 @@
+"""Sellers, rules and sales for tests, with one sensible value for all that a test does not care about."""
+
+import itertools
+from datetime import UTC, datetime
+from typing import Any
+
+from django.contrib.auth.models import User
+
+from ledger import accounts
+from ledger.models import Account
+from ledger.money import Money
+from wallets import destinations, sales, sellers, withdrawals
+from wallets.models import CommissionRule, Sale, SaleType, SellerKind, Wallet, Withdrawal
+from wallets.sales import Line
+
+LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
+FAR_AWAY = datetime(2090, 1, 1, tzinfo=UTC)
+PAYPAL = destinations.parse(kind="paypal", value="ann@example.com")
+MTN = destinations.parse(kind="mobile_money", value="+2250555000000", operator="MTN")
+_numbers = itertools.count(1)
+
+
+def new_key(word: str = "payment") -> str:
+    return f"{word}:{next(_numbers)}"
+
+
+def make_user(name: str = "seller", **changes: Any) -> User:
+    return User.objects.create(username=f"{name}-{next(_numbers)}", **changes)
+
+
+def make_type(code: str = "ticket_sale", **changes: Any) -> SaleType:
+    known = {"label_en": "Ticket", "label_fr": "Billet"}
+    return SaleType.objects.get_or_create(code=code, defaults=known | changes)[0]
+
+
+def make_kind(code: str = "organizer") -> SellerKind:
+    return SellerKind.objects.get_or_create(code=code, defaults={"label_en": "Organizer"})[0]
+
+
+def make_rule(**changes: Any) -> CommissionRule:
+    known: dict[str, Any] = {"code": f"rule-{next(_numbers)}", "basis_points": 1_000, "valid_from": LONG_AGO}
+    return CommissionRule.objects.create(**known | changes)
+
+
+def sell(user: User, minor: int, currency: str = "EUR", **changes: Any) -> Sale:
+    """A paid sale; `type` must be there."""
+    known: dict[str, Any] = {"type": make_type().code, "reference": "order-1"}
+    whole: dict[str, Any] = {"key": new_key(), "gateway": "stripe"}
+    whole |= {name: changes.pop(name) for name in ("key", "gateway", "fee", "at") if name in changes}
+    line = Line(seller=user, amount=Money(minor, currency), **known | changes)
+    (sale,) = sales.record(**whole, lines=[line])
+    return sale
+
+
+def sell_cleared(user: User, minor: int, currency: str = "EUR", **changes: Any) -> Sale:
+    sale = sell(user, minor, currency, **changes)
+    sales.release_due(FAR_AWAY)
+    sale.refresh_from_db()
+    return sale
+
+
+def wallet_of(user: User, currency: str = "EUR") -> Wallet:
+    return sellers.open(user, currency)
+
+
+def ask(user: User, minor: int, currency: str = "EUR", **changes: Any) -> Withdrawal:
+    known: dict[str, Any] = {"destination": PAYPAL, "key": new_key("wish")}
+    return withdrawals.request(user=user, amount=Money(minor, currency), **known | changes)
+
+
+def on(name: str) -> int:
+    """What is on an account by its name; zero when nobody has opened it."""
+    account = Account.objects.filter(name=name).first()
+    return accounts.balance_of(account).minor if account else 0
+
+
+def parts(user: User, currency: str = "EUR") -> dict[str, int]:
+    """What a wallet's four accounts hold, held or not."""
+    return {part: on(f"wallet:{user.pk}:{currency}:{part}") for part in sellers.PARTS}
+
+
+def available(user: User, currency: str = "EUR") -> int:
+    return accounts.available(wallet_of(user, currency).available).minor
+
+
+def everything() -> dict[str, int]:
+    """Every account with something on it, by its name."""
+    found = {account.name: accounts.balance_of(account).minor for account in Account.objects.order_by("name")}
+    return {name: minor for name, minor in found.items() if minor}

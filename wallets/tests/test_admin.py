@@ -1,0 +1,225 @@
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Group, User
+from django.core.management import call_command
+from django.test import Client
+from django.urls import reverse
+
+from ledger.checks import faults
+from ledger.money import Money
+from wallets import adjustments, sellers, withdrawals
+from wallets.models import Adjustment, CommissionRule, Withdrawal
+from wallets.tests.people import (
+    ask,
+    available,
+    make_kind,
+    make_rule,
+    make_user,
+    on,
+    parts,
+    sell,
+    sell_cleared,
+    wallet_of,
+)
+
+pytestmark = pytest.mark.django_db
+
+
+def signed_in(name: str, *groups: str) -> Client:
+    call_command("sync_groups", verbosity=0)
+    person = User.objects.create_user(name, is_staff=True)
+    person.groups.set(Group.objects.filter(name__in=groups))
+    browser = Client()
+    browser.force_login(person)
+    return browser
+
+
+@pytest.fixture
+def finance() -> Client:
+    return signed_in("olive", "finance")
+
+
+@pytest.fixture
+def user() -> User:
+    make_rule(code="house", basis_points=0)
+    user = make_user()
+    sell_cleared(user, 10_000)
+    return user
+
+
+def page(model: str, act: str, *arguments: Any) -> str:
+    return reverse(f"admin:wallets_{model}_{act}", args=arguments)
+
+
+def send(browser: Client, url: str, **form: Any) -> Any:
+    """Open the form of an act, and send it with the key that it came with."""
+    opened = browser.get(url)
+    assert opened.status_code == 200, opened.content
+    return browser.post(url, {"key": str(opened.context["form"]["key"].value())} | form)
+
+
+def test_the_queue_begins_with_what_waits_for_approval(finance: Client, user: User, settings: Any) -> None:
+    settings.WALLETS_ONE_OPEN_WITHDRAWAL = False
+    waiting = ask(user, 1_111)
+    paid = withdrawals.approve(withdrawal=ask(user, 2_222), by=make_user())
+    withdrawals.mark_sending(withdrawal=paid, gateway="paypal")
+    withdrawals.mark_paid(withdrawal=paid)
+    text = finance.get(page("withdrawal", "changelist")).content.decode()
+    assert text.index("€11.11") < text.index("€22.22")
+    assert "Withdrawals to approve" in finance.get(reverse("admin:index")).content.decode()
+    assert finance.get(page("withdrawal", "change", waiting.pk)).status_code == 200
+
+
+def test_an_operator_approves(finance: Client, user: User) -> None:
+    withdrawal = ask(user, 4_000)
+    answer = send(finance, page("withdrawal", "approve", withdrawal.pk))
+    assert answer.status_code == 302, answer.content
+    withdrawal.refresh_from_db()
+    assert (withdrawal.status, withdrawal.approved_by) == ("approved", User.objects.get(username="olive"))
+
+
+def test_a_large_one_is_approved_by_two_operators(finance: Client, user: User, settings: Any) -> None:
+    settings.WALLETS_WITHDRAWAL_TWO_PEOPLE_ABOVE_MINOR = {"EUR": 100}
+    withdrawal = ask(user, 4_000)
+    send(finance, page("withdrawal", "approve", withdrawal.pk))
+    again = send(finance, page("withdrawal", "approve", withdrawal.pk))
+    assert "it needs a second person" in again.content.decode()
+    assert Withdrawal.objects.get().status == "requested"
+    send(signed_in("peter", "finance"), page("withdrawal", "approve", withdrawal.pk))
+    assert Withdrawal.objects.get().status == "approved"
+
+
+def test_an_operator_rejects_with_a_reason(finance: Client, user: User) -> None:
+    withdrawal = ask(user, 4_000)
+    empty = send(finance, page("withdrawal", "reject", withdrawal.pk), reason="")
+    assert (empty.status_code, available(user)) == (200, 6_000)
+    send(finance, page("withdrawal", "reject", withdrawal.pk), reason="Not your number.")
+    withdrawal.refresh_from_db()
+    assert (withdrawal.status, withdrawal.reason, available(user)) == ("rejected", "Not your number.", 10_000)
+    late = send(finance, page("withdrawal", "approve", withdrawal.pk))
+    assert "The withdrawal is rejected already." in late.content.decode()
+
+
+def test_an_adjustment_needs_a_reason_and_is_booked_once(finance: Client, user: User) -> None:
+    wallet = wallet_of(user)
+    url = page("wallet", "adjust", wallet.pk)
+    opened = finance.get(url)
+    form = {"key": str(opened.context["form"]["key"].value()), "direction": "less", "amount": "12.34"}
+    assert finance.post(url, form | {"reason": ""}).status_code == 200
+    for _ in range(2):
+        assert finance.post(url, form | {"reason": "Paid twice"}).status_code == 302
+    assert (available(user), on("adjustments:EUR"), Adjustment.objects.count()) == (8_766, 1_234, 1)
+    assert faults() == {}
+
+
+@pytest.mark.parametrize("amount", ["0", "-1", "1.234", "ten", "100.01"])
+def test_an_adjustment_that_cannot_be_is_refused(finance: Client, user: User, amount: str) -> None:
+    answer = send(finance, page("wallet", "adjust", wallet_of(user).pk), direction="less", amount=amount, reason="x")
+    assert answer.status_code == 200
+    assert answer.context["form"].non_field_errors()
+    assert (available(user), Adjustment.objects.count()) == (10_000, 0)
+
+
+def test_a_large_adjustment_waits_for_another_person(finance: Client, user: User, settings: Any) -> None:
+    settings.WALLETS_ADJUSTMENT_TWO_PEOPLE_ABOVE_MINOR = {"EUR": 500}
+    send(finance, page("wallet", "adjust", wallet_of(user).pk), direction="more", amount="6", reason="Goodwill")
+    adjustment = Adjustment.objects.get()
+    assert (adjustment.status, available(user)) == ("requested", 10_000)
+    own = send(finance, page("adjustment", "approve", adjustment.pk))
+    assert "it needs a second person" in own.content.decode()
+    send(signed_in("peter", "finance"), page("adjustment", "approve", adjustment.pk))
+    assert (Adjustment.objects.get().status, available(user)) == ("booked", 10_600)
+    late = send(finance, page("adjustment", "reject", adjustment.pk))
+    assert "The adjustment is booked already." in late.content.decode()
+    assert faults() == {}
+
+
+def test_an_adjustment_may_be_rejected_and_books_nothing(user: User, settings: Any) -> None:
+    settings.WALLETS_ADJUSTMENT_TWO_PEOPLE_ABOVE_MINOR = {"EUR": 0}
+    wallet = wallet_of(user)
+    asked = adjustments.request(
+        wallet=wallet, amount=Money(-100, "EUR"), reason="x", key="adjustment:1", by=make_user("operator")
+    )
+    done = adjustments.reject(adjustment=asked, by=make_user("operator"))
+    assert (done.status, parts(user)["available"]) == ("rejected", 10_000)
+
+
+def test_a_wallets_page_says_how_it_stands(finance: Client, user: User) -> None:
+    sell(user, 777, reference="order-77")
+    ask(user, 4_000)
+    text = finance.get(page("wallet", "change", wallet_of(user).pk)).content.decode()
+    for said in ("€60.00", "€40.00", "€7.77", "order-77"):
+        assert said in text
+    assert user.username in finance.get(page("wallet", "changelist")).content.decode()
+
+
+def test_a_sales_page_explains_its_rule(finance: Client, user: User) -> None:
+    make_rule(code="mine", seller=sellers.of(user))
+    sale = sell(user, 500)
+    text = finance.get(page("sale", "change", sale.pk)).content.decode()
+    assert "mine asks for seller; it goes before house." in text
+    assert finance.post(page("sale", "delete", sale.pk), {"post": "yes"}).status_code == 403
+
+
+def test_kind_and_reserve_are_set_by_buttons(finance: Client, user: User) -> None:
+    seller, kind = sellers.of(user), make_kind("designer")
+    send(finance, page("seller", "set_kind", seller.pk), kind=kind.pk)
+    send(finance, page("seller", "set_reserve", seller.pk), basis_points=1_000, days=30)
+    half = send(finance, page("seller", "set_reserve", seller.pk), basis_points=1_000, days=0)
+    assert half.context["form"].non_field_errors()
+    seller.refresh_from_db()
+    assert (seller.kind, seller.reserve_basis_points, seller.reserve_days) == (kind, 1_000, 30)
+
+
+RULE = {
+    "code": "vip", "basis_points": "500", "fixed_minor": "0", "when_withdrawn": "refuse", "debt_limit_minor": "0",
+    "valid_from_0": "2026-01-01", "valid_from_1": "00:00", "is_active": "on", "currency": "eur",
+    "tiers-TOTAL_FORMS": "1", "tiers-INITIAL_FORMS": "0", "tiers-0-from_volume_minor": "1000",
+    "tiers-0-basis_points": "400",
+}  # fmt: skip
+
+
+def test_a_rule_is_made_with_its_tiers_and_never_deleted(finance: Client) -> None:
+    answer = finance.post(page("commissionrule", "add"), RULE)
+    assert answer.status_code == 302, answer.context["adminform"].form.errors
+    rule = CommissionRule.objects.get()
+    assert (rule.code, rule.currency, rule.tiers.get().basis_points) == ("vip", "EUR", 400)
+    assert "5.00 %" in finance.get(page("commissionrule", "changelist")).content.decode()
+    assert finance.post(page("commissionrule", "delete", rule.pk), {"post": "yes"}).status_code == 403
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"basis_points": "10001"},
+        {"currency": "EUX"},
+        {"currency": "", "fixed_minor": "5"},
+        {"minimum_minor": "10", "maximum_minor": "5"},
+        {"when_withdrawn": "debt"},
+        {"clearing_days": "366"},
+        {"code": "Not a code"},
+    ],
+)
+def test_a_rule_that_makes_no_sense_is_refused(finance: Client, changes: dict[str, str]) -> None:
+    answer = finance.post(page("commissionrule", "add"), RULE | changes)
+    assert answer.status_code == 200
+    assert answer.context["adminform"].form.errors
+    assert CommissionRule.objects.count() == 0
+
+
+def test_support_reads_everything_and_decides_nothing(user: User) -> None:
+    support = signed_in("sam", "support")
+    withdrawal, wallet = ask(user, 100), wallet_of(user)
+    rows = {"withdrawal": withdrawal.pk, "wallet": wallet.pk, "seller": wallet.seller.pk}
+    for model, pk in rows.items():
+        assert support.get(page(model, "changelist")).status_code == 200
+        assert support.get(page(model, "change", pk)).status_code == 200
+    for model in ("sale", "adjustment", "commissionrule", "saletype", "sellerkind"):
+        assert support.get(page(model, "changelist")).status_code == 200
+    assert support.post(page("withdrawal", "approve", withdrawal.pk), {}).status_code == 403
+    assert support.post(page("withdrawal", "reject", withdrawal.pk), {}).status_code == 403
+    assert support.post(page("wallet", "adjust", wallet.pk), {}).status_code == 403
+    assert support.post(page("seller", "set_reserve", wallet.seller.pk), {}).status_code == 403
+    assert support.get(page("commissionrule", "add")).status_code == 403
+    assert (Withdrawal.objects.get().status, available(user)) == ("requested", 9_900)

@@ -1,0 +1,189 @@
+"""Rivals in real threads: nothing is held, paid, cleared or taken back twice. Canaries take the lock away."""
+
+import itertools
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from ledger import accounts, transfers
+from ledger.checks import faults
+from ledger.money import Money
+from ledger.tests.races import run_all, run_together
+from wallets import sales, sellers, take_backs, withdrawals
+from wallets.errors import AboveSale, DailyMaximumReached, InsufficientFunds, SellerCannotCover, WithdrawalState
+from wallets.models import Sale, TakeBack, Wallet, Withdrawal
+from wallets.tests.people import (
+    FAR_AWAY,
+    PAYPAL,
+    ask,
+    available,
+    make_rule,
+    make_type,
+    make_user,
+    parts,
+    sell,
+    sell_cleared,
+)
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def seller(settings: Any) -> Any:
+    """A seller with exactly 1 000 available."""
+    settings.WALLETS_ONE_OPEN_WITHDRAWAL = False
+    make_type()
+    make_rule(basis_points=0)
+    user = make_user()
+    sell_cleared(user, 1_000)
+    return user
+
+
+def outcome(act: Callable[[], Any]) -> Callable[[], str]:
+    def run() -> str:
+        try:
+            act()
+        except (InsufficientFunds, WithdrawalState, AboveSale) as refusal:
+            return type(refusal).__name__
+        return "done"
+
+    return run
+
+
+def test_ten_requests_with_ten_keys_and_money_for_one_are_one(seller: Any) -> None:
+    keys = itertools.count()
+    wish = outcome(
+        lambda: withdrawals.request(
+            user=seller, amount=Money(1_000, "EUR"), destination=PAYPAL, key=f"wish:{next(keys)}"
+        )
+    )
+    assert Counter(run_together(10, wish)) == {"done": 1, "InsufficientFunds": 9}
+    assert (Withdrawal.objects.count(), available(seller)) == (1, 0)
+    assert faults() == {}
+
+
+def test_ten_requests_with_one_key_are_one(seller: Any) -> None:
+    found = run_together(10, lambda: ask(seller, 100, key="wish:1").pk)
+    assert len(set(found)) == 1
+    assert (Withdrawal.objects.count(), available(seller)) == (1, 900)
+
+
+def without_lock(wallets: Any) -> dict[int, Wallet]:
+    return {row.pk: row for row in Wallet.objects.filter(pk__in=set(wallets)).select_related("seller", *sellers.PARTS)}
+
+
+def test_the_race_for_a_daily_maximum_is_real_without_the_lock(
+    seller: Any, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If this fails, the race below proves nothing: what was asked today is read before the wallet is locked."""
+    settings.WALLETS_WITHDRAWAL_MAXIMUM_PER_DAY_MINOR = {"EUR": 100}
+    monkeypatch.setattr(sellers, "lock", without_lock)
+    monkeypatch.setattr(accounts, "lock", lambda found: {account.pk: account for account in found})
+    monkeypatch.setattr(transfers, "hold", lambda **_: [])
+    assert Counter(run_together(6, maximum_race(seller)))["done"] > 1
+
+
+def test_a_daily_maximum_holds_against_rivals(seller: Any, settings: Any) -> None:
+    settings.WALLETS_WITHDRAWAL_MAXIMUM_PER_DAY_MINOR = {"EUR": 100}
+    assert Counter(run_together(6, maximum_race(seller))) == {"done": 1, "DailyMaximumReached": 5}
+    assert available(seller) == 900
+
+
+def maximum_race(seller: Any) -> Callable[[], str]:
+    def run() -> str:
+        try:
+            ask(seller, 100)
+        except DailyMaximumReached:
+            return "DailyMaximumReached"
+        return "done"
+
+    return run
+
+
+def test_ten_workers_claim_a_withdrawal_once(seller: Any) -> None:
+    withdrawal = withdrawals.approve(withdrawal=ask(seller, 1_000), by=make_user())
+    won = run_together(10, lambda: withdrawals.mark_sending(withdrawal=withdrawal, gateway="mtn_momo"))
+    assert sorted(won) == [False] * 9 + [True]
+
+
+def test_paid_and_failed_at_once_is_one_of_them(seller: Any) -> None:
+    withdrawal = withdrawals.approve(withdrawal=ask(seller, 1_000), by=make_user())
+    withdrawals.mark_sending(withdrawal=withdrawal, gateway="mtn_momo")
+    paid = outcome(lambda: withdrawals.mark_paid(withdrawal=withdrawal))
+    failed = outcome(lambda: withdrawals.mark_failed(withdrawal=withdrawal, reason="no"))
+    assert Counter(run_all([paid, failed] * 3)) == {"done": 3, "WithdrawalState": 3}
+    assert faults() == {}
+
+
+def test_cancel_and_send_at_once_is_one_of_them(seller: Any) -> None:
+    withdrawal = withdrawals.approve(withdrawal=ask(seller, 1_000), by=make_user())
+    cancel = outcome(lambda: withdrawals.cancel(withdrawal=withdrawal))
+    won = []
+    send = outcome(lambda: won.append(withdrawals.mark_sending(withdrawal=withdrawal, gateway="mtn_momo")))
+    run_all([cancel, send])
+    withdrawal.refresh_from_db()
+    assert (withdrawal.status == "sending") == won[0]
+    assert withdrawal.status in ("sending", "cancelled")
+    assert faults() == {}
+
+
+def test_a_payment_that_is_told_ten_times_is_recorded_once() -> None:
+    make_type()
+    user = make_user()
+    made = run_together(10, lambda: sell(user, 1_000, key="payment:1").pk)
+    assert (len(set(made)), Sale.objects.count(), parts(user)["pending"]) == (1, 1, 900)
+    assert faults() == {}
+
+
+def test_sales_to_the_same_sellers_in_another_order_do_not_wait_for_each_other_in_vain() -> None:
+    make_type()
+    ann, bob = make_user(), make_user()
+    numbers = itertools.count()
+
+    def buy() -> str:
+        number = next(numbers)
+        pair = (ann, bob) if number % 2 else (bob, ann)
+        lines = [sales.Line(seller=user, type="ticket_sale", amount=Money(100, "EUR")) for user in pair]
+        sales.record(key=f"payment:{number}", lines=lines, gateway="stripe")
+        return "done"
+
+    assert Counter(run_together(8, buy)) == {"done": 8}
+    assert (parts(ann)["pending"], parts(bob)["pending"]) == (720, 720)
+
+
+def test_four_sweeps_at_once_clear_each_sale_once() -> None:
+    make_type()
+    make_rule(basis_points=0, clearing_days=0)
+    user = make_user()
+    for _ in range(5):
+        sell(user, 100)
+    assert sum(run_together(4, lambda: sales.release_due(FAR_AWAY))) == 5
+    assert parts(user) == {"pending": 0, "available": 500, "reserve": 0, "debt": 0}
+    assert faults() == {}
+
+
+def test_ten_refunds_of_all_there_is_are_one(seller: Any) -> None:
+    sale = Sale.objects.get()
+    keys = itertools.count()
+    amount = Money(1_000, "EUR")
+    refund = outcome(lambda: take_backs.take_back(sale=sale, key=f"refund:{next(keys)}", amount=amount))
+    assert Counter(run_together(10, refund)) == {"done": 1, "AboveSale": 9}
+    assert TakeBack.objects.count() == 1
+    assert faults() == {}
+
+
+def test_a_refund_and_a_withdrawal_never_share_the_same_money(seller: Any) -> None:
+    sale = Sale.objects.get()
+
+    def refund() -> str:
+        try:
+            take_backs.take_back(sale=sale, key="refund:1")
+        except SellerCannotCover:
+            return "refused"
+        return "done"
+
+    found = Counter(run_all([refund, outcome(lambda: ask(seller, 1_000))]))
+    assert found["done"] == 1
+    assert faults() == {}

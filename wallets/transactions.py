@@ -1,0 +1,138 @@
+"""What happened to a seller's money: one row for each entry of the books that touched their wallets."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db import connection
+
+from ledger.ids import first_at
+from wallets.models import Wallet
+
+KINDS = ("sale", "sale.release", "sale.free", "sale.refund", "sale.dispute", "withdrawal", "adjustment")
+LARGEST_PAGE = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transaction:
+    """What an entry changed on each account of one wallet, in minor units; below zero where something went."""
+
+    id: UUID
+    kind: str
+    at: datetime
+    currency: str
+    pending: int
+    available: int
+    reserve: int
+    debt: int
+    references: tuple[str, ...]  # of the sales it is about; a clearing of many names none
+
+    @property
+    def change(self) -> int:
+        """What it changed in all: zero when money only moved on within the wallet."""
+        return self.pending + self.available + self.reserve + self.debt
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """Which transactions: of these wallets, at least and before these ids, of a kind."""
+
+    wallets: Sequence[Wallet]
+    kind: str | None = None
+    since: datetime | None = None
+    before: UUID | None = None
+
+
+def page(wanted: Wanted, limit: int) -> list[Transaction]:
+    """The newest ones first. One walk along the index of the transfers of these accounts, for as long as it takes."""
+    if not wanted.wallets:
+        return []
+    accounts = {
+        getattr(wallet, f"{part}_id"): (wallet.currency, part)
+        for wallet in wanted.wallets
+        for part in ("pending", "available", "reserve", "debt")
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _PAGE,
+            {
+                "accounts": list(accounts),
+                "currencies": [currency for currency, _ in accounts.values()],
+                "parts": [part for _, part in accounts.values()],
+                "kind": wanted.kind,
+                "first": first_at(wanted.since) if wanted.since else UUID(int=0),
+                "before": wanted.before or UUID(int=2**128 - 1),
+                "limit": limit,
+            },
+        )
+        rows = cursor.fetchall()
+    return [_transaction(row) for row in rows]
+
+
+def every(wanted: Wanted) -> Iterator[list[Transaction]]:
+    """All of them, in large pages."""
+    before = wanted.before
+    while True:
+        found = page(Wanted(wallets=wanted.wallets, kind=wanted.kind, since=wanted.since, before=before), LARGEST_PAGE)
+        yield found
+        if len(found) < LARGEST_PAGE:
+            return
+        before = found[-1].id
+
+
+def _transaction(row: Sequence[Any]) -> Transaction:
+    entry, kind, at, currency, pending, available, reserve, debt, references = row
+    return Transaction(
+        id=entry,
+        kind=kind,
+        at=at,
+        currency=currency,
+        pending=int(pending),
+        available=int(available),
+        reserve=int(reserve),
+        debt=int(debt),
+        references=tuple(references or ()),
+    )
+
+
+# An entry touches a wallet of each currency at most once: its id and the currency are the row.
+_PAGE = """
+    WITH mine (account_id, currency, part) AS (
+        SELECT * FROM unnest(%(accounts)s::bigint[], %(currencies)s::text[], %(parts)s::text[])
+    ), sides (entry_id, account_id, amount) AS (
+        SELECT entry_id, source_id, -amount FROM ledger_transfer
+         WHERE source_id = ANY(%(accounts)s::bigint[]) AND entry_id >= %(first)s AND entry_id < %(before)s
+         UNION ALL
+        SELECT entry_id, target_id, amount FROM ledger_transfer
+         WHERE target_id = ANY(%(accounts)s::bigint[]) AND entry_id >= %(first)s AND entry_id < %(before)s
+    ), rows AS (
+        SELECT entry.id, entry.kind, entry.created_at, mine.currency,
+               coalesce(sum(sides.amount) FILTER (WHERE part = 'pending'), 0) AS pending,
+               coalesce(sum(sides.amount) FILTER (WHERE part = 'available'), 0) AS available,
+               coalesce(sum(sides.amount) FILTER (WHERE part = 'reserve'), 0) AS reserve,
+               coalesce(sum(sides.amount) FILTER (WHERE part = 'debt'), 0) AS debt
+          FROM sides
+          JOIN mine USING (account_id)
+          JOIN ledger_entry entry ON entry.id = sides.entry_id
+         WHERE %(kind)s::text IS NULL OR entry.kind = %(kind)s::text
+         GROUP BY entry.id, entry.kind, entry.created_at, mine.currency
+         ORDER BY entry.id DESC
+         LIMIT %(limit)s
+    )
+    SELECT rows.*, coalesce(sold.list, taken.list) AS list
+      FROM rows
+      LEFT JOIN LATERAL (
+            SELECT array_agg(sale.reference ORDER BY sale.number) AS list
+              FROM wallets_sale sale JOIN wallets_wallet wallet ON wallet.id = sale.wallet_id
+             WHERE rows.kind = 'sale' AND sale.entry_id = rows.id
+               AND wallet.pending_id = ANY(%(accounts)s::bigint[])
+           ) sold ON true
+      LEFT JOIN LATERAL (
+            SELECT array_agg(sale.reference) AS list
+              FROM wallets_takeback taken JOIN wallets_sale sale ON sale.id = taken.sale_id
+             WHERE rows.kind IN ('sale.refund', 'sale.dispute') AND taken.entry_id = rows.id
+           ) taken ON true
+     ORDER BY rows.id DESC
+"""
