@@ -286,3 +286,20 @@ class ChangeNotNow(BillingError):
 
     def __init__(self) -> None:
         super().__init__("This change is possible at the end of the period only; send at: period_end.")
+
+
+# ---------------------------------------------------------------- invoices
+
+
+class NotInvoiced(BillingError):
+    """What is not paid, or not ours to invoice, has no invoice."""
+
+    def __init__(self, subject: UUID) -> None:
+        self.subject = subject
+        super().__init__("Only what was paid to us is invoiced, and only a refund that has arrived is credited.")
+
+
+class NotRendered(BillingError):
+    def __init__(self, invoice: UUID) -> None:
+        self.invoice = invoice
+        super().__init__("The document is being made. Ask again in a moment.")

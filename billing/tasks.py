@@ -2,7 +2,18 @@
 
 from celery import shared_task
 
-from billing import asking, inbox, mirror, missed, refund_sending, renewals, top_up_charges, waking
+from billing import (
+    asking,
+    inbox,
+    invoice_files,
+    invoices,
+    mirror,
+    missed,
+    refund_sending,
+    renewals,
+    top_up_charges,
+    waking,
+)
 
 
 @shared_task
@@ -49,6 +60,12 @@ def renew_due() -> None:
 @shared_task
 def expire_due() -> None:
     renewals.expire_due()
+
+
+@shared_task
+def issue_invoices() -> None:
+    invoices.issue_missing()
+    invoice_files.render_due()
 
 
 @shared_task

@@ -192,6 +192,7 @@ INSTALLED_APPS = [
 # Rows of these models are written once: `create_roles` lets the application neither change nor delete them.
 APPEND_ONLY_MODELS: list[str] = ["auditlog.LogEntry"] if "auditlog" in INSTALLED_APPS else []
 APPEND_ONLY_MODELS += ["credits.PackPrice", "credits.Cost"]
+APPEND_ONLY_MODELS += ["billing.InvoiceLine", "billing.InvoiceFile"]
 MIGRATION_MODULES = {"djstripe": "config.djstripe_migrations"}
 MIDDLEWARE = [
     "config.metrics.RequestMetrics",
@@ -608,6 +609,32 @@ REFUND_ASK_HOURS = env.int("REFUND_ASK_HOURS", default=6)  # about one that take
 # What a gateway charges for a dispute that was lost, by currency; nothing: it is not booked.
 DISPUTE_FEE_MINOR: dict[str, int] = env.json("DISPUTE_FEE_MINOR", default={})
 REFUND_SWEEP_SECONDS = env.float("REFUND_SWEEP_SECONDS", default=10.0)
+
+# ---------------------------------------------------------------- invoices and tax
+
+# Who sells, as invoices say it. SELLER_LEGAL_ID is the SIREN of a French company.
+SELLER_NAME = env.str("SELLER_NAME", default="Tirelire")
+SELLER_ADDRESS = env.str("SELLER_ADDRESS", default="")
+SELLER_POSTCODE = env.str("SELLER_POSTCODE", default="")
+SELLER_CITY = env.str("SELLER_CITY", default="")
+SELLER_COUNTRY = env.str("SELLER_COUNTRY", default="FR")
+SELLER_LEGAL_ID = env.str("SELLER_LEGAL_ID", default="")
+SELLER_VAT_NUMBER = env.str("SELLER_VAT_NUMBER", default="")
+SELLER_EMAIL = env.str("SELLER_EMAIL", default="")
+SELLER_TIME_ZONE = env.str("SELLER_TIME_ZONE", default="Europe/Paris")  # its days and years are those of invoices
+TAX_SCHEME = env.str("TAX_SCHEME", default="none")  # none | franchise (art. 293 B CGI) | standard
+TAX_ONE_STOP_SHOP = env.bool("TAX_ONE_STOP_SHOP", default=False)  # consumers in the EU pay their own country's rate
+INVOICE_PREFIX = env.str("INVOICE_PREFIX", default="")
+CREDIT_NOTE_PREFIX = env.str("CREDIT_NOTE_PREFIX", default="CN-")
+INVOICE_COLOUR = env.str("INVOICE_COLOUR", default="#1d4ed8")
+INVOICE_LOGO = env.str("INVOICE_LOGO", default="")  # an SVG or PNG file; nothing: the seller's name
+# Up to this amount an invoice may lack what it would otherwise have to say; other currencies know no such limit.
+INVOICE_SIMPLIFIED_MINOR: dict[str, int] = env.json("INVOICE_SIMPLIFIED_MINOR", default={"EUR": 15_000})
+INVOICE_SWEEP_SECONDS = env.float("INVOICE_SWEEP_SECONDS", default=5.0)
+INVOICE_SWEEP_BATCH = env.int("INVOICE_SWEEP_BATCH", default=100)
+INVOICE_LOOK_BACK_DAYS = env.int("INVOICE_LOOK_BACK_DAYS", default=7)  # older ones: manage.py issue_missing_invoices
+INVOICE_RENDER_RETRY_SECONDS = env.int("INVOICE_RENDER_RETRY_SECONDS", default=60)  # doubled by each failure
+INVOICE_RENDER_LONGEST_SECONDS = env.int("INVOICE_RENDER_LONGEST_SECONDS", default=21_600)
 
 # ---------------------------------------------------------------- the inbox of gateways' letters
 

@@ -1,6 +1,7 @@
 from billing.admin.customers import CustomerAdmin
 from billing.admin.gateways import GatewaySettingAdmin
 from billing.admin.inbox import CaseAdmin, GatewayLetterAdmin
+from billing.admin.invoices import InvoiceAdmin, TaxRateAdmin
 from billing.admin.payments import PaymentAdmin
 from billing.admin.reconciling import DiscrepancyAdmin, ReconciliationAdmin
 from billing.admin.refunds import DisputeAdmin, RefundAdmin
@@ -14,10 +15,12 @@ __all__ = [
     "DisputeAdmin",
     "GatewayLetterAdmin",
     "GatewaySettingAdmin",
+    "InvoiceAdmin",
     "PaymentAdmin",
     "PlanAdmin",
     "ReconciliationAdmin",
     "RefundAdmin",
     "SubscriptionAdmin",
+    "TaxRateAdmin",
     "TopUpAdmin",
 ]

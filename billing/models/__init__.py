@@ -2,6 +2,7 @@ from billing.models.cases import Case
 from billing.models.customers import Customer
 from billing.models.gateways import BreakerState, GatewaySetting, GatewayTerms
 from billing.models.inbox import GatewayLetter
+from billing.models.invoices import Invoice, InvoiceFile, InvoiceLine, InvoiceSeries, TaxRate
 from billing.models.payments import Attempt, GatewayCustomer, Payment
 from billing.models.plans import GatewayPrice, Plan, PlanPrice
 from billing.models.reconciling import Discrepancy, Reconciliation
@@ -21,6 +22,10 @@ __all__ = [
     "GatewayPrice",
     "GatewaySetting",
     "GatewayTerms",
+    "Invoice",
+    "InvoiceFile",
+    "InvoiceLine",
+    "InvoiceSeries",
     "PaidPeriod",
     "Payment",
     "Plan",
@@ -30,6 +35,7 @@ __all__ = [
     "SavedMethod",
     "Subscription",
     "SubscriptionEvent",
+    "TaxRate",
     "TopUp",
     "TopUpCharge",
 ]
