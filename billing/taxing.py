@@ -8,6 +8,7 @@ from django.conf import settings
 from django.utils import timezone
 from stdnum.eu import vat
 
+from billing import errors
 from billing.models import Customer, TaxRate
 from billing.models.invoices import TaxCategory
 from ledger.money import BASIS_POINTS, Money
@@ -76,7 +77,10 @@ def contained_in(gross: Money, basis_points: int) -> Money:
 
 def rate(country: str, product: str, on: date) -> int:
     found = TaxRate.objects.filter(country=country, category=product, valid_from__lte=on).order_by("-valid_from")
-    return found.values_list("basis_points", flat=True).first() or 0
+    points = found.values_list("basis_points", flat=True).first()
+    if not points:
+        raise errors.TaxRateUnknown(country)
+    return points
 
 
 def is_in_the_union(country: str) -> bool:
