@@ -37,6 +37,8 @@ SECTIONS: dict[Text, list[Entry]] = {
         Entry(_("Disputes"), "gavel", "billing.dispute"),
         Entry(_("Automatic top-ups"), "autorenew", "billing.topup"),
         Entry(_("Cases"), "assignment_late", "billing.case"),
+        Entry(_("Exceptions of reconciliation"), "difference", "billing.discrepancy"),
+        Entry(_("Reconciliations"), "balance", "billing.reconciliation"),
         Entry(_("Gateway events"), "inbox", "billing.gatewayletter"),
     ],
     _("Credits"): [
@@ -56,7 +58,11 @@ SECTIONS: dict[Text, list[Entry]] = {
         Entry(_("Sellers"), "badge", "wallets.seller"),
         Entry(_("Commission rules"), "percent", "wallets.commissionrule"),
     ],
+    _("Subscriptions"): [
+        Entry(_("Subscriptions"), "autorenew", "billing.subscription"),
+    ],
     _("Catalogue"): [
+        Entry(_("Plans"), "loyalty", "billing.plan"),
         Entry(_("Packs"), "sell", "credits.pack"),
         Entry(_("Pack prices"), "price_change", "credits.packprice"),
         Entry(_("Costs"), "bolt", "credits.cost"),

@@ -578,6 +578,22 @@ PAYMENT_SWEEP_BATCH = env.int("PAYMENT_SWEEP_BATCH", default=100)
 PAYMENT_ASK_SWEEP_SECONDS = env.float("PAYMENT_ASK_SWEEP_SECONDS", default=5.0)
 PAYMENT_EXPIRE_SWEEP_SECONDS = env.float("PAYMENT_EXPIRE_SWEEP_SECONDS", default=60.0)
 
+# ---------------------------------------------------------------- subscriptions
+
+# Plans that we renew ourselves: days before the end of a period on which customers are reminded, and days after it on
+# which its payment is started again. Whoever has not paid when the grace is over loses the plan.
+RENEWAL_REMINDER_DAYS = env.list("RENEWAL_REMINDER_DAYS", cast=int, default=[3, 1, 0])
+RENEWAL_TRY_DAYS = env.list("RENEWAL_TRY_DAYS", cast=int, default=[0, 1, 3, 5])
+RENEWAL_GRACE_DAYS = env.int("RENEWAL_GRACE_DAYS", default=7)
+RENEWAL_GATEWAY_GRACE_DAYS = env.int("RENEWAL_GATEWAY_GRACE_DAYS", default=21)  # while a gateway retries by itself
+RENEWAL_PATIENCE_MINUTES = env.int("RENEWAL_PATIENCE_MINUTES", default=120)  # from the first try to "past due"
+RENEWAL_SWEEP_SECONDS = env.float("RENEWAL_SWEEP_SECONDS", default=60.0)
+RENEWAL_BATCH = env.int("RENEWAL_BATCH", default=200)
+SUBSCRIPTION_INCOMPLETE_HOURS = env.int("SUBSCRIPTION_INCOMPLETE_HOURS", default=24)  # until one never paid is over
+# What the old plan is still worth when somebody changes to a dearer one: time | consumption. The latter is the smaller
+# of the time left and the share of its credits left, so that spending all and then upgrading pays for what was spent.
+SUBSCRIPTION_PRORATION = env.str("SUBSCRIPTION_PRORATION", default="consumption")
+
 # ---------------------------------------------------------------- refunds
 
 # Unless somebody chooses: unspent_only | proportional | full_with_debt | goodwill.
@@ -631,6 +647,9 @@ INBOX_PURGE_BATCH = env.int("INBOX_PURGE_BATCH", default=5_000)
 INBOX_KEEP_DAYS = env.int("INBOX_KEEP_DAYS", default=90)
 INBOX_SWEEP_SECONDS = env.float("INBOX_SWEEP_SECONDS", default=10.0)
 INBOX_MAX_BODY_BYTES = env.int("INBOX_MAX_BODY_BYTES", default=1_000_000)
+# How often a gateway is asked what it could not bring, and how far back. Stripe keeps its events for 30 days.
+UNDELIVERED_SWEEP_SECONDS = env.float("UNDELIVERED_SWEEP_SECONDS", default=900.0)
+UNDELIVERED_DAYS = env.int("UNDELIVERED_DAYS", default=29)
 # Networks from which a gateway writes, for example {"cinetpay": ["198.51.100.0/24"]}; nothing: from everywhere.
 # Behind a proxy TRUSTED_PROXY_COUNT says whose word about the address counts.
 INBOX_ALLOWED_NETWORKS: dict[str, list[str]] = env.json("INBOX_ALLOWED_NETWORKS", default={})
@@ -812,6 +831,10 @@ GATEWAY_NOT_FOUND_ANSWERS = env.int("GATEWAY_NOT_FOUND_ANSWERS", default=3)
 # ---------------------------------------------------------------- dj-stripe, the mirror of Stripe's objects
 
 DJSTRIPE_FOREIGN_KEY_TO_FIELD = "id"  # never change: it is part of the schema
+DJSTRIPE_SUBSCRIBER_CUSTOMER_KEY = None  # customers are linked by our own rows; this would write to Stripe
+MIRROR_SWEEP_SECONDS = env.float("MIRROR_SWEEP_SECONDS", default=10.0)
+MIRROR_MOST = env.int("MIRROR_MOST", default=500)  # events that one run follows at most
+MIRROR_RETRY_SECONDS = env.list("MIRROR_RETRY_SECONDS", cast=int, default=[60, 600, 3_600, 21_600])
 
 # ---------------------------------------------------------------- last: is this safe to run?
 

@@ -10,7 +10,7 @@ import time_machine
 from django.db import DatabaseError, connection, transaction
 from saxonche import PySaxonProcessor
 
-from billing import customers, errors, invoice_files, invoices, refund_sending, refunds, tasks
+from billing import customers, errors, invoice_files, invoices, refund_sending, refunds, tasks, taxing
 from billing.models import Invoice, InvoiceFile, InvoiceLine, Payment, TaxRate
 from billing.models.refunds import RefundPolicy
 from billing.tests import shop
@@ -113,6 +113,11 @@ def test_tax_follows_the_buyer_and_every_xml_is_valid(stripe, french, settings, 
         assert faults_of_schematron(bytes(file.xml)) == []
         assert facturx.get_facturx_xml_from_pdf(bytes(file.pdf))[1] == bytes(file.xml)
     assert InvoiceFile.objects.count() == 2
+
+
+@pytest.mark.parametrize(("tax", "points"), [(167, 2_000), (75, 812)])
+def test_figures_of_a_gateway_say_the_rate_of_what_it_sold_by_itself(french, tax, points) -> None:
+    assert taxing.read_back(Money(999, "EUR"), Money(tax, "EUR")).basis_points == points
 
 
 def test_sale_whose_rate_nobody_knows_is_refused_rather_than_untaxed(stripe, french) -> None:

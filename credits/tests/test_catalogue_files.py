@@ -160,7 +160,7 @@ PLAN = "plans:\n  premium:\n    name: {en: Premium}\n    prices:\n      month: {
         (RULE + "    expires_after_days: 7\n    expires_at_next: true\n", "contradicts expires_after_days; remove one"),
         (RULE + "    expires_at_next: yes\n", "grant_rules.weekly.expires_at_next: 'yes' is neither true nor false"),
         (PLAN + "    grants: [weekly]\n", "plans.premium.grants: 'weekly' is no grant rule of this file"),
-        (PLAN.replace("month", "fortnight"), "plans.premium.prices.fortnight: is no interval; write month or year"),
+        (PLAN.replace("month", "fortnight"), "plans.premium.prices.fortnight: is no interval; write week or month"),
         (PLAN.replace("      month: {EUR: 9.99}\n", ""), "plans.premium.prices: says no price"),
         (PLAN + "    fair_use: 100\n", "plans.premium.fair_use: limits an unlimited plan"),
         (PLAN + "    entitlements: {hd: maybe}\n", "plans.premium.entitlements.hd: 'maybe' does not fit"),
