@@ -1,4 +1,4 @@
-# squawk-ignore: adding-field-with-default - STATEMENT_TIMESTAMP() is stable: PostgreSQL computes it once, no row is rewritten
+# squawk-ignore: adding-field-with-default - STATEMENT_TIMESTAMP() is stable: computed once, no row is rewritten
 # squawk-ignore: require-concurrent-index-creation - the inbox came with the same release, so there is little to index
 
 import django.db.models.functions.datetime
