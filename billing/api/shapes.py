@@ -68,9 +68,9 @@ class RoutingResponse(answers.Serializer[Any]):
 
 
 class CheckoutResponse(answers.Serializer[Any]):
-    payment = PaymentResponse(allow_null=True, help_text="Null for a plan on trial, or one that its gateway renews.")
+    payment = PaymentResponse()
     next_action = NextActionResponse()
-    routing = RoutingResponse(allow_null=True)
+    routing = RoutingResponse()
 
 
 def next_action(payment: Payment) -> dict[str, Any]:
