@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -33,15 +33,16 @@ class Shop:
 
     sandbox: Sandbox
     user: User
+    browser: Client = field(default_factory=Client)  # one for all: each new one loads the middleware again
 
     def post(self, path: str, body: Any = None, **headers: str) -> Any:
         sent = json.dumps(body or {})
-        return Client().post(
+        return self.browser.post(
             f"/api/v1/{path}", sent, content_type="application/json", headers=customer(self.user) | headers
         )
 
     def get(self, path: str) -> Any:
-        return Client().get(f"/api/v1/{path}", headers=customer(self.user)).json()
+        return self.browser.get(f"/api/v1/{path}", headers=customer(self.user)).json()
 
     def checkout(self, gateway: str, currency: str, key: str = "key-1", **body: Any) -> Any:
         wish = {"pack": "medium", "currency": currency, "gateways": [gateway], "phone": "+237670000001"}
