@@ -262,10 +262,11 @@ def catalogues(draw: Any) -> Catalogue:
             name=draw(WORDS),
             description=draw(WORDS),
             position=position,
-            prices=draw(st.dictionaries(st.sampled_from(["month", "year"]), PRICES, min_size=1)),
+            prices=draw(st.dictionaries(st.sampled_from(["week", "month", "year"]), PRICES, min_size=1)),
             grants=tuple(rules),
             unlimited=True,
             fair_use=draw(st.none() | AMOUNTS),
+            trial_days=draw(st.integers(0, catalogue_files.TRIAL_DAYS)),
             features=tuple(draw(st.lists(WORDS, max_size=2))),
             entitlements=draw(
                 st.dictionaries(CODES, st.booleans() | st.integers(0, 10**9 - 1) | st.just("unlimited"), max_size=3)
@@ -354,7 +355,7 @@ def as_data(catalogue: Catalogue) -> dict[str, Any]:
             for code, rule in catalogue.grant_rules.items()
         },
         "plans": {
-            code: facts(plan, "unlimited", "fair_use")
+            code: facts(plan, "unlimited", "fair_use", "trial_days")
             | {"name": words(plan.name), "description": words(plan.description), "grants": list(plan.grants)}
             | {"prices": {interval: prices(each) for interval, each in plan.prices.items()}}
             | {"features": {f"f{number}": words(each) for number, each in enumerate(plan.features)}}
