@@ -223,6 +223,16 @@ class ResolutionMissing(BillingError):
         super().__init__("Say how the case ended.")
 
 
+class DiscrepancyClosed(BillingError):
+    def __init__(self, discrepancy: UUID) -> None:
+        self.discrepancy = discrepancy
+        super().__init__("This exception is resolved already.")
+
+
+class StatementUnreadable(BillingError):
+    """Of a file that somebody gave us: which line, and what would be right."""
+
+
 # ---------------------------------------------------------------- plans and subscriptions
 
 
@@ -276,3 +286,20 @@ class ChangeNotNow(BillingError):
 
     def __init__(self) -> None:
         super().__init__("This change is possible at the end of the period only; send at: period_end.")
+
+
+# ---------------------------------------------------------------- invoices
+
+
+class NotInvoiced(BillingError):
+    """What is not paid, or not ours to invoice, has no invoice."""
+
+    def __init__(self, subject: UUID) -> None:
+        self.subject = subject
+        super().__init__("Only what was paid to us is invoiced, and only a refund that has arrived is credited.")
+
+
+class NotRendered(BillingError):
+    def __init__(self, invoice: UUID) -> None:
+        self.invoice = invoice
+        super().__init__("The document is being made. Ask again in a moment.")

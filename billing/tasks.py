@@ -2,7 +2,18 @@
 
 from celery import shared_task
 
-from billing import asking, inbox, refund_sending, renewals, top_up_charges, waking
+from billing import (
+    asking,
+    inbox,
+    invoice_files,
+    invoices,
+    mirror,
+    missed,
+    refund_sending,
+    renewals,
+    top_up_charges,
+    waking,
+)
 
 
 @shared_task
@@ -32,6 +43,16 @@ def work_through_refunds() -> None:
 
 
 @shared_task
+def mirror_events() -> None:
+    mirror.work_through()
+
+
+@shared_task
+def collect_undelivered() -> None:
+    missed.collect()
+
+
+@shared_task
 def renew_due() -> None:
     renewals.renew_due()
 
@@ -39,6 +60,12 @@ def renew_due() -> None:
 @shared_task
 def expire_due() -> None:
     renewals.expire_due()
+
+
+@shared_task
+def issue_invoices() -> None:
+    invoices.issue_missing()
+    invoice_files.render_due()
 
 
 @shared_task

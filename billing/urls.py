@@ -1,6 +1,6 @@
 from django.urls import path
 
-from billing.api import payments, plans, refunds, subscriptions
+from billing.api import invoices, payments, plans, refunds, subscriptions
 from billing.api.checkouts import CheckoutsView
 from billing.api.customers import CustomerView
 from billing.api.gateways import GatewaysView
@@ -25,6 +25,10 @@ urlpatterns = [
     path("subscription/renew", subscriptions.SubscriptionRenewView.as_view(), name="subscription-renew"),
     path("subscription/resume", subscriptions.SubscriptionResumeView.as_view(), name="subscription-resume"),
     path("subscription/portal", subscriptions.SubscriptionPortalView.as_view(), name="subscription-portal"),
+    path("invoices", invoices.InvoicesView.as_view(), name="invoices"),
+    path("invoices/<uuid:invoice_id>", invoices.InvoiceView.as_view(), name="invoice"),
+    path("invoices/<uuid:invoice_id>/pdf", invoices.InvoicePdfView.as_view(), name="invoice-pdf"),
+    path("invoices/<uuid:invoice_id>/xml", invoices.InvoiceXmlView.as_view(), name="invoice-xml"),
     path("top-up", TopUpView.as_view(), name="top-up"),
     path("gateways", GatewaysView.as_view(), name="gateways"),
 ]

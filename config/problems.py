@@ -358,6 +358,12 @@ PROBLEMS: dict[type[BaseException], Problem] = {
     billing.ChangeNotNow: Problem(
         status=409, title="Change not now", meaning="This change can only begin with the next period."
     ),
+    billing.NotInvoiced: Problem(
+        status=409, title="Not invoiced", meaning="Only what was paid to us is invoiced, and only refunds are credited."
+    ),
+    billing.NotRendered: Problem(
+        status=409, title="Not rendered yet", meaning="The document is being made; ask again in a moment."
+    ),
     billing.ReasonMissing: Problem(status=400, title="Reason missing", meaning="This act needs a reason or a proof."),
     billing.TopUpOff: Problem(
         status=404, title="Top-up off", meaning="The customer has no automatic top-up: they never agreed, or withdrew."

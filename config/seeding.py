@@ -19,6 +19,9 @@ class Change(Protocol):
     """One line of a difference, and the act that makes it so."""
 
     @property
+    def sign(self) -> str: ...
+
+    @property
     def act(self) -> Callable[[], object]: ...
 
 
@@ -42,13 +45,20 @@ def seed_all() -> dict[str, list[Change]]:
 
 
 @transaction.atomic
-def seed(catalogue: Catalogue) -> list[Change]:
-    """Make the database say what the file says. Two deployments at once: the second finds nothing to change."""
+def seed(catalogue: Catalogue, *, prune: bool = True) -> list[Change]:
+    """Make the database say what the file says. Two deployments at once: the second finds nothing to change.
+
+    Without `prune` what left the file stays on sale.
+    """
     versions.lock(f"catalogue:{catalogue.code}")
-    changes = list(differences(catalogue))
+    changes = [change for change in differences(catalogue) if prune or not takes_away(change)]
     for change in changes:
         change.act()
     return changes
+
+
+def takes_away(change: Change) -> bool:
+    return change.sign == "-"
 
 
 def differences(catalogue: Catalogue) -> Iterator[Change]:

@@ -17,7 +17,7 @@ CREATE TRIGGER plan_price_version_stays BEFORE UPDATE OR DELETE ON billing_planp
 class Migration(migrations.Migration):
     dependencies = [
         ("credits", "0001_catalogue"),
-        ("billing", "0005_top_ups"),
+        ("billing", "0007_reconciling"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
