@@ -108,9 +108,8 @@ def begin(user: Any = None) -> Subscription:
 
 def write(found: Subscription, kind: str, number: int = 0, subject: str = "subscription") -> None:
     """A letter: it names the subscription, and what it says besides is not looked at."""
-    ids = {"subscription": "sub_1"}
-    body = {"id": f"evt_{kind}_{number}", "kind": kind, "subject": subject, "reference": found.pk.hex, "ids": ids}
-    send(RenewingGateway("stripe").letter(found.pk.hex, **body))
+    said = {"id": f"evt_{kind}_{number}", "kind": kind, "subject": subject, "ids": {"subscription": "sub_1"}}
+    send(RenewingGateway("stripe").letter(found.pk.hex, **said))
 
 
 def read() -> None:

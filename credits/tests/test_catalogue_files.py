@@ -146,7 +146,7 @@ PLAN = "plans:\n  premium:\n    name: {en: Premium}\n    prices:\n      month: {
         ("unit: [a]\n", "shop.yaml:3: unit: write one value here"),
         ("rates: {EUR-XOF: 655.957}\n", "rates.EUR-XOF: is no pair of currencies; write for example `EUR/XOF"),
         ("rates: {EUR/XOF: 0}\n", "rates.EUR/XOF: '0' is not a positive decimal number"),
-        ("prices: {}\n", "shop.yaml:3: prices: is not known; known here: catalogue, costs"),
+        ("prices: {}\n", "shop.yaml:3: prices: is not known; known here: catalogue, commission_rules"),
         (COST + "    per_unit: 2\n", "costs.photo: say exactly one of `fixed: 5`"),
         (COST.replace("    fixed: 5\n", ""), "costs.photo: say exactly one of `fixed: 5`"),
         (COST.replace("fixed: 5", "between: [50, 10]"), "costs.photo.between: the minimum comes first; write [10, 50]"),
