@@ -406,7 +406,6 @@ SPECTACULAR_SETTINGS = {
             "cancelled",
         ],
         "WithdrawalStatusEnum": "wallets.models.withdrawals.WithdrawalStatus.values",
-        "ChangeTimeEnum": ["now", "period_end"],
         "NextActionTypeEnum": ["redirect", "phone_prompt", "client_secret", "none"],
     },
     "SWAGGER_UI_DIST": "SIDECAR",
