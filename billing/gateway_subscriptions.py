@@ -14,7 +14,17 @@ from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from billing import calling, customers, errors, payments, plan_payments, pricing, returning, subscription_states
+from billing import (
+    calling,
+    customers,
+    errors,
+    payments,
+    plan_payments,
+    pricing,
+    returning,
+    stripe_catalogue,
+    subscription_states,
+)
 from billing.checkout import Wishes
 from billing.gateways import registry
 from billing.gateways.base import Buyer, PaymentResult, PaymentState
@@ -108,10 +118,17 @@ def _price_at(gateway: str, price: PlanPrice) -> str:
         return known.gateway_id
     adapter = registry.get(gateway)
     assert isinstance(adapter, KeepsCatalogue)  # noqa: S101 - a gateway that renews keeps what it renews
-    product = ProductRequest(id=f"plan_{price.plan.code}", name=price.plan.name_en)
+    plan = price.plan
+    # By the same ids as `seed_catalogue --stripe`, which else would archive what it does not know.
+    product = ProductRequest(
+        id=stripe_catalogue.plan_id(plan.code),
+        name=plan.name_en,
+        description=plan.description_en,
+        metadata={stripe_catalogue.OURS: plan.catalogue},
+    )
     calling.call(gateway, "product", lambda: adapter.put_product(product))
     wanted = PriceRequest(
-        lookup_key=f"plan:{price.plan.code}:{price.pk}",
+        lookup_key=stripe_catalogue.plan_key(plan.code, price.interval, price.currency),
         product=product.id,
         amount=price.money,
         interval=Interval(price.interval),

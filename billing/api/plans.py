@@ -39,7 +39,7 @@ class PlanGrantResponse(answers.Serializer[dict[str, Any]]):
     every = answers.CharField()
 
 
-class PlanResponse(answers.Serializer[dict[str, Any]]):
+class PlanOfferResponse(answers.Serializer[dict[str, Any]]):
     code = answers.CharField()
     catalogue = answers.CharField()
     name = PlanText()
@@ -54,7 +54,7 @@ class PlanResponse(answers.Serializer[dict[str, Any]]):
 
 
 class PlansResponse(answers.Serializer[dict[str, Any]]):
-    results = PlanResponse(many=True)
+    results = PlanOfferResponse(many=True)
 
 
 class EntitlementsResponse(answers.Serializer[dict[str, Any]]):

@@ -36,7 +36,8 @@ AT_STRIPE = [
     "shop: + stripe product plan_gold: Gold",
     "shop: + stripe price plan_gold_month_eur: 9.99 EUR a month",
 ]
-NEW_PACK = "shop: + pack small: 100 CREDIT for 4.99 EUR, 3250 XOF"
+NEW = ["shop: + pack small: 100 CREDIT for 4.99 EUR, 3250 XOF", "shop: + plan gold: 9.99 EUR a month"]
+GONE = ["shop: - pack small: off sale", "shop: - plan gold: off sale; whoever has it keeps it"]
 
 
 @pytest.fixture
@@ -74,18 +75,18 @@ def price(stripe: Stripe, key: str) -> tuple[int, str]:
 
 def test_production_only_shows_until_it_is_told(write: Callable[[str], None], settings: Any) -> None:
     settings.PRODUCTION = True
-    assert run() == [NEW_PACK, "1 left as they are: --apply or --prune."]
+    assert run() == [*NEW, "2 left as they are: --apply or --prune."]
     assert Pack.objects.count() == 0
-    assert run("--apply") == [NEW_PACK]
+    assert run("--apply") == NEW
     assert Pack.objects.count() == 1
 
 
 def test_apply_leaves_on_sale_what_left_the_file_and_prune_does_not(write: Callable[[str], None]) -> None:
     run()
     write(EMPTY)
-    assert run("--apply") == ["shop: - pack small: off sale (left as it is)", "1 left as they are: --prune."]
+    assert run("--apply") == [*(f"{line} (left as it is)" for line in GONE), "2 left as they are: --prune."]
     assert [offer.pack.code for offer in packs.on_sale()] == ["small"]
-    assert run("--prune") == ["shop: - pack small: off sale"]
+    assert run("--prune") == GONE
     assert packs.on_sale() == []
     assert Pack.objects.count() == 1
 
@@ -96,7 +97,7 @@ def test_only_one_way_may_be_said(write: Callable[[str], None]) -> None:
 
 
 def test_stripe_gets_products_by_id_and_prices_by_key_once(write: Callable[[str], None], stripe: Stripe) -> None:
-    assert run("--stripe") == [NEW_PACK, *AT_STRIPE]
+    assert run("--stripe") == [*NEW, *AT_STRIPE]
     assert price(stripe, "pack_small_eur")[0] == 499
     before = stripe.active_products()
     assert run("--stripe") == ["shop: nothing to change"]
@@ -132,10 +133,10 @@ def test_what_left_the_file_is_archived_at_stripe_and_never_deleted(
 ) -> None:
     run("--stripe")
     write(EMPTY)
-    assert len(run("--apply", "--stripe")) == 7
+    assert len(run("--apply", "--stripe")) == 8
     assert len(stripe.active_products()) == 2
     assert sorted(run("--prune", "--stripe")) == [
-        "shop: - pack small: off sale",
+        *GONE,
         "shop: - stripe price pack_small_eur: archived",
         "shop: - stripe price pack_small_xof: archived",
         "shop: - stripe price plan_gold_month_eur: archived",
