@@ -7,6 +7,7 @@ from typing import TypedDict, Unpack
 from django.contrib.auth.models import User
 from django.db import transaction
 
+from billing import subscription_states
 from billing.models import Customer
 from events.people import Contact
 from rest.callers import Caller
@@ -41,6 +42,8 @@ def change(customer: Customer, *, by: User | Caller, **facts: Unpack[Facts]) -> 
         setattr(locked, name, value)
     locked.full_clean(validate_unique=False)
     locked.save(update_fields=[*different, "updated_at"])
+    if "time_zone" in different:
+        subscription_states.move_to_zone(user=locked.user, time_zone=locked.time_zone)
     who = by.identity if isinstance(by, Caller) else f"operator:{by.pk}"
     # Which facts changed, never what they say: they are a person's.
     logger.info("customer.changed", extra={"customer": locked.pk, "by": who, "facts": sorted(different)})

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from django.utils import timezone
 
+from billing import plan_payments
 from billing.models import Attempt, Payment
 from billing.models.payments import PaymentKind
 from credits import grants
@@ -40,9 +41,15 @@ def _deliver_amount(payment: Payment, attempt: Attempt) -> None:
     _book(payment, attempt, house(f"revenue:payments:{payment.currency}", payment.currency))
 
 
+def _deliver_plan(payment: Payment, attempt: Attempt) -> None:
+    plan_payments.deliver(payment, attempt)
+    _book(payment, attempt, house(f"revenue:plans:{payment.currency}", payment.currency))
+
+
 _DELIVERIES: dict[PaymentKind, Callable[[Payment, Attempt], None]] = {
     PaymentKind.PACK: _deliver_pack,
     PaymentKind.AMOUNT: _deliver_amount,
+    PaymentKind.PLAN: _deliver_plan,
 }
 
 

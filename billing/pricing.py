@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import UUID
 
 from django.utils.translation import override
 
 from billing import errors
+from billing.models import PlanPrice
 from billing.models.payments import PaymentKind
 from credits import packs
 from ledger.money import Money
@@ -42,6 +44,19 @@ def pack(code: str, currency: str, locale: str) -> Purchase:
             "expires_after_days": found.expires_after_days,
             "bonus_expires_after_days": found.bonus_expires_after_days,
         },
+    )
+
+
+def plan(price: PlanPrice, locale: str, *, subscription: UUID, purpose: str, **more: Any) -> Purchase:
+    """A period of a plan. What it is for stands in the details, by which it is delivered."""
+    with override(locale):
+        name = price.plan.name
+    return Purchase(
+        kind=PaymentKind.PLAN,
+        item=price.plan.code,
+        description=name,
+        amount=more.pop("amount", None) or price.money,
+        details={"subscription": str(subscription), "price": price.pk, "purpose": purpose, **more},
     )
 
 

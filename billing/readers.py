@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from billing import asking, disputes, payments, refund_sending, refunds
+from billing import asking, disputes, gateway_subscriptions, payments, refund_sending, refunds
 from billing.gateways import letters as marks
 from billing.gateways.base import Hint, Subject, Trust
 from billing.models import Attempt, GatewayLetter, Refund
@@ -40,6 +40,8 @@ def read(letter: GatewayLetter, batch: Batch) -> LetterState:
 
 
 def _read_payment(letter: GatewayLetter, batch: Batch) -> LetterState:
+    if letter.ids.get("subscription") and _named(letter) is None:
+        return _read_subscription(letter, batch)  # the page on which it begins
     attempt = attempt_of(letter)
     if attempt.pk not in batch.asked and attempt.state not in payments.SETTLED:
         asking.ask(attempt)
@@ -67,10 +69,32 @@ def _read_dispute(letter: GatewayLetter, batch: Batch) -> LetterState:
     return LetterState.DONE if disputes.hear(attempt=attempt, letter=letter) else LetterState.IGNORED
 
 
+def _read_subscription(letter: GatewayLetter, batch: Batch) -> LetterState:
+    """Whatever it says, and whenever it comes: the subscription and its last invoice are read again."""
+    if not gateway_subscriptions.renews(letter.gateway):
+        return LetterState.IGNORED
+    found = gateway_subscriptions.named(letter.gateway, letter.ids, letter.reference)
+    known = letter.ids.get("subscription")
+    if found is None and known:
+        found = gateway_subscriptions.adopt(letter.gateway, known)
+    if found is None:
+        raise NotKnownYet("It is about no subscription of ours.")
+    if found.pk not in batch.asked:
+        gateway_subscriptions.ask(found)
+        batch.asked.add(found.pk)
+    return LetterState.DONE
+
+
+def _read_invoice(letter: GatewayLetter, batch: Batch) -> LetterState:
+    return _read_subscription(letter, batch) if letter.ids.get("subscription") else LetterState.IGNORED
+
+
 READERS: dict[Subject, Reader] = {
     Subject.PAYMENT: _read_payment,
     Subject.REFUND: _read_refund,
     Subject.DISPUTE: _read_dispute,
+    Subject.SUBSCRIPTION: _read_subscription,
+    Subject.INVOICE: _read_invoice,
 }
 
 

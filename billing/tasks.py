@@ -2,7 +2,18 @@
 
 from celery import shared_task
 
-from billing import asking, inbox, refund_sending, top_up_charges, waking
+from billing import (
+    asking,
+    inbox,
+    invoice_files,
+    invoices,
+    mirror,
+    missed,
+    refund_sending,
+    renewals,
+    top_up_charges,
+    waking,
+)
 
 
 @shared_task
@@ -29,6 +40,32 @@ def expire_checkouts() -> None:
 @shared_task
 def work_through_refunds() -> None:
     refund_sending.work_through()
+
+
+@shared_task
+def mirror_events() -> None:
+    mirror.work_through()
+
+
+@shared_task
+def collect_undelivered() -> None:
+    missed.collect()
+
+
+@shared_task
+def renew_due() -> None:
+    renewals.renew_due()
+
+
+@shared_task
+def expire_due() -> None:
+    renewals.expire_due()
+
+
+@shared_task
+def issue_invoices() -> None:
+    invoices.issue_missing()
+    invoice_files.render_due()
 
 
 @shared_task

@@ -13,7 +13,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Exists, OuterRef, Q, Sum
 from django.utils import timezone
 
-from billing import calling, checkout, customers, gateway_choices, payments, pricing, saved_methods, top_up
+from billing import calling, checkout, customers, gateway_choices, payments, pricing, saved_methods, taxing, top_up
 from billing.gateways import errors as gateway
 from billing.gateways import registry
 from billing.gateways.base import ChargeRequest, ChargesSavedMethods, Failure, PaymentResult, PaymentState
@@ -156,16 +156,19 @@ def _capped_until(standing: TopUp, now: datetime) -> datetime | None:
 
 
 def _payment(standing: TopUp, purchase: Purchase, decision: Decision, now: datetime) -> Payment:
+    customer = customers.get(standing.user)
+    frozen = taxing.frozen(customer, purchase.amount, customer.country)
     return Payment.objects.create(
         user=standing.user,
         kind=purchase.kind,
         item=purchase.item,
         description=purchase.description[:200],
-        details=purchase.details,
+        details=purchase.details | frozen,
+        tax_minor=frozen["tax"]["minor"],
         amount_minor=purchase.amount.minor,
         currency=purchase.amount.unit,
         routing=decision.as_json(),
-        country=customers.get(standing.user).country,
+        country=customer.country,
         expires_at=now + timedelta(minutes=settings.CHECKOUT_EXPIRES_MINUTES),
     )
 

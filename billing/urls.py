@@ -1,6 +1,6 @@
 from django.urls import path
 
-from billing.api import payments, refunds
+from billing.api import invoices, payments, plans, refunds, subscriptions
 from billing.api.checkouts import CheckoutsView
 from billing.api.customers import CustomerView
 from billing.api.gateways import GatewaysView
@@ -18,6 +18,17 @@ urlpatterns = [
     path("refunds", refunds.RefundsView.as_view(), name="refunds"),
     path("refunds/preview", refunds.RefundPreviewView.as_view(), name="refund-preview"),
     path("refunds/<uuid:refund_id>", refunds.RefundView.as_view(), name="refund"),
+    path("plans", plans.PlansView.as_view(), name="plans"),
+    path("entitlements", plans.EntitlementsView.as_view(), name="entitlements"),
+    path("subscription", subscriptions.SubscriptionView.as_view(), name="subscription"),
+    path("subscription/change", subscriptions.SubscriptionChangeView.as_view(), name="subscription-change"),
+    path("subscription/renew", subscriptions.SubscriptionRenewView.as_view(), name="subscription-renew"),
+    path("subscription/resume", subscriptions.SubscriptionResumeView.as_view(), name="subscription-resume"),
+    path("subscription/portal", subscriptions.SubscriptionPortalView.as_view(), name="subscription-portal"),
+    path("invoices", invoices.InvoicesView.as_view(), name="invoices"),
+    path("invoices/<uuid:invoice_id>", invoices.InvoiceView.as_view(), name="invoice"),
+    path("invoices/<uuid:invoice_id>/pdf", invoices.InvoicePdfView.as_view(), name="invoice-pdf"),
+    path("invoices/<uuid:invoice_id>/xml", invoices.InvoiceXmlView.as_view(), name="invoice-xml"),
     path("top-up", TopUpView.as_view(), name="top-up"),
     path("gateways", GatewaysView.as_view(), name="gateways"),
 ]

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any, cast
 from weakref import WeakKeyDictionary
 
-import orjson
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
@@ -15,29 +14,16 @@ from django.views import View
 from django.views.decorators.csrf import csrf_exempt
 from prometheus_client import Counter
 
-from billing import tasks
+from billing import storing, tasks
 from billing.gateways import registry
-from billing.gateways.base import Gateway, Hint, Letter, ReceivesWebhooks, Subject
+from billing.gateways.base import Gateway, Hint, Letter, ReceivesWebhooks
 from billing.gateways.errors import GatewayError, InvalidLetter
 from billing.waking import Waker
-from credits import procedures
-from ledger.ids import uuid7
 from rest import addresses
 
 logger = logging.getLogger(__name__)
 
 RECEIVED = Counter("payment_webhooks_total", "Letters of gateways that came in.", ["gateway", "outcome"])
-
-# Whoever comes second with an event does nothing. Times and defaults are the database's.
-_STORE = """
-    INSERT INTO billing_gatewayletter (
-        id, gateway, event_id, kind, subject, trust, token, reference, ids, facts, amount_minor, currency, occurred_at)
-    VALUES (%s::uuid, %s::text, %s::text, %s::text, %s::text, %s::text, %s::text, %s::text, %s::jsonb, %s::jsonb,
-            %s::bigint, %s::text, %s::timestamptz)
-    ON CONFLICT (gateway, event_id) DO NOTHING RETURNING 1
-"""
-# What our own handling needs beyond ids; of all others the gateway itself is asked, and nothing personal is kept.
-_WITH_FACTS = {Subject.DISPUTE, Subject.REFUND, Subject.SUBSCRIPTION, Subject.INVOICE, Subject.PAYOUT}
 
 waker = Waker("inbox", tasks.drain_inbox.delay)
 
@@ -63,7 +49,7 @@ class WebhookView(View):
         except _Refused as refusal:
             RECEIVED.labels(gateway, refusal.outcome).inc()
             return _answer(refusal.status)
-        new = store(gateway, hints, token=token)
+        new = storing.store(gateway, hints, token=token)
         RECEIVED.labels(gateway, "stored" if new else "known").inc()
         if new:
             waker.wake()
@@ -96,29 +82,6 @@ def _proven(receiver: ReceivesWebhooks, request: HttpRequest, gateway: str, toke
         raise _Refused(400, "invalid") from wrong
     except GatewayError as error:
         raise _Refused(503, "unverified") from error  # it could not be proven just now; it is sent again
-
-
-def store(gateway: str, hints: Sequence[Hint], *, token: str = "") -> int:
-    """Each event once; how many were new."""
-    return sum(len(procedures.rows(_STORE, _row(gateway, hint, token))) for hint in hints)
-
-
-def _row(gateway: str, hint: Hint, token: str) -> tuple[object, ...]:
-    return (
-        uuid7(),
-        gateway,
-        hint.event_id[:255],
-        hint.kind[:100],
-        hint.subject.value,
-        hint.trust.value,
-        token[:64],
-        hint.reference[:64],
-        orjson.dumps(dict(hint.ids)).decode(),
-        orjson.dumps(dict(hint.object)).decode() if hint.subject in _WITH_FACTS else "{}",
-        hint.amount.minor if hint.amount else None,
-        hint.amount.unit if hint.amount else "",
-        hint.occurred_at,
-    )
 
 
 # What an adapter can do does not change while it lives, and asking a protocol costs more than storing the letter's ids.

@@ -45,10 +45,17 @@ SWEEPS = {
     "reserves that have ended": Sweep(task="wallets.tasks.free_reserves", every="WALLETS_FREE_RESERVES_SECONDS"),
     "letters of gateways": Sweep(task="billing.tasks.drain_inbox", every="INBOX_SWEEP_SECONDS"),
     "old letters of gateways": Sweep(task="billing.tasks.purge_inbox", every=crontab(minute="41")),
+    "letters that never came": Sweep(task="billing.tasks.collect_undelivered", every="UNDELIVERED_SWEEP_SECONDS"),
+    "mirror of Stripe": Sweep(
+        task="billing.tasks.mirror_events", every="MIRROR_SWEEP_SECONDS", options={"queue": "upkeep"}
+    ),
     "attempts to ask about": Sweep(task="billing.tasks.ask_gateways", every="PAYMENT_ASK_SWEEP_SECONDS"),
     "abandoned checkouts": Sweep(task="billing.tasks.expire_checkouts", every="PAYMENT_EXPIRE_SWEEP_SECONDS"),
     "automatic top-ups": Sweep(task="billing.tasks.top_up", every="TOP_UP_SWEEP_SECONDS"),
     "refunds to send": Sweep(task="billing.tasks.work_through_refunds", every="REFUND_SWEEP_SECONDS"),
+    "subscriptions to renew": Sweep(task="billing.tasks.renew_due", every="RENEWAL_SWEEP_SECONDS"),
+    "subscriptions to end": Sweep(task="billing.tasks.expire_due", every="RENEWAL_SWEEP_SECONDS"),
+    "invoices to issue and to render": Sweep(task="billing.tasks.issue_invoices", every="INVOICE_SWEEP_SECONDS"),
     "events that nobody has looked at": Sweep(task="events.tasks.dispatch", every="EVENTS_DISPATCH_SECONDS"),
     "deliveries to other servers": Sweep(task="events.tasks.send_deliveries", every="WEBHOOKS_SEND_SECONDS"),
     "letters to people": Sweep(task="events.tasks.send_messages", every="MAIL_SEND_SECONDS"),

@@ -33,9 +33,12 @@ SECTIONS: dict[Text, list[Entry]] = {
     _("Payments"): [
         Entry(_("Payments"), "payments", "billing.payment"),
         Entry(_("Refunds"), "undo", "billing.refund"),
+        Entry(_("Invoices"), "receipt_long", "billing.invoice"),
         Entry(_("Disputes"), "gavel", "billing.dispute"),
         Entry(_("Automatic top-ups"), "autorenew", "billing.topup"),
         Entry(_("Cases"), "assignment_late", "billing.case"),
+        Entry(_("Exceptions of reconciliation"), "difference", "billing.discrepancy"),
+        Entry(_("Reconciliations"), "balance", "billing.reconciliation"),
         Entry(_("Gateway events"), "inbox", "billing.gatewayletter"),
     ],
     _("Credits"): [
@@ -55,10 +58,15 @@ SECTIONS: dict[Text, list[Entry]] = {
         Entry(_("Sellers"), "badge", "wallets.seller"),
         Entry(_("Commission rules"), "percent", "wallets.commissionrule"),
     ],
+    _("Subscriptions"): [
+        Entry(_("Subscriptions"), "autorenew", "billing.subscription"),
+    ],
     _("Catalogue"): [
+        Entry(_("Plans"), "loyalty", "billing.plan"),
         Entry(_("Packs"), "sell", "credits.pack"),
         Entry(_("Pack prices"), "price_change", "credits.packprice"),
         Entry(_("Costs"), "bolt", "credits.cost"),
+        Entry(_("Tax rates"), "percent", "billing.taxrate"),
         Entry(_("Grant rules"), "event_repeat", "credits.grantrule"),
         Entry(_("Types of sales"), "category", "wallets.saletype"),
         Entry(_("Kinds of sellers"), "group", "wallets.sellerkind"),

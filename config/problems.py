@@ -327,6 +327,43 @@ PROBLEMS: dict[type[BaseException], Problem] = {
         meaning="The buyer's bank decides about this money; a refund could pay it twice.",
         facts=("dispute",),
     ),
+    billing.UnknownPlan: Problem(status=400, title="Unknown plan", meaning="No plan on sale has this code."),
+    billing.PlanPriceMissing: Problem(
+        status=400,
+        title="Plan price missing",
+        meaning="The plan is not sold in this currency by this interval; known_prices says in which ways it is.",
+        facts=("known_prices",),
+    ),
+    billing.SubscriptionLive: Problem(
+        status=409,
+        title="Subscription live",
+        meaning="The customer has a subscription of this catalogue already; subscription names it.",
+        facts=("subscription", "plan", "state"),
+    ),
+    billing.SubscriptionAmbiguous: Problem(
+        status=400,
+        title="Subscription ambiguous",
+        meaning="The customer has several; catalogue says which is meant.",
+        facts=("catalogues",),
+    ),
+    billing.SamePrice: Problem(
+        status=409, title="Same price", meaning="The subscription has this plan at this price already."
+    ),
+    billing.SubscriptionState: Problem(
+        status=409,
+        title="Subscription state",
+        meaning="The subscription is in a state in which this cannot be done.",
+        facts=("state",),
+    ),
+    billing.ChangeNotNow: Problem(
+        status=409, title="Change not now", meaning="This change can only begin with the next period."
+    ),
+    billing.NotInvoiced: Problem(
+        status=409, title="Not invoiced", meaning="Only what was paid to us is invoiced, and only refunds are credited."
+    ),
+    billing.NotRendered: Problem(
+        status=409, title="Not rendered yet", meaning="The document is being made; ask again in a moment."
+    ),
     billing.ReasonMissing: Problem(status=400, title="Reason missing", meaning="This act needs a reason or a proof."),
     billing.TopUpOff: Problem(
         status=404, title="Top-up off", meaning="The customer has no automatic top-up: they never agreed, or withdrew."

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from django.db import transaction
 
+from billing import plan_seeding
 from credits import catalogue_files, versions
 from credits import seeding as credits_seeding
 from credits.catalogue_files import Catalogue, Words
@@ -18,6 +19,9 @@ class Change(Protocol):
     """One line of a difference, and the act that makes it so."""
 
     @property
+    def sign(self) -> str: ...
+
+    @property
     def act(self) -> Callable[[], object]: ...
 
 
@@ -28,7 +32,7 @@ def checked(catalogues: list[Catalogue]) -> list[Catalogue]:
         f"{catalogue.place(f'{section}.{code}')}: the {catalogue_files.KINDS[section]} {code!r} belongs to {owner!r}; "
         "write another code"
         for catalogue in found
-        for section, code, owner in wallets_seeding.owners(_market(catalogue))
+        for section, code, owner in [*wallets_seeding.owners(_market(catalogue)), *plan_seeding.owners(catalogue)]
     ]
     if taken:
         raise CatalogueMistake(taken)
@@ -41,18 +45,26 @@ def seed_all() -> dict[str, list[Change]]:
 
 
 @transaction.atomic
-def seed(catalogue: Catalogue) -> list[Change]:
-    """Make the database say what the file says. Two deployments at once: the second finds nothing to change."""
+def seed(catalogue: Catalogue, *, prune: bool = True) -> list[Change]:
+    """Make the database say what the file says. Two deployments at once: the second finds nothing to change.
+
+    Without `prune` what left the file stays on sale.
+    """
     versions.lock(f"catalogue:{catalogue.code}")
-    changes = list(differences(catalogue))
+    changes = [change for change in differences(catalogue) if prune or not takes_away(change)]
     for change in changes:
         change.act()
     return changes
 
 
+def takes_away(change: Change) -> bool:
+    return change.sign == "-"
+
+
 def differences(catalogue: Catalogue) -> Iterator[Change]:
     """What seeding would change, without changing it."""
     yield from credits_seeding.differences(catalogue)
+    yield from plan_seeding.differences(catalogue)
     yield from wallets_seeding.differences(_market(catalogue))
 
 

@@ -192,6 +192,7 @@ INSTALLED_APPS = [
 # Rows of these models are written once: `create_roles` lets the application neither change nor delete them.
 APPEND_ONLY_MODELS: list[str] = ["auditlog.LogEntry"] if "auditlog" in INSTALLED_APPS else []
 APPEND_ONLY_MODELS += ["credits.PackPrice", "credits.Cost"]
+APPEND_ONLY_MODELS += ["billing.InvoiceLine", "billing.InvoiceFile"]
 MIGRATION_MODULES = {"djstripe": "config.djstripe_migrations"}
 MIDDLEWARE = [
     "config.metrics.RequestMetrics",
@@ -392,6 +393,7 @@ SPECTACULAR_SETTINGS = {
     "SCHEMA_PATH_PREFIX_TRIM": False,
     "ENUM_ADD_EXPLICIT_BLANK_NULL_CHOICE": False,
     "ENUM_NAME_OVERRIDES": {
+        "PlanChangeMomentEnum": ["now", "period_end"],
         "PaymentStatusEnum": ["pending", "succeeded", "failed", "cancelled", "expired", "quarantined"],
         "RefundStatusEnum": [
             "requested",
@@ -577,6 +579,22 @@ PAYMENT_SWEEP_BATCH = env.int("PAYMENT_SWEEP_BATCH", default=100)
 PAYMENT_ASK_SWEEP_SECONDS = env.float("PAYMENT_ASK_SWEEP_SECONDS", default=5.0)
 PAYMENT_EXPIRE_SWEEP_SECONDS = env.float("PAYMENT_EXPIRE_SWEEP_SECONDS", default=60.0)
 
+# ---------------------------------------------------------------- subscriptions
+
+# Plans that we renew ourselves: days before the end of a period on which customers are reminded, and days after it on
+# which its payment is started again. Whoever has not paid when the grace is over loses the plan.
+RENEWAL_REMINDER_DAYS = env.list("RENEWAL_REMINDER_DAYS", cast=int, default=[3, 1, 0])
+RENEWAL_TRY_DAYS = env.list("RENEWAL_TRY_DAYS", cast=int, default=[0, 1, 3, 5])
+RENEWAL_GRACE_DAYS = env.int("RENEWAL_GRACE_DAYS", default=7)
+RENEWAL_GATEWAY_GRACE_DAYS = env.int("RENEWAL_GATEWAY_GRACE_DAYS", default=21)  # while a gateway retries by itself
+RENEWAL_PATIENCE_MINUTES = env.int("RENEWAL_PATIENCE_MINUTES", default=120)  # from the first try to "past due"
+RENEWAL_SWEEP_SECONDS = env.float("RENEWAL_SWEEP_SECONDS", default=60.0)
+RENEWAL_BATCH = env.int("RENEWAL_BATCH", default=200)
+SUBSCRIPTION_INCOMPLETE_HOURS = env.int("SUBSCRIPTION_INCOMPLETE_HOURS", default=24)  # until one never paid is over
+# What the old plan is still worth when somebody changes to a dearer one: time | consumption. The latter is the smaller
+# of the time left and the share of its credits left, so that spending all and then upgrading pays for what was spent.
+SUBSCRIPTION_PRORATION = env.str("SUBSCRIPTION_PRORATION", default="consumption")
+
 # ---------------------------------------------------------------- refunds
 
 # Unless somebody chooses: unspent_only | proportional | full_with_debt | goodwill.
@@ -593,6 +611,32 @@ REFUND_ASK_HOURS = env.int("REFUND_ASK_HOURS", default=6)  # about one that take
 DISPUTE_FEE_MINOR: dict[str, int] = env.json("DISPUTE_FEE_MINOR", default={})
 REFUND_SWEEP_SECONDS = env.float("REFUND_SWEEP_SECONDS", default=10.0)
 
+# ---------------------------------------------------------------- invoices and tax
+
+# Who sells, as invoices say it. SELLER_LEGAL_ID is the SIREN of a French company.
+SELLER_NAME = env.str("SELLER_NAME", default="Tirelire")
+SELLER_ADDRESS = env.str("SELLER_ADDRESS", default="")
+SELLER_POSTCODE = env.str("SELLER_POSTCODE", default="")
+SELLER_CITY = env.str("SELLER_CITY", default="")
+SELLER_COUNTRY = env.str("SELLER_COUNTRY", default="FR")
+SELLER_LEGAL_ID = env.str("SELLER_LEGAL_ID", default="")
+SELLER_VAT_NUMBER = env.str("SELLER_VAT_NUMBER", default="")
+SELLER_EMAIL = env.str("SELLER_EMAIL", default="")
+SELLER_TIME_ZONE = env.str("SELLER_TIME_ZONE", default="Europe/Paris")  # its days and years are those of invoices
+TAX_SCHEME = env.str("TAX_SCHEME", default="none")  # none | franchise (art. 293 B CGI) | standard
+TAX_ONE_STOP_SHOP = env.bool("TAX_ONE_STOP_SHOP", default=False)  # consumers in the EU pay their own country's rate
+INVOICE_PREFIX = env.str("INVOICE_PREFIX", default="")
+CREDIT_NOTE_PREFIX = env.str("CREDIT_NOTE_PREFIX", default="CN-")
+INVOICE_COLOUR = env.str("INVOICE_COLOUR", default="#1d4ed8")
+INVOICE_LOGO = env.str("INVOICE_LOGO", default="")  # an SVG or PNG file; nothing: the seller's name
+# Up to this amount an invoice may lack what it would otherwise have to say; other currencies know no such limit.
+INVOICE_SIMPLIFIED_MINOR: dict[str, int] = env.json("INVOICE_SIMPLIFIED_MINOR", default={"EUR": 15_000})
+INVOICE_SWEEP_SECONDS = env.float("INVOICE_SWEEP_SECONDS", default=5.0)
+INVOICE_SWEEP_BATCH = env.int("INVOICE_SWEEP_BATCH", default=100)
+INVOICE_LOOK_BACK_DAYS = env.int("INVOICE_LOOK_BACK_DAYS", default=7)  # older ones: manage.py issue_missing_invoices
+INVOICE_RENDER_RETRY_SECONDS = env.int("INVOICE_RENDER_RETRY_SECONDS", default=60)  # doubled by each failure
+INVOICE_RENDER_LONGEST_SECONDS = env.int("INVOICE_RENDER_LONGEST_SECONDS", default=21_600)
+
 # ---------------------------------------------------------------- the inbox of gateways' letters
 
 INBOX_WAKE_SECONDS = env.float("INBOX_WAKE_SECONDS", default=0.0 if APP_ENV == "test" else 0.05)  # between two calls
@@ -604,6 +648,9 @@ INBOX_PURGE_BATCH = env.int("INBOX_PURGE_BATCH", default=5_000)
 INBOX_KEEP_DAYS = env.int("INBOX_KEEP_DAYS", default=90)
 INBOX_SWEEP_SECONDS = env.float("INBOX_SWEEP_SECONDS", default=10.0)
 INBOX_MAX_BODY_BYTES = env.int("INBOX_MAX_BODY_BYTES", default=1_000_000)
+# How often a gateway is asked what it could not bring, and how far back. Stripe keeps its events for 30 days.
+UNDELIVERED_SWEEP_SECONDS = env.float("UNDELIVERED_SWEEP_SECONDS", default=900.0)
+UNDELIVERED_DAYS = env.int("UNDELIVERED_DAYS", default=29)
 # Networks from which a gateway writes, for example {"cinetpay": ["198.51.100.0/24"]}; nothing: from everywhere.
 # Behind a proxy TRUSTED_PROXY_COUNT says whose word about the address counts.
 INBOX_ALLOWED_NETWORKS: dict[str, list[str]] = env.json("INBOX_ALLOWED_NETWORKS", default={})
@@ -785,6 +832,10 @@ GATEWAY_NOT_FOUND_ANSWERS = env.int("GATEWAY_NOT_FOUND_ANSWERS", default=3)
 # ---------------------------------------------------------------- dj-stripe, the mirror of Stripe's objects
 
 DJSTRIPE_FOREIGN_KEY_TO_FIELD = "id"  # never change: it is part of the schema
+DJSTRIPE_SUBSCRIBER_CUSTOMER_KEY = None  # customers are linked by our own rows; this would write to Stripe
+MIRROR_SWEEP_SECONDS = env.float("MIRROR_SWEEP_SECONDS", default=10.0)
+MIRROR_MOST = env.int("MIRROR_MOST", default=500)  # events that one run follows at most
+MIRROR_RETRY_SECONDS = env.list("MIRROR_RETRY_SECONDS", cast=int, default=[60, 600, 3_600, 21_600])
 
 # ---------------------------------------------------------------- last: is this safe to run?
 

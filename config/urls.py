@@ -5,6 +5,7 @@ from django.views.generic import RedirectView
 from django.views.i18n import set_language
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
+from billing.pages import MendView
 from billing.webhooks import WebhookView
 from config import error_pages, health, metrics
 from events.pages import PreferencesView
@@ -28,6 +29,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("accounts/", include("config.accounts")),
     path("mail/<str:token>", PreferencesView.as_view(), name="mail-preferences"),
+    path("renew/<str:token>", MendView.as_view(), name="mend"),
     path("api/schema", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),
     path("problems", error_pages.ProblemsView.as_view(), name="problems"),

@@ -6,7 +6,7 @@ sweep turns those that are due into grants, however late, once. Nothing here eve
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
@@ -153,7 +153,8 @@ def change_rules(
     _drop_due(schedule, at)
     if schedule.state == ScheduleState.OPEN and schedule.paid_until > at:
         _write_difference(schedule, rules, at)
-        _write_periods(schedule, rules, at, schedule.paid_until)
+        # What begins at this very instant is in the difference: the old rules may have given at it too.
+        _write_periods(schedule, rules, at + timedelta(microseconds=1), schedule.paid_until)
     schedule.rules.all().delete()
     _write_rules(schedule, rules)
     _set_unlimited(schedule, unlimited, schedule.paid_until if schedule.state == ScheduleState.OPEN else at)
@@ -377,8 +378,8 @@ def _write_difference(schedule: GrantSchedule, rules: Iterable[Terms], at: datet
         grid = _grid(schedule, rule.every)
         number = grid.at(at)
         starts_at, ends_at = grid.start(number), grid.start(number + 1)
-        if starts_at == at or any(period.rule == rule.code and period.number == number for period in under_way):
-            continue  # begins now, or was given already
+        if any(period.rule == rule.code and period.number == number for period in under_way):
+            continue  # was given already
         # Both sides by the time that is left of each one's own period, as a fraction of microseconds.
         had = sum(
             _share(period.amount, at, period.starts_at, period.ends_at)

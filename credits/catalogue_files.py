@@ -22,10 +22,11 @@ from credits.yaml_sections import Section, open_file
 from ledger import money
 from ledger.money import CREDIT, Money
 
-INTERVALS = ["month", "year"]
+INTERVALS = ["week", "month", "year"]
 REFUNDS = ["unspent", "none", "proportional", "full"]
 UNLIMITED = "unlimited"
 DAYS = 36_500  # a century; longer means never
+TRIAL_DAYS = 730  # as long as Stripe allows
 KINDS = {"packs": "pack", "costs": "action", "grant_rules": "grant rule", "plans": "plan", "sale_types": "sale type",
          "seller_kinds": "seller kind", "commission_rules": "commission rule"}  # fmt: skip
 
@@ -75,6 +76,7 @@ class PlanEntry:
     grants: tuple[str, ...]
     unlimited: bool
     fair_use: int | None
+    trial_days: int
     features: tuple[Words, ...]
     entitlements: dict[str, int | bool | str]
 
@@ -351,6 +353,7 @@ def _plan(section: Section, position: int, rules: dict[str, RuleEntry]) -> PlanE
         grants=tuple(grant for grant in grants if grant in rules),
         unlimited=unlimited,
         fair_use=fair_use,
+        trial_days=section.whole("trial_days", maximum=TRIAL_DAYS) or 0,
         features=tuple(_words(each) for _, each in section.sections("features", CODE, "hd-photos")),
         entitlements=_entitlements(section.section("entitlements")),
     )

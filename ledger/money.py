@@ -162,4 +162,4 @@ def format_money(amount: Money, locale: str) -> str:
     digits = exponent(amount.unit)
     pattern.frac_prec = (digits, digits)
     text: str = pattern.apply(Decimal(plain(amount)), known, currency=amount.unit, currency_digits=False)
-    return text
+    return re.sub(r"(?<=[A-Z])(?=\d)", "\xa0", text)  # CLDR: a code stands apart from the figures, "KWD 1.234"

@@ -1,17 +1,26 @@
 from billing.admin.customers import CustomerAdmin
 from billing.admin.gateways import GatewaySettingAdmin
 from billing.admin.inbox import CaseAdmin, GatewayLetterAdmin
+from billing.admin.invoices import InvoiceAdmin, TaxRateAdmin
 from billing.admin.payments import PaymentAdmin
+from billing.admin.reconciling import DiscrepancyAdmin, ReconciliationAdmin
 from billing.admin.refunds import DisputeAdmin, RefundAdmin
+from billing.admin.subscriptions import PlanAdmin, SubscriptionAdmin
 from billing.admin.top_ups import TopUpAdmin
 
 __all__ = [
     "CaseAdmin",
     "CustomerAdmin",
+    "DiscrepancyAdmin",
     "DisputeAdmin",
     "GatewayLetterAdmin",
     "GatewaySettingAdmin",
+    "InvoiceAdmin",
     "PaymentAdmin",
+    "PlanAdmin",
+    "ReconciliationAdmin",
     "RefundAdmin",
+    "SubscriptionAdmin",
+    "TaxRateAdmin",
     "TopUpAdmin",
 ]

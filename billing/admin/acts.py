@@ -18,3 +18,5 @@ class BillingActsAdmin(ActsAdmin):
     has_close_case_permission = asks_for("billing.close_case")
     has_change_consent_permission = asks_for("billing.change_consent")
     has_answer_dispute_permission = asks_for("billing.answer_dispute")
+    has_resolve_discrepancy_permission = asks_for("billing.resolve_discrepancy")
+    has_manage_subscription_permission = asks_for("billing.manage_subscription")

@@ -51,6 +51,7 @@ class GatewayLetterAdmin(BillingActsAdmin):
     fields = (
         "gateway", "event_id", "kind", "subject", "trust", "reference", "ids", "facts", "amount_minor", "currency",
         "occurred_at", "received_at", "state", "tries", "next_try_at", "error", "handled_at",
+        "mirror_at", "mirror_tries", "mirror_error",
     )  # fmt: skip
     readonly_fields = fields
 

@@ -11,17 +11,19 @@ from rest_framework.exceptions import ErrorDetail
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from billing import checkout, customers, errors, pricing
+from billing import checkout, customers, errors, plans, pricing, subscriptions
 from billing.api.shapes import CheckoutResponse, PaymentResponse, next_action
 from billing.checkout import Wishes
 from billing.gateways.base import Flow
 from billing.models import Payment
 from billing.models.payments import PaymentKind
+from billing.models.plans import PlanInterval
 from billing.pricing import Purchase
 from ledger.money import Money
 from rest import callers, fields, idempotency, serializers
 from rest.callers import Kind
 from rest.errors import IdempotencyKeyReused
+from rest.idempotency import Claim
 from rest.permissions import OwnerOrService
 from rest.views import ApiView
 
@@ -41,6 +43,7 @@ class CheckoutBody(serializers.StrictSerializer):
 
     pack = fields.StringField(required=False, max_length=60, bare=True)
     plan = fields.StringField(required=False, max_length=60, bare=True)
+    interval = fields.EnumField(choices=PlanInterval.values, required=False, help_text="Of a plan.")
     sale = SaleRequest(required=False)
     amount = fields.AmountField(required=False, help_text="A free amount; only services may name one.")
     description = fields.StringField(required=False, max_length=200, bare=True, help_text="Of a free amount.")
@@ -104,7 +107,6 @@ class CheckoutsView(ApiView):
             return answer
         wish = serializers.read(request, CheckoutBody)
         user = callers.customer(request)
-        purchase = _purchase(wish, user, is_service=callers.of(request).kind is Kind.SERVICE)
         wishes = Wishes(
             country=wish.get("country", ""),
             gateways=wish.get("gateways", ()),
@@ -114,6 +116,11 @@ class CheckoutsView(ApiView):
             flow=Flow(wish["flow"]) if "flow" in wish else None,
             save_method=wish.get("save_method", False),
         )
+        if "plan" in wish:
+            answer = _subscribe(wish, user, wishes, claim)
+            idempotency.keep(claim, answer)
+            return answer
+        purchase = _purchase(wish, user, is_service=callers.of(request).kind is Kind.SERVICE)
         payment = checkout.start(user=user, purchase=purchase, wishes=wishes, claim=claim)
         answer = _answer(Payment.objects.with_attempts().get(pk=payment.pk))
         idempotency.keep(claim, answer)
@@ -125,8 +132,6 @@ class CheckoutsView(ApiView):
 def _purchase(wish: dict[str, Any], user: User, *, is_service: bool) -> Purchase:
     if "pack" in wish:
         return pricing.pack(wish["pack"], wish["currency"], customers.get(user).locale)
-    if "plan" in wish:
-        raise pricing.not_sold(PaymentKind.PLAN)
     if "sale" in wish:
         raise pricing.not_sold(PaymentKind.SALE)
     if not is_service:
@@ -134,6 +139,16 @@ def _purchase(wish: dict[str, Any], user: User, *, is_service: bool) -> Purchase
     return pricing.free_amount(
         Money(wish["amount"], wish["currency"]), wish.get("description", settings.SPECTACULAR_SETTINGS["TITLE"])
     )
+
+
+def _subscribe(wish: dict[str, Any], user: User, wishes: Wishes, claim: Claim) -> Response:
+    """A plan is begun by its first payment; on trial, and where the gateway renews by itself, there is none of ours."""
+    price = plans.price_of(plans.find(wish["plan"]), wish["currency"], wish.get("interval", ""))
+    begun = subscriptions.start(user=user, price=price, wishes=wishes, claim=claim)
+    if begun.payment is not None:
+        return _answer(Payment.objects.with_attempts().get(pk=begun.payment.pk))
+    told = {"payment": None, "next_action": begun.next_action or {"type": "none"}, "routing": None}
+    return Response(told, status=201, headers={"Location": f"{settings.API_PREFIX}subscription"})
 
 
 def _answer(payment: Payment) -> Response:

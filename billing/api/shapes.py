@@ -68,9 +68,9 @@ class RoutingResponse(answers.Serializer[Any]):
 
 
 class CheckoutResponse(answers.Serializer[Any]):
-    payment = PaymentResponse()
+    payment = PaymentResponse(allow_null=True, help_text="Null for a plan on trial, or one that its gateway renews.")
     next_action = NextActionResponse()
-    routing = RoutingResponse()
+    routing = RoutingResponse(allow_null=True)
 
 
 def next_action(payment: Payment) -> dict[str, Any]:

@@ -285,6 +285,22 @@ class Hint:
     object: Mapping[str, object] = field(default_factory=dict)  # what a signed letter carries, for those who need it
 
 
+class MovementKind(StrEnum):
+    PAYMENT = "payment"
+    REFUND = "refund"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Movement:
+    """A line of a gateway's own list of what moved. Either our reference or an id tells which of ours it is."""
+
+    kind: MovementKind
+    amount: Money
+    reference: str = ""
+    ids: Mapping[str, str] = field(default_factory=dict)
+    at: datetime | None = None
+
+
 # ---------------------------------------------------------------- what a gateway can do
 
 
@@ -364,3 +380,8 @@ class PaysOut(Protocol):
 @runtime_checkable
 class ReceivesWebhooks(Protocol):
     def read_letter(self, letter: Letter) -> Sequence[Hint]: ...  # raises errors.InvalidLetter
+
+
+@runtime_checkable
+class ListsMovements(Protocol):
+    def movements(self, *, since: datetime, until: datetime) -> Sequence[Movement]: ...  # until is not in it

@@ -2,8 +2,12 @@ from billing.models.cases import Case
 from billing.models.customers import Customer
 from billing.models.gateways import BreakerState, GatewaySetting, GatewayTerms
 from billing.models.inbox import GatewayLetter
+from billing.models.invoices import Invoice, InvoiceFile, InvoiceLine, InvoiceSeries, TaxRate
 from billing.models.payments import Attempt, GatewayCustomer, Payment
+from billing.models.plans import GatewayPrice, Plan, PlanPrice
+from billing.models.reconciling import Discrepancy, Reconciliation
 from billing.models.refunds import Dispute, Refund
+from billing.models.subscriptions import PaidPeriod, Subscription, SubscriptionEvent
 from billing.models.top_ups import SavedMethod, TopUp, TopUpCharge
 
 __all__ = [
@@ -11,14 +15,27 @@ __all__ = [
     "BreakerState",
     "Case",
     "Customer",
+    "Discrepancy",
     "Dispute",
     "GatewayCustomer",
     "GatewayLetter",
+    "GatewayPrice",
     "GatewaySetting",
     "GatewayTerms",
+    "Invoice",
+    "InvoiceFile",
+    "InvoiceLine",
+    "InvoiceSeries",
+    "PaidPeriod",
     "Payment",
+    "Plan",
+    "PlanPrice",
+    "Reconciliation",
     "Refund",
     "SavedMethod",
+    "Subscription",
+    "SubscriptionEvent",
+    "TaxRate",
     "TopUp",
     "TopUpCharge",
 ]

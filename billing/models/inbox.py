@@ -47,6 +47,10 @@ class GatewayLetter(models.Model):
     error = models.CharField(_("last error"), max_length=500, blank=True, db_default="")
     received_at = models.DateTimeField(_("received at"), db_default=models.functions.Now())
     handled_at = models.DateTimeField(_("handled at"), null=True, blank=True)
+    # When the mirror looks at it, if it is Stripe's; nothing: it is mirrored, or given up with the error.
+    mirror_at = models.DateTimeField(_("mirrored next at"), null=True, blank=True, db_default=models.functions.Now())
+    mirror_tries = models.PositiveSmallIntegerField(_("times mirrored"), default=0, db_default=0)
+    mirror_error = models.CharField(_("last error of the mirror"), max_length=300, blank=True, db_default="")
 
     objects = LetterQuerySet.as_manager()
 
@@ -67,6 +71,11 @@ class GatewayLetter(models.Model):
         indexes = [
             models.Index(name="gateway_letter_to_read", fields=["next_try_at"], condition=Q(state="pending")),
             models.Index(name="gateway_letter_to_purge", fields=["received_at"]),
+            models.Index(
+                name="gateway_letter_to_mirror",
+                fields=["mirror_at"],
+                condition=Q(gateway="stripe", mirror_at__isnull=False),
+            ),
         ]
 
     def __str__(self) -> str:

@@ -151,7 +151,6 @@ def test_service_may_name_an_amount(buyer, stripe) -> None:
 @pytest.mark.parametrize(
     "body",
     [
-        {"plan": "premium", "currency": "EUR"},
         {"sale": {"seller": "s", "type": "ticket", "reference": "1", "amount": 5}, "currency": "EUR"},
     ],
 )

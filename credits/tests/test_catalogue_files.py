@@ -146,7 +146,7 @@ PLAN = "plans:\n  premium:\n    name: {en: Premium}\n    prices:\n      month: {
         ("unit: [a]\n", "shop.yaml:3: unit: write one value here"),
         ("rates: {EUR-XOF: 655.957}\n", "rates.EUR-XOF: is no pair of currencies; write for example `EUR/XOF"),
         ("rates: {EUR/XOF: 0}\n", "rates.EUR/XOF: '0' is not a positive decimal number"),
-        ("prices: {}\n", "shop.yaml:3: prices: is not known; known here: catalogue, commission_rules, costs"),
+        ("prices: {}\n", "shop.yaml:3: prices: is not known; known here: catalogue, commission_rules"),
         (COST + "    per_unit: 2\n", "costs.photo: say exactly one of `fixed: 5`"),
         (COST.replace("    fixed: 5\n", ""), "costs.photo: say exactly one of `fixed: 5`"),
         (COST.replace("fixed: 5", "between: [50, 10]"), "costs.photo.between: the minimum comes first; write [10, 50]"),
@@ -160,7 +160,7 @@ PLAN = "plans:\n  premium:\n    name: {en: Premium}\n    prices:\n      month: {
         (RULE + "    expires_after_days: 7\n    expires_at_next: true\n", "contradicts expires_after_days; remove one"),
         (RULE + "    expires_at_next: yes\n", "grant_rules.weekly.expires_at_next: 'yes' is neither true nor false"),
         (PLAN + "    grants: [weekly]\n", "plans.premium.grants: 'weekly' is no grant rule of this file"),
-        (PLAN.replace("month", "fortnight"), "plans.premium.prices.fortnight: is no interval; write month or year"),
+        (PLAN.replace("month", "fortnight"), "plans.premium.prices.fortnight: is no interval; write week or month"),
         (PLAN.replace("      month: {EUR: 9.99}\n", ""), "plans.premium.prices: says no price"),
         (PLAN + "    fair_use: 100\n", "plans.premium.fair_use: limits an unlimited plan"),
         (PLAN + "    entitlements: {hd: maybe}\n", "plans.premium.entitlements.hd: 'maybe' does not fit"),
@@ -262,10 +262,11 @@ def catalogues(draw: Any) -> Catalogue:
             name=draw(WORDS),
             description=draw(WORDS),
             position=position,
-            prices=draw(st.dictionaries(st.sampled_from(["month", "year"]), PRICES, min_size=1)),
+            prices=draw(st.dictionaries(st.sampled_from(["week", "month", "year"]), PRICES, min_size=1)),
             grants=tuple(rules),
             unlimited=True,
             fair_use=draw(st.none() | AMOUNTS),
+            trial_days=draw(st.integers(0, catalogue_files.TRIAL_DAYS)),
             features=tuple(draw(st.lists(WORDS, max_size=2))),
             entitlements=draw(
                 st.dictionaries(CODES, st.booleans() | st.integers(0, 10**9 - 1) | st.just("unlimited"), max_size=3)
@@ -354,7 +355,7 @@ def as_data(catalogue: Catalogue) -> dict[str, Any]:
             for code, rule in catalogue.grant_rules.items()
         },
         "plans": {
-            code: facts(plan, "unlimited", "fair_use")
+            code: facts(plan, "unlimited", "fair_use", "trial_days")
             | {"name": words(plan.name), "description": words(plan.description), "grants": list(plan.grants)}
             | {"prices": {interval: prices(each) for interval, each in plan.prices.items()}}
             | {"features": {f"f{number}": words(each) for number, each in enumerate(plan.features)}}

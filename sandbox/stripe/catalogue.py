@@ -76,6 +76,11 @@ def list_products(call: Call) -> Thing:
     return lists.page(call, [one for one in chosen if not ids or one["id"] in ids], "/v1/products")
 
 
+def list_features(call: Call, name: str) -> Thing:
+    call.state.get("product", name)
+    return lists.page(call, [], f"/v1/products/{name}/features")
+
+
 def delete_product(call: Call, name: str) -> Thing:
     product = call.state.get("product", name)
     if any(price["product"] == name for price in call.state.all("price")):
@@ -313,10 +318,15 @@ def list_promotion_codes(call: Call) -> Thing:
     return lists.page(call, chosen, "/v1/promotion_codes")
 
 
+lists.INCLUDABLE["coupon", "applies_to"] = lambda state, coupon: coupon.get("applies_to")
+lists.INCLUDABLE["price", "currency_options"] = lambda state, price: None
+lists.INCLUDABLE["price", "tiers"] = lambda state, price: None
+
 ROUTES: Routes = [
     ("POST", "/v1/products", create_product),
     ("GET", "/v1/products", list_products),
     ("GET", "/v1/products/{name}", retrieve_product),
+    ("GET", "/v1/products/{name}/features", list_features),
     ("POST", "/v1/products/{name}", update_product),
     ("DELETE", "/v1/products/{name}", delete_product),
     ("POST", "/v1/prices", create_price),

@@ -79,6 +79,10 @@ def found(call: Call) -> Thing:
     return lists.search(call, call.state.all("customer"), "/v1/customers/search")
 
 
+lists.INCLUDABLE["customer", "sources"] = lambda state, customer: lists.wrap(
+    [], f"/v1/customers/{customer['id']}/sources"
+)
+
 ROUTES: Routes = [
     ("POST", "/v1/customers", create),
     ("GET", "/v1/customers", listed),

@@ -221,6 +221,9 @@ def listed(call: Call) -> Thing:
     return lists.page(call, chosen, "/v1/checkout/sessions")
 
 
+# Of the details of totals, which are no object with a name.
+lists.INCLUDABLE["", "breakdown"] = lambda state, details: {"discounts": [], "taxes": []}
+lists.INCLUDABLE["item", "discounts"] = lambda state, line: []
 lists.INCLUDABLE["checkout.session", "line_items"] = lambda state, session: lists.wrap(
     state.private(session).get("lines", []), f"/v1/checkout/sessions/{session['id']}/line_items"
 )

@@ -14,12 +14,13 @@ from billing.gateways.stripe.catalogue import Catalogue
 from billing.gateways.stripe.client import Configuration
 from billing.gateways.stripe.disputes import Disputing
 from billing.gateways.stripe.letters import Letters
+from billing.gateways.stripe.movements import Moving
 from billing.gateways.stripe.payouts import PayingOut
 from billing.gateways.stripe.refunds import Refunding
 from billing.gateways.stripe.subscriptions import Subscribing
 
 
-class Stripe(Refunding, PayingOut, Subscribing, Catalogue, Disputing, Letters):
+class Stripe(Refunding, PayingOut, Subscribing, Catalogue, Disputing, Moving, Letters):
     def __init__(self, configuration: Configuration, *, client: stripe.HTTPClient | None = None) -> None:
         super().__init__(configuration, client=client)
         charged = currencies.rules(configuration.minimums_minor)

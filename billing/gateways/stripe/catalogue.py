@@ -1,5 +1,6 @@
 """Our catalogue as Stripe keeps it: products by our id, prices by key, coupons and the codes that people type."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from billing.gateways.errors import Declined, FailureCategory, Uncertain
@@ -13,17 +14,28 @@ class Catalogue(Connected):
     """Every `put_…` may be called again: what is there as wanted stays as it is."""
 
     def put_product(self, request: ProductRequest) -> None:
-        wanted: Fields = {"name": request.name, "active": True, "metadata": dict(request.metadata)}
-        wanted |= {"description": request.description} if request.description else {}
-        wanted |= {"tax_code": request.tax_code} if request.tax_code else {}
+        changes: Any = self.differences_of_product(request)
+        if changes is None:
+            params: Any = {"id": request.id, **_product(request)}
+            self.move(lambda: self.api.products.create(params))
+        elif changes:
+            self.move(lambda: self.api.products.update(request.id, changes))
+
+    def differences_of_product(self, request: ProductRequest) -> Fields | None:
+        """What would be changed; None where there is no such product yet."""
         known = self._product(request.id)
         if known is None:
-            params: Any = {"id": request.id, **wanted}
-            self.move(lambda: self.api.products.create(params))
-            return
-        changes: Any = {name: value for name, value in wanted.items() if _plain(known.get(name)) != value}
-        if changes:
-            self.move(lambda: self.api.products.update(request.id, changes))
+            return None
+        return {name: value for name, value in _product(request).items() if _plain(known.get(name)) != value}
+
+    def active_products(self) -> Sequence[ProductRequest]:
+        return [
+            ProductRequest(id=str(each["id"]), name=str(each.get("name")), metadata=part(each.get("metadata")))
+            for each in self.every(self.api.products.list, active=True)
+        ]
+
+    def archive_product(self, *, product: str) -> None:
+        self.move(lambda: self.api.products.update(product, {"active": False}))
 
     def _product(self, found_id: str) -> Fields | None:
         try:
@@ -54,6 +66,19 @@ class Catalogue(Connected):
         # Running subscriptions keep the old one; nobody new gets it.
         self.archive_price(price=str(known["id"]))
         return _price_result(made, replaced=str(known["id"]))
+
+    def find_price(self, lookup_key: str) -> PriceResult | None:
+        known = self._price(lookup_key)
+        return None if known is None else _price_result(known)
+
+    def has_price(self, request: PriceRequest) -> bool:
+        known = self._price(request.lookup_key)
+        return known is not None and _is_as_wanted(known, request)
+
+    def active_prices(self, *, product: str) -> Sequence[tuple[str, str]]:
+        """The id of each, and its lookup key if it has one."""
+        found = self.every(self.api.prices.list, active=True, product=product)
+        return [(str(each["id"]), str(each.get("lookup_key") or "")) for each in found]
 
     def _price(self, lookup_key: str) -> Fields | None:
         found = self.ask(lambda: self.api.prices.list({"lookup_keys": [lookup_key], "limit": 1}))
@@ -103,6 +128,13 @@ class Catalogue(Connected):
         params: Any = {"code": code, "promotion": {"type": "coupon", "coupon": coupon}}
         made = self.move(lambda: self.api.promotion_codes.create(params))
         return str(checked(made, "promotion_code")["id"])
+
+
+def _product(request: ProductRequest) -> Fields:
+    wanted: Fields = {"name": request.name, "active": True, "metadata": dict(request.metadata)}
+    wanted |= {"description": request.description} if request.description else {}
+    wanted |= {"tax_code": request.tax_code} if request.tax_code else {}
+    return wanted
 
 
 def _coupon(request: CouponRequest) -> Fields:

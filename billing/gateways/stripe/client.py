@@ -164,6 +164,21 @@ class Connected:
             "Stripe's list is too long to be searched.", gateway=NAME, category=FailureCategory.UNKNOWN, code="too_long"
         )
 
+    def every(self, page: Callable[[Any], stripe.StripeObject], **filters: Any) -> list[Fields]:
+        """All of a list. What is longer than can be read is refused, since half of it would say what is not so."""
+        found: list[Fields] = []
+        cursor: Fields = {}
+        for _ in range(MOST_PAGES):
+            asked: Fields = {**filters, "limit": PAGE, **cursor}
+            answer = self.ask(functools.partial(page, asked))
+            found += answer["data"]
+            if not answer.get("has_more") or not answer["data"]:
+                return found
+            cursor = {"starting_after": found[-1]["id"]}
+        raise Uncertain(
+            "Stripe's list is too long to be read.", gateway=NAME, category=FailureCategory.UNKNOWN, code="too_long"
+        )
+
     def window(self, created_at: datetime | None) -> Fields:
         """The filter of a list for what may have come of an attempt that began then."""
         if created_at is None:

@@ -1,0 +1,87 @@
+"""What was compared with the gateways, and what did not fit: the open ones first."""
+
+from django import forms
+from django.contrib import admin
+from django.db.models import F
+from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+from unfold.decorators import action, display
+from unfold.widgets import UnfoldAdminTextInputWidget
+
+from billing import reconcile
+from billing.admin.acts import BillingActsAdmin
+from billing.admin.inbox import OpenFilter
+from billing.admin.payments import shown
+from billing.models import Discrepancy, Reconciliation
+from billing.models.reconciling import Outcome, Resolution
+from credits.admin import acts
+from credits.admin.acts import ActForm, operator
+from ledger.money import Money
+
+LABELS = {Outcome.MISSING_HERE: "danger", Outcome.MISSING_THERE: "danger", Outcome.DIFFERENT: "warning"}
+BY_PEOPLE = [(value, label) for value, label in Resolution.choices if value != Resolution.SETTLED]
+
+
+class ResolveForm(ActForm):
+    resolution = acts.choice_field(_("resolution"), BY_PEOPLE)
+    note = forms.CharField(label=_("note"), max_length=500, widget=UnfoldAdminTextInputWidget)
+
+
+@admin.register(Discrepancy)
+class DiscrepancyAdmin(BillingActsAdmin):
+    list_display = ("day", "gateway", "kind", "outcome_shown", "here", "there", "payment", "resolution")
+    list_filter = (OpenFilter, "gateway", "outcome", "kind")
+    search_fields = ("reference", "ids", "=payment__id")
+    list_select_related = ("payment",)
+    ordering = (F("closed_at").desc(nulls_first=True), "-id")
+    actions_detail = ("resolve",)  # type: ignore[assignment]
+    fields = (
+        "gateway", "day", "kind", "outcome", "here", "there", "reference", "ids", "payment", "opened_at", "closed_at",
+        "closed_by", "resolution", "note",
+    )  # fmt: skip
+    readonly_fields = fields
+
+    @display(description=_("what does not fit"), label=LABELS)  # type: ignore[arg-type]
+    def outcome_shown(self, found: Discrepancy) -> tuple[str, str]:
+        return found.outcome, str(found.get_outcome_display())
+
+    @admin.display(description=_("here"))
+    def here(self, found: Discrepancy) -> str:
+        return "-" if found.ours_minor is None else shown(Money(found.ours_minor, found.currency))
+
+    @admin.display(description=_("there"))
+    def there(self, found: Discrepancy) -> str:
+        return "-" if found.theirs_minor is None else shown(Money(found.theirs_minor, found.their_currency))
+
+    @action(description=_("Resolve"), url_path="resolve", permissions=["resolve_discrepancy"], icon="task_alt")  # type: ignore[arg-type, operator]
+    def resolve(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        found = self.found(request, object_id)
+
+        def do(form: ActForm) -> str:
+            facts = form.facts
+            done = reconcile.resolve(
+                discrepancy=found,
+                resolution=Resolution(facts["resolution"]),
+                note=facts["note"],
+                by=operator(request),
+            )
+            return gettext("Resolved: %(resolution)s") % {"resolution": done.get_resolution_display()}
+
+        return self.act(
+            request,
+            found,
+            form=ResolveForm,
+            title=gettext("Resolve the exception"),
+            says=gettext("It only says what was done about it; no money moves by it. The first word stands."),
+            do=do,
+        )
+
+
+@admin.register(Reconciliation)
+class ReconciliationAdmin(BillingActsAdmin):
+    list_display = ("day", "gateway", "source", "matched", "exceptions", "unanswered", "made_at")
+    list_filter = ("gateway", "source", "day")
+    ordering = ("-id",)
+    fields = list_display
+    readonly_fields = fields

@@ -1,0 +1,265 @@
+"""Subscriptions with their timeline, what was paid and what comes; and the plans with who is on which price."""
+
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django.contrib import admin
+from django.db.models import Count, Q, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.html import format_html_join
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+from unfold.admin import TabularInline
+from unfold.decorators import action, display
+
+from billing import dunning, plan_changes, subscription_states, subscriptions
+from billing.admin.acts import BillingActsAdmin
+from billing.admin.payments import shown
+from billing.models import PaidPeriod, Plan, PlanPrice, Subscription, SubscriptionEvent
+from billing.models.plans import PlanInterval
+from billing.models.subscriptions import IN_FORCE, LIVE
+from billing.plan_changes import NOW, PERIOD_END
+from credits import calendar
+from credits.admin import acts
+from credits.admin.acts import ActForm, EndOfDayField, ReasonForm, operator
+
+LABELS = {
+    "incomplete": "info",
+    "trialing": "info",
+    "active": "success",
+    "past_due": "danger",
+    "paused": "warning",
+    "cancelled": "warning",
+    "expired": "warning",
+}
+
+
+class ReadOnlyInline(TabularInline):
+    extra = 0
+    can_delete = False
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+class TimelineInline(ReadOnlyInline):
+    model = SubscriptionEvent
+    fields = ("created_at", "act", "status", "reason", "by", "facts")
+    readonly_fields = fields
+
+
+class PaidPeriodInline(ReadOnlyInline):
+    model = PaidPeriod
+    fk_name = "subscription"
+    fields = ("starts_at", "ends_at", "price", "amount_minor", "payment", "created_at")
+    readonly_fields = fields
+
+
+class ChangeForm(ReasonForm):
+    plan = acts.choice_field(_("plan"), ())
+    interval = acts.choice_field(_("interval"), PlanInterval.choices)
+    when = acts.choice_field(_("when"), [(NOW, _("now, for the difference")), (PERIOD_END, _("with the next period"))])
+    field_order = ("plan", "interval", "when", "reason")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        plans = Plan.objects.on_sale().values_list("code", "catalogue")
+        self.fields["plan"].choices = [(code, f"{code} ({catalogue})") for code, catalogue in plans]  # type: ignore[attr-defined]
+
+
+class CancelForm(ReasonForm):
+    when = acts.choice_field(_("when"), [(PERIOD_END, _("with the period")), (NOW, _("at once"))])
+    field_order = ("when", "reason")
+
+
+class ExtendForm(ReasonForm):
+    until = EndOfDayField(label=_("paid until"))
+    field_order = ("until", "reason")
+
+
+@admin.register(Subscription)
+class SubscriptionAdmin(BillingActsAdmin):
+    list_display = ("created_at", "customer", "plan", "status_shown", "paid_until", "cancel_at_period_end", "gateway")
+    list_filter = ("status", "catalogue", "price__plan", "price__interval", "cancel_at_period_end")
+    search_fields = ("=id", "user__username", "=gateway_id")
+    list_select_related = ("user", "price__plan")
+    ordering = ("-id",)
+    inlines = (TimelineInline, PaidPeriodInline)
+    actions_detail = ("change_plan", "cancel", "resume", "pause", "extend")  # type: ignore[assignment]
+    fields = (
+        "customer", "plan", "amount", "next_price", "status_shown", "gateway", "gateway_id", "time_zone",
+        "period_start", "paid_until", "trial_until", "cancel_at_period_end", "lapses_at", "next_look_at", "tries",
+        "next_grants", "paused_at", "ended_at", "end_reason", "created_at",
+    )  # fmt: skip
+    readonly_fields = fields
+
+    @admin.display(description=_("customer"), ordering="user__username")
+    def customer(self, subscription: Subscription) -> str:
+        return str(subscription.user.get_username())
+
+    @admin.display(description=_("plan"), ordering="price__plan__code")
+    def plan(self, subscription: Subscription) -> str:
+        return str(subscription.price.plan.code)
+
+    @admin.display(description=_("price"))
+    def amount(self, subscription: Subscription) -> str:
+        return f"{shown(subscription.price.money)} / {subscription.price.get_interval_display()}"
+
+    @display(description=_("status"), label=LABELS)  # type: ignore[arg-type]
+    def status_shown(self, subscription: Subscription) -> tuple[str, str]:
+        return subscription.status, str(subscription.get_status_display())
+
+    @admin.display(description=_("next twelve grants"))
+    def next_grants(self, subscription: Subscription) -> str:
+        zone = ZoneInfo(subscription.time_zone)
+        lines = [
+            (date_format(timezone.localtime(date.at, zone), "DATETIME_FORMAT"), f"{date.amount} {date.unit}")
+            for date in calendar.next_dates(reference=subscription.reference)
+        ]
+        return format_html_join("", "<div>{} · {}</div>", lines) or "-"
+
+    # ------------------------------------------------------------ acts
+
+    @action(description=_("Change"), url_path="change_plan", permissions=["manage_subscription"], icon="swap_horiz")  # type: ignore[arg-type, operator]
+    def change_plan(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        subscription = self.found(request, object_id)
+
+        def price(form: ActForm) -> PlanPrice:
+            return subscriptions.price_for(subscription, form.facts["plan"], form.facts["interval"])
+
+        def preview(form: ActForm) -> list[str]:
+            plan = plan_changes.preview(subscription=subscription, price=price(form), when=form.facts["when"])
+            return [
+                gettext("Charged now: %(amount)s") % {"amount": shown(plan.due)},
+                gettext("For the new plan: %(amount)s") % {"amount": shown(plan.charge)},
+                gettext("Credit for the old one: %(amount)s") % {"amount": shown(plan.credit)},
+                gettext("Begins: %(day)s") % {"day": date_format(plan.begins_at, "DATETIME_FORMAT")},
+                gettext("Then: %(amount)s") % {"amount": shown(plan.next_amount)},
+            ]
+
+        def do(form: ActForm) -> str:
+            done = plan_changes.change(
+                subscription=subscription,
+                price=price(form),
+                wishes=subscriptions.wishes_of(subscription),
+                when=form.facts["when"],
+                by=operator(request),
+                reason=form.facts["reason"],
+            )
+            if done.payment is not None:
+                return gettext("A payment of %(amount)s was started; the plan changes when it is paid.") % {
+                    "amount": shown(done.payment.money)
+                }
+            return gettext("The plan changes at %(day)s.") % {
+                "day": date_format(done.preview.begins_at, "DATETIME_FORMAT")
+            }
+
+        return self.act(
+            request,
+            subscription,
+            form=ChangeForm,
+            title=gettext("Change the plan"),
+            says=gettext("A dearer plan begins when its difference is paid, a cheaper one with the next period."),
+            do=do,
+            preview=preview,
+        )
+
+    @action(description=_("Cancel"), url_path="cancel", permissions=["manage_subscription"], icon="block")  # type: ignore[arg-type, operator]
+    def cancel(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        subscription = self.found(request, object_id)
+
+        def do(form: ActForm) -> str:
+            told = subscriptions.cancel(
+                subscription=subscription,
+                immediately=form.facts["when"] == NOW,
+                by=operator(request),
+                reason=form.facts["reason"],
+            )
+            return gettext("The subscription is now: %(status)s.") % {"status": told.get_status_display()}
+
+        return self.act(
+            request,
+            subscription,
+            form=CancelForm,
+            title=gettext("Cancel the subscription"),
+            says=gettext("Credits that were given or bought stay. No money goes back: refund its payment for that."),
+            do=do,
+        )
+
+    @action(description=_("Resume"), url_path="resume", permissions=["manage_subscription"], icon="play_arrow")  # type: ignore[arg-type, operator]
+    def resume(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        says = gettext("It goes on: after a pause, or after it was to end with its period.")
+        return self._simple(request, object_id, subscriptions.resume, gettext("Resume the subscription"), says)
+
+    @action(description=_("Pause"), url_path="pause", permissions=["manage_subscription"], icon="pause")  # type: ignore[arg-type, operator]
+    def pause(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        says = gettext("The time that is paid for stands still; nothing is given and nothing is charged.")
+        return self._simple(request, object_id, subscriptions.pause, gettext("Pause the subscription"), says)
+
+    def _simple(self, request: HttpRequest, object_id: str, verb: Any, title: str, says: str) -> HttpResponse:
+        subscription = self.found(request, object_id)
+
+        def do(form: ActForm) -> str:
+            told = verb(subscription=subscription, by=operator(request), reason=form.facts["reason"])
+            return gettext("The subscription is now: %(status)s.") % {"status": told.get_status_display()}
+
+        return self.act(request, subscription, form=ReasonForm, title=title, says=says, do=do)
+
+    @action(description=_("Extend"), url_path="extend", permissions=["manage_subscription"], icon="more_time")  # type: ignore[arg-type, operator]
+    def extend(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        subscription = self.found(request, object_id)
+
+        def do(form: ActForm) -> str:
+            told = subscription_states.give_time(subscription_id=subscription.pk, by=operator(request), **form.facts)
+            return gettext("Paid until %(day)s.") % {"day": date_format(dunning.paid_until(told), "DATETIME_FORMAT")}
+
+        return self.act(
+            request,
+            subscription,
+            form=ExtendForm,
+            title=gettext("Extend the subscription"),
+            says=gettext("A present: the plan and its credits until the end of that day, for nothing."),
+            do=do,
+        )
+
+
+class PriceInline(ReadOnlyInline):
+    model = PlanPrice
+    fields = ("interval", "currency", "amount_minor", "valid_from", "is_active", "subscribers")
+    readonly_fields = fields
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[PlanPrice]:
+        on_it = Count("subscriptions", filter=Q(subscriptions__status__in=LIVE))
+        found: QuerySet[PlanPrice] = super().get_queryset(request).annotate(on_it=on_it)
+        return found
+
+    @admin.display(description=_("subscribers on this version"))
+    def subscribers(self, price: Any) -> int:
+        return int(price.on_it)
+
+
+@admin.register(Plan)
+class PlanAdmin(BillingActsAdmin):
+    list_display = ("code", "catalogue", "name_en", "is_active", "subscribers")
+    list_filter = ("catalogue", "is_active")
+    search_fields = ("code", "name_en", "name_fr")
+    inlines = (PriceInline,)
+    fields = (
+        "code", "catalogue", "name_en", "name_fr", "description_en", "description_fr", "features", "entitlements",
+        "grant_rules", "is_unlimited", "fair_use_per_month", "trial_days", "position", "is_active",
+    )  # fmt: skip
+    readonly_fields = fields
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Plan]:
+        in_force = Count("prices__subscriptions", filter=Q(prices__subscriptions__status__in=IN_FORCE))
+        found: QuerySet[Plan] = super().get_queryset(request).annotate(in_force=in_force)
+        return found
+
+    @admin.display(description=_("in force"))
+    def subscribers(self, plan: Any) -> int:
+        return int(plan.in_force)

@@ -1,0 +1,364 @@
+"""`/subscription`: begin, see, change, end, and mend."""
+
+from typing import Any
+
+from django.http import HttpResponse
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import serializers as answers
+from rest_framework import serializers as drf
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from billing import checkout, dunning, plan_changes, plans, subscriptions
+from billing import gateway_subscriptions as renewing
+from billing.api.shapes import NextActionResponse, PaymentResponse, next_action
+from billing.checkout import Wishes
+from billing.models import Payment, Subscription
+from billing.models.plans import PlanInterval
+from billing.models.subscriptions import SubscriptionStatus
+from billing.plan_changes import NOW, PERIOD_END, ChangePlan
+from credits import calendar
+from rest import callers, fields, idempotency, serializers
+from rest.errors import IdempotencyKeyReused
+from rest.permissions import OwnerOrService
+from rest.views import ApiView
+
+TAGS = ["subscriptions"]
+NEXT_GRANTS = 12
+May = OwnerOrService("billing.subscribe_customer")
+MayRead = OwnerOrService("billing.view_subscription")
+
+
+class SubscriptionQuery(serializers.QuerySerializer):
+    catalogue = fields.StringField(max_length=60, required=False, bare=True)
+
+
+class CancelQuery(SubscriptionQuery):
+    immediately = fields.BooleanField(required=False)
+
+
+class PaymentWish(serializers.StrictSerializer):
+    """How the customer wants to pay."""
+
+    gateways = drf.ListField(
+        child=fields.StringField(max_length=20, bare=True), required=False, min_length=1, max_length=10
+    )
+    country = fields.CountryField(required=False)
+    phone = fields.StringField(required=False, max_length=30, bare=True)
+    success_url = fields.StringField(required=False, max_length=1000, bare=True)
+    cancel_url = fields.StringField(required=False, max_length=1000, bare=True)
+
+
+class SubscribeBody(PaymentWish):
+    plan = fields.StringField(max_length=60, bare=True)
+    currency = fields.CurrencyField()
+    interval = fields.EnumField(choices=PlanInterval.values, required=False)
+
+
+class ChangeBody(PaymentWish):
+    plan = fields.StringField(max_length=60, bare=True)
+    interval = fields.EnumField(choices=PlanInterval.values, required=False)
+    at = fields.EnumField(
+        choices=[NOW, PERIOD_END], required=False, help_text="Unless said: now to a dearer plan, else with the period."
+    )
+    preview = fields.BooleanField(required=False, help_text="Say what it would cost, and change nothing.")
+
+
+class PortalBody(serializers.StrictSerializer):
+    return_url = fields.StringField(required=False, max_length=1000, bare=True)
+
+
+class GrantDateResponse(answers.Serializer[Any]):
+    at = answers.DateTimeField()
+    amount = answers.IntegerField()
+    unit = answers.CharField()
+    is_paid = answers.BooleanField(help_text="Whether its period is paid for already.")
+
+
+class SubscriptionResponse(answers.Serializer[Any]):
+    id = answers.UUIDField()
+    status = answers.ChoiceField(choices=SubscriptionStatus.values)
+    plan = answers.CharField()
+    catalogue = answers.CharField()
+    interval = answers.ChoiceField(choices=PlanInterval.values)
+    amount = answers.IntegerField(help_text="In minor units, for one interval.")
+    currency = answers.CharField()
+    cancel_at_period_end = answers.BooleanField()
+    current_period_start = answers.DateTimeField(allow_null=True)
+    current_period_end = answers.DateTimeField(allow_null=True)
+    access_until = answers.DateTimeField(allow_null=True, help_text="What it entitles to lasts until then.")
+    trial_until = answers.DateTimeField(allow_null=True)
+    next_plan = answers.CharField(allow_null=True, help_text="From the next period on, where it is another one.")
+    next_interval = answers.CharField(allow_null=True)
+    next_grant_at = answers.DateTimeField(allow_null=True)
+    next_grants = GrantDateResponse(many=True)
+    renews_by_itself = answers.BooleanField()
+    ended_at = answers.DateTimeField(allow_null=True)
+    end_reason = answers.CharField()
+
+
+class BegunResponse(answers.Serializer[Any]):
+    subscription = SubscriptionResponse()
+    payment = PaymentResponse(allow_null=True)
+    next_action = NextActionResponse()
+
+
+class ChangePreviewResponse(answers.Serializer[Any]):
+    plan = answers.CharField()
+    interval = answers.CharField()
+    when = answers.ChoiceField(choices=[NOW, PERIOD_END])
+    begins_at = answers.DateTimeField()
+    due = answers.IntegerField(help_text="In minor units, now.")
+    charge = answers.IntegerField(help_text="For the new plan until the end of what is paid for.")
+    credit = answers.IntegerField(help_text="What the old plan is still worth.")
+    currency = answers.CharField()
+    next_amount = answers.IntegerField()
+    next_payment_at = answers.DateTimeField()
+
+
+class ChangeResponse(answers.Serializer[Any]):
+    subscription = SubscriptionResponse()
+    preview = ChangePreviewResponse()
+    payment = PaymentResponse(allow_null=True)
+    next_action = NextActionResponse()
+
+
+class PortalResponse(answers.Serializer[Any]):
+    url = answers.URLField()
+
+
+class SubscriptionView(ApiView):
+    def get_permissions(self) -> Any:
+        return [(MayRead if self.request.method == "GET" else May)()]
+
+    @extend_schema(
+        operation_id="subscription",
+        summary="The customer's subscription",
+        description="The live one, or the last that they had; 404 when there never was one.",
+        parameters=[SubscriptionQuery],
+        responses=SubscriptionResponse,
+        tags=TAGS,
+    )
+    def get(self, request: Request) -> Response:
+        asked = serializers.query(request, SubscriptionQuery)
+        return Response(told(subscriptions.of(callers.customer(request), asked.get("catalogue", ""))))
+
+    @extend_schema(
+        operation_id="subscribe",
+        summary="Begin a plan",
+        description="The answer says what the customer does next: open a page, confirm on the telephone, or nothing.",
+        request=SubscribeBody,
+        responses={201: BegunResponse},
+        tags=TAGS,
+    )
+    def post(self, request: Request) -> HttpResponse:
+        claim = idempotency.claimed(request)
+        assert claim is not None  # noqa: S101 - the key is required
+        if (stored := idempotency.stored_answer(claim)) is not None:
+            return stored
+        user = callers.customer(request)
+        if (begun := checkout.earlier(claim)) is not None:
+            if bytes(begun.request_fingerprint) != claim.fingerprint:
+                raise IdempotencyKeyReused
+            found = Subscription.objects.of(user).get(pk=begun.details["subscription"])
+            answer = _begun(found, begun, None)
+        else:
+            wish = serializers.read(request, SubscribeBody)
+            price = plans.price_of(plans.find(wish["plan"]), wish["currency"], wish.get("interval", ""))
+            made = subscriptions.start(user=user, price=price, wishes=_wishes(wish), claim=claim)
+            answer = _begun(made.subscription, made.payment, made.next_action)
+        idempotency.keep(claim, answer)
+        return answer
+
+    post.idempotency_key_required = True  # type: ignore[attr-defined]  # rest.schema reads it
+
+    @extend_schema(
+        operation_id="unsubscribe",
+        summary="End it: with what is paid for, or at once",
+        parameters=[
+            OpenApiParameter("catalogue", OpenApiTypes.STR),
+            OpenApiParameter("immediately", OpenApiTypes.BOOL, description="Else at the end of the period."),
+        ],
+        request=None,
+        responses=SubscriptionResponse,
+        tags=TAGS,
+    )
+    def delete(self, request: Request) -> Response:
+        asked = serializers.query(request, CancelQuery)
+        found = subscriptions.of(callers.customer(request), asked.get("catalogue", ""))
+        return Response(told(subscriptions.cancel(subscription=found, immediately=asked.get("immediately", False))))
+
+
+class SubscriptionChangeView(ApiView):
+    permission_classes = (May,)
+
+    @extend_schema(
+        operation_id="change_subscription",
+        summary="Another plan or interval",
+        description="A dearer plan begins when its difference is paid; a cheaper one with the next period.",
+        parameters=[SubscriptionQuery],
+        request=ChangeBody,
+        responses=ChangeResponse,
+        tags=TAGS,
+    )
+    def post(self, request: Request) -> HttpResponse:
+        claim = idempotency.claimed(request)
+        assert claim is not None  # noqa: S101 - the key is required
+        if (stored := idempotency.stored_answer(claim)) is not None:
+            return stored
+        asked, wish = serializers.query(request, SubscriptionQuery), serializers.read(request, ChangeBody)
+        found = subscriptions.of(callers.customer(request), asked.get("catalogue", ""))
+        price = subscriptions.price_for(found, wish["plan"], wish.get("interval", ""))
+        when = wish.get("at", "")
+        if wish.get("preview"):
+            plan, payment = plan_changes.preview(subscription=found, price=price, when=when), None
+        else:
+            done = plan_changes.change(subscription=found, price=price, wishes=_wishes(wish), when=when, claim=claim)
+            plan, payment = done.preview, done.payment
+        again = Subscription.objects.of(found.user).get(pk=found.pk)
+        answer = Response(
+            {"subscription": told(again), "preview": _preview(plan), **_payment(payment, None)}, status=200
+        )
+        idempotency.keep(claim, answer)
+        return answer
+
+    post.idempotency_key_required = True  # type: ignore[attr-defined]  # rest.schema reads it
+
+
+class SubscriptionRenewView(ApiView):
+    permission_classes = (May,)
+
+    @extend_schema(
+        operation_id="renew_subscription",
+        summary="Pay for the next period",
+        description="Where a payment of it is under way already, that one is answered.",
+        parameters=[SubscriptionQuery],
+        request=PaymentWish,
+        responses=BegunResponse,
+        tags=TAGS,
+    )
+    def post(self, request: Request) -> HttpResponse:
+        claim = idempotency.claimed(request)
+        assert claim is not None  # noqa: S101 - the key is required
+        if (stored := idempotency.stored_answer(claim)) is not None:
+            return stored
+        asked = serializers.query(request, SubscriptionQuery)
+        wish = serializers.read(request, PaymentWish, required=False)
+        found = subscriptions.of(callers.customer(request), asked.get("catalogue", ""))
+        wishes = _wishes(wish) if wish else subscriptions.wishes_of(found)
+        payment = subscriptions.renew(subscription=found, wishes=wishes, claim=claim)
+        answer = _begun(found, payment, None, status=200)
+        idempotency.keep(claim, answer)
+        return answer
+
+    post.idempotency_key_required = True  # type: ignore[attr-defined]  # rest.schema reads it
+
+
+class SubscriptionResumeView(ApiView):
+    permission_classes = (May,)
+
+    @extend_schema(
+        operation_id="resume_subscription",
+        summary="Go on after all",
+        parameters=[SubscriptionQuery],
+        request=serializers.NoBody,
+        responses=SubscriptionResponse,
+        tags=TAGS,
+    )
+    def post(self, request: Request) -> Response:
+        asked = serializers.query(request, SubscriptionQuery)
+        serializers.read(request, serializers.NoBody, required=False)
+        found = subscriptions.of(callers.customer(request), asked.get("catalogue", ""))
+        return Response(told(subscriptions.resume(subscription=found)))
+
+
+class SubscriptionPortalView(ApiView):
+    permission_classes = (May,)
+
+    @extend_schema(
+        operation_id="subscription_portal",
+        summary="The page where the customer looks after it",
+        description="The gateway's own where it renews by itself, else ours.",
+        parameters=[SubscriptionQuery],
+        request=PortalBody,
+        responses=PortalResponse,
+        tags=TAGS,
+    )
+    def post(self, request: Request) -> Response:
+        asked = serializers.query(request, SubscriptionQuery)
+        wish = serializers.read(request, PortalBody, required=False)
+        found = subscriptions.of(callers.customer(request), asked.get("catalogue", ""))
+        if renewing.renews_it(found):
+            return Response({"url": renewing.portal(subscription=found, return_url=wish.get("return_url", ""))})
+        return Response({"url": dunning.mend_url(found)})
+
+
+# ---------------------------------------------------------------- shapes
+
+
+def told(subscription: Subscription) -> dict[str, Any]:
+    price, after = subscription.price, subscription.next_price
+    dates = calendar.next_dates(reference=subscription.reference, count=NEXT_GRANTS)
+    return {
+        "id": str(subscription.pk),
+        "status": subscription.status,
+        "plan": price.plan.code,
+        "catalogue": subscription.catalogue,
+        "interval": price.interval,
+        "amount": price.amount_minor,
+        "currency": price.currency,
+        "cancel_at_period_end": subscription.cancel_at_period_end,
+        "current_period_start": subscription.period_start,
+        "current_period_end": subscription.paid_until,
+        "access_until": dunning.access_until(subscription) if subscription.paid_until else None,
+        "trial_until": subscription.trial_until,
+        "next_plan": after.plan.code if after else None,
+        "next_interval": after.interval if after else None,
+        "next_grant_at": dates[0].at if dates else None,
+        "next_grants": [
+            {"at": date.at, "amount": date.amount, "unit": date.unit, "is_paid": date.is_paid} for date in dates
+        ],
+        "renews_by_itself": subscription.is_renewed_by_gateway,
+        "ended_at": subscription.ended_at,
+        "end_reason": subscription.end_reason,
+    }
+
+
+def _begun(
+    subscription: Subscription, payment: Payment | None, action: dict[str, object] | None, status: int = 201
+) -> Response:
+    again = Subscription.objects.of(subscription.user).get(pk=subscription.pk)
+    return Response({"subscription": told(again), **_payment(payment, action)}, status=status)
+
+
+def _payment(payment: Payment | None, action: dict[str, object] | None) -> dict[str, Any]:
+    if payment is None:
+        return {"payment": None, "next_action": action or {"type": "none"}}
+    again = Payment.objects.with_attempts().get(pk=payment.pk)
+    return {"payment": PaymentResponse(again).data, "next_action": next_action(again)}
+
+
+def _preview(plan: ChangePlan) -> dict[str, Any]:
+    return {
+        "plan": plan.price.plan.code,
+        "interval": plan.price.interval,
+        "when": plan.when,
+        "begins_at": plan.begins_at,
+        "due": plan.due.minor,
+        "charge": plan.charge.minor,
+        "credit": plan.credit.minor,
+        "currency": plan.due.unit,
+        "next_amount": plan.next_amount.minor,
+        "next_payment_at": plan.next_payment_at,
+    }
+
+
+def _wishes(wish: dict[str, Any]) -> Wishes:
+    return Wishes(
+        country=wish.get("country", ""),
+        gateways=wish.get("gateways", ()),
+        phone=wish.get("phone", ""),
+        success_url=wish.get("success_url", ""),
+        cancel_url=wish.get("cancel_url", ""),
+    )

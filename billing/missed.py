@@ -1,0 +1,30 @@
+"""Letters that never reached us: a gateway that keeps a list of them is asked for it."""
+
+import logging
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.utils import timezone
+
+from billing import storing
+from billing.gateways import registry
+from billing.gateways.errors import GatewayError
+from billing.gateways.subscribing import ListsEvents
+
+logger = logging.getLogger(__name__)
+
+
+def collect(now: datetime | None = None) -> int:
+    """Put into the inbox what could not be brought; how much of it was new. Who is away now is asked the next time."""
+    since = (now or timezone.now()) - timedelta(days=settings.UNDELIVERED_DAYS)
+    new = 0
+    for name, adapter in registry.configured().items():
+        if not isinstance(adapter, ListsEvents):
+            continue
+        try:
+            new += storing.store(name, adapter.undelivered(since=since))
+        except GatewayError as error:
+            logger.warning("undelivered.not_told", extra={"gateway": name, "reason": str(error)})
+    if new:
+        logger.warning("undelivered.collected", extra={"events": new})
+    return new

@@ -1,0 +1,252 @@
+"""Invoices and credit notes: what was sold, by whom and to whom, as it was that day. Issued, they never change."""
+
+from typing import Self
+
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.db import models
+from django.db.models import F, Q
+from django.utils.translation import gettext_lazy as _
+
+from billing.models.customers import Locale
+from billing.models.gateways import CURRENCY
+from billing.models.payments import Payment
+from billing.models.refunds import Refund
+from ledger.ids import uuid7
+from ledger.money import Money
+
+
+class InvoiceKind(models.TextChoices):
+    INVOICE = "invoice", _("invoice")
+    CREDIT_NOTE = "credit_note", _("credit note")
+
+
+class InvoiceStatus(models.TextChoices):
+    """Where an invoice stands. It is computed from its credit notes and stored nowhere."""
+
+    PAID = "paid", _("paid")
+    PARTLY_CREDITED = "partly_credited", _("partly credited")
+    CREDITED = "credited", _("credited")
+
+
+class TaxCategory(models.TextChoices):
+    """As EN 16931 codes them."""
+
+    STANDARD = "S", _("taxed")
+    REVERSE_CHARGE = "AE", _("reverse charge")
+    EXEMPT = "E", _("exempt")
+    OUTSIDE = "O", _("outside the scope of tax")
+
+
+class TaxRate(models.Model):
+    """What a country takes of a kind of product, from a day on. A new rate is a new row."""
+
+    country = models.CharField(_("country"), max_length=2)
+    category = models.CharField(_("kind of product"), max_length=20, default="standard")
+    basis_points = models.PositiveIntegerField(_("rate in basis points"))  # 2 000 is 20 %
+    valid_from = models.DateField(_("valid from"))
+
+    class Meta:
+        verbose_name = _("tax rate")
+        verbose_name_plural = _("tax rates")
+        ordering = ["country", "category", "-valid_from"]
+        constraints = [
+            models.UniqueConstraint(name="tax_rate_once_a_day", fields=["country", "category", "valid_from"]),
+            models.CheckConstraint(name="tax_rate_country_is_a_code", condition=Q(country__regex="^[A-Z]{2}$")),
+            models.CheckConstraint(name="tax_rate_below_one", condition=Q(basis_points__lt=10_000)),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.country} {self.category} {self.basis_points / 100:g} %"
+
+
+class InvoiceSeries(models.Model):
+    """Where the numbers of a kind and a year have got to. Its row is locked until the number is committed."""
+
+    kind = models.CharField(_("kind"), max_length=11, choices=InvoiceKind)
+    year = models.PositiveSmallIntegerField(_("year"))
+    last_number = models.PositiveIntegerField(_("last number"), default=0)
+    last_issued_at = models.DateTimeField(_("last issued at"), null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("invoice series")
+        verbose_name_plural = _("invoice series")
+        default_permissions = ("view",)
+        constraints = [models.UniqueConstraint(name="invoice_series_once_a_year", fields=["kind", "year"])]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.year}"
+
+
+class InvoiceQuerySet(models.QuerySet["Invoice"]):
+    def of(self, user: User) -> Self:
+        return self.filter(user=user)
+
+    def with_lines(self) -> Self:
+        return self.select_related("user", "payment", "corrects").prefetch_related("lines", "credit_notes")
+
+
+class Invoice(models.Model):
+    """An invoice, or the credit note that takes back all or a part of one: both are one kind of paper to EN 16931.
+
+    A trigger refuses every change but those of the rendering's own columns.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    kind = models.CharField(_("kind"), max_length=11, choices=InvoiceKind)
+    year = models.PositiveSmallIntegerField(_("year"))
+    sequence = models.PositiveIntegerField(_("number in its series"))
+    number = models.CharField(_("number"), max_length=40, unique=True)
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, related_name="invoices", db_index=False, verbose_name=_("customer")
+    )
+    payment = models.ForeignKey(Payment, models.PROTECT, related_name="invoices", verbose_name=_("payment"))
+    refund = models.OneToOneField(
+        Refund, models.PROTECT, related_name="credit_note", null=True, blank=True, verbose_name=_("refund")
+    )
+    corrects = models.ForeignKey(
+        "self", models.PROTECT, related_name="credit_notes", null=True, blank=True, verbose_name=_("corrects")
+    )
+    seller = models.JSONField(_("seller"))
+    buyer = models.JSONField(_("buyer"))
+    missing = models.JSONField(_("missing on it"), default=list, blank=True)  # what the law would have wanted
+    is_simplified = models.BooleanField(_("simplified"), default=False)
+    locale = models.CharField(_("language"), max_length=2, choices=Locale)
+    currency = models.CharField(_("currency"), max_length=3)
+    net_minor = models.BigIntegerField(_("net in minor units"))
+    tax_minor = models.BigIntegerField(_("tax in minor units"))
+    gross_minor = models.BigIntegerField(_("gross in minor units"))
+    line_count = models.PositiveSmallIntegerField(_("lines"))
+    mention = models.CharField(_("mention of the law"), max_length=300, blank=True)
+    payment_method = models.CharField(_("paid through"), max_length=20, blank=True)
+    issued_at = models.DateTimeField(_("issued at"))
+    issued_on = models.DateField(_("date"))  # in the seller's time zone
+    render_next_at = models.DateTimeField(_("rendered next at"), null=True, blank=True)  # empty: it is rendered
+    render_tries = models.PositiveIntegerField(_("tries to render"), default=0)
+    render_error = models.CharField(_("why it is not rendered"), max_length=500, blank=True)
+
+    objects = InvoiceQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("invoice")
+        verbose_name_plural = _("invoices")
+        default_permissions = ("view",)
+        permissions = [
+            ("issue_invoice", "Can have invoices issued"),
+        ]
+        ordering = ["-id"]
+        constraints = [
+            models.UniqueConstraint(name="invoice_number_once_per_series", fields=["kind", "year", "sequence"]),
+            models.UniqueConstraint(
+                name="invoice_once_per_payment", fields=["payment"], condition=Q(kind=InvoiceKind.INVOICE)
+            ),
+            models.CheckConstraint(name="invoice_kind_known", condition=Q(kind__in=InvoiceKind.values)),
+            models.CheckConstraint(name="invoice_currency_is_iso", condition=Q(currency__regex=CURRENCY)),
+            models.CheckConstraint(
+                name="invoice_totals_agree",
+                condition=Q(gross_minor=F("net_minor") + F("tax_minor"), net_minor__gte=0, tax_minor__gte=0),
+            ),
+            models.CheckConstraint(
+                name="invoice_credit_note_corrects_an_invoice",
+                condition=Q(kind=InvoiceKind.INVOICE, corrects__isnull=True, refund__isnull=True)
+                | Q(kind=InvoiceKind.CREDIT_NOTE, corrects__isnull=False, refund__isnull=False),
+            ),
+        ]
+        indexes = [
+            models.Index(name="invoice_by_user", fields=["user", "id"]),
+            models.Index(name="invoice_by_date", fields=["issued_on"]),
+            models.Index(
+                name="invoice_to_render", fields=["render_next_at"], condition=Q(render_next_at__isnull=False)
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.number
+
+    @property
+    def net(self) -> Money:
+        return Money(self.net_minor, self.currency)
+
+    @property
+    def tax(self) -> Money:
+        return Money(self.tax_minor, self.currency)
+
+    @property
+    def gross(self) -> Money:
+        return Money(self.gross_minor, self.currency)
+
+    @property
+    def is_credit_note(self) -> bool:
+        return self.kind == InvoiceKind.CREDIT_NOTE
+
+    @property
+    def status(self) -> InvoiceStatus:
+        """Every invoice here is of a settled payment; what came back since says the rest."""
+        credited = sum(each.gross_minor for each in self.credit_notes.all())
+        if not credited:
+            return InvoiceStatus.PAID
+        return InvoiceStatus.CREDITED if credited >= self.gross_minor else InvoiceStatus.PARTLY_CREDITED
+
+
+class InvoiceLine(models.Model):
+    """One thing that was sold, or the part of it that a credit note takes back."""
+
+    invoice = models.ForeignKey(
+        Invoice, models.PROTECT, related_name="lines", db_index=False, verbose_name=_("invoice")
+    )
+    position = models.PositiveSmallIntegerField(_("position"))
+    corrects = models.ForeignKey(
+        "self", models.PROTECT, related_name="corrections", null=True, blank=True, verbose_name=_("corrects")
+    )
+    description = models.CharField(_("description"), max_length=200)
+    quantity = models.PositiveIntegerField(_("quantity"), default=1)
+    unit_price_minor = models.BigIntegerField(_("unit price in minor units"))  # net, before the discount
+    discount_minor = models.BigIntegerField(_("discount in minor units"), default=0)  # net
+    tax_category = models.CharField(_("tax category"), max_length=2, choices=TaxCategory)
+    tax_basis_points = models.PositiveIntegerField(_("tax rate in basis points"))
+    net_minor = models.BigIntegerField(_("net in minor units"))
+    tax_minor = models.BigIntegerField(_("tax in minor units"))
+    gross_minor = models.BigIntegerField(_("gross in minor units"))
+
+    class Meta:
+        verbose_name = _("invoice line")
+        verbose_name_plural = _("invoice lines")
+        default_permissions = ("view",)
+        ordering = ["invoice", "position"]
+        constraints = [
+            models.UniqueConstraint(name="invoice_line_position_once", fields=["invoice", "position"]),
+            models.CheckConstraint(
+                name="invoice_line_tax_category_known", condition=Q(tax_category__in=TaxCategory.values)
+            ),
+            models.CheckConstraint(
+                name="invoice_line_totals_agree",
+                condition=Q(
+                    gross_minor=F("net_minor") + F("tax_minor"),
+                    net_minor=F("quantity") * F("unit_price_minor") - F("discount_minor"),
+                ),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.description
+
+
+class InvoiceFile(models.Model):
+    """The bytes of an issued invoice. They are made once, kept with their digests, and never made again."""
+
+    invoice = models.OneToOneField(
+        Invoice, models.PROTECT, primary_key=True, related_name="file", verbose_name=_("invoice")
+    )
+    pdf = models.BinaryField()
+    xml = models.BinaryField(default=bytes)  # empty where EN 16931 cannot write the currency
+    pdf_sha256 = models.CharField(max_length=64)
+    xml_sha256 = models.CharField(max_length=64, blank=True)
+    rendered_at = models.DateTimeField(_("rendered at"), auto_now_add=True)
+
+    class Meta:
+        verbose_name = _("invoice file")
+        verbose_name_plural = _("invoice files")
+        default_permissions = ("view",)
+
+    def __str__(self) -> str:
+        return self.pdf_sha256

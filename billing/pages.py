@@ -1,0 +1,69 @@
+"""The page behind the link in a reminder: what is due, and the button to pay it. The signed link is the credential."""
+
+from typing import Any
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.decorators import method_decorator
+from django.utils.translation import get_language, override
+from django.views.decorators.cache import never_cache
+from django.views.decorators.csrf import csrf_exempt
+from django.views.generic import View
+
+from billing import customers, dunning, errors, plan_payments, subscriptions
+from billing.models import Payment, Subscription
+from billing.models.subscriptions import SubscriptionStatus
+from billing.plan_payments import RENEW
+from ledger.money import format_money
+
+
+@method_decorator([csrf_exempt, never_cache], name="dispatch")
+class MendView(View):
+    """There is no cookie to forge with, so no CSRF token is asked for."""
+
+    http_method_names = ["get", "head", "post"]
+
+    def get(self, request: HttpRequest, token: str) -> HttpResponse:
+        return self._page(request, _found(token))
+
+    def post(self, request: HttpRequest, token: str) -> HttpResponse:
+        subscription = _found(token)
+        try:
+            payment = subscriptions.renew(subscription=subscription, wishes=subscriptions.wishes_of(subscription))
+        except errors.BillingError as refusal:
+            return self._page(request, subscription, refusal=str(refusal))
+        if url := _url(payment):
+            return redirect(url)
+        return redirect(request.path)
+
+    def _page(self, request: HttpRequest, subscription: Subscription, refusal: str = "") -> HttpResponse:
+        with override(customers.get(subscription.user).locale):
+            price = subscription.next_price or subscription.price
+            waiting = plan_payments.pending(subscription, RENEW)
+            context: dict[str, Any] = {
+                "plan": price.plan.name,
+                "amount": format_money(price.money, get_language() or "en"),
+                "status": subscription.get_status_display(),
+                "paid_until": subscription.paid_until,
+                "lapses_at": subscription.lapses_at,
+                "time_zone": subscription.time_zone,
+                "is_past_due": subscription.status == SubscriptionStatus.PAST_DUE,
+                "is_over": subscription.status == SubscriptionStatus.CANCELLED,
+                "waits": waiting is not None,
+                "refusal": refusal,
+            }
+            response = render(request, "billing/mend.html", context)
+        response["Referrer-Policy"] = "no-referrer"  # the address of this page is its key
+        return response
+
+
+def _found(token: str) -> Subscription:
+    subscription = dunning.subscription_of(token)
+    if subscription is None:
+        raise Http404
+    return subscription
+
+
+def _url(payment: Payment) -> str:
+    last = payment.attempts.last()
+    return str(last.next_action.get("url", "")) if last and last.is_live else ""

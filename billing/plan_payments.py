@@ -1,0 +1,66 @@
+"""What a payment for a plan brings: a period more, or the dearer plan from now on. Its grants the calendar gives."""
+
+from datetime import datetime
+
+from billing import cases, subscription_states
+from billing.models import Attempt, Payment, PlanPrice, Subscription
+from billing.models.cases import CaseKind
+from billing.models.payments import PaymentKind, PaymentStatus
+from billing.models.subscriptions import OVER
+
+START, RENEW, CHANGE = "start", "renew", "change"
+
+
+def deliver(payment: Payment, attempt: Attempt) -> None:
+    """Once: the payment's key stands in the paid period that it brought. The caller has locked the payment."""
+    asked = payment.details
+    subscription = Subscription.objects.get(pk=asked["subscription"])
+    price = PlanPrice.objects.select_related("plan").get(pk=asked["price"])
+    key = f"payment:{payment.pk}"
+    facts = {"subscription": str(subscription.pk), "purpose": asked["purpose"]}
+    if asked["purpose"] == CHANGE:
+        is_as_priced = subscription.price_id == asked["from_price"]
+        if not is_as_priced or not subscription_states.change_now(
+            subscription_id=subscription.pk, price=price, key=key, amount_minor=payment.amount_minor, payment=payment
+        ):
+            # Paid for a change of something that is no more: operators give the money back, or time for it.
+            cases.open(kind=CaseKind.MISMATCH, payment=payment, attempt=attempt, key=str(attempt.pk), facts=facts)
+        return
+    if (other := _successor(subscription)) is not None:
+        # Paid late, when the customer had begun again already: the time is theirs all the same.
+        subscription, price = other, other.price
+        cases.open(kind=CaseKind.MISMATCH, payment=payment, attempt=attempt, key=str(attempt.pk), facts=facts)
+    subscription_states.extend(
+        subscription_id=subscription.pk,
+        key=key,
+        price=price,
+        amount_minor=payment.amount_minor,
+        payment=payment,
+        until=_period(payment),
+    )
+
+
+def _period(payment: Payment) -> tuple[datetime, datetime] | None:
+    """The gateway's own, where it renews."""
+    said = payment.details.get("period")
+    return (datetime.fromisoformat(said[0]), datetime.fromisoformat(said[1])) if said else None
+
+
+def _successor(subscription: Subscription) -> Subscription | None:
+    if subscription.status not in OVER:
+        return None
+    rows = Subscription.objects.live().filter(user=subscription.user_id, catalogue=subscription.catalogue)
+    return rows.select_related("price__plan").first()
+
+
+def pending(subscription: Subscription, purpose: str = "") -> Payment | None:
+    """Its payment that could still be paid."""
+    rows = Payment.objects.with_attempts().filter(
+        user=subscription.user_id,
+        kind=PaymentKind.PLAN,
+        status=PaymentStatus.PENDING,
+        details__subscription=str(subscription.pk),
+    )
+    if purpose:
+        rows = rows.filter(details__purpose=purpose)
+    return rows.order_by("-id").first()

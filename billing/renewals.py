@@ -1,0 +1,155 @@
+"""Renewing what we renew ourselves, by the table in `dunning`: reminders, payments, past due, and the end.
+
+Each line is decided and committed under the subscription's lock before a gateway is called. A worker that dies then
+leaves the line done; the next line of the table comes all the same.
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from billing import dunning, errors, plan_payments, subscription_states, subscriptions
+from billing import gateway_subscriptions as renewing
+from billing.gateways.errors import GatewayError
+from billing.models import Subscription
+from billing.models.subscriptions import IN_FORCE, SubscriptionStatus
+from billing.plan_payments import RENEW
+from events import outbox
+from events.types import EventType
+
+logger = logging.getLogger(__name__)
+Told = Callable[[int], None]
+
+
+@dataclass(slots=True, kw_only=True)
+class Work:
+    looked: int = 0
+    reminded: int = 0
+    started: int = 0
+    past_due: int = 0
+    failed: int = 0
+
+
+def renew_due(*, now: datetime | None = None, told: Told | None = None) -> Work:
+    """Do what the table says of every subscription of which something is due."""
+    moment, work = now or timezone.now(), Work()
+    for pk in _all(moment):
+        _look(pk, moment, work)
+        work.looked += 1
+        if told is not None:
+            told(work.looked)
+    return work
+
+
+def _all(now: datetime) -> list[UUID]:
+    rows = Subscription.objects.to_look_at(now).order_by("next_look_at")
+    return list(rows.values_list("pk", flat=True)[: settings.RENEWAL_BATCH])
+
+
+def _look(pk: UUID, now: datetime, work: Work) -> None:
+    subscription, starts = _decide(pk, now, work)
+    if subscription is None:
+        return
+    try:
+        if subscription.is_renewed_by_gateway:
+            renewing.ask(subscription)
+        elif starts:
+            waiting = plan_payments.pending(subscription, RENEW)
+            if waiting is None:
+                subscriptions.renew(subscription=subscription, wishes=subscriptions.wishes_of(subscription))
+                work.started += 1
+    except (errors.BillingError, GatewayError) as refusal:
+        # The next line of the table tries again; the customer can pay on the page that they were sent.
+        work.failed += 1
+        logger.warning("renewal.not_started", extra={"subscription": str(pk), "reason": type(refusal).__name__})
+
+
+@transaction.atomic
+def _decide(pk: UUID, now: datetime, work: Work) -> tuple[Subscription | None, bool]:
+    subscription = subscription_states.lock(pk)
+    due = subscription.next_look_at
+    if subscription.status not in IN_FORCE or due is None or due > now:
+        return None, False  # a rival was here
+    if subscription.is_renewed_by_gateway:
+        Subscription.objects.filter(pk=pk).update(next_look_at=now + timedelta(days=1))
+        return subscription, False
+    reminders, tries = dunning.reminders_due(subscription, now), dunning.tries_due(subscription, now)
+    if reminders > subscription.reminders and dunning.paid_until(subscription) + timedelta(days=1) > now:
+        _remind(subscription)  # once, however many lines were missed
+        work.reminded += 1
+    starts = tries > subscription.tries
+    subscription.reminders, subscription.tries = max(reminders, subscription.reminders), max(tries, subscription.tries)
+    is_late = dunning.past_due_at(subscription) <= now and subscription.status != SubscriptionStatus.PAST_DUE
+    Subscription.objects.filter(pk=pk).update(
+        reminders=subscription.reminders, tries=subscription.tries, next_look_at=dunning.next_look_at(subscription)
+    )
+    if is_late and subscription_states.mark_past_due(subscription_id=pk):
+        work.past_due += 1
+    return subscription_states.lock(pk), starts
+
+
+def _remind(subscription: Subscription) -> None:
+    price = subscription.next_price or subscription.price
+    outbox.record(
+        user=subscription.user,
+        type=EventType.RENEWAL_REMINDER,
+        data={
+            "subscription": str(subscription.pk),
+            "plan": price.plan.code,
+            "amount": price.amount_minor,
+            "currency": price.currency,
+            "due_at": dunning.paid_until(subscription).isoformat().replace("+00:00", "Z"),
+            "payment_url": dunning.mend_url(subscription),
+        },
+    )
+
+
+# ---------------------------------------------------------------- the end
+
+
+@dataclass(slots=True, kw_only=True)
+class Ended:
+    cancelled: int = 0
+    lapsed: int = 0
+    abandoned: int = 0
+
+    @property
+    def total(self) -> int:
+        return self.cancelled + self.lapsed + self.abandoned
+
+
+def expire_due(*, now: datetime | None = None, told: Told | None = None) -> Ended:
+    """End what was to end with its period, what nobody paid for, and what was never paid."""
+    moment, done = now or timezone.now(), Ended()
+    for pk in list(Subscription.objects.to_end(moment).values_list("pk", flat=True)[: settings.RENEWAL_BATCH]):
+        _end(pk, moment, done)
+        if told is not None:
+            told(done.total)
+    for subscription in abandoned(moment)[: settings.RENEWAL_BATCH]:
+        if plan_payments.pending(subscription) is None and subscription_states.end(
+            subscription_id=subscription.pk, status=SubscriptionStatus.EXPIRED, why="unpaid"
+        ):
+            done.abandoned += 1
+    return done
+
+
+def _end(pk: UUID, now: datetime, done: Ended) -> None:
+    subscription = Subscription.objects.get(pk=pk)
+    asked = subscription.cancel_at_period_end
+    status = SubscriptionStatus.CANCELLED if asked else SubscriptionStatus.EXPIRED
+    if subscription_states.end(
+        subscription_id=pk, status=status, why="asked" if asked else "unpaid", only_if_lapsed_at=now
+    ):
+        done.cancelled += asked
+        done.lapsed += not asked
+
+
+def abandoned(now: datetime) -> list[Subscription]:
+    before = now - timedelta(hours=settings.SUBSCRIPTION_INCOMPLETE_HOURS)
+    return list(Subscription.objects.filter(status=SubscriptionStatus.INCOMPLETE, created_at__lte=before))

@@ -1,0 +1,104 @@
+"""Our catalogues at Stripe: a product for each pack and plan, by an id that never changes, and a price by its key.
+
+A price is never changed there: its key passes to a new one and the old one is archived, so that running subscriptions
+keep what they were sold. What left the file is archived too, and nothing is ever deleted.
+"""
+
+from collections.abc import Iterator
+from functools import partial
+
+from billing.gateways.stripe import Stripe
+from billing.gateways.subscribing import Interval, PriceRequest, ProductRequest
+from credits.catalogue_files import Catalogue, Words
+from credits.seeding import Change
+from ledger import money
+from ledger.money import Money
+
+OURS = "catalogue"  # the name under which a product remembers which file it came from
+
+
+def pack_id(code: str) -> str:
+    return f"pack_{code}"
+
+
+def plan_id(code: str) -> str:
+    return f"plan_{code}"
+
+
+def pack_key(code: str, currency: str) -> str:
+    return f"{pack_id(code)}_{currency.lower()}"
+
+
+def plan_key(code: str, interval: str, currency: str) -> str:
+    return f"{plan_id(code)}_{interval}_{currency.lower()}"
+
+
+def differences(catalogue: Catalogue, stripe: Stripe) -> Iterator[Change]:
+    """What applying would change at Stripe, without changing it. Currencies that Stripe does not take are left out."""
+    wanted = dict(_wanted(catalogue))
+    takes = stripe.capabilities.currencies
+    for product, prices in wanted.values():
+        yield from _product_change(stripe, product)
+        for price in prices:
+            if price.amount.unit in takes:
+                yield from _price_change(stripe, price)
+    yield from _gone(catalogue, stripe, wanted)
+
+
+def _wanted(catalogue: Catalogue) -> Iterator[tuple[str, tuple[ProductRequest, list[PriceRequest]]]]:
+    for code, pack in catalogue.packs.items():
+        name = pack_id(code)
+        prices = [_price(name, pack_key(code, unit), price) for unit, price in pack.prices.items()]
+        yield name, (_product(catalogue, name, pack.name, pack.description), prices)
+    for code, plan in catalogue.plans.items():
+        name = plan_id(code)
+        prices = [
+            _price(name, plan_key(code, interval, unit), price, Interval(interval))
+            for interval, by_currency in plan.prices.items()
+            for unit, price in by_currency.items()
+        ]
+        yield name, (_product(catalogue, name, plan.name, plan.description), prices)
+
+
+def _product(catalogue: Catalogue, name: str, title: Words, description: Words) -> ProductRequest:
+    return ProductRequest(id=name, name=title.en, description=description.en, metadata={OURS: catalogue.code})
+
+
+def _price(product: str, key: str, amount: Money, interval: Interval | None = None) -> PriceRequest:
+    return PriceRequest(lookup_key=key, product=product, amount=amount, interval=interval)
+
+
+def _product_change(stripe: Stripe, wanted: ProductRequest) -> Iterator[Change]:
+    act = partial(stripe.put_product, wanted)
+    different = stripe.differences_of_product(wanted)
+    if different is None:
+        yield Change(sign="+", text=f"stripe product {wanted.id}: {wanted.name}", act=act)
+    elif different:
+        yield Change(sign="~", text=f"stripe product {wanted.id}: {', '.join(sorted(different))}", act=act)
+
+
+def _price_change(stripe: Stripe, wanted: PriceRequest) -> Iterator[Change]:
+    act = partial(stripe.put_price, wanted)
+    known = stripe.find_price(wanted.lookup_key)
+    every = f" a {wanted.interval}" if wanted.interval else ""
+    if known is None:
+        yield Change(sign="+", text=f"stripe price {wanted.lookup_key}: {wanted.amount}{every}", act=act)
+    elif not stripe.has_price(wanted):
+        before = money.plain(known.amount) if known.amount.unit == wanted.amount.unit else str(known.amount)
+        yield Change(sign="~", text=f"stripe price {wanted.lookup_key}: {before} -> {wanted.amount}{every}", act=act)
+
+
+def _gone(
+    catalogue: Catalogue, stripe: Stripe, wanted: dict[str, tuple[ProductRequest, list[PriceRequest]]]
+) -> Iterator[Change]:
+    for product in stripe.active_products():
+        if product.metadata.get(OURS) != catalogue.code:
+            continue
+        keys = {price.lookup_key for price in wanted[product.id][1]} if product.id in wanted else set()
+        for price, key in stripe.active_prices(product=product.id):
+            if key not in keys:
+                act = partial(stripe.archive_price, price=price)
+                yield Change(sign="-", text=f"stripe price {key or price}: archived", act=act)
+        if product.id not in wanted:
+            act = partial(stripe.archive_product, product=product.id)
+            yield Change(sign="-", text=f"stripe product {product.id}: archived", act=act)

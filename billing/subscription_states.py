@@ -1,0 +1,389 @@
+"""How a subscription moves from state to state: each move behind its lock, with a line in its timeline and an event.
+
+A payment opens the window of the grant calendar or leaves it; it never grants. Nothing here speaks to a gateway.
+"""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.utils import timezone
+
+from billing import dunning, errors, plans
+from billing.models import PaidPeriod, Payment, PlanPrice, Subscription, SubscriptionEvent
+from billing.models.plans import PlanInterval
+from billing.models.subscriptions import IN_FORCE, LIVE, OVER, SubscriptionStatus
+from credits import calendar
+from credits.models import Every, GrantSchedule
+from credits.periods import Grid
+from events import outbox
+from events.types import EventType
+
+MONTHS = {PlanInterval.MONTH: 1, PlanInterval.YEAR: 12}
+
+
+def lock(subscription_id: UUID) -> Subscription:
+    rows = Subscription.objects.select_for_update(of=("self",), no_key=True)
+    return rows.select_related("user", "price__plan", "next_price__plan").get(pk=subscription_id)
+
+
+def end_of_period(anchor: datetime, time_zone: str, interval: str, number: int) -> datetime:
+    """The end of the period with this number, reckoned from the anchor: the 31st comes back after February."""
+    zone = ZoneInfo(time_zone)
+    every = Every.WEEK if interval == PlanInterval.WEEK else Every.MONTH
+    grid = Grid(anchor=anchor.astimezone(zone).replace(tzinfo=None), zone=zone, every=every)
+    return grid.start(number * MONTHS.get(PlanInterval(interval), 1))
+
+
+# ---------------------------------------------------------------- paid for
+
+
+@transaction.atomic
+def extend(
+    *,
+    subscription_id: UUID,
+    key: str,
+    price: PlanPrice,
+    amount_minor: int,
+    payment: Payment | None = None,
+    until: tuple[datetime, datetime] | None = None,
+) -> Subscription:
+    """One more period is paid for; the same key does it once. `until` is the gateway's own period, where it renews."""
+    subscription, now = lock(subscription_id), timezone.now()
+    if PaidPeriod.objects.filter(key=key).exists():
+        return subscription
+    before = SubscriptionStatus(subscription.status)
+    is_anew = before in (*OVER, SubscriptionStatus.INCOMPLETE) or _has_lapsed(subscription, now)
+    starts_at, ends_at = until or _next_period(subscription, price, now, is_anew=is_anew)
+    _grant_until(subscription, price, starts_at, ends_at, is_anew=is_anew)
+    PaidPeriod.objects.create(
+        subscription=subscription,
+        key=key,
+        price=price,
+        payment=payment,
+        starts_at=starts_at,
+        ends_at=ends_at,
+        amount_minor=amount_minor,
+    )
+    if until is not None:
+        subscription.anchor_at, subscription.periods = subscription.anchor_at or starts_at, subscription.periods + 1
+        ends_at = max(ends_at, subscription.paid_until) if subscription.paid_until and not is_anew else ends_at
+    subscription.price, subscription.next_price = price, None
+    subscription.period_start, subscription.paid_until = starts_at, ends_at
+    subscription.ended_at, subscription.end_reason = None, ""
+    if before != SubscriptionStatus.PAUSED:
+        subscription.status = SubscriptionStatus.ACTIVE
+    subscription.tries = subscription.reminders = 0
+    keep(subscription, "paid", facts={"key": key, "until": ends_at, "amount": amount_minor})
+    if before in (SubscriptionStatus.ACTIVE, SubscriptionStatus.PAUSED):
+        tell_updated(subscription, "current_period_end")
+    else:
+        tell(subscription, EventType.SUBSCRIPTION_ACTIVATED, current_period_end=subscription.paid_until)
+    return subscription
+
+
+def _has_lapsed(subscription: Subscription, now: datetime) -> bool:
+    """The sweep that ends it is late: nothing was given meanwhile, so that its time does not count either."""
+    return subscription.status in IN_FORCE and subscription.lapses_at is not None and subscription.lapses_at <= now
+
+
+def _next_period(
+    subscription: Subscription, price: PlanPrice, now: datetime, *, is_anew: bool
+) -> tuple[datetime, datetime]:
+    if is_anew:
+        starts_at, subscription.anchor_at, subscription.periods = now, now, 0
+    else:
+        starts_at = dunning.paid_until(subscription)
+        is_other = price.interval != subscription.price.interval
+        if subscription.anchor_at is None or is_other:
+            subscription.anchor_at, subscription.periods = starts_at, 0
+    subscription.periods += 1
+    assert subscription.anchor_at is not None  # noqa: S101 - set above, or with its first period
+    ends_at = end_of_period(subscription.anchor_at, subscription.time_zone, price.interval, subscription.periods)
+    return starts_at, ends_at
+
+
+def _grant_until(
+    subscription: Subscription, price: PlanPrice, starts_at: datetime, ends_at: datetime, *, is_anew: bool
+) -> None:
+    rules, unlimited = plans.terms(price.plan), plans.unlimited(price.plan)
+    if not GrantSchedule.objects.filter(reference=subscription.reference).exists():
+        calendar.open_schedule(
+            user=subscription.user,
+            reference=subscription.reference,
+            rules=rules,
+            anchor=starts_at,
+            time_zone=subscription.time_zone,
+            paid_until=ends_at,
+            unlimited=unlimited,
+        )
+        return
+    is_other = price.plan_id != subscription.price.plan_id
+    # At a renewal nothing is paid for from here on yet, so that only the rules change.
+    paid, now = subscription.paid_until, timezone.now()
+    at = now if paid is not None and paid > now else starts_at
+    if is_other:
+        calendar.change_rules(reference=subscription.reference, rules=rules, at=at, unlimited=unlimited)
+    anchor = starts_at if is_anew else None
+    calendar.extend_schedule(reference=subscription.reference, paid_until=ends_at, anchor=anchor)
+    if is_other and at == starts_at and not is_anew:
+        # Now that it is paid for: what the new plan is worth more in the grant period that is under way.
+        calendar.change_rules(reference=subscription.reference, rules=rules, at=at, unlimited=unlimited)
+
+
+@transaction.atomic
+def change_now(
+    *, subscription_id: UUID, price: PlanPrice, key: str, amount_minor: int, payment: Payment | None = None
+) -> bool:
+    """The dearer plan from now on: its difference is paid. False when the subscription is not what was changed."""
+    subscription, now = lock(subscription_id), timezone.now()
+    if PaidPeriod.objects.filter(key=key).exists():
+        return True
+    if subscription.status not in IN_FORCE or dunning.paid_until(subscription) <= now:
+        return False
+    ends_at = dunning.paid_until(subscription)
+    if price.interval != subscription.price.interval:
+        subscription.anchor_at, subscription.periods = now, 1
+        ends_at = end_of_period(now, subscription.time_zone, price.interval, 1)
+    PaidPeriod.objects.create(
+        subscription=subscription,
+        key=key,
+        price=price,
+        payment=payment,
+        starts_at=now,
+        ends_at=ends_at,
+        amount_minor=amount_minor,
+    )
+    before = subscription.price.plan.code
+    calendar.change_rules(
+        reference=subscription.reference,
+        rules=plans.terms(price.plan),
+        at=now,
+        unlimited=plans.unlimited(price.plan),
+    )
+    calendar.extend_schedule(reference=subscription.reference, paid_until=ends_at)
+    subscription.price, subscription.next_price, subscription.paid_until = price, None, ends_at
+    subscription.period_start = now if price.interval != subscription.price.interval else subscription.period_start
+    subscription.tries = subscription.reminders = 0
+    keep(subscription, "changed", facts={"from": before, "to": price.plan.code, "amount": amount_minor})
+    tell_updated(subscription, "plan")
+    return True
+
+
+@transaction.atomic
+def switch(*, subscription_id: UUID, price: PlanPrice, key: str, by: User | None = None, reason: str = "") -> bool:
+    """A change that costs nothing: on trial, or where what was paid covers it."""
+    subscription = lock(subscription_id)
+    if subscription.status not in IN_FORCE:
+        raise errors.SubscriptionState(subscription.status, "it cannot be changed")
+    if subscription.anchor_at is not None:
+        return change_now(subscription_id=subscription_id, price=price, key=key, amount_minor=0)
+    before, subscription.price, subscription.next_price = subscription.price.plan.code, price, None
+    keep(subscription, "changed", by=by, reason=reason, facts={"from": before, "to": price.plan.code, "amount": 0})
+    tell_updated(subscription, "plan")
+    return True
+
+
+# ---------------------------------------------------------------- not paid for, and over
+
+
+@transaction.atomic
+def mark_past_due(*, subscription_id: UUID) -> bool:
+    subscription = lock(subscription_id)
+    if subscription.status not in (SubscriptionStatus.ACTIVE, SubscriptionStatus.TRIALING):
+        return False
+    subscription.status = SubscriptionStatus.PAST_DUE
+    keep(subscription, "past_due")
+    price = subscription.next_price or subscription.price
+    tell(
+        subscription,
+        EventType.SUBSCRIPTION_PAST_DUE,
+        amount=price.amount_minor,
+        currency=price.currency,
+        grace_until=dunning.lapses_at(subscription),
+        retry_url=dunning.mend_url(subscription),
+    )
+    return True
+
+
+@transaction.atomic
+def end(
+    *,
+    subscription_id: UUID,
+    status: SubscriptionStatus,
+    why: str,
+    by: User | None = None,
+    reason: str = "",
+    only_if_lapsed_at: datetime | None = None,
+) -> bool:
+    """It is over from now on. What was granted stays, with the expiry that it has; packs are not touched."""
+    subscription, now = lock(subscription_id), timezone.now()
+    if subscription.status not in LIVE:
+        return False
+    if only_if_lapsed_at is not None and subscription.status in IN_FORCE:
+        lapses_at = subscription.lapses_at
+        if lapses_at is None or lapses_at > only_if_lapsed_at:
+            return False  # paid meanwhile
+    was_in_force = subscription.status != SubscriptionStatus.INCOMPLETE
+    subscription.status, subscription.ended_at, subscription.end_reason = status, now, why
+    subscription.next_price = None
+    if GrantSchedule.objects.filter(reference=subscription.reference).exists():
+        calendar.close(reference=subscription.reference, at=now)
+    keep(subscription, "ended", by=by, reason=reason, facts={"why": why})
+    if was_in_force:
+        tell(subscription, EventType.SUBSCRIPTION_CANCELLED, ended_at=now, reason=why)
+    return True
+
+
+@transaction.atomic
+def start_trial(*, subscription_id: UUID, until: datetime) -> Subscription:
+    """What the plan entitles to, without its credits: those come with the first payment."""
+    subscription = lock(subscription_id)
+    if subscription.status == SubscriptionStatus.INCOMPLETE:
+        subscription.status, subscription.period_start = SubscriptionStatus.TRIALING, timezone.now()
+        subscription.trial_until = subscription.paid_until = until
+        keep(subscription, "trial", facts={"until": until})
+        tell(subscription, EventType.SUBSCRIPTION_ACTIVATED, current_period_end=until)
+    return subscription
+
+
+# ---------------------------------------------------------------- what the customer or an operator wishes
+
+
+@transaction.atomic
+def set_cancel_at_period_end(
+    *, subscription_id: UUID, cancels: bool, by: User | None = None, reason: str = ""
+) -> Subscription:
+    subscription = lock(subscription_id)
+    if subscription.status not in IN_FORCE:
+        raise errors.SubscriptionState(subscription.status, "nothing of it is to end or to go on")
+    if subscription.cancel_at_period_end != cancels:
+        subscription.cancel_at_period_end = cancels
+        keep(subscription, "cancel_later" if cancels else "resumed", by=by, reason=reason)
+        tell_updated(subscription, "cancel_at_period_end")
+    return subscription
+
+
+@transaction.atomic
+def set_next_price(
+    *, subscription_id: UUID, price: PlanPrice | None, by: User | None = None, reason: str = ""
+) -> Subscription:
+    """What the next period costs and gives; None: the same as now."""
+    subscription = lock(subscription_id)
+    if subscription.status not in IN_FORCE:
+        raise errors.SubscriptionState(subscription.status, "it has no next period")
+    subscription.next_price = price
+    keep(subscription, "change_later", by=by, reason=reason, facts={"to": price.plan.code if price else None})
+    tell_updated(subscription, "next_plan")
+    return subscription
+
+
+@transaction.atomic
+def pause(*, subscription_id: UUID, by: User | None = None, reason: str = "") -> Subscription:
+    """The time that is paid for stands still, and nothing is given or asked for."""
+    subscription, now = lock(subscription_id), timezone.now()
+    if subscription.status != SubscriptionStatus.ACTIVE or dunning.paid_until(subscription) <= now:
+        raise errors.SubscriptionState(subscription.status, "only an active one can be paused")
+    subscription.status, subscription.paused_at = SubscriptionStatus.PAUSED, now
+    calendar.pause(reference=subscription.reference, at=now)
+    keep(subscription, "paused", by=by, reason=reason)
+    tell_updated(subscription, "status")
+    return subscription
+
+
+@transaction.atomic
+def unpause(*, subscription_id: UUID, by: User | None = None, reason: str = "") -> Subscription:
+    subscription, now = lock(subscription_id), timezone.now()
+    if subscription.status != SubscriptionStatus.PAUSED or subscription.paused_at is None:
+        raise errors.SubscriptionState(subscription.status, "it is not paused")
+    left = dunning.paid_until(subscription) - subscription.paused_at
+    subscription.status, subscription.paused_at = SubscriptionStatus.ACTIVE, None
+    # Later periods follow from the end of this one.
+    subscription.paid_until = subscription.anchor_at = now + left
+    subscription.periods = 0
+    calendar.resume(reference=subscription.reference, at=now, paid_until=now + left)
+    subscription.tries = subscription.reminders = 0
+    keep(subscription, "unpaused", by=by, reason=reason, facts={"until": now + left})
+    tell_updated(subscription, "status", "current_period_end")
+    return subscription
+
+
+@transaction.atomic
+def give_time(*, subscription_id: UUID, until: datetime, by: User, reason: str) -> Subscription:
+    """An operator's present: paid until later, and the grants of that time."""
+    subscription = lock(subscription_id)
+    if not reason.strip():
+        raise errors.ReasonMissing
+    if subscription.status not in IN_FORCE or until <= dunning.paid_until(subscription):
+        raise errors.SubscriptionState(subscription.status, "it can only be extended to a later day while in force")
+    subscription.paid_until = subscription.anchor_at = until
+    subscription.status, subscription.periods = SubscriptionStatus.ACTIVE, 0
+    if GrantSchedule.objects.filter(reference=subscription.reference).exists():
+        calendar.extend_schedule(reference=subscription.reference, paid_until=until)
+    subscription.tries = subscription.reminders = 0
+    keep(subscription, "extended", by=by, reason=reason, facts={"until": until})
+    tell_updated(subscription, "current_period_end")
+    return subscription
+
+
+@transaction.atomic
+def move_to_zone(*, user: User, time_zone: str) -> None:
+    """The customer moved: grants to come begin at the same local time over there, and so do periods."""
+    now = timezone.now()
+    for pk in Subscription.objects.filter(user=user).live().order_by("pk").values_list("pk", flat=True):
+        subscription = lock(pk)
+        if subscription.time_zone == time_zone:
+            continue
+        subscription.time_zone = time_zone
+        if GrantSchedule.objects.filter(reference=subscription.reference).exists():
+            calendar.move_to_zone(reference=subscription.reference, time_zone=time_zone, at=now)
+        keep(subscription, "moved", facts={"time_zone": time_zone})
+
+
+# ---------------------------------------------------------------- timeline and events
+
+
+def keep(
+    subscription: Subscription,
+    act: str,
+    *,
+    by: User | None = None,
+    reason: str = "",
+    facts: dict[str, Any] | None = None,
+) -> None:
+    """Save it with the dates that follow from it, and write the line."""
+    if subscription.status in IN_FORCE:
+        subscription.lapses_at = dunning.lapses_at(subscription)
+        subscription.next_look_at = dunning.next_look_at(subscription)
+    subscription.save()
+    SubscriptionEvent.objects.create(
+        subscription=subscription, act=act, status=subscription.status, by=by, reason=reason, facts=facts or {}
+    )
+
+
+def tell(subscription: Subscription, event: EventType, **more: Any) -> None:
+    price = subscription.price
+    data = {
+        "subscription": str(subscription.pk),
+        "plan": price.plan.code,
+        "interval": price.interval,
+        "status": subscription.status,
+    }
+    outbox.record(user=subscription.user, type=event, data=data | {name: _plain(each) for name, each in more.items()})
+
+
+def tell_updated(subscription: Subscription, *changed: str) -> None:
+    tell(
+        subscription,
+        EventType.SUBSCRIPTION_UPDATED,
+        current_period_end=subscription.paid_until,
+        cancel_at_period_end=subscription.cancel_at_period_end,
+        changed=list(changed),
+    )
+
+
+def _plain(value: Any) -> Any:
+    return value.isoformat().replace("+00:00", "Z") if isinstance(value, datetime) else value

@@ -1,0 +1,186 @@
+"""Subscribing, changing and ending: what a customer or an operator asks for, and the payments that it takes."""
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from django.contrib.auth.models import User
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from billing import checkout, customers, errors, gateway_choices, plan_payments, plans, pricing, subscription_states
+from billing import gateway_subscriptions as renewing
+from billing.checkout import Wishes
+from billing.models import Payment, PlanPrice, Subscription
+from billing.models.subscriptions import IN_FORCE, SubscriptionStatus
+from billing.plan_payments import RENEW, START
+from billing.routing import Wish
+from rest.idempotency import Claim
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Begun:
+    """What came of asking: the subscription, and what the customer does next, if anything."""
+
+    subscription: Subscription
+    payment: Payment | None = None
+    next_action: dict[str, object] | None = None  # of a gateway that renews by itself
+
+
+def of(user: User, catalogue: str = "") -> Subscription:
+    """The customer's live one; without one the last that they had."""
+    rows = Subscription.objects.of(user)
+    if catalogue:
+        rows = rows.filter(catalogue=catalogue)
+    live = list(rows.live())
+    if len(live) > 1:
+        raise errors.SubscriptionAmbiguous(sorted(each.catalogue for each in live))
+    found = live[0] if live else rows.order_by("-id").first()
+    if found is None:
+        raise errors.NotYours
+    return found
+
+
+def start(*, user: User, price: PlanPrice, wishes: Wishes, claim: Claim | None = None) -> Begun:
+    """Begin a plan: its first payment, its trial, or the page of a gateway that renews by itself."""
+    subscription = _make(user, price, wishes)
+    if price.plan.trial_days and not _had_before(subscription):
+        until = timezone.now() + timedelta(days=price.plan.trial_days)
+        return Begun(subscription=subscription_states.start_trial(subscription_id=subscription.pk, until=until))
+    try:
+        choice = _gateways(user, price, wishes)
+        if choice and renewing.renews(choice[0]):
+            action = renewing.open_page(subscription=subscription, gateway=choice[0], wishes=wishes)
+            return Begun(subscription=Subscription.objects.of(user).get(pk=subscription.pk), next_action=action)
+        # Where none can take it, the checkout says why for each.
+        prepaid = tuple(name for name in choice if not renewing.renews(name)) or tuple(wishes.gateways)
+        payment = ask_for_payment(subscription, price, START, replace(wishes, gateways=prepaid), claim=claim)
+    except errors.BillingError:
+        subscription_states.end(subscription_id=subscription.pk, status=SubscriptionStatus.EXPIRED, why="no_gateway")
+        raise
+    return Begun(subscription=subscription, payment=payment)
+
+
+def _make(user: User, price: PlanPrice, wishes: Wishes) -> Subscription:
+    customer, catalogue = customers.get(user), price.plan.catalogue
+    for old in Subscription.objects.of(user).live().filter(catalogue=catalogue):
+        is_abandoned = old.status == SubscriptionStatus.INCOMPLETE and old.gateway_id is None
+        if not is_abandoned or renewing.is_open(old) or plan_payments.pending(old) is not None:
+            raise errors.SubscriptionLive(old.pk, old.price.plan.code, old.status)
+        subscription_states.end(subscription_id=old.pk, status=SubscriptionStatus.EXPIRED, why="unpaid")
+    try:
+        with transaction.atomic(durable=True):
+            made = Subscription(
+                user=user, catalogue=catalogue, price=price, time_zone=customer.time_zone, phone=wishes.phone[:20]
+            )
+            subscription_states.keep(made, "asked", facts={"plan": price.plan.code, "price": price.pk})
+    except IntegrityError as error:
+        if "subscription_live_once_per_catalogue" not in str(error):
+            raise
+        rival = Subscription.objects.of(user).live().filter(catalogue=catalogue).first()
+        if rival is None:
+            raise
+        raise errors.SubscriptionLive(rival.pk, rival.price.plan.code, rival.status) from error
+    return made
+
+
+def _had_before(subscription: Subscription) -> bool:
+    """One trial for each customer and catalogue, and none for those who were subscribed."""
+    rows = Subscription.objects.filter(user=subscription.user_id, catalogue=subscription.catalogue)
+    return rows.exclude(pk=subscription.pk).filter(period_start__isnull=False).exists()
+
+
+def _gateways(user: User, price: PlanPrice, wishes: Wishes) -> tuple[str, ...]:
+    decision = gateway_choices.choose(
+        Wish(
+            amount=price.money,
+            country=wishes.country or customers.get(user).country,
+            preferred=wishes.gateways,
+            flow=wishes.flow,
+            has_phone=bool(wishes.phone),
+        )
+    )
+    return tuple(decision.possible)
+
+
+def ask_for_payment(
+    subscription: Subscription, price: PlanPrice, purpose: str, wishes: Wishes, *, claim: Claim | None = None
+) -> Payment:
+    locale = customers.get(subscription.user).locale
+    purchase = pricing.plan(price, locale, subscription=subscription.pk, purpose=purpose)
+    return checkout.start(user=subscription.user, purchase=purchase, wishes=wishes, claim=claim)
+
+
+def renew(*, subscription: Subscription, wishes: Wishes, claim: Claim | None = None) -> Payment:
+    """The next period's payment, begun by hand: the customer mends it, or pays before the day."""
+    if subscription.is_renewed_by_gateway or subscription.status not in (*IN_FORCE, SubscriptionStatus.EXPIRED):
+        raise errors.SubscriptionState(subscription.status, "there is no period to pay for")
+    if (waiting := plan_payments.pending(subscription, RENEW)) is not None:
+        return waiting
+    price = subscription.next_price or subscription.price
+    if subscription.next_price is not None and subscription.paid_until and subscription.paid_until > timezone.now():
+        raise errors.ChangeNotNow
+    return ask_for_payment(subscription, price, RENEW, wishes, claim=claim)
+
+
+def wishes_of(subscription: Subscription) -> Wishes:
+    """As it was paid the last time."""
+    paid = subscription.paid_periods.exclude(payment=None).select_related("payment").last()
+    before = paid.payment if paid else None
+    gateway = before.attempts.last() if before else None
+    return Wishes(
+        country=before.country if before else "",
+        phone=subscription.phone or (before.phone if before else ""),
+        gateways=(gateway.gateway,) if gateway else (),
+    )
+
+
+# ---------------------------------------------------------------- ending, and going on after all
+
+
+def cancel(*, subscription: Subscription, immediately: bool, by: User | None = None, reason: str = "") -> Subscription:
+    """At the end of what is paid for, or now. One that was never paid for is over at once."""
+    if subscription.is_renewed_by_gateway:
+        renewing.cancel(subscription=subscription, immediately=immediately)
+    if immediately or subscription.status in (SubscriptionStatus.INCOMPLETE, SubscriptionStatus.PAUSED):
+        done = subscription_states.end(
+            subscription_id=subscription.pk, status=SubscriptionStatus.CANCELLED, why="asked", by=by, reason=reason
+        )
+        if not done:
+            raise errors.SubscriptionState(subscription.status, "it is over already")
+    else:
+        subscription_states.set_cancel_at_period_end(
+            subscription_id=subscription.pk, cancels=True, by=by, reason=reason
+        )
+    return _again(subscription)
+
+
+def resume(*, subscription: Subscription, by: User | None = None, reason: str = "") -> Subscription:
+    """It goes on after all: after a pause, or after it was to end with the period."""
+    if subscription.is_renewed_by_gateway:
+        renewing.keep_going(subscription=subscription)
+    if subscription.status == SubscriptionStatus.PAUSED:
+        subscription_states.unpause(subscription_id=subscription.pk, by=by, reason=reason)
+    else:
+        subscription_states.set_cancel_at_period_end(
+            subscription_id=subscription.pk, cancels=False, by=by, reason=reason
+        )
+    return _again(subscription)
+
+
+def pause(*, subscription: Subscription, by: User | None = None, reason: str = "") -> Subscription:
+    if subscription.is_renewed_by_gateway:
+        renewing.pause(subscription=subscription)
+    subscription_states.pause(subscription_id=subscription.pk, by=by, reason=reason)
+    return _again(subscription)
+
+
+def _again(subscription: Subscription) -> Subscription:
+    return Subscription.objects.select_related("price__plan", "next_price__plan", "user").get(pk=subscription.pk)
+
+
+def price_for(subscription: Subscription, plan: str, interval: str = "") -> PlanPrice:
+    """Another plan of the same catalogue, in the currency that the subscription is paid in."""
+    found = plans.find(plan)
+    if found.catalogue != subscription.catalogue:
+        raise errors.UnknownPlan(plan)
+    return plans.price_of(found, subscription.price.currency, interval or subscription.price.interval)

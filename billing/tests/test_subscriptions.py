@@ -1,0 +1,316 @@
+"""A subscription's life at a gateway that does not renew by itself, seen through the acts."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import time_machine
+from django.db import DatabaseError, IntegrityError, transaction
+from django.utils import timezone
+
+from billing import customers, entitlements, errors, plan_changes, subscription_states, subscriptions
+from billing.checkout import Wishes
+from billing.gateways.errors import Declined, FailureCategory
+from billing.models import Case, PaidPeriod, Payment, PlanPrice, Subscription
+from billing.tests import shop
+from billing.tests.subscribers import (
+    BEGIN,
+    begin,
+    end_of,
+    fails,
+    fresh,
+    make_plan,
+    make_plans,
+    make_user,
+    pay,
+    price,
+    subscribed,
+)
+from credits import balances, calendar, grants, usage
+from credits.models import GrantSource, Purse
+from events.models import Event
+from ledger.money import Money
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def clock():
+    with time_machine.travel(BEGIN, tick=False) as traveller:
+        yield traveller
+
+
+@pytest.fixture
+def on_sale(gateways, clock) -> None:
+    make_plans()
+
+
+def told(user) -> list[str]:
+    kinds = Event.objects.filter(user=user, type__startswith="subscription").order_by("id")
+    return list(kinds.values_list("type", flat=True))
+
+
+def is_unlimited(user) -> bool:
+    """By the clock of the test; the database has its own."""
+    until = Purse.objects.filter(user=user).values_list("unlimited_until", flat=True).first()
+    return until is not None and until > timezone.now()
+
+
+# ---------------------------------------------------------------- beginning
+
+
+def test_plan_is_in_force_when_its_first_period_is_paid(on_sale, paypal) -> None:
+    user = make_user()
+    begun = begin(user)
+    assert (begun.subscription.status, entitlements.of(user)) == ("incomplete", {})
+    pay(paypal, begun.payment)
+    found = fresh(begun.subscription)
+    assert (found.status, found.period_start, found.paid_until) == (
+        "active",
+        BEGIN,
+        datetime(2026, 4, 2, 8, 0, tzinfo=UTC),  # nine o'clock in Paris was ten there; summer time came between
+    )
+    assert told(user) == ["subscription.activated"]
+    assert shop.balance("revenue:plans:EUR") == 999
+
+
+def test_payment_opens_the_window_and_the_calendar_grants(on_sale, paypal) -> None:
+    user = make_user()
+    begun = begin(user)
+    pay(paypal, begun.payment)
+    assert balances.of(user).available == 0
+    calendar.grant_due(at=timezone.now())
+    assert balances.of(user).available == 500
+
+
+def test_second_live_subscription_of_a_catalogue_is_refused_and_named(on_sale, paypal) -> None:
+    first = subscribed(paypal)
+    with pytest.raises(errors.SubscriptionLive) as refused:
+        begin(first.user, "elite")
+    assert (refused.value.subscription, refused.value.plan) == (first.pk, "premium")
+    assert Subscription.objects.count() == 1
+
+
+def test_database_keeps_one_live_subscription_for_each_catalogue(on_sale, paypal) -> None:
+    first = subscribed(paypal)
+    with pytest.raises(IntegrityError, match="subscription_live_once_per_catalogue"), transaction.atomic():
+        Subscription.objects.create(user=first.user, catalogue="companions", price=first.price, time_zone="UTC")
+
+
+def test_one_whose_payment_is_over_makes_room_for_another_try(on_sale, gateways, paypal) -> None:
+    user = make_user()
+    first = begin(user)
+    fails(paypal, first.payment)
+    second = begin(user, "elite")
+    assert fresh(first.subscription).status == "expired"
+    assert second.subscription.price.plan.code == "elite"
+
+
+def test_no_gateway_leaves_nothing_live(on_sale, paypal) -> None:
+    paypal.refuses = Declined("no", gateway="paypal", category=FailureCategory.PAYER_DECLINED)
+    user = make_user()
+    with pytest.raises(errors.NoGatewayTakesIt):
+        begin(user)
+    assert not Subscription.objects.live().exists()
+
+
+def test_trial_entitles_and_gives_no_credits_until_it_is_paid(on_sale, paypal, clock) -> None:
+    make_plan("tried", {"month": 500}, catalogue="other", trial_days=7, entitlements={"hd_photos": True},
+              grant_rules=["premium-weekly"])  # fmt: skip
+    user = make_user()
+    begun = begin(user, "tried")
+    assert (begun.payment, fresh(begun.subscription).status) == (None, "trialing")
+    assert entitlements.has(user, "hd_photos")
+    calendar.grant_due(at=timezone.now())
+    assert balances.of(user).available == 0
+    clock.move_to(BEGIN + timedelta(days=7, minutes=1))
+    assert not entitlements.has(user, "hd_photos")
+
+
+def test_trial_is_had_once(on_sale, paypal) -> None:
+    make_plan("tried", {"month": 500}, catalogue="other", trial_days=7)
+    user = make_user()
+    first = begin(user, "tried")
+    subscriptions.cancel(subscription=fresh(first.subscription), immediately=True)
+    assert begin(user, "tried").payment is not None
+
+
+# ---------------------------------------------------------------- what it entitles to
+
+
+def test_entitlements_are_limits_flags_and_no_limit(on_sale, paypal) -> None:
+    premium, elite = subscribed(paypal), subscribed(paypal, code="elite")
+    assert entitlements.of(premium.user) == {"active_companions": 3, "hd_photos": True}
+    assert entitlements.limit(premium.user, "active_companions") == 3
+    assert entitlements.limit(elite.user, "active_companions") is None
+    assert entitlements.has(elite.user, "video")
+    assert not entitlements.has(premium.user, "video")
+
+
+def test_best_of_several_plans_counts(on_sale, paypal) -> None:
+    one = subscribed(paypal)
+    make_plan("more", {"month": 500}, catalogue="other", entitlements={"active_companions": 5, "hd_photos": False})
+    subscribed(paypal, one.user, "more")
+    assert entitlements.of(one.user) == {"active_companions": 5, "hd_photos": True}
+
+
+# ---------------------------------------------------------------- paying once
+
+
+def test_same_key_extends_once(on_sale, paypal) -> None:
+    found = subscribed(paypal)
+    for _ in range(2):
+        subscription_states.extend(subscription_id=found.pk, key="x", price=found.price, amount_minor=999)
+    assert fresh(found).paid_until == datetime(2026, 5, 2, 8, 0, tzinfo=UTC)
+    assert PaidPeriod.objects.count() == 2
+
+
+def test_ends_of_months_do_not_drift(on_sale, paypal, clock) -> None:
+    clock.move_to(datetime(2027, 1, 31, 12, 0, tzinfo=UTC))
+    found = subscribed(paypal, make_user("Africa/Dakar"))
+    ends = [end_of(found)]
+    for number in range(3):
+        subscription_states.extend(subscription_id=found.pk, key=str(number), price=found.price, amount_minor=999)
+        ends.append(end_of(found))
+    assert [end.date().isoformat() for end in ends] == ["2027-02-28", "2027-03-31", "2027-04-30", "2027-05-31"]
+
+
+def test_payment_of_what_is_over_goes_to_its_successor(on_sale, paypal, gateways) -> None:
+    user = make_user()
+    old = begin(user)
+    subscriptions.cancel(subscription=fresh(old.subscription), immediately=True)
+    new = subscribed(paypal, user)
+    pay(paypal, old.payment)
+    assert fresh(new).paid_until == datetime(2026, 5, 2, 8, 0, tzinfo=UTC)
+    assert fresh(old.subscription).status == "cancelled"
+    assert Case.objects.count() == 1
+
+
+# ---------------------------------------------------------------- prices
+
+
+def test_price_is_a_version_that_nobody_changes(on_sale) -> None:
+    with pytest.raises(DatabaseError, match="is a version of the catalogue"), transaction.atomic():
+        PlanPrice.objects.filter(plan__code="elite").update(amount_minor=1)
+
+
+def test_subscriber_keeps_the_price_that_was_agreed(on_sale, paypal, clock) -> None:
+    found = subscribed(paypal)
+    clock.shift(60)
+    plan = found.price.plan
+    PlanPrice.objects.create(plan=plan, interval="month", currency="EUR", amount_minor=1_499, valid_from=timezone.now())
+    assert price("premium").amount_minor == 1_499
+    assert subscriptions.renew(subscription=fresh(found), wishes=Wishes(gateways=("paypal",))).amount_minor == 999
+
+
+# ---------------------------------------------------------------- changing
+
+
+def test_upgrade_costs_the_difference_for_the_time_left(on_sale, paypal, clock) -> None:
+    found = subscribed(paypal)
+    clock.move_to(BEGIN + (end_of(found) - BEGIN) / 2)
+    calendar.grant_due(at=timezone.now())
+    plan = plan_changes.preview(subscription=fresh(found), price=price("elite"))
+    assert (plan.when, plan.charge.minor, plan.credit.minor, plan.due) == ("now", 1_000, 499, Money(501, "EUR"))
+
+
+def test_upgrade_after_spending_everything_credits_nothing(on_sale, paypal) -> None:
+    found = subscribed(paypal)
+    usage.spend(user=found.user, key="all", amount=500)
+    plan = plan_changes.preview(subscription=found, price=price("elite"))
+    assert (plan.charge.minor, plan.credit.minor) == (1_999, 0)
+
+
+def test_upgrade_begins_when_it_is_paid(on_sale, paypal) -> None:
+    found = subscribed(paypal)
+    done = plan_changes.change(subscription=found, price=price("elite"), wishes=Wishes(gateways=("paypal",)))
+    assert fresh(found).price.plan.code == "premium"
+    pay(paypal, done.payment)
+    assert (fresh(found).price.plan.code, fresh(found).paid_until) == ("elite", found.paid_until)
+    assert is_unlimited(found.user)
+
+
+def test_upgrade_whose_payment_fails_changes_nothing(on_sale, paypal) -> None:
+    found = subscribed(paypal)
+    done = plan_changes.change(subscription=found, price=price("elite"), wishes=Wishes(gateways=("paypal",)))
+    fails(paypal, done.payment)
+    assert fresh(found).price.plan.code == "premium"
+    assert balances.of(found.user).available == 500
+    assert shop.balance("revenue:plans:EUR") == 999
+
+
+def test_downgrade_waits_for_the_next_period(on_sale, paypal, clock) -> None:
+    found = subscribed(paypal, code="elite")
+    done = plan_changes.change(subscription=found, price=price("premium"), wishes=Wishes())
+    assert (done.payment, done.preview.due.minor, done.preview.begins_at) == (None, 0, found.paid_until)
+    assert (fresh(found).price.plan.code, fresh(found).next_price) == ("elite", price("premium"))
+    clock.move_to(found.paid_until)
+    renewed = subscriptions.renew(subscription=fresh(found), wishes=Wishes(gateways=("paypal",)))
+    assert renewed.amount_minor == 999
+    pay(paypal, renewed)
+    calendar.grant_due(at=timezone.now())
+    assert fresh(found).price.plan.code == "premium"
+    assert (balances.of(found.user).available, is_unlimited(found.user)) == (285, False)  # four days of the week
+
+
+def test_change_to_the_same_price_is_refused(on_sale, paypal) -> None:
+    found = subscribed(paypal)
+    with pytest.raises(errors.SamePrice):
+        plan_changes.preview(subscription=found, price=found.price)
+
+
+def test_year_begins_at_once_and_takes_what_the_month_is_worth(on_sale, paypal) -> None:
+    make_plan("gold", {"month": 500, "year": 6_500}, catalogue="other")
+    found = subscribed(paypal, code="gold")
+    plan = plan_changes.preview(subscription=found, price=price("gold", "year"))
+    assert (plan.charge.minor, plan.credit.minor) == (6_500, 500)
+    pay(paypal, plan_changes.change(
+        subscription=found, price=price("gold", "year"), wishes=Wishes(gateways=("paypal",))).payment)  # fmt: skip
+    assert fresh(found).paid_until == datetime(2027, 3, 2, 9, 0, tzinfo=UTC)
+
+
+# ---------------------------------------------------------------- ending, pausing
+
+
+def test_cancel_is_at_the_end_of_the_period_and_can_be_taken_back(on_sale, paypal) -> None:
+    found = subscriptions.cancel(subscription=subscribed(paypal), immediately=False)
+    assert (found.status, found.cancel_at_period_end, found.lapses_at) == ("active", True, found.paid_until)
+    assert subscriptions.resume(subscription=found).cancel_at_period_end is False
+
+
+def test_cancel_now_takes_the_plan_and_leaves_the_credits(on_sale, paypal) -> None:
+    found = subscribed(paypal)
+    grants.issue(user=found.user, amount=200, source=GrantSource.PACK, key="pack:1")
+    ended = subscriptions.cancel(subscription=found, immediately=True, reason="asked")
+    assert (ended.status, ended.ended_at, entitlements.of(found.user)) == ("cancelled", BEGIN, {})
+    assert balances.of(found.user).available == 700
+    assert told(found.user) == ["subscription.activated", "subscription.cancelled"]
+    assert calendar.next_dates(reference=found.reference) == []
+
+
+def test_pause_keeps_the_time_that_is_paid(on_sale, paypal, clock) -> None:
+    found = subscribed(paypal)
+    clock.move_to(BEGIN + timedelta(days=3))
+    subscriptions.pause(subscription=found)
+    clock.move_to(BEGIN + timedelta(days=33))
+    calendar.grant_due(at=timezone.now())
+    assert balances.of(found.user).available == 500
+    until = end_of(found) + timedelta(days=30)
+    assert subscriptions.resume(subscription=fresh(found)).paid_until == until
+
+
+def test_operator_gives_time_with_a_reason(on_sale, paypal) -> None:
+    found = subscribed(paypal)
+    until = end_of(found) + timedelta(days=7)
+    with pytest.raises(errors.ReasonMissing):
+        subscription_states.give_time(subscription_id=found.pk, until=until, by=found.user, reason=" ")
+    subscription_states.give_time(subscription_id=found.pk, until=until, by=found.user, reason="outage")
+    assert fresh(found).paid_until == until
+    assert list(found.timeline.values_list("reason", flat=True))[-1] == "outage"
+    assert Payment.objects.count() == 1
+
+
+def test_customer_who_moves_is_given_at_the_same_local_time_over_there(on_sale, paypal) -> None:
+    found = subscribed(paypal)
+    customers.change(customers.get(found.user), by=found.user, time_zone="Africa/Abidjan")
+    assert fresh(found).time_zone == "Africa/Abidjan"
+    assert calendar.next_dates(reference=found.reference)[0].at == datetime(2026, 3, 9, 10, 0, tzinfo=UTC)

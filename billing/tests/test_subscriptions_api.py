@@ -1,0 +1,160 @@
+"""Plans and the subscription over HTTP, as a customer sees them."""
+
+from typing import Any
+
+import pytest
+import time_machine
+from django.test import Client
+
+from billing.models import Payment, Subscription
+from billing.tests import shop
+from billing.tests.subscribers import BEGIN, make_plans, make_user, pay, subscribed
+from credits import balances
+from credits.tests.callers import customer, get, post
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def clock():
+    with time_machine.travel(BEGIN, tick=False) as traveller:
+        yield traveller
+
+
+@pytest.fixture
+def user(gateways, clock):
+    make_plans()
+    return make_user()
+
+
+def subscribe(user, plan: str = "premium", key: str | None = "", **body: Any) -> Any:
+    return post("subscription", customer(user), {"plan": plan, "currency": "EUR", "gateways": ["paypal"]} | body, key)
+
+
+def test_plans_are_told_to_anybody(user) -> None:
+    found = {each["code"]: each for each in Client().get("/api/v1/plans").json()["results"]}
+    assert found["premium"]["grants"] == [{"amount": 500, "unit": "CREDIT", "every": "week"}]
+    assert found["premium"]["prices"] == [
+        {"interval": "month", "currency": "EUR", "amount": 999},
+        {"interval": "year", "currency": "EUR", "amount": 9_990},
+    ]
+    assert found["elite"]["unlimited"] is True
+
+
+def test_subscribing_answers_with_the_page_to_pay_on(user, paypal) -> None:
+    answer = subscribe(user)
+    told = answer.json()
+    assert answer.status_code == 201
+    assert told["next_action"] == {"type": "redirect", "url": f"https://paypal.example/pay/{paypal.only}"}
+    assert (told["subscription"]["status"], told["payment"]["amount"], told["payment"]["kind"]) == (
+        "incomplete",
+        999,
+        "plan",
+    )
+
+
+def test_same_key_subscribes_once(user) -> None:
+    first, second = subscribe(user, key="k"), subscribe(user, key="k")
+    assert (second.status_code, second.content) == (201, first.content)
+    assert (Subscription.objects.count(), Payment.objects.count()) == (1, 1)
+
+
+def test_subscription_says_what_comes(user, paypal) -> None:
+    subscribed(paypal, user)
+    told = get("subscription", customer(user)).json()
+    shown = ("status", "plan", "interval", "amount", "cancel_at_period_end", "current_period_end", "next_grant_at")
+    assert {name: told[name] for name in shown} == {
+        "status": "active",
+        "plan": "premium",
+        "interval": "month",
+        "amount": 999,
+        "cancel_at_period_end": False,
+        "current_period_end": "2026-04-02T08:00:00Z",
+        "next_grant_at": "2026-03-09T09:00:00Z",
+    }
+    assert len(told["next_grants"]) == 12
+
+
+def test_nobody_sees_another_s(user, paypal) -> None:
+    subscribed(paypal, user)
+    assert get("subscription", customer(make_user())).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code"),
+    [
+        ({"plan": "gold"}, 400, "unknown_plan"),
+        ({"currency": "XOF"}, 400, "plan_price_missing"),
+        ({"interval": "week"}, 400, "plan_price_missing"),
+        ({"interval": "day"}, 400, "validation_error"),
+        ({"colour": "red"}, 400, "validation_error"),
+    ],
+)
+def test_wrong_wishes_are_refused(user, body, status, code) -> None:
+    answer = subscribe(user, **body)
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+    assert not Subscription.objects.exists()
+
+
+def test_second_live_one_is_409_and_named(user, paypal) -> None:
+    found = subscribed(paypal, user)
+    answer = subscribe(user, "elite")
+    assert (answer.status_code, answer.json()["code"], answer.json()["subscription"]) == (
+        409,
+        "subscription_live",
+        str(found.pk),
+    )
+
+
+def test_change_is_previewed_to_the_cent_and_changes_nothing(user, paypal) -> None:
+    subscribed(paypal, user)
+    answer = post("subscription/change", customer(user), {"plan": "elite", "preview": True})
+    told = answer.json()["preview"]
+    assert {name: told[name] for name in ("when", "due", "charge", "credit", "currency", "next_amount")} == {
+        "when": "now",
+        "due": 1_000,
+        "charge": 1_999,
+        "credit": 999,
+        "currency": "EUR",
+        "next_amount": 1_999,
+    }
+    assert (Payment.objects.count(), balances.of(user).available) == (1, 500)
+
+
+def test_change_is_paid_and_then_in_force(user, paypal) -> None:
+    subscribed(paypal, user)
+    post("subscription/change", customer(user), {"plan": "elite", "gateways": ["paypal"]})
+    pay(paypal, Payment.objects.get(status="pending"))
+    assert get("subscription", customer(user)).json()["plan"] == "elite"
+    assert get("entitlements", customer(user)).json() == {
+        "entitlements": {"active_companions": "unlimited", "video": True}
+    }
+
+
+def test_change_to_the_same_price_is_409(user, paypal) -> None:
+    subscribed(paypal, user)
+    answer = post("subscription/change", customer(user), {"plan": "premium"})
+    assert (answer.status_code, answer.json()["code"]) == (409, "same_price")
+
+
+def test_cancel_and_resume(user, paypal) -> None:
+    subscribed(paypal, user)
+    later = Client().delete("/api/v1/subscription", headers=customer(user)).json()
+    assert (later["status"], later["cancel_at_period_end"]) == ("active", True)
+    assert post("subscription/resume", customer(user)).json()["cancel_at_period_end"] is False
+    now = Client().delete("/api/v1/subscription?immediately=true", headers=customer(user)).json()
+    assert (now["status"], now["end_reason"]) == ("cancelled", "asked")
+
+
+def test_portal_is_our_own_page_where_no_gateway_has_one(user, paypal) -> None:
+    subscribed(paypal, user)
+    url = post("subscription/portal", customer(user)).json()["url"]
+    assert Client().get("/" + url.split("/", 3)[3]).status_code == 200
+
+
+def test_next_period_is_paid_once(user, paypal, clock) -> None:
+    found = subscribed(paypal, user)
+    clock.move_to(found.paid_until)
+    first, second = (post("subscription/renew", customer(user), {"gateways": ["paypal"]}) for _ in range(2))
+    assert first.json()["payment"]["id"] == second.json()["payment"]["id"]
+    assert shop.balance("revenue:plans:EUR") == 999

@@ -1,0 +1,201 @@
+"""Plans that a gateway renews by itself: whatever order its letters come in, ours ends as it says."""
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import time_machine
+from django.utils import timezone
+
+from billing import inbox, subscriptions
+from billing.checkout import Wishes
+from billing.gateways import registry
+from billing.gateways.base import Flow, NextAction
+from billing.gateways.subscribing import (
+    InvoiceResult,
+    InvoiceState,
+    PriceResult,
+    SubscriptionResult,
+    SubscriptionState,
+)
+from billing.models import GatewayLetter, Payment, Subscription
+from billing.tests import shop
+from billing.tests.fakes import RefundingGateway
+from billing.tests.subscribers import BEGIN, fresh, make_plans, make_user, price
+from billing.tests.test_inbox import send
+from credits import balances, calendar
+from credits.models import Grant
+from ledger import checks
+from ledger.money import Money
+
+pytestmark = pytest.mark.django_db
+END = datetime(2026, 4, 2, 9, 0, tzinfo=UTC)
+LATER = datetime(2100, 1, 1, tzinfo=UTC)  # letters are dated by the database, whose clock does not travel
+KINDS = ("created", "updated", "past_due", "deleted")
+
+
+class RenewingGateway(RefundingGateway):
+    """One subscription and its invoices, as the test has them."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.invoices: dict[str, InvoiceResult] = {}
+        self.known = SubscriptionResult(state=SubscriptionState.INCOMPLETE)
+
+    def is_paid(self, invoice: str = "in_1", start: datetime = BEGIN, end: datetime = END, minor: int = 999) -> None:
+        amount = Money(minor, "EUR")
+        self.invoices[invoice] = InvoiceResult(state=InvoiceState.PAID, id=invoice, paid=amount, paid_at=start)
+        self.known = replace(
+            self.known, state=SubscriptionState.ACTIVE, id="sub_1", item="si_1", customer="cus_1", price="price_1",
+            period_start=start, period_end=end, latest_invoice=invoice,
+        )  # fmt: skip
+
+    def becomes_in(self, state: SubscriptionState, **changes: Any) -> None:
+        self.known = replace(self.known, state=state, **changes)
+
+    def open_subscription(self, request: Any) -> SubscriptionResult:
+        page = NextAction(type=Flow.REDIRECT, url="https://stripe.example/subscribe")
+        self.known = replace(self.known, session="cs_1", next_action=page)
+        return self.known
+
+    def fetch_subscription(self, subscription: Any) -> SubscriptionResult:
+        return self.known
+
+    def fetch_invoice(self, *, invoice: str) -> InvoiceResult:
+        return self.invoices[invoice]
+
+    def cancel_subscription(self, *, subscription: str, reference: str, at_period_end: bool) -> SubscriptionResult:
+        state = self.known.state if at_period_end else SubscriptionState.CANCELLED
+        self.becomes_in(state, cancel_at_period_end=at_period_end)
+        return self.known
+
+    def keep_subscription(self, *, subscription: str, reference: str) -> SubscriptionResult:
+        self.becomes_in(self.known.state, cancel_at_period_end=False)
+        return self.known
+
+    def put_product(self, request: Any) -> None:
+        self.asked.append(f"product {request.id}")
+
+    def put_price(self, request: Any) -> PriceResult:
+        return PriceResult(id="price_1", product=request.product, amount=request.amount)
+
+    def open_portal(self, request: Any) -> str:
+        return f"https://stripe.example/portal/{request.customer}"
+
+    def _never(self, *arguments: Any, **named: Any) -> Any:
+        raise AssertionError("no test asks for this")
+
+    start_subscription = preview_change = change_subscription = pause_subscription = resume_subscription = _never
+    archive_price = put_coupon = put_promotion_code = _never
+
+
+@pytest.fixture
+def renewing(gateways, monkeypatch) -> Iterator[RenewingGateway]:
+    made = RenewingGateway("stripe")
+    monkeypatch.setitem(registry.BUILDERS, "stripe", lambda: made)
+    registry.forget()
+    with time_machine.travel(BEGIN, tick=False):
+        make_plans()
+        yield made
+
+
+def begin(user: Any = None) -> Subscription:
+    wishes = Wishes(gateways=("stripe",))
+    return subscriptions.start(user=user or make_user(), price=price("premium"), wishes=wishes).subscription
+
+
+def write(found: Subscription, kind: str, number: int = 0, subject: str = "subscription") -> None:
+    """A letter: it names the subscription, and what it says besides is not looked at."""
+    said = {"id": f"evt_{kind}_{number}", "kind": kind, "subject": subject, "ids": {"subscription": "sub_1"}}
+    send(RenewingGateway("stripe").letter(found.pk.hex, **said))
+
+
+def read() -> None:
+    inbox.drain(LATER)
+    calendar.grant_due(at=timezone.now())
+
+
+def test_plan_begins_on_the_page_of_the_gateway(renewing) -> None:
+    begun = subscriptions.start(user=make_user(), price=price("premium"), wishes=Wishes(gateways=("stripe",)))
+    assert begun.next_action == {"type": "redirect", "url": "https://stripe.example/subscribe"}
+    assert (begun.payment, begun.subscription.status, Payment.objects.count()) == (None, "incomplete", 0)
+
+
+def test_paid_invoice_extends_once_however_often_it_is_told(renewing) -> None:
+    found = begin()
+    renewing.is_paid()
+    for number in range(3):
+        write(found, "paid", number, subject="invoice")
+        read()
+    ours = fresh(found)
+    assert (ours.status, ours.paid_until, ours.gateway_id) == ("active", END, "sub_1")
+    assert (Payment.objects.count(), shop.balance("revenue:plans:EUR")) == (1, 999)
+    assert balances.of(found.user).available == 500
+    assert checks.faults() == {}
+
+
+def test_invoice_of_nothing_gives_nothing(renewing) -> None:
+    found = begin()
+    renewing.is_paid(minor=0)
+    renewing.becomes_in(SubscriptionState.TRIALING, trial_end=BEGIN + timedelta(days=7))
+    write(found, "paid", subject="invoice")
+    read()
+    assert (fresh(found).status, Payment.objects.count(), balances.of(found.user).available) == ("trialing", 0, 0)
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(KINDS)))
+def test_every_order_of_letters_ends_in_the_truth(renewing, order) -> None:
+    found = begin()
+    renewing.is_paid()
+    write(found, "paid", subject="invoice")
+    read()
+    renewing.becomes_in(SubscriptionState.CANCELLED)
+    for number, kind in enumerate([*order, order[0]]):
+        write(found, kind, number)
+        read()
+    ours = fresh(found)
+    assert (ours.status, ours.end_reason) == ("cancelled", "at_gateway")
+    assert (Grant.objects.count(), Payment.objects.count()) == (1, 1)
+    assert not GatewayLetter.objects.exclude(state="done").exists()
+
+
+def test_failed_payment_is_past_due_and_the_next_paid_one_is_active_again(renewing) -> None:
+    found = begin()
+    renewing.is_paid()
+    write(found, "paid", subject="invoice")
+    read()
+    renewing.becomes_in(SubscriptionState.PAST_DUE)
+    write(found, "failed", subject="invoice")
+    read()
+    assert fresh(found).status == "past_due"
+    renewing.is_paid("in_2", END, END + timedelta(days=30))
+    write(found, "paid", 2, subject="invoice")
+    read()
+    assert (fresh(found).status, fresh(found).paid_until) == ("active", END + timedelta(days=30))
+
+
+def test_unknown_subscription_is_adopted_when_it_names_our_customer(renewing) -> None:
+    user = make_user()
+    renewing.is_paid()
+    renewing.becomes_in(
+        SubscriptionState.ACTIVE,
+        raw={"metadata": {"user": user.get_username(), "price": str(price("premium").pk)}},
+    )
+    stranger = Subscription(user=user)
+    write(stranger, "created")
+    read()
+    ours = Subscription.objects.get(user=user)
+    assert (ours.status, ours.gateway_id, balances.of(user).available) == ("active", "sub_1", 500)
+
+
+def test_cancel_with_the_period_is_told_to_the_gateway(renewing) -> None:
+    found = begin()
+    renewing.is_paid()
+    write(found, "paid", subject="invoice")
+    read()
+    subscriptions.cancel(subscription=fresh(found), immediately=False)
+    assert renewing.known.cancel_at_period_end
+    assert not subscriptions.resume(subscription=fresh(found)).cancel_at_period_end

@@ -1,0 +1,60 @@
+"""What operators do about subscriptions, and what they may not."""
+
+import pytest
+import time_machine
+
+from billing.models import Payment, Subscription
+from billing.tests.subscribers import BEGIN, end_of, fresh, make_plans, subscribed
+from billing.tests.test_payments_in_the_admin import browser, member, page, press
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def found(gateways, paypal):
+    with time_machine.travel(BEGIN, tick=False):
+        make_plans()
+        yield subscribed(paypal)
+
+
+def test_pages_show_the_timeline_and_what_comes(found) -> None:
+    text = browser(member()).get(page("billing_subscription_change", found.pk)).content.decode()
+    assert "500 CREDIT" in text
+    assert "paid" in text
+    for name in ("billing_subscription_changelist", "billing_plan_changelist"):
+        assert browser(member()).get(page(name)).status_code == 200
+    assert browser(member()).get(page("billing_plan_change", found.price.plan_id)).status_code == 200
+
+
+def test_change_is_previewed_then_asked_for(found) -> None:
+    operator = member("manage_subscription")
+    wish = {"plan": "elite", "interval": "month", "when": "now", "reason": "asked by telephone"}
+    path = f"/admin/billing/subscription/{found.pk}/change_plan/"
+    key = {"key": "0190c6a4-5a3e-4c1b-9f3e-2b1a0c4d5e6f"}
+    shown = browser(operator).post(path, key | wish | {"preview": "1"}).content.decode()
+    assert "€10.00" in shown
+    assert Payment.objects.count() == 1
+    browser(operator).post(path, key | wish)
+    assert Payment.objects.get(status="pending").amount_minor == 1_000
+
+
+def test_cancel_writes_who_and_why(found) -> None:
+    operator = member("manage_subscription")
+    press(operator, "billing_subscription_cancel", found, when="period_end", reason="asked by telephone")
+    line = found.timeline.last()
+    assert (fresh(found).cancel_at_period_end, line.by, line.reason) == (True, operator, "asked by telephone")
+
+
+def test_without_the_permission_nothing_moves(found) -> None:
+    assert press(member(), "billing_subscription_cancel", found, when="now", reason="x").status_code == 403
+    assert Subscription.objects.get().status == "active"
+
+
+def test_pause_resume_and_extend(found) -> None:
+    operator = member("manage_subscription")
+    press(operator, "billing_subscription_pause", found, reason="travels")
+    assert fresh(found).status == "paused"
+    press(operator, "billing_subscription_resume", found, reason="is back")
+    assert fresh(found).status == "active"
+    press(operator, "billing_subscription_extend", found, until="2026-05-01", reason="our outage")
+    assert end_of(found).date().isoformat() == "2026-05-01"

@@ -1,0 +1,164 @@
+"""What `seed_catalogue` does when, and what it makes at Stripe, against the sandbox over HTTP."""
+
+from collections.abc import Callable, Iterator
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from billing.gateways import registry
+from billing.gateways.stripe import Stripe
+from credits import packs
+from credits.models import Pack
+from sandbox.testing import Sandbox
+
+SHOP = """
+catalogue: shop
+title: {en: Shop}
+packs:
+  small:
+    name: {en: Small}
+    credits: 100
+    prices: {EUR: 4.99, XOF: 3250}
+plans:
+  gold:
+    name: {en: Gold}
+    prices:
+      month: {EUR: 9.99}
+"""
+EMPTY = "catalogue: shop\ntitle: {en: Shop}\n"
+AT_STRIPE = [
+    "shop: + stripe product pack_small: Small",
+    "shop: + stripe price pack_small_eur: 4.99 EUR",
+    "shop: + stripe price pack_small_xof: 3250 XOF",
+    "shop: + stripe product plan_gold: Gold",
+    "shop: + stripe price plan_gold_month_eur: 9.99 EUR a month",
+]
+NEW = ["shop: + pack small: 100 CREDIT for 4.99 EUR, 3250 XOF", "shop: + plan gold: 9.99 EUR a month"]
+GONE = ["shop: - pack small: off sale", "shop: - plan gold: off sale; whoever has it keeps it"]
+
+
+@pytest.fixture
+def write(tmp_path: Path, settings: Any, db: Any) -> Callable[[str], None]:
+    settings.CATALOGUES_DIR = tmp_path
+
+    def write(text: str) -> None:
+        (tmp_path / "shop.yaml").write_text(text, encoding="utf-8")
+
+    write(SHOP)
+    return write
+
+
+@pytest.fixture
+def stripe(sandbox: Sandbox, settings: Any) -> Iterator[Stripe]:
+    settings.STRIPE_API_BASE = sandbox.base("stripe")
+    registry.forget()
+    found = registry.get("stripe")
+    assert isinstance(found, Stripe)
+    yield found
+    registry.forget()
+
+
+def run(*arguments: str) -> list[str]:
+    out = StringIO()
+    call_command("seed_catalogue", "shop", *arguments, stdout=out)
+    return out.getvalue().splitlines()
+
+
+def price(stripe: Stripe, key: str) -> tuple[int, str]:
+    found = stripe.find_price(key)
+    assert found is not None
+    return found.amount.minor, found.id
+
+
+def test_production_only_shows_until_it_is_told(write: Callable[[str], None], settings: Any) -> None:
+    settings.PRODUCTION = True
+    assert run() == [*NEW, "2 left as they are: --apply or --prune."]
+    assert Pack.objects.count() == 0
+    assert run("--apply") == NEW
+    assert Pack.objects.count() == 1
+
+
+def test_apply_leaves_on_sale_what_left_the_file_and_prune_does_not(write: Callable[[str], None]) -> None:
+    run()
+    write(EMPTY)
+    assert run("--apply") == [*(f"{line} (left as it is)" for line in GONE), "2 left as they are: --prune."]
+    assert [offer.pack.code for offer in packs.on_sale()] == ["small"]
+    assert run("--prune") == GONE
+    assert packs.on_sale() == []
+    assert Pack.objects.count() == 1
+
+
+def test_only_one_way_may_be_said(write: Callable[[str], None]) -> None:
+    with pytest.raises(CommandError, match="not allowed with"):
+        run("--check", "--apply")
+
+
+def test_stripe_gets_products_by_id_and_prices_by_key_once(write: Callable[[str], None], stripe: Stripe) -> None:
+    assert run("--stripe") == [*NEW, *AT_STRIPE]
+    assert price(stripe, "pack_small_eur")[0] == 499
+    before = stripe.active_products()
+    assert run("--stripe") == ["shop: nothing to change"]
+    assert stripe.active_products() == before
+
+
+def test_check_says_what_stripe_lacks_and_moves_nothing_there(
+    write: Callable[[str], None], stripe: Stripe, sandbox: Sandbox
+) -> None:
+    run()
+    with pytest.raises(CommandError, match=r"5 differences\."):
+        run("--check", "--stripe")
+    assert {each["method"] for each in sandbox.requests("stripe")} == {"GET"}
+    assert stripe.active_products() == []
+
+
+def test_changed_price_takes_the_key_over_and_the_old_one_is_archived(
+    write: Callable[[str], None], stripe: Stripe
+) -> None:
+    run("--stripe")
+    _, old = price(stripe, "pack_small_eur")
+    write(SHOP.replace("4.99", "5.99"))
+    expected = ["shop: ~ price of small: 4.99 -> 5.99 EUR", "shop: ~ stripe price pack_small_eur: 4.99 -> 5.99 EUR"]
+    assert run("--stripe") == expected
+    amount, new = price(stripe, "pack_small_eur")
+    assert (amount, new == old) == (599, False)
+    assert stripe.api.prices.retrieve(old).active is False
+    assert old not in dict(stripe.active_prices(product="pack_small"))
+
+
+def test_what_left_the_file_is_archived_at_stripe_and_never_deleted(
+    write: Callable[[str], None], stripe: Stripe, sandbox: Sandbox
+) -> None:
+    run("--stripe")
+    write(EMPTY)
+    assert len(run("--apply", "--stripe")) == 8
+    assert len(stripe.active_products()) == 2
+    assert sorted(run("--prune", "--stripe")) == [
+        *GONE,
+        "shop: - stripe price pack_small_eur: archived",
+        "shop: - stripe price pack_small_xof: archived",
+        "shop: - stripe price plan_gold_month_eur: archived",
+        "shop: - stripe product pack_small: archived",
+        "shop: - stripe product plan_gold: archived",
+    ]
+    assert stripe.active_products() == []
+    assert stripe.api.products.retrieve("pack_small").active is False
+    assert "DELETE" not in {each["method"] for each in sandbox.requests("stripe")}
+
+
+def test_products_of_others_are_left_alone(write: Callable[[str], None], stripe: Stripe) -> None:
+    stripe.api.products.create({"id": "mug", "name": "Mug"})
+    run("--prune", "--stripe")
+    assert stripe.api.products.retrieve("mug").active is True
+
+
+def test_stripe_that_is_away_is_said_and_the_next_run_goes_on(
+    write: Callable[[str], None], stripe: Stripe, sandbox: Sandbox
+) -> None:
+    sandbox.turn("stripe", http500_before=1.0)
+    with pytest.raises(CommandError, match="Run it again"):
+        run("--stripe")
+    sandbox.turn("stripe", http500_before=0.0)
+    assert run("--stripe") == AT_STRIPE
