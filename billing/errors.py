@@ -299,6 +299,14 @@ class NotInvoiced(BillingError):
         super().__init__("Only what was paid to us is invoiced, and only a refund that has arrived is credited.")
 
 
+class TaxRateUnknown(BillingError):
+    """To sell without the tax that is due would be at our cost."""
+
+    def __init__(self, country: str) -> None:
+        self.country = country
+        super().__init__(f"The tax rate of {country} is not known. An operator adds it under Tax rates.")
+
+
 class NotRendered(BillingError):
     def __init__(self, invoice: UUID) -> None:
         self.invoice = invoice

@@ -82,7 +82,7 @@ def documents(invoice: Invoice) -> tuple[bytes, bytes]:
 def draw(invoice: Invoice) -> bytes:
     origin = get_template("billing/invoices/invoice.typ").origin  # type: ignore[attr-defined]
     data = orjson.dumps(told(invoice)).decode()
-    drawn: bytes = typst.compile(  # type: ignore[type-var] - its stub takes no path
+    drawn: bytes = typst.compile(  # type: ignore[type-var]
         Path(origin.name),
         root="/",
         sys_inputs={"data": data},

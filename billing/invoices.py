@@ -198,9 +198,10 @@ def _write_line(
 
 
 def _treatment(payment: Payment) -> Treatment:
-    """What checkout froze. A payment that was made without it bore no tax, and says so."""
-    frozen = payment.details.get("tax")
-    return taxing.from_json(frozen) if frozen else taxing.untaxed()
+    """What checkout froze. A payment that a gateway made by itself bore the tax that the gateway says, or none."""
+    if frozen := payment.details.get("tax"):
+        return taxing.from_json(frozen)
+    return taxing.read_back(payment.money, payment.tax) if payment.tax_minor else taxing.untaxed()
 
 
 def _seller() -> dict[str, str]:

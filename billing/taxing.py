@@ -8,6 +8,7 @@ from django.conf import settings
 from django.utils import timezone
 from stdnum.eu import vat
 
+from billing import errors
 from billing.models import Customer, TaxRate
 from billing.models.invoices import TaxCategory
 from ledger.money import BASIS_POINTS, Money
@@ -74,9 +75,21 @@ def contained_in(gross: Money, basis_points: int) -> Money:
     return Money((2 * gross.minor * basis_points + whole) // (2 * whole), gross.unit)
 
 
+def read_back(gross: Money, tax: Money) -> Treatment:
+    """The treatment that a gateway's own figures tell of: a known rate that makes them, else the nearest."""
+    for points in TaxRate.objects.values_list("basis_points", flat=True).order_by("-basis_points").distinct():
+        if contained_in(gross, points) == tax:
+            return Treatment(category=TaxCategory.STANDARD, basis_points=points)
+    net = gross.minor - tax.minor
+    return Treatment(category=TaxCategory.STANDARD, basis_points=round(tax.minor * BASIS_POINTS / net))
+
+
 def rate(country: str, product: str, on: date) -> int:
     found = TaxRate.objects.filter(country=country, category=product, valid_from__lte=on).order_by("-valid_from")
-    return found.values_list("basis_points", flat=True).first() or 0
+    points = found.values_list("basis_points", flat=True).first()
+    if not points:
+        raise errors.TaxRateUnknown(country)
+    return points
 
 
 def is_in_the_union(country: str) -> bool:

@@ -393,6 +393,7 @@ SPECTACULAR_SETTINGS = {
     "SCHEMA_PATH_PREFIX_TRIM": False,
     "ENUM_ADD_EXPLICIT_BLANK_NULL_CHOICE": False,
     "ENUM_NAME_OVERRIDES": {
+        "PlanChangeMomentEnum": ["now", "period_end"],
         "PaymentStatusEnum": ["pending", "succeeded", "failed", "cancelled", "expired", "quarantined"],
         "RefundStatusEnum": [
             "requested",

@@ -36,7 +36,7 @@ class RefundRequest(PlanRequest):
     reason = fields.StringField(max_length=300, bare=True)
 
 
-class PlanResponse(answers.Serializer[Plan]):
+class RefundPlanResponse(answers.Serializer[Plan]):
     amount = answers.IntegerField(source="amount.minor")
     currency = answers.CharField(source="amount.unit")
     tax = answers.IntegerField(source="tax.minor")
@@ -102,7 +102,7 @@ class RefundPreviewView(ApiView):
         operation_id="preview_refund",
         summary="What a refund would do",
         request=PlanRequest,
-        responses=PlanResponse,
+        responses=RefundPlanResponse,
         tags=TAGS,
     )
     def post(self, request: Request) -> Response:
@@ -110,7 +110,7 @@ class RefundPreviewView(ApiView):
         payment = _payment(request, wish["payment"])
         policy = RefundPolicy(wish["policy"]) if "policy" in wish else None
         plan = refunds.preview(payment=payment, amount=_amount(wish, payment), policy=policy)
-        return Response(PlanResponse(plan).data)
+        return Response(RefundPlanResponse(plan).data)
 
 
 class RefundView(ApiView):

@@ -1,7 +1,7 @@
 """Invoices and credit notes: their numbers, what they say, and that nothing changes them."""
 
 import threading
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import facturx
@@ -10,8 +10,8 @@ import time_machine
 from django.db import DatabaseError, connection, transaction
 from saxonche import PySaxonProcessor
 
-from billing import customers, errors, invoice_files, invoices, refund_sending, refunds, tasks
-from billing.models import Invoice, InvoiceFile, InvoiceLine, Payment
+from billing import customers, errors, invoice_files, invoices, refund_sending, refunds, tasks, taxing
+from billing.models import Invoice, InvoiceFile, InvoiceLine, Payment, TaxRate
 from billing.models.refunds import RefundPolicy
 from billing.tests import shop
 from credits.tests.callers import customer, get, post, service
@@ -24,8 +24,12 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def french(settings) -> None:
+def french(db, settings) -> None:
     settings.SELLER_COUNTRY, settings.TAX_SCHEME = "FR", "standard"
+    for country, points in (("FR", 2_000), ("HU", 2_700)):  # a test that flushed the tables took those of the migration
+        TaxRate.objects.get_or_create(
+            country=country, category="standard", valid_from=date(2026, 1, 1), defaults={"basis_points": points}
+        )
     settings.SELLER_VAT_NUMBER, settings.SELLER_LEGAL_ID = "FR44732829320", "732829320"
 
 
@@ -109,6 +113,18 @@ def test_tax_follows_the_buyer_and_every_xml_is_valid(stripe, french, settings, 
         assert faults_of_schematron(bytes(file.xml)) == []
         assert facturx.get_facturx_xml_from_pdf(bytes(file.pdf))[1] == bytes(file.xml)
     assert InvoiceFile.objects.count() == 2
+
+
+@pytest.mark.parametrize(("tax", "points"), [(167, 2_000), (75, 812)])
+def test_figures_of_a_gateway_say_the_rate_of_what_it_sold_by_itself(french, tax, points) -> None:
+    assert taxing.read_back(Money(999, "EUR"), Money(tax, "EUR")).basis_points == points
+
+
+def test_sale_whose_rate_nobody_knows_is_refused_rather_than_untaxed(stripe, french) -> None:
+    TaxRate.objects.all().delete()
+    with pytest.raises(errors.TaxRateUnknown):
+        shop.buy(known())
+    assert not Payment.objects.exists()
 
 
 def test_consumer_elsewhere_in_the_union_pays_their_own_rate_by_the_one_stop_shop(stripe, french, settings) -> None:

@@ -262,6 +262,7 @@ def catalogues(draw: Any) -> Catalogue:
             name=draw(WORDS),
             description=draw(WORDS),
             position=position,
+            trial_days=draw(st.integers(0, 30)),
             prices=draw(st.dictionaries(st.sampled_from(["month", "year"]), PRICES, min_size=1)),
             grants=tuple(rules),
             unlimited=True,
