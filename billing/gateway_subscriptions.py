@@ -18,11 +18,11 @@ from billing import (
     calling,
     customers,
     errors,
+    gateway_prices,
     payments,
     plan_payments,
     pricing,
     returning,
-    stripe_catalogue,
     subscription_states,
 )
 from billing.checkout import Wishes
@@ -30,13 +30,9 @@ from billing.gateways import registry
 from billing.gateways.base import Buyer, PaymentResult, PaymentState
 from billing.gateways.subscribing import (
     ChangeRequest,
-    Interval,
     InvoiceResult,
     InvoiceState,
-    KeepsCatalogue,
     PortalRequest,
-    PriceRequest,
-    ProductRequest,
     Proration,
     Subscribes,
     SubscriptionRef,
@@ -85,7 +81,7 @@ def open_page(*, subscription: Subscription, gateway: str, wishes: Wishes) -> di
     request = SubscriptionRequest(
         reference=subscription.pk.hex,
         buyer=_buyer(subscription.user, gateway),
-        price=_price_at(gateway, subscription.price),
+        price=gateway_prices.price_at(gateway, subscription.price),
         success_url=returning.told(success, settings.CHECKOUT_SUCCESS_URL, subscription.pk),
         cancel_url=returning.told(cancel, settings.CHECKOUT_CANCEL_URL, subscription.pk),
         metadata={"user": subscription.user.get_username(), "price": str(subscription.price_id)},
@@ -109,35 +105,6 @@ def _buyer(user: User, gateway: str) -> Buyer:
         locale=customer.locale,
         gateway_customer=known.gateway_id if known else "",
     )
-
-
-def _price_at(gateway: str, price: PlanPrice) -> str:
-    """The gateway's id of a price, made there when it is first sold; a version of ours is a price there."""
-    known = GatewayPrice.objects.filter(price=price, gateway=gateway).first()
-    if known is not None:
-        return known.gateway_id
-    adapter = registry.get(gateway)
-    assert isinstance(adapter, KeepsCatalogue)  # noqa: S101 - a gateway that renews keeps what it renews
-    plan = price.plan
-    # By the same ids as `seed_catalogue --stripe`, which else would archive what it does not know.
-    product = ProductRequest(
-        id=stripe_catalogue.plan_id(plan.code),
-        name=plan.name_en,
-        description=plan.description_en,
-        metadata={stripe_catalogue.OURS: plan.catalogue},
-    )
-    calling.call(gateway, "product", lambda: adapter.put_product(product))
-    wanted = PriceRequest(
-        lookup_key=stripe_catalogue.plan_key(plan.code, price.interval, price.currency),
-        product=product.id,
-        amount=price.money,
-        interval=Interval(price.interval),
-    )
-    made = calling.call(gateway, "price", lambda: adapter.put_price(wanted))
-    GatewayPrice.objects.bulk_create(
-        [GatewayPrice(price=price, gateway=gateway, gateway_id=made.id)], ignore_conflicts=True
-    )
-    return made.id
 
 
 # ---------------------------------------------------------------- as the gateway says
@@ -338,7 +305,7 @@ def _change(subscription: Subscription, price: PlanPrice, proration: Proration) 
         reference=_reference(subscription),
         subscription=subscription.gateway_id or "",
         item=subscription.gateway_item,
-        price=_price_at(subscription.gateway, price),
+        price=gateway_prices.price_at(subscription.gateway, price),
         customer=known.gateway_id if known else "",
         proration=proration,
     )

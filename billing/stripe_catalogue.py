@@ -1,36 +1,32 @@
 """Our catalogues at Stripe: a product for each pack and plan, by an id that never changes, and a price by its key.
 
 A price is never changed there: its key passes to a new one and the old one is archived, so that running subscriptions
-keep what they were sold. What left the file is archived too, and nothing is ever deleted.
+keep what they were sold. What left the file is archived too, and nothing is ever deleted. Plans and their prices follow
+the rows of the database, since a version there is a price of its own at Stripe: they are seen once the file is seeded.
 """
 
 from collections.abc import Iterator
 from functools import partial
 
+from django.utils import timezone
+
+from billing import gateway_prices
+from billing.gateway_prices import CATALOGUE
 from billing.gateways.stripe import Stripe
-from billing.gateways.subscribing import Interval, PriceRequest, ProductRequest
+from billing.gateways.subscribing import PriceRequest, ProductRequest
+from billing.models import Plan, PlanPrice
 from credits.catalogue_files import Catalogue, Words
 from credits.seeding import Change
 from ledger import money
 from ledger.money import Money
-
-OURS = "catalogue"  # the name under which a product remembers which file it came from
 
 
 def pack_id(code: str) -> str:
     return f"pack_{code}"
 
 
-def plan_id(code: str) -> str:
-    return f"plan_{code}"
-
-
 def pack_key(code: str, currency: str) -> str:
     return f"{pack_id(code)}_{currency.lower()}"
-
-
-def plan_key(code: str, interval: str, currency: str) -> str:
-    return f"{plan_id(code)}_{interval}_{currency.lower()}"
 
 
 def differences(catalogue: Catalogue, stripe: Stripe) -> Iterator[Change]:
@@ -50,22 +46,19 @@ def _wanted(catalogue: Catalogue) -> Iterator[tuple[str, tuple[ProductRequest, l
         name = pack_id(code)
         prices = [_price(name, pack_key(code, unit), price) for unit, price in pack.prices.items()]
         yield name, (_product(catalogue, name, pack.name, pack.description), prices)
-    for code, plan in catalogue.plans.items():
-        name = plan_id(code)
-        prices = [
-            _price(name, plan_key(code, interval, unit), price, Interval(interval))
-            for interval, by_currency in plan.prices.items()
-            for unit, price in by_currency.items()
-        ]
-        yield name, (_product(catalogue, name, plan.name, plan.description), prices)
+    plans = Plan.objects.filter(catalogue=catalogue.code, code__in=catalogue.plans, is_active=True)
+    valid = PlanPrice.objects.valid_at(timezone.now()).filter(plan__in=plans).select_related("plan")
+    for plan in plans.order_by("position"):
+        prices = [gateway_prices.price(row) for row in valid if row.plan_id == plan.pk and row.is_active]
+        yield gateway_prices.product_id(plan.code), (gateway_prices.product(plan), prices)
 
 
 def _product(catalogue: Catalogue, name: str, title: Words, description: Words) -> ProductRequest:
-    return ProductRequest(id=name, name=title.en, description=description.en, metadata={OURS: catalogue.code})
+    return ProductRequest(id=name, name=title.en, description=description.en, metadata={CATALOGUE: catalogue.code})
 
 
-def _price(product: str, key: str, amount: Money, interval: Interval | None = None) -> PriceRequest:
-    return PriceRequest(lookup_key=key, product=product, amount=amount, interval=interval)
+def _price(product: str, key: str, amount: Money) -> PriceRequest:
+    return PriceRequest(lookup_key=key, product=product, amount=amount)
 
 
 def _product_change(stripe: Stripe, wanted: ProductRequest) -> Iterator[Change]:
@@ -92,7 +85,7 @@ def _gone(
     catalogue: Catalogue, stripe: Stripe, wanted: dict[str, tuple[ProductRequest, list[PriceRequest]]]
 ) -> Iterator[Change]:
     for product in stripe.active_products():
-        if product.metadata.get(OURS) != catalogue.code:
+        if product.metadata.get(CATALOGUE) != catalogue.code:
             continue
         keys = {price.lookup_key for price in wanted[product.id][1]} if product.id in wanted else set()
         for price, key in stripe.active_prices(product=product.id):

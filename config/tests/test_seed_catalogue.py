@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
+from billing import gateway_prices
 from billing.gateways import registry
 from billing.gateways.stripe import Stripe
+from billing.models import GatewayPrice, PlanPrice
 from credits import packs
 from credits.models import Pack
 from sandbox.testing import Sandbox
@@ -34,10 +36,10 @@ AT_STRIPE = [
     "shop: + stripe price pack_small_eur: 4.99 EUR",
     "shop: + stripe price pack_small_xof: 3250 XOF",
     "shop: + stripe product plan_gold: Gold",
-    "shop: + stripe price plan_gold_month_eur: 9.99 EUR a month",
+    "shop: + stripe price plan:gold:{row}: 9.99 EUR a month",
 ]
-NEW = ["shop: + pack small: 100 CREDIT for 4.99 EUR, 3250 XOF", "shop: + plan gold: 9.99 EUR a month"]
-GONE = ["shop: - pack small: off sale", "shop: - plan gold: off sale; whoever has it keeps it"]
+NEW_PLAN = "shop: + plan gold: 9.99 EUR a month"
+NEW_PACK = "shop: + pack small: 100 CREDIT for 4.99 EUR, 3250 XOF"
 
 
 @pytest.fixture
@@ -67,6 +69,10 @@ def run(*arguments: str) -> list[str]:
     return out.getvalue().splitlines()
 
 
+def at_stripe() -> list[str]:
+    return [line.format(row=PlanPrice.objects.get().pk) for line in AT_STRIPE]
+
+
 def price(stripe: Stripe, key: str) -> tuple[int, str]:
     found = stripe.find_price(key)
     assert found is not None
@@ -75,18 +81,19 @@ def price(stripe: Stripe, key: str) -> tuple[int, str]:
 
 def test_production_only_shows_until_it_is_told(write: Callable[[str], None], settings: Any) -> None:
     settings.PRODUCTION = True
-    assert run() == [*NEW, "2 left as they are: --apply or --prune."]
+    assert run() == [NEW_PACK, NEW_PLAN, "2 left as they are: --apply or --prune."]
     assert Pack.objects.count() == 0
-    assert run("--apply") == NEW
+    assert run("--apply") == [NEW_PACK, NEW_PLAN]
     assert Pack.objects.count() == 1
 
 
 def test_apply_leaves_on_sale_what_left_the_file_and_prune_does_not(write: Callable[[str], None]) -> None:
     run()
     write(EMPTY)
-    assert run("--apply") == [*(f"{line} (left as it is)" for line in GONE), "2 left as they are: --prune."]
+    gone = ["shop: - pack small: off sale", "shop: - plan gold: off sale; whoever has it keeps it"]
+    assert run("--apply") == [*(f"{line} (left as it is)" for line in gone), "2 left as they are: --prune."]
     assert [offer.pack.code for offer in packs.on_sale()] == ["small"]
-    assert run("--prune") == GONE
+    assert run("--prune") == gone
     assert packs.on_sale() == []
     assert Pack.objects.count() == 1
 
@@ -97,7 +104,7 @@ def test_only_one_way_may_be_said(write: Callable[[str], None]) -> None:
 
 
 def test_stripe_gets_products_by_id_and_prices_by_key_once(write: Callable[[str], None], stripe: Stripe) -> None:
-    assert run("--stripe") == [*NEW, *AT_STRIPE]
+    assert run("--stripe") == [NEW_PACK, NEW_PLAN, *at_stripe()]
     assert price(stripe, "pack_small_eur")[0] == 499
     before = stripe.active_products()
     assert run("--stripe") == ["shop: nothing to change"]
@@ -135,14 +142,16 @@ def test_what_left_the_file_is_archived_at_stripe_and_never_deleted(
     write(EMPTY)
     assert len(run("--apply", "--stripe")) == 8
     assert len(stripe.active_products()) == 2
-    assert sorted(run("--prune", "--stripe")) == [
-        *GONE,
+    row = PlanPrice.objects.get().pk
+    assert set(run("--prune", "--stripe")) == {
+        "shop: - pack small: off sale",
+        "shop: - plan gold: off sale; whoever has it keeps it",
+        f"shop: - stripe price plan:gold:{row}: archived",
         "shop: - stripe price pack_small_eur: archived",
         "shop: - stripe price pack_small_xof: archived",
-        "shop: - stripe price plan_gold_month_eur: archived",
         "shop: - stripe product pack_small: archived",
         "shop: - stripe product plan_gold: archived",
-    ]
+    }
     assert stripe.active_products() == []
     assert stripe.api.products.retrieve("pack_small").active is False
     assert "DELETE" not in {each["method"] for each in sandbox.requests("stripe")}
@@ -161,4 +170,14 @@ def test_stripe_that_is_away_is_said_and_the_next_run_goes_on(
     with pytest.raises(CommandError, match="Run it again"):
         run("--stripe")
     sandbox.turn("stripe", http500_before=0.0)
-    assert run("--stripe") == AT_STRIPE
+    assert run("--stripe") == at_stripe()
+
+
+def test_subscription_sells_the_price_that_the_command_made(write: Callable[[str], None], stripe: Stripe) -> None:
+    run("--stripe")
+    row = PlanPrice.objects.get()
+    made = price(stripe, f"plan:gold:{row.pk}")[1]
+    assert gateway_prices.price_at("stripe", row) == made
+    assert GatewayPrice.objects.get().gateway_id == made
+    assert len(stripe.active_prices(product="plan_gold")) == 1
+    assert run("--stripe") == ["shop: nothing to change"]
