@@ -11,6 +11,8 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.generic import View
 
 from billing import customers, dunning, errors, plan_payments, subscriptions
+from billing import gateway_subscriptions as renewing
+from billing.gateways.errors import GatewayError
 from billing.models import Payment, Subscription
 from billing.models.subscriptions import SubscriptionStatus
 from billing.plan_payments import RENEW
@@ -29,8 +31,10 @@ class MendView(View):
     def post(self, request: HttpRequest, token: str) -> HttpResponse:
         subscription = _found(token)
         try:
+            if renewing.renews_it(subscription):
+                return redirect(renewing.mending_page(subscription=subscription))
             payment = subscriptions.renew(subscription=subscription, wishes=subscriptions.wishes_of(subscription))
-        except errors.BillingError as refusal:
+        except (errors.BillingError, GatewayError) as refusal:
             return self._page(request, subscription, refusal=str(refusal))
         if url := _url(payment):
             return redirect(url)
@@ -49,6 +53,7 @@ class MendView(View):
                 "time_zone": subscription.time_zone,
                 "is_past_due": subscription.status == SubscriptionStatus.PAST_DUE,
                 "is_over": subscription.status == SubscriptionStatus.CANCELLED,
+                "renews_by_itself": subscription.is_renewed_by_gateway,
                 "waits": waiting is not None,
                 "refusal": refusal,
             }

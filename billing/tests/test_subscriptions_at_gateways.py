@@ -67,6 +67,13 @@ class RenewingGateway(RefundingGateway):
     def fetch_invoice(self, *, invoice: str) -> InvoiceResult:
         return self.invoices[invoice]
 
+    def paid_invoices(self, *, subscription: str) -> list[str]:
+        return [each.id for each in self.invoices.values() if each.state is InvoiceState.PAID]
+
+    def find_invoice(self, *, payment_intent: str) -> InvoiceResult:
+        paid_by = [each for each in self.invoices.values() if each.payment_intent == payment_intent]
+        return paid_by[0] if paid_by else InvoiceResult(state=InvoiceState.NOT_FOUND)
+
     def cancel_subscription(self, *, subscription: str, reference: str, at_period_end: bool) -> SubscriptionResult:
         state = self.known.state if at_period_end else SubscriptionState.CANCELLED
         self.becomes_in(state, cancel_at_period_end=at_period_end)
@@ -167,7 +174,7 @@ def test_failed_payment_is_past_due_and_the_next_paid_one_is_active_again(renewi
     renewing.is_paid()
     write(found, "paid", subject="invoice")
     read()
-    renewing.becomes_in(SubscriptionState.PAST_DUE)
+    renewing.becomes_in(SubscriptionState.PAST_DUE, period_start=END, period_end=END + timedelta(days=30))
     write(found, "failed", subject="invoice")
     read()
     assert fresh(found).status == "past_due"
