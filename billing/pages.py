@@ -32,12 +32,12 @@ class MendView(View):
         subscription = _found(token)
         try:
             if renewing.renews_it(subscription):
-                return redirect(renewing.mending_page(subscription=subscription))
+                return lead_to(request, renewing.mending_page(subscription=subscription))
             payment = subscriptions.renew(subscription=subscription, wishes=subscriptions.wishes_of(subscription))
         except (errors.BillingError, GatewayError) as refusal:
             return self._page(request, subscription, refusal=str(refusal))
-        if url := _url(payment):
-            return redirect(url)
+        if url := page_of(payment):
+            return lead_to(request, url)
         return redirect(request.path)
 
     def _page(self, request: HttpRequest, subscription: Subscription, refusal: str = "") -> HttpResponse:
@@ -46,7 +46,7 @@ class MendView(View):
             waiting = plan_payments.pending(subscription, RENEW)
             context: dict[str, Any] = {
                 "plan": price.plan.name,
-                "amount": format_money(price.money, get_language() or "en"),
+                "amount": format_money(price.money, language()),
                 "status": subscription.get_status_display(),
                 "paid_until": subscription.paid_until,
                 "lapses_at": subscription.lapses_at,
@@ -69,6 +69,18 @@ def _found(token: str) -> Subscription:
     return subscription
 
 
-def _url(payment: Payment) -> str:
+def lead_to(request: HttpRequest, url: str) -> HttpResponse:
+    """A page in between: our policy lets no form lead to another site, and browsers hold redirects to it too."""
+    response = render(request, "billing/continue.html", {"url": url})
+    response["Referrer-Policy"] = "no-referrer"
+    return response
+
+
+def language() -> str:
+    return get_language() or "en"
+
+
+def page_of(payment: Payment) -> str:
+    """Where it is paid, while that is still possible."""
     last = payment.attempts.last()
     return str(last.next_action.get("url", "")) if last and last.is_live else ""

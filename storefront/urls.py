@@ -1,8 +1,14 @@
 from django.urls import path
 
-from storefront import views
+from storefront import subscription, views
 
 urlpatterns = [
     path("", views.HomeView.as_view(), name="home"),
     path("pricing", views.PricingView.as_view(), name="pricing"),
+    path("subscribe", subscription.SubscribeView.as_view(), name="subscribe"),
+    path("subscription", subscription.SubscriptionView.as_view(), name="subscription-page"),
+    path("subscription/change", subscription.ChangeView.as_view(), name="subscription-page-change"),
+    path("subscription/cancel", subscription.CancelView.as_view(), name="subscription-page-cancel"),
+    path("subscription/resume", subscription.ResumeView.as_view(), name="subscription-page-resume"),
+    path("subscription/portal", subscription.PortalView.as_view(), name="subscription-page-portal"),
 ]
