@@ -5,7 +5,7 @@ from datetime import datetime
 from billing import cases, dunning, subscription_states
 from billing.models import Attempt, Payment, PlanPrice, Subscription
 from billing.models.cases import CaseKind
-from billing.models.payments import PaymentKind, PaymentStatus
+from billing.models.payments import PaymentKind, PaymentQuerySet, PaymentStatus
 from billing.models.subscriptions import IN_FORCE, OVER
 
 START, RENEW, CHANGE = "start", "renew", "change"
@@ -65,14 +65,15 @@ def retry_url(payment: Payment) -> str | None:
     return dunning.mend_url(subscription) if subscription else None
 
 
+def of(subscription: Subscription) -> PaymentQuerySet:
+    return Payment.objects.filter(
+        user=subscription.user_id, kind=PaymentKind.PLAN, details__subscription=str(subscription.pk)
+    )
+
+
 def pending(subscription: Subscription, purpose: str = "") -> Payment | None:
     """Its payment that could still be paid."""
-    rows = Payment.objects.with_attempts().filter(
-        user=subscription.user_id,
-        kind=PaymentKind.PLAN,
-        status=PaymentStatus.PENDING,
-        details__subscription=str(subscription.pk),
-    )
+    rows = of(subscription).with_attempts().filter(status=PaymentStatus.PENDING)
     if purpose:
         rows = rows.filter(details__purpose=purpose)
     return rows.order_by("-id").first()

@@ -40,7 +40,7 @@ def _shown(offer: PlanOffer, currency: str) -> dict[str, Any]:
         "price": format_money(first.money, language),
         "period": PERIODS[first.interval],
         "description": offer.plan.description,
-        "features": [*_given(offer), *_features(offer, language), *_also(elsewhere)],
+        "features": [*(_features(offer, language) or _given(offer)), *_trial(offer), *_also(elsewhere)],
         "choices": [{"plan": offer.plan.code, "price": price, "text": price_text(price)} for price in here],
     }
 
@@ -59,10 +59,13 @@ def credits_text(amount: int, unit: str) -> str:
 
 
 def _features(offer: PlanOffer, language: str) -> list[str]:
-    told = [str(each.get("fr") or each["en"]) if language == "fr" else str(each["en"]) for each in offer.plan.features]
+    return [str(each.get("fr") or each["en"]) if language == "fr" else str(each["en"]) for each in offer.plan.features]
+
+
+def _trial(offer: PlanOffer) -> list[str]:
     days = offer.plan.trial_days
-    trial = [ngettext("%(days)s day for nothing first", "%(days)s days for nothing first", days) % {"days": days}]
-    return told + (trial if days else [])
+    told = [ngettext("%(days)s day for nothing first", "%(days)s days for nothing first", days) % {"days": days}]
+    return told if days else []
 
 
 def _also(elsewhere: Sequence[PlanPrice]) -> list[str]:

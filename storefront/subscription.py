@@ -6,6 +6,7 @@ that honours our policy follows no form to another site.
 
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth.mixins import LoginRequiredMixin
 from django.contrib.auth.models import User
 from django.http import Http404, HttpRequest, HttpResponse
@@ -70,7 +71,7 @@ class SubscribeView(OwnPage):
         try:
             price = plans.price_of(plans.find(asked["plan"]), asked["currency"], asked["interval"])
             _make_room(self.customer, price)
-            begun = subscriptions.start(user=self.customer, price=price, wishes=_wishes(request))
+            begun = subscriptions.start(user=self.customer, price=price, wishes=_wishes())
         except REFUSALS as refusal:
             return self.refused(refusal)
         url = str((begun.next_action or {}).get("url", "")) or (pages.page_of(begun.payment) if begun.payment else "")
@@ -149,13 +150,13 @@ def _of(user: User) -> list[Subscription]:
 def _make_room(user: User, price: PlanPrice) -> None:
     """One whose page was left unpaid stands in the way of nothing: the customer begins again."""
     rows = Subscription.objects.of(user).filter(catalogue=price.plan.catalogue, status=SubscriptionStatus.INCOMPLETE)
-    for left in rows:
+    for left in (each for each in rows if not subscriptions.is_being_started(each)):
         subscriptions.cancel(subscription=left, immediately=True)
 
 
-def _wishes(request: HttpRequest) -> Wishes:
-    back = request.build_absolute_uri("/subscription")
-    return Wishes(success_url=back, cancel_url=request.build_absolute_uri("/pricing"))
+def _wishes() -> Wishes:
+    own = settings.BASE_URL.rstrip("/")
+    return Wishes(success_url=f"{own}/subscription", cancel_url=f"{own}/pricing")
 
 
 def told(found: Subscription) -> dict[str, Any]:

@@ -232,3 +232,10 @@ def test_year_of_one_customer(premium, clock, paypal) -> None:
     # Mondays from 2 March to 17 August, and again from 2 November to 1 March: Elite needs none.
     assert list(Grant.objects.filter(purse__user=user).values_list("amount", flat=True)) == [500] * (25 + 18)
     assert checks.faults() == {}
+
+
+def test_renewal_that_failed_tells_where_it_is_mended(premium, clock, paypal) -> None:
+    clock.move_to(premium.paid_until)
+    renewals.renew_due()
+    fails(paypal, waiting())
+    assert Event.objects.get(type="payment.failed").data["retry_url"] == dunning.mend_url(premium)
