@@ -144,7 +144,7 @@ def test_two_invoices_of_one_outage_are_both_heard(ada: Subscriber) -> None:
     ada.hear()
     ada.pass_time(days=62)
     assert list(Payment.objects.values_list("amount_minor", flat=True)) == [999] * 3
-    assert (ada.shop.balance(), ada.ours.paid_until.date()) == (9 * 500, date(2035, 6, 5))
+    assert (ada.shop.balance(), ada.seen["current_period_end"][:10]) == (9 * 500, "2035-06-05")
     assert open_letters() == []
 
 
@@ -172,7 +172,11 @@ def test_letters_and_the_sweep_at_once_hear_an_invoice_once(ada: Subscriber) -> 
     ada.shop.play(ada.subscribe())
     ada.shop.sandbox.letters("stripe")
     found = ada.ours
-    run_all([lambda: gateway_subscriptions.ask(found), inbox.drain, lambda: gateway_subscriptions.ask(found)])
+
+    def ask() -> object:
+        return gateway_subscriptions.ask(found)
+
+    run_all([ask, inbox.drain, ask])
     ada.hear()
     assert (Payment.objects.count(), ada.seen["status"], ada.shop.balance()) == (1, "active", 500)
     assert checks.faults() == {}
