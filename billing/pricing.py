@@ -65,7 +65,13 @@ def plan(price: PlanPrice, locale: str, *, subscription: UUID, purpose: str, **m
 
 def taxed(purchase: Purchase, customer: Customer, country: str) -> Purchase:
     """The purchase at what is to be paid for it, with the tax that it bears frozen in its details."""
-    due = taxing.frozen(customer, purchase.amount, country, catalogue=purchase.catalogue)
+    due = taxing.frozen(
+        customer,
+        purchase.amount,
+        country,
+        catalogue=purchase.catalogue,
+        is_credits=purchase.kind == PaymentKind.PACK,
+    )
     return replace(purchase, amount=due.amount, details=purchase.details | due.details)
 
 

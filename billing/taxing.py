@@ -48,11 +48,11 @@ class Frozen:
     details: dict[str, Any]
 
 
-def frozen(customer: Customer, price: Money, country: str, *, catalogue: str = "") -> Frozen:
-    """The catalogue says whether its prices contain the tax, or the tax comes on top, or it is due when used."""
+def frozen(customer: Customer, price: Money, country: str, *, catalogue: str = "", is_credits: bool = False) -> Frozen:
+    """The catalogue says whether its prices contain the tax, or it comes on top, or it waits until credits are used."""
     treatment = decide(customer=customer, country=country, on=timezone.localdate())
     more: dict[str, Any] = {}
-    if catalogue in settings.TAX_AT_USE_CATALOGUES and treatment.category == TaxCategory.STANDARD:
+    if is_credits and catalogue in settings.TAX_AT_USE_CATALOGUES and treatment.category == TaxCategory.STANDARD:
         treatment, more = Treatment(category=TaxCategory.OUTSIDE, mention=AT_USE), {"at_use": True}
         amount, tax = price, Money(0, price.unit)
     elif catalogue in settings.TAX_EXCLUSIVE_CATALOGUES:

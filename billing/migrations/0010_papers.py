@@ -80,6 +80,20 @@ class Migration(migrations.Migration):
                 "default_permissions": ("view",),
             },
         ),
+        migrations.AlterModelOptions(
+            name="invoice",
+            options={
+                "default_permissions": ("view",),
+                "ordering": ["-id"],
+                "permissions": [
+                    ("issue_invoice", "Can have invoices issued"),
+                    ("mail_invoice", "Can send invoices by mail"),
+                    ("export_invoice", "Can download all invoices of a month"),
+                ],
+                "verbose_name": "invoice",
+                "verbose_name_plural": "invoices",
+            },
+        ),
         migrations.RemoveConstraint(
             model_name="invoice",
             name="invoice_once_per_payment",

@@ -141,6 +141,8 @@ class Invoice(models.Model):
         default_permissions = ("view",)
         permissions = [
             ("issue_invoice", "Can have invoices issued"),
+            ("mail_invoice", "Can send invoices by mail"),
+            ("export_invoice", "Can download all invoices of a month"),
         ]
         ordering = ["-id"]
         constraints = [
