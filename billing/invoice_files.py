@@ -42,7 +42,7 @@ def _render_one(pk: UUID) -> bool:
     if invoice is None:
         return False
     try:
-        pdf, xml = documents(invoice)
+        pdf, xml = documents(invoice, list(invoice.lines.all()))
     except Exception as error:
         logger.exception("invoice.not_rendered", extra={"invoice": str(pk)})
         pause = min(
@@ -68,9 +68,8 @@ def _render_one(pk: UUID) -> bool:
     return True
 
 
-def documents(invoice: Invoice) -> tuple[bytes, bytes]:
+def documents(invoice: Invoice, lines: Sequence[InvoiceLine]) -> tuple[bytes, bytes]:
     """The PDF/A-3b with its XML inside, and that XML; no XML where EN 16931 has no words for the paper."""
-    lines = list(invoice.lines.all())
     drawn = draw(invoice, lines)
     if not invoice_xml.can_write(invoice):
         return drawn, b""

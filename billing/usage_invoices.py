@@ -1,7 +1,7 @@
 """Credits that are taxed when they are used: a receipt when they are bought, then an invoice for each month of use.
 
-What expires is taxed like what is used, since the seller keeps its price. The parts of a pack's price are cumulative and
-never add up to more than it; what is given back after it was taxed is made good in the months that follow.
+What expires is taxed like what is used, since the seller keeps its price. The parts of a pack's price add up, and
+never to more than it; what is given back after it was taxed is made good in the months that follow.
 """
 
 from collections.abc import Iterable

@@ -1,5 +1,6 @@
 """VAT numbers at VIES, the EU's own register. It is asked beside the sale: until it has said yes, tax is charged."""
 
+import json
 import logging
 from datetime import timedelta
 from typing import Any
@@ -87,7 +88,7 @@ def _ask(number: str) -> dict[str, Any]:
             body = answer.raw.read(LONGEST_REPLY_BYTES, decode_content=True)
             if answer.status_code != requests.codes.ok:
                 raise OutOfReach(f"status {answer.status_code}")
-        reply = requests.compat.json.loads(body)
+        reply = json.loads(body)
     except (requests.RequestException, OSError, ValueError) as error:
         raise OutOfReach(type(error).__name__) from error
     # A member state that is away is told with status 200 as well.

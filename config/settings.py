@@ -658,8 +658,8 @@ INVOICE_MAIL = env.bool("INVOICE_MAIL", default=False)  # every document is sent
 INVOICE_MAIL_TRIES = env.int("INVOICE_MAIL_TRIES", default=8)
 INVOICE_MAIL_RETRY_SECONDS = env.int("INVOICE_MAIL_RETRY_SECONDS", default=120)  # doubled by each failure
 INVOICE_USAGE_LOOK_BACK_MONTHS = env.int("INVOICE_USAGE_LOOK_BACK_MONTHS", default=3)
-# The accounting file of the French tax office: one currency, its rates (units for one of it), and number and name of each
-# account of the books, by the beginning of its name.
+# The accounting file of the French tax office: one currency, its rates (units for one of it), and number and name of
+# each account of the books, by the beginning of its name.
 FEC_CURRENCY = env.str("FEC_CURRENCY", default="EUR")
 FEC_RATES: dict[str, str] = env.json("FEC_RATES", default={"XOF": "655.957", "XAF": "655.957"})
 FEC_ACCOUNTS: dict[str, list[str]] = env.json(

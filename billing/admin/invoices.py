@@ -1,4 +1,4 @@
-"""Invoices, receipts and credit notes with their documents; what VIES said; tax rates, which are added, never changed."""
+"""Invoices, receipts and credit notes with their documents; what VIES said; tax rates, added and never changed."""
 
 from datetime import date
 from typing import Any
@@ -7,6 +7,7 @@ from django import forms
 from django.contrib import admin
 from django.db.models import Count, QuerySet, Sum
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, StreamingHttpResponse
+from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
@@ -128,9 +129,9 @@ class InvoiceAdmin(BillingActsAdmin):
 
     # ------------------------------------------------------------ totals of what the filters leave
 
-    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
         answer = super().changelist_view(request, extra_context)
-        if isinstance(answer, TemplateResponse) and answer.context_data and "cl" in answer.context_data:
+        if (getattr(answer, "context_data", None) or {}).get("cl"):  # not on the way to another page
             answer.context_data["totals"] = _totals(answer.context_data["cl"].queryset)
         return answer
 
@@ -180,7 +181,7 @@ class InvoiceAdmin(BillingActsAdmin):
         return HttpResponseRedirect(reverse("admin:billing_payment_refund", args=[invoice.payment_id]))
 
     @action(description=_("Download a month"), url_path="month", permissions=["export_invoice"], icon="folder_zip")  # type: ignore[arg-type, operator]
-    def archive(self, request: HttpRequest) -> HttpResponse:
+    def archive(self, request: HttpRequest) -> HttpResponseBase:
         sent = MonthForm(request.POST)
         if request.method == "POST" and sent.is_valid():
             month = sent.facts["month"]
@@ -207,17 +208,17 @@ def _zip(month: date) -> StreamingHttpResponse:
     )
 
 
+_PARTS = ("net", "tax", "gross")
+
+
 def _totals(rows: QuerySet[Invoice]) -> list[dict[str, str]]:
-    sums = (
-        rows.order_by()
-        .values("kind", "currency")
-        .annotate(count=Count("pk"), net=Sum("net_minor"), tax=Sum("tax_minor"), gross=Sum("gross_minor"))
-    )
+    parts = {f"sum_{name}": Sum(f"{name}_minor") for name in _PARTS}
+    sums: Any = rows.order_by().values("kind", "currency").annotate(count=Count("pk"), **parts)
     return [
         {
             "kind": str(InvoiceKind(each["kind"]).label),
             "count": str(each["count"]),
-            **{name: shown(Money(int(each[name]), each["currency"])) for name in ("net", "tax", "gross")},
+            **{name: shown(Money(int(each[f"sum_{name}"]), each["currency"])) for name in _PARTS},
         }
         for each in sums.order_by("currency", "kind")
     ]

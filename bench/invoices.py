@@ -1,0 +1,121 @@
+"""`bench invoices`: documents a second on one core, and the memory that a month's ZIP of ten thousand takes."""
+
+import resource
+import time
+from argparse import ArgumentParser
+from datetime import date
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.utils import timezone
+
+from bench import databases, machine, measuring
+from bench.measuring import Say, Target, WentWrong
+from billing import invoice_archive, invoice_files, invoice_samples, invoice_xml, invoices
+from billing.models import Invoice, InvoiceFile, Payment
+from ledger.money import Money
+
+PAPERS = 10_000
+TITLES = {
+    "png": "typst alone: the page as a picture",
+    "pdf": "the PDF/A-3b by typst",
+    "whole": "PDF/A-3b, XML of EN 16931 checked by XSD, one in the other",
+}
+MEGABYTE = 1_048_576
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("--papers", type=int, help=f"how many are in the month's ZIP ({PAPERS})")
+
+
+def run(options: dict[str, Any], say: Say) -> dict[str, Any]:
+    quick = options["quick"]
+    seconds = options["seconds"] or (1 if quick else 5)
+    rounds = options["rounds"] or (1 if quick else 5)
+    count = options["papers"] or (200 if quick else PAPERS)
+    database = f"{options['database']}_invoices"
+    found = machine.describe()
+    for line in found.lines():
+        say(line)
+    figures = measuring.in_turns(
+        {name: lambda name=name: _drawn(name, seconds) for name in TITLES},  # type: ignore[misc]
+        rounds=rounds,
+        say=say,
+    )
+    say(f"making {database}: {count} papers")
+    try:
+        databases.create(database, options["template"])
+        with databases.using(database):
+            zipped = _zipped(count)
+    finally:
+        if not options["keep"]:
+            databases.drop(database)
+    rows = [("on one core, medians", "a second")]
+    rows += [(title, f"{figures.median(name):.1f}") for name, title in TITLES.items()]
+    target = Target(sentence="megabytes that the ZIP adds to the process", value=zipped["grown_mb"], most=64)
+    for line in ["", *measuring.table(rows), "", zipped["line"], target.line()]:
+        say(line)
+    medians = {name: figures.median(name) for name in TITLES}
+    return {"machine": found, "medians": medians, "rounds": figures.rounds, "zip": zipped, "targets": [target]}
+
+
+def _drawn(name: str, seconds: int) -> float:
+    """Documents a second. typst and lxml keep to one thread here, so that this is the figure of one core."""
+    sample = invoice_samples.paper([("Medium: 275 credits", Money(999, "EUR"))], locale="fr")
+    invoice, lines = sample.invoice, sample.lines
+    invoice.seller = {**invoice.seller, "vat_number": "FR44732829320", "legal_id": "732829320"}
+    acts = {
+        "png": lambda: invoice_files.pictures(invoice, lines),
+        "pdf": lambda: invoice_files.draw(invoice, lines),
+        "whole": lambda: invoice_files.documents(invoice, lines),
+    }
+    acts[name]()  # what is loaded once is not measured
+    done, started_at, used = 0, time.perf_counter(), time.process_time()
+    while time.perf_counter() - started_at < seconds:
+        acts[name]()
+        done += 1
+    return done / (time.process_time() - used)
+
+
+def _zipped(count: int) -> dict[str, Any]:
+    month = _make(count)
+    for _ in invoice_archive.stream(month):
+        break  # what the first paper loads is not the ZIP's
+    before, started_at, size = _peak_mb(), time.perf_counter(), 0
+    for piece in invoice_archive.stream(month):
+        size += len(piece)
+    seconds, grown = time.perf_counter() - started_at, _peak_mb() - before
+    return {
+        "papers": count,
+        "bytes": size,
+        "seconds": seconds,
+        "grown_mb": grown,
+        "line": f"a ZIP of {count} papers, {size / MEGABYTE:.0f} MB: {seconds:.1f} s, {grown:.0f} MB more at its peak",
+    }
+
+
+def _make(count: int) -> date:
+    """Issued for real, each with the bytes of one that was rendered for real."""
+    user, now = User.objects.create(username="buyer"), timezone.now()
+    paid = {"status": "succeeded", "ended_at": now, "delivered_at": now, "expires_at": now}
+    rows = [
+        Payment(user=user, kind="amount", description="Ticket", amount_minor=999, currency="EUR", **paid)
+        for _ in range(count)
+    ]
+    Payment.objects.bulk_create(rows, batch_size=1_000)
+    first = invoices.issue(payment=rows[0])
+    pdf, xml = invoice_files.documents(first, list(first.lines.all()))
+    if not invoice_xml.can_write(first):
+        raise WentWrong("The paper has no XML.")
+    for row in rows[1:]:
+        invoices.issue(payment=row)
+    for part in range(0, count, 500):
+        papers = Invoice.objects.order_by("pk")[part : part + 500]
+        InvoiceFile.objects.bulk_create(
+            InvoiceFile(invoice=each, pdf=pdf, xml=xml, pdf_sha256="0" * 64, xml_sha256="0" * 64) for each in papers
+        )
+    return first.issued_on.replace(day=1)
+
+
+def _peak_mb() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1_024
