@@ -69,7 +69,7 @@ def _discount(line: InvoiceLine, currency: str) -> dict[str, Any]:
     if not line.discount_minor:
         return {}
     amount = plain(Money(line.discount_minor, currency))
-    return {"BG-27": [{"BT-136": amount, "BT-139": "Discount", "BT-140": DISCOUNT}]}
+    return {"BG-27": [{"amount": amount, "reason": "Discount", "reason_code": DISCOUNT}]}
 
 
 def _preceding(invoice: Invoice) -> dict[str, str]:
