@@ -3,6 +3,7 @@
 import resource
 import time
 from argparse import ArgumentParser
+from collections.abc import Callable
 from datetime import date
 from typing import Any
 
@@ -64,7 +65,7 @@ def _drawn(name: str, seconds: int) -> float:
     sample = invoice_samples.paper([("Medium: 275 credits", Money(999, "EUR"))], locale="fr")
     invoice, lines = sample.invoice, sample.lines
     invoice.seller = {**invoice.seller, "vat_number": "FR44732829320", "legal_id": "732829320"}
-    acts = {
+    acts: dict[str, Callable[[], object]] = {
         "png": lambda: invoice_files.pictures(invoice, lines),
         "pdf": lambda: invoice_files.draw(invoice, lines),
         "whole": lambda: invoice_files.documents(invoice, lines),
@@ -95,7 +96,7 @@ def _zipped(count: int) -> dict[str, Any]:
 
 
 def _make(count: int) -> date:
-    """Issued for real, each with the bytes of one that was rendered for real."""
+    """One issued and rendered for real, and so many like it."""
     user, now = User.objects.create(username="buyer"), timezone.now()
     paid = {"status": "succeeded", "ended_at": now, "delivered_at": now, "expires_at": now}
     rows = [
@@ -107,10 +108,19 @@ def _make(count: int) -> date:
     pdf, xml = invoice_files.documents(first, list(first.lines.all()))
     if not invoice_xml.can_write(first):
         raise WentWrong("The paper has no XML.")
-    for row in rows[1:]:
-        invoices.issue(payment=row)
+    facts = {
+        field.name: getattr(first, field.name)
+        for field in Invoice._meta.concrete_fields
+        if field.name not in ("id", "payment", "sequence", "number")
+    }
     for part in range(0, count, 500):
-        papers = Invoice.objects.order_by("pk")[part : part + 500]
+        papers = [
+            Invoice(payment=row, sequence=place, number=f"bench-{place:06}", **facts)
+            for place, row in enumerate(rows[part : part + 500], start=part + 1)
+            if row is not rows[0]
+        ]
+        Invoice.objects.bulk_create(papers)
+        papers += [first] * (part == 0)
         InvoiceFile.objects.bulk_create(
             InvoiceFile(invoice=each, pdf=pdf, xml=xml, pdf_sha256="0" * 64, xml_sha256="0" * 64) for each in papers
         )

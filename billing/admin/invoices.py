@@ -131,8 +131,9 @@ class InvoiceAdmin(BillingActsAdmin):
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
         answer = super().changelist_view(request, extra_context)
-        if (getattr(answer, "context_data", None) or {}).get("cl"):  # not on the way to another page
-            answer.context_data["totals"] = _totals(answer.context_data["cl"].queryset)
+        context = getattr(answer, "context_data", None) or {}  # none on the way to another page
+        if "cl" in context:
+            context["totals"] = _totals(context["cl"].queryset)
         return answer
 
     # ------------------------------------------------------------ acts

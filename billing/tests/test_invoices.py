@@ -2,6 +2,7 @@
 
 import threading
 from datetime import UTC, datetime
+from functools import partial
 
 import facturx
 import pytest
@@ -185,7 +186,7 @@ def test_without_the_lock_of_the_series_two_take_the_same_number(monkeypatch) ->
     InvoiceSeries.objects.create(kind="invoice", year=payments[0].created_at.year)
     monkeypatch.setattr(invoice_writing, "_locked_series", unlocked)
     with pytest.raises(IntegrityError, match="invoice_number"):
-        run_all([lambda each=each: invoices.issue(payment=each) for each in payments])
+        run_all([partial(invoices.issue, payment=each) for each in payments])
     assert Invoice.objects.count() == 1
 
 

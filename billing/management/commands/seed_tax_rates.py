@@ -23,9 +23,7 @@ class Command(BaseCommand):
         before = TaxRate.objects.count()
         TaxRate.objects.bulk_create(
             [
-                TaxRate(
-                    country=country, category=told["category"], basis_points=points, valid_from=told["valid_from"]
-                )
+                TaxRate(country=country, category=told["category"], basis_points=points, valid_from=told["valid_from"])
                 for country, points in told["rates"].items()
             ],
             ignore_conflicts=True,
