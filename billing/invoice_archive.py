@@ -48,7 +48,7 @@ class _Pipe(io.RawIOBase):
 
 def of_month(month: date) -> Iterator[Invoice]:
     """In the order of their ids, a few at a time."""
-    rows = papers(month).select_related("user", "corrects").order_by("pk")
+    rows = papers(month).select_related("user", "corrects", "file").order_by("pk")
     last = None
     while batch := list((rows.filter(pk__gt=last) if last else rows)[:BATCH]):
         yield from batch
@@ -67,7 +67,7 @@ def stream(month: date, told: Callable[[int], None] = lambda done: None) -> Iter
     rows.writerow(INDEX)
     with zipfile.ZipFile(pipe, "w") as archive:
         for done, invoice in enumerate(of_month(month), start=1):
-            file = InvoiceFile.objects.filter(pk=invoice.pk).first()
+            file: InvoiceFile | None = getattr(invoice, "file", None)  # none yet where it is not rendered
             if file is not None:
                 # A PDF is compressed already.
                 _add(archive, invoice, ".pdf", bytes(file.pdf), zipfile.ZIP_STORED)

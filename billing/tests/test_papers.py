@@ -35,6 +35,7 @@ from billing.tests import shop
 from billing.tests.papers import faults_of_schematron, french, known
 from billing.tests.test_payments_in_the_admin import browser, member, press
 from credits import catalogue_files, usage
+from credits.tests.callers import get
 from ledger import checks
 from ledger.money import Money
 
@@ -61,6 +62,7 @@ def test_tax_comes_on_top_of_prices_that_are_without_it(stripe, french, settings
     invoice = invoices.issue(payment=shop.paid(stripe, known()))
     assert amounts(invoice) == (999, 200, 1_199)
     assert (shop.balance("revenue:packs:EUR"), shop.balance("tax:EUR")) == (999, 200)
+    assert [pack["tax_included"] for pack in get("packs", {}).json()["results"]] == [False]
 
 
 @pytest.mark.parametrize(("rounding", "expected"), [("line", [56, 56, 56]), ("total", [56, 56, 55])])
