@@ -2,6 +2,7 @@
 
 import csv
 import io
+import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
 from datetime import date, timedelta
@@ -11,7 +12,8 @@ from django.db.models import QuerySet
 from billing.models import Invoice, InvoiceFile
 from ledger.money import plain
 
-BATCH = 50
+BATCH = 10
+INDEX_BYTES = 262_144
 INDEX = (
     "number",
     "kind",
@@ -46,13 +48,19 @@ class _Pipe(io.RawIOBase):
         return taken
 
 
-def of_month(month: date) -> Iterator[Invoice]:
-    """In the order of their ids, a few at a time."""
-    rows = papers(month).select_related("user", "corrects", "file").order_by("pk")
+def of_month(month: date) -> Iterator[tuple[Invoice, InvoiceFile | None]]:
+    """In the order of their ids, a few at a time; no file yet where it is not rendered.
+
+    Files are not joined: a paper and its file that know each other stay in memory until the collector comes by.
+    """
+    rows = papers(month).select_related("user", "corrects").order_by("pk")
     last = None
     while batch := list((rows.filter(pk__gt=last) if last else rows)[:BATCH]):
-        yield from batch
-        last = batch[-1].pk
+        files = InvoiceFile.objects.in_bulk([paper.pk for paper in batch])
+        while batch:  # what was given away is not kept here
+            paper = batch.pop(0)
+            last = paper.pk
+            yield paper, files.pop(paper.pk, None)
 
 
 def papers(month: date) -> QuerySet[Invoice]:
@@ -62,12 +70,14 @@ def papers(month: date) -> QuerySet[Invoice]:
 
 def stream(month: date, told: Callable[[int], None] = lambda done: None) -> Iterator[bytes]:
     """The ZIP, piece by piece: PDF and XML of every paper, and index.csv, which names those not rendered too."""
-    pipe, index = _Pipe(), io.StringIO()
-    rows = csv.writer(index)
-    rows.writerow(INDEX)
-    with zipfile.ZipFile(pipe, "w") as archive:
-        for done, invoice in enumerate(of_month(month), start=1):
-            file: InvoiceFile | None = getattr(invoice, "file", None)  # none yet where it is not rendered
+    pipe = _Pipe()
+    with (
+        tempfile.SpooledTemporaryFile(INDEX_BYTES, "w+", encoding="utf-8", newline="") as index,
+        zipfile.ZipFile(pipe, "w") as archive,
+    ):
+        rows = csv.writer(index)
+        rows.writerow(INDEX)
+        for done, (invoice, file) in enumerate(of_month(month), start=1):
             if file is not None:
                 # A PDF is compressed already.
                 _add(archive, invoice, ".pdf", bytes(file.pdf), zipfile.ZIP_STORED)
@@ -76,7 +86,13 @@ def stream(month: date, told: Callable[[int], None] = lambda done: None) -> Iter
             rows.writerow(_row(invoice, file))
             told(done)
             yield pipe.take()
-        archive.writestr("index.csv", index.getvalue(), zipfile.ZIP_DEFLATED)
+        index.seek(0)
+        entry = zipfile.ZipInfo("index.csv", (month.year, month.month, 1, 0, 0, 0))
+        entry.compress_type = zipfile.ZIP_DEFLATED
+        with archive.open(entry, "w") as target:
+            while part := index.read(INDEX_BYTES):
+                target.write(part.encode())
+                yield pipe.take()
     yield pipe.take()
 
 
