@@ -1,16 +1,42 @@
 """What a buyer asks for, as it is on sale at this moment. Prices come from the catalogue, never from a buyer."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
 from django.utils.translation import override
 
 from billing import errors
-from billing.models import PlanPrice
+from billing.discounts import Terms
+from billing.models import Coupon, PlanPrice, Redemption
 from billing.models.payments import PaymentKind
 from credits import packs
 from ledger.money import Money
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reduction:
+    """What a coupon does to a price. It is reserved with the payment, unless a subscription has it already."""
+
+    coupon: Coupon
+    terms: Terms
+    discount: Money
+    redemption: Redemption | None = None
+
+    @property
+    def credits(self) -> int:
+        """They come once, with the first payment."""
+        is_used = self.redemption is not None and self.redemption.redeemed_at is not None
+        return 0 if is_used else self.terms.credits
+
+    def as_json(self) -> dict[str, Any]:
+        """As it is frozen with the payment, for what delivers it and for those who look."""
+        return {
+            "code": self.terms.code,
+            "credits": self.credits,
+            "unit": self.terms.unit,
+            "expires_after_days": self.terms.credits_expire_after_days,
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,7 +47,25 @@ class Purchase:
     amount: Money
     description: str
     item: str = ""
+    catalogue: str = ""
+    unit: str = ""  # of the credits that it brings
     details: dict[str, Any] = field(default_factory=dict)
+    reduction: Reduction | None = None
+
+    @property
+    def price(self) -> Money:
+        """Before the discount."""
+        return self.amount if self.reduction is None else self.amount + self.reduction.discount
+
+
+def reduced(purchase: Purchase, reduction: Reduction) -> Purchase:
+    """The same for less."""
+    return replace(
+        purchase,
+        amount=purchase.amount - reduction.discount,
+        reduction=reduction,
+        details=purchase.details | {"coupon": reduction.as_json()},
+    )
 
 
 def pack(code: str, currency: str, locale: str) -> Purchase:
@@ -32,6 +76,8 @@ def pack(code: str, currency: str, locale: str) -> Purchase:
     return Purchase(
         kind=PaymentKind.PACK,
         item=found.code,
+        catalogue=found.catalogue,
+        unit=found.unit,
         description=name,
         amount=Money(price.amount_minor, price.currency),
         details={
@@ -54,6 +100,8 @@ def plan(price: PlanPrice, locale: str, *, subscription: UUID, purpose: str, **m
     return Purchase(
         kind=PaymentKind.PLAN,
         item=price.plan.code,
+        catalogue=price.plan.catalogue,
+        unit=price.plan.unit,
         description=name,
         amount=more.pop("amount", None) or price.money,
         details={"subscription": str(subscription), "price": price.pk, "purpose": purpose, **more},
