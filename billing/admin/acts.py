@@ -19,4 +19,6 @@ class BillingActsAdmin(ActsAdmin):
     has_change_consent_permission = asks_for("billing.change_consent")
     has_answer_dispute_permission = asks_for("billing.answer_dispute")
     has_resolve_discrepancy_permission = asks_for("billing.resolve_discrepancy")
+    has_create_coupon_permission = asks_for("billing.create_coupon")
+    has_stop_coupon_permission = asks_for("billing.stop_coupon")
     has_manage_subscription_permission = asks_for("billing.manage_subscription")
