@@ -135,9 +135,9 @@ def _lost(dispute: Dispute) -> None:
     _thaw(dispute)
     payment = dispute.payment
     if payment.kind == PaymentKind.PACK:
-        total = payment.details["credits"] + payment.details["bonus"]
+        total = fulfilment.credits_of(payment)
         wanted, lines = total * min(dispute.amount_minor, payment.amount_minor) // payment.amount_minor, {}
-        for lot in takebacks.left_of([f"payment:{payment.pk}:bonus", f"payment:{payment.pk}"]):
+        for lot in takebacks.left_of(fulfilment.keys_of(payment)):
             lines[lot.key] = min(lot.free, wanted)
             wanted -= lines[lot.key]
         key, unit = f"dispute:{dispute.pk}", str(payment.details["unit"])
@@ -169,7 +169,7 @@ def _thaw(dispute: Dispute) -> None:
 
 
 def _grants(dispute: Dispute) -> list[Grant]:
-    names = [f"grant:payment:{dispute.payment_id}", f"grant:payment:{dispute.payment_id}:bonus"]
+    names = [f"grant:{key}" for key in fulfilment.keys_of(dispute.payment)]
     return list(Grant.objects.filter(account__name__in=names).order_by("account_id"))
 
 

@@ -7,10 +7,36 @@ from uuid import UUID
 from django.utils.translation import override
 
 from billing import errors, taxing
-from billing.models import Customer, PlanPrice
+from billing.discounts import Terms
+from billing.models import Coupon, Customer, PlanPrice, Redemption
 from billing.models.payments import PaymentKind
 from credits import packs
 from ledger.money import Money
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reduction:
+    """What a coupon does to a price. It is reserved with the payment, unless a subscription has it already."""
+
+    coupon: Coupon
+    terms: Terms
+    discount: Money
+    redemption: Redemption | None = None
+
+    @property
+    def credits(self) -> int:
+        """They come once, with the first payment."""
+        is_used = self.redemption is not None and self.redemption.redeemed_at is not None
+        return 0 if is_used else self.terms.credits
+
+    def as_json(self) -> dict[str, Any]:
+        """As it is frozen with the payment, for what delivers it and for those who look."""
+        return {
+            "code": self.terms.code,
+            "credits": self.credits,
+            "unit": self.terms.unit,
+            "expires_after_days": self.terms.credits_expire_after_days,
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +48,24 @@ class Purchase:
     description: str
     item: str = ""
     catalogue: str = ""  # which says how its prices are taxed
+    unit: str = ""  # of the credits that it brings
     details: dict[str, Any] = field(default_factory=dict)
+    reduction: Reduction | None = None
+
+    @property
+    def price(self) -> Money:
+        """Before the discount."""
+        return self.amount if self.reduction is None else self.amount + self.reduction.discount
+
+
+def reduced(purchase: Purchase, reduction: Reduction) -> Purchase:
+    """The same for less."""
+    return replace(
+        purchase,
+        amount=purchase.amount - reduction.discount,
+        reduction=reduction,
+        details=purchase.details | {"coupon": reduction.as_json()},
+    )
 
 
 def pack(code: str, currency: str, locale: str) -> Purchase:
@@ -34,6 +77,7 @@ def pack(code: str, currency: str, locale: str) -> Purchase:
         kind=PaymentKind.PACK,
         item=found.code,
         catalogue=found.catalogue,
+        unit=found.unit,
         description=name,
         amount=Money(price.amount_minor, price.currency),
         details={
@@ -57,6 +101,7 @@ def plan(price: PlanPrice, locale: str, *, subscription: UUID, purpose: str, **m
         kind=PaymentKind.PLAN,
         item=price.plan.code,
         catalogue=price.plan.catalogue,
+        unit=price.plan.unit,
         description=name,
         amount=more.pop("amount", None) or price.money,
         details={"subscription": str(subscription), "price": price.pk, "purpose": purpose, **more},

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from django.db.models import Sum
 
-from billing import errors
+from billing import errors, fulfilment
 from billing.models import Dispute, Payment, Refund
 from billing.models.payments import PaymentKind, PaymentStatus
 from billing.models.refunds import DisputeState, RefundOrigin, RefundPolicy
@@ -54,7 +54,7 @@ def make(*, payment: Payment, amount: Money | None, policy: RefundPolicy) -> Pla
     if payment.kind != PaymentKind.PACK:
         return _without_credits(payment, before, asked, policy)
     lots = _bonus_first(payment)
-    free, total = sum(lot.free for lot in lots), payment.details["credits"] + payment.details["bonus"]
+    free, total = sum(lot.free for lot in lots), fulfilment.credits_of(payment)
     due = _due(payment, before, asked, total)
     if due > free and policy == RefundPolicy.PROPORTIONAL:
         asked = min(asked, _worth(payment, before, free, total))
@@ -80,6 +80,8 @@ def make(*, payment: Payment, amount: Money | None, policy: RefundPolicy) -> Pla
 def _refuse_what_is_not_refundable(payment: Payment) -> None:
     if payment.status != PaymentStatus.SUCCEEDED:
         raise errors.NotRefundable(payment.status)
+    if payment.amount_minor == 0:
+        raise errors.NotRefundable("free")
     dispute = Dispute.objects.filter(payment=payment).exclude(state=DisputeState.WON).first()
     if dispute is not None:
         if dispute.state == DisputeState.LOST:
@@ -127,8 +129,7 @@ def _worth(payment: Payment, before: Before, free: int, total: int) -> int:
 
 
 def _bonus_first(payment: Payment) -> list[Left]:
-    """What was given for nothing goes back before what was paid for."""
-    return takebacks.left_of([f"payment:{payment.pk}:bonus", f"payment:{payment.pk}"])
+    return takebacks.left_of(fulfilment.keys_of(payment))
 
 
 def _take(lots: Sequence[Left], wanted: int) -> dict[str, int]:

@@ -16,7 +16,7 @@ from django.db import transaction
 from django.db.models import Sum
 from django.utils import timezone
 
-from billing import cases, errors, fulfilment, payments, refund_plans, schedule
+from billing import cases, errors, fulfilment, payments, redemptions, refund_plans, schedule
 from billing.gateways import registry
 from billing.gateways.base import RefundResult, Refunds, RefundState
 from billing.models import Attempt, Payment, Refund
@@ -194,6 +194,8 @@ def _arrived(refund: Refund) -> None:
         )
     refund.save()
     total = refunded(refund.payment)
+    if total >= refund.payment.amount_minor:
+        redemptions.refunded(refund.payment)
     payments.tell(
         refund.payment,
         refund.attempt,
@@ -222,6 +224,7 @@ def _came_back(refund: Refund) -> None:
         takebacks.give_back(
             user=refund.payment.user, unit=_unit(refund.payment), key=_key(refund), owed=refund.credits_owed
         )
+    redemptions.refund_came_back(refund.payment)
     _tell_failure(refund)
 
 

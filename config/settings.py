@@ -361,6 +361,7 @@ INTERNAL_PREVIOUS_API_KEY = env.str("INTERNAL_PREVIOUS_API_KEY", default="")  # 
 THROTTLE_ANONYMOUS = env.str("THROTTLE_ANONYMOUS", default="100/15m")
 THROTTLE_CUSTOMER = env.str("THROTTLE_CUSTOMER", default="600/1m")
 THROTTLE_SERVICE = env.str("THROTTLE_SERVICE", default="60000/1m")
+THROTTLE_COUPON = env.str("THROTTLE_COUPON", default="30/1h")  # codes that one customer may try, right or wrong
 THROTTLE_REDIS_TIMEOUT_SECONDS = env.float("THROTTLE_REDIS_TIMEOUT_SECONDS", default=0.25)
 THROTTLE_REDIS_PAUSE_SECONDS = env.float("THROTTLE_REDIS_PAUSE_SECONDS", default=5.0)  # uncounted after a failure
 TRUSTED_PROXY_COUNT = env.int("TRUSTED_PROXY_COUNT", default=0)  # proxies before us that append to X-Forwarded-For
@@ -435,6 +436,7 @@ LEDGER_CHECKS: list[str] = [
     "wallets.checks.available_holds_are_withdrawals_and_takings_back",
     "wallets.checks.withdrawals_are_paid_once",
     "billing.fulfilment.payments_are_delivered_once",
+    "billing.fulfilment.coupons_are_used_as_often_as_they_say",
     "billing.fulfilment.attempts_agree_with_their_payments",
     "billing.top_up.charges_had_consent",
 ]

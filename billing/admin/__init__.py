@@ -1,3 +1,4 @@
+from billing.admin.coupons import CouponAdmin, RedemptionAdmin
 from billing.admin.customers import CustomerAdmin
 from billing.admin.gateways import GatewaySettingAdmin
 from billing.admin.inbox import CaseAdmin, GatewayLetterAdmin
@@ -10,6 +11,7 @@ from billing.admin.top_ups import TopUpAdmin
 
 __all__ = [
     "CaseAdmin",
+    "CouponAdmin",
     "CustomerAdmin",
     "DiscrepancyAdmin",
     "DisputeAdmin",
@@ -19,6 +21,7 @@ __all__ = [
     "PaymentAdmin",
     "PlanAdmin",
     "ReconciliationAdmin",
+    "RedemptionAdmin",
     "RefundAdmin",
     "SubscriptionAdmin",
     "TaxRateAdmin",

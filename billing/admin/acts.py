@@ -21,4 +21,6 @@ class BillingActsAdmin(ActsAdmin):
     has_mail_invoice_permission = asks_for("billing.mail_invoice")
     has_export_invoice_permission = asks_for("billing.export_invoice")
     has_resolve_discrepancy_permission = asks_for("billing.resolve_discrepancy")
+    has_create_coupon_permission = asks_for("billing.create_coupon")
+    has_stop_coupon_permission = asks_for("billing.stop_coupon")
     has_manage_subscription_permission = asks_for("billing.manage_subscription")

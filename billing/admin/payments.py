@@ -70,13 +70,13 @@ class PaymentAdmin(BillingActsAdmin):
     list_filter = ("status", "kind", "currency")
     search_fields = ("=id", "user__username", "item", "attempts__gateway_ids")
     search_help_text = _("The payment's id, a customer, or an id at the gateway.")
-    list_select_related = ("user",)
+    list_select_related = ("user", "redemption__coupon")
     ordering = ("-id",)
     inlines = (AttemptInline, RefundInline)
     actions_detail = ("refund", "refresh", "cancel")  # type: ignore[assignment]
     fields = (
-        "customer", "kind", "item", "description", "amount", "tax_minor", "discount_minor", "status", "details",
-        "routing", "country", "created_at", "expires_at", "ended_at", "delivered_at",
+        "customer", "kind", "item", "description", "amount", "tax_minor", "discount_minor", "coupon", "status",
+        "details", "routing", "country", "created_at", "expires_at", "ended_at", "delivered_at",
     )  # fmt: skip
     readonly_fields = fields
 
@@ -87,6 +87,10 @@ class PaymentAdmin(BillingActsAdmin):
     @admin.display(description=_("amount"), ordering="amount_minor")
     def amount(self, payment: Payment) -> str:
         return shown(payment.money)
+
+    @admin.display(description=_("coupon"))
+    def coupon(self, payment: Payment) -> str:
+        return payment.redemption.coupon.code if payment.redemption else "-"
 
     @display(description=_("status"), label=LABELS)  # type: ignore[arg-type]
     def status_shown(self, payment: Payment) -> tuple[str, str]:
@@ -172,7 +176,7 @@ def _lines(plan: Plan) -> list[str]:
     if plan.tax.minor:
         lines.append(gettext("Of that tax: %(amount)s") % {"amount": shown(plan.tax)})
     for key, amount in plan.lines.items():
-        source = gettext("bonus credits") if key.endswith(":bonus") else gettext("paid credits")
+        source = gettext("bonus credits") if key.endswith((":bonus", ":coupon")) else gettext("paid credits")
         lines.append(gettext("Taken back: %(amount)s %(source)s") % {"amount": amount, "source": source})
     if plan.owed:
         lines.append(gettext("Spent already, becomes a debt: %(amount)s credits") % {"amount": plan.owed})

@@ -1,4 +1,5 @@
 from billing.models.cases import Case
+from billing.models.coupons import Coupon, CouponAmount, Redemption
 from billing.models.customers import Customer
 from billing.models.gateways import BreakerState, GatewaySetting, GatewayTerms
 from billing.models.inbox import GatewayLetter
@@ -15,6 +16,8 @@ __all__ = [
     "Attempt",
     "BreakerState",
     "Case",
+    "Coupon",
+    "CouponAmount",
     "Customer",
     "Discrepancy",
     "Dispute",
@@ -33,6 +36,7 @@ __all__ = [
     "Plan",
     "PlanPrice",
     "Reconciliation",
+    "Redemption",
     "Refund",
     "SavedMethod",
     "Subscription",
