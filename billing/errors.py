@@ -41,6 +41,22 @@ class ThresholdTooHigh(BillingError):
         super().__init__(f"The pack brings {most} credits: the threshold must not be more.")
 
 
+# ---------------------------------------------------------------- payouts
+
+
+class PayoutNotOpen(BillingError):
+    """Only of what nobody knows can people say how it ended."""
+
+    def __init__(self, status: str) -> None:
+        self.withdrawal_status = status
+        super().__init__(f"The withdrawal is {status}: there is nothing to find out.")
+
+
+class PayoutNotSent(BillingError):
+    def __init__(self) -> None:
+        super().__init__("It has not been sent to any gateway yet.")
+
+
 # ---------------------------------------------------------------- checkout
 
 

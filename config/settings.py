@@ -435,6 +435,7 @@ LEDGER_CHECKS: list[str] = [
     "billing.fulfilment.payments_are_delivered_once",
     "billing.fulfilment.attempts_agree_with_their_payments",
     "billing.top_up.charges_had_consent",
+    "billing.payout_checks.payouts_agree_with_their_withdrawals",
 ]
 
 # ---------------------------------------------------------------- credits: the catalogue
@@ -610,6 +611,13 @@ REFUND_ASK_HOURS = env.int("REFUND_ASK_HOURS", default=6)  # about one that take
 # What a gateway charges for a dispute that was lost, by currency; nothing: it is not booked.
 DISPUTE_FEE_MINOR: dict[str, int] = env.json("DISPUTE_FEE_MINOR", default={})
 REFUND_SWEEP_SECONDS = env.float("REFUND_SWEEP_SECONDS", default=10.0)
+
+# ---------------------------------------------------------------- payouts
+
+PAYOUT_SWEEP_SECONDS = env.float("PAYOUT_SWEEP_SECONDS", default=10.0)
+PAYOUT_SWEEP_BATCH = env.int("PAYOUT_SWEEP_BATCH", default=20)
+PAYOUT_RETRY_SECONDS = env.int("PAYOUT_RETRY_SECONDS", default=60)  # after its gateway was away, or when none can
+PAYOUT_ASK_HOURS = env.int("PAYOUT_ASK_HOURS", default=6)  # about one that takes longer than a day
 
 # ---------------------------------------------------------------- invoices and tax
 

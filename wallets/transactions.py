@@ -11,7 +11,16 @@ from django.db import connection
 from ledger.ids import first_at
 from wallets.models import Wallet
 
-KINDS = ("sale", "sale.release", "sale.free", "sale.refund", "sale.dispute", "withdrawal", "adjustment")
+KINDS = (
+    "sale",
+    "sale.release",
+    "sale.free",
+    "sale.refund",
+    "sale.dispute",
+    "withdrawal",
+    "withdrawal.returned",
+    "adjustment",
+)
 LARGEST_PAGE = 500
 
 
