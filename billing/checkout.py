@@ -21,7 +21,7 @@ from billing.gateways import registry
 from billing.gateways.base import Buyer, CheckoutRequest, Flow, Line, OpensCheckout
 from billing.gateways.errors import FailureCategory
 from billing.models import Attempt, Customer, GatewayCustomer, Payment
-from billing.models.payments import AttemptState
+from billing.models.payments import AttemptState, PaymentKind
 from billing.pricing import Purchase
 from billing.routing import Decision, Need, Rule, Wish
 from rest.errors import IdempotencyKeyInProgress
@@ -106,7 +106,8 @@ def _phone(text: str) -> str:
 
 
 def _write(user: User, purchase: Purchase, wishes: Wishes, decision: Decision, claim: Claim | None) -> Payment:
-    frozen = taxing.frozen(customers.get(user), purchase.amount, wishes.country)
+    is_ours = purchase.kind != PaymentKind.SALE
+    frozen = taxing.frozen(customers.get(user), purchase.amount, wishes.country, is_ours=is_ours)
     try:
         with transaction.atomic(durable=True):
             return Payment.objects.create(

@@ -60,17 +60,9 @@ class PayoutNotSent(BillingError):
 # ---------------------------------------------------------------- checkout
 
 
-class NotSoldYet(BillingError):
-    """What was asked for has no way of being delivered in this installation."""
-
-    def __init__(self, kind: str) -> None:
-        self.kind = kind
-        super().__init__(f"A checkout cannot sell a {kind} here.")
-
-
 class AmountNotYours(BillingError):
     def __init__(self) -> None:
-        super().__init__("The price comes from the catalogue: send a pack. Only services may name an amount.")
+        super().__init__("The price comes from the catalogue: send a pack or a plan. Only services may name an amount.")
 
 
 class ReturnUrlRefused(BillingError):

@@ -34,9 +34,10 @@ class Treatment:
         }
 
 
-def frozen(customer: Customer, amount: Money, country: str) -> dict[str, Any]:
-    """What a payment of this amount writes down of its tax, as its price contains it."""
-    treatment = decide(customer=customer, country=country, on=timezone.localdate())
+def frozen(customer: Customer, amount: Money, country: str, *, is_ours: bool = True) -> dict[str, Any]:
+    """What a payment of this amount writes down of its tax, as its price contains it. Of what a seller of a marketplace
+    sells, the tax is theirs."""
+    treatment = decide(customer=customer, country=country, on=timezone.localdate()) if is_ours else untaxed()
     return {"tax": treatment.as_json() | {"minor": contained_in(amount, treatment.basis_points).minor}}
 
 

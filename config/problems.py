@@ -134,6 +134,12 @@ PROBLEMS: dict[type[BaseException], Problem] = {
         meaning="More than is available; upcoming says what becomes available when.",
         facts=("needed", "available", "missing", "currency", "upcoming"),
     ),
+    wallet.SellerCannotCover: Problem(
+        status=409,
+        title="The seller cannot cover it",
+        meaning="The seller has withdrawn it, and the sale's rule refuses then; an operator may decide otherwise.",
+        facts=("missing", "currency"),
+    ),
     wallet.WithdrawalOpen: Problem(
         status=409,
         title="A withdrawal is open",

@@ -17,6 +17,7 @@ KINDS = (
     "sale.free",
     "sale.refund",
     "sale.dispute",
+    "sale.returned",
     "withdrawal",
     "withdrawal.returned",
     "adjustment",

@@ -57,7 +57,7 @@ admin.site.unregister(Withdrawal)
 @admin.register(Withdrawal)
 class PaidWithdrawalAdmin(WithdrawalAdmin):
     refusals = (*ActsAdmin.refusals, BillingError)
-    inlines = (*WithdrawalAdmin.inlines, PayoutInline)
+    inlines = (*WithdrawalAdmin.inlines, PayoutInline)  # type: ignore[assignment]
     actions_detail = ("approve", "reject", "ask", "resolve")  # type: ignore[assignment]
     has_ask_payout_permission = asks_for("billing.ask_payout")
     has_resolve_payout_permission = asks_for("billing.resolve_payout")

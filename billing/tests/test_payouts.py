@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from django.contrib.auth.models import User
 from django.utils import timezone
 
 from billing import errors, payout_sending, payouts, tasks
@@ -17,10 +18,10 @@ from ledger.checks import faults
 from ledger.money import Money
 from wallets import destinations, withdrawals
 from wallets.errors import WithdrawalState
+from wallets.models import Withdrawal
 from wallets.tests.people import MTN, available, make_user, on
 
 pytestmark = pytest.mark.django_db
-TWICE_AWAY = timedelta(minutes=5)
 
 
 @pytest.fixture
@@ -39,11 +40,11 @@ def cinetpay(gateways, monkeypatch) -> PayingGateway:
     return fake
 
 
-def status(withdrawal) -> str:
+def status(withdrawal: Withdrawal) -> str:
     return fresh(withdrawal).status
 
 
-def seller(withdrawal):
+def seller(withdrawal: Withdrawal) -> User:
     return withdrawal.wallet.seller.user
 
 
@@ -263,7 +264,7 @@ def test_what_comes_back_is_the_sellers_again(paypal) -> None:
     paypal.pays_out(PayoutState.RETURNED)
     payout_sending.ask(Payout.objects.get())
     assert (status(withdrawal), available(seller(withdrawal)), on("gateway:paypal:EUR")) == ("returned", 10_000, 0)
-    event = Event.objects.order_by("id").last()
+    event = Event.objects.latest("id")
     assert (event.type, event.data["reason"]) == ("withdrawal.failed", "paypal: returned")
     payout_sending.ask(Payout.objects.get())
     assert available(seller(withdrawal)) == 10_000

@@ -7,7 +7,7 @@ from django.db.models import Case, QuerySet, Value, When
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
-from unfold.admin import StackedInline, TabularInline
+from unfold.admin import TabularInline
 from unfold.decorators import action, display
 
 from rest.acts import ActForm, ReasonForm, operator
@@ -52,7 +52,7 @@ class WithdrawalAdmin(OfWallets):
     list_filter = ("status", "destination__kind", "wallet__currency", "needs_two")
     list_select_related = ("wallet__seller__user", "destination")
     search_fields = ("id", "wallet__seller__user__username", "destination__value", "gateway_reference")
-    inlines: tuple[type[TabularInline | StackedInline], ...] = (StepInline,)
+    inlines = (StepInline,)
     actions_detail = ("approve", "reject")  # type: ignore[assignment]
     fields = (
         "id", "seller", "amount_shown", "fee_shown", "payout_shown", "destination", "not_before", "status_shown",
