@@ -25,8 +25,9 @@ logger = logging.getLogger(__name__)
 
 def send(withdrawal: Withdrawal) -> Payout | None:
     """Pay an approved withdrawal out; of all who come at once, one does. None: somebody else has it, or nobody can."""
-    decision = _choose(withdrawal)
-    payout = _begin(withdrawal.pk, decision)
+    if not Withdrawal.objects.to_send(timezone.now()).filter(pk=withdrawal.pk).exists():
+        return None  # taken since it was found; the lock below decides, this only saves the way to it
+    payout = _begin(withdrawal.pk, _choose(withdrawal))
     if payout is None:
         return None
     adapter = _adapter(payout.gateway)

@@ -22,7 +22,8 @@ from billing.models.cases import CaseKind
 from ledger import transfers
 from ledger.money import Money
 from ledger.transfers import Move
-from wallets import sellers, withdrawals
+from wallets import withdrawals
+from wallets.models import Wallet
 from wallets.models import WithdrawalStatus as Status
 
 logger = logging.getLogger(__name__)
@@ -36,8 +37,8 @@ OURS = {gateway.FailureCategory.INSUFFICIENT_FUNDS, gateway.FailureCategory.CONF
 def lock(payout_id: UUID) -> Payout:
     """The payout and its withdrawal as they are now, behind the wallet's lock: the same lock that every act on the
     withdrawal takes first."""
-    wallet_id = Payout.objects.values_list("withdrawal__wallet_id", flat=True).get(pk=payout_id)
-    sellers.lock([wallet_id])
+    rows = Wallet.objects.select_for_update(of=("self",), no_key=True).filter(withdrawals=payout_id)
+    rows.values_list("pk").get()
     return Payout.objects.whole().get(pk=payout_id)
 
 
@@ -121,7 +122,8 @@ def note(*, payout: Payout, result: PayoutResult) -> Payout:
         else:
             _goes_on(current)
     current.save()
-    return Payout.objects.whole().get(pk=payout.pk)  # its withdrawal has moved
+    current.withdrawal.refresh_from_db(fields=["status", "gateway", "reason", "resolved_at"])
+    return current
 
 
 def _paid(payout: Payout, result: PayoutResult) -> None:

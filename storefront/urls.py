@@ -1,8 +1,10 @@
 from django.urls import path
 
-from storefront import views
+from storefront import views, wallet
 
 urlpatterns = [
     path("", views.HomeView.as_view(), name="home"),
     path("pricing", views.PricingView.as_view(), name="pricing"),
+    path("wallet/<str:token>", wallet.WalletView.as_view(), name="wallet"),
+    path("wallet/<str:token>/<uuid:withdrawal>/cancel", wallet.CancelView.as_view(), name="wallet-cancel"),
 ]

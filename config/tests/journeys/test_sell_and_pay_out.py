@@ -1,0 +1,170 @@
+"""Sellers' money, all the way over HTTP: sold, split, cleared, asked for, approved in the admin and paid out, once."""
+
+import os
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.conf import settings as django_settings
+from django.db import connection
+from django.utils import timezone
+
+from billing import payout_sending, tasks
+from billing.models import GatewaySetting
+from billing.tests import shop as counter
+from config.tests.journeys.conftest import Shop
+from config.tests.processes import kill_group
+from credits.tests.callers import post, service
+from ledger import checks
+from ledger.tests.races import run_all
+from sandbox.testing import Sandbox
+from wallets import destinations, sales
+from wallets.models import Sale, Withdrawal
+from wallets.tests import people
+from wallets.tests.callers import customer
+from wallets.tests.callers import get as ask
+from wallets.tests.test_admin import page, send, signed_in
+
+NOBODY = "http://127.0.0.1:1"  # nothing listens there: the connection is refused
+TICKET = {"seller": "organizer-1", "type": "ticket_sale", "reference": "seat 7", "amount": 10_000}
+NUMBER = {"type": "mobile_money", "phone": "+237670000001", "operator": "MTN"}
+
+
+@pytest.fixture
+def market(shop: Shop) -> Shop:
+    """Tickets at ten percent; MTN pays before CinetPay does, which could as well."""
+    people.make_type()
+    people.make_rule(basis_points=1_000)
+    GatewaySetting.objects.create(name="mtn_momo", priority=10)
+    return shop
+
+
+def test_seller_is_paid_for_what_was_sold(market: Shop, settings: Any) -> None:
+    settings.PAYPAL_API_BASE = NOBODY
+    server = service("start_checkout", acts_for=market.user)
+    refused = post("checkouts", server, {"currency": "EUR", "gateways": ["paypal", "cinetpay"], "sale": TICKET})
+    assert (refused.status_code, refused.json()["code"]) == (503, "gateways_down")
+    # CinetPay takes no euros and PayPal no francs: the shop asks for the price that it has in francs.
+    begun = post("checkouts", server, {"currency": "XAF", "gateways": ["paypal", "cinetpay"], "sale": TICKET}).json()
+    assert [each["gateway"] for each in begun["payment"]["attempts"]] == ["cinetpay"]
+    market.play(begun)
+    market.hear("cinetpay")
+    assert market.get(f"payments/{begun['payment']['id']}")["status"] == "succeeded"
+    [sale] = Sale.objects.select_related("wallet__seller__user")
+    assert (sale.net_minor, sale.commission_minor) == (9_000, 1_000)
+
+    organizer = customer(sale.wallet.seller.user)
+    assert _balance(organizer)["pending"] == 9_000
+    wish = {"amount": 9_000, "currency": "XAF", "destination": NUMBER}
+    early = post("wallets/withdrawals", organizer, wish)
+    assert (early.status_code, early.json()["code"]) == (402, "insufficient_funds")
+    sales.release_due(timezone.now() + timedelta(days=8))
+    made = post("wallets/withdrawals", organizer, wish).json()
+    assert (made["status"], made["waits_for"]) == ("requested", "approval")
+
+    finance = signed_in("olive", "finance")
+    assert send(finance, page("withdrawal", "approve", made["id"])).status_code == 302
+    tasks.work_through_payouts()
+    assert _withdrawal(organizer, made)["waits_for"] == "gateway"
+    market.sandbox.advance(60)
+    market.hear("mtn_momo")
+    assert send(finance, page("withdrawal", "ask", made["id"])).status_code == 302
+    assert _withdrawal(organizer, made)["status"] == "paid"
+    [paid] = market.sandbox.books("mtn_momo")["payouts"]
+    assert (paid["amount_minor"], paid["currency"], paid["state"]) == (9_000, "XAF", "paid")
+    assert "mtn_momo" in finance.get(page("withdrawal", "change", made["id"])).content.decode()
+    assert (_balance(organizer)["available"], counter.balance("gateway:mtn_momo:XAF")) == (0, 9_000)
+    assert checks.faults() == {}
+
+
+def _balance(who: dict[str, str]) -> Any:
+    [balance] = ask("wallets/balance", who).json()["wallets"]
+    return balance
+
+
+def _withdrawal(who: dict[str, str], made: dict[str, Any]) -> Any:
+    return ask(f"wallets/withdrawals/{made['id']}", who).json()
+
+
+# ---------------------------------------------------------------- many workers
+
+SELLERS, EACH, WORKERS = 20, 10, 10
+
+
+@pytest.fixture
+def crowd(market: Shop, settings: Any) -> list[Withdrawal]:
+    """200 approved withdrawals of 20 sellers, each of another amount."""
+    settings.WALLETS_ONE_OPEN_WITHDRAWAL = False
+    settings.WALLETS_WITHDRAWAL_AUTOMATIC_UP_TO_MINOR = {"XAF": 1_000_000}
+    settings.PAYOUT_RETRY_SECONDS = 0
+    settings.GATEWAY_BREAKER_FAILURES = 10_000
+    GatewaySetting.objects.create(name="cinetpay", is_enabled=False)
+    made, users = [], [people.make_user() for _ in range(SELLERS)]
+    for user in users:
+        people.sell(user, 1_000_000, "XAF")
+    sales.release_due(people.FAR_AWAY)
+    for number, user in enumerate(users):
+        goal = destinations.parse(kind="mobile_money", value=f"+2376700000{number:02}", operator="MTN")
+        wishes = [people.ask(user, 1_000 + number * EACH + each, "XAF", destination=goal) for each in range(EACH)]
+        made += wishes
+    return made
+
+
+@pytest.fixture
+def victim(market: Shop) -> Iterator["subprocess.Popen[str]"]:
+    """A real process on the database of this test, to be killed."""
+    name = connection.settings_dict["NAME"]
+    base, _, query = os.environ["DATABASE_URL"].partition("?")
+    url = f"{base.rpartition('/')[0]}/{name}" + (f"?{query}" if query else "")
+    told = {"DATABASE_URL": url, "MTN_MOMO_API_BASE": market.sandbox.base("mtn_momo"), "PAYOUT_RETRY_SECONDS": "0"}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "config.tests.payout_worker"],
+        cwd=django_settings.BASE_DIR,
+        env={**os.environ, **told, "GATEWAY_TRIES": "1", "GATEWAY_BREAKER_FAILURES": "10000"},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        kill_group(process)
+        process.communicate()
+
+
+def test_two_hundred_withdrawals_are_each_paid_once_by_ten_workers_of_whom_one_is_killed(
+    market: Shop, victim: "subprocess.Popen[str]", crowd: list[Withdrawal], settings: Any
+) -> None:
+    assert victim.stdout is not None
+    assert victim.stdin is not None
+    assert victim.stdout.readline() == "ready\n"
+    market.sandbox.turn("mtn_momo", drop_after=0.3, seed=7)
+    victim.stdin.write("go\n")
+    victim.stdin.flush()
+    while len(_paid_out(market.sandbox)) < 5:
+        pass  # each look is a call of the sandbox, which takes its time
+    acts: list[Callable[[], object]] = [payout_sending.work_through] * (WORKERS - 1)
+    run_all([*acts, lambda: kill_group(victim)])
+    assert Withdrawal.objects.filter(status="approved").count() < len(crowd)
+
+    settings.GATEWAY_NOT_FOUND_PAYOUT_SECONDS = 0  # as if a quarter of an hour had gone by
+    market.sandbox.advance(3_600)
+    for _ in range(20):
+        payout_sending.work_through(timezone.now() + timedelta(days=1))
+        if not Withdrawal.objects.open().exists():
+            break
+    assert Counter(Withdrawal.objects.values_list("status", flat=True)) == {"paid": len(crowd)}
+    there = Counter((each["reference"], each["amount_minor"], each["state"]) for each in _paid_out(market.sandbox))
+    assert there == Counter((each.pk.hex, each.amount_minor, "paid") for each in crowd)
+    assert counter.balance("gateway:mtn_momo:XAF") == sum(each.amount_minor for each in crowd)
+    assert checks.faults() == {}
+
+
+def _paid_out(sandbox: Sandbox) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = sandbox.books("mtn_momo")["payouts"]
+    return [each | {"reference": each["reference"].replace("-", "")} for each in found]
