@@ -31,7 +31,7 @@ def send(withdrawal: Withdrawal) -> Payout | None:
     if payout is None:
         return None
     adapter = _adapter(payout.gateway)
-    request = request_of(payout)
+    request = request_of(withdrawal, payout.gateway)
     try:
         result = calling.call(
             payout.gateway, "payout", lambda: adapter.send_payout(request), is_new_attempt=not payout.is_pinned
@@ -47,17 +47,16 @@ def send(withdrawal: Withdrawal) -> Payout | None:
 
 def ask(payout: Payout) -> Payout:
     """What the gateway says of it now. A GatewayError means that it said nothing, and nothing has changed."""
-    fresh = Payout.objects.whole().get(pk=payout.pk)
-    adapter = _adapter(fresh.gateway)
+    adapter = _adapter(payout.gateway)
     known = PayoutRef(
-        reference=fresh.reference,
-        amount=fresh.withdrawal.payout,
-        ids=fresh.gateway_ids,
-        created_at=fresh.first_sent_at,
-        request=request_of(fresh),
+        reference=payout.reference,
+        amount=payout.withdrawal.payout,
+        ids=payout.gateway_ids,
+        created_at=payout.first_sent_at,
+        request=request_of(payout.withdrawal, payout.gateway),
     )
-    result = calling.call(fresh.gateway, "fetch_payout", lambda: adapter.fetch_payout(known))
-    return payouts.note(payout=fresh, result=result)
+    result = calling.call(payout.gateway, "fetch_payout", lambda: adapter.fetch_payout(known))
+    return payouts.note(payout=payout, result=result)
 
 
 def ask_now(payout: Payout) -> Payout:
@@ -70,15 +69,14 @@ def ask_now(payout: Payout) -> Payout:
         raise errors.GatewaySilent(payout.gateway, error.retry_after_seconds) from error
 
 
-def request_of(payout: Payout) -> PayoutRequest:
+def request_of(withdrawal: Withdrawal, name: str) -> PayoutRequest:
     """The same at every try: what it is made of does not change once it is asked for."""
-    withdrawal = payout.withdrawal
     return PayoutRequest(
-        reference=payout.reference,
+        reference=withdrawal.pk.hex,
         amount=withdrawal.payout,
         destination=_wanted(withdrawal).destination,
-        description=f"Withdrawal {payout.reference[-12:]}",
-        notify_url=f"{settings.BASE_URL.rstrip('/')}/webhooks/{payout.gateway}",
+        description=f"Withdrawal {withdrawal.pk.hex[-12:]}",
+        notify_url=f"{settings.BASE_URL.rstrip('/')}/webhooks/{name}",
     )
 
 

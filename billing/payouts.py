@@ -39,7 +39,7 @@ def lock(payout_id: UUID) -> Payout:
     withdrawal takes first."""
     rows = Wallet.objects.select_for_update(of=("self",), no_key=True).filter(withdrawals=payout_id)
     rows.values_list("pk").get()
-    return Payout.objects.whole().get(pk=payout_id)
+    return Payout.objects.select_related("withdrawal__wallet").get(pk=payout_id)
 
 
 # ---------------------------------------------------------------- what the call of sending brought

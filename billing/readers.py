@@ -67,7 +67,7 @@ def _read_refund(letter: GatewayLetter, batch: Batch) -> LetterState:
 def _read_payout(letter: GatewayLetter, batch: Batch) -> LetterState:
     """Nobody signs most of these letters: they say where to look, and the gateway is asked."""
     number = _number(letter.reference)
-    rows = Payout.objects.filter(gateway=letter.gateway, sends__gt=0)
+    rows = Payout.objects.whole().filter(gateway=letter.gateway, sends__gt=0)
     payout = rows.filter(pk=number).first() if number else None
     if payout is None:
         raise NotKnownYet("It is about no payout of ours.")

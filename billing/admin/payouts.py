@@ -104,7 +104,7 @@ class PaidWithdrawalAdmin(WithdrawalAdmin):
 
 
 def _payout_of(withdrawal: Withdrawal) -> Payout:
-    found = Payout.objects.filter(pk=withdrawal.pk).first()
+    found = Payout.objects.whole().filter(pk=withdrawal.pk).first()
     if found is None:
         raise errors.PayoutNotSent
     return found

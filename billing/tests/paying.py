@@ -85,7 +85,7 @@ def fresh(withdrawal: Withdrawal) -> Withdrawal:
 
 def due(withdrawal: Withdrawal, **sent_ago: float) -> Payout:
     """As if it had been sent so long ago, and were to be looked at now."""
-    payout = Payout.objects.get(pk=withdrawal.pk)
+    payout = Payout.objects.whole().get(pk=withdrawal.pk)
     back = timedelta(**sent_ago)
     for name in ("sent_at", "first_sent_at", "next_try_at"):
         if moment := getattr(payout, name):

@@ -205,10 +205,10 @@ def test_absence_is_proven_neither_soon_nor_by_one_answer(paypal) -> None:
     withdrawal = approved()
     payout_sending._begin(withdrawal.pk, payout_sending._choose(withdrawal))
     for _ in range(3):
-        payout_sending.ask(Payout.objects.get())
+        payout_sending.ask(Payout.objects.whole().get())
     assert status(withdrawal) == "uncertain"
     due(withdrawal, hours=2)
-    payout = payout_sending.ask(Payout.objects.get())
+    payout = payout_sending.ask(Payout.objects.whole().get())
     assert (payout.withdrawal.status, payout.not_found) == ("approved", 0)
 
 
@@ -218,7 +218,7 @@ def test_after_a_doubt_the_same_gateway_is_asked_again_and_no_other(cinetpay, mo
     registry.forget()
     withdrawal = approved(destination=MTN)
     payout_sending._begin(withdrawal.pk, payout_sending._choose(withdrawal))
-    payout = Payout.objects.get()
+    payout = Payout.objects.whole().get()
     Payout.objects.update(not_found=2)
     due(withdrawal, hours=2)
     payout_sending.ask(payout)
@@ -245,10 +245,10 @@ def test_gateway_that_is_slow_to_know_and_then_pays_is_believed(paypal) -> None:
     payout_sending._begin(withdrawal.pk, payout_sending._choose(withdrawal))
     Payout.objects.update(not_found=2)
     due(withdrawal, hours=2)
-    payout = payout_sending.ask(Payout.objects.get())
+    payout = payout_sending.ask(Payout.objects.whole().get())
     assert payout.withdrawal.status == "approved"
     paypal.pays_out()
-    paypal.payouts[withdrawal.pk.hex] = (PayoutState.PAID, payout_sending.request_of(payout))
+    paypal.payouts[withdrawal.pk.hex] = (PayoutState.PAID, payout_sending.request_of(withdrawal, payout.gateway))
     payout_sending.ask(payout)
     assert status(withdrawal) == "paid"
     assert faults() == {}
@@ -262,11 +262,11 @@ def test_what_comes_back_is_the_sellers_again(paypal) -> None:
     paypal.pays_out()
     payout_sending.send(withdrawal)
     paypal.pays_out(PayoutState.RETURNED)
-    payout_sending.ask(Payout.objects.get())
+    payout_sending.ask(Payout.objects.whole().get())
     assert (status(withdrawal), available(seller(withdrawal)), on("gateway:paypal:EUR")) == ("returned", 10_000, 0)
     event = Event.objects.latest("id")
     assert (event.type, event.data["reason"]) == ("withdrawal.failed", "paypal: returned")
-    payout_sending.ask(Payout.objects.get())
+    payout_sending.ask(Payout.objects.whole().get())
     assert available(seller(withdrawal)) == 10_000
     assert faults() == {}
 
@@ -286,8 +286,8 @@ def test_paid_although_it_had_failed_here_is_a_case(paypal) -> None:
     paypal.pays_out(PayoutState.FAILED)
     payout_sending.send(withdrawal)
     paypal.pays_out()
-    paypal.payouts[withdrawal.pk.hex] = (PayoutState.PAID, payout_sending.request_of(Payout.objects.get()))
-    payout_sending.ask(Payout.objects.get())
+    paypal.payouts[withdrawal.pk.hex] = (PayoutState.PAID, payout_sending.request_of(withdrawal, "paypal"))
+    payout_sending.ask(Payout.objects.whole().get())
     [case] = Case.objects.all()
     assert case.facts["why"] == "paypal paid it although it is failed here"
     assert available(seller(withdrawal)) == 10_000
