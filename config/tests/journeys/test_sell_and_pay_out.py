@@ -93,7 +93,7 @@ def _withdrawal(who: dict[str, str], made: dict[str, Any]) -> Any:
 
 # ---------------------------------------------------------------- many workers
 
-# Two hundred withdrawals take 40 seconds of a slow machine, which the suite does not have every time; the whole proof is
+# Two hundred withdrawals take 40 seconds of a slow machine, which the suite has not every time; the whole proof is
 # PAYOUT_SELLERS=20 python3 manage.py test config/tests/journeys/test_sell_and_pay_out.py
 SELLERS, EACH, WORKERS = int(os.environ.get("PAYOUT_SELLERS", "6")), 10, 10
 
@@ -161,9 +161,8 @@ def test_withdrawals_are_each_paid_once_by_ten_workers_of_whom_one_is_killed(
     victim.stdin.write("go\n")
     victim.stdin.flush()
     while len(_paid_out(market.sandbox)) < 5:
-        pass  # each look is a call of the sandbox, which takes its time
+        assert victim.poll() is None  # each look is a call of the sandbox, which takes its time
     acts: list[Callable[[], object]] = [payout_sending.work_through] * (WORKERS - 1)
-
     run_all([*acts, lambda: kill_group(victim)])
     assert Withdrawal.objects.filter(status="approved").count() < len(crowd)
 
