@@ -187,7 +187,7 @@ def _claim(now: datetime) -> list[Payout]:
     )
     for payout in found:
         payout.asks += 1
-        payout.next_try_at = payouts.next_question(payout) if payout.withdrawal.is_open else None
+        payout.next_try_at = payouts.next_question(payout) if payout.withdrawal.is_open else payouts.next_look(payout)
     Payout.objects.bulk_update(found, ["asks", "next_try_at"])
     return found
 

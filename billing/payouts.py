@@ -143,7 +143,7 @@ def _paid(payout: Payout, result: PayoutResult) -> None:
         _book_fee(payout, result.fee)
         payout.next_try_at = schedule.late_ask_at(now, now=now)
     elif withdrawal.status == Status.PAID:
-        payout.next_try_at = schedule.late_ask_at(withdrawal.resolved_at or now, now=now)
+        payout.next_try_at = next_look(payout)
     else:
         _ask_people(payout, f"{payout.gateway} paid it although it is {withdrawal.status} here")
         payout.next_try_at = None
@@ -197,6 +197,14 @@ def next_question(payout: Payout) -> datetime:
     """It is asked about for as long as it takes; after a day with somebody's help."""
     now = timezone.now()
     return _by_schedule(payout, now) or now + timedelta(hours=settings.PAYOUT_ASK_HOURS)
+
+
+def next_look(payout: Payout) -> datetime | None:
+    """What is paid may come back: it is looked at a few times more."""
+    paid_at = payout.withdrawal.resolved_at
+    if paid_at is None or payout.withdrawal.status != Status.PAID:
+        return None
+    return schedule.late_ask_at(paid_at, now=timezone.now())
 
 
 def is_stuck(payout: Payout) -> bool:

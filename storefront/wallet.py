@@ -1,6 +1,8 @@
 """A seller's wallet page: what there is, what happened, why money has not arrived, and asking for it."""
 
+import re
 import uuid
+from datetime import UTC, timedelta
 from typing import Any
 
 from django import forms
@@ -21,13 +23,13 @@ from billing.gateways.base import PayoutState
 from ledger import money
 from ledger.errors import LedgerError
 from ledger.money import Money, format_money
-from wallets import balances, destinations, pages, transactions, withdrawals
+from wallets import balances, destinations, pages, sellers, statement_files, statements, transactions, withdrawals
 from wallets import errors as refused
 from wallets.balances import Balance
 from wallets.destinations import OPERATORS
 from wallets.models import DestinationKind, Wallet, Withdrawal, WithdrawalStatus
 from wallets.sellers import PARTS
-from wallets.transactions import Transaction, Wanted
+from wallets.transactions import LABELS, Transaction, Wanted
 
 MOST_TRANSACTIONS, MOST_WITHDRAWALS = 50, 20
 GATEWAYS = {
@@ -36,17 +38,6 @@ GATEWAYS = {
     "cinetpay": "CinetPay",
     "mtn_momo": "MTN Mobile Money",
     "orange_money": "Orange Money",
-}
-KINDS = {
-    "sale": _("sale"),
-    "sale.release": _("cleared"),
-    "sale.free": _("freed from the reserve"),
-    "sale.refund": _("refund to a buyer"),
-    "sale.dispute": _("lost to a buyer's bank"),
-    "sale.returned": _("refund that came back"),
-    "withdrawal": _("withdrawal"),
-    "withdrawal.returned": _("withdrawal that came back"),
-    "adjustment": _("correction by hand"),
 }
 
 
@@ -76,6 +67,8 @@ FIELDS = {
     "destination.operator": _("Choose the operator of the number."),
     "destination.account": _("This is no connected account."),
 }
+MONTH = re.compile(r"20\d\d-(0[1-9]|1[0-2])")
+MONTHS_SHOWN = 3
 Text = str | Promise
 
 
@@ -136,6 +129,21 @@ class CancelView(View):
         return redirect("wallet", token)
 
 
+@method_decorator(never_cache, name="dispatch")
+class StatementView(View):
+    """A month as a PDF."""
+
+    http_method_names = ["get", "head"]
+
+    def get(self, request: HttpRequest, token: str, currency: str, month: str) -> HttpResponse:
+        found = sellers.find(_seller(token), currency)
+        if found is None or not MONTH.fullmatch(month):
+            raise Http404
+        statement = statements.of_month(found, year=int(month[:4]), month=int(month[5:]))
+        headers = {"Content-Disposition": f'attachment; filename="statement-{currency}-{month}.pdf"'}
+        return HttpResponse(statement_files.draw(statement), "application/pdf", headers=headers)
+
+
 def _seller(token: str) -> User:
     user = pages.user_of(token)
     if user is None:
@@ -181,10 +189,20 @@ def _balance(balance: Balance) -> dict[str, Any]:
     return {
         "currency": balance.currency,
         **{part: _shown(getattr(balance, part), balance.currency) for part in parts},
+        "months": _months(),
         "has_reserve": balance.reserved != 0,
         "has_debt": balance.owed != 0,
         "upcoming": [(each["at"], _shown(each["amount"], balance.currency)) for each in balance.upcoming],
     }
+
+
+def _months() -> list[str]:
+    """The last few, the youngest first."""
+    day, found = timezone.now().astimezone(UTC).date().replace(day=1), []
+    for _number in range(MONTHS_SHOWN):
+        found.append(f"{day:%Y-%m}")
+        day = (day - timedelta(days=1)).replace(day=1)
+    return found
 
 
 def _transactions(user: User) -> list[dict[str, Any]]:
@@ -196,7 +214,7 @@ def _transactions(user: User) -> list[dict[str, Any]]:
 def _transaction(each: Transaction) -> dict[str, Any]:
     return {
         "at": each.at,
-        "kind": KINDS.get(each.kind, each.kind),
+        "kind": LABELS.get(each.kind, each.kind),
         "references": ", ".join(reference for reference in each.references if reference),
         "change": _shown(each.change, each.currency),
         "available": _shown(each.available, each.currency),

@@ -226,6 +226,13 @@ def test_preview_says_whom_the_money_comes_from_and_moves_nothing(stripe) -> Non
     assert not TakeBack.objects.exists()
 
 
+def test_service_sees_who_would_bear_a_refund(stripe) -> None:
+    payment = sold(stripe)
+    told = post("refunds/preview", service("request_refund"), {"payment": str(payment.pk), "amount": 1_000}).json()
+    share = {"seller": "organizer-1", "reference": "seat 7", "amount": 1_000}
+    assert told["sales"] == [share | {"from_seller": 900, "commission": 100, "our_cost": 0}]
+
+
 # ---------------------------------------------------------------- a bank asks
 
 

@@ -146,3 +146,12 @@ def test_page_says_why_the_money_has_not_arrived(seller: User) -> None:
 
 def test_page_speaks_french(client: Client, path: str) -> None:
     assert "Votre portefeuille" in read(client, path, **{"accept-language": "fr"})
+
+
+def test_page_leads_to_statements_on_paper(client: Client, path: str) -> None:
+    links = [link for link in Page(read(client, path)).links if link.endswith(".pdf")]
+    assert len(links) == 3
+    answer = client.get(links[0])
+    assert (answer["Content-Type"], answer.content[:5]) == ("application/pdf", b"%PDF-")
+    assert client.get(f"{path}/EUR/2026-13.pdf").status_code == 404
+    assert client.get(f"{path}/USD/2026-11.pdf").status_code == 404
