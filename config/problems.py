@@ -16,6 +16,7 @@ from django.core import exceptions as django_errors
 from django.db import DatabaseError, InterfaceError, OperationalError, connections
 from django.http import Http404, HttpResponse, UnreadablePostError
 from django.http.multipartparser import MultiPartParserError
+from psycopg_pool import PoolTimeout
 from rest_framework import exceptions as drf
 from rest_framework.settings import api_settings
 
@@ -506,7 +507,9 @@ def answer(error: BaseException, user: User | None = None) -> HttpResponse:
     if "Retry-After" in headers:
         body["retry_after_seconds"] = int(headers["Retry-After"])
     response = HttpResponse(orjson.dumps(body, default=str), CONTENT_TYPE, status, headers=headers)
-    if problem is AWAY:
+    if problem is AWAY and (isinstance(error, PoolTimeout) or isinstance(error.__cause__, PoolTimeout)):
+        response.waited_in_vain = True  # type: ignore[attr-defined]  # for the gate: who comes next need not wait too
+    elif problem is AWAY:
         _replace_broken_connections()
     if status >= 500:  # noqa: PLR2004 - the first status that is our fault
         _log(error, response)

@@ -203,6 +203,7 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "corsheaders.middleware.CorsMiddleware",
     "django.middleware.gzip.GZipMiddleware",
+    "config.gate.DatabaseGate",
     "rest.middleware.PeoplesSession",
     "rest.middleware.PeoplesLanguage",
     "django.middleware.common.CommonMiddleware",
