@@ -167,21 +167,22 @@ def _quietly_send(withdrawal: Withdrawal) -> None:
 
 
 def _ask_due(now: datetime) -> int:
-    total = 0
-    while due := _claim(now):
+    asked: set[UUID] = set()
+    while due := _claim(now, asked):
         for payout in due:
+            asked.add(payout.pk)
             _quietly_ask(payout)
-        total += len(due)
-    return total
+    return len(asked)
 
 
 @transaction.atomic
-def _claim(now: datetime) -> list[Payout]:
+def _claim(now: datetime, asked: set[UUID]) -> list[Payout]:
     """Some of the due, each with its next time written down: a worker that dies now delays them, and loses none."""
     found = list(
         Payout.objects.whole()
         .to_ask()
         .filter(next_try_at__lte=now)
+        .exclude(pk__in=asked)
         .select_for_update(of=("self",), skip_locked=True, no_key=True)
         .order_by("next_try_at")[: settings.PAYOUT_SWEEP_BATCH]
     )

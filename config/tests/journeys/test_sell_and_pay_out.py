@@ -14,6 +14,8 @@ from django.db import connection
 from django.utils import timezone
 
 from billing import payout_sending, tasks
+from billing.gateways import registry
+from billing.gateways.base import PayoutRef
 from billing.models import GatewaySetting
 from billing.tests import shop as counter
 from config.tests.journeys.conftest import Shop
@@ -79,6 +81,42 @@ def test_seller_is_paid_for_what_was_sold(market: Shop, settings: Any) -> None:
     assert (paid["amount_minor"], paid["currency"], paid["state"]) == (9_000, "XAF", "paid")
     assert "mtn_momo" in finance.get(page("withdrawal", "change", made["id"])).content.decode()
     assert (_balance(organizer)["available"], counter.balance("gateway:mtn_momo:XAF")) == (0, 9_000)
+    assert checks.faults() == {}
+
+
+@pytest.mark.parametrize(
+    ("gateway", "goal", "lost"),
+    [
+        ("paypal", people.PAYPAL, 1.0),
+        ("cinetpay", destinations.parse(kind="mobile_money", value="+237690000001", operator="ORANGE"), 0.5),
+        ("mtn_momo", destinations.parse(kind="mobile_money", value="+237670000001", operator="MTN"), 1.0),
+    ],
+)
+def test_reply_that_was_lost_leads_to_one_payout(market: Shop, settings: Any, gateway, goal, lost) -> None:
+    currency = "EUR" if gateway == "paypal" else "XAF"
+    settings.WALLETS_WITHDRAWAL_AUTOMATIC_UP_TO_MINOR = {currency: 10_000}
+    user = people.make_user()
+    people.sell_cleared(user, 10_000, currency)
+    withdrawal = people.ask(user, 5_000, currency, destination=goal)
+    settings.PAYOUT_RETRY_SECONDS = 0
+    settings.GATEWAY_BREAKER_FAILURES = 10_000
+    adapter: Any = registry.get(gateway)
+    adapter.fetch_payout(
+        PayoutRef(reference="0" * 32, amount=withdrawal.payout, ids={"batch": "none"})
+    )  # has a token now
+    # CinetPay is told the receiver before the money moves: there the first reply must come back.
+    market.sandbox.turn(gateway, drop_after=lost, seed=3)
+    for _ in range(4):
+        payout_sending.send(withdrawal)
+    assert len(market.sandbox.books(gateway)["payouts"]) == 1
+    withdrawal.refresh_from_db()
+    assert withdrawal.status == "uncertain"
+    market.sandbox.turn(gateway, drop_after=0.0)
+    market.sandbox.advance(120)
+    payout_sending.work_through(timezone.now() + timedelta(hours=2))
+    withdrawal.refresh_from_db()
+    [paid] = market.sandbox.books(gateway)["payouts"]
+    assert (withdrawal.status, withdrawal.gateway, paid["amount_minor"]) == ("paid", gateway, 5_000)
     assert checks.faults() == {}
 
 
