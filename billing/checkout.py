@@ -15,13 +15,13 @@ from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from billing import calling, customers, errors, gateway_choices, payments, returning, taxing
+from billing import calling, customers, errors, gateway_choices, payments, pricing, returning
 from billing.gateways import errors as gateway
 from billing.gateways import registry
 from billing.gateways.base import Buyer, CheckoutRequest, Flow, Line, OpensCheckout
 from billing.gateways.errors import FailureCategory
 from billing.models import Attempt, Customer, GatewayCustomer, Payment
-from billing.models.payments import AttemptState, PaymentKind
+from billing.models.payments import AttemptState
 from billing.pricing import Purchase
 from billing.routing import Decision, Need, Rule, Wish
 from rest.errors import IdempotencyKeyInProgress
@@ -58,6 +58,7 @@ def start(*, user: User, purchase: Purchase, wishes: Wishes, claim: Claim | None
     """Begin a payment and bring it to a gateway. The claim makes the same request the same payment."""
     customer = customers.get(user)
     wishes = _checked(wishes, customer)
+    purchase = pricing.taxed(purchase, customer, wishes.country)
     decision = gateway_choices.choose(
         Wish(
             amount=purchase.amount,
@@ -106,8 +107,6 @@ def _phone(text: str) -> str:
 
 
 def _write(user: User, purchase: Purchase, wishes: Wishes, decision: Decision, claim: Claim | None) -> Payment:
-    is_ours = purchase.kind != PaymentKind.SALE
-    frozen = taxing.frozen(customers.get(user), purchase.amount, wishes.country, is_ours=is_ours)
     try:
         with transaction.atomic(durable=True):
             return Payment.objects.create(
@@ -115,8 +114,8 @@ def _write(user: User, purchase: Purchase, wishes: Wishes, decision: Decision, c
                 kind=purchase.kind,
                 item=purchase.item,
                 description=purchase.description[:200],
-                details=purchase.details | frozen,
-                tax_minor=frozen["tax"]["minor"],
+                details=purchase.details,
+                tax_minor=purchase.details["tax"]["minor"],
                 amount_minor=purchase.amount.minor,
                 currency=purchase.amount.unit,
                 routing=decision.as_json(),

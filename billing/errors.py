@@ -315,6 +315,16 @@ class TaxRateUnknown(BillingError):
         super().__init__(f"The tax rate of {country} is not known. An operator adds it under Tax rates.")
 
 
+class AccountingMistake(BillingError):
+    """The accounting file would be wrong; it is not written."""
+
+
+class NoMailAddress(BillingError):
+    def __init__(self, invoice: object) -> None:
+        self.invoice = invoice
+        super().__init__("Nobody told us an e-mail address of the buyer.")
+
+
 class NotRendered(BillingError):
     def __init__(self, invoice: UUID) -> None:
         self.invoice = invoice

@@ -33,17 +33,17 @@ def deliver(*, payment: Payment, attempt: Attempt) -> None:
 
 def _deliver_pack(payment: Payment, attempt: Attempt) -> None:
     grants.issue_many(list(grants_of(payment)))
-    _book(payment, attempt, house(f"revenue:packs:{payment.currency}", payment.currency))
+    _book(payment, attempt, house(revenue_of(payment), payment.currency))
 
 
 def _deliver_amount(payment: Payment, attempt: Attempt) -> None:
     """Whoever asked for the amount delivers: here is only the money."""
-    _book(payment, attempt, house(f"revenue:payments:{payment.currency}", payment.currency))
+    _book(payment, attempt, house(revenue_of(payment), payment.currency))
 
 
 def _deliver_plan(payment: Payment, attempt: Attempt) -> None:
     plan_payments.deliver(payment, attempt)
-    _book(payment, attempt, house(f"revenue:plans:{payment.currency}", payment.currency))
+    _book(payment, attempt, house(revenue_of(payment), payment.currency))
 
 
 def _deliver_sale(payment: Payment, attempt: Attempt) -> None:
@@ -99,6 +99,14 @@ def _end(now: datetime, days: int | None) -> datetime | None:
 def gateway_account(name: str, unit: str) -> Account:
     """The outside: what that gateway owes us is what has gone out of this account."""
     return house(f"gateway:{name}:{unit}", unit)
+
+
+def revenue_of(payment: Payment) -> str:
+    """Where its net price is earned. What is taxed when it is used is owed until then, and not earned yet."""
+    if payment.details.get("tax", {}).get("at_use"):
+        return f"vouchers:{payment.currency}"
+    kinds = {PaymentKind.PACK: "packs", PaymentKind.PLAN: "plans"}
+    return f"revenue:{kinds.get(PaymentKind(payment.kind), 'payments')}:{payment.currency}"
 
 
 def house(name: str, unit: str) -> Account:

@@ -1,14 +1,14 @@
 """What a buyer asks for, as it is on sale at this moment. Prices come from the catalogue, never from a buyer."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
 from django.utils.translation import override
 
-from billing import sale_payments
-from billing.models import PlanPrice
+from billing import sale_payments, taxing
+from billing.models import Customer, PlanPrice
 from billing.models.payments import PaymentKind
 from credits import packs
 from ledger.money import Money, total
@@ -24,6 +24,7 @@ class Purchase:
     amount: Money
     description: str
     item: str = ""
+    catalogue: str = ""  # which says how its prices are taxed
     details: dict[str, Any] = field(default_factory=dict)
 
 
@@ -35,6 +36,7 @@ def pack(code: str, currency: str, locale: str) -> Purchase:
     return Purchase(
         kind=PaymentKind.PACK,
         item=found.code,
+        catalogue=found.catalogue,
         description=name,
         amount=Money(price.amount_minor, price.currency),
         details={
@@ -57,10 +59,27 @@ def plan(price: PlanPrice, locale: str, *, subscription: UUID, purpose: str, **m
     return Purchase(
         kind=PaymentKind.PLAN,
         item=price.plan.code,
+        catalogue=price.plan.catalogue,
         description=name,
         amount=more.pop("amount", None) or price.money,
         details={"subscription": str(subscription), "price": price.pk, "purpose": purpose, **more},
     )
+
+
+def taxed(purchase: Purchase, customer: Customer, country: str) -> Purchase:
+    """The purchase at what is to be paid for it, with the tax that it bears frozen in its details. Of what a seller of a
+    marketplace sells, the tax is theirs."""
+    if purchase.kind == PaymentKind.SALE:
+        none = {"tax": taxing.untaxed().as_json() | {"minor": 0}}
+        return replace(purchase, details=purchase.details | none)
+    due = taxing.frozen(
+        customer,
+        purchase.amount,
+        country,
+        catalogue=purchase.catalogue,
+        is_credits=purchase.kind == PaymentKind.PACK,
+    )
+    return replace(purchase, amount=due.amount, details=purchase.details | due.details)
 
 
 def free_amount(amount: Money, description: str) -> Purchase:

@@ -275,17 +275,13 @@ def _book(refund: Refund) -> None:
     elif refund.origin == RefundOrigin.SURPLUS:
         moves = [Move(fulfilment.house(f"suspense:{unit}", unit), outside, refund.money)]
     else:
-        source = f"loss:{unit}" if refund.policy == RefundPolicy.GOODWILL else _revenue(refund.payment)
+        source = f"loss:{unit}" if refund.policy == RefundPolicy.GOODWILL else fulfilment.revenue_of(refund.payment)
         net = refund.money - refund.tax
         moves = [Move(fulfilment.house(source, unit), outside, net)] if net.minor else []
         if refund.tax_minor:
             moves.append(Move(fulfilment.house(f"tax:{unit}", unit), outside, refund.tax))
     metadata = {"refund": str(refund.pk), "payment": str(refund.payment_id)}
     transfers.post(key=_key(refund), kind="refund", moves=moves, metadata=metadata)
-
-
-def _revenue(payment: Payment) -> str:
-    return f"revenue:{'packs' if payment.kind == PaymentKind.PACK else 'payments'}:{payment.currency}"
 
 
 def refunded(payment: Payment) -> int:

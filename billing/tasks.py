@@ -6,6 +6,7 @@ from billing import (
     asking,
     inbox,
     invoice_files,
+    invoice_mail,
     invoices,
     mirror,
     missed,
@@ -13,6 +14,8 @@ from billing import (
     refund_sending,
     renewals,
     top_up_charges,
+    usage_invoices,
+    vat_numbers,
     waking,
 )
 
@@ -72,6 +75,17 @@ def expire_due() -> None:
 def issue_invoices() -> None:
     invoices.issue_missing()
     invoice_files.render_due()
+    invoice_mail.send_due()
+
+
+@shared_task
+def invoice_used_months() -> None:
+    usage_invoices.issue_due()
+
+
+@shared_task
+def check_vat_numbers() -> None:
+    vat_numbers.check_due()
 
 
 @shared_task

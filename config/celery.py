@@ -57,6 +57,12 @@ SWEEPS = {
     "subscriptions to renew": Sweep(task="billing.tasks.renew_due", every="RENEWAL_SWEEP_SECONDS"),
     "subscriptions to end": Sweep(task="billing.tasks.expire_due", every="RENEWAL_SWEEP_SECONDS"),
     "invoices to issue and to render": Sweep(task="billing.tasks.issue_invoices", every="INVOICE_SWEEP_SECONDS"),
+    "months of what is taxed at use": Sweep(
+        task="billing.tasks.invoice_used_months", every="INVOICE_USAGE_SWEEP_SECONDS", options={"queue": "upkeep"}
+    ),
+    "VAT numbers to ask VIES about": Sweep(
+        task="billing.tasks.check_vat_numbers", every="VIES_SWEEP_SECONDS", options={"queue": "upkeep"}
+    ),
     "events that nobody has looked at": Sweep(task="events.tasks.dispatch", every="EVENTS_DISPATCH_SECONDS"),
     "deliveries to other servers": Sweep(task="events.tasks.send_deliveries", every="WEBHOOKS_SEND_SECONDS"),
     "letters to people": Sweep(task="events.tasks.send_messages", every="MAIL_SEND_SECONDS"),

@@ -34,6 +34,7 @@ SECTIONS: dict[Text, list[Entry]] = {
         Entry(_("Payments"), "payments", "billing.payment"),
         Entry(_("Refunds"), "undo", "billing.refund"),
         Entry(_("Invoices"), "receipt_long", "billing.invoice"),
+        Entry(_("VAT numbers"), "verified", "billing.vatcheck"),
         Entry(_("Disputes"), "gavel", "billing.dispute"),
         Entry(_("Automatic top-ups"), "autorenew", "billing.topup"),
         Entry(_("Cases"), "assignment_late", "billing.case"),

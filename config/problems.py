@@ -368,6 +368,12 @@ PROBLEMS: dict[type[BaseException], Problem] = {
     billing.ChangeNotNow: Problem(
         status=409, title="Change not now", meaning="This change can only begin with the next period."
     ),
+    billing.TaxRateUnknown: Problem(
+        status=409,
+        title="Tax rate unknown",
+        meaning="Nobody has told us the tax rate of this country yet; an operator adds it. Nothing was charged.",
+        facts=("country",),
+    ),
     billing.NotInvoiced: Problem(
         status=409, title="Not invoiced", meaning="Only what was paid to us is invoiced, and only refunds are credited."
     ),

@@ -3,6 +3,7 @@ from billing.models.customers import Customer
 from billing.models.gateways import BreakerState, GatewaySetting, GatewayTerms
 from billing.models.inbox import GatewayLetter
 from billing.models.invoices import Invoice, InvoiceFile, InvoiceLine, InvoiceSeries, TaxRate
+from billing.models.papers import InvoiceMailing, TaxedUse, VatCheck
 from billing.models.payments import Attempt, GatewayCustomer, Payment
 from billing.models.payouts import Payout
 from billing.models.plans import GatewayPrice, Plan, PlanPrice
@@ -26,6 +27,7 @@ __all__ = [
     "Invoice",
     "InvoiceFile",
     "InvoiceLine",
+    "InvoiceMailing",
     "InvoiceSeries",
     "PaidPeriod",
     "Payment",
@@ -38,6 +40,8 @@ __all__ = [
     "Subscription",
     "SubscriptionEvent",
     "TaxRate",
+    "TaxedUse",
     "TopUp",
     "TopUpCharge",
+    "VatCheck",
 ]

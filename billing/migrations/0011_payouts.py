@@ -13,7 +13,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("billing", "0009_invoices"),
+        ("billing", "0010_papers"),
         ("wallets", "0003_returned_withdrawals_checked"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
