@@ -67,8 +67,8 @@ def plan(price: PlanPrice, locale: str, *, subscription: UUID, purpose: str, **m
 
 
 def taxed(purchase: Purchase, customer: Customer, country: str) -> Purchase:
-    """The purchase at what is to be paid for it, with the tax that it bears frozen in its details. Of what a seller of a
-    marketplace sells, the tax is theirs."""
+    """The purchase at what is to be paid for it, with the tax that it bears frozen in its details. Of what a seller of
+    a marketplace sells, the tax is theirs."""
     if purchase.kind == PaymentKind.SALE:
         none = {"tax": taxing.untaxed().as_json() | {"minor": 0}}
         return replace(purchase, details=purchase.details | none)
