@@ -41,20 +41,28 @@ class ThresholdTooHigh(BillingError):
         super().__init__(f"The pack brings {most} credits: the threshold must not be more.")
 
 
+# ---------------------------------------------------------------- payouts
+
+
+class PayoutNotOpen(BillingError):
+    """Only of what nobody knows can people say how it ended."""
+
+    def __init__(self, status: str) -> None:
+        self.withdrawal_status = status
+        super().__init__(f"The withdrawal is {status}: there is nothing to find out.")
+
+
+class PayoutNotSent(BillingError):
+    def __init__(self) -> None:
+        super().__init__("It has not been sent to any gateway yet.")
+
+
 # ---------------------------------------------------------------- checkout
-
-
-class NotSoldYet(BillingError):
-    """What was asked for has no way of being delivered in this installation."""
-
-    def __init__(self, kind: str) -> None:
-        self.kind = kind
-        super().__init__(f"A checkout cannot sell a {kind} here.")
 
 
 class AmountNotYours(BillingError):
     def __init__(self) -> None:
-        super().__init__("The price comes from the catalogue: send a pack. Only services may name an amount.")
+        super().__init__("The price comes from the catalogue: send a pack or a plan. Only services may name an amount.")
 
 
 class ReturnUrlRefused(BillingError):

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from django.utils import timezone
 
-from billing import plan_payments, redemptions
+from billing import plan_payments, redemptions, sale_payments
 from billing.models import Attempt, Payment
 from billing.models.payments import PaymentKind
 from credits import grants
@@ -51,10 +51,17 @@ def _deliver_plan(payment: Payment, attempt: Attempt | None) -> None:
     _book(payment, attempt, house(revenue_of(payment), payment.currency))
 
 
+def _deliver_sale(payment: Payment, attempt: Attempt | None) -> None:
+    """The wallets book it whole: nothing of it is our revenue but the commission."""
+    assert attempt is not None  # noqa: S101 - no coupon makes a sale cost nothing
+    sale_payments.deliver(payment, attempt)
+
+
 _DELIVERIES: dict[PaymentKind, Callable[[Payment, Attempt | None], None]] = {
     PaymentKind.PACK: _deliver_pack,
     PaymentKind.AMOUNT: _deliver_amount,
     PaymentKind.PLAN: _deliver_plan,
+    PaymentKind.SALE: _deliver_sale,
 }
 
 
@@ -181,7 +188,8 @@ def book_aside(*, payment: Payment, attempt: Attempt, amount: Money) -> None:
 
 
 def payments_are_delivered_once() -> Result:
-    """Every succeeded payment has one entry and the grants that it bought, and nothing else has."""
+    """Every succeeded payment has one entry and the grants or sales that it bought, and nothing else has. The entry of
+    what sellers sold is the sales' own; sales that were recorded without a payment have keys of another form."""
     return ask(
         """
         SELECT CASE WHEN p.id IS NULL THEN format('entry %s is of no payment', k.key)
@@ -195,15 +203,25 @@ def payments_are_delivered_once() -> Result:
                              (p.details->>'credits')::bigint + (p.details->>'bonus')::bigint
                              + coalesce((p.details->'coupon'->>'credits')::bigint, 0)
                         THEN format('payment %s bought %s and %s credits and brought %s', p.id, p.details->>'credits',
-                                    p.details->>'bonus', coalesce(given.amount, 0)) END
+                                    p.details->>'bonus', coalesce(given.amount, 0))
+                    WHEN p.kind = 'sale' AND k.key LIKE 'payment:%' OR p.kind <> 'sale' AND k.key LIKE 'sale:%'
+                        THEN format('payment %s of a %s has the entry %s', p.id, p.kind, k.key)
+                    WHEN p.status = 'succeeded' AND p.kind = 'sale' AND sold.amount IS DISTINCT FROM p.amount_minor
+                        THEN format('payment %s of %s brought sales of %s', p.id, p.amount_minor,
+                                    coalesce(sold.amount, 0)) END
           FROM billing_payment p
           FULL JOIN (SELECT key, split_part(key, ':', 2)::uuid AS payment_id FROM ledger_entrykey
-                      WHERE key LIKE 'payment:%' AND key NOT LIKE 'payment:%:%') k ON k.payment_id = p.id
+                      WHERE key LIKE 'payment:%' AND key NOT LIKE 'payment:%:%'
+                         OR key LIKE 'sale:%' AND key ~ '^sale:[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
+                    ) k ON k.payment_id = p.id
           LEFT JOIN LATERAL (
                 SELECT sum(g.amount) AS amount FROM credits_grant g JOIN ledger_account a ON a.id = g.account_id
                  WHERE a.name IN ('grant:payment:' || p.id, 'grant:payment:' || p.id || ':bonus',
                                  'grant:payment:' || p.id || ':coupon')
                ) given ON p.kind = 'pack'
+          LEFT JOIN LATERAL (
+                SELECT sum(s.price_minor) AS amount FROM wallets_sale s WHERE s.payment_key = p.id::text
+               ) sold ON p.kind = 'sale'
         """
     )
 

@@ -1,17 +1,20 @@
 """What a buyer asks for, as it is on sale at this moment. Prices come from the catalogue, never from a buyer."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
 from django.utils.translation import override
 
-from billing import errors, taxing
+from billing import sale_payments, taxing
 from billing.discounts import Terms
 from billing.models import Coupon, Customer, PlanPrice, Redemption
 from billing.models.payments import PaymentKind
 from credits import packs
-from ledger.money import Money
+from ledger.money import Money, total
+from wallets import sales
+from wallets.sales import Line
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +112,11 @@ def plan(price: PlanPrice, locale: str, *, subscription: UUID, purpose: str, **m
 
 
 def taxed(purchase: Purchase, customer: Customer, country: str) -> Purchase:
-    """The purchase at what is to be paid for it, with the tax that it bears frozen in its details."""
+    """The purchase at what is to be paid for it, with the tax that it bears frozen in its details. Of what a seller of
+    a marketplace sells, the tax is theirs."""
+    if purchase.kind == PaymentKind.SALE:
+        none = {"tax": taxing.untaxed().as_json() | {"minor": 0}}
+        return replace(purchase, details=purchase.details | none)
     due = taxing.frozen(
         customer,
         purchase.amount,
@@ -125,5 +132,15 @@ def free_amount(amount: Money, description: str) -> Purchase:
     return Purchase(kind=PaymentKind.AMOUNT, amount=amount, description=description)
 
 
-def not_sold(kind: PaymentKind) -> errors.NotSoldYet:
-    return errors.NotSoldYet(kind.value)
+def sale(lines: Sequence[Line], locale: str) -> Purchase:
+    """What sellers sell, at the prices that a service names; refused here if it could not be booked once it is paid."""
+    known = sales.check(lines)
+    with override(locale):
+        names = [line.description or str(known[line.type].label) for line in lines]
+    return Purchase(
+        kind=PaymentKind.SALE,
+        item=lines[0].type,
+        description=names[0] if len(names) == 1 else f"{names[0]} +{len(names) - 1}",
+        amount=total((line.amount for line in lines), lines[0].amount.unit),
+        details={"lines": sale_payments.details_of(lines)},
+    )

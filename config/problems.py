@@ -135,6 +135,12 @@ PROBLEMS: dict[type[BaseException], Problem] = {
         meaning="More than is available; upcoming says what becomes available when.",
         facts=("needed", "available", "missing", "currency", "upcoming"),
     ),
+    wallet.SellerCannotCover: Problem(
+        status=409,
+        title="The seller cannot cover it",
+        meaning="The seller has withdrawn it, and the sale's rule refuses then; an operator may decide otherwise.",
+        facts=("missing", "currency"),
+    ),
     wallet.WithdrawalOpen: Problem(
         status=409,
         title="A withdrawal is open",
@@ -257,11 +263,14 @@ PROBLEMS: dict[type[BaseException], Problem] = {
     ),
     billing.BillingError: Problem(status=409, title="Refused", meaning="Billing refuses this as things stand."),
     billing.NotYours: NOT_FOUND,
-    billing.NotSoldYet: Problem(
-        status=422,
-        title="Not sold here",
-        meaning="This kind of thing cannot be sold by a checkout here.",
-        facts=("kind",),
+    billing.PayoutNotOpen: Problem(
+        status=409,
+        title="Nothing to find out",
+        meaning="How this withdrawal ended is known.",
+        facts=("withdrawal_status",),
+    ),
+    billing.PayoutNotSent: Problem(
+        status=409, title="Not sent yet", meaning="No gateway knows of this withdrawal yet."
     ),
     billing.AmountNotYours: Problem(
         status=400, title="Amount not yours", meaning="Buyers name what they buy; the catalogue says what it costs."

@@ -439,6 +439,7 @@ LEDGER_CHECKS: list[str] = [
     "billing.fulfilment.coupons_are_used_as_often_as_they_say",
     "billing.fulfilment.attempts_agree_with_their_payments",
     "billing.top_up.charges_had_consent",
+    "billing.payout_checks.payouts_agree_with_their_withdrawals",
 ]
 
 # ---------------------------------------------------------------- credits: the catalogue
@@ -487,6 +488,7 @@ WALLETS_WITHDRAWAL_TWO_PEOPLE_ABOVE_MINOR = _amounts("WALLETS_WITHDRAWAL_TWO_PEO
 WALLETS_WITHDRAWAL_FEE_MINOR = _amounts("WALLETS_WITHDRAWAL_FEE_MINOR")
 WALLETS_WITHDRAWAL_FEE_BASIS_POINTS = env.int("WALLETS_WITHDRAWAL_FEE_BASIS_POINTS", default=0)
 WALLETS_ADJUSTMENT_TWO_PEOPLE_ABOVE_MINOR = _amounts("WALLETS_ADJUSTMENT_TWO_PEOPLE_ABOVE_MINOR")
+WALLETS_PAGE_MINUTES = env.int("WALLETS_PAGE_MINUTES", default=60)  # for which a link to a wallet page is good
 WALLETS_ONE_OPEN_WITHDRAWAL = env.bool("WALLETS_ONE_OPEN_WITHDRAWAL", default=True)  # of a wallet at a time
 WALLETS_DESTINATION_COOLING_HOURS = env.int("WALLETS_DESTINATION_COOLING_HOURS", default=24)  # of a changed destination
 
@@ -614,6 +616,13 @@ REFUND_ASK_HOURS = env.int("REFUND_ASK_HOURS", default=6)  # about one that take
 # What a gateway charges for a dispute that was lost, by currency; nothing: it is not booked.
 DISPUTE_FEE_MINOR: dict[str, int] = env.json("DISPUTE_FEE_MINOR", default={})
 REFUND_SWEEP_SECONDS = env.float("REFUND_SWEEP_SECONDS", default=10.0)
+
+# ---------------------------------------------------------------- payouts
+
+PAYOUT_SWEEP_SECONDS = env.float("PAYOUT_SWEEP_SECONDS", default=10.0)
+PAYOUT_SWEEP_BATCH = env.int("PAYOUT_SWEEP_BATCH", default=20)
+PAYOUT_RETRY_SECONDS = env.int("PAYOUT_RETRY_SECONDS", default=60)  # after its gateway was away, or when none can
+PAYOUT_ASK_HOURS = env.int("PAYOUT_ASK_HOURS", default=6)  # about one that takes longer than a day
 
 # ---------------------------------------------------------------- invoices and tax
 

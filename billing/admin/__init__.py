@@ -4,6 +4,7 @@ from billing.admin.gateways import GatewaySettingAdmin
 from billing.admin.inbox import CaseAdmin, GatewayLetterAdmin
 from billing.admin.invoices import InvoiceAdmin, TaxRateAdmin
 from billing.admin.payments import PaymentAdmin
+from billing.admin.payouts import PaidWithdrawalAdmin
 from billing.admin.reconciling import DiscrepancyAdmin, ReconciliationAdmin
 from billing.admin.refunds import DisputeAdmin, RefundAdmin
 from billing.admin.subscriptions import PlanAdmin, SubscriptionAdmin
@@ -18,6 +19,7 @@ __all__ = [
     "GatewayLetterAdmin",
     "GatewaySettingAdmin",
     "InvoiceAdmin",
+    "PaidWithdrawalAdmin",
     "PaymentAdmin",
     "PlanAdmin",
     "ReconciliationAdmin",

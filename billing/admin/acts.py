@@ -5,10 +5,11 @@ from billing.gateways.errors import GatewayError
 from credits.admin.acts import ActsAdmin, asks_for
 from credits.errors import CreditsError
 from ledger.errors import LedgerError
+from wallets.errors import WalletsError
 
 
 class BillingActsAdmin(ActsAdmin):
-    refusals = (BillingError, CreditsError, LedgerError, GatewayError)
+    refusals = (BillingError, CreditsError, WalletsError, LedgerError, GatewayError)
 
     has_cancel_payment_permission = asks_for("billing.cancel_payment")
     has_refresh_payment_permission = asks_for("billing.refresh_payment")

@@ -15,6 +15,7 @@ from billing.models import Attempt, Payment, Refund
 from billing.models.payments import PaymentStatus
 from billing.models.refunds import RefundPolicy
 from billing.refund_plans import Plan
+from billing.sale_payments import Share
 from credits.admin import acts
 from credits.admin.acts import ActForm, ReasonForm, operator
 from ledger import money
@@ -178,8 +179,28 @@ def _lines(plan: Plan) -> list[str]:
     for key, amount in plan.lines.items():
         source = gettext("bonus credits") if key.endswith((":bonus", ":coupon")) else gettext("paid credits")
         lines.append(gettext("Taken back: %(amount)s %(source)s") % {"amount": amount, "source": source})
+    for share in plan.shares:
+        lines += _of_seller(share)
     if plan.owed:
         lines.append(gettext("Spent already, becomes a debt: %(amount)s credits") % {"amount": plan.owed})
     if plan.kept:
         lines.append(gettext("Left to the customer at our cost: %(amount)s credits") % {"amount": plan.kept})
+    return lines
+
+
+def _of_seller(share: Share) -> list[str]:
+    """Whom the money of one sale is taken from."""
+    plan, lines = share.plan, []
+    named = {"seller": share.sale.wallet.seller, "reference": share.sale.reference or share.sale.type.label}
+    said = (
+        (plan.pending, gettext("From what %(seller)s has pending (%(reference)s): %(amount)s")),
+        (plan.reserve, gettext("From the reserve of %(seller)s (%(reference)s): %(amount)s")),
+        (plan.available, gettext("From what %(seller)s has available (%(reference)s): %(amount)s")),
+        (plan.debt, gettext("Owed by %(seller)s from then on (%(reference)s): %(amount)s")),
+        (plan.commission, gettext("From our commission on %(seller)s (%(reference)s): %(amount)s")),
+        (plan.cost, gettext("Withdrawn by %(seller)s already, borne by us (%(reference)s): %(amount)s")),
+    )
+    for amount, sentence in said:
+        if amount.minor:
+            lines.append(sentence % (named | {"amount": shown(amount)}))
     return lines

@@ -19,23 +19,26 @@ from billing.api.shapes import CheckoutResponse, PaymentResponse, RoutingRespons
 from billing.checkout import Wishes
 from billing.gateways.base import Flow
 from billing.models import Customer, Payment, PlanPrice
-from billing.models.payments import PaymentKind
 from billing.models.plans import PlanInterval
 from billing.pricing import Purchase
 from billing.routing import Decision
 from ledger.money import Money
 from rest import callers, fields, idempotency, serializers
+from rest import customers as accounts
 from rest.callers import Kind
 from rest.errors import IdempotencyKeyReused
 from rest.idempotency import Claim
 from rest.permissions import OwnerOrService
 from rest.views import ApiView
+from wallets.sales import MOST_LINES, Line
 
-THINGS = ("pack", "plan", "sale", "amount")
+THINGS = ("pack", "plan", "sale", "sales", "amount")
 
 
 class SaleRequest(serializers.StrictSerializer):
-    seller = fields.StringField(max_length=150, bare=True)
+    """Something that a seller of this marketplace sells; only services may name its price."""
+
+    seller = fields.StringField(max_length=150, bare=True, help_text="The seller's user id, as the buyer's.")
     type = fields.StringField(max_length=60, bare=True)
     reference = fields.StringField(max_length=100, bare=True)
     amount = fields.AmountField()
@@ -43,12 +46,19 @@ class SaleRequest(serializers.StrictSerializer):
 
 
 class CheckoutBody(serializers.StrictSerializer):
-    """One of pack, plan, sale and amount; how the buyer wants to pay; and where they go afterwards."""
+    """One of pack, plan, sale, sales and amount; how the buyer wants to pay; and where they go afterwards."""
 
     pack = fields.StringField(required=False, max_length=60, bare=True)
     plan = fields.StringField(required=False, max_length=60, bare=True)
     interval = fields.EnumField(choices=PlanInterval.values, required=False, help_text="Of a plan.")
     sale = SaleRequest(required=False)
+    sales = drf.ListField(
+        child=SaleRequest(),
+        required=False,
+        min_length=1,
+        max_length=MOST_LINES,
+        help_text="Several at once, of one seller or of several: each gets their own part.",
+    )
     amount = fields.AmountField(required=False, help_text="A free amount; only services may name one.")
     description = fields.StringField(required=False, max_length=200, bare=True, help_text="Of a free amount.")
     currency = fields.CurrencyField()
@@ -219,12 +229,24 @@ def _purchase(wish: dict[str, Any], user: User, *, is_service: bool) -> Purchase
 def _at_full_price(wish: dict[str, Any], user: User, *, is_service: bool) -> Purchase:
     if "pack" in wish:
         return pricing.pack(wish["pack"], wish["currency"], customers.get(user).locale)
-    if "sale" in wish:
-        raise pricing.not_sold(PaymentKind.SALE)
     if not is_service:
         raise errors.AmountNotYours
+    if "sale" in wish or "sales" in wish:
+        lines = [_line(each, wish["currency"]) for each in wish.get("sales", [wish.get("sale")])]
+        return pricing.sale(lines, customers.get(user).locale)
     return pricing.free_amount(
         Money(wish["amount"], wish["currency"]), wish.get("description", settings.SPECTACULAR_SETTINGS["TITLE"])
+    )
+
+
+def _line(sale: dict[str, Any], currency: str) -> Line:
+    """The seller is known, or becomes so now: they may come to their wallet later."""
+    return Line(
+        seller=accounts.account(sale["seller"]),
+        type=sale["type"],
+        amount=Money(sale["amount"], currency),
+        reference=sale["reference"],
+        description=sale.get("description", ""),
     )
 
 

@@ -6,6 +6,7 @@ from billing.models.inbox import GatewayLetter
 from billing.models.invoices import Invoice, InvoiceFile, InvoiceLine, InvoiceSeries, TaxRate
 from billing.models.papers import InvoiceMailing, TaxedUse, VatCheck
 from billing.models.payments import Attempt, GatewayCustomer, Payment
+from billing.models.payouts import Payout
 from billing.models.plans import GatewayPrice, Plan, PlanPrice
 from billing.models.reconciling import Discrepancy, Reconciliation
 from billing.models.refunds import Dispute, Refund
@@ -33,6 +34,7 @@ __all__ = [
     "InvoiceSeries",
     "PaidPeriod",
     "Payment",
+    "Payout",
     "Plan",
     "PlanPrice",
     "Reconciliation",
