@@ -83,6 +83,7 @@ def _described(payment: Payment) -> str:
     with override(customers.get(payment.user).locale):
         if payment.kind == PaymentKind.PACK and "credits" in payment.details:
             given = payment.details["credits"] + payment.details["bonus"]
+            given += payment.details.get("coupon", {}).get("credits", 0)
             return invoice_words.pack_line(payment.description, given)
         return invoice_words.plan_line(payment.description) if payment.kind == PaymentKind.PLAN else payment.description
 

@@ -16,7 +16,7 @@ from django.db import transaction
 from django.db.models import Sum
 from django.utils import timezone
 
-from billing import cases, errors, fulfilment, payments, refund_plans, schedule
+from billing import cases, errors, fulfilment, payments, redemptions, refund_plans, sale_payments, schedule
 from billing.gateways import registry
 from billing.gateways.base import RefundResult, Refunds, RefundState
 from billing.models import Attempt, Payment, Refund
@@ -43,7 +43,7 @@ OPEN = (
 
 
 def preview(*, payment: Payment, amount: Money | None = None, policy: RefundPolicy | None = None) -> Plan:
-    return refund_plans.make(payment=payment, amount=amount, policy=policy or usual_policy())
+    return refund_plans.make(payment=payment, amount=amount, policy=policy)
 
 
 def usual_policy() -> RefundPolicy:
@@ -64,13 +64,15 @@ def request(
     if not reason.strip():
         raise errors.ReasonMissing
     locked = _lock(payment.pk)
-    plan = refund_plans.make(payment=locked, amount=amount, policy=policy or usual_policy())
+    plan = refund_plans.make(payment=locked, amount=amount, policy=policy)
     attempt = locked.attempts.get(state=AttemptState.SUCCEEDED)
     sends = can_send(attempt)
     if sends and plan.amount < locked.money and not registry.get(attempt.gateway).capabilities.partial_refund:
         raise errors.PartialNotPossible(attempt.gateway)
     status = RefundStatus.REQUESTED if sends else RefundStatus.MANUAL
     refund = write(locked, attempt, plan, status, reason=reason, requested_by=by, requested_as=caller[:100])
+    if sale_payments.is_sale(locked):
+        sale_payments.hold(locked, key=_key(refund), amount=plan.amount, policy=policy, reason=reason, by=by)
     if status == RefundStatus.MANUAL:
         facts = {"refund": str(refund.pk), "amount": str(refund.money)}
         cases.open(kind=CaseKind.MANUAL_REFUND, payment=locked, attempt=attempt, key=str(refund.pk), facts=facts)
@@ -179,6 +181,11 @@ def _arrived(refund: Refund) -> None:
             kind=CaseKind.REFUND_FAILED, payment=refund.payment, attempt=refund.attempt, key=_key(refund), facts=facts
         )
         refund.lines, refund.credits_owed = {}, 0
+        if _is_of_sellers(refund):
+            key, policy = f"{_key(refund)}:late", RefundPolicy(refund.policy)
+            sale_payments.hold_what_has_gone(
+                refund.payment, key=key, amount=refund.money, policy=policy, reason=refund.reason
+            )
     refund.status, refund.ended_at, refund.next_try_at = RefundStatus.SUCCEEDED, timezone.now(), None
     refund.failure_category = refund.failure_code = ""
     _book(refund)
@@ -194,6 +201,8 @@ def _arrived(refund: Refund) -> None:
         )
     refund.save()
     total = refunded(refund.payment)
+    if total >= refund.payment.amount_minor:
+        redemptions.refunded(refund.payment)
     payments.tell(
         refund.payment,
         refund.attempt,
@@ -216,16 +225,26 @@ def _failed(refund: Refund) -> None:
 def _came_back(refund: Refund) -> None:
     """Days later the bank sent it back to us: the books are as before, and the customer has their credits again."""
     refund.status, refund.ended_at = RefundStatus.FAILED, timezone.now()
-    entry = EntryKey.objects.select_related("entry").get(key=_key(refund)).entry
-    transfers.reverse(key=f"{_key(refund)}:back", entry=entry, kind="refund.returned")
+    if _is_of_sellers(refund):
+        sale_payments.give_again(refund.payment, _key(refund))
+    if booked := EntryKey.objects.select_related("entry").filter(key=_key(refund)).first():
+        transfers.reverse(key=f"{_key(refund)}:back", entry=booked.entry, kind="refund.returned")
     if refund.payment.kind == PaymentKind.PACK and refund.origin != RefundOrigin.SURPLUS:
         takebacks.give_back(
             user=refund.payment.user, unit=_unit(refund.payment), key=_key(refund), owed=refund.credits_owed
         )
+    redemptions.refund_came_back(refund.payment)
     _tell_failure(refund)
 
 
+def _is_of_sellers(refund: Refund) -> bool:
+    """What was paid twice never reached a seller."""
+    return sale_payments.is_sale(refund.payment) and refund.origin != RefundOrigin.SURPLUS
+
+
 def _free(refund: Refund) -> None:
+    if _is_of_sellers(refund):
+        sale_payments.void(refund.payment, _key(refund))
     if refund.lines:
         takebacks.release(user=refund.payment.user, unit=_unit(refund.payment), key=_key(refund))
 
@@ -250,7 +269,13 @@ def _tell_failure(refund: Refund) -> None:
 def _book(refund: Refund) -> None:
     unit = refund.currency
     outside = fulfilment.gateway_account(refund.attempt.gateway, unit)
-    if refund.origin == RefundOrigin.SURPLUS:
+    if _is_of_sellers(refund):
+        # The wallets book what comes from the sellers and what from us; what is left of no sale is our loss.
+        rest = refund.money - sale_payments.settle(refund.payment, _key(refund))
+        if not rest.minor:
+            return
+        moves = [Move(fulfilment.house(f"loss:{unit}", unit), outside, rest)]
+    elif refund.origin == RefundOrigin.SURPLUS:
         moves = [Move(fulfilment.house(f"suspense:{unit}", unit), outside, refund.money)]
     else:
         source = f"loss:{unit}" if refund.policy == RefundPolicy.GOODWILL else fulfilment.revenue_of(refund.payment)
@@ -314,7 +339,12 @@ def book_made_at_gateway(*, attempt: Attempt, amount: Money, ids: Mapping[str, s
     known = Refund.objects.filter(attempt=attempt, gateway_ids__contains={"refund": ids["refund"]}).first()
     if known is not None:
         return known
-    plan = refund_plans.make(
-        payment=payment, amount=amount, policy=RefundPolicy(settings.REFUND_POLICY_MADE_AT_GATEWAY)
-    )
-    return write(payment, attempt, plan, RefundStatus.PENDING, origin=RefundOrigin.GATEWAY, gateway_ids=dict(ids))
+    policy = RefundPolicy(settings.REFUND_POLICY_MADE_AT_GATEWAY)
+    of_sellers = sale_payments.is_sale(payment)
+    # No seller is asked: the money is gone.
+    plan = refund_plans.make(payment=payment, amount=amount, policy=RefundPolicy.GOODWILL if of_sellers else policy)
+    refund = write(payment, attempt, plan, RefundStatus.PENDING, origin=RefundOrigin.GATEWAY, gateway_ids=dict(ids))
+    if of_sellers:
+        why = "refunded at the gateway"
+        sale_payments.hold_what_has_gone(payment, key=_key(refund), amount=plan.amount, policy=policy, reason=why)
+    return refund

@@ -10,6 +10,7 @@ from billing import (
     invoices,
     mirror,
     missed,
+    payout_sending,
     refund_sending,
     renewals,
     top_up_charges,
@@ -43,6 +44,11 @@ def expire_checkouts() -> None:
 @shared_task
 def work_through_refunds() -> None:
     refund_sending.work_through()
+
+
+@shared_task
+def work_through_payouts() -> None:
+    payout_sending.work_through()
 
 
 @shared_task

@@ -53,6 +53,7 @@ SWEEPS = {
     "abandoned checkouts": Sweep(task="billing.tasks.expire_checkouts", every="PAYMENT_EXPIRE_SWEEP_SECONDS"),
     "automatic top-ups": Sweep(task="billing.tasks.top_up", every="TOP_UP_SWEEP_SECONDS"),
     "refunds to send": Sweep(task="billing.tasks.work_through_refunds", every="REFUND_SWEEP_SECONDS"),
+    "withdrawals to pay out": Sweep(task="billing.tasks.work_through_payouts", every="PAYOUT_SWEEP_SECONDS"),
     "subscriptions to renew": Sweep(task="billing.tasks.renew_due", every="RENEWAL_SWEEP_SECONDS"),
     "subscriptions to end": Sweep(task="billing.tasks.expire_due", every="RENEWAL_SWEEP_SECONDS"),
     "invoices to issue and to render": Sweep(task="billing.tasks.issue_invoices", every="INVOICE_SWEEP_SECONDS"),

@@ -66,6 +66,8 @@ SECTIONS: dict[Text, list[Entry]] = {
         Entry(_("Plans"), "loyalty", "billing.plan"),
         Entry(_("Packs"), "sell", "credits.pack"),
         Entry(_("Pack prices"), "price_change", "credits.packprice"),
+        Entry(_("Coupons"), "local_activity", "billing.coupon"),
+        Entry(_("Uses of coupons"), "redeem", "billing.redemption"),
         Entry(_("Costs"), "bolt", "credits.cost"),
         Entry(_("Tax rates"), "percent", "billing.taxrate"),
         Entry(_("Grant rules"), "event_repeat", "credits.grantrule"),

@@ -135,6 +135,12 @@ PROBLEMS: dict[type[BaseException], Problem] = {
         meaning="More than is available; upcoming says what becomes available when.",
         facts=("needed", "available", "missing", "currency", "upcoming"),
     ),
+    wallet.SellerCannotCover: Problem(
+        status=409,
+        title="The seller cannot cover it",
+        meaning="The seller has withdrawn it, and the sale's rule refuses then; an operator may decide otherwise.",
+        facts=("missing", "currency"),
+    ),
     wallet.WithdrawalOpen: Problem(
         status=409,
         title="A withdrawal is open",
@@ -257,11 +263,14 @@ PROBLEMS: dict[type[BaseException], Problem] = {
     ),
     billing.BillingError: Problem(status=409, title="Refused", meaning="Billing refuses this as things stand."),
     billing.NotYours: NOT_FOUND,
-    billing.NotSoldYet: Problem(
-        status=422,
-        title="Not sold here",
-        meaning="This kind of thing cannot be sold by a checkout here.",
-        facts=("kind",),
+    billing.PayoutNotOpen: Problem(
+        status=409,
+        title="Nothing to find out",
+        meaning="How this withdrawal ended is known.",
+        facts=("withdrawal_status",),
+    ),
+    billing.PayoutNotSent: Problem(
+        status=409, title="Not sent yet", meaning="No gateway knows of this withdrawal yet."
     ),
     billing.AmountNotYours: Problem(
         status=400, title="Amount not yours", meaning="Buyers name what they buy; the catalogue says what it costs."
@@ -291,6 +300,44 @@ PROBLEMS: dict[type[BaseException], Problem] = {
         facts=("reasons",),
         retry=True,
     ),
+    billing.UnknownCoupon: Problem(
+        status=400, title="Unknown coupon", meaning="No coupon that can be used has this code."
+    ),
+    billing.CouponExpired: Problem(status=409, title="Coupon expired", meaning="The coupon's time is over."),
+    billing.CouponUsedUp: Problem(
+        status=409, title="Coupon used up", meaning="The coupon has been used as often as it can be."
+    ),
+    billing.CouponUsedByYou: Problem(
+        status=409,
+        title="Coupon used by you",
+        meaning="The customer has used it as often as one may; payment names one with it that is not over yet.",
+        facts=("payment",),
+    ),
+    billing.CouponFirstPurchaseOnly: Problem(
+        status=409, title="First purchase only", meaning="The coupon is for customers who have bought nothing yet."
+    ),
+    billing.CouponNotForThis: Problem(
+        status=400, title="Coupon not for this", meaning="The coupon is for other things than what is bought."
+    ),
+    billing.CouponCurrency: Problem(
+        status=400,
+        title="Coupon not in this currency",
+        meaning="The coupon takes amounts off, and none of this currency; known_currencies says of which.",
+        facts=("known_currencies",),
+    ),
+    billing.CouponNeedsPurchase: Problem(
+        status=400, title="Coupon needs a purchase", meaning="The coupon goes with a checkout, not alone."
+    ),
+    billing.DiscountNotPayable: Problem(
+        status=422,
+        title="Discount not payable",
+        meaning="What the discount leaves is an amount that no gateway takes; nearest_amounts says which they would.",
+        facts=("amount", "currency", "nearest_amounts", "reasons"),
+    ),
+    billing.CouponInvalid: Problem(
+        status=400, title="Coupon invalid", meaning="The coupon that is to be made contradicts itself."
+    ),
+    billing.CouponOver: Problem(status=409, title="Coupon over", meaning="The coupon is stopped already."),
     billing.PaymentOver: Problem(
         status=409, title="Payment over", meaning="The payment has ended; state says how.", facts=("state",)
     ),

@@ -361,6 +361,7 @@ INTERNAL_PREVIOUS_API_KEY = env.str("INTERNAL_PREVIOUS_API_KEY", default="")  # 
 THROTTLE_ANONYMOUS = env.str("THROTTLE_ANONYMOUS", default="100/15m")
 THROTTLE_CUSTOMER = env.str("THROTTLE_CUSTOMER", default="600/1m")
 THROTTLE_SERVICE = env.str("THROTTLE_SERVICE", default="60000/1m")
+THROTTLE_COUPON = env.str("THROTTLE_COUPON", default="30/1h")  # codes that one customer may try, right or wrong
 THROTTLE_REDIS_TIMEOUT_SECONDS = env.float("THROTTLE_REDIS_TIMEOUT_SECONDS", default=0.25)
 THROTTLE_REDIS_PAUSE_SECONDS = env.float("THROTTLE_REDIS_PAUSE_SECONDS", default=5.0)  # uncounted after a failure
 TRUSTED_PROXY_COUNT = env.int("TRUSTED_PROXY_COUNT", default=0)  # proxies before us that append to X-Forwarded-For
@@ -435,8 +436,10 @@ LEDGER_CHECKS: list[str] = [
     "wallets.checks.available_holds_are_withdrawals_and_takings_back",
     "wallets.checks.withdrawals_are_paid_once",
     "billing.fulfilment.payments_are_delivered_once",
+    "billing.fulfilment.coupons_are_used_as_often_as_they_say",
     "billing.fulfilment.attempts_agree_with_their_payments",
     "billing.top_up.charges_had_consent",
+    "billing.payout_checks.payouts_agree_with_their_withdrawals",
 ]
 
 # ---------------------------------------------------------------- credits: the catalogue
@@ -485,6 +488,7 @@ WALLETS_WITHDRAWAL_TWO_PEOPLE_ABOVE_MINOR = _amounts("WALLETS_WITHDRAWAL_TWO_PEO
 WALLETS_WITHDRAWAL_FEE_MINOR = _amounts("WALLETS_WITHDRAWAL_FEE_MINOR")
 WALLETS_WITHDRAWAL_FEE_BASIS_POINTS = env.int("WALLETS_WITHDRAWAL_FEE_BASIS_POINTS", default=0)
 WALLETS_ADJUSTMENT_TWO_PEOPLE_ABOVE_MINOR = _amounts("WALLETS_ADJUSTMENT_TWO_PEOPLE_ABOVE_MINOR")
+WALLETS_PAGE_MINUTES = env.int("WALLETS_PAGE_MINUTES", default=60)  # for which a link to a wallet page is good
 WALLETS_ONE_OPEN_WITHDRAWAL = env.bool("WALLETS_ONE_OPEN_WITHDRAWAL", default=True)  # of a wallet at a time
 WALLETS_DESTINATION_COOLING_HOURS = env.int("WALLETS_DESTINATION_COOLING_HOURS", default=24)  # of a changed destination
 
@@ -612,6 +616,13 @@ REFUND_ASK_HOURS = env.int("REFUND_ASK_HOURS", default=6)  # about one that take
 # What a gateway charges for a dispute that was lost, by currency; nothing: it is not booked.
 DISPUTE_FEE_MINOR: dict[str, int] = env.json("DISPUTE_FEE_MINOR", default={})
 REFUND_SWEEP_SECONDS = env.float("REFUND_SWEEP_SECONDS", default=10.0)
+
+# ---------------------------------------------------------------- payouts
+
+PAYOUT_SWEEP_SECONDS = env.float("PAYOUT_SWEEP_SECONDS", default=10.0)
+PAYOUT_SWEEP_BATCH = env.int("PAYOUT_SWEEP_BATCH", default=20)
+PAYOUT_RETRY_SECONDS = env.int("PAYOUT_RETRY_SECONDS", default=60)  # after its gateway was away, or when none can
+PAYOUT_ASK_HOURS = env.int("PAYOUT_ASK_HOURS", default=6)  # about one that takes longer than a day
 
 # ---------------------------------------------------------------- invoices and tax
 
