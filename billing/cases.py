@@ -10,6 +10,8 @@ from django.utils import timezone
 from billing import errors
 from billing.models import Attempt, Case, Payment
 from billing.models.cases import CaseKind
+from events import mail
+from events.models import Kind
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +31,23 @@ def open(  # noqa: A001 - read as cases.open(...)
     if case.pk == new.pk:
         # An error, so that whoever watches the logs is told.
         logger.error("case.opened", extra={"case": str(case.pk), "kind": str(kind), "payment": str(payment.pk)})
+        if kind != CaseKind.DISPUTE:  # its event has a letter of its own, which says until when to answer
+            _write(case, payment)
     return case
+
+
+def _write(case: Case, payment: Payment) -> None:
+    """To the operators, in the transaction that opened it."""
+    data = {
+        "case": str(case.pk),
+        "kind": str(case.kind),
+        "payment": str(payment.pk),
+        "amount": payment.amount_minor,
+        "currency": payment.currency,
+        "customer": payment.user.get_username(),
+        "gateway": case.attempt.gateway if case.attempt else "",
+    }
+    mail.tell_operators(kind=Kind.CASE, key=f"case:{case.pk}", data=data)
 
 
 def close(*, case: Case, resolution: str, by: User) -> Case:

@@ -19,10 +19,10 @@ from django.utils import timezone
 from billing import cases, errors, fulfilment, payments, refund_plans, schedule
 from billing.gateways import registry
 from billing.gateways.base import RefundResult, Refunds, RefundState
-from billing.models import Attempt, Payment, Refund
+from billing.models import Attempt, Dispute, Payment, Refund
 from billing.models.cases import CaseKind
 from billing.models.payments import AttemptState, PaymentKind
-from billing.models.refunds import RefundOrigin, RefundPolicy, RefundStatus
+from billing.models.refunds import DisputeState, RefundOrigin, RefundPolicy, RefundStatus
 from billing.refund_plans import Plan
 from credits import takebacks
 from events.types import EventType
@@ -138,7 +138,11 @@ def move(refund: Refund, result: RefundResult, facts: Mapping[str, Any]) -> Refu
     for name, value in facts.items():
         setattr(locked, name, value)
     match result.state:
+        case RefundState.SUCCEEDED if _waits(locked):
+            locked.status = RefundStatus.PENDING
+            locked.next_try_at = timezone.now() + timedelta(hours=settings.REFUND_ASK_HOURS)
         case RefundState.SUCCEEDED if locked.status != RefundStatus.SUCCEEDED:
+            _plan_now(locked)
             _arrived(locked)
         case RefundState.FAILED | RefundState.CANCELLED if locked.status == RefundStatus.SUCCEEDED:
             _came_back(locked)
@@ -313,12 +317,64 @@ def cancel(*, refund: Refund) -> Refund:
 
 @transaction.atomic
 def book_made_at_gateway(*, attempt: Attempt, amount: Money, ids: Mapping[str, str]) -> Refund:
-    """A refund that somebody made at the gateway itself is booked here like ours."""
+    """A refund that somebody made at the gateway itself is booked here like ours.
+
+    While a dispute is open the credits are frozen, and who has the money in the end is not known: then the refund is
+    only written down, and planned when the dispute is over.
+    """
     payment = _lock(attempt.payment_id)
     known = Refund.objects.filter(attempt=attempt, gateway_ids__contains={"refund": ids["refund"]}).first()
     if known is not None:
         return known
-    plan = refund_plans.make(
-        payment=payment, amount=amount, policy=RefundPolicy(settings.REFUND_POLICY_MADE_AT_GATEWAY)
-    )
+    if _dispute(payment, DisputeState.OPEN):
+        plan = Plan(amount=amount, tax=Money(0, amount.unit), policy=_policy_of_others())
+    else:
+        plan = _plan_of_others(payment, amount)
     return write(payment, attempt, plan, RefundStatus.PENDING, origin=RefundOrigin.GATEWAY, gateway_ids=dict(ids))
+
+
+def _policy_of_others() -> RefundPolicy:
+    return RefundPolicy(settings.REFUND_POLICY_MADE_AT_GATEWAY)
+
+
+def _plan_of_others(payment: Payment, amount: Money, instead_of: Refund | None = None) -> Plan:
+    if _dispute(payment, DisputeState.LOST):
+        return refund_plans.at_our_cost(amount)  # the bank has had it as well, and the credits went with that
+    return refund_plans.make(payment=payment, amount=amount, policy=_policy_of_others(), instead_of=instead_of)
+
+
+def _dispute(payment: Payment, state: DisputeState) -> bool:
+    return Dispute.objects.filter(payment=payment, state=state).exists()
+
+
+def _waits(refund: Refund) -> bool:
+    """The money has gone, and what comes back for it is settled with the dispute; its end takes this up again."""
+    made_elsewhere = refund.origin == RefundOrigin.GATEWAY and refund.status in OPEN
+    return made_elsewhere and _dispute(refund.payment, DisputeState.OPEN)
+
+
+def take_up_waiting(payment: Payment) -> None:
+    """A dispute is over: refunds that waited for it are asked about by the next sweep, and booked."""
+    waiting = Refund.objects.filter(payment=payment, origin=RefundOrigin.GATEWAY, status=RefundStatus.PENDING)
+    waiting.update(next_try_at=timezone.now())
+
+
+def _plan_now(refund: Refund) -> None:
+    """What was written down without a plan gets it when it is booked; planning nothing twice comes to the same."""
+    if refund.origin != RefundOrigin.GATEWAY or refund.lines or refund.credits_due:
+        return
+    if refund.payment.kind == PaymentKind.PACK:
+        takebacks.lock(user=refund.payment.user, unit=_unit(refund.payment))
+    try:
+        plan = _plan_of_others(refund.payment, refund.money, instead_of=refund)
+    except errors.BillingError as refusal:
+        # It has gone all the same: our books say so, and people look at why.
+        plan = refund_plans.at_our_cost(refund.money)
+        facts = {"refund": str(refund.pk), "amount": str(refund.money), "why": str(refusal)}
+        cases.open(
+            kind=CaseKind.REFUND_FAILED, payment=refund.payment, attempt=refund.attempt, key=_key(refund), facts=facts
+        )
+    refund.policy, refund.tax_minor = plan.policy, plan.tax.minor
+    refund.credits_due, refund.credits_owed, refund.lines = plan.credits_due, plan.owed, plan.lines
+    if plan.lines:
+        takebacks.hold(user=refund.payment.user, unit=_unit(refund.payment), key=_key(refund), amounts=plan.lines)
