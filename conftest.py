@@ -9,16 +9,15 @@ import hypothesis
 import psycopg
 import pytest
 import redis
-from auditlog.context import disable_auditlog
 from django.apps import apps
 from django.conf import settings
 from django.core.management import call_command
 from django.db import connection, connections
 from django.utils import translation
 from psycopg import sql
-from pytest_django.plugin import blocking_manager_key
 
-from config import groups, translations
+from config import translations
+from config.tests import restoring
 from credits import costs
 from rest import throttles
 from rest.memory import forget_everything
@@ -86,17 +85,11 @@ def _migrate(name: str, django_db_blocker) -> None:
         database.settings_dict["NAME"] = usual
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[None]:
-    """A test that commits ends by emptying every table, also of what migrations wrote: give the groups back."""
-    yield
-    if nextitem is None:
-        return  # the database itself is gone by now
-    marker = item.get_closest_marker("django_db")
-    if "transactional_db" in getattr(item, "fixturenames", ()) or (marker and marker.kwargs.get("transaction")):
-        with item.config.stash[blocking_manager_key].unblock(), disable_auditlog():
-            groups.synchronise()
-            connection.close()
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup, django_db_blocker) -> None:
+    with django_db_blocker.unblock():
+        if restoring.Restorer.is_allowed():
+            restoring.Restorer().install(connection)
 
 
 @pytest.fixture(autouse=True)

@@ -78,6 +78,8 @@ def enter_venv():
         make_venv(wanted, inside)
     elif inside:
         return
+    # Each of the processes that we start would compile hundreds of modules anew; git ignores what is written.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     python = venv_python()
     if os.name == "nt":
         import subprocess

@@ -1,3 +1,5 @@
+import gc
+
 from django.apps import AppConfig
 from django.contrib.admin import apps as admin_apps
 
@@ -11,6 +13,8 @@ class ConfigConfig(AppConfig):
         from config import audit, checks, metrics  # noqa: F401 - their receivers and checks count from here on
 
         audit.register_models()
+        gc.freeze()  # nor are they looked through later; and forked workers go on sharing their memory
+        gc.enable()
 
 
 class TirelireAdminConfig(admin_apps.AdminConfig):

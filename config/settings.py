@@ -321,6 +321,7 @@ STATIC_URL = "static/"
 STATIC_ROOT = Path(env.str("STATIC_ROOT", default=str(VAR_DIR / "static")))
 STATICFILES_DIRS = [BASE_DIR / "static"]
 WHITENOISE_USE_FINDERS = not PRODUCTION  # a laptop serves the files from where they are written
+WHITENOISE_AUTOREFRESH = not PRODUCTION  # and looks for one when it is asked for, not for all at each start
 if not PRODUCTION:
     STATIC_ROOT.mkdir(parents=True, exist_ok=True)
 STORAGES = {
@@ -692,7 +693,6 @@ SECURE_REFERRER_POLICY = "same-origin"
 
 # On a laptop every gateway is the sandbox that `manage.py up` starts, with the sandbox's credentials; the tests start
 # one of their own. A production has no defaults: a gateway without its credentials is not configured, and stops nobody.
-SANDBOX_PORT = env.int("SANDBOX_PORT", default=1 if APP_ENV == "test" else 8010)
 _sandbox = f"http://127.0.0.1:{SANDBOX_PORT}"
 
 

@@ -60,6 +60,12 @@ def laptop(prepared: Path, tmp_path: Path) -> Laptop:
 
 
 @pytest.fixture(scope="module")
+def untouched(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Laptop:
+    """For starts that are refused before they change anything: one for them all."""
+    return Laptop(shutil.copytree(prepared, tmp_path_factory.mktemp("untouched") / "var"))
+
+
+@pytest.fixture(scope="module")
 def running(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Terminal, Laptop]]:
     laptop = Laptop(shutil.copytree(prepared, tmp_path_factory.mktemp("running") / "var"))
     terminal = Terminal(up("--port", str(free_port())), laptop.environment)
@@ -174,40 +180,40 @@ def answer_after_recovery(request: urllib.request.Request) -> int:
     return 0
 
 
-def test_port_in_use_is_said_plainly(laptop: Laptop) -> None:
+def test_port_in_use_is_said_plainly(untouched: Laptop) -> None:
     with closing(socket.socket()) as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
         port = other.getsockname()[1]
-        done = laptop.run(up("--port", str(port)))
+        done = untouched.run(up("--port", str(port)))
     assert done.returncode == 1
     assert f"Cannot listen on 127.0.0.1:{port}" in done.stderr
     assert f"up --port {port + 1}" in done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_sandbox_port_in_use_is_said_plainly(laptop: Laptop) -> None:
+def test_sandbox_port_in_use_is_said_plainly(untouched: Laptop) -> None:
     with closing(socket.socket()) as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
         port = other.getsockname()[1]
-        done = laptop.run(up("--port", str(free_port()), "--sandbox-port", str(port)))
+        done = untouched.run(up("--port", str(free_port()), "--sandbox-port", str(port)))
     assert done.returncode == 1
     assert f"up --sandbox-port {port + 1}" in done.stderr
 
 
 @pytest.mark.parametrize("port", ["0x50", "99999"])
-def test_number_that_is_no_port_is_said_plainly(laptop: Laptop, port: str) -> None:
-    done = laptop.run(up("--port", port))
+def test_number_that_is_no_port_is_said_plainly(untouched: Laptop, port: str) -> None:
+    done = untouched.run(up("--port", port))
     assert done.returncode != 0
     assert "Traceback" not in done.stderr
     assert port in done.stderr
 
 
-def test_fresh_without_a_terminal_deletes_nothing(laptop: Laptop) -> None:
-    before = laptop.read("demo.json")
-    done = laptop.run(up("--fresh"))
+def test_fresh_without_a_terminal_deletes_nothing(untouched: Laptop) -> None:
+    before = untouched.read("demo.json")
+    done = untouched.run(up("--fresh"))
     assert done.returncode == 1
     assert "--fresh --yes" in done.stderr
-    assert laptop.read("demo.json") == before
-    assert (laptop.var_dir / "dev" / "pg" / "PG_VERSION").exists()
+    assert untouched.read("demo.json") == before
+    assert (untouched.var_dir / "dev" / "pg" / "PG_VERSION").exists()
