@@ -103,9 +103,7 @@ def test_bad_day_loses_and_doubles_nothing(shop: Shop, clock: time_machine.Trave
         notify = {"duplicate": LOST, "reorder": LOST, "forge": LOST, "drop": LOST}
         shop.sandbox.turn(gateway, seed=SEED + number, drop_after=LOST, notify=notify)
     assert sum(buy_all(shop).values()) == PURCHASES
-    PHASE("bought")
     sweep_for_days(shop, clock)
-    PHASE("swept")
 
     assert not Payment.objects.filter(status=PaymentStatus.PENDING).exclude(cases__isnull=False).exists()
     assert not Attempt.objects.live().exclude(cases__isnull=False).exists()
@@ -183,7 +181,6 @@ def sweep_for_days(shop: Shop, clock: time_machine.Traveller) -> None:
         shop.sandbox.letters()
         for sweep in (tasks.drain_inbox, tasks.ask_gateways, tasks.expire_checkouts, tasks.work_through_refunds):
             sweep()
-            PHASE(f"{minutes} {sweep.name}")
 
 
 def doubles_without_an_end() -> list[str]:
@@ -208,8 +205,3 @@ def theirs_of(shop: Shop, gateway: str) -> tuple[int, int]:
     paid = [each["amount_minor"] for each in books["payments"] if each["state"] == "paid"]
     back = [each["amount_minor"] for each in books["refunds"] if each["state"] == "paid"]
     return len(paid), sum(paid) - sum(back)
-
-
-def PHASE(what):
-    import time
-    open("/tmp/phases.txt","a").write(f"{time.perf_counter():.1f} {time.process_time():.1f} {what}\n")
