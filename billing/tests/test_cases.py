@@ -47,8 +47,9 @@ def test_dispute_has_its_own_letter_and_no_second_one(stripe) -> None:
 
 
 def test_case_that_is_rolled_back_tells_nobody(stripe) -> None:
+    payment = shop.paid(stripe)
     with transaction.atomic():
-        opened(stripe)
+        cases.open(kind=CaseKind.STILL_UNKNOWN, payment=payment, key="1")
         transaction.set_rollback(True)
     assert not Message.objects.filter(kind=Kind.CASE).exists()
 
