@@ -16,8 +16,10 @@ from django.utils import timezone
 
 from billing import (
     calling,
+    coupons,
     customers,
     errors,
+    gateway_coupons,
     gateway_prices,
     payments,
     plan_payments,
@@ -42,6 +44,7 @@ from billing.gateways.subscribing import (
 )
 from billing.models import Attempt, GatewayCustomer, GatewayPrice, Payment, PlanPrice, Subscription
 from billing.models.subscriptions import OVER, SubscriptionStatus
+from billing.pricing import Reduction
 from ledger.money import Money
 
 logger = logging.getLogger(__name__)
@@ -73,7 +76,9 @@ def _adapter(name: str) -> Subscribes:
 # ---------------------------------------------------------------- beginning
 
 
-def open_page(*, subscription: Subscription, gateway: str, wishes: Wishes) -> dict[str, Any]:
+def open_page(
+    *, subscription: Subscription, gateway: str, wishes: Wishes, reduction: Reduction | None = None
+) -> dict[str, Any]:
     """The gateway's page on which it begins. The row is committed; its id is the reference there."""
     Subscription.objects.filter(pk=subscription.pk).update(gateway=gateway)
     success = returning.checked(wishes.success_url, "success_url")
@@ -84,6 +89,7 @@ def open_page(*, subscription: Subscription, gateway: str, wishes: Wishes) -> di
         price=gateway_prices.price_at(gateway, subscription.price),
         success_url=returning.told(success, settings.CHECKOUT_SUCCESS_URL, subscription.pk),
         cancel_url=returning.told(cancel, settings.CHECKOUT_CANCEL_URL, subscription.pk),
+        coupon=gateway_coupons.coupon_at(gateway, reduction.terms, subscription.price) if reduction else "",
         metadata={"user": subscription.user.get_username(), "price": str(subscription.price_id)},
     )
     adapter = _adapter(gateway)
@@ -155,10 +161,13 @@ def _follow(subscription: Subscription, found: SubscriptionResult) -> None:
 
 
 def hear_invoice(subscription: Subscription, invoice: str, found: SubscriptionResult) -> Payment | None:
-    """A paid invoice above nothing is one payment; whoever tells of it again meets the first one."""
+    """A paid invoice is one payment; whoever tells of it again meets the first one. One of nothing is of a trial,
+    unless a coupon has taken all of it off."""
     adapter = _adapter(subscription.gateway)
     told = calling.call(subscription.gateway, "invoice", lambda: adapter.fetch_invoice(invoice=invoice))
-    if told.state is not InvoiceState.PAID or told.paid is None or told.paid.minor <= 0:
+    if told.state is not InvoiceState.PAID or told.paid is None:
+        return None
+    if told.paid.minor <= 0 and not told.is_given:
         return None
     if found.state in (SubscriptionState.CANCELLED, SubscriptionState.EXPIRED) and subscription.status in OVER:
         return None
@@ -181,14 +190,17 @@ def _write(subscription: Subscription, told: InvoiceResult, paid: Money, found: 
     if found.period_start and found.period_end:
         more["period"] = [found.period_start.isoformat(), found.period_end.isoformat()]
     purchase = pricing.plan(price, "en", subscription=subscription.pk, purpose=plan_payments.RENEW, amount=paid, **more)
+    used = coupons.heard(subscription=subscription, discount=told.discount)
     now = timezone.now()
     payment = Payment.objects.create(
         user=subscription.user,
         kind=purchase.kind,
         item=purchase.item,
         description=purchase.description[:200],
-        details=purchase.details,
+        details=purchase.details | used.details,
         amount_minor=paid.minor,
+        discount_minor=used.discount_minor,
+        redemption=used.redemption,
         currency=paid.unit,
         tax_minor=told.tax.minor if told.tax else 0,
         request_scope=f"{subscription.gateway}:invoice",

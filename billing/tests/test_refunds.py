@@ -486,6 +486,7 @@ def test_preview_over_http_moves_nothing(stripe) -> None:
         "credits_taken": 75,
         "credits_owed": 200,
         "credits_kept": 0,
+        "sales": [],
     }
     assert not Refund.objects.exists()
 
