@@ -84,7 +84,7 @@ class Letterbox(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
         headers = {f"HTTP_{name.upper().replace('-', '_')}": value for name, value in self.headers.items()}
         kind = self.headers.get("Content-Type", "")
-        request = LETTERS.generic(self.command, self.path, body, content_type=kind, **headers)
+        request = LETTERS.generic(self.command, self.path, body, content_type=kind, **headers)  # type: ignore[arg-type]
         _, _, gateway, *token = self.path.split("/")
         self.send_response(READ(request, gateway, *token).status_code)
         self.send_header("Content-Length", "0")
