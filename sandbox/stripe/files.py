@@ -10,10 +10,17 @@ from sandbox.wire import Request
 
 LARGEST_BYTES = 5_000_000
 PURPOSES = "dispute_evidence"
-DOCUMENTS = (
-    "cancellation_policy customer_communication customer_signature duplicate_charge_documentation receipt refund_policy"
-    " service_documentation shipping_documentation uncategorized_file"
-).split()
+DOCUMENTS = [
+    "cancellation_policy",
+    "customer_communication",
+    "customer_signature",
+    "duplicate_charge_documentation",
+    "receipt",
+    "refund_policy",
+    "service_documentation",
+    "shipping_documentation",
+    "uncategorized_file",
+]
 BEGINNINGS = {b"%PDF": "pdf", b"\x89PNG": "png", b"\xff\xd8\xff": "jpg"}
 
 
