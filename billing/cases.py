@@ -10,6 +10,8 @@ from django.utils import timezone
 from billing import errors
 from billing.models import Attempt, Case, Payment, Payout
 from billing.models.cases import CaseKind
+from events import mail
+from events.models import Kind
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +34,26 @@ def open(  # noqa: A001 - read as cases.open(...)
         # An error, so that whoever watches the logs is told.
         thing = str(case.payment_id or case.payout_id)
         logger.error("case.opened", extra={"case": str(case.pk), "kind": str(kind), "about": thing})
+        if kind != CaseKind.DISPUTE:  # its event has a letter of its own, which says until when to answer
+            _write(case)
     return case
+
+
+def _write(case: Case) -> None:
+    """To the operators, in the transaction that opened it."""
+    data: dict[str, Any] = {"case": str(case.pk), "kind": str(case.kind)}
+    if case.payment:
+        data |= {
+            "payment": str(case.payment_id),
+            "amount": case.payment.amount_minor,
+            "currency": case.payment.currency,
+            "customer": case.payment.user.get_username(),
+        }
+    if case.payout_id:
+        data |= {"payout": str(case.payout_id)}
+    if case.attempt:
+        data |= {"gateway": case.attempt.gateway}
+    mail.tell_operators(kind=Kind.CASE, key=f"case:{case.pk}", data=data)
 
 
 def close(*, case: Case, resolution: str, by: User) -> Case:

@@ -9,11 +9,11 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
 
-from billing import calling, cases, errors, fulfilment, payments, sale_payments
+from billing import calling, cases, errors, fulfilment, payments, refunds_elsewhere, sale_payments
 from billing.gateways import registry
 from billing.gateways import subscribing as words
 from billing.gateways.base import Trust
-from billing.gateways.subscribing import AnswersDisputes, DisputeResult, EvidenceRequest
+from billing.gateways.subscribing import AnswersDisputes, DisputeResult, EvidenceFile, EvidenceRequest
 from billing.models import Attempt, Dispute, GatewayLetter
 from billing.models.cases import CaseKind
 from billing.models.payments import PaymentKind
@@ -34,6 +34,7 @@ _STATES = {
     words.DisputeState.WON: DisputeState.WON,
     words.DisputeState.LOST: DisputeState.LOST,
 }
+_DOCUMENTS = (b"%PDF", b"\x89PNG", b"\xff\xd8\xff")  # how a PDF, a PNG and a JPEG begin
 # Of PayPal's words for how it ended, those by which the money is the buyer's.
 _LOST_WORDS = {"RESOLVED_BUYER_FAVOUR", "RESOLVED_WITH_PAYOUT", "ACCEPTED"}
 
@@ -188,12 +189,15 @@ def _grants(dispute: Dispute) -> list[Grant]:
 def _close(dispute: Dispute, state: DisputeState) -> None:
     dispute.state, dispute.closed_at = state, timezone.now()
     dispute.save(update_fields=["state", "closed_at"])
+    refunds_elsewhere.take_up_waiting(dispute.payment)
 
 
 # ---------------------------------------------------------------- what we say
 
 
-def answer(*, dispute: Dispute, evidence: str, by: User, submit: bool = True) -> Dispute:
+def answer(
+    *, dispute: Dispute, evidence: str, by: User, file: EvidenceFile | None = None, submit: bool = True
+) -> Dispute:
     """Send what we have to say to the bank; only once, since nothing can be added afterwards."""
     adapter = registry.get(dispute.gateway)
     if not isinstance(adapter, AnswersDisputes):
@@ -203,14 +207,26 @@ def answer(*, dispute: Dispute, evidence: str, by: User, submit: bool = True) ->
     if not evidence.strip():
         raise errors.ReasonMissing
     wanted = EvidenceRequest(
-        reference=dispute.pk.hex, dispute=dispute.gateway_id, texts={"uncategorized_text": evidence}, submit=submit
+        reference=dispute.pk.hex,
+        dispute=dispute.gateway_id,
+        texts={"uncategorized_text": evidence},
+        files={"uncategorized_file": _checked(file)} if file else {},
+        submit=submit,
     )
     calling.call(dispute.gateway, "evidence", lambda: adapter.send_evidence(wanted))
-    dispute.evidence = evidence
+    dispute.evidence = f"{evidence}\n\n[{file.name}, {len(file.content)} bytes]" if file else evidence
     dispute.evidence_sent_at = timezone.now() if submit else None
     dispute.save(update_fields=["evidence", "evidence_sent_at"])
     logger.info("dispute.answered", extra={"dispute": str(dispute.pk), "by": by.pk})
     return dispute
+
+
+def _checked(file: EvidenceFile) -> EvidenceFile:
+    """By its first bytes, since a name proves nothing; what a bank would not read is refused here."""
+    too_large = len(file.content) > settings.DISPUTE_FILE_MAX_BYTES
+    if too_large or not file.content.startswith(_DOCUMENTS):
+        raise errors.EvidenceFileRefused(settings.DISPUTE_FILE_MAX_BYTES)
+    return file
 
 
 # ---------------------------------------------------------------- words

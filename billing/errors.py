@@ -293,6 +293,13 @@ class DisputeOver(BillingError):
         super().__init__("The dispute is over, or was answered already.")
 
 
+class EvidenceFileRefused(BillingError):
+    def __init__(self, most_bytes: int) -> None:
+        self.most_bytes = most_bytes
+        megabytes = most_bytes // 1_000_000
+        super().__init__(f"The bank reads a PDF, a PNG or a JPEG of at most {megabytes} MB.")
+
+
 # ---------------------------------------------------------------- cases
 
 

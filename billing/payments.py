@@ -167,8 +167,8 @@ def _paid(payment: Payment, attempt: Attempt, result: PaymentResult) -> None:
     payment.save(update_fields=["status", "ended_at"])
     # Another attempt that is live by now is asked at once, which takes it back where the gateway can.
     payment.attempts.live().update(next_ask_at=now)
+    tell(payment, attempt, EventType.PAYMENT_SUCCEEDED)  # before what follows from it: listeners hear causes first
     fulfilment.deliver(payment=payment, attempt=attempt)
-    tell(payment, attempt, EventType.PAYMENT_SUCCEEDED)
 
 
 def _quarantine(payment: Payment, attempt: Attempt, result: PaymentResult) -> None:

@@ -44,11 +44,13 @@ class Plan:
         return sum(self.lines.values())
 
 
-def make(*, payment: Payment, amount: Money | None, policy: RefundPolicy | None) -> Plan:
+def make(
+    *, payment: Payment, amount: Money | None, policy: RefundPolicy | None, instead_of: Refund | None = None
+) -> Plan:
     """The plan, or the refusal that says what would be possible. Whoever carries it out has locked the payment. Without
     a policy the shop's own counts, and for what sellers sold that of each sale."""
     _refuse_what_is_not_refundable(payment)
-    before = _before(payment)
+    before = _before(payment, instead_of)
     refundable = payment.amount_minor - before.amount
     asked = refundable if amount is None else _in_currency(amount, payment)
     if refundable <= 0:
@@ -85,6 +87,11 @@ def make(*, payment: Payment, amount: Money | None, policy: RefundPolicy | None)
     )
 
 
+def at_our_cost(amount: Money) -> Plan:
+    """Money that has gone back and for which nothing comes back: the credits stay, or a dispute has taken them."""
+    return Plan(amount=amount, tax=Money(0, amount.unit), policy=RefundPolicy.GOODWILL)
+
+
 def _refuse_what_is_not_refundable(payment: Payment) -> None:
     if payment.status != PaymentStatus.SUCCEEDED:
         raise errors.NotRefundable(payment.status)
@@ -103,8 +110,10 @@ def _in_currency(amount: Money, payment: Payment) -> int:
     return amount.minor
 
 
-def _before(payment: Payment) -> Before:
+def _before(payment: Payment, instead_of: Refund | None) -> Before:
     rows = Refund.objects.counted().filter(payment=payment).exclude(origin=RefundOrigin.SURPLUS)
+    if instead_of is not None:
+        rows = rows.exclude(pk=instead_of.pk)
     sums = rows.aggregate(amount=Sum("amount_minor"), tax=Sum("tax_minor"), due=Sum("credits_due"))
     return Before(amount=sums["amount"] or 0, tax=sums["tax"] or 0, credits_due=sums["due"] or 0)
 

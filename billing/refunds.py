@@ -16,13 +16,23 @@ from django.db import transaction
 from django.db.models import Sum
 from django.utils import timezone
 
-from billing import cases, errors, fulfilment, payments, redemptions, refund_plans, sale_payments, schedule
+from billing import (
+    cases,
+    errors,
+    fulfilment,
+    payments,
+    redemptions,
+    refund_plans,
+    refunds_elsewhere,
+    sale_payments,
+    schedule,
+)
 from billing.gateways import registry
 from billing.gateways.base import RefundResult, Refunds, RefundState
 from billing.models import Attempt, Payment, Refund
 from billing.models.cases import CaseKind
 from billing.models.payments import AttemptState, PaymentKind
-from billing.models.refunds import RefundOrigin, RefundPolicy, RefundStatus
+from billing.models.refunds import DisputeState, RefundOrigin, RefundPolicy, RefundStatus
 from billing.refund_plans import Plan
 from credits import takebacks
 from events.types import EventType
@@ -140,7 +150,11 @@ def move(refund: Refund, result: RefundResult, facts: Mapping[str, Any]) -> Refu
     for name, value in facts.items():
         setattr(locked, name, value)
     match result.state:
+        case RefundState.SUCCEEDED if refunds_elsewhere.waits(locked):
+            locked.status = RefundStatus.PENDING
+            locked.next_try_at = timezone.now() + timedelta(hours=settings.REFUND_ASK_HOURS)
         case RefundState.SUCCEEDED if locked.status != RefundStatus.SUCCEEDED:
+            refunds_elsewhere.plan(locked)
             _arrived(locked)
         case RefundState.FAILED | RefundState.CANCELLED if locked.status == RefundStatus.SUCCEEDED:
             _came_back(locked)
@@ -334,11 +348,20 @@ def cancel(*, refund: Refund) -> Refund:
 
 @transaction.atomic
 def book_made_at_gateway(*, attempt: Attempt, amount: Money, ids: Mapping[str, str]) -> Refund:
-    """A refund that somebody made at the gateway itself is booked here like ours."""
+    """A refund that somebody made at the gateway itself is booked here like ours.
+
+    While a dispute is open the credits are frozen, and who has the money in the end is not known: then the refund is
+    only written down, and planned when the dispute is over.
+    """
     payment = _lock(attempt.payment_id)
     known = Refund.objects.filter(attempt=attempt, gateway_ids__contains={"refund": ids["refund"]}).first()
     if known is not None:
         return known
+    if refunds_elsewhere.has_dispute(payment, DisputeState.OPEN):
+        return refunds_elsewhere.write_down(payment, attempt, amount, ids)
+    if refunds_elsewhere.has_dispute(payment, DisputeState.LOST):
+        plan = refund_plans.at_our_cost(amount)
+        return write(payment, attempt, plan, RefundStatus.PENDING, origin=RefundOrigin.GATEWAY, gateway_ids=dict(ids))
     policy = RefundPolicy(settings.REFUND_POLICY_MADE_AT_GATEWAY)
     of_sellers = sale_payments.is_sale(payment)
     # No seller is asked: the money is gone.

@@ -584,6 +584,8 @@ TOP_UP_MEND_URL = env.str("TOP_UP_MEND_URL", default="")  # the shop's page wher
 PAYMENT_SWEEP_BATCH = env.int("PAYMENT_SWEEP_BATCH", default=100)
 PAYMENT_ASK_SWEEP_SECONDS = env.float("PAYMENT_ASK_SWEEP_SECONDS", default=5.0)
 PAYMENT_EXPIRE_SWEEP_SECONDS = env.float("PAYMENT_EXPIRE_SWEEP_SECONDS", default=60.0)
+# When a checkout that could not be ended, since its gateway said nothing or its page is still open, comes up again.
+PAYMENT_EXPIRE_AGAIN_SECONDS = env.int("PAYMENT_EXPIRE_AGAIN_SECONDS", default=300)
 
 # ---------------------------------------------------------------- subscriptions
 
@@ -615,6 +617,7 @@ REFUND_RETRY_SECONDS = env.int("REFUND_RETRY_SECONDS", default=60)  # after its 
 REFUND_ASK_HOURS = env.int("REFUND_ASK_HOURS", default=6)  # about one that takes longer than a day
 # What a gateway charges for a dispute that was lost, by currency; nothing: it is not booked.
 DISPUTE_FEE_MINOR: dict[str, int] = env.json("DISPUTE_FEE_MINOR", default={})
+DISPUTE_FILE_MAX_BYTES = env.int("DISPUTE_FILE_MAX_BYTES", default=4_000_000)  # of a document that is sent to a bank
 REFUND_SWEEP_SECONDS = env.float("REFUND_SWEEP_SECONDS", default=10.0)
 
 # ---------------------------------------------------------------- payouts
@@ -762,6 +765,10 @@ GATEWAY_REPLY_MAX_BYTES = env.int("GATEWAY_REPLY_MAX_BYTES", default=1_000_000)
 STRIPE_LIVE_MODE = env.bool("STRIPE_LIVE_MODE", default=False)
 STRIPE_API_VERSION = "2026-08-26.dahlia"
 STRIPE_API_BASE = env.str("STRIPE_API_BASE", default="https://api.stripe.com" if PRODUCTION else f"{_sandbox}/stripe")
+# Where files are sent that speak for us in a dispute.
+STRIPE_FILES_BASE = env.str(
+    "STRIPE_FILES_BASE", default="https://files.stripe.com" if PRODUCTION else f"{_sandbox}/stripe"
+)
 STRIPE_SECRET_KEY = env.str("STRIPE_SECRET_KEY", default=_of_sandbox("sk_test_sandbox"))
 STRIPE_PUBLISHABLE_KEY = env.str("STRIPE_PUBLISHABLE_KEY", default=_of_sandbox("pk_test_sandbox"))
 # Several while one is rotated, and for a second endpoint.

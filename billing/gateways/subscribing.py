@@ -179,12 +179,21 @@ class CouponRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EvidenceFile:
+    """A document of ours: a PDF or a picture."""
+
+    name: str
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EvidenceRequest:
     """What we say against a dispute; the names are the gateway's."""
 
     reference: str
     dispute: str
     texts: Mapping[str, str]
+    files: Mapping[str, EvidenceFile] = field(default_factory=dict)
     submit: bool = False  # then nothing can be added
 
 
