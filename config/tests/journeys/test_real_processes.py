@@ -166,20 +166,6 @@ def test_abandoned_page_is_closed_by_the_worker(house: House) -> None:
     assert checks.faults() == {}
 
 
-def test_gateway_that_is_down_is_followed_by_another(house: House) -> None:
-    house.sandbox.turn("paypal", outage=True)
-    with house.events() as events:
-        begun = house.checkout("paypal", "stripe", currency="EUR")
-        assert [(each["gateway"], each["state"]) for each in begun["payment"]["attempts"]] == [
-            ("paypal", "failed"),
-            ("stripe", "requires_action"),
-        ]
-        house.sandbox.play(begun["next_action"])
-        events.until("payment.succeeded")
-    assert (charged(house, "paypal"), charged(house, "stripe")) == ([], [(999, "paid")])
-    is_delivered_once(house, begun)
-
-
 def test_reply_that_is_lost_after_the_capture_is_one_charge_and_one_delivery(house: House) -> None:
     house.sandbox.turn("paypal", notify={"drop": 1.0})
     begun = house.checkout("paypal", currency="EUR")
