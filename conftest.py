@@ -88,7 +88,8 @@ def _migrate(name: str, django_db_blocker) -> None:
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup, django_db_blocker) -> None:
     with django_db_blocker.unblock():
-        if restoring.Restorer.is_allowed():
+        # Without a test that asks for the database pytest-django makes none, and there is nothing to restore.
+        if restoring.Restorer.is_allowed() and connection.introspection.table_names():
             restoring.Restorer().install(connection)
 
 

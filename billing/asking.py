@@ -1,7 +1,7 @@
 """Asking a gateway what became of an attempt: for a letter, a sweep, somebody who waits; and taking one back."""
 
 import logging
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
@@ -166,12 +166,25 @@ def _hand_over_to_people(attempt: Attempt) -> None:
 
 def expire_abandoned(now: datetime | None = None) -> int:
     """End the checkouts that nobody paid in time, after asking their gateways; returns how many ended."""
-    moment = now or timezone.now()
-    late = Payment.objects.filter(status=PaymentStatus.PENDING, expires_at__lte=moment).order_by("expires_at")
-    ended = 0
-    for payment in late[: settings.PAYMENT_SWEEP_BATCH]:
-        ended += _expire_one(payment, moment)
+    moment, ended = now or timezone.now(), 0
+    while late := _claim_late(moment):
+        ended += sum(_expire_one(payment, moment) for payment in late)
     return ended
+
+
+@transaction.atomic
+def _claim_late(now: datetime) -> list[Payment]:
+    """Some of those whose time is over, each with a little more of it: until its gateway has said something it can
+    still be paid, and those whose gateway is silent must not stand before all others."""
+    found = list(
+        Payment.objects.filter(status=PaymentStatus.PENDING, expires_at__lte=now)
+        .select_for_update(of=("self",), skip_locked=True, no_key=True)
+        .order_by("expires_at")[: settings.PAYMENT_SWEEP_BATCH]
+    )
+    for payment in found:
+        payment.expires_at = now + timedelta(seconds=settings.PAYMENT_EXPIRE_AGAIN_SECONDS)
+    Payment.objects.bulk_update(found, ["expires_at"])
+    return found
 
 
 def _expire_one(payment: Payment, now: datetime) -> bool:

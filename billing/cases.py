@@ -8,8 +8,10 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 
 from billing import errors
-from billing.models import Attempt, Case, Payment
+from billing.models import Attempt, Case, Payment, Payout
 from billing.models.cases import CaseKind
+from events import mail
+from events.models import Kind
 
 logger = logging.getLogger(__name__)
 
@@ -17,19 +19,41 @@ logger = logging.getLogger(__name__)
 def open(  # noqa: A001 - read as cases.open(...)
     *,
     kind: CaseKind,
-    payment: Payment,
+    payment: Payment | None = None,
+    payout: Payout | None = None,
     key: str,
     attempt: Attempt | None = None,
     facts: Mapping[str, Any] | None = None,
 ) -> Case:
     """A case for this trouble, made if there is none: whoever finds it again meets the first one."""
-    new = Case(kind=kind, payment=payment, attempt=attempt, key=f"{kind}:{key}", facts=dict(facts or {}))
+    about = {"payment": payment, "attempt": attempt, "payout": payout}
+    new = Case(kind=kind, key=f"{kind}:{key}", facts=dict(facts or {}), **about)
     Case.objects.bulk_create([new], ignore_conflicts=True)
     case = Case.objects.get(key=new.key)
     if case.pk == new.pk:
         # An error, so that whoever watches the logs is told.
-        logger.error("case.opened", extra={"case": str(case.pk), "kind": str(kind), "payment": str(payment.pk)})
+        thing = str(case.payment_id or case.payout_id)
+        logger.error("case.opened", extra={"case": str(case.pk), "kind": str(kind), "about": thing})
+        if kind != CaseKind.DISPUTE:  # its event has a letter of its own, which says until when to answer
+            _write(case)
     return case
+
+
+def _write(case: Case) -> None:
+    """To the operators, in the transaction that opened it."""
+    data: dict[str, Any] = {"case": str(case.pk), "kind": str(case.kind)}
+    if case.payment:
+        data |= {
+            "payment": str(case.payment_id),
+            "amount": case.payment.amount_minor,
+            "currency": case.payment.currency,
+            "customer": case.payment.user.get_username(),
+        }
+    if case.payout_id:
+        data |= {"payout": str(case.payout_id)}
+    if case.attempt:
+        data |= {"gateway": case.attempt.gateway}
+    mail.tell_operators(kind=Kind.CASE, key=f"case:{case.pk}", data=data)
 
 
 def close(*, case: Case, resolution: str, by: User) -> Case:

@@ -15,15 +15,16 @@ from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from billing import calling, customers, errors, gateway_choices, payments, returning, taxing
+from billing import calling, coupons, customers, errors, gateway_choices, payments, pricing, returning
 from billing.gateways import errors as gateway
 from billing.gateways import registry
 from billing.gateways.base import Buyer, CheckoutRequest, Flow, Line, OpensCheckout
 from billing.gateways.errors import FailureCategory
-from billing.models import Attempt, Customer, GatewayCustomer, Payment
+from billing.models import Attempt, Customer, GatewayCustomer, Payment, Redemption
 from billing.models.payments import AttemptState
 from billing.pricing import Purchase
 from billing.routing import Decision, Need, Rule, Wish
+from ledger.money import Money
 from rest.errors import IdempotencyKeyInProgress
 from rest.idempotency import Claim
 
@@ -39,6 +40,9 @@ OF_THE_GATEWAY = {
     FailureCategory.DUPLICATE,
     FailureCategory.UNKNOWN,
 }
+
+
+NO_GATEWAY = Decision(possible=(), ruled_out=())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,10 +61,34 @@ class Wishes:
 def start(*, user: User, purchase: Purchase, wishes: Wishes, claim: Claim | None = None) -> Payment:
     """Begin a payment and bring it to a gateway. The claim makes the same request the same payment."""
     customer = customers.get(user)
-    wishes = _checked(wishes, customer)
-    decision = gateway_choices.choose(
+    wishes = checked(wishes, customer)
+    purchase = pricing.taxed(purchase, customer, wishes.country)
+    if purchase.amount.minor == 0:
+        # A coupon leaves nothing to pay: no gateway is asked, and what is bought is there at once.
+        return _write(user, purchase, wishes, NO_GATEWAY, claim)
+    decision = choose(purchase, wishes)
+    payment = _write(user, purchase, wishes, decision, claim)
+    return _bring_to_a_gateway(payment, customer, decision, wishes)
+
+
+def choose(purchase: Purchase, wishes: Wishes) -> Decision:
+    """The gateways that can take it; when none can, the refusal says why, or which amounts could be paid."""
+    decision = decide(purchase.amount, wishes)
+    if decision.possible:
+        return decision
+    reasons = decision.as_json()["ruled_out"]
+    if any(each.rule is Rule.BREAKER_OPEN for each in decision.ruled_out):
+        raise errors.GatewaysDown(reasons, settings.GATEWAY_BREAKER_OPEN_SECONDS)
+    if purchase.reduction is not None and decide(purchase.price, wishes).possible:
+        nearest = sorted({minor for each in decision.ruled_out for minor in each.nearest_minor})
+        raise errors.DiscountNotPayable(purchase.amount.minor, purchase.amount.unit, nearest, reasons)
+    raise errors.NoGatewayTakesIt(reasons)
+
+
+def decide(amount: Money, wishes: Wishes) -> Decision:
+    return gateway_choices.choose(
         Wish(
-            amount=purchase.amount,
+            amount=amount,
             country=wishes.country,
             preferred=wishes.gateways,
             flow=wishes.flow,
@@ -68,16 +96,9 @@ def start(*, user: User, purchase: Purchase, wishes: Wishes, claim: Claim | None
             needs=frozenset({Need.SAVED_METHODS}) if wishes.save_method else frozenset(),
         )
     )
-    if not decision.possible:
-        reasons = decision.as_json()["ruled_out"]
-        if any(each.rule is Rule.BREAKER_OPEN for each in decision.ruled_out):
-            raise errors.GatewaysDown(reasons, settings.GATEWAY_BREAKER_OPEN_SECONDS)
-        raise errors.NoGatewayTakesIt(reasons)
-    payment = _write(user, purchase, wishes, decision, claim)
-    return _bring_to_a_gateway(payment, customer, decision, wishes)
 
 
-def _checked(wishes: Wishes, customer: Customer) -> Wishes:
+def checked(wishes: Wishes, customer: Customer) -> Wishes:
     known = list(registry.all())
     if unknown := [name for name in wishes.gateways if name not in known]:
         raise errors.UnknownGateways(unknown, known)
@@ -106,17 +127,19 @@ def _phone(text: str) -> str:
 
 
 def _write(user: User, purchase: Purchase, wishes: Wishes, decision: Decision, claim: Claim | None) -> Payment:
-    frozen = taxing.frozen(customers.get(user), purchase.amount, wishes.country)
     try:
         with transaction.atomic(durable=True):
-            return Payment.objects.create(
+            taken = _redemption(user, purchase)
+            payment = Payment.objects.create(
                 user=user,
                 kind=purchase.kind,
                 item=purchase.item,
                 description=purchase.description[:200],
-                details=purchase.details | frozen,
-                tax_minor=frozen["tax"]["minor"],
+                details=purchase.details,
+                tax_minor=purchase.details["tax"]["minor"],
                 amount_minor=purchase.amount.minor,
+                discount_minor=purchase.price.minor - purchase.amount.minor,
+                redemption=taken,
                 currency=purchase.amount.unit,
                 routing=decision.as_json(),
                 country=wishes.country,
@@ -129,11 +152,21 @@ def _write(user: User, purchase: Purchase, wishes: Wishes, decision: Decision, c
                 request_fingerprint=claim.fingerprint if claim else b"",
                 expires_at=timezone.now() + timedelta(minutes=settings.CHECKOUT_EXPIRES_MINUTES),
             )
+            if payment.amount_minor == 0:
+                payments.give(payment=payment)
+            return payment
     except IntegrityError as error:
         if claim is None or "payment_once_per_request_key" not in str(error):
             raise
         # A rival with the same key was faster by a moment: it is calling the gateway now.
         raise IdempotencyKeyInProgress from error
+
+
+def _redemption(user: User, purchase: Purchase) -> Redemption | None:
+    """One use of the coupon, taken with the payment or not at all; a subscription took its own when it began."""
+    if purchase.reduction is None:
+        return None
+    return purchase.reduction.redemption or coupons.reserve(user=user, reduction=purchase.reduction)
 
 
 # ---------------------------------------------------------------- gateways, one after the other

@@ -20,6 +20,9 @@ class Facts(TypedDict, total=False):
     company: str
     email: str
     vat_number: str
+    address: str
+    postcode: str
+    city: str
     country: str
     locale: str
     time_zone: str

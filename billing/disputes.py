@@ -9,11 +9,11 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
 
-from billing import calling, cases, errors, fulfilment, payments
+from billing import calling, cases, errors, fulfilment, payments, refunds_elsewhere, sale_payments
 from billing.gateways import registry
 from billing.gateways import subscribing as words
 from billing.gateways.base import Trust
-from billing.gateways.subscribing import AnswersDisputes, DisputeResult, EvidenceRequest
+from billing.gateways.subscribing import AnswersDisputes, DisputeResult, EvidenceFile, EvidenceRequest
 from billing.models import Attempt, Dispute, GatewayLetter
 from billing.models.cases import CaseKind
 from billing.models.payments import PaymentKind
@@ -34,6 +34,7 @@ _STATES = {
     words.DisputeState.WON: DisputeState.WON,
     words.DisputeState.LOST: DisputeState.LOST,
 }
+_DOCUMENTS = (b"%PDF", b"\x89PNG", b"\xff\xd8\xff")  # how a PDF, a PNG and a JPEG begin
 # Of PayPal's words for how it ended, those by which the money is the buyer's.
 _LOST_WORDS = {"RESOLVED_BUYER_FAVOUR", "RESOLVED_WITH_PAYOUT", "ACCEPTED"}
 
@@ -112,6 +113,9 @@ def _open(dispute: Dispute) -> None:
             grants.freeze(grant=grant, reason=f"dispute {dispute.gateway_id}")
         except GrantClosed:
             continue  # nothing of it is left
+    if sale_payments.is_sale(dispute.payment):
+        reason = f"dispute {dispute.gateway_id}"
+        sale_payments.freeze(dispute.payment, key=_key(dispute), amount=dispute.money, reason=reason)
     facts = {"dispute": str(dispute.pk), "reason": dispute.reason, "due_at": _when(dispute.due_at)}
     cases.open(
         kind=CaseKind.DISPUTE, payment=dispute.payment, attempt=dispute.attempt, key=str(dispute.pk), facts=facts
@@ -126,6 +130,7 @@ def _open(dispute: Dispute) -> None:
 
 def _won(dispute: Dispute) -> None:
     _thaw(dispute)
+    sale_payments.void(dispute.payment, _key(dispute))
     _close(dispute, DisputeState.WON)
     _tell(dispute, EventType.DISPUTE_WON)
 
@@ -135,27 +140,35 @@ def _lost(dispute: Dispute) -> None:
     _thaw(dispute)
     payment = dispute.payment
     if payment.kind == PaymentKind.PACK:
-        total = payment.details["credits"] + payment.details["bonus"]
+        total = fulfilment.credits_of(payment)
         wanted, lines = total * min(dispute.amount_minor, payment.amount_minor) // payment.amount_minor, {}
-        for lot in takebacks.left_of([f"payment:{payment.pk}:bonus", f"payment:{payment.pk}"]):
+        for lot in takebacks.left_of(fulfilment.keys_of(payment)):
             lines[lot.key] = min(lot.free, wanted)
             wanted -= lines[lot.key]
-        key, unit = f"dispute:{dispute.pk}", str(payment.details["unit"])
+        key, unit = _key(dispute), str(payment.details["unit"])
         takebacks.hold(user=payment.user, unit=unit, key=key, amounts=lines)
         takebacks.take(user=payment.user, unit=unit, key=key, metadata={"dispute": str(dispute.pk)})
-    _book_loss(dispute)
+    taken = sale_payments.settle(payment, _key(dispute)) if sale_payments.is_sale(payment) else None
+    _book_loss(dispute, taken.minor if taken else 0)
     _close(dispute, DisputeState.LOST)
     _tell(dispute, EventType.DISPUTE_LOST)
 
 
-def _book_loss(dispute: Dispute) -> None:
+def _book_loss(dispute: Dispute, taken_minor: int) -> None:
+    """Sellers have borne their part of what was taken of their sales, and that is booked already."""
     unit = dispute.currency
     outside = fulfilment.gateway_account(dispute.gateway, unit)
-    moves = [Move(fulfilment.house(f"loss:{unit}", unit), outside, dispute.money)]
+    lost = Money(dispute.amount_minor - taken_minor, unit)
+    moves = [Move(fulfilment.house(f"loss:{unit}", unit), outside, lost)] if lost.minor else []
     if fee := settings.DISPUTE_FEE_MINOR.get(unit, 0):
         moves.append(Move(fulfilment.house(f"fees:{dispute.gateway}:{unit}", unit), outside, Money(fee, unit)))
     metadata = {"dispute": str(dispute.pk), "payment": str(dispute.payment_id)}
-    transfers.post(key=f"dispute:{dispute.pk}", kind="dispute.lost", moves=moves, metadata=metadata)
+    if moves:
+        transfers.post(key=_key(dispute), kind="dispute.lost", moves=moves, metadata=metadata)
+
+
+def _key(dispute: Dispute) -> str:
+    return f"dispute:{dispute.pk}"
 
 
 def _thaw(dispute: Dispute) -> None:
@@ -169,19 +182,22 @@ def _thaw(dispute: Dispute) -> None:
 
 
 def _grants(dispute: Dispute) -> list[Grant]:
-    names = [f"grant:payment:{dispute.payment_id}", f"grant:payment:{dispute.payment_id}:bonus"]
+    names = [f"grant:{key}" for key in fulfilment.keys_of(dispute.payment)]
     return list(Grant.objects.filter(account__name__in=names).order_by("account_id"))
 
 
 def _close(dispute: Dispute, state: DisputeState) -> None:
     dispute.state, dispute.closed_at = state, timezone.now()
     dispute.save(update_fields=["state", "closed_at"])
+    refunds_elsewhere.take_up_waiting(dispute.payment)
 
 
 # ---------------------------------------------------------------- what we say
 
 
-def answer(*, dispute: Dispute, evidence: str, by: User, submit: bool = True) -> Dispute:
+def answer(
+    *, dispute: Dispute, evidence: str, by: User, file: EvidenceFile | None = None, submit: bool = True
+) -> Dispute:
     """Send what we have to say to the bank; only once, since nothing can be added afterwards."""
     adapter = registry.get(dispute.gateway)
     if not isinstance(adapter, AnswersDisputes):
@@ -191,14 +207,26 @@ def answer(*, dispute: Dispute, evidence: str, by: User, submit: bool = True) ->
     if not evidence.strip():
         raise errors.ReasonMissing
     wanted = EvidenceRequest(
-        reference=dispute.pk.hex, dispute=dispute.gateway_id, texts={"uncategorized_text": evidence}, submit=submit
+        reference=dispute.pk.hex,
+        dispute=dispute.gateway_id,
+        texts={"uncategorized_text": evidence},
+        files={"uncategorized_file": _checked(file)} if file else {},
+        submit=submit,
     )
     calling.call(dispute.gateway, "evidence", lambda: adapter.send_evidence(wanted))
-    dispute.evidence = evidence
+    dispute.evidence = f"{evidence}\n\n[{file.name}, {len(file.content)} bytes]" if file else evidence
     dispute.evidence_sent_at = timezone.now() if submit else None
     dispute.save(update_fields=["evidence", "evidence_sent_at"])
     logger.info("dispute.answered", extra={"dispute": str(dispute.pk), "by": by.pk})
     return dispute
+
+
+def _checked(file: EvidenceFile) -> EvidenceFile:
+    """By its first bytes, since a name proves nothing; what a bank would not read is refused here."""
+    too_large = len(file.content) > settings.DISPUTE_FILE_MAX_BYTES
+    if too_large or not file.content.startswith(_DOCUMENTS):
+        raise errors.EvidenceFileRefused(settings.DISPUTE_FILE_MAX_BYTES)
+    return file
 
 
 # ---------------------------------------------------------------- words

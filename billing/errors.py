@@ -41,20 +41,28 @@ class ThresholdTooHigh(BillingError):
         super().__init__(f"The pack brings {most} credits: the threshold must not be more.")
 
 
+# ---------------------------------------------------------------- payouts
+
+
+class PayoutNotOpen(BillingError):
+    """Only of what nobody knows can people say how it ended."""
+
+    def __init__(self, status: str) -> None:
+        self.withdrawal_status = status
+        super().__init__(f"The withdrawal is {status}: there is nothing to find out.")
+
+
+class PayoutNotSent(BillingError):
+    def __init__(self) -> None:
+        super().__init__("It has not been sent to any gateway yet.")
+
+
 # ---------------------------------------------------------------- checkout
-
-
-class NotSoldYet(BillingError):
-    """What was asked for has no way of being delivered in this installation."""
-
-    def __init__(self, kind: str) -> None:
-        self.kind = kind
-        super().__init__(f"A checkout cannot sell a {kind} here.")
 
 
 class AmountNotYours(BillingError):
     def __init__(self) -> None:
-        super().__init__("The price comes from the catalogue: send a pack. Only services may name an amount.")
+        super().__init__("The price comes from the catalogue: send a pack or a plan. Only services may name an amount.")
 
 
 class ReturnUrlRefused(BillingError):
@@ -94,6 +102,82 @@ class GatewaysDown(BillingError):
         self.reasons = [dict(reason) for reason in reasons]
         self.retry_after_seconds = retry_after_seconds
         super().__init__("No gateway that could take this payment answers at the moment. Nothing was charged.")
+
+
+# ---------------------------------------------------------------- coupons
+
+
+class UnknownCoupon(BillingError):
+    """One that was stopped or has not begun looks the same as none."""
+
+    def __init__(self) -> None:
+        super().__init__("There is no such coupon.")
+
+
+class CouponExpired(BillingError):
+    def __init__(self) -> None:
+        super().__init__("The coupon is no longer valid.")
+
+
+class CouponUsedUp(BillingError):
+    def __init__(self) -> None:
+        super().__init__("The coupon has been used as often as it can be.")
+
+
+class CouponUsedByYou(BillingError):
+    """As often as one customer may. A payment that is not over yet counts; when it ends unpaid, it does not."""
+
+    def __init__(self, payment: UUID | None = None) -> None:
+        self.payment = str(payment) if payment else None
+        waits = " A payment with it is under way: pay it, or cancel it." if payment else ""
+        super().__init__(f"You have used this coupon already.{waits}")
+
+
+class CouponFirstPurchaseOnly(BillingError):
+    def __init__(self) -> None:
+        super().__init__("The coupon is for a first purchase only.")
+
+
+class CouponNotForThis(BillingError):
+    def __init__(self) -> None:
+        super().__init__("The coupon is not for what is bought here.")
+
+
+class CouponCurrency(BillingError):
+    def __init__(self, known: Sequence[str]) -> None:
+        self.known_currencies = list(known)
+        super().__init__(f"The coupon is not for this currency. It is for: {', '.join(known)}.")
+
+
+class CouponNeedsPurchase(BillingError):
+    def __init__(self) -> None:
+        super().__init__("This coupon goes with a purchase: send it with a checkout.")
+
+
+class DiscountNotPayable(BillingError):
+    """The price could be paid, and what the discount leaves of it cannot."""
+
+    def __init__(
+        self, amount: int, currency: str, nearest: Sequence[int], reasons: Sequence[Mapping[str, Any]]
+    ) -> None:
+        self.amount = amount
+        self.currency = currency
+        self.nearest_amounts = list(nearest)
+        self.reasons = [dict(reason) for reason in reasons]
+        near = " or ".join(str(each) for each in nearest) or "none"
+        super().__init__(
+            f"With the discount {amount} {currency} in minor units would be left, which no gateway takes. "
+            f"The nearest that could be paid: {near}."
+        )
+
+
+class CouponInvalid(BillingError):
+    """What an operator wants to make makes no sense; the sentence says what would."""
+
+
+class CouponOver(BillingError):
+    def __init__(self, code: str) -> None:
+        super().__init__(f"The coupon {code} is stopped already.")
 
 
 # ---------------------------------------------------------------- payments
@@ -209,6 +293,13 @@ class DisputeOver(BillingError):
         super().__init__("The dispute is over, or was answered already.")
 
 
+class EvidenceFileRefused(BillingError):
+    def __init__(self, most_bytes: int) -> None:
+        self.most_bytes = most_bytes
+        megabytes = most_bytes // 1_000_000
+        super().__init__(f"The bank reads a PDF, a PNG or a JPEG of at most {megabytes} MB.")
+
+
 # ---------------------------------------------------------------- cases
 
 
@@ -305,6 +396,16 @@ class TaxRateUnknown(BillingError):
     def __init__(self, country: str) -> None:
         self.country = country
         super().__init__(f"The tax rate of {country} is not known. An operator adds it under Tax rates.")
+
+
+class AccountingMistake(BillingError):
+    """The accounting file would be wrong; it is not written."""
+
+
+class NoMailAddress(BillingError):
+    def __init__(self, invoice: object) -> None:
+        self.invoice = invoice
+        super().__init__("Nobody told us an e-mail address of the buyer.")
 
 
 class NotRendered(BillingError):

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from django.utils import timezone
 
-from billing import plan_payments
+from billing import plan_payments, redemptions, sale_payments
 from billing.models import Attempt, Payment
 from billing.models.payments import PaymentKind
 from credits import grants
@@ -18,12 +18,14 @@ from ledger.money import Money
 from ledger.transfers import Move
 
 
-def deliver(*, payment: Payment, attempt: Attempt) -> None:
+def deliver(*, payment: Payment, attempt: Attempt | None) -> None:
     """Give what was bought and book the money. The caller has locked the payment and moved it to SUCCEEDED.
 
     The key in the books is the payment's own, so that however often this is called the business happens once.
+    Without an attempt nothing was to be paid, and there is no money to book.
     """
     _DELIVERIES[PaymentKind(payment.kind)](payment, attempt)
+    redemptions.paid(payment)
     payment.delivered_at = timezone.now()
     payment.save(update_fields=["delivered_at"])
 
@@ -31,25 +33,35 @@ def deliver(*, payment: Payment, attempt: Attempt) -> None:
 # ---------------------------------------------------------------- by what was bought
 
 
-def _deliver_pack(payment: Payment, attempt: Attempt) -> None:
+def _deliver_pack(payment: Payment, attempt: Attempt | None) -> None:
     grants.issue_many(list(grants_of(payment)))
-    _book(payment, attempt, house(f"revenue:packs:{payment.currency}", payment.currency))
+    _book(payment, attempt, house(revenue_of(payment), payment.currency))
 
 
-def _deliver_amount(payment: Payment, attempt: Attempt) -> None:
+def _deliver_amount(payment: Payment, attempt: Attempt | None) -> None:
     """Whoever asked for the amount delivers: here is only the money."""
-    _book(payment, attempt, house(f"revenue:payments:{payment.currency}", payment.currency))
+    _book(payment, attempt, house(revenue_of(payment), payment.currency))
 
 
-def _deliver_plan(payment: Payment, attempt: Attempt) -> None:
+def _deliver_plan(payment: Payment, attempt: Attempt | None) -> None:
     plan_payments.deliver(payment, attempt)
-    _book(payment, attempt, house(f"revenue:plans:{payment.currency}", payment.currency))
+    if coupon_credits(payment):
+        # By the use and not by the payment: they come once, whichever payment of the subscription is the first.
+        grants.issue_many([_coupon_grant(payment, f"redemption:{payment.redemption_id}")])
+    _book(payment, attempt, house(revenue_of(payment), payment.currency))
 
 
-_DELIVERIES: dict[PaymentKind, Callable[[Payment, Attempt], None]] = {
+def _deliver_sale(payment: Payment, attempt: Attempt | None) -> None:
+    """The wallets book it whole: nothing of it is our revenue but the commission."""
+    assert attempt is not None  # noqa: S101 - no coupon makes a sale cost nothing
+    sale_payments.deliver(payment, attempt)
+
+
+_DELIVERIES: dict[PaymentKind, Callable[[Payment, Attempt | None], None]] = {
     PaymentKind.PACK: _deliver_pack,
     PaymentKind.AMOUNT: _deliver_amount,
     PaymentKind.PLAN: _deliver_plan,
+    PaymentKind.SALE: _deliver_sale,
 }
 
 
@@ -70,8 +82,11 @@ def grants_of(payment: Payment) -> list[NewGrant]:
         paid_minor=payment.amount_minor,
         paid_currency=payment.currency,
     )
+    given = [paid]
+    if coupon_credits(payment):
+        given.append(_coupon_grant(payment, f"payment:{payment.pk}:coupon"))
     if not bought["bonus"]:
-        return [paid]
+        return given
     bonus = NewGrant(
         user_id=payment.user_id,
         amount=bought["bonus"],
@@ -80,7 +95,34 @@ def grants_of(payment: Payment) -> list[NewGrant]:
         unit=bought["unit"],
         expires_at=_end(now, bought["bonus_expires_after_days"]),
     )
-    return [paid, bonus]
+    return [*given, bonus]
+
+
+def keys_of(payment: Payment) -> list[str]:
+    """Of the grants that a pack brought. What was given for nothing goes back before what was paid for."""
+    return [f"payment:{payment.pk}:bonus", f"payment:{payment.pk}:coupon", f"payment:{payment.pk}"]
+
+
+def credits_of(payment: Payment) -> int:
+    """All that a pack brought."""
+    return int(payment.details["credits"] + payment.details["bonus"] + coupon_credits(payment))
+
+
+def coupon_credits(payment: Payment) -> int:
+    return int(payment.details.get("coupon", {}).get("credits", 0))
+
+
+def _coupon_grant(payment: Payment, key: str) -> NewGrant:
+    coupon = payment.details["coupon"]
+    return NewGrant(
+        user_id=payment.user_id,
+        amount=coupon["credits"],
+        source=GrantSource.PROMOTION,
+        key=key,
+        unit=coupon["unit"],
+        expires_at=_end(timezone.now(), coupon["expires_after_days"]),
+        reason=coupon["code"],
+    )
 
 
 def _end(now: datetime, days: int | None) -> datetime | None:
@@ -95,11 +137,21 @@ def gateway_account(name: str, unit: str) -> Account:
     return house(f"gateway:{name}:{unit}", unit)
 
 
+def revenue_of(payment: Payment) -> str:
+    """Where its net price is earned. What is taxed when it is used is owed until then, and not earned yet."""
+    if payment.details.get("tax", {}).get("at_use"):
+        return f"vouchers:{payment.currency}"
+    kinds = {PaymentKind.PACK: "packs", PaymentKind.PLAN: "plans"}
+    return f"revenue:{kinds.get(PaymentKind(payment.kind), 'payments')}:{payment.currency}"
+
+
 def house(name: str, unit: str) -> Account:
     return accounts.open(name=name, unit=unit, guarded=False)
 
 
-def _book(payment: Payment, attempt: Attempt, revenue: Account) -> None:
+def _book(payment: Payment, attempt: Attempt | None, revenue: Account) -> None:
+    if attempt is None or payment.amount_minor == 0:
+        return
     outside = gateway_account(attempt.gateway, payment.currency)
     moves = [Move(outside, revenue, payment.money - payment.tax)] if payment.tax < payment.money else []
     if payment.tax_minor:
@@ -136,35 +188,50 @@ def book_aside(*, payment: Payment, attempt: Attempt, amount: Money) -> None:
 
 
 def payments_are_delivered_once() -> Result:
-    """Every succeeded payment has one entry and the grants that it bought, and nothing else has."""
+    """Every succeeded payment has one entry and the grants or sales that it bought, and nothing else has. The entry of
+    what sellers sold is the sales' own; sales that were recorded without a payment have keys of another form."""
     return ask(
         """
         SELECT CASE WHEN p.id IS NULL THEN format('entry %s is of no payment', k.key)
                     WHEN p.status <> 'succeeded' AND k.key IS NOT NULL
                         THEN format('payment %s is %s and has an entry', p.id, p.status)
-                    WHEN p.status = 'succeeded' AND (k.key IS NULL OR p.delivered_at IS NULL)
+                    WHEN p.status = 'succeeded'
+                         AND ((k.key IS NULL AND p.amount_minor > 0) OR p.delivered_at IS NULL)
                         THEN format('payment %s is paid and not delivered', p.id)
                     WHEN p.status = 'succeeded' AND p.kind = 'pack'
                          AND given.amount IS DISTINCT FROM
                              (p.details->>'credits')::bigint + (p.details->>'bonus')::bigint
+                             + coalesce((p.details->'coupon'->>'credits')::bigint, 0)
                         THEN format('payment %s bought %s and %s credits and brought %s', p.id, p.details->>'credits',
-                                    p.details->>'bonus', coalesce(given.amount, 0)) END
+                                    p.details->>'bonus', coalesce(given.amount, 0))
+                    WHEN p.kind = 'sale' AND k.key LIKE 'payment:%' OR p.kind <> 'sale' AND k.key LIKE 'sale:%'
+                        THEN format('payment %s of a %s has the entry %s', p.id, p.kind, k.key)
+                    WHEN p.status = 'succeeded' AND p.kind = 'sale' AND sold.amount IS DISTINCT FROM p.amount_minor
+                        THEN format('payment %s of %s brought sales of %s', p.id, p.amount_minor,
+                                    coalesce(sold.amount, 0)) END
           FROM billing_payment p
           FULL JOIN (SELECT key, split_part(key, ':', 2)::uuid AS payment_id FROM ledger_entrykey
-                      WHERE key LIKE 'payment:%' AND key NOT LIKE 'payment:%:%') k ON k.payment_id = p.id
+                      WHERE key LIKE 'payment:%' AND key NOT LIKE 'payment:%:%'
+                         OR key LIKE 'sale:%' AND key ~ '^sale:[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
+                    ) k ON k.payment_id = p.id
           LEFT JOIN LATERAL (
                 SELECT sum(g.amount) AS amount FROM credits_grant g JOIN ledger_account a ON a.id = g.account_id
-                 WHERE a.name IN ('grant:payment:' || p.id, 'grant:payment:' || p.id || ':bonus')
+                 WHERE a.name IN ('grant:payment:' || p.id, 'grant:payment:' || p.id || ':bonus',
+                                 'grant:payment:' || p.id || ':coupon')
                ) given ON p.kind = 'pack'
+          LEFT JOIN LATERAL (
+                SELECT sum(s.price_minor) AS amount FROM wallets_sale s WHERE s.payment_key = p.id::text
+               ) sold ON p.kind = 'sale'
         """
     )
 
 
 def attempts_agree_with_their_payments() -> Result:
-    """A payment is paid by exactly one attempt; of every surplus one entry waits in suspense."""
+    """A payment is paid by exactly one attempt, or cost nothing; of every surplus one entry waits in suspense."""
     return ask(
         """
         SELECT CASE WHEN (p.status = 'succeeded') <> (coalesce(a.paid, 0) = 1)
+                         AND NOT (p.status = 'succeeded' AND p.amount_minor = 0 AND a.paid IS NULL)
                         THEN format('payment %s is %s with %s paid attempts', p.id, p.status, coalesce(a.paid, 0))
                     WHEN coalesce(a.surplus, 0) <> coalesce(k.surplus, 0)
                         THEN format('payment %s has %s surplus attempts and %s entries aside', p.id,
@@ -180,5 +247,18 @@ def attempts_agree_with_their_payments() -> Result:
                   JOIN ledger_entrykey key ON key.key = 'payment:' || p.id || ':aside:' || s.id
                  WHERE s.payment_id = p.id AND s.state = 'surplus'
                ) k ON true
+        """
+    )
+
+
+def coupons_are_used_as_often_as_they_say() -> Result:
+    """The figure that limits are held against is the number of uses that count."""
+    return ask(
+        """
+        SELECT CASE WHEN c.used <> coalesce(r.uses, 0)
+                    THEN format('coupon %s says %s uses and has %s', c.code, c.used, coalesce(r.uses, 0)) END
+          FROM billing_coupon c
+          LEFT JOIN (SELECT coupon_id, count(*) AS uses FROM billing_redemption WHERE counts GROUP BY coupon_id) r
+                 ON r.coupon_id = c.id
         """
     )

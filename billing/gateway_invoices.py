@@ -6,7 +6,7 @@ from typing import Any
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from billing import calling, customers, payments, plan_payments, pricing, taxing
+from billing import calling, coupons, customers, payments, plan_payments, pricing, taxing
 from billing.gateways import registry
 from billing.gateways.base import OpensCheckout, PaymentRef, PaymentResult, PaymentState
 from billing.gateways.subscribing import InvoiceResult, InvoiceState, Subscribes, SubscriptionResult, SubscriptionState
@@ -20,12 +20,15 @@ def is_heard(gateway: str, invoice: str) -> bool:
 
 
 def hear(subscription: Subscription, invoice: str, found: SubscriptionResult) -> Payment | None:
-    """A paid invoice above nothing is one payment; whoever tells of it again meets the first one."""
+    """A paid invoice is one payment; whoever tells of it again meets the first one. One of nothing is of a trial,
+    unless a coupon has taken all of it off."""
     gateway = subscription.gateway
     if is_heard(gateway, invoice):
         return None
     told = calling.call(gateway, "invoice", lambda: _adapter(gateway).fetch_invoice(invoice=invoice))
-    if told.state is not InvoiceState.PAID or told.paid is None or told.paid.minor <= 0:
+    if told.state is not InvoiceState.PAID or told.paid is None:
+        return None
+    if told.paid.minor <= 0 and not told.is_given:
         return None
     if told.subscription and told.subscription != found.id:
         return None  # of another subscription: its own letters tell of it
@@ -77,17 +80,20 @@ def _write(subscription: Subscription, told: InvoiceResult, paid: Money, found: 
     purchase = pricing.plan(
         price, customer.locale, subscription=subscription.pk, purpose=plan_payments.RENEW, amount=paid, **more
     )
-    # Where the gateway reckons the tax itself its figure stands, else the price contains ours as at a checkout.
-    frozen = taxing.frozen(customer, paid, customer.country) if told.tax is None else {}
+    used = coupons.heard(subscription=subscription, discount=told.discount)
+    # Where the gateway reckons the tax itself its figure stands, else what it charged contains ours, as at a checkout.
+    frozen = taxing.frozen(customer, paid, customer.country) if told.tax is None else None
     payment = Payment.objects.create(
         user=subscription.user,
         kind=purchase.kind,
         item=purchase.item,
         description=purchase.description[:200],
-        details=purchase.details | frozen,
+        details=purchase.details | used.details | (frozen.details if frozen else {}),
         amount_minor=paid.minor,
+        discount_minor=used.discount_minor,
+        redemption=used.redemption,
         currency=paid.unit,
-        tax_minor=frozen["tax"]["minor"] if told.tax is None else told.tax.minor,
+        tax_minor=frozen.tax.minor if frozen else told.tax.minor if told.tax else 0,
         country=customer.country,
         request_scope=_scope(subscription.gateway),
         request_key=told.id,

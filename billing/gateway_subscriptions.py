@@ -18,6 +18,7 @@ from billing import (
     calling,
     customers,
     errors,
+    gateway_coupons,
     gateway_invoices,
     gateway_prices,
     payments,
@@ -40,6 +41,7 @@ from billing.gateways.subscribing import (
 )
 from billing.models import GatewayCustomer, PlanPrice, Subscription
 from billing.models.subscriptions import SubscriptionStatus
+from billing.pricing import Reduction
 from ledger.money import Money
 
 logger = logging.getLogger(__name__)
@@ -78,7 +80,9 @@ def _adapter(name: str) -> Subscribes:
 # ---------------------------------------------------------------- beginning
 
 
-def open_page(*, subscription: Subscription, gateway: str, wishes: Wishes) -> dict[str, Any]:
+def open_page(
+    *, subscription: Subscription, gateway: str, wishes: Wishes, reduction: Reduction | None = None
+) -> dict[str, Any]:
     """The gateway's page on which it begins. The row is committed; its id is the reference there."""
     Subscription.objects.filter(pk=subscription.pk).update(gateway=gateway)
     success = returning.checked(wishes.success_url, "success_url")
@@ -89,6 +93,7 @@ def open_page(*, subscription: Subscription, gateway: str, wishes: Wishes) -> di
         price=gateway_prices.price_at(gateway, subscription.price),
         success_url=returning.told(success, settings.CHECKOUT_SUCCESS_URL, subscription.pk),
         cancel_url=returning.told(cancel, settings.CHECKOUT_CANCEL_URL, subscription.pk),
+        coupon=gateway_coupons.coupon_at(gateway, reduction.terms, subscription.price) if reduction else "",
         metadata={"user": subscription.user.get_username(), "price": str(subscription.price_id)},
     )
     adapter = _adapter(gateway)

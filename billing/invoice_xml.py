@@ -1,29 +1,33 @@
 """Factur-X: an invoice in the terms of EN 16931, as the XML that goes into its PDF. Checked against the XSD."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import facturx
 
-from billing.models import Invoice
-from billing.models.invoices import TaxCategory
+from billing.models import Invoice, InvoiceLine
+from billing.models.invoices import InvoiceKind, TaxCategory
 from ledger.money import Money, exponent, plain
 
 LEVEL = "en16931"
 MOST_DECIMALS = 2  # EN 16931 knows no finer amount: dinars of thousandths have no XML
 CARD, OTHER = "48", "ZZZ"
+DISCOUNT = "95"  # as UNTDID 5189 codes it
 
 
-def can_write(currency: str) -> bool:
-    return exponent(currency) <= MOST_DECIMALS
+def can_write(invoice: Invoice) -> bool:
+    """A receipt is no invoice, and what takes it back is none either."""
+    sold = invoice.corrects or invoice
+    return exponent(invoice.currency) <= MOST_DECIMALS and sold.kind != InvoiceKind.RECEIPT
 
 
-def build(invoice: Invoice) -> bytes:
-    written: bytes = facturx.generate_cii_xml(terms(invoice), level=LEVEL, check_xsd=True, check_schematron=None)
+def build(invoice: Invoice, lines: Sequence[InvoiceLine]) -> bytes:
+    told = terms(invoice, lines)
+    written: bytes = facturx.generate_cii_xml(told, level=LEVEL, check_xsd=True, check_schematron=None)
     return written
 
 
-def terms(invoice: Invoice) -> dict[str, Any]:
-    lines = list(invoice.lines.all())
+def terms(invoice: Invoice, lines: Sequence[InvoiceLine]) -> dict[str, Any]:
     net, tax, gross = plain(invoice.net), plain(invoice.tax), plain(invoice.gross)
     zero = plain(Money(0, invoice.currency))
     return {
@@ -55,9 +59,17 @@ def terms(invoice: Invoice) -> dict[str, Any]:
                 "BT-153": line.description,
             }
             | _tax(line, "BT-151", "BT-152")
+            | _discount(line, invoice.currency)
             for line in lines
         ],
     }
+
+
+def _discount(line: InvoiceLine, currency: str) -> dict[str, Any]:
+    if not line.discount_minor:
+        return {}
+    amount = plain(Money(line.discount_minor, currency))
+    return {"BG-27": [{"amount": amount, "reason": "Discount", "reason_code": DISCOUNT}]}
 
 
 def _preceding(invoice: Invoice) -> dict[str, str]:

@@ -3,16 +3,17 @@
 import logging
 from datetime import datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.db import DatabaseError, transaction
 from django.db.models import Exists, OuterRef
 from django.utils import timezone
+from django.utils.translation import override
 
-from billing import customers, errors, payments, taxing
-from billing.models import Invoice, InvoiceLine, InvoiceSeries, Payment, Refund
-from billing.models.invoices import InvoiceKind
+from billing import customers, errors, invoice_words, invoice_writing, payments, taxing
+from billing.invoice_writing import NewLine
+from billing.models import Invoice, Payment, Refund
+from billing.models.invoices import SALES, InvoiceKind, TaxCategory
 from billing.models.payments import PaymentKind, PaymentStatus
 from billing.models.refunds import RefundOrigin, RefundStatus
 from billing.taxing import Treatment
@@ -29,41 +30,62 @@ INVOICED = (PaymentKind.PACK, PaymentKind.PLAN, PaymentKind.AMOUNT)
 def issue(*, payment: Payment) -> Invoice:
     """The invoice of a paid payment, which is its receipt too; asked again, the same."""
     locked = payments.lock(payment.pk)
-    known = Invoice.objects.filter(payment=locked, kind=InvoiceKind.INVOICE).first()
+    known = Invoice.objects.filter(payment=locked, kind__in=SALES).first()
     if known is not None:
         return known
     if locked.status != PaymentStatus.SUCCEEDED or locked.kind not in INVOICED:
         raise errors.NotInvoiced(locked.pk)
-    treatment = _treatment(locked)
+    treatment = treatment_of(locked)
     paid_by = locked.attempts.filter(state="succeeded").values_list("gateway", flat=True).first()
-    customer = customers.get(locked.user)
-    buyer, missing = _buyer(locked)
-    limit = settings.INVOICE_SIMPLIFIED_MINOR.get(locked.currency)
-    invoice = _write(
-        InvoiceKind.INVOICE,
-        net=locked.money - locked.tax,
-        tax=locked.tax,
+    buyer, missing = invoice_writing.buyer(locked.user, country=locked.country)
+    invoice = invoice_writing.write(
+        InvoiceKind.RECEIPT if taxed_at_use(locked) else InvoiceKind.INVOICE,
+        lines=[line_of(locked, treatment)],
         user=locked.user,
         payment=locked,
-        seller=_seller(),
+        seller=invoice_writing.seller(),
         buyer=buyer,
         missing=missing,
-        is_simplified=bool(missing) and limit is not None and locked.amount_minor <= limit,
-        locale=customer.locale,
+        is_simplified=invoice_writing.is_simplified(locked.money, missing),
+        locale=customers.get(locked.user).locale,
         mention=treatment.mention,
         payment_method=paid_by or "",
     )
-    _write_line(invoice, treatment, description=locked.description)
+    tell(invoice)
+    return invoice
+
+
+def tell(invoice: Invoice) -> None:
     payments.record(
-        locked.user,
+        invoice.user,
         EventType.INVOICE_ISSUED,
         invoice=str(invoice.pk),
         number=invoice.number,
         amount=invoice.gross_minor,
         currency=invoice.currency,
-        payment=str(locked.pk),
+        payment=str(invoice.payment_id) if invoice.payment_id else None,
     )
-    return invoice
+
+
+def line_of(payment: Payment, treatment: Treatment) -> NewLine:
+    """What was bought, at its price before the discount, and what was taken off; all without tax."""
+    net, discount = payment.money - payment.tax, payment.discount_minor
+    if discount and not payment.details.get("tax", {}).get("is_added"):
+        # The discount was taken off a price that contains the tax, so its own tax goes off with it.
+        before = payment.money + Money(discount, payment.currency)
+        discount = (before - taxing.contained_in(before, treatment.basis_points) - net).minor
+    return NewLine(
+        description=_described(payment), net=net, tax=payment.tax, treatment=treatment, discount_minor=discount
+    )
+
+
+def _described(payment: Payment) -> str:
+    with override(customers.get(payment.user).locale):
+        if payment.kind == PaymentKind.PACK and "credits" in payment.details:
+            given = payment.details["credits"] + payment.details["bonus"]
+            given += payment.details.get("coupon", {}).get("credits", 0)
+            return invoice_words.pack_line(payment.description, given)
+        return invoice_words.plan_line(payment.description) if payment.kind == PaymentKind.PLAN else payment.description
 
 
 @transaction.atomic
@@ -77,17 +99,22 @@ def credit(*, refund: Refund) -> Invoice:
         raise errors.NotInvoiced(refund.pk)
     invoice = issue(payment=payment)
     [line] = invoice.lines.all()
-    note = _write(
+    treatment = Treatment(category=TaxCategory(line.tax_category), basis_points=line.tax_basis_points)
+    taken_back = NewLine(
+        description=line.description,
+        net=refund.money - refund.tax,
+        tax=refund.tax,
+        treatment=treatment,
+        corrects=line,
+    )
+    note = invoice_writing.write(
         InvoiceKind.CREDIT_NOTE,
-        net=Money(refund.amount_minor - refund.tax_minor, refund.currency),
-        tax=Money(refund.tax_minor, refund.currency),
+        lines=[taken_back],
         corrects=invoice,
         refund=refund,
         payment_method=invoice.payment_method,
         **{name: getattr(invoice, name) for name in _COPIED},
     )
-    treatment = Treatment(category=line.tax_category, basis_points=line.tax_basis_points)  # type: ignore[arg-type]
-    _write_line(note, treatment, description=line.description, corrects=line)
     payments.record(
         payment.user,
         EventType.CREDIT_NOTE_ISSUED,
@@ -104,12 +131,23 @@ def credit(*, refund: Refund) -> Invoice:
 _COPIED = ("user", "payment", "seller", "buyer", "missing", "is_simplified", "locale", "mention")
 
 
+def treatment_of(payment: Payment) -> Treatment:
+    """What checkout froze. A payment that a gateway made by itself bore the tax that the gateway says, or none."""
+    if frozen := payment.details.get("tax"):
+        return taxing.from_json(frozen)
+    return taxing.read_back(payment.money, payment.tax) if payment.tax_minor else taxing.untaxed()
+
+
+def taxed_at_use(payment: Payment) -> bool:
+    return bool(payment.details.get("tax", {}).get("at_use"))
+
+
 def issue_missing(*, since: datetime | None = None) -> int:
     """Issue what was paid or refunded and has no paper yet, oldest first; one that fails does not stop the others."""
     begin = first_at(since or timezone.now() - timedelta(days=settings.INVOICE_LOOK_BACK_DAYS))
     papers = Invoice.objects.all()
     unpapered = Payment.objects.filter(
-        ~Exists(papers.filter(payment=OuterRef("pk"), kind=InvoiceKind.INVOICE)),
+        ~Exists(papers.filter(payment=OuterRef("pk"), kind__in=SALES)),
         pk__gte=begin,
         status=PaymentStatus.SUCCEEDED,
         kind__in=INVOICED,
@@ -132,91 +170,3 @@ def _tried(act: Any, **of: Any) -> int:
         logger.exception("invoice.not_issued", extra={name: str(thing.pk) for name, thing in of.items()})
         return 0
     return 1
-
-
-# ---------------------------------------------------------------- numbers
-
-
-def _write(kind: InvoiceKind, *, net: Money, tax: Money, **facts: Any) -> Invoice:
-    series, now = _next_number(kind)
-    prefix = settings.INVOICE_PREFIX if kind is InvoiceKind.INVOICE else settings.CREDIT_NOTE_PREFIX
-    return Invoice.objects.create(
-        kind=kind,
-        year=series.year,
-        sequence=series.last_number,
-        number=f"{prefix}{series.year}-{series.last_number:06}",
-        currency=net.unit,
-        net_minor=net.minor,
-        tax_minor=tax.minor,
-        gross_minor=(net + tax).minor,
-        line_count=1,
-        issued_at=now,
-        issued_on=_here(now).date(),
-        render_next_at=now,
-        **facts,
-    )
-
-
-def _next_number(kind: InvoiceKind) -> tuple[InvoiceSeries, datetime]:
-    """The series of this year with its next number, locked until the commit; and the time of issuing, never before
-    that of the number before it."""
-    while True:
-        year = _here(timezone.now()).year
-        InvoiceSeries.objects.bulk_create([InvoiceSeries(kind=kind, year=year)], ignore_conflicts=True)
-        series = InvoiceSeries.objects.select_for_update(no_key=True).get(kind=kind, year=year)
-        now = timezone.now()
-        if _here(now).year == year:  # else it turned while we waited for the lock
-            break
-    series.last_issued_at = max(now, series.last_issued_at or now)
-    series.last_number += 1
-    series.save(update_fields=["last_number", "last_issued_at"])
-    return series, series.last_issued_at
-
-
-def _here(moment: datetime) -> datetime:
-    return moment.astimezone(ZoneInfo(settings.SELLER_TIME_ZONE))
-
-
-# ---------------------------------------------------------------- facts of the day
-
-
-def _write_line(
-    invoice: Invoice, treatment: Treatment, *, description: str, corrects: InvoiceLine | None = None
-) -> None:
-    InvoiceLine.objects.create(
-        invoice=invoice,
-        position=1,
-        corrects=corrects,
-        description=description,
-        unit_price_minor=invoice.net_minor,
-        tax_category=treatment.category,
-        tax_basis_points=treatment.basis_points,
-        net_minor=invoice.net_minor,
-        tax_minor=invoice.tax_minor,
-        gross_minor=invoice.gross_minor,
-    )
-
-
-def _treatment(payment: Payment) -> Treatment:
-    """What checkout froze. A payment that a gateway made by itself bore the tax that the gateway says, or none."""
-    if frozen := payment.details.get("tax"):
-        return taxing.from_json(frozen)
-    return taxing.read_back(payment.money, payment.tax) if payment.tax_minor else taxing.untaxed()
-
-
-def _seller() -> dict[str, str]:
-    names = ("NAME", "ADDRESS", "POSTCODE", "CITY", "COUNTRY", "LEGAL_ID", "VAT_NUMBER", "EMAIL")
-    return {name.lower(): getattr(settings, f"SELLER_{name}") for name in names}
-
-
-def _buyer(payment: Payment) -> tuple[dict[str, str], list[str]]:
-    customer = customers.get(payment.user)
-    told = {
-        "name": customer.company or customer.name,
-        "country": payment.country or customer.country,
-        "vat_number": customer.vat_number,
-        "email": customer.email,
-    }
-    missing = [name for name in ("name", "country") if not told[name]]
-    told["name"] = told["name"] or payment.user.get_username()
-    return told, missing

@@ -46,7 +46,7 @@ class MendView(View):
             waiting = plan_payments.pending(subscription, RENEW)
             context: dict[str, Any] = {
                 "plan": price.plan.name,
-                "amount": format_money(price.money, language()),
+                "amount": format_money(subscriptions.next_amount(subscription, price), language()),
                 "status": subscription.get_status_display(),
                 "paid_until": subscription.paid_until,
                 "lapses_at": subscription.lapses_at,

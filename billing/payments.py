@@ -15,7 +15,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
 
-from billing import cases, errors, fulfilment, plan_payments, saved_methods, schedule
+from billing import cases, errors, fulfilment, plan_payments, redemptions, saved_methods, schedule
 from billing.gateways import errors as gateway
 from billing.gateways.base import Failure, NextAction, PaymentResult, PaymentState
 from billing.models import Attempt, GatewayCustomer, Payment
@@ -101,6 +101,14 @@ def give_up(*, payment: Payment, status: PaymentStatus = PaymentStatus.FAILED) -
     return locked
 
 
+def give(*, payment: Payment) -> None:
+    """Deliver what costs nothing any more, in the transaction that makes the payment: no gateway has a part in it."""
+    payment.status, payment.ended_at = PaymentStatus.SUCCEEDED, timezone.now()
+    payment.save(update_fields=["status", "ended_at"])
+    fulfilment.deliver(payment=payment, attempt=None)
+    tell(payment, None, EventType.PAYMENT_SUCCEEDED)
+
+
 # ---------------------------------------------------------------- what a gateway says
 
 
@@ -159,8 +167,8 @@ def _paid(payment: Payment, attempt: Attempt, result: PaymentResult) -> None:
     payment.save(update_fields=["status", "ended_at"])
     # Another attempt that is live by now is asked at once, which takes it back where the gateway can.
     payment.attempts.live().update(next_ask_at=now)
+    tell(payment, attempt, EventType.PAYMENT_SUCCEEDED)  # before what follows from it: listeners hear causes first
     fulfilment.deliver(payment=payment, attempt=attempt)
-    tell(payment, attempt, EventType.PAYMENT_SUCCEEDED)
 
 
 def _quarantine(payment: Payment, attempt: Attempt, result: PaymentResult) -> None:
@@ -171,8 +179,7 @@ def _quarantine(payment: Payment, attempt: Attempt, result: PaymentResult) -> No
         fulfilment.book_aside(payment=payment, attempt=attempt, amount=result.amount)
     if payment.status != PaymentStatus.SUCCEEDED:
         attempt.save()
-        payment.status, payment.ended_at = PaymentStatus.QUARANTINED, timezone.now()
-        payment.save(update_fields=["status", "ended_at"])
+        _over(payment, PaymentStatus.QUARANTINED)
     facts = {"expected": str(payment.money), "said": str(result.amount) if result.amount else None}
     cases.open(kind=CaseKind.MISMATCH, payment=payment, attempt=attempt, key=str(attempt.pk), facts=facts)
 
@@ -221,6 +228,7 @@ def _over_if_nobody_pays(payment: Payment, attempt: Attempt) -> None:
 def _over(payment: Payment, status: PaymentStatus) -> None:
     payment.status, payment.ended_at = status, timezone.now()
     payment.save(update_fields=["status", "ended_at"])
+    redemptions.payment_over(payment)
 
 
 def next_ask(attempt: Attempt, now: datetime) -> datetime | None:

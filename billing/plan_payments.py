@@ -11,29 +11,29 @@ from billing.models.subscriptions import IN_FORCE, OVER
 START, RENEW, CHANGE = "start", "renew", "change"
 
 
-def deliver(payment: Payment, attempt: Attempt) -> None:
+def deliver(payment: Payment, attempt: Attempt | None) -> None:
     """Once: the payment's key stands in the paid period that it brought. The caller has locked the payment."""
     asked = payment.details
     subscription = Subscription.objects.get(pk=asked["subscription"])
     price = PlanPrice.objects.select_related("plan").get(pk=asked["price"])
     key = f"payment:{payment.pk}"
-    facts = {"subscription": str(subscription.pk), "purpose": asked["purpose"]}
+    facts, case = {"subscription": str(subscription.pk), "purpose": asked["purpose"]}, str((attempt or payment).pk)
     if asked["purpose"] == CHANGE:
         is_as_priced = subscription.price_id == asked["from_price"]
         if not is_as_priced or not subscription_states.change_now(
             subscription_id=subscription.pk, price=price, key=key, amount_minor=payment.amount_minor, payment=payment
         ):
             # Paid for a change of something that is no more: operators give the money back, or time for it.
-            cases.open(kind=CaseKind.MISMATCH, payment=payment, attempt=attempt, key=str(attempt.pk), facts=facts)
+            cases.open(kind=CaseKind.MISMATCH, payment=payment, attempt=attempt, key=case, facts=facts)
         return
     if asked.get("is_over"):
         # Told of after the gateway had ended it: operators give the money back, or time for it.
-        cases.open(kind=CaseKind.MISMATCH, payment=payment, attempt=attempt, key=str(attempt.pk), facts=facts)
+        cases.open(kind=CaseKind.MISMATCH, payment=payment, attempt=attempt, key=case, facts=facts)
         return
     if (other := _successor(subscription)) is not None:
         # Paid late, when the customer had begun again already: the time is theirs all the same.
         subscription, price = other, other.price
-        cases.open(kind=CaseKind.MISMATCH, payment=payment, attempt=attempt, key=str(attempt.pk), facts=facts)
+        cases.open(kind=CaseKind.MISMATCH, payment=payment, attempt=attempt, key=case, facts=facts)
     subscription_states.extend(
         subscription_id=subscription.pk,
         key=key,

@@ -4,11 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from billing import asking, disputes, gateway_subscriptions, payments, refund_sending, refunds
+from billing import asking, disputes, gateway_subscriptions, payments, payout_sending, refund_sending, refunds
 from billing.gateways import letters as marks
 from billing.gateways.base import Hint, Subject, Trust
 from billing.gateways.subscribing import InvoiceResult
-from billing.models import Attempt, GatewayLetter, Refund
+from billing.models import Attempt, GatewayLetter, Payout, Refund
 from billing.models.inbox import LetterState
 from billing.models.refunds import RefundStatus
 from ledger.money import Money
@@ -67,6 +67,19 @@ def _read_refund(letter: GatewayLetter, batch: Batch) -> LetterState:
     return LetterState.DONE
 
 
+def _read_payout(letter: GatewayLetter, batch: Batch) -> LetterState:
+    """Nobody signs most of these letters: they say where to look, and the gateway is asked."""
+    number = _number(letter.reference)
+    rows = Payout.objects.whole().filter(gateway=letter.gateway, sends__gt=0)
+    payout = rows.filter(pk=number).first() if number else None
+    if payout is None:
+        raise NotKnownYet("It is about no payout of ours.")
+    if payout.pk not in batch.asked:
+        payout_sending.ask(payout)
+        batch.asked.add(payout.pk)
+    return LetterState.DONE
+
+
 def _read_dispute(letter: GatewayLetter, batch: Batch) -> LetterState:
     attempt = _known_as_paid(letter)
     return LetterState.DONE if disputes.hear(attempt=attempt, letter=letter) else LetterState.IGNORED
@@ -110,6 +123,7 @@ def _read_invoice(letter: GatewayLetter, batch: Batch) -> LetterState:
 READERS: dict[Subject, Reader] = {
     Subject.PAYMENT: _read_payment,
     Subject.REFUND: _read_refund,
+    Subject.PAYOUT: _read_payout,
     Subject.DISPUTE: _read_dispute,
     Subject.SUBSCRIPTION: _read_subscription,
     Subject.INVOICE: _read_invoice,

@@ -1,14 +1,16 @@
 """What a refund would do, line by line, before anybody does it: the same plan is previewed and carried out."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from django.conf import settings
 from django.db.models import Sum
 
-from billing import errors
+from billing import errors, fulfilment, sale_payments
 from billing.models import Dispute, Payment, Refund
 from billing.models.payments import PaymentKind, PaymentStatus
 from billing.models.refunds import DisputeState, RefundOrigin, RefundPolicy
+from billing.sale_payments import Share
 from credits import takebacks
 from credits.takebacks import Left
 from ledger.money import Money
@@ -35,26 +37,34 @@ class Plan:
     owed: int = 0
     kept: int = 0  # left to the customer, at our cost
     refundable: int = 0  # of the payment, before this refund
+    shares: tuple[Share, ...] = ()  # of what sellers sold: what falls on each sale
 
     @property
     def taken(self) -> int:
         return sum(self.lines.values())
 
 
-def make(*, payment: Payment, amount: Money | None, policy: RefundPolicy) -> Plan:
-    """The plan, or the refusal that says what would be possible. Whoever carries it out has locked the payment."""
+def make(
+    *, payment: Payment, amount: Money | None, policy: RefundPolicy | None, instead_of: Refund | None = None
+) -> Plan:
+    """The plan, or the refusal that says what would be possible. Whoever carries it out has locked the payment. Without
+    a policy the shop's own counts, and for what sellers sold that of each sale."""
     _refuse_what_is_not_refundable(payment)
-    before = _before(payment)
+    before = _before(payment, instead_of)
     refundable = payment.amount_minor - before.amount
     asked = refundable if amount is None else _in_currency(amount, payment)
     if refundable <= 0:
         raise errors.NotRefundable("refunded")
     if not 0 < asked <= refundable:
         raise errors.RefundTooLarge(refundable, payment.currency)
+    chosen, policy = policy, policy or RefundPolicy(settings.REFUND_POLICY)
     if payment.kind != PaymentKind.PACK:
-        return _without_credits(payment, before, asked, policy)
+        plan = _without_credits(payment, before, asked, policy)
+        if payment.kind == PaymentKind.SALE:
+            plan = replace(plan, shares=tuple(sale_payments.plan(payment, plan.amount, chosen)))
+        return plan
     lots = _bonus_first(payment)
-    free, total = sum(lot.free for lot in lots), payment.details["credits"] + payment.details["bonus"]
+    free, total = sum(lot.free for lot in lots), fulfilment.credits_of(payment)
     due = _due(payment, before, asked, total)
     if due > free and policy == RefundPolicy.PROPORTIONAL:
         asked = min(asked, _worth(payment, before, free, total))
@@ -77,9 +87,16 @@ def make(*, payment: Payment, amount: Money | None, policy: RefundPolicy) -> Pla
     )
 
 
+def at_our_cost(amount: Money) -> Plan:
+    """Money that has gone back and for which nothing comes back: the credits stay, or a dispute has taken them."""
+    return Plan(amount=amount, tax=Money(0, amount.unit), policy=RefundPolicy.GOODWILL)
+
+
 def _refuse_what_is_not_refundable(payment: Payment) -> None:
     if payment.status != PaymentStatus.SUCCEEDED:
         raise errors.NotRefundable(payment.status)
+    if payment.amount_minor == 0:
+        raise errors.NotRefundable("free")
     dispute = Dispute.objects.filter(payment=payment).exclude(state=DisputeState.WON).first()
     if dispute is not None:
         if dispute.state == DisputeState.LOST:
@@ -93,8 +110,10 @@ def _in_currency(amount: Money, payment: Payment) -> int:
     return amount.minor
 
 
-def _before(payment: Payment) -> Before:
+def _before(payment: Payment, instead_of: Refund | None) -> Before:
     rows = Refund.objects.counted().filter(payment=payment).exclude(origin=RefundOrigin.SURPLUS)
+    if instead_of is not None:
+        rows = rows.exclude(pk=instead_of.pk)
     sums = rows.aggregate(amount=Sum("amount_minor"), tax=Sum("tax_minor"), due=Sum("credits_due"))
     return Before(amount=sums["amount"] or 0, tax=sums["tax"] or 0, credits_due=sums["due"] or 0)
 
@@ -127,8 +146,7 @@ def _worth(payment: Payment, before: Before, free: int, total: int) -> int:
 
 
 def _bonus_first(payment: Payment) -> list[Left]:
-    """What was given for nothing goes back before what was paid for."""
-    return takebacks.left_of([f"payment:{payment.pk}:bonus", f"payment:{payment.pk}"])
+    return takebacks.left_of(fulfilment.keys_of(payment))
 
 
 def _take(lots: Sequence[Left], wanted: int) -> dict[str, int]:

@@ -16,13 +16,23 @@ from django.db import transaction
 from django.db.models import Sum
 from django.utils import timezone
 
-from billing import cases, errors, fulfilment, payments, refund_plans, schedule
+from billing import (
+    cases,
+    errors,
+    fulfilment,
+    payments,
+    redemptions,
+    refund_plans,
+    refunds_elsewhere,
+    sale_payments,
+    schedule,
+)
 from billing.gateways import registry
 from billing.gateways.base import RefundResult, Refunds, RefundState
 from billing.models import Attempt, Payment, Refund
 from billing.models.cases import CaseKind
 from billing.models.payments import AttemptState, PaymentKind
-from billing.models.refunds import RefundOrigin, RefundPolicy, RefundStatus
+from billing.models.refunds import DisputeState, RefundOrigin, RefundPolicy, RefundStatus
 from billing.refund_plans import Plan
 from credits import takebacks
 from events.types import EventType
@@ -43,7 +53,7 @@ OPEN = (
 
 
 def preview(*, payment: Payment, amount: Money | None = None, policy: RefundPolicy | None = None) -> Plan:
-    return refund_plans.make(payment=payment, amount=amount, policy=policy or usual_policy())
+    return refund_plans.make(payment=payment, amount=amount, policy=policy)
 
 
 def usual_policy() -> RefundPolicy:
@@ -64,13 +74,15 @@ def request(
     if not reason.strip():
         raise errors.ReasonMissing
     locked = _lock(payment.pk)
-    plan = refund_plans.make(payment=locked, amount=amount, policy=policy or usual_policy())
+    plan = refund_plans.make(payment=locked, amount=amount, policy=policy)
     attempt = locked.attempts.get(state=AttemptState.SUCCEEDED)
     sends = can_send(attempt)
     if sends and plan.amount < locked.money and not registry.get(attempt.gateway).capabilities.partial_refund:
         raise errors.PartialNotPossible(attempt.gateway)
     status = RefundStatus.REQUESTED if sends else RefundStatus.MANUAL
     refund = write(locked, attempt, plan, status, reason=reason, requested_by=by, requested_as=caller[:100])
+    if sale_payments.is_sale(locked):
+        sale_payments.hold(locked, key=_key(refund), amount=plan.amount, policy=policy, reason=reason, by=by)
     if status == RefundStatus.MANUAL:
         facts = {"refund": str(refund.pk), "amount": str(refund.money)}
         cases.open(kind=CaseKind.MANUAL_REFUND, payment=locked, attempt=attempt, key=str(refund.pk), facts=facts)
@@ -138,7 +150,11 @@ def move(refund: Refund, result: RefundResult, facts: Mapping[str, Any]) -> Refu
     for name, value in facts.items():
         setattr(locked, name, value)
     match result.state:
+        case RefundState.SUCCEEDED if refunds_elsewhere.waits(locked):
+            locked.status = RefundStatus.PENDING
+            locked.next_try_at = timezone.now() + timedelta(hours=settings.REFUND_ASK_HOURS)
         case RefundState.SUCCEEDED if locked.status != RefundStatus.SUCCEEDED:
+            refunds_elsewhere.plan(locked)
             _arrived(locked)
         case RefundState.FAILED | RefundState.CANCELLED if locked.status == RefundStatus.SUCCEEDED:
             _came_back(locked)
@@ -179,6 +195,11 @@ def _arrived(refund: Refund) -> None:
             kind=CaseKind.REFUND_FAILED, payment=refund.payment, attempt=refund.attempt, key=_key(refund), facts=facts
         )
         refund.lines, refund.credits_owed = {}, 0
+        if _is_of_sellers(refund):
+            key, policy = f"{_key(refund)}:late", RefundPolicy(refund.policy)
+            sale_payments.hold_what_has_gone(
+                refund.payment, key=key, amount=refund.money, policy=policy, reason=refund.reason
+            )
     refund.status, refund.ended_at, refund.next_try_at = RefundStatus.SUCCEEDED, timezone.now(), None
     refund.failure_category = refund.failure_code = ""
     _book(refund)
@@ -194,6 +215,8 @@ def _arrived(refund: Refund) -> None:
         )
     refund.save()
     total = refunded(refund.payment)
+    if total >= refund.payment.amount_minor:
+        redemptions.refunded(refund.payment)
     payments.tell(
         refund.payment,
         refund.attempt,
@@ -216,16 +239,26 @@ def _failed(refund: Refund) -> None:
 def _came_back(refund: Refund) -> None:
     """Days later the bank sent it back to us: the books are as before, and the customer has their credits again."""
     refund.status, refund.ended_at = RefundStatus.FAILED, timezone.now()
-    entry = EntryKey.objects.select_related("entry").get(key=_key(refund)).entry
-    transfers.reverse(key=f"{_key(refund)}:back", entry=entry, kind="refund.returned")
+    if _is_of_sellers(refund):
+        sale_payments.give_again(refund.payment, _key(refund))
+    if booked := EntryKey.objects.select_related("entry").filter(key=_key(refund)).first():
+        transfers.reverse(key=f"{_key(refund)}:back", entry=booked.entry, kind="refund.returned")
     if refund.payment.kind == PaymentKind.PACK and refund.origin != RefundOrigin.SURPLUS:
         takebacks.give_back(
             user=refund.payment.user, unit=_unit(refund.payment), key=_key(refund), owed=refund.credits_owed
         )
+    redemptions.refund_came_back(refund.payment)
     _tell_failure(refund)
 
 
+def _is_of_sellers(refund: Refund) -> bool:
+    """What was paid twice never reached a seller."""
+    return sale_payments.is_sale(refund.payment) and refund.origin != RefundOrigin.SURPLUS
+
+
 def _free(refund: Refund) -> None:
+    if _is_of_sellers(refund):
+        sale_payments.void(refund.payment, _key(refund))
     if refund.lines:
         takebacks.release(user=refund.payment.user, unit=_unit(refund.payment), key=_key(refund))
 
@@ -250,20 +283,22 @@ def _tell_failure(refund: Refund) -> None:
 def _book(refund: Refund) -> None:
     unit = refund.currency
     outside = fulfilment.gateway_account(refund.attempt.gateway, unit)
-    if refund.origin == RefundOrigin.SURPLUS:
+    if _is_of_sellers(refund):
+        # The wallets book what comes from the sellers and what from us; what is left of no sale is our loss.
+        rest = refund.money - sale_payments.settle(refund.payment, _key(refund))
+        if not rest.minor:
+            return
+        moves = [Move(fulfilment.house(f"loss:{unit}", unit), outside, rest)]
+    elif refund.origin == RefundOrigin.SURPLUS:
         moves = [Move(fulfilment.house(f"suspense:{unit}", unit), outside, refund.money)]
     else:
-        source = f"loss:{unit}" if refund.policy == RefundPolicy.GOODWILL else _revenue(refund.payment)
+        source = f"loss:{unit}" if refund.policy == RefundPolicy.GOODWILL else fulfilment.revenue_of(refund.payment)
         net = refund.money - refund.tax
         moves = [Move(fulfilment.house(source, unit), outside, net)] if net.minor else []
         if refund.tax_minor:
             moves.append(Move(fulfilment.house(f"tax:{unit}", unit), outside, refund.tax))
     metadata = {"refund": str(refund.pk), "payment": str(refund.payment_id)}
     transfers.post(key=_key(refund), kind="refund", moves=moves, metadata=metadata)
-
-
-def _revenue(payment: Payment) -> str:
-    return f"revenue:{'packs' if payment.kind == PaymentKind.PACK else 'payments'}:{payment.currency}"
 
 
 def refunded(payment: Payment) -> int:
@@ -313,12 +348,26 @@ def cancel(*, refund: Refund) -> Refund:
 
 @transaction.atomic
 def book_made_at_gateway(*, attempt: Attempt, amount: Money, ids: Mapping[str, str]) -> Refund:
-    """A refund that somebody made at the gateway itself is booked here like ours."""
+    """A refund that somebody made at the gateway itself is booked here like ours.
+
+    While a dispute is open the credits are frozen, and who has the money in the end is not known: then the refund is
+    only written down, and planned when the dispute is over.
+    """
     payment = _lock(attempt.payment_id)
     known = Refund.objects.filter(attempt=attempt, gateway_ids__contains={"refund": ids["refund"]}).first()
     if known is not None:
         return known
-    plan = refund_plans.make(
-        payment=payment, amount=amount, policy=RefundPolicy(settings.REFUND_POLICY_MADE_AT_GATEWAY)
-    )
-    return write(payment, attempt, plan, RefundStatus.PENDING, origin=RefundOrigin.GATEWAY, gateway_ids=dict(ids))
+    if refunds_elsewhere.has_dispute(payment, DisputeState.OPEN):
+        return refunds_elsewhere.write_down(payment, attempt, amount, ids)
+    if refunds_elsewhere.has_dispute(payment, DisputeState.LOST):
+        plan = refund_plans.at_our_cost(amount)
+        return write(payment, attempt, plan, RefundStatus.PENDING, origin=RefundOrigin.GATEWAY, gateway_ids=dict(ids))
+    policy = RefundPolicy(settings.REFUND_POLICY_MADE_AT_GATEWAY)
+    of_sellers = sale_payments.is_sale(payment)
+    # No seller is asked: the money is gone.
+    plan = refund_plans.make(payment=payment, amount=amount, policy=RefundPolicy.GOODWILL if of_sellers else policy)
+    refund = write(payment, attempt, plan, RefundStatus.PENDING, origin=RefundOrigin.GATEWAY, gateway_ids=dict(ids))
+    if of_sellers:
+        why = "refunded at the gateway"
+        sale_payments.hold_what_has_gone(payment, key=_key(refund), amount=plan.amount, policy=policy, reason=why)
+    return refund

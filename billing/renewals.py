@@ -105,7 +105,7 @@ def _remind(subscription: Subscription) -> None:
         data={
             "subscription": str(subscription.pk),
             "plan": price.plan.code,
-            "amount": price.amount_minor,
+            "amount": subscriptions.next_amount(subscription, price).minor,
             "currency": price.currency,
             "due_at": dunning.paid_until(subscription).isoformat().replace("+00:00", "Z"),
             "payment_url": dunning.mend_url(subscription),

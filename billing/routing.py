@@ -25,6 +25,8 @@ class Rule(StrEnum):
     CAPABILITY = "capability"
     FLOW = "flow"
     PHONE = "phone"
+    DESTINATION = "destination"
+    OPERATOR = "operator"
     BREAKER_OPEN = "breaker_open"
 
 
@@ -185,7 +187,7 @@ def _objection(wish: Wish, candidate: Candidate) -> RuledOut | None:
     for applies, why, detail in tests:
         if applies:
             return RuledOut(gateway=name, rule=why, detail=detail)
-    if rule is not None and (wrong := _wrong_amount(name, wish.amount, rule)):
+    if rule is not None and (wrong := wrong_amount(name, wish.amount, rule)):
         return wrong
     return RuledOut(gateway=name, rule=Rule.BREAKER_OPEN) if candidate.health is Health.OPEN else None
 
@@ -198,7 +200,8 @@ def countries_of(candidate: Candidate) -> frozenset[str] | None:
     return (able or chosen) or None
 
 
-def _wrong_amount(name: str, amount: Money, rule: AmountRule) -> RuledOut | None:
+def wrong_amount(name: str, amount: Money, rule: AmountRule) -> RuledOut | None:
+    """The objection to an amount that the rule does not allow, with the nearest that it does."""
     step = amounts.step(rule, amount.unit)
     if amount.minor < rule.minimum_minor:
         why, limit = Rule.MINIMUM, rule.minimum_minor

@@ -12,7 +12,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
 
-from billing import dunning, errors, plans
+from billing import dunning, errors, plans, redemptions
 from billing.models import PaidPeriod, Payment, PlanPrice, Subscription, SubscriptionEvent
 from billing.models.plans import PlanInterval
 from billing.models.subscriptions import IN_FORCE, LIVE, OVER, SubscriptionStatus
@@ -254,6 +254,7 @@ def end(
     if GrantSchedule.objects.filter(reference=subscription.reference).exists():
         calendar.close(reference=subscription.reference, at=now)
     keep(subscription, "ended", by=by, reason=reason, facts={"why": why})
+    redemptions.subscription_over(subscription)
     if was_in_force:
         tell(subscription, EventType.SUBSCRIPTION_CANCELLED, ended_at=now, reason=why)
     return True

@@ -2,20 +2,24 @@
 
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from uuid import UUID
 
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from billing import checkout, customers, errors, gateway_choices, plan_payments, plans, pricing, subscription_states
+from billing import checkout, coupons, customers, errors, plan_payments, plans, pricing, subscription_states
 from billing import gateway_subscriptions as renewing
 from billing.checkout import Wishes
 from billing.models import Payment, PlanPrice, Subscription
 from billing.models.subscriptions import IN_FORCE, SubscriptionStatus
 from billing.plan_payments import RENEW, START
-from billing.routing import Wish
+from billing.pricing import Purchase
+from ledger.money import Money
 from rest.idempotency import Claim
+
+NONE_YET = UUID(int=0)  # of a price that is only looked at
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,16 +45,19 @@ def of(user: User, catalogue: str = "") -> Subscription:
     return found
 
 
-def start(*, user: User, price: PlanPrice, wishes: Wishes, claim: Claim | None = None) -> Begun:
+def start(*, user: User, price: PlanPrice, wishes: Wishes, coupon: str = "", claim: Claim | None = None) -> Begun:
     """Begin a plan: its first payment, its trial, or the page of a gateway that renews by itself."""
-    subscription = _make(user, price, wishes)
+    wanted = first_period(user=user, price=price, coupon=coupon)
+    subscription = _make(user, price, wishes, wanted)
     if price.plan.trial_days and not _had_before(subscription):
         until = timezone.now() + timedelta(days=price.plan.trial_days)
         return Begun(subscription=subscription_states.start_trial(subscription_id=subscription.pk, until=until))
     try:
-        choice = _gateways(user, price, wishes)
+        choice = _gateways(user, wanted, wishes)
         if choice and renewing.renews(choice[0]):
-            action = renewing.open_page(subscription=subscription, gateway=choice[0], wishes=wishes)
+            action = renewing.open_page(
+                subscription=subscription, gateway=choice[0], wishes=wishes, reduction=wanted.reduction
+            )
             return Begun(subscription=Subscription.objects.of(user).get(pk=subscription.pk), next_action=action)
         # Where none can take it, the checkout says why for each.
         prepaid = tuple(name for name in choice if not renewing.renews(name)) or tuple(wishes.gateways)
@@ -61,7 +68,13 @@ def start(*, user: User, price: PlanPrice, wishes: Wishes, claim: Claim | None =
     return Begun(subscription=subscription, payment=payment)
 
 
-def _make(user: User, price: PlanPrice, wishes: Wishes) -> Subscription:
+def first_period(*, user: User, price: PlanPrice, coupon: str = "") -> Purchase:
+    """What the first period costs, for those who look and for those who begin."""
+    purchase = pricing.plan(price, customers.get(user).locale, subscription=NONE_YET, purpose=START)
+    return coupons.applied(user=user, code=coupon, purchase=purchase) if coupon else purchase
+
+
+def _make(user: User, price: PlanPrice, wishes: Wishes, wanted: Purchase) -> Subscription:
     customer, catalogue = customers.get(user), price.plan.catalogue
     for old in Subscription.objects.of(user).live().filter(catalogue=catalogue):
         is_abandoned = old.status == SubscriptionStatus.INCOMPLETE and old.gateway_id is None
@@ -75,6 +88,8 @@ def _make(user: User, price: PlanPrice, wishes: Wishes) -> Subscription:
                 user=user, catalogue=catalogue, price=price, time_zone=customer.time_zone, phone=wishes.phone[:20]
             )
             subscription_states.keep(made, "asked", facts={"plan": price.plan.code, "price": price.pk})
+            if wanted.reduction is not None:
+                coupons.reserve(user=user, reduction=wanted.reduction, subscription=made)
     except IntegrityError as error:
         if "subscription_live_once_per_catalogue" not in str(error):
             raise
@@ -99,17 +114,11 @@ def _had_before(subscription: Subscription) -> bool:
     return rows.exclude(pk=subscription.pk).filter(period_start__isnull=False).exists()
 
 
-def _gateways(user: User, price: PlanPrice, wishes: Wishes) -> tuple[str, ...]:
-    decision = gateway_choices.choose(
-        Wish(
-            amount=price.money,
-            country=wishes.country or customers.get(user).country,
-            preferred=wishes.gateways,
-            flow=wishes.flow,
-            has_phone=bool(wishes.phone),
-        )
-    )
-    return tuple(decision.possible)
+def _gateways(user: User, wanted: Purchase, wishes: Wishes) -> tuple[str, ...]:
+    """Those that can take the first payment; where nothing is to be paid for it, those that can take a later one."""
+    amount = wanted.amount if wanted.amount.minor else wanted.price
+    country = wishes.country or customers.get(user).country
+    return tuple(checkout.decide(amount, replace(wishes, country=country)).possible)
 
 
 def ask_for_payment(
@@ -117,6 +126,7 @@ def ask_for_payment(
 ) -> Payment:
     locale = customers.get(subscription.user).locale
     purchase = pricing.plan(price, locale, subscription=subscription.pk, purpose=purpose)
+    purchase = coupons.for_period(subscription=subscription, purchase=purchase)
     return checkout.start(user=subscription.user, purchase=purchase, wishes=wishes, claim=claim)
 
 
@@ -194,3 +204,9 @@ def price_for(subscription: Subscription, plan: str, interval: str = "") -> Plan
     if found.catalogue != subscription.catalogue:
         raise errors.UnknownPlan(plan)
     return plans.price_of(found, subscription.price.currency, interval or subscription.price.interval)
+
+
+def next_amount(subscription: Subscription, price: PlanPrice) -> Money:
+    """What the next period will cost, with what a coupon still takes off."""
+    purchase = pricing.plan(price, "en", subscription=subscription.pk, purpose=RENEW)
+    return coupons.for_period(subscription=subscription, purchase=purchase).amount

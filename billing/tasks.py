@@ -6,12 +6,16 @@ from billing import (
     asking,
     inbox,
     invoice_files,
+    invoice_mail,
     invoices,
     mirror,
     missed,
+    payout_sending,
     refund_sending,
     renewals,
     top_up_charges,
+    usage_invoices,
+    vat_numbers,
     waking,
 )
 
@@ -43,6 +47,11 @@ def work_through_refunds() -> None:
 
 
 @shared_task
+def work_through_payouts() -> None:
+    payout_sending.work_through()
+
+
+@shared_task
 def mirror_events() -> None:
     mirror.work_through()
 
@@ -66,6 +75,17 @@ def expire_due() -> None:
 def issue_invoices() -> None:
     invoices.issue_missing()
     invoice_files.render_due()
+    invoice_mail.send_due()
+
+
+@shared_task
+def invoice_used_months() -> None:
+    usage_invoices.issue_due()
+
+
+@shared_task
+def check_vat_numbers() -> None:
+    vat_numbers.check_due()
 
 
 @shared_task

@@ -1,5 +1,6 @@
 """Which tax a sale bears: decided once, when it is bought, and frozen with it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -8,7 +9,7 @@ from django.conf import settings
 from django.utils import timezone
 from stdnum.eu import vat
 
-from billing import errors
+from billing import errors, vat_numbers
 from billing.models import Customer, TaxRate
 from billing.models.invoices import TaxCategory
 from ledger.money import BASIS_POINTS, Money
@@ -16,6 +17,10 @@ from ledger.money import BASIS_POINTS, Money
 FRANCHISE = "TVA non applicable, art. 293 B du CGI"
 REVERSE_CHARGE = "Autoliquidation / Reverse charge, art. 196 directive 2006/112/CE"
 OUTSIDE = "Hors champ de la TVA / Outside the scope of VAT"
+AT_USE = (
+    "Bon à usages multiples, TVA due à l'utilisation / Multi-purpose voucher, VAT due when it is used, "
+    "art. 30 ter directive 2006/112/CE"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,10 +39,28 @@ class Treatment:
         }
 
 
-def frozen(customer: Customer, amount: Money, country: str) -> dict[str, Any]:
-    """What a payment of this amount writes down of its tax, as its price contains it."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frozen:
+    """What a payment writes down of its tax: what is to be paid in all, and the tax in it."""
+
+    amount: Money
+    tax: Money
+    details: dict[str, Any]
+
+
+def frozen(customer: Customer, price: Money, country: str, *, catalogue: str = "", is_credits: bool = False) -> Frozen:
+    """The catalogue says whether its prices contain the tax, or it comes on top, or it waits until credits are used."""
     treatment = decide(customer=customer, country=country, on=timezone.localdate())
-    return {"tax": treatment.as_json() | {"minor": contained_in(amount, treatment.basis_points).minor}}
+    more: dict[str, Any] = {}
+    if is_credits and catalogue in settings.TAX_AT_USE_CATALOGUES and treatment.category == TaxCategory.STANDARD:
+        treatment, more = Treatment(category=TaxCategory.OUTSIDE, mention=AT_USE), {"at_use": True}
+        amount, tax = price, Money(0, price.unit)
+    elif catalogue in settings.TAX_EXCLUSIVE_CATALOGUES:
+        tax, more = price.share(treatment.basis_points), {"is_added": True}
+        amount = price + tax
+    else:
+        amount, tax = price, contained_in(price, treatment.basis_points)
+    return Frozen(amount=amount, tax=tax, details={"tax": treatment.as_json() | {"minor": tax.minor} | more})
 
 
 def from_json(told: dict[str, Any]) -> Treatment:
@@ -75,6 +98,14 @@ def contained_in(gross: Money, basis_points: int) -> Money:
     return Money((2 * gross.minor * basis_points + whole) // (2 * whole), gross.unit)
 
 
+def each_in(grosses: Sequence[Money], basis_points: int) -> list[Money]:
+    """The tax of each line. Rounded in total, the lines share the tax of their sum and add up to it exactly."""
+    if settings.TAX_ROUNDING == "line" or not grosses:
+        return [contained_in(gross, basis_points) for gross in grosses]
+    whole = Money(sum(gross.minor for gross in grosses), grosses[0].unit)
+    return contained_in(whole, basis_points).split([gross.minor for gross in grosses])
+
+
 def read_back(gross: Money, tax: Money) -> Treatment:
     """The treatment that a gateway's own figures tell of: a known rate that makes them, else the nearest."""
     for points in TaxRate.objects.values_list("basis_points", flat=True).order_by("-basis_points").distinct():
@@ -101,6 +132,8 @@ def _taxed(country: str, product: str, on: date) -> Treatment:
 
 
 def _is_business_of(country: str, vat_number: str) -> bool:
-    """By the number's form and check digits, and by its country: Greece writes EL."""
+    """By the number's form and check digits, its country (Greece writes EL), and what VIES has said of it."""
     prefix = "EL" if country == "GR" else country
-    return vat_number.startswith(prefix) and bool(vat.is_valid(vat_number))
+    if not vat_number.startswith(prefix) or not vat.is_valid(vat_number):
+        return False
+    return not settings.VIES_REQUIRED or vat_numbers.is_confirmed(vat_number)

@@ -8,7 +8,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
 
-from billing import errors, saved_methods
+from billing import customers, errors, pricing, saved_methods
 from billing.models import TopUp
 from billing.models.top_ups import Suspension
 from credits import packs
@@ -29,17 +29,19 @@ def agree(
     """Switch on, or change the terms. The same words and terms again are the consent that stands already."""
     lock_consents(user)
     wanted = packs.find(pack)
-    price = packs.current_price(wanted, currency)
+    customer = customers.get(user)
+    purchase = pricing.pack(pack, currency, customer.locale)
+    price = pricing.taxed(purchase, customer, customer.country).amount  # tax included: it is what is charged
     if threshold > wanted.total:
         raise errors.ThresholdTooHigh(wanted.total)
-    if monthly_cap_minor < price.amount_minor:
-        raise errors.CapTooLow(price.amount_minor, currency)
+    if monthly_cap_minor < price.minor:
+        raise errors.CapTooLow(price.minor, currency)
     if saved_methods.latest(user) is None:
         raise errors.NoSavedMethod
     terms = {
         "pack": wanted,
         "currency": currency,
-        "price_minor": price.amount_minor,
+        "price_minor": price.minor,
         "threshold": threshold,
         "monthly_cap_minor": monthly_cap_minor,
         "consent": consent,

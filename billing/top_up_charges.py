@@ -13,7 +13,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Exists, OuterRef, Q, Sum
 from django.utils import timezone
 
-from billing import calling, checkout, customers, gateway_choices, payments, pricing, saved_methods, taxing, top_up
+from billing import calling, checkout, customers, gateway_choices, payments, pricing, saved_methods, top_up
 from billing.gateways import errors as gateway
 from billing.gateways import registry
 from billing.gateways.base import ChargeRequest, ChargesSavedMethods, Failure, PaymentResult, PaymentState
@@ -131,7 +131,9 @@ def _is_low(standing: TopUp) -> bool:
 def _agreed_purchase(standing: TopUp, now: datetime) -> Purchase | None:
     """What was agreed to, at no more than the agreed price; otherwise it stops, and another consent starts it."""
     try:
-        purchase = pricing.pack(standing.pack.code, standing.currency, customers.get(standing.user).locale)
+        customer = customers.get(standing.user)
+        bare = pricing.pack(standing.pack.code, standing.currency, customer.locale)
+        purchase = pricing.taxed(bare, customer, customer.country)
     except (UnknownPack, PriceMissing):
         _suspend(standing, Suspension.NOT_SOLD, now)
         return None
@@ -157,14 +159,13 @@ def _capped_until(standing: TopUp, now: datetime) -> datetime | None:
 
 def _payment(standing: TopUp, purchase: Purchase, decision: Decision, now: datetime) -> Payment:
     customer = customers.get(standing.user)
-    frozen = taxing.frozen(customer, purchase.amount, customer.country)
     return Payment.objects.create(
         user=standing.user,
         kind=purchase.kind,
         item=purchase.item,
         description=purchase.description[:200],
-        details=purchase.details | frozen,
-        tax_minor=frozen["tax"]["minor"],
+        details=purchase.details,
+        tax_minor=purchase.details["tax"]["minor"],
         amount_minor=purchase.amount.minor,
         currency=purchase.amount.unit,
         routing=decision.as_json(),

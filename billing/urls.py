@@ -1,7 +1,8 @@
 from django.urls import path
 
 from billing.api import invoices, payments, plans, refunds, subscriptions
-from billing.api.checkouts import CheckoutsView
+from billing.api.checkouts import CheckoutPreviewView, CheckoutsView
+from billing.api.coupons import CouponRedeemView
 from billing.api.customers import CustomerView
 from billing.api.gateways import GatewaysView
 from billing.api.top_ups import TopUpView
@@ -9,6 +10,8 @@ from billing.api.top_ups import TopUpView
 urlpatterns = [
     path("customer", CustomerView.as_view(), name="customer"),
     path("checkouts", CheckoutsView.as_view(), name="checkouts"),
+    path("checkouts/preview", CheckoutPreviewView.as_view(), name="checkout-preview"),
+    path("coupons/redeem", CouponRedeemView.as_view(), name="coupon-redeem"),
     path("payments", payments.PaymentsView.as_view(), name="payments"),
     path("payments/statistics", payments.PaymentStatisticsView.as_view(), name="payment-statistics"),
     path("payments/<uuid:payment_id>", payments.PaymentView.as_view(), name="payment"),

@@ -24,6 +24,8 @@ AUDITED: dict[str, dict[str, Any]] = {
     "billing.Customer": {"exclude_fields": ["updated_at"]},
     "billing.GatewaySetting": {"exclude_fields": ["updated_at"]},
     "billing.GatewayTerms": {},
+    "billing.Coupon": {"exclude_fields": ["used"]},
+    "billing.CouponAmount": {},
     "rest.ServiceToken": {"exclude_fields": ["digest", "last_used_at"], "m2m_fields": {"permissions"}},
     "credits.Pack": {},
     "credits.PackPrice": {},

@@ -53,9 +53,16 @@ SWEEPS = {
     "abandoned checkouts": Sweep(task="billing.tasks.expire_checkouts", every="PAYMENT_EXPIRE_SWEEP_SECONDS"),
     "automatic top-ups": Sweep(task="billing.tasks.top_up", every="TOP_UP_SWEEP_SECONDS"),
     "refunds to send": Sweep(task="billing.tasks.work_through_refunds", every="REFUND_SWEEP_SECONDS"),
+    "withdrawals to pay out": Sweep(task="billing.tasks.work_through_payouts", every="PAYOUT_SWEEP_SECONDS"),
     "subscriptions to renew": Sweep(task="billing.tasks.renew_due", every="RENEWAL_SWEEP_SECONDS"),
     "subscriptions to end": Sweep(task="billing.tasks.expire_due", every="RENEWAL_SWEEP_SECONDS"),
     "invoices to issue and to render": Sweep(task="billing.tasks.issue_invoices", every="INVOICE_SWEEP_SECONDS"),
+    "months of what is taxed at use": Sweep(
+        task="billing.tasks.invoice_used_months", every="INVOICE_USAGE_SWEEP_SECONDS", options={"queue": "upkeep"}
+    ),
+    "VAT numbers to ask VIES about": Sweep(
+        task="billing.tasks.check_vat_numbers", every="VIES_SWEEP_SECONDS", options={"queue": "upkeep"}
+    ),
     "events that nobody has looked at": Sweep(task="events.tasks.dispatch", every="EVENTS_DISPATCH_SECONDS"),
     "deliveries to other servers": Sweep(task="events.tasks.send_deliveries", every="WEBHOOKS_SEND_SECONDS"),
     "letters to people": Sweep(task="events.tasks.send_messages", every="MAIL_SEND_SECONDS"),

@@ -71,6 +71,8 @@ def configuration(*, level: str, form: str) -> dict[str, Any]:
             "celery.app.trace": {"level": "WARNING"},
             # Ours are the lines per call of a gateway; its own carry whole queries and what Stripe says of people.
             "stripe": {"level": "WARNING"},
+            # Four lines for each document that it makes.
+            "factur-x": {"level": "WARNING"},
             # A line every few seconds that says no more than that time goes by.
             "celery.beat": {"level": "WARNING"},
         },

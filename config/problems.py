@@ -16,6 +16,7 @@ from django.core import exceptions as django_errors
 from django.db import DatabaseError, InterfaceError, OperationalError, connections
 from django.http import Http404, HttpResponse, UnreadablePostError
 from django.http.multipartparser import MultiPartParserError
+from psycopg_pool import PoolTimeout
 from rest_framework import exceptions as drf
 from rest_framework.settings import api_settings
 
@@ -133,6 +134,12 @@ PROBLEMS: dict[type[BaseException], Problem] = {
         title="Not enough money",
         meaning="More than is available; upcoming says what becomes available when.",
         facts=("needed", "available", "missing", "currency", "upcoming"),
+    ),
+    wallet.SellerCannotCover: Problem(
+        status=409,
+        title="The seller cannot cover it",
+        meaning="The seller has withdrawn it, and the sale's rule refuses then; an operator may decide otherwise.",
+        facts=("missing", "currency"),
     ),
     wallet.WithdrawalOpen: Problem(
         status=409,
@@ -256,11 +263,14 @@ PROBLEMS: dict[type[BaseException], Problem] = {
     ),
     billing.BillingError: Problem(status=409, title="Refused", meaning="Billing refuses this as things stand."),
     billing.NotYours: NOT_FOUND,
-    billing.NotSoldYet: Problem(
-        status=422,
-        title="Not sold here",
-        meaning="This kind of thing cannot be sold by a checkout here.",
-        facts=("kind",),
+    billing.PayoutNotOpen: Problem(
+        status=409,
+        title="Nothing to find out",
+        meaning="How this withdrawal ended is known.",
+        facts=("withdrawal_status",),
+    ),
+    billing.PayoutNotSent: Problem(
+        status=409, title="Not sent yet", meaning="No gateway knows of this withdrawal yet."
     ),
     billing.AmountNotYours: Problem(
         status=400, title="Amount not yours", meaning="Buyers name what they buy; the catalogue says what it costs."
@@ -290,6 +300,44 @@ PROBLEMS: dict[type[BaseException], Problem] = {
         facts=("reasons",),
         retry=True,
     ),
+    billing.UnknownCoupon: Problem(
+        status=400, title="Unknown coupon", meaning="No coupon that can be used has this code."
+    ),
+    billing.CouponExpired: Problem(status=409, title="Coupon expired", meaning="The coupon's time is over."),
+    billing.CouponUsedUp: Problem(
+        status=409, title="Coupon used up", meaning="The coupon has been used as often as it can be."
+    ),
+    billing.CouponUsedByYou: Problem(
+        status=409,
+        title="Coupon used by you",
+        meaning="The customer has used it as often as one may; payment names one with it that is not over yet.",
+        facts=("payment",),
+    ),
+    billing.CouponFirstPurchaseOnly: Problem(
+        status=409, title="First purchase only", meaning="The coupon is for customers who have bought nothing yet."
+    ),
+    billing.CouponNotForThis: Problem(
+        status=400, title="Coupon not for this", meaning="The coupon is for other things than what is bought."
+    ),
+    billing.CouponCurrency: Problem(
+        status=400,
+        title="Coupon not in this currency",
+        meaning="The coupon takes amounts off, and none of this currency; known_currencies says of which.",
+        facts=("known_currencies",),
+    ),
+    billing.CouponNeedsPurchase: Problem(
+        status=400, title="Coupon needs a purchase", meaning="The coupon goes with a checkout, not alone."
+    ),
+    billing.DiscountNotPayable: Problem(
+        status=422,
+        title="Discount not payable",
+        meaning="What the discount leaves is an amount that no gateway takes; nearest_amounts says which they would.",
+        facts=("amount", "currency", "nearest_amounts", "reasons"),
+    ),
+    billing.CouponInvalid: Problem(
+        status=400, title="Coupon invalid", meaning="The coupon that is to be made contradicts itself."
+    ),
+    billing.CouponOver: Problem(status=409, title="Coupon over", meaning="The coupon is stopped already."),
     billing.PaymentOver: Problem(
         status=409, title="Payment over", meaning="The payment has ended; state says how.", facts=("state",)
     ),
@@ -357,6 +405,12 @@ PROBLEMS: dict[type[BaseException], Problem] = {
     ),
     billing.ChangeNotNow: Problem(
         status=409, title="Change not now", meaning="This change can only begin with the next period."
+    ),
+    billing.TaxRateUnknown: Problem(
+        status=409,
+        title="Tax rate unknown",
+        meaning="Nobody has told us the tax rate of this country yet; an operator adds it. Nothing was charged.",
+        facts=("country",),
     ),
     billing.NotInvoiced: Problem(
         status=409, title="Not invoiced", meaning="Only what was paid to us is invoiced, and only refunds are credited."
@@ -497,7 +551,9 @@ def answer(error: BaseException, user: User | None = None) -> HttpResponse:
     if "Retry-After" in headers:
         body["retry_after_seconds"] = int(headers["Retry-After"])
     response = HttpResponse(orjson.dumps(body, default=str), CONTENT_TYPE, status, headers=headers)
-    if problem is AWAY:
+    if problem is AWAY and (isinstance(error, PoolTimeout) or isinstance(error.__cause__, PoolTimeout)):
+        response.waited_in_vain = True  # type: ignore[attr-defined]  # for the gate: who comes next need not wait too
+    elif problem is AWAY:
         _replace_broken_connections()
     if status >= 500:  # noqa: PLR2004 - the first status that is our fault
         _log(error, response)

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from django.db import transaction
 
-from billing import plan_seeding
+from billing import coupon_seeding, plan_seeding
 from credits import catalogue_files, versions
 from credits import seeding as credits_seeding
 from credits.catalogue_files import Catalogue, Words
@@ -32,7 +32,11 @@ def checked(catalogues: list[Catalogue]) -> list[Catalogue]:
         f"{catalogue.place(f'{section}.{code}')}: the {catalogue_files.KINDS[section]} {code!r} belongs to {owner!r}; "
         "write another code"
         for catalogue in found
-        for section, code, owner in [*wallets_seeding.owners(_market(catalogue)), *plan_seeding.owners(catalogue)]
+        for section, code, owner in [
+            *wallets_seeding.owners(_market(catalogue)),
+            *plan_seeding.owners(catalogue),
+            *coupon_seeding.owners(catalogue),
+        ]
     ]
     if taken:
         raise CatalogueMistake(taken)
@@ -65,6 +69,7 @@ def differences(catalogue: Catalogue) -> Iterator[Change]:
     """What seeding would change, without changing it."""
     yield from credits_seeding.differences(catalogue)
     yield from plan_seeding.differences(catalogue)
+    yield from coupon_seeding.differences(catalogue)
     yield from wallets_seeding.differences(_market(catalogue))
 
 

@@ -192,7 +192,7 @@ INSTALLED_APPS = [
 # Rows of these models are written once: `create_roles` lets the application neither change nor delete them.
 APPEND_ONLY_MODELS: list[str] = ["auditlog.LogEntry"] if "auditlog" in INSTALLED_APPS else []
 APPEND_ONLY_MODELS += ["credits.PackPrice", "credits.Cost"]
-APPEND_ONLY_MODELS += ["billing.InvoiceLine", "billing.InvoiceFile"]
+APPEND_ONLY_MODELS += ["billing.InvoiceLine", "billing.InvoiceFile", "billing.VatCheck", "billing.TaxedUse"]
 MIGRATION_MODULES = {"djstripe": "config.djstripe_migrations"}
 MIDDLEWARE = [
     "config.metrics.RequestMetrics",
@@ -203,6 +203,7 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "corsheaders.middleware.CorsMiddleware",
     "django.middleware.gzip.GZipMiddleware",
+    "config.gate.DatabaseGate",
     "rest.middleware.PeoplesSession",
     "rest.middleware.PeoplesLanguage",
     "django.middleware.common.CommonMiddleware",
@@ -360,6 +361,7 @@ INTERNAL_PREVIOUS_API_KEY = env.str("INTERNAL_PREVIOUS_API_KEY", default="")  # 
 THROTTLE_ANONYMOUS = env.str("THROTTLE_ANONYMOUS", default="100/15m")
 THROTTLE_CUSTOMER = env.str("THROTTLE_CUSTOMER", default="600/1m")
 THROTTLE_SERVICE = env.str("THROTTLE_SERVICE", default="60000/1m")
+THROTTLE_COUPON = env.str("THROTTLE_COUPON", default="30/1h")  # codes that one customer may try, right or wrong
 THROTTLE_REDIS_TIMEOUT_SECONDS = env.float("THROTTLE_REDIS_TIMEOUT_SECONDS", default=0.25)
 THROTTLE_REDIS_PAUSE_SECONDS = env.float("THROTTLE_REDIS_PAUSE_SECONDS", default=5.0)  # uncounted after a failure
 TRUSTED_PROXY_COUNT = env.int("TRUSTED_PROXY_COUNT", default=0)  # proxies before us that append to X-Forwarded-For
@@ -434,8 +436,10 @@ LEDGER_CHECKS: list[str] = [
     "wallets.checks.available_holds_are_withdrawals_and_takings_back",
     "wallets.checks.withdrawals_are_paid_once",
     "billing.fulfilment.payments_are_delivered_once",
+    "billing.fulfilment.coupons_are_used_as_often_as_they_say",
     "billing.fulfilment.attempts_agree_with_their_payments",
     "billing.top_up.charges_had_consent",
+    "billing.payout_checks.payouts_agree_with_their_withdrawals",
 ]
 
 # ---------------------------------------------------------------- credits: the catalogue
@@ -484,6 +488,7 @@ WALLETS_WITHDRAWAL_TWO_PEOPLE_ABOVE_MINOR = _amounts("WALLETS_WITHDRAWAL_TWO_PEO
 WALLETS_WITHDRAWAL_FEE_MINOR = _amounts("WALLETS_WITHDRAWAL_FEE_MINOR")
 WALLETS_WITHDRAWAL_FEE_BASIS_POINTS = env.int("WALLETS_WITHDRAWAL_FEE_BASIS_POINTS", default=0)
 WALLETS_ADJUSTMENT_TWO_PEOPLE_ABOVE_MINOR = _amounts("WALLETS_ADJUSTMENT_TWO_PEOPLE_ABOVE_MINOR")
+WALLETS_PAGE_MINUTES = env.int("WALLETS_PAGE_MINUTES", default=60)  # for which a link to a wallet page is good
 WALLETS_ONE_OPEN_WITHDRAWAL = env.bool("WALLETS_ONE_OPEN_WITHDRAWAL", default=True)  # of a wallet at a time
 WALLETS_DESTINATION_COOLING_HOURS = env.int("WALLETS_DESTINATION_COOLING_HOURS", default=24)  # of a changed destination
 
@@ -579,6 +584,8 @@ TOP_UP_MEND_URL = env.str("TOP_UP_MEND_URL", default="")  # the shop's page wher
 PAYMENT_SWEEP_BATCH = env.int("PAYMENT_SWEEP_BATCH", default=100)
 PAYMENT_ASK_SWEEP_SECONDS = env.float("PAYMENT_ASK_SWEEP_SECONDS", default=5.0)
 PAYMENT_EXPIRE_SWEEP_SECONDS = env.float("PAYMENT_EXPIRE_SWEEP_SECONDS", default=60.0)
+# When a checkout that could not be ended, since its gateway said nothing or its page is still open, comes up again.
+PAYMENT_EXPIRE_AGAIN_SECONDS = env.int("PAYMENT_EXPIRE_AGAIN_SECONDS", default=300)
 
 # ---------------------------------------------------------------- subscriptions
 
@@ -610,7 +617,15 @@ REFUND_RETRY_SECONDS = env.int("REFUND_RETRY_SECONDS", default=60)  # after its 
 REFUND_ASK_HOURS = env.int("REFUND_ASK_HOURS", default=6)  # about one that takes longer than a day
 # What a gateway charges for a dispute that was lost, by currency; nothing: it is not booked.
 DISPUTE_FEE_MINOR: dict[str, int] = env.json("DISPUTE_FEE_MINOR", default={})
+DISPUTE_FILE_MAX_BYTES = env.int("DISPUTE_FILE_MAX_BYTES", default=4_000_000)  # of a document that is sent to a bank
 REFUND_SWEEP_SECONDS = env.float("REFUND_SWEEP_SECONDS", default=10.0)
+
+# ---------------------------------------------------------------- payouts
+
+PAYOUT_SWEEP_SECONDS = env.float("PAYOUT_SWEEP_SECONDS", default=10.0)
+PAYOUT_SWEEP_BATCH = env.int("PAYOUT_SWEEP_BATCH", default=20)
+PAYOUT_RETRY_SECONDS = env.int("PAYOUT_RETRY_SECONDS", default=60)  # after its gateway was away, or when none can
+PAYOUT_ASK_HOURS = env.int("PAYOUT_ASK_HOURS", default=6)  # about one that takes longer than a day
 
 # ---------------------------------------------------------------- invoices and tax
 
@@ -626,8 +641,26 @@ SELLER_EMAIL = env.str("SELLER_EMAIL", default="")
 SELLER_TIME_ZONE = env.str("SELLER_TIME_ZONE", default="Europe/Paris")  # its days and years are those of invoices
 TAX_SCHEME = env.str("TAX_SCHEME", default="none")  # none | franchise (art. 293 B CGI) | standard
 TAX_ONE_STOP_SHOP = env.bool("TAX_ONE_STOP_SHOP", default=False)  # consumers in the EU pay their own country's rate
+TAX_EXCLUSIVE_CATALOGUES = env.list("TAX_EXCLUSIVE_CATALOGUES", default=[])  # their prices are before tax
+TAX_AT_USE_CATALOGUES = env.list(
+    "TAX_AT_USE_CATALOGUES", default=[]
+)  # their credits are taxed when used, not when sold
+if both := sorted(set(TAX_EXCLUSIVE_CATALOGUES) & set(TAX_AT_USE_CATALOGUES)):
+    raise ImproperlyConfigured(f"What is taxed at use has its tax in its prices: {', '.join(both)}.")
+TAX_ROUNDING = env.str("TAX_ROUNDING", default="line")  # line | total: where an invoice of several lines rounds its tax
+if TAX_ROUNDING not in {"line", "total"}:
+    raise ImproperlyConfigured(f"TAX_ROUNDING is line or total, not {TAX_ROUNDING!r}.")
+# A VAT number of another country of the EU frees from tax once VIES has confirmed it; false: its check digits suffice.
+VIES_REQUIRED = env.bool("VIES_REQUIRED", default=True)
+VIES_URL = env.str("VIES_URL", default="https://ec.europa.eu/taxation_customs/vies/rest-api/check-vat-number")
+VIES_TIMEOUT_SECONDS = env.float("VIES_TIMEOUT_SECONDS", default=10.0)
+VIES_FRESH_DAYS = env.int("VIES_FRESH_DAYS", default=90)  # then it is asked again
+VIES_RETRY_SECONDS = env.int("VIES_RETRY_SECONDS", default=900)  # after it was out of reach
+VIES_SWEEP_SECONDS = env.float("VIES_SWEEP_SECONDS", default=60.0)
+VIES_SWEEP_BATCH = env.int("VIES_SWEEP_BATCH", default=20)
 INVOICE_PREFIX = env.str("INVOICE_PREFIX", default="")
 CREDIT_NOTE_PREFIX = env.str("CREDIT_NOTE_PREFIX", default="CN-")
+RECEIPT_PREFIX = env.str("RECEIPT_PREFIX", default="R-")
 INVOICE_COLOUR = env.str("INVOICE_COLOUR", default="#1d4ed8")
 INVOICE_LOGO = env.str("INVOICE_LOGO", default="")  # an SVG or PNG file; nothing: the seller's name
 # Up to this amount an invoice may lack what it would otherwise have to say; other currencies know no such limit.
@@ -637,6 +670,32 @@ INVOICE_SWEEP_BATCH = env.int("INVOICE_SWEEP_BATCH", default=100)
 INVOICE_LOOK_BACK_DAYS = env.int("INVOICE_LOOK_BACK_DAYS", default=7)  # older ones: manage.py issue_missing_invoices
 INVOICE_RENDER_RETRY_SECONDS = env.int("INVOICE_RENDER_RETRY_SECONDS", default=60)  # doubled by each failure
 INVOICE_RENDER_LONGEST_SECONDS = env.int("INVOICE_RENDER_LONGEST_SECONDS", default=21_600)
+INVOICE_MAIL = env.bool("INVOICE_MAIL", default=False)  # every document is sent to its buyer once it is rendered
+INVOICE_MAIL_TRIES = env.int("INVOICE_MAIL_TRIES", default=8)
+INVOICE_MAIL_RETRY_SECONDS = env.int("INVOICE_MAIL_RETRY_SECONDS", default=120)  # doubled by each failure
+INVOICE_USAGE_LOOK_BACK_MONTHS = env.int("INVOICE_USAGE_LOOK_BACK_MONTHS", default=3)
+# The accounting file of the French tax office: one currency, its rates (units for one of it), and number and name of
+# each account of the books, by the beginning of its name.
+FEC_CURRENCY = env.str("FEC_CURRENCY", default="EUR")
+FEC_RATES: dict[str, str] = env.json("FEC_RATES", default={"XOF": "655.957", "XAF": "655.957"})
+FEC_ACCOUNTS: dict[str, list[str]] = env.json(
+    "FEC_ACCOUNTS",
+    default={
+        "gateway:": ["517000", "Prestataires de paiement"],
+        "revenue:packs": ["706100", "Ventes de crédits"],
+        "revenue:plans": ["706200", "Abonnements"],
+        "revenue:": ["706000", "Prestations de services"],
+        "commission:": ["706300", "Commissions"],
+        "vouchers:": ["487000", "Crédits vendus non utilisés"],
+        "tax:": ["445710", "TVA collectée"],
+        "fees:": ["627800", "Frais des prestataires de paiement"],
+        "loss:": ["658000", "Gestes commerciaux et pertes"],
+        "adjustments:": ["658100", "Ajustements"],
+        "suspense:": ["471000", "Compte d'attente"],
+        "wallet:": ["467000", "Vendeurs"],
+    },
+)
+INVOICE_USAGE_SWEEP_SECONDS = env.float("INVOICE_USAGE_SWEEP_SECONDS", default=3600.0)  # months of what is taxed at use
 
 # ---------------------------------------------------------------- the inbox of gateways' letters
 
@@ -706,6 +765,10 @@ GATEWAY_REPLY_MAX_BYTES = env.int("GATEWAY_REPLY_MAX_BYTES", default=1_000_000)
 STRIPE_LIVE_MODE = env.bool("STRIPE_LIVE_MODE", default=False)
 STRIPE_API_VERSION = "2026-08-26.dahlia"
 STRIPE_API_BASE = env.str("STRIPE_API_BASE", default="https://api.stripe.com" if PRODUCTION else f"{_sandbox}/stripe")
+# Where files are sent that speak for us in a dispute.
+STRIPE_FILES_BASE = env.str(
+    "STRIPE_FILES_BASE", default="https://files.stripe.com" if PRODUCTION else f"{_sandbox}/stripe"
+)
 STRIPE_SECRET_KEY = env.str("STRIPE_SECRET_KEY", default=_of_sandbox("sk_test_sandbox"))
 STRIPE_PUBLISHABLE_KEY = env.str("STRIPE_PUBLISHABLE_KEY", default=_of_sandbox("pk_test_sandbox"))
 # Several while one is rotated, and for a second endpoint.

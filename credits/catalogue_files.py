@@ -12,9 +12,10 @@ from typing import Any
 
 from django.conf import settings
 
-from credits import commission_files, payable
+from credits import commission_files, coupon_files, payable
 from credits.commission_files import CommissionEntry
 from credits.costs import Terms
+from credits.coupon_files import CouponEntry
 from credits.errors import CatalogueMistake
 from credits.models import CatchUp, CostKind, Every
 from credits.models.catalogue import CODE, UNIT
@@ -28,7 +29,7 @@ UNLIMITED = "unlimited"
 DAYS = 36_500  # a century; longer means never
 TRIAL_DAYS = 730  # as long as Stripe allows
 KINDS = {"packs": "pack", "costs": "action", "grant_rules": "grant rule", "plans": "plan", "sale_types": "sale type",
-         "seller_kinds": "seller kind", "commission_rules": "commission rule"}  # fmt: skip
+         "seller_kinds": "seller kind", "commission_rules": "commission rule", "coupons": "coupon"}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +104,7 @@ class Catalogue:
     sale_types: dict[str, SaleTypeEntry]
     seller_kinds: dict[str, Words]
     commission_rules: dict[str, CommissionEntry]
+    coupons: dict[str, CouponEntry]
     file: str = field(compare=False)
     lines: dict[str, int] = field(compare=False, repr=False)
 
@@ -199,27 +201,33 @@ def _catalogue(top: Section, path: Path) -> Catalogue:
     seller_kinds = {
         name: _words(each.section("label")) for name, each in top.sections("seller_kinds", CODE, "organizer")
     }
+    packs = {
+        name: _pack(each, position)
+        for position, (name, each) in enumerate(top.sections("packs", CODE, "small"), start=1)
+    }
+    plans = {
+        name: _plan(each, position, rules)
+        for position, (name, each) in enumerate(top.sections("plans", CODE, "premium"), start=1)
+    }
     return Catalogue(
         code=code,
         title=_words(top.section("title")),
         unit=unit,
         refunds=top.choice("refunds", REFUNDS, default=REFUNDS[0]),
         rates=_rates(top.section("rates")),
-        packs={
-            name: _pack(each, position)
-            for position, (name, each) in enumerate(top.sections("packs", CODE, "small"), start=1)
-        },
+        packs=packs,
         costs={name: _terms(each, code, unit) for name, each in top.sections("costs", CODE, "image.generate")},
         grant_rules=rules,
-        plans={
-            name: _plan(each, position, rules)
-            for position, (name, each) in enumerate(top.sections("plans", CODE, "premium"), start=1)
-        },
+        plans=plans,
         sale_types=sale_types,
         seller_kinds=seller_kinds,
         commission_rules={
             name: commission_files.read(each, list(sale_types), list(seller_kinds))
             for name, each in top.sections("commission_rules", CODE, "ticket-sales")
+        },
+        coupons={
+            name: coupon_files.read(each, list(packs), list(plans))
+            for name, each in top.sections("coupons", coupon_files.CODE, "WELCOME10")
         },
         file=path.name,
         lines=top.report.lines,

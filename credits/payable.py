@@ -76,14 +76,19 @@ def refusals(amount: Money) -> list[str]:
     return found
 
 
+def step(currency: str) -> int:
+    """The smallest step that every gateway of this currency takes."""
+    return math.lcm(*(each[currency].step for each in LIMITS.values() if currency in each))
+
+
 def nearest(amount: Money) -> list[Money]:
     """The legal amounts next to this one, the lower first: itself alone when it is legal, at the ends only one."""
     limits = [each[amount.unit] for each in LIMITS.values() if amount.unit in each]
-    step = math.lcm(*(limit.step for limit in limits))
-    lowest = -(-max((limit.minimum for limit in limits), default=1) // step) * step
-    highest = min((limit.maximum for limit in limits), default=LARGEST_MINOR) // step * step
-    below = min(amount.minor // step * step, highest)
-    above = max(-(-amount.minor // step) * step, lowest)
+    size = step(amount.unit)
+    lowest = -(-max((limit.minimum for limit in limits), default=1) // size) * size
+    highest = min((limit.maximum for limit in limits), default=LARGEST_MINOR) // size * size
+    below = min(amount.minor // size * size, highest)
+    above = max(-(-amount.minor // size) * size, lowest)
     return [Money(each, amount.unit) for each in sorted({below, above}) if lowest <= each <= highest]
 
 

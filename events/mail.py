@@ -3,7 +3,7 @@
 import logging
 import smtplib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -108,15 +108,20 @@ def _to_operator(event: Event, kind: Kind, address: str) -> Message:
 def tell_of_disabled(endpoint: Endpoint, *, reason: DisabledReason, at: datetime) -> None:
     """To whom the endpoint names, else to the operators."""
     data = {"endpoint": str(endpoint.pk), "url": endpoint.url, "reason": str(reason), "disabled_at": at.isoformat()}
-    for address in [endpoint.contact_email] if endpoint.contact_email else settings.OPERATOR_EMAILS:
+    addresses = [endpoint.contact_email] if endpoint.contact_email else settings.OPERATOR_EMAILS
+    _write_about(Kind.ENDPOINT_DISABLED, f"endpoint:{endpoint.pk}:{at.isoformat()}", data, addresses)
+
+
+def tell_operators(*, kind: Kind, key: str, data: Mapping[str, object]) -> None:
+    """Of what no event tells, in the caller's transaction; the same key is told once."""
+    _write_about(kind, key, data, settings.OPERATOR_EMAILS)
+
+
+def _write_about(kind: Kind, key: str, data: Mapping[str, object], addresses: Sequence[str]) -> None:
+    for address in addresses:
         Message.objects.get_or_create(
-            key=f"endpoint:{endpoint.pk}:{at.isoformat()}:{address}"[:320],
-            defaults={
-                "kind": Kind.ENDPOINT_DISABLED,
-                "address": address,
-                "locale": settings.LANGUAGE_CODE,
-                "data": data,
-            },
+            key=f"{key}:{address}"[:320],
+            defaults={"kind": kind, "address": address, "locale": settings.LANGUAGE_CODE, "data": dict(data)},
         )
 
 

@@ -245,6 +245,7 @@ class Kind(models.TextChoices):
     WITHDRAWAL = "withdrawal", _("withdrawal")
     DISPUTE = "dispute", _("dispute")
     ENDPOINT_DISABLED = "endpoint_disabled", _("webhook endpoint disabled")
+    CASE = "case", _("case for operators")
 
 
 class MessageState(models.TextChoices):

@@ -316,7 +316,7 @@ _OF_SELLERS = {
         example=_WITHDRAWN | {"gateway": "mtn_momo"},
     ),
     EventType.WITHDRAWAL_FAILED: Shape(
-        says="The gateway refused to pay out; the money is available again.",
+        says="The gateway refused to pay out, or sent the money back later; it is available again.",
         data=_WITHDRAWAL | {"reason": TEXT},
         example=_WITHDRAWN | {"reason": "payee_not_found"},
     ),

@@ -120,7 +120,7 @@ class ActsAdmin(ModelAdmin):
         preview: Callable[[Any], list[str]] | None = None,
     ) -> HttpResponse:
         """Show what will happen, or do it. A refusal comes back as a sentence above the form."""
-        sent = form(request.POST) if request.method == "POST" else form(initial=initial)
+        sent = form(request.POST, request.FILES) if request.method == "POST" else form(initial=initial)
         lines: list[str] = []
         if request.method == "POST" and sent.is_valid():
             try:

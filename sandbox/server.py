@@ -15,7 +15,7 @@ from sandbox.box import Sandbox
 from sandbox.state import Keeper
 from sandbox.wire import Malformed, Reply, Request, json_reply
 
-LARGEST_BODY_BYTES = 1_000_000
+LARGEST_BODY_BYTES = 6_000_000  # a file that speaks in a dispute is the largest thing that anybody sends
 TICK_SECONDS = 0.25
 TICKS_BETWEEN_KEEPS = 8  # writing everything down takes longer the more there is
 

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from storefront import subscription, views
+from storefront import subscription, views, wallet
 
 urlpatterns = [
     path("", views.HomeView.as_view(), name="home"),
@@ -11,4 +11,7 @@ urlpatterns = [
     path("subscription/cancel", subscription.CancelView.as_view(), name="subscription-page-cancel"),
     path("subscription/resume", subscription.ResumeView.as_view(), name="subscription-page-resume"),
     path("subscription/portal", subscription.PortalView.as_view(), name="subscription-page-portal"),
+    path("wallet/<str:token>", wallet.WalletView.as_view(), name="wallet"),
+    path("wallet/<str:token>/<str:currency>/<str:month>.pdf", wallet.StatementView.as_view(), name="wallet-statement"),
+    path("wallet/<str:token>/<uuid:withdrawal>/cancel", wallet.CancelView.as_view(), name="wallet-cancel"),
 ]

@@ -102,17 +102,25 @@ def available_holds_are_withdrawals_and_takings_back() -> Result:
 
 
 def withdrawals_are_paid_once() -> Result:
-    """A paid withdrawal is one entry that took its amount from the wallet; no other one took anything."""
+    """A paid withdrawal is one entry that took its amount from the wallet; no other one took anything. One that came
+    back has given its amount again, and no other one has."""
     return ask(
         """
         SELECT CASE WHEN paid.entry_id IS NULL THEN format('entry %s pays no withdrawal', moved.entry_id)
                     WHEN moved.amount IS DISTINCT FROM paid.amount_minor
-                        THEN format('withdrawal %s of %s moved %s', paid.id, paid.amount_minor, moved.amount) END
-          FROM (SELECT * FROM wallets_withdrawal WHERE status = 'paid') paid
+                        THEN format('withdrawal %s of %s moved %s', paid.id, paid.amount_minor, moved.amount)
+                    WHEN (paid.status = 'returned') <> (coalesce(back.amount, 0) = paid.amount_minor)
+                        THEN format('withdrawal %s is %s and gave back %s', paid.id, paid.status, back.amount) END
+          FROM (SELECT * FROM wallets_withdrawal WHERE status IN ('paid', 'returned')) paid
           FULL JOIN (
                 SELECT t.entry_id, sum(t.amount) AS amount
                   FROM ledger_transfer t JOIN ledger_entry e ON e.id = t.entry_id AND e.kind = 'withdrawal'
                  GROUP BY t.entry_id
                ) moved ON moved.entry_id = paid.entry_id
+          LEFT JOIN (
+                SELECT e.reverses_id AS entry_id, sum(t.amount) AS amount
+                  FROM ledger_transfer t JOIN ledger_entry e ON e.id = t.entry_id AND e.kind = 'withdrawal.returned'
+                 GROUP BY e.reverses_id
+               ) back ON back.entry_id = paid.entry_id
         """
     )

@@ -102,9 +102,10 @@ def _line(each: Transaction) -> Line:
 
 
 def _steps(wallet: Wallet, since: datetime, until: datetime) -> Iterator[Line]:
-    """A payout is an entry already; every other step of a withdrawal is told by a line that changes nothing."""
+    """A payout and its return are entries already; every other step of a withdrawal is told by a line that changes
+    nothing."""
     steps = WithdrawalStep.objects.filter(withdrawal__wallet=wallet, created_at__gte=since, created_at__lt=until)
-    for step in steps.exclude(status="paid").select_related("withdrawal"):
+    for step in steps.exclude(status__in=["paid", "returned"]).select_related("withdrawal"):
         note = f"{step.withdrawal.amount_minor} {step.note}".strip()
         yield Line(
             at=step.created_at,

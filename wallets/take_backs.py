@@ -125,6 +125,36 @@ def void(*, take_back: TakeBack) -> TakeBack:
 
 
 @transaction.atomic
+def give_again(*, take_back: TakeBack) -> TakeBack:
+    """It had gone back to the buyer, and their bank sent it to us again: the sale stands as if it had never been taken
+    back. What has cleared meanwhile is the seller's to use, whatever part it was taken from. Twice is once."""
+    current = _lock(take_back)
+    if current.state == State.VOIDED:
+        return current
+    if current.state != State.SETTLED:
+        raise TakeBackState(current.state)
+    sale, wallet = current.sale, current.sale.wallet
+    locked, outside = accounts.lock(wallet.accounts), sales.gateway_account(current.sale)
+    theirs, currency = current.part("net") - current.part("cost"), wallet.currency
+    if theirs.minor and sale.released_at is None:
+        moves = [Move(outside, wallet.pending, theirs)]
+    else:
+        moves = sellers.moves_to_available(wallet, locked, outside, theirs)
+    ours = (("commission", current.part("commission")), ("loss", current.part("cost")))
+    moves += [Move(outside, sellers.house(name, currency), amount) for name, amount in ours if amount.minor]
+    metadata = {"sale": str(sale.pk), "payment": sale.payment_key}
+    transfers.post(key=f"take-back:{current.pk}:again", kind="sale.returned", moves=moves, metadata=metadata)
+    TakeBack.objects.filter(pk=current.pk).update(state=State.VOIDED)
+    Sale.objects.filter(pk=sale.pk).update(
+        taken_price_minor=F("taken_price_minor") - current.price_minor,
+        taken_commission_minor=F("taken_commission_minor") - current.commission_minor,
+        taken_net_minor=F("taken_net_minor") - current.net_minor,
+    )
+    current.state = State.VOIDED
+    return current
+
+
+@transaction.atomic
 def take_back(
     *,
     sale: Sale,

@@ -7,11 +7,23 @@ from typing import Any
 from uuid import UUID
 
 from django.db import connection
+from django.utils.translation import gettext_lazy as _
 
 from ledger.ids import first_at
 from wallets.models import Wallet
 
-KINDS = ("sale", "sale.release", "sale.free", "sale.refund", "sale.dispute", "withdrawal", "adjustment")
+LABELS = {
+    "sale": _("sale"),
+    "sale.release": _("cleared"),
+    "sale.free": _("freed from the reserve"),
+    "sale.refund": _("refund to a buyer"),
+    "sale.dispute": _("lost to a buyer's bank"),
+    "sale.returned": _("refund that came back"),
+    "withdrawal": _("withdrawal"),
+    "withdrawal.returned": _("withdrawal that came back"),
+    "adjustment": _("correction by hand"),
+}
+KINDS = tuple(LABELS)
 LARGEST_PAGE = 500
 
 
@@ -59,8 +71,8 @@ def page(wanted: Wanted, limit: int) -> list[Transaction]:
             _PAGE,
             {
                 "accounts": list(accounts),
-                "currencies": [currency for currency, _ in accounts.values()],
-                "parts": [part for _, part in accounts.values()],
+                "currencies": [currency for currency, _part in accounts.values()],
+                "parts": [part for _currency, part in accounts.values()],
                 "kind": wanted.kind,
                 "first": first_at(wanted.since) if wanted.since else UUID(int=0),
                 "before": wanted.before or UUID(int=2**128 - 1),

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from wallets.api import commissions, reading, withdrawing
+from wallets.api import commissions, pages, reading, withdrawing
 
 urlpatterns = [
     path("wallets/balance", reading.BalanceView.as_view(), name="wallets-balance"),
@@ -11,6 +11,7 @@ urlpatterns = [
     path("wallets/withdrawals/quote", withdrawing.QuoteView.as_view(), name="wallets-quote"),
     path("wallets/withdrawals/<uuid:withdrawal>", withdrawing.WithdrawalView.as_view(), name="wallets-withdrawal"),
     path("wallets/withdrawals/<uuid:withdrawal>/cancel", withdrawing.CancelView.as_view(), name="wallets-cancel"),
+    path("wallets/page", pages.PageView.as_view(), name="wallets-page"),
     path("commissions", commissions.CommissionsView.as_view(), name="commissions"),
     path("commissions/rates", commissions.RatesView.as_view(), name="commissions-rates"),
     path("commissions/statistics", reading.CommissionStatisticsView.as_view(), name="commissions-statistics"),

@@ -2,7 +2,7 @@
 
 Every step is one compare and set, with its line in the history and its event. The sweep calls, in this order:
 `to_send` and `mark_sending` before the gateway is called; `mark_paid`, `mark_failed`, `mark_uncertain` or `mark_unsent`
-when it has answered; and for what `to_ask` finds, the same again once the gateway was asked.
+when it has answered; the same again once the gateway was asked; and `mark_returned` for what was paid and came back.
 """
 
 from dataclasses import dataclass
@@ -80,7 +80,7 @@ def quote(wallet: Wallet, amount: Money) -> Quote:
 def _asked_today(wallet: Wallet) -> int:
     midnight = datetime.combine(timezone.now().astimezone(UTC).date(), time.min, UTC)
     counted = Withdrawal.objects.filter(wallet=wallet, pk__gte=ids.first_at(midnight)).exclude(
-        status__in=[Status.FAILED, Status.REJECTED, Status.CANCELLED]
+        status__in=[Status.FAILED, Status.REJECTED, Status.CANCELLED, Status.RETURNED]
     )
     return int(counted.aggregate(sum=Sum("amount_minor"))["sum"] or 0)
 
@@ -239,6 +239,22 @@ def mark_failed(*, withdrawal: Withdrawal, reason: str) -> Withdrawal:
     return _give_back(withdrawal, Status.FAILED, of=(Status.SENDING, Status.UNCERTAIN), reason=reason[:LONGEST_REASON])
 
 
+@transaction.atomic
+def mark_returned(*, withdrawal: Withdrawal, reason: str) -> Withdrawal:
+    """What was paid came back to us: the seller has it again, fee and all. Twice is once."""
+    current = _lock(withdrawal)
+    if current.status == Status.RETURNED:
+        return current
+    _refuse_unless(current, Status.PAID)
+    assert current.entry is not None  # noqa: S101 - the database says so of what is paid
+    metadata = {"withdrawal": str(current.pk)}
+    key = f"withdrawal:{current.pk}:returned"
+    transfers.reverse(key=key, entry=current.entry, kind="withdrawal.returned", metadata=metadata)
+    _move(current, Status.RETURNED, of=(Status.PAID,), resolved_at=timezone.now(), reason=reason[:LONGEST_REASON])
+    _note(current, Status.RETURNED, note=current.reason, facts={"reason": current.reason})
+    return current
+
+
 def _reference(found: str) -> dict[str, str]:
     return {"gateway_reference": found} if found else {}
 
@@ -251,14 +267,16 @@ _EVENTS = {
     Status.REJECTED: EventType.WITHDRAWAL_REJECTED,
     Status.PAID: EventType.WITHDRAWAL_PAID,
     Status.FAILED: EventType.WITHDRAWAL_FAILED,
+    Status.RETURNED: EventType.WITHDRAWAL_FAILED,  # to the seller it is the same: the money is back in the wallet
     Status.CANCELLED: EventType.WITHDRAWAL_CANCELLED,
 }
 
 
 def _lock(withdrawal: Withdrawal) -> Withdrawal:
     """The withdrawal as it is now, behind its wallet's lock."""
-    wallet = sellers.lock([withdrawal.wallet_id])[withdrawal.wallet_id]
-    found = Withdrawal.objects.select_related("destination").get(pk=withdrawal.pk)
+    rows = Wallet.objects.select_for_update(of=("self",), no_key=True).select_related("seller__user", "available")
+    wallet = rows.get(pk=withdrawal.wallet_id)
+    found = Withdrawal.objects.select_related("destination", "entry").get(pk=withdrawal.pk)
     found.wallet = wallet
     return found
 

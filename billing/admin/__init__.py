@@ -1,8 +1,10 @@
+from billing.admin.coupons import CouponAdmin, RedemptionAdmin
 from billing.admin.customers import CustomerAdmin
 from billing.admin.gateways import GatewaySettingAdmin
 from billing.admin.inbox import CaseAdmin, GatewayLetterAdmin
 from billing.admin.invoices import InvoiceAdmin, TaxRateAdmin
 from billing.admin.payments import PaymentAdmin
+from billing.admin.payouts import PaidWithdrawalAdmin
 from billing.admin.reconciling import DiscrepancyAdmin, ReconciliationAdmin
 from billing.admin.refunds import DisputeAdmin, RefundAdmin
 from billing.admin.subscriptions import PlanAdmin, SubscriptionAdmin
@@ -10,15 +12,18 @@ from billing.admin.top_ups import TopUpAdmin
 
 __all__ = [
     "CaseAdmin",
+    "CouponAdmin",
     "CustomerAdmin",
     "DiscrepancyAdmin",
     "DisputeAdmin",
     "GatewayLetterAdmin",
     "GatewaySettingAdmin",
     "InvoiceAdmin",
+    "PaidWithdrawalAdmin",
     "PaymentAdmin",
     "PlanAdmin",
     "ReconciliationAdmin",
+    "RedemptionAdmin",
     "RefundAdmin",
     "SubscriptionAdmin",
     "TaxRateAdmin",

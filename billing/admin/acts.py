@@ -5,10 +5,11 @@ from billing.gateways.errors import GatewayError
 from credits.admin.acts import ActsAdmin, asks_for
 from credits.errors import CreditsError
 from ledger.errors import LedgerError
+from wallets.errors import WalletsError
 
 
 class BillingActsAdmin(ActsAdmin):
-    refusals = (BillingError, CreditsError, LedgerError, GatewayError)
+    refusals = (BillingError, CreditsError, WalletsError, LedgerError, GatewayError)
 
     has_cancel_payment_permission = asks_for("billing.cancel_payment")
     has_refresh_payment_permission = asks_for("billing.refresh_payment")
@@ -18,5 +19,9 @@ class BillingActsAdmin(ActsAdmin):
     has_close_case_permission = asks_for("billing.close_case")
     has_change_consent_permission = asks_for("billing.change_consent")
     has_answer_dispute_permission = asks_for("billing.answer_dispute")
+    has_mail_invoice_permission = asks_for("billing.mail_invoice")
+    has_export_invoice_permission = asks_for("billing.export_invoice")
     has_resolve_discrepancy_permission = asks_for("billing.resolve_discrepancy")
+    has_create_coupon_permission = asks_for("billing.create_coupon")
+    has_stop_coupon_permission = asks_for("billing.stop_coupon")
     has_manage_subscription_permission = asks_for("billing.manage_subscription")

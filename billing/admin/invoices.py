@@ -1,21 +1,72 @@
-"""Invoices and credit notes with their documents; tax rates, which are added and never changed."""
+"""Invoices, receipts and credit notes with their documents; what VIES said; tax rates, added and never changed."""
 
+from datetime import date
 from typing import Any
 
+from django import forms
 from django.contrib import admin
-from django.http import Http404, HttpRequest, HttpResponse
+from django.db.models import Count, QuerySet, Sum
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, StreamingHttpResponse
+from django.http.response import HttpResponseBase
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.decorators import action
+from unfold.widgets import UnfoldAdminEmailInputWidget, UnfoldAdminTextInputWidget
 
+from billing import errors, invoice_archive, invoice_mail
 from billing.admin.acts import BillingActsAdmin
 from billing.admin.payments import shown
-from billing.models import Invoice, InvoiceFile, InvoiceLine, TaxRate
+from billing.models import Invoice, InvoiceFile, InvoiceLine, InvoiceMailing, TaxRate, VatCheck
+from billing.models.invoices import InvoiceKind
+from credits.admin.acts import ActForm, operator
+from ledger.money import Money
+
+
+class MonthForm(ActForm):
+    month = forms.DateField(
+        label=_("month"), input_formats=["%Y-%m"], widget=UnfoldAdminTextInputWidget(attrs={"type": "month"})
+    )
+
+
+class MailForm(ActForm):
+    address = forms.EmailField(label=_("e-mail"), widget=UnfoldAdminEmailInputWidget)
+
+
+class SomethingMissing(admin.SimpleListFilter):
+    title = _("buyer's data")
+    parameter_name = "missing"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("yes", gettext("something is missing")), ("above", gettext("missing above the limit"))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Invoice]) -> QuerySet[Invoice]:
+        if self.value() is None:
+            return queryset
+        lacking = queryset.exclude(missing=[])
+        return lacking.filter(is_simplified=False) if self.value() == "above" else lacking
 
 
 class InvoiceLineInline(TabularInline):
     model = InvoiceLine
-    fields = ("position", "description", "quantity", "net_minor", "tax_category", "tax_basis_points", "gross_minor")
+    fields = (
+        "position", "description", "quantity", "unit_price_minor", "discount_minor", "net_minor", "tax_category",
+        "tax_basis_points", "gross_minor",
+    )  # fmt: skip
+    readonly_fields = fields
+    extra = 0
+    can_delete = False
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+class InvoiceMailingInline(TabularInline):
+    model = InvoiceMailing
+    fields = ("address", "requested_by", "requested_at", "sent_at", "tries", "error")
     readonly_fields = fields
     extra = 0
     can_delete = False
@@ -26,16 +77,23 @@ class InvoiceLineInline(TabularInline):
 
 @admin.register(Invoice)
 class InvoiceAdmin(BillingActsAdmin):
-    list_display = ("number", "issued_on", "kind", "customer", "net_shown", "tax_shown", "gross_shown", "is_simplified")
-    list_filter = ("kind", "year", "currency", "is_simplified")
+    list_display = (
+        "number", "issued_on", "kind", "customer", "net_shown", "tax_shown", "gross_shown", "is_simplified",
+        "is_complete",
+    )  # fmt: skip
+    list_filter = ("kind", "year", "currency", "is_simplified", SomethingMissing)
+    date_hierarchy = "issued_on"
+    list_before_template = "admin/billing/invoice/totals.html"  # type: ignore[assignment]
     search_fields = ("=number", "=id", "=payment__id", "user__username")
     list_select_related = ("user",)
     ordering = ("-id",)
-    inlines = (InvoiceLineInline,)
-    actions_detail = ("download",)  # type: ignore[assignment]
+    inlines = (InvoiceLineInline, InvoiceMailingInline)
+    actions_list = ("archive",)  # type: ignore[assignment]
+    actions_detail = ("download", "mail", "credit")  # type: ignore[assignment]
     fields = (
-        "number", "kind", "issued_at", "customer", "payment", "refund", "corrects", "net_shown", "tax_shown",
-        "gross_shown", "mention", "missing", "is_simplified", "seller", "buyer", "render_next_at", "render_error",
+        "number", "kind", "issued_at", "customer", "payment", "month", "refund", "corrects", "net_shown", "tax_shown",
+        "gross_shown", "mention", "missing_shown", "is_simplified", "seller", "buyer", "render_next_at",
+        "render_error",
     )  # fmt: skip
     readonly_fields = fields
 
@@ -55,17 +113,126 @@ class InvoiceAdmin(BillingActsAdmin):
     def gross_shown(self, invoice: Invoice) -> str:
         return shown(invoice.gross)
 
+    @admin.display(description=_("complete"), boolean=True)
+    def is_complete(self, invoice: Invoice) -> bool:
+        return not invoice.missing
+
+    @admin.display(description=_("missing on it"))
+    def missing_shown(self, invoice: Invoice) -> str:
+        names = {
+            "name": gettext("name"),
+            "address": gettext("address"),
+            "city": gettext("city"),
+            "country": gettext("country"),
+        }
+        return ", ".join(names.get(name, name) for name in invoice.missing) or "-"
+
+    # ------------------------------------------------------------ totals of what the filters leave
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
+        answer = super().changelist_view(request, extra_context)
+        context = getattr(answer, "context_data", None) or {}  # none on the way to another page
+        if "cl" in context:
+            context["totals"] = _totals(context["cl"].queryset)
+        return answer
+
+    # ------------------------------------------------------------ acts
+
     @action(description=_("Open the PDF"), url_path="pdf", icon="picture_as_pdf")  # type: ignore[arg-type, operator]
     def download(self, request: HttpRequest, object_id: str) -> HttpResponse:
         invoice = self.found(request, object_id)
         file = InvoiceFile.objects.filter(pk=invoice.pk).first()
-        if file is None:  # not rendered yet; the page says why
-            raise Http404
+        if file is None:
+            self.message_user(request, str(errors.NotRendered(invoice.pk)), level="warning")
+            return HttpResponseRedirect(self.page_of(invoice))
         return HttpResponse(
             bytes(file.pdf),
             content_type="application/pdf",
             headers={"Content-Disposition": f'inline; filename="{invoice.number}.pdf"'},
         )
+
+    @action(description=_("Send by mail"), url_path="mail", permissions=["mail_invoice"], icon="mail")  # type: ignore[arg-type, operator]
+    def mail(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        invoice = self.found(request, object_id)
+
+        def do(form: ActForm) -> str:
+            mailing = invoice_mail.request(invoice=invoice, address=form.facts["address"], by=operator(request))
+            return gettext("%(number)s is on its way to %(address)s.") % {
+                "number": invoice.number,
+                "address": mailing.address,
+            }
+
+        return self.act(
+            request,
+            invoice,
+            form=MailForm,
+            title=gettext("Send by mail"),
+            says=gettext("The document is sent as it was issued, with the PDF attached."),
+            do=do,
+            initial={"address": invoice.buyer.get("email", "")},
+        )
+
+    @action(description=_("Refund and credit"), url_path="credit", permissions=["request_refund"], icon="undo")  # type: ignore[arg-type, operator]
+    def credit(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """A credit note follows a refund, so the button leads to the one form there is for that."""
+        invoice = self.found(request, object_id)
+        if invoice.payment_id is None or invoice.kind == InvoiceKind.CREDIT_NOTE:
+            self.message_user(request, gettext("Only the invoice of a payment can be credited."), level="warning")
+            return HttpResponseRedirect(self.page_of(invoice))
+        return HttpResponseRedirect(reverse("admin:billing_payment_refund", args=[invoice.payment_id]))
+
+    @action(description=_("Download a month"), url_path="month", permissions=["export_invoice"], icon="folder_zip")  # type: ignore[arg-type, operator]
+    def archive(self, request: HttpRequest) -> HttpResponseBase:
+        sent = MonthForm(request.POST)
+        if request.method == "POST" and sent.is_valid():
+            month = sent.facts["month"]
+            if invoice_archive.papers(month).exists():
+                return _zip(month)
+            self.message_user(request, gettext("Nothing was issued in that month."), level="warning")
+            return HttpResponseRedirect(self.page_of(None))
+        return self.act(
+            request,
+            None,
+            form=MonthForm,
+            title=gettext("Download a month"),
+            says=gettext("A ZIP with the PDF and XML of every document of the month, and an index."),
+            do=lambda form: "",
+            initial={"month": f"{timezone.localdate():%Y-%m}"},
+        )
+
+
+def _zip(month: date) -> StreamingHttpResponse:
+    return StreamingHttpResponse(
+        invoice_archive.stream(month),
+        content_type="application/zip",
+        headers={"Content-Disposition": f'attachment; filename="invoices-{month:%Y-%m}.zip"'},
+    )
+
+
+_PARTS = ("net", "tax", "gross")
+
+
+def _totals(rows: QuerySet[Invoice]) -> list[dict[str, str]]:
+    parts = {f"sum_{name}": Sum(f"{name}_minor") for name in _PARTS}
+    sums: Any = rows.order_by().values("kind", "currency").annotate(count=Count("pk"), **parts)
+    return [
+        {
+            "kind": str(InvoiceKind(each["kind"]).label),
+            "count": str(each["count"]),
+            **{name: shown(Money(int(each[f"sum_{name}"]), each["currency"])) for name in _PARTS},
+        }
+        for each in sums.order_by("currency", "kind")
+    ]
+
+
+@admin.register(VatCheck)
+class VatCheckAdmin(BillingActsAdmin):
+    list_display = ("asked_at", "vat_number", "outcome", "name", "consultation")
+    list_filter = ("outcome",)
+    search_fields = ("=vat_number", "user__username", "=consultation")
+    ordering = ("-id",)
+    fields = ("asked_at", "user", "vat_number", "outcome", "consultation", "name", "address", "reply")
+    readonly_fields = fields
 
 
 @admin.register(TaxRate)

@@ -15,6 +15,7 @@ from billing.models import Attempt, Payment, Refund
 from billing.models.payments import PaymentStatus
 from billing.models.refunds import RefundPolicy
 from billing.refund_plans import Plan
+from billing.sale_payments import Share
 from credits.admin import acts
 from credits.admin.acts import ActForm, ReasonForm, operator
 from ledger import money
@@ -70,13 +71,13 @@ class PaymentAdmin(BillingActsAdmin):
     list_filter = ("status", "kind", "currency")
     search_fields = ("=id", "user__username", "item", "attempts__gateway_ids")
     search_help_text = _("The payment's id, a customer, or an id at the gateway.")
-    list_select_related = ("user",)
+    list_select_related = ("user", "redemption__coupon")
     ordering = ("-id",)
     inlines = (AttemptInline, RefundInline)
     actions_detail = ("refund", "refresh", "cancel")  # type: ignore[assignment]
     fields = (
-        "customer", "kind", "item", "description", "amount", "tax_minor", "discount_minor", "status", "details",
-        "routing", "country", "created_at", "expires_at", "ended_at", "delivered_at",
+        "customer", "kind", "item", "description", "amount", "tax_minor", "discount_minor", "coupon", "status",
+        "details", "routing", "country", "created_at", "expires_at", "ended_at", "delivered_at",
     )  # fmt: skip
     readonly_fields = fields
 
@@ -87,6 +88,10 @@ class PaymentAdmin(BillingActsAdmin):
     @admin.display(description=_("amount"), ordering="amount_minor")
     def amount(self, payment: Payment) -> str:
         return shown(payment.money)
+
+    @admin.display(description=_("coupon"))
+    def coupon(self, payment: Payment) -> str:
+        return payment.redemption.coupon.code if payment.redemption else "-"
 
     @display(description=_("status"), label=LABELS)  # type: ignore[arg-type]
     def status_shown(self, payment: Payment) -> tuple[str, str]:
@@ -172,10 +177,30 @@ def _lines(plan: Plan) -> list[str]:
     if plan.tax.minor:
         lines.append(gettext("Of that tax: %(amount)s") % {"amount": shown(plan.tax)})
     for key, amount in plan.lines.items():
-        source = gettext("bonus credits") if key.endswith(":bonus") else gettext("paid credits")
+        source = gettext("bonus credits") if key.endswith((":bonus", ":coupon")) else gettext("paid credits")
         lines.append(gettext("Taken back: %(amount)s %(source)s") % {"amount": amount, "source": source})
+    for share in plan.shares:
+        lines += _of_seller(share)
     if plan.owed:
         lines.append(gettext("Spent already, becomes a debt: %(amount)s credits") % {"amount": plan.owed})
     if plan.kept:
         lines.append(gettext("Left to the customer at our cost: %(amount)s credits") % {"amount": plan.kept})
+    return lines
+
+
+def _of_seller(share: Share) -> list[str]:
+    """Whom the money of one sale is taken from."""
+    plan, lines = share.plan, []
+    named = {"seller": share.sale.wallet.seller, "reference": share.sale.reference or share.sale.type.label}
+    said = (
+        (plan.pending, gettext("From what %(seller)s has pending (%(reference)s): %(amount)s")),
+        (plan.reserve, gettext("From the reserve of %(seller)s (%(reference)s): %(amount)s")),
+        (plan.available, gettext("From what %(seller)s has available (%(reference)s): %(amount)s")),
+        (plan.debt, gettext("Owed by %(seller)s from then on (%(reference)s): %(amount)s")),
+        (plan.commission, gettext("From our commission on %(seller)s (%(reference)s): %(amount)s")),
+        (plan.cost, gettext("Withdrawn by %(seller)s already, borne by us (%(reference)s): %(amount)s")),
+    )
+    for amount, sentence in said:
+        if amount.minor:
+            lines.append(sentence % (named | {"amount": shown(amount)}))
     return lines

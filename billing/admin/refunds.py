@@ -8,11 +8,12 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import action, display
-from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
+from unfold.widgets import UnfoldAdminFileFieldWidget, UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
 from billing import disputes, refunds
 from billing.admin.acts import BillingActsAdmin
 from billing.admin.payments import shown
+from billing.gateways.subscribing import EvidenceFile
 from billing.models import Dispute, Refund
 from billing.models.refunds import DisputeState, RefundStatus
 from credits.admin.acts import ActForm, operator
@@ -42,6 +43,13 @@ class ProofForm(ActForm):
 
 class EvidenceForm(ActForm):
     evidence = forms.CharField(label=_("evidence"), max_length=20_000, widget=UnfoldAdminTextareaWidget)
+    file = forms.FileField(
+        label=_("document"),
+        required=False,
+        max_length=100,
+        widget=UnfoldAdminFileFieldWidget,
+        help_text=_("A PDF, a PNG or a JPEG. Put several papers into one PDF."),
+    )
 
 
 @admin.register(Refund)
@@ -130,7 +138,9 @@ class DisputeAdmin(BillingActsAdmin):
         dispute: Any = self.found(request, object_id)
 
         def do(form: ActForm) -> str:
-            disputes.answer(dispute=dispute, evidence=form.facts["evidence"], by=operator(request))
+            given = form.facts["file"]
+            file = EvidenceFile(name=given.name, content=given.read()) if given else None
+            disputes.answer(dispute=dispute, evidence=form.facts["evidence"], file=file, by=operator(request))
             return gettext("The evidence is with the bank.")
 
         return self.act(

@@ -5,33 +5,40 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.http import HttpResponse
+from django.utils.translation import override
 from drf_spectacular.utils import extend_schema
+from rest_framework import serializers as answers
 from rest_framework import serializers as drf
 from rest_framework.exceptions import ErrorDetail
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from billing import checkout, customers, errors, plans, pricing, subscriptions
-from billing.api.shapes import CheckoutResponse, PaymentResponse, next_action
+from billing import checkout, coupons, customers, errors, plans, pricing, subscriptions
+from billing.api.coupons import CouponResponse, count_try
+from billing.api.shapes import CheckoutResponse, PaymentResponse, RoutingResponse, next_action
 from billing.checkout import Wishes
 from billing.gateways.base import Flow
-from billing.models import Payment
-from billing.models.payments import PaymentKind
+from billing.models import Customer, Payment, PlanPrice
 from billing.models.plans import PlanInterval
 from billing.pricing import Purchase
+from billing.routing import Decision
 from ledger.money import Money
 from rest import callers, fields, idempotency, serializers
+from rest import customers as accounts
 from rest.callers import Kind
 from rest.errors import IdempotencyKeyReused
 from rest.idempotency import Claim
 from rest.permissions import OwnerOrService
 from rest.views import ApiView
+from wallets.sales import MOST_LINES, Line
 
-THINGS = ("pack", "plan", "sale", "amount")
+THINGS = ("pack", "plan", "sale", "sales", "amount")
 
 
 class SaleRequest(serializers.StrictSerializer):
-    seller = fields.StringField(max_length=150, bare=True)
+    """Something that a seller of this marketplace sells; only services may name its price."""
+
+    seller = fields.StringField(max_length=150, bare=True, help_text="The seller's user id, as the buyer's.")
     type = fields.StringField(max_length=60, bare=True)
     reference = fields.StringField(max_length=100, bare=True)
     amount = fields.AmountField()
@@ -39,12 +46,19 @@ class SaleRequest(serializers.StrictSerializer):
 
 
 class CheckoutBody(serializers.StrictSerializer):
-    """One of pack, plan, sale and amount; how the buyer wants to pay; and where they go afterwards."""
+    """One of pack, plan, sale, sales and amount; how the buyer wants to pay; and where they go afterwards."""
 
     pack = fields.StringField(required=False, max_length=60, bare=True)
     plan = fields.StringField(required=False, max_length=60, bare=True)
     interval = fields.EnumField(choices=PlanInterval.values, required=False, help_text="Of a plan.")
     sale = SaleRequest(required=False)
+    sales = drf.ListField(
+        child=SaleRequest(),
+        required=False,
+        min_length=1,
+        max_length=MOST_LINES,
+        help_text="Several at once, of one seller or of several: each gets their own part.",
+    )
     amount = fields.AmountField(required=False, help_text="A free amount; only services may name one.")
     description = fields.StringField(required=False, max_length=200, bare=True, help_text="Of a free amount.")
     currency = fields.CurrencyField()
@@ -67,6 +81,7 @@ class CheckoutBody(serializers.StrictSerializer):
     )
     success_url = fields.StringField(required=False, max_length=1000, bare=True)
     cancel_url = fields.StringField(required=False, max_length=1000, bare=True)
+    coupon = fields.StringField(required=False, max_length=40, bare=True)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         named = [thing for thing in THINGS if thing in attrs]
@@ -77,6 +92,21 @@ class CheckoutBody(serializers.StrictSerializer):
             message = "What is bought has a description of its own; this goes with an amount."
             raise drf.ValidationError({"description": [ErrorDetail(message, code="unexpected")]})
         return attrs
+
+
+class CheckoutPreviewResponse(answers.Serializer[Any]):
+    """What it would cost now. Another price, or a coupon that others use up meanwhile, changes it."""
+
+    kind = answers.CharField(help_text="pack, plan or amount.")
+    item = answers.CharField()
+    description = answers.CharField()
+    price = answers.IntegerField(help_text="In minor units, before the discount.")
+    discount = answers.IntegerField()
+    amount = answers.IntegerField(help_text="What is to be paid, tax included: the price less the discount.")
+    tax = answers.IntegerField()
+    currency = answers.CharField()
+    coupon = CouponResponse(allow_null=True)
+    routing = RoutingResponse(help_text="Empty where nothing is to be paid.")
 
 
 class CheckoutsView(ApiView):
@@ -106,16 +136,9 @@ class CheckoutsView(ApiView):
             idempotency.keep(claim, answer)
             return answer
         wish = serializers.read(request, CheckoutBody)
-        user = callers.customer(request)
-        wishes = Wishes(
-            country=wish.get("country", ""),
-            gateways=wish.get("gateways", ()),
-            phone=wish.get("phone", ""),
-            success_url=wish.get("success_url", ""),
-            cancel_url=wish.get("cancel_url", ""),
-            flow=Flow(wish["flow"]) if "flow" in wish else None,
-            save_method=wish.get("save_method", False),
-        )
+        user, wishes = callers.customer(request), _wishes(wish)
+        if "coupon" in wish:
+            count_try(user)
         if "plan" in wish:
             answer = _subscribe(wish, user, wishes, claim)
             idempotency.keep(claim, answer)
@@ -129,26 +152,117 @@ class CheckoutsView(ApiView):
     post.idempotency_key_required = True  # type: ignore[attr-defined]  # rest.schema reads it
 
 
+class CheckoutPreviewView(ApiView):
+    permission_classes = (OwnerOrService("billing.start_checkout"),)
+
+    @extend_schema(
+        operation_id="preview_checkout",
+        summary="What a checkout would cost",
+        description="With its discount and its tax, and who could take it. Nothing is begun and no coupon is used.",
+        request=CheckoutBody,
+        responses=CheckoutPreviewResponse,
+        tags=["payments"],
+    )
+    def post(self, request: Request) -> Response:
+        wish = serializers.read(request, CheckoutBody)
+        user = callers.customer(request)
+        if "coupon" in wish:
+            count_try(user)
+        customer = customers.get(user)
+        wishes = checkout.checked(_wishes(wish), customer)
+        if "plan" in wish:
+            purchase = subscriptions.first_period(user=user, price=_plan_price(wish), coupon=wish.get("coupon", ""))
+        else:
+            purchase = _purchase(wish, user, is_service=callers.of(request).kind is Kind.SERVICE)
+        purchase = pricing.taxed(purchase, customer, wishes.country)
+        decision = checkout.choose(purchase, wishes) if purchase.amount.minor else checkout.NO_GATEWAY
+        return Response(CheckoutPreviewResponse(_preview(purchase, customer, wishes, decision)).data)
+
+
+def _preview(purchase: Purchase, customer: Customer, wishes: Wishes, decision: Decision) -> dict[str, Any]:
+    told: dict[str, Any] = {
+        "kind": purchase.kind,
+        "item": purchase.item,
+        "description": purchase.description,
+        "price": purchase.price.minor,
+        "discount": purchase.price.minor - purchase.amount.minor,
+        "amount": purchase.amount.minor,
+        "tax": purchase.details["tax"]["minor"],
+        "currency": purchase.amount.unit,
+        "coupon": None,
+        "routing": decision.as_json(),
+    }
+    if purchase.reduction is not None:
+        terms = purchase.reduction.terms
+        with override(customer.locale):
+            name = purchase.reduction.coupon.name
+        told["coupon"] = {
+            "code": terms.code,
+            "name": name,
+            "kind": terms.kind,
+            "payments": terms.payments,
+            "credits": terms.credits,
+            "unit": terms.unit,
+        }
+    return told
+
+
+def _wishes(wish: dict[str, Any]) -> Wishes:
+    return Wishes(
+        country=wish.get("country", ""),
+        gateways=wish.get("gateways", ()),
+        phone=wish.get("phone", ""),
+        success_url=wish.get("success_url", ""),
+        cancel_url=wish.get("cancel_url", ""),
+        flow=Flow(wish["flow"]) if "flow" in wish else None,
+        save_method=wish.get("save_method", False),
+    )
+
+
 def _purchase(wish: dict[str, Any], user: User, *, is_service: bool) -> Purchase:
+    purchase = _at_full_price(wish, user, is_service=is_service)
+    if "coupon" not in wish:
+        return purchase
+    return coupons.applied(user=user, code=wish["coupon"], purchase=purchase)
+
+
+def _at_full_price(wish: dict[str, Any], user: User, *, is_service: bool) -> Purchase:
     if "pack" in wish:
         return pricing.pack(wish["pack"], wish["currency"], customers.get(user).locale)
-    if "sale" in wish:
-        raise pricing.not_sold(PaymentKind.SALE)
     if not is_service:
         raise errors.AmountNotYours
+    if "sale" in wish or "sales" in wish:
+        lines = [_line(each, wish["currency"]) for each in wish.get("sales", [wish.get("sale")])]
+        return pricing.sale(lines, customers.get(user).locale)
     return pricing.free_amount(
         Money(wish["amount"], wish["currency"]), wish.get("description", settings.SPECTACULAR_SETTINGS["TITLE"])
     )
 
 
+def _line(sale: dict[str, Any], currency: str) -> Line:
+    """The seller is known, or becomes so now: they may come to their wallet later."""
+    return Line(
+        seller=accounts.account(sale["seller"]),
+        type=sale["type"],
+        amount=Money(sale["amount"], currency),
+        reference=sale["reference"],
+        description=sale.get("description", ""),
+    )
+
+
 def _subscribe(wish: dict[str, Any], user: User, wishes: Wishes, claim: Claim) -> Response:
     """A plan is begun by its first payment; on trial, and where the gateway renews by itself, there is none of ours."""
-    price = plans.price_of(plans.find(wish["plan"]), wish["currency"], wish.get("interval", ""))
-    begun = subscriptions.start(user=user, price=price, wishes=wishes, claim=claim)
+    begun = subscriptions.start(
+        user=user, price=_plan_price(wish), wishes=wishes, coupon=wish.get("coupon", ""), claim=claim
+    )
     if begun.payment is not None:
         return _answer(Payment.objects.with_attempts().get(pk=begun.payment.pk))
     told = {"payment": None, "next_action": begun.next_action or {"type": "none"}, "routing": None}
     return Response(told, status=201, headers={"Location": f"{settings.API_PREFIX}subscription"})
+
+
+def _plan_price(wish: dict[str, Any]) -> PlanPrice:
+    return plans.price_of(plans.find(wish["plan"]), wish["currency"], wish.get("interval", ""))
 
 
 def _answer(payment: Payment) -> Response:

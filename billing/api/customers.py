@@ -29,6 +29,9 @@ class CustomerResponse(answers.ModelSerializer[Customer]):
             "company",
             "email",
             "vat_number",
+            "address",
+            "postcode",
+            "city",
             "country",
             "locale",
             "time_zone",
@@ -45,6 +48,9 @@ class CustomerRequest(serializers.StrictSerializer):
     company = fields.StringField(max_length=200, allow_blank=True, bare=True)
     email = fields.EmailField(allow_blank=True)
     vat_number = fields.StringField(max_length=20, allow_blank=True, bare=True, help_text="Capitals and digits only.")
+    address = fields.StringField(max_length=200, allow_blank=True, bare=True, help_text="As invoices say it.")
+    postcode = fields.StringField(max_length=20, allow_blank=True, bare=True)
+    city = fields.StringField(max_length=100, allow_blank=True, bare=True)
     country = fields.CountryField(allow_null=True)
     locale = fields.EnumField(choices=Locale.choices)
     time_zone = fields.TimeZoneField()

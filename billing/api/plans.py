@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.conf import settings
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers as answers
 from rest_framework.permissions import AllowAny
@@ -50,6 +51,7 @@ class PlanOfferResponse(answers.Serializer[dict[str, Any]]):
     unlimited = answers.BooleanField(help_text="Credits are metered and cost nothing.")
     fair_use_per_month = answers.IntegerField(allow_null=True)
     trial_days = answers.IntegerField()
+    tax_included = answers.BooleanField(help_text="Whether the prices contain the tax, or it comes on top.")
     prices = PlanPriceResponse(many=True)
 
 
@@ -103,6 +105,7 @@ def _plan(offer: PlanOffer) -> dict[str, Any]:
         "unlimited": plan.is_unlimited,
         "fair_use_per_month": plan.fair_use_per_month,
         "trial_days": plan.trial_days,
+        "tax_included": plan.catalogue not in settings.TAX_EXCLUSIVE_CATALOGUES,
         "prices": [
             {"interval": price.interval, "currency": price.currency, "amount": price.amount_minor}
             for price in offer.prices

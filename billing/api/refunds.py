@@ -13,6 +13,7 @@ from billing import errors, refunds
 from billing.models import Payment, Refund
 from billing.models.refunds import RefundOrigin, RefundPolicy, RefundStatus
 from billing.refund_plans import Plan
+from billing.sale_payments import Share
 from ledger.money import Money
 from rest import callers, fields, idempotency, serializers
 from rest.callers import Kind
@@ -36,6 +37,20 @@ class RefundRequest(PlanRequest):
     reason = fields.StringField(max_length=300, bare=True)
 
 
+class RefundShareResponse(answers.Serializer[Share]):
+    """Of what sellers sold: how much falls on one sale, and who bears it."""
+
+    seller = answers.CharField(source="sale.wallet.seller.user.username")
+    reference = answers.CharField(source="sale.reference")
+    amount = answers.IntegerField(source="amount.minor")
+    from_seller = answers.SerializerMethodField(help_text="Pending, in reserve, available, or owed from then on.")
+    commission = answers.IntegerField(source="plan.commission.minor")
+    our_cost = answers.IntegerField(source="plan.cost.minor", help_text="Withdrawn by the seller already.")
+
+    def get_from_seller(self, share: Share) -> int:
+        return share.plan.net.minor - share.plan.cost.minor
+
+
 class RefundPlanResponse(answers.Serializer[Plan]):
     amount = answers.IntegerField(source="amount.minor")
     currency = answers.CharField(source="amount.unit")
@@ -45,6 +60,7 @@ class RefundPlanResponse(answers.Serializer[Plan]):
     credits_taken = answers.IntegerField(source="taken")
     credits_owed = answers.IntegerField(source="owed", help_text="Spent already: the next credits pay for them.")
     credits_kept = answers.IntegerField(source="kept", help_text="Left to the customer, at the shop's cost.")
+    sales = RefundShareResponse(source="shares", many=True)
 
 
 class RefundResponse(answers.Serializer[Refund]):

@@ -36,13 +36,17 @@ class PaymentResponse(answers.Serializer[Payment]):
     description = answers.CharField()
     amount = answers.IntegerField(source="amount_minor", help_text="In minor units, tax included.")
     tax = answers.IntegerField(source="tax_minor")
-    discount = answers.IntegerField(source="discount_minor")
+    discount = answers.IntegerField(source="discount_minor", help_text="Taken off already.")
+    coupon = answers.SerializerMethodField(help_text="The code that took it off; null for none.")
     currency = answers.CharField()
     gateway = answers.SerializerMethodField(help_text="Of the last attempt; null when there was none.")
     created_at = answers.DateTimeField()
     expires_at = answers.DateTimeField()
     ended_at = answers.DateTimeField(allow_null=True)
     attempts = PaymentAttemptResponse(many=True)
+
+    def get_coupon(self, payment: Payment) -> str | None:
+        return payment.redemption.coupon.code if payment.redemption else None
 
     def get_gateway(self, payment: Payment) -> str | None:
         last = last_of(payment.attempts.all())

@@ -12,6 +12,7 @@ from rest_framework.response import Response
 
 from billing import checkout, dunning, plan_changes, plans, subscriptions
 from billing import gateway_subscriptions as renewing
+from billing.api.coupons import count_try
 from billing.api.shapes import NextActionResponse, PaymentResponse, next_action
 from billing.checkout import Wishes
 from billing.models import Payment, Subscription
@@ -54,6 +55,7 @@ class SubscribeBody(PaymentWish):
     plan = fields.StringField(max_length=60, bare=True)
     currency = fields.CurrencyField()
     interval = fields.EnumField(choices=PlanInterval.values, required=False)
+    coupon = fields.StringField(required=False, max_length=40, bare=True)
 
 
 class ChangeBody(PaymentWish):
@@ -166,7 +168,11 @@ class SubscriptionView(ApiView):
         else:
             wish = serializers.read(request, SubscribeBody)
             price = plans.price_of(plans.find(wish["plan"]), wish["currency"], wish.get("interval", ""))
-            made = subscriptions.start(user=user, price=price, wishes=_wishes(wish), claim=claim)
+            if "coupon" in wish:
+                count_try(user)
+            made = subscriptions.start(
+                user=user, price=price, wishes=_wishes(wish), coupon=wish.get("coupon", ""), claim=claim
+            )
             answer = _begun(made.subscription, made.payment, made.next_action)
         idempotency.keep(claim, answer)
         return answer

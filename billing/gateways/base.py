@@ -329,6 +329,7 @@ class Capabilities:
     recurring: bool = False
     payout: frozenset[DestinationKind] = frozenset()
     payout_currencies: Mapping[str, AmountRule] = field(default_factory=dict)
+    payout_operators: frozenset[str] = frozenset()  # of the telephone numbers that it reaches; empty: all
     webhook_trust: Trust = Trust.UNSIGNED
     pending_lifetime: timedelta = timedelta(hours=24)
     needs_phone: bool = False

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from enum import StrEnum
 from typing import Protocol, runtime_checkable
 
@@ -169,12 +170,20 @@ class CouponRequest:
 
     id: str
     name: str = ""
-    percent_off: int | None = None
+    percent_off: Decimal | int | None = None
     amount_off: Money | None = None
     months: int | None = None
     is_forever: bool = False
     max_redemptions: int | None = None
     products: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvidenceFile:
+    """A document of ours: a PDF or a picture."""
+
+    name: str
+    content: bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,6 +193,7 @@ class EvidenceRequest:
     reference: str
     dispute: str
     texts: Mapping[str, str]
+    files: Mapping[str, EvidenceFile] = field(default_factory=dict)
     submit: bool = False  # then nothing can be added
 
 
@@ -254,6 +264,7 @@ class InvoiceResult:
     total: Money | None = None
     paid: Money | None = None
     tax: Money | None = None  # None: the gateway reckoned none
+    discount: Money | None = None  # all that coupons took off
     period_start: datetime | None = None
     period_end: datetime | None = None
     payment_intent: str = ""
@@ -263,6 +274,12 @@ class InvoiceResult:
     hosted_url: str = ""
     pdf_url: str = ""
     raw: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def is_given(self) -> bool:
+        """Nothing was to be paid, because coupons took all of it off; an invoice of a trial is of nothing as well."""
+        is_free = self.total is not None and self.total.minor == 0
+        return is_free and self.discount is not None and self.discount.minor > 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

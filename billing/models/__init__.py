@@ -1,9 +1,12 @@
 from billing.models.cases import Case
+from billing.models.coupons import Coupon, CouponAmount, Redemption
 from billing.models.customers import Customer
 from billing.models.gateways import BreakerState, GatewaySetting, GatewayTerms
 from billing.models.inbox import GatewayLetter
 from billing.models.invoices import Invoice, InvoiceFile, InvoiceLine, InvoiceSeries, TaxRate
+from billing.models.papers import InvoiceMailing, TaxedUse, VatCheck
 from billing.models.payments import Attempt, GatewayCustomer, Payment
+from billing.models.payouts import Payout
 from billing.models.plans import GatewayPrice, Plan, PlanPrice
 from billing.models.reconciling import Discrepancy, Reconciliation
 from billing.models.refunds import Dispute, Refund
@@ -14,6 +17,8 @@ __all__ = [
     "Attempt",
     "BreakerState",
     "Case",
+    "Coupon",
+    "CouponAmount",
     "Customer",
     "Discrepancy",
     "Dispute",
@@ -25,17 +30,22 @@ __all__ = [
     "Invoice",
     "InvoiceFile",
     "InvoiceLine",
+    "InvoiceMailing",
     "InvoiceSeries",
     "PaidPeriod",
     "Payment",
+    "Payout",
     "Plan",
     "PlanPrice",
     "Reconciliation",
+    "Redemption",
     "Refund",
     "SavedMethod",
     "Subscription",
     "SubscriptionEvent",
     "TaxRate",
+    "TaxedUse",
     "TopUp",
     "TopUpCharge",
+    "VatCheck",
 ]

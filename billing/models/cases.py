@@ -8,6 +8,7 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from billing.models.payments import Attempt, Payment
+from billing.models.payouts import Payout
 from ledger.ids import uuid7
 
 
@@ -18,6 +19,7 @@ class CaseKind(models.TextChoices):
     REFUND_FAILED = "refund_failed", _("a refund did not arrive")
     DISPUTE = "dispute", _("dispute to answer")
     MANUAL_REFUND = "manual_refund", _("refund to be sent by hand")
+    PAYOUT = "payout", _("a payout needs somebody")
 
 
 class CaseQuerySet(models.QuerySet["Case"]):
@@ -31,9 +33,14 @@ class Case(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     key = models.CharField(max_length=200, unique=True, editable=False)
     kind = models.CharField(_("kind"), max_length=13, choices=CaseKind)
-    payment = models.ForeignKey(Payment, models.PROTECT, related_name="cases", verbose_name=_("payment"))
+    payment = models.ForeignKey(
+        Payment, models.PROTECT, related_name="cases", null=True, blank=True, verbose_name=_("payment")
+    )
     attempt = models.ForeignKey(
         Attempt, models.PROTECT, related_name="cases", null=True, blank=True, verbose_name=_("attempt")
+    )
+    payout = models.ForeignKey(
+        Payout, models.PROTECT, related_name="cases", null=True, blank=True, verbose_name=_("payout")
     )
     facts = models.JSONField(_("facts"), default=dict)
     opened_at = models.DateTimeField(_("opened at"), auto_now_add=True)
@@ -54,6 +61,11 @@ class Case(models.Model):
         constraints = [
             models.CheckConstraint(name="case_kind_known", condition=Q(kind__in=CaseKind.values)),
             models.CheckConstraint(
+                name="case_is_about_a_payment_or_a_payout",
+                condition=Q(payment__isnull=False, payout__isnull=True)
+                | Q(payment__isnull=True, attempt__isnull=True, payout__isnull=False),
+            ),
+            models.CheckConstraint(
                 name="case_closed_with_a_resolution",
                 condition=Q(closed_at__isnull=True, resolution="") | (Q(closed_at__isnull=False) & ~Q(resolution="")),
             ),
@@ -61,4 +73,4 @@ class Case(models.Model):
         indexes = [models.Index(name="case_open", fields=["opened_at"], condition=Q(closed_at__isnull=True))]
 
     def __str__(self) -> str:
-        return f"{self.get_kind_display()} {self.payment_id}"
+        return f"{self.get_kind_display()} {self.payment_id or self.payout_id}"

@@ -60,6 +60,10 @@ class Customer(models.Model):
     company = models.CharField(_("company"), max_length=200, blank=True)
     email = models.EmailField(_("e-mail"), max_length=254, blank=True)
     vat_number = models.CharField(_("VAT number"), max_length=20, blank=True, validators=[check_vat_number])
+    # Where the company or the person is, as invoices say it.
+    address = models.CharField(_("address"), max_length=200, blank=True, db_default="")
+    postcode = models.CharField(_("postcode"), max_length=20, blank=True, db_default="")
+    city = models.CharField(_("city"), max_length=100, blank=True, db_default="")
     country = models.CharField(_("country"), max_length=2, blank=True, validators=[check_country])
     locale = models.CharField(_("language"), max_length=2, choices=Locale, default=default_locale)
     # Weekly grants fall due by this clock.

@@ -19,6 +19,10 @@ from ledger.money import Money
 class InvoiceKind(models.TextChoices):
     INVOICE = "invoice", _("invoice")
     CREDIT_NOTE = "credit_note", _("credit note")
+    RECEIPT = "receipt", _("receipt")  # of what is taxed when it is used: its invoices come month by month
+
+
+SALES = (InvoiceKind.INVOICE, InvoiceKind.RECEIPT)  # what a payment brings; a credit note corrects one of them
 
 
 class InvoiceStatus(models.TextChoices):
@@ -100,7 +104,11 @@ class Invoice(models.Model):
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.PROTECT, related_name="invoices", db_index=False, verbose_name=_("customer")
     )
-    payment = models.ForeignKey(Payment, models.PROTECT, related_name="invoices", verbose_name=_("payment"))
+    # Empty on the invoice of a month's use, which is of several payments: its TaxedUse rows name them.
+    payment = models.ForeignKey(
+        Payment, models.PROTECT, related_name="invoices", null=True, blank=True, verbose_name=_("payment")
+    )
+    month = models.DateField(_("month of use"), null=True, blank=True)  # its first day
     refund = models.OneToOneField(
         Refund, models.PROTECT, related_name="credit_note", null=True, blank=True, verbose_name=_("refund")
     )
@@ -133,12 +141,22 @@ class Invoice(models.Model):
         default_permissions = ("view",)
         permissions = [
             ("issue_invoice", "Can have invoices issued"),
+            ("mail_invoice", "Can send invoices by mail"),
+            ("export_invoice", "Can download all invoices of a month"),
         ]
         ordering = ["-id"]
         constraints = [
             models.UniqueConstraint(name="invoice_number_once_per_series", fields=["kind", "year", "sequence"]),
+            models.UniqueConstraint(name="invoice_once_per_payment", fields=["payment"], condition=Q(kind__in=SALES)),
             models.UniqueConstraint(
-                name="invoice_once_per_payment", fields=["payment"], condition=Q(kind=InvoiceKind.INVOICE)
+                name="invoice_once_a_month_of_use",
+                fields=["user", "month", "currency"],
+                condition=Q(month__isnull=False),
+            ),
+            models.CheckConstraint(
+                name="invoice_is_of_a_payment_or_a_month",
+                condition=Q(payment__isnull=False, month__isnull=True)
+                | Q(payment__isnull=True, month__isnull=False, kind=InvoiceKind.INVOICE),
             ),
             models.CheckConstraint(name="invoice_kind_known", condition=Q(kind__in=InvoiceKind.values)),
             models.CheckConstraint(name="invoice_currency_is_iso", condition=Q(currency__regex=CURRENCY)),
@@ -148,7 +166,7 @@ class Invoice(models.Model):
             ),
             models.CheckConstraint(
                 name="invoice_credit_note_corrects_an_invoice",
-                condition=Q(kind=InvoiceKind.INVOICE, corrects__isnull=True, refund__isnull=True)
+                condition=Q(kind__in=SALES, corrects__isnull=True, refund__isnull=True)
                 | Q(kind=InvoiceKind.CREDIT_NOTE, corrects__isnull=False, refund__isnull=False),
             ),
         ]

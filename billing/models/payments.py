@@ -62,7 +62,7 @@ class PaymentQuerySet(models.QuerySet["Payment"]):
         return self.filter(user=user)
 
     def with_attempts(self) -> Self:
-        return self.select_related("user").prefetch_related("attempts")
+        return self.select_related("user", "redemption__coupon").prefetch_related("attempts")
 
 
 class Payment(models.Model):
@@ -81,6 +81,15 @@ class Payment(models.Model):
     currency = models.CharField(_("currency"), max_length=3)
     tax_minor = models.BigIntegerField(_("tax in minor units"), default=0, db_default=0)  # part of the amount
     discount_minor = models.BigIntegerField(_("discount in minor units"), default=0, db_default=0)  # taken off before
+    redemption = models.ForeignKey(
+        "billing.Redemption",
+        models.PROTECT,
+        related_name="payments",
+        null=True,
+        blank=True,
+        db_index=False,
+        verbose_name=_("use of a coupon"),
+    )
     status = models.CharField(
         _("status"), max_length=11, choices=PaymentStatus, default=PaymentStatus.PENDING, db_default="pending"
     )
@@ -114,7 +123,8 @@ class Payment(models.Model):
             models.CheckConstraint(name="payment_kind_known", condition=Q(kind__in=PaymentKind.values)),
             models.CheckConstraint(name="payment_status_known", condition=Q(status__in=PaymentStatus.values)),
             models.CheckConstraint(
-                name="payment_amount_positive", condition=Q(amount_minor__gt=0, amount_minor__lte=CEILING)
+                name="payment_amount_positive_or_all_taken_off",
+                condition=Q(amount_minor__gt=0, amount_minor__lte=CEILING) | Q(amount_minor=0, discount_minor__gt=0),
             ),
             models.CheckConstraint(
                 name="payment_tax_is_part_of_the_amount",
@@ -141,6 +151,7 @@ class Payment(models.Model):
         ]
         indexes = [
             models.Index(name="payment_by_user", fields=["user", "id"]),
+            models.Index(name="payment_by_redemption", fields=["redemption"], condition=Q(redemption__isnull=False)),
             models.Index(name="payment_still_pending", fields=["expires_at"], condition=Q(status="pending")),
             models.Index(
                 name="payment_undelivered",
@@ -159,6 +170,10 @@ class Payment(models.Model):
     @property
     def tax(self) -> Money:
         return Money(self.tax_minor, self.currency)
+
+    @property
+    def discount(self) -> Money:
+        return Money(self.discount_minor, self.currency)
 
 
 class AttemptQuerySet(models.QuerySet["Attempt"]):

@@ -479,3 +479,16 @@ def test_inbox_is_read_by_its_index() -> None:
             "ORDER BY next_try_at LIMIT 50 FOR UPDATE SKIP LOCKED"
         )
         assert "gateway_letter_to_read" in "\n".join(row[0] for row in cursor.fetchall())
+
+
+def test_checkouts_of_a_silent_gateway_do_not_keep_others_open(gateways, settings) -> None:
+    settings.PAYMENT_SWEEP_BATCH = 1
+    silent = shop.buy(gateways=["cinetpay"], currency="XOF")
+    other = shop.buy(gateways=["stripe"])
+    gateways["cinetpay"].silent = True
+    now = timezone.now() + timedelta(days=1)
+    assert asking.expire_abandoned(now) == 1
+    assert [Payment.objects.get(pk=each.pk).status for each in (silent, other)] == ["pending", "expired"]
+    assert asking.expire_abandoned(now) == 0  # it has some minutes more
+    gateways["cinetpay"].silent = False
+    assert asking.expire_abandoned(now + timedelta(minutes=6)) == 1

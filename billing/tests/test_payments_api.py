@@ -148,18 +148,6 @@ def test_service_may_name_an_amount(buyer, stripe) -> None:
     assert shop.balance("revenue:payments:EUR") == 2_500
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
-        {"sale": {"seller": "s", "type": "ticket", "reference": "1", "amount": 5}, "currency": "EUR"},
-    ],
-)
-def test_what_cannot_be_delivered_is_not_sold(buyer, body) -> None:
-    answer = post("checkouts", customer(buyer), body)
-    assert (answer.status_code, answer.json()["code"]) == (422, "not_sold_yet")
-    assert not Payment.objects.exists()
-
-
 def test_stranger_and_weak_service_begin_nothing(buyer) -> None:
     assert post("checkouts", {}, {"pack": "medium", "currency": "EUR"}).status_code == 401
     weak = service("view_payment", acts_for=buyer)

@@ -33,7 +33,7 @@ def running(command: list[str], log: Path, **environment: str) -> Iterator["subp
             kill_group(process)
 
 
-def kill_group(process: "subprocess.Popen[bytes]") -> None:
+def kill_group(process: "subprocess.Popen[bytes] | subprocess.Popen[str]") -> None:
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()

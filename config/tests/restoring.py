@@ -34,7 +34,7 @@ class Restorer:
             return bool(cursor.fetchone()[0])
 
     def install(self, wrapper: BaseDatabaseWrapper) -> None:
-        wrapper.ops.sql_flush = self  # type: ignore[method-assign,assignment]
+        wrapper.ops.sql_flush = self  # type: ignore[method-assign]
 
     def __call__(self, *_: Any, **__: Any) -> list[str]:
         with connection.cursor() as cursor:

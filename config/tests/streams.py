@@ -43,8 +43,8 @@ def database_url() -> str:
 
 
 @contextlib.contextmanager
-def web(folder: Path, stream_url: str = "", **environment: str) -> Iterator[int]:
-    port = free_port()
+def web(folder: Path, stream_url: str = "", port: int = 0, **environment: str) -> Iterator[int]:
+    port = port or free_port()
     command = ["-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(port)]
     with _serving([*command, "--blocking-threads", "2", "config.wsgi:application"], port, folder, environment | {
         "STREAM_URL": stream_url, "DATABASE_POOL_SIZE": "2",

@@ -125,3 +125,12 @@ def test_due_periods_are_measured_beside_a_raw_insert(database: str, tmp_path: P
     assert set(found["medians"]) == {"raw 50", "due 50", "raw 100", "due 100"}
     assert len(found["targets"]) == 3
     assert databases_called(database) == []
+
+
+def test_papers_are_drawn_and_a_month_of_them_is_zipped(database: str, tmp_path: Path) -> None:
+    done = run("invoices", database, "--papers", "20", "--seconds", "1", "--json", f"{tmp_path}/out")
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = json.loads((tmp_path / "out").read_text())
+    assert set(found["medians"]) == {"png", "pdf", "whole"}
+    assert found["zip"]["papers"] == 20
+    assert databases_called(database) == []

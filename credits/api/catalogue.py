@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.conf import settings
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers as answers
 from rest_framework.permissions import AllowAny
@@ -50,6 +51,7 @@ class PackResponse(answers.Serializer[dict[str, Any]]):
     total = answers.IntegerField(help_text="Credits and bonus.")
     expires_after_days = answers.IntegerField(allow_null=True)
     bonus_expires_after_days = answers.IntegerField(allow_null=True)
+    tax_included = answers.BooleanField(help_text="Whether the prices contain the tax, or it comes on top.")
     prices = PackPriceResponse(many=True)
 
 
@@ -120,6 +122,7 @@ def _pack(offer: Offer) -> dict[str, Any]:
         "total": pack.total,
         "expires_after_days": pack.expires_after_days,
         "bonus_expires_after_days": pack.bonus_expires_after_days,
+        "tax_included": pack.catalogue not in settings.TAX_EXCLUSIVE_CATALOGUES,
         "prices": [
             {"currency": currency, "amount": price.minor, "per_credit": _per_credit(pack, price)}
             for currency, price in offer.prices.items()

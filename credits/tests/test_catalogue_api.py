@@ -35,6 +35,7 @@ def test_strangers_see_packs_with_prices_by_currency(client: Client) -> None:
             "total": 275,
             "expires_after_days": None,
             "bonus_expires_after_days": 30,
+            "tax_included": True,
             "prices": [
                 {"currency": "EUR", "amount": 999, "per_credit": "0.036327"},
                 {"currency": "XOF", "amount": 6550, "per_credit": "23.818182"},

@@ -287,6 +287,7 @@ def catalogues(draw: Any) -> Catalogue:
         sale_types={"ticket": SaleTypeEntry(label=draw(WORDS), minimum=draw(PRICES))},
         seller_kinds={"organizer": draw(WORDS)},
         commission_rules={},
+        coupons={},
         file="shop.yaml",
         lines={},
     )

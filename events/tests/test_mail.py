@@ -58,8 +58,8 @@ def test_every_letter_is_whole_in_both_languages(kind: Kind, name: str, locale: 
     assert letter.subject != other.subject
 
 
-def test_every_kind_has_an_event_or_is_about_endpoints() -> None:
-    assert {rule.kind for rule in mail.RULES.values()} | {Kind.ENDPOINT_DISABLED} == set(Kind)
+def test_every_kind_has_an_event_or_is_about_endpoints_or_cases() -> None:
+    assert {rule.kind for rule in mail.RULES.values()} | {Kind.ENDPOINT_DISABLED, Kind.CASE} == set(Kind)
 
 
 @pytest.mark.parametrize("locale", ["en", "fr"])

@@ -13,6 +13,7 @@ from sandbox.stripe import (
     disputes,
     errors,
     events,
+    files,
     forms,
     intent_calls,
     invoices,
@@ -39,6 +40,7 @@ ROUTES: Routes = [
     *customers.ROUTES,
     *disputes.ROUTES,
     *events.ROUTES,
+    *files.ROUTES,
     *intent_calls.ROUTES,
     *invoices.ROUTES,
     *methods.ROUTES,
@@ -92,7 +94,8 @@ def _once(state: State, request: Request, answerer: Answerer, names: dict[str, s
     """Answer; a POST with a key that was answered before gets that answer again."""
     pairs = list(request.query.items())
     if request.method != "GET":
-        pairs += request.form_pairs()
+        is_upload = request.header("Content-Type").startswith("multipart/")
+        pairs += files.pairs(request) if is_upload else request.form_pairs()
     values = forms.parse(pairs)
     key = request.header("Idempotency-Key") if request.method == "POST" else ""
     if len(key) > KEY_LENGTH_MAXIMUM:

@@ -1,6 +1,6 @@
 """Disputes: a buyer's bank takes the money back, the shop answers, the bank decides."""
 
-from sandbox.stripe import charges, errors, lists, shapes
+from sandbox.stripe import charges, errors, files, lists, shapes
 from sandbox.stripe.errors import StripeError
 from sandbox.stripe.state import Call, Routes, State, Thing
 
@@ -104,6 +104,7 @@ def update(call: Call, name: str) -> Thing:
         raise StripeError(f"This dispute cannot be updated: it is {dispute['status']}.")
     given = {key: value for key, value in params.inside("evidence").values.items() if key in EVIDENCE.split()}
     evidence = {**dispute["evidence"], **given}
+    files.check(state, given)
     is_submitted = bool(given) and params.flag("submit", True)
     details = dict(dispute["evidence_details"], has_evidence=bool(given) or dispute["evidence_details"]["has_evidence"])
     status = dispute["status"]

@@ -31,6 +31,7 @@ PREFIXES = {
     "discount": "di",
     "dispute": "du",
     "event": "evt",
+    "file": "file",
     "invoice": "in",
     "invoice_payment": "inpay",
     "invoiceitem": "ii",

@@ -23,7 +23,7 @@ def shown(minor: int, currency: str) -> str:
 class ActsAdmin(acts.ActsAdmin):
     """The permissions that the buttons on wallets ask for."""
 
-    refusals = (WalletsError, LedgerError)
+    refusals: tuple[type[Exception], ...] = (WalletsError, LedgerError)
 
     has_approve_withdrawal_permission = asks_for("wallets.approve_withdrawal")
     has_adjust_wallet_permission = asks_for("wallets.adjust_wallet")

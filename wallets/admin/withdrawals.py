@@ -23,6 +23,7 @@ LABELS = {
     "sending": "info",
     "uncertain": "danger",
     "paid": "success",
+    "returned": "danger",
     "failed": "danger",
     "rejected": "danger",
     "cancelled": "info",

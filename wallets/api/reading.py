@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.http import HttpResponseBase
+from django.http import HttpResponse, HttpResponseBase
 from django.utils import timezone
 from django.utils.http import urlencode
 from drf_spectacular.types import OpenApiTypes
@@ -22,7 +22,7 @@ from ledger import ids
 from rest import fields, pagination, serializers
 from rest.errors import InvalidCursor
 from rest.views import ApiView
-from wallets import balances, statements, statistics, transactions
+from wallets import balances, statement_files, statements, statistics, transactions
 from wallets.api import asking
 from wallets.errors import NotYours
 from wallets.models import Wallet
@@ -247,7 +247,7 @@ def figures_of(request: Request) -> list[statistics.Statistics]:
 class StatementQuery(serializers.QuerySerializer):
     currency = fields.CurrencyField()
     month = fields.StringField(required=False, max_length=7, help_text="Such as 2026-11; this month, unless said.")
-    format = fields.EnumField(choices=["json", "csv"], required=False)
+    format = fields.EnumField(choices=["json", "csv", "pdf"], required=False)
 
     def validate_month(self, value: str) -> str:
         if not MONTH.fullmatch(value):
@@ -286,6 +286,7 @@ class StatementView(ApiView):
         responses={
             (200, "application/json"): StatementResponse,
             (200, "text/csv"): OpenApiTypes.STR,
+            (200, "application/pdf"): OpenApiTypes.BINARY,
         },
         parameters=[StatementQuery],
         tags=asking.TAGS,
@@ -294,8 +295,12 @@ class StatementView(ApiView):
         asked = serializers.query(request, StatementQuery)
         wallet = _wallet(request, asked["currency"])
         found = statements.of_month(wallet, **_month(asked.get("month")))
+        name = f"statement-{wallet.currency}-{found.since:%Y-%m}"
         if asking.wants_csv(request, asked):
-            return asking.csv_answer(found.rows(), f"statement-{wallet.currency}-{found.since:%Y-%m}")
+            return asking.csv_answer(found.rows(), name)
+        if asked.get("format") == "pdf":
+            headers = {"Content-Disposition": f'attachment; filename="{name}.pdf"'}
+            return HttpResponse(statement_files.draw(found), "application/pdf", headers=headers)
         return Response(StatementResponse(found).data)
 
 

@@ -63,6 +63,7 @@ class WithdrawalStatus(models.TextChoices):
     SENDING = "sending", _("being sent")
     UNCERTAIN = "uncertain", _("uncertain")
     PAID = "paid", _("paid")
+    RETURNED = "returned", _("came back")  # paid, and then sent back to us
     FAILED = "failed", _("failed")
     REJECTED = "rejected", _("rejected")
     CANCELLED = "cancelled", _("cancelled")
@@ -74,6 +75,7 @@ OPEN = (
     WithdrawalStatus.SENDING,
     WithdrawalStatus.UNCERTAIN,
 )
+BOOKED = (WithdrawalStatus.PAID, WithdrawalStatus.RETURNED)
 
 
 class WithdrawalQuerySet(models.QuerySet["Withdrawal"]):
@@ -167,8 +169,7 @@ class Withdrawal(models.Model):
             models.CheckConstraint(name="withdrawal_status_known", condition=Q(status__in=WithdrawalStatus.values)),
             models.CheckConstraint(
                 name="withdrawal_is_paid_with_an_entry",
-                condition=Q(status=WithdrawalStatus.PAID, entry__isnull=False)
-                | (~Q(status=WithdrawalStatus.PAID) & Q(entry__isnull=True)),
+                condition=Q(status__in=BOOKED, entry__isnull=False) | (~Q(status__in=BOOKED) & Q(entry__isnull=True)),
             ),
             models.CheckConstraint(
                 name="withdrawal_is_over_when_resolved",
@@ -184,7 +185,7 @@ class Withdrawal(models.Model):
             models.CheckConstraint(
                 name="large_withdrawal_is_approved_by_two",
                 condition=Q(needs_two=False)
-                | ~Q(status__in=["approved", "sending", "uncertain", "paid"])
+                | ~Q(status__in=["approved", "sending", "uncertain", "paid", "returned"])
                 | Q(first_approved_by__isnull=False, approved_by__isnull=False),
             ),
         ]

@@ -294,6 +294,7 @@ def _capabilities(configuration: Configuration) -> Capabilities:
         partial_refund=refunds,
         payout=frozenset({DestinationKind.PHONE} if pays_out else ()),
         payout_currencies=rules if pays_out else {},
+        payout_operators=frozenset({"MTN"}),
         webhook_trust=Trust.UNSIGNED,
         pending_lifetime=PROMPT_LIFETIME,
         needs_phone=True,

@@ -59,6 +59,7 @@ def from_settings(limits: Limits) -> Stripe:
             webhook_tolerance_seconds=settings.STRIPE_WEBHOOK_TOLERANCE_SECONDS,
             live_mode=settings.STRIPE_LIVE_MODE,
             api_base=settings.STRIPE_API_BASE,
+            files_base=settings.STRIPE_FILES_BASE,
             api_version=settings.STRIPE_API_VERSION,
             minimums_minor=settings.STRIPE_MINIMUMS_MINOR,
             lookup_window_seconds=settings.STRIPE_LOOKUP_WINDOW_SECONDS,

@@ -93,8 +93,14 @@ class Catalogue(Connected):
         known = self._coupon(request.id)
         params: Any = _coupon(request)
         if known is None:
-            self.move(lambda: self.api.coupons.create(params))
-            return
+            try:
+                self.move(lambda: self.api.coupons.create(params))
+            except Declined as error:
+                if error.code != "resource_already_exists":
+                    raise
+                known = self._coupon(request.id)  # a rival was faster
+            if known is None:
+                return
         compared = ("percent_off", "amount_off", "duration", "duration_in_months")
         if any(params.get(name) != known.get(name) for name in compared):
             raise Declined(

@@ -73,6 +73,7 @@ class Configuration:
     webhook_tolerance_seconds: int = 300
     live_mode: bool = False
     api_base: str = "https://api.stripe.com"
+    files_base: str = "https://files.stripe.com"
     api_version: str = stripe.api_version
     minimums_minor: Mapping[str, int] = field(default_factory=dict)
     lookup_window_seconds: int = 86_400  # how long after an attempt's beginning its request may still have come in
@@ -84,9 +85,9 @@ class Transport(stripe.HTTPClient):
 
     name = "tirelire"
 
-    def __init__(self, channel: Channel) -> None:
+    def __init__(self, *channels: Channel) -> None:
         super().__init__()
-        self.channel = channel
+        self.channels = channels
 
     def request(
         self,
@@ -99,9 +100,10 @@ class Transport(stripe.HTTPClient):
     ) -> tuple[str, int, Mapping[str, str]]:
         content = post_data.encode() if isinstance(post_data, str) else post_data
         moves = method.lower() != "get"
-        reply = self.channel.call(
+        channel = next(each for each in self.channels if url.startswith(f"{each.base_url}/"))
+        reply = channel.call(
             method.upper(),
-            url.removeprefix(self.channel.base_url),
+            url.removeprefix(channel.base_url),
             moves=moves,
             content=content,
             headers=headers,
@@ -125,12 +127,14 @@ class Connected:
 
     @functools.cached_property
     def api(self) -> V1Services:
-        base = self.configuration.api_base.rstrip("/")
-        http_client = self._http or Transport(Channel(gateway=NAME, base_url=base, limits=self.configuration.limits))
+        base, files_base = self.configuration.api_base.rstrip("/"), self.configuration.files_base.rstrip("/")
+        limits = self.configuration.limits
+        channels = [Channel(gateway=NAME, base_url=each, limits=limits) for each in dict.fromkeys((base, files_base))]
+        http_client = self._http or Transport(*channels)
         return stripe.StripeClient(
             self.configuration.secret_key,
             stripe_version=self.configuration.api_version,
-            base_addresses={"api": base},
+            base_addresses={"api": base, "files": files_base},
             max_network_retries=0,  # ours are counted, and know what may be sent again
             http_client=http_client,
         ).v1

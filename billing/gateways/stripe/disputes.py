@@ -1,12 +1,13 @@
 """Chargebacks: what Stripe says of one, and what we say against it."""
 
+import io
 from typing import Any
 
 from billing.gateways.errors import Uncertain
 from billing.gateways.redaction import redacted
 from billing.gateways.stripe.client import NAME, Connected, Fields, checked, id_of, moment, part
 from billing.gateways.stripe.currencies import from_wire
-from billing.gateways.subscribing import DisputeResult, DisputeState, EvidenceRequest
+from billing.gateways.subscribing import DisputeResult, DisputeState, EvidenceFile, EvidenceRequest
 
 STATES = {
     "needs_response": DisputeState.NEEDS_RESPONSE,
@@ -25,10 +26,18 @@ class Disputing(Connected):
         return _result(checked(self.ask(lambda: self.api.disputes.retrieve(dispute)), "dispute"))
 
     def send_evidence(self, request: EvidenceRequest) -> DisputeResult:
-        params: Any = {"evidence": dict(request.texts), "submit": request.submit}
-        key = f"{request.reference}:evidence"
+        uploaded = {name: self._upload(file) for name, file in request.files.items()}
+        params: Any = {"evidence": {**request.texts, **uploaded}, "submit": request.submit}
+        # A file that is uploaded again is another one, and so are the words that name it.
+        key = ":".join([request.reference, "evidence", *uploaded.values()])
         found = self.move(lambda: self.api.disputes.update(request.dispute, params, {"idempotency_key": key}))
         return _result(checked(found, "dispute"))
+
+    def _upload(self, file: EvidenceFile) -> str:
+        content = io.BytesIO(file.content)
+        content.name = file.name
+        params: Any = {"purpose": "dispute_evidence", "file": content}
+        return str(checked(self.move(lambda: self.api.files.create(params)), "file")["id"])
 
 
 def _result(found: Fields) -> DisputeResult:

@@ -141,6 +141,7 @@ def of_invoice(found: Fields) -> InvoiceResult:
         total=from_wire(found.get("total"), currency),
         paid=from_wire(found.get("amount_paid"), currency),
         tax=from_wire_or_none(_tax(found), currency),
+        discount=from_wire_or_none(_discount(found), currency),
         period_start=moment(period.get("start") or found.get("period_start")),
         period_end=moment(period.get("end") or found.get("period_end")),
         payment_intent=_paying_intent(found),
@@ -164,6 +165,13 @@ def _tax(found: Fields) -> int | None:
     if not isinstance(taxes, list) or not taxes:
         return None
     return sum(int(part(tax).get("amount") or 0) for tax in taxes)
+
+
+def _discount(found: Fields) -> int | None:
+    discounts = found.get("total_discount_amounts")
+    if not isinstance(discounts, list):
+        return None
+    return sum(int(part(each).get("amount") or 0) for each in discounts)
 
 
 def _paying_intent(found: Fields) -> str:

@@ -1,6 +1,7 @@
 """Each request that we send is one that Stripe's schema knows, under a key of ours, in the version that we pinned."""
 
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
@@ -144,6 +145,9 @@ OTHERS: dict[str, Act] = {
     "coupon of an amount": lambda gateway: gateway.put_coupon(
         CouponRequest(id="FIVE", amount_off=Money(500, "EUR"), max_redemptions=10)
     ),
+    "coupon of a half percent": lambda gateway: gateway.put_coupon(
+        CouponRequest(id="HALF", percent_off=Decimal("12.5"), is_forever=True)
+    ),
     "promotion code": lambda gateway: gateway.put_promotion_code(code="WELCOME20", coupon="WELCOME"),
     "fetch dispute": lambda gateway: gateway.fetch_dispute(dispute="dp_1"),
     "undelivered": lambda gateway: gateway.undelivered(since=asked.CREATED),
@@ -198,6 +202,7 @@ def answers(double: Double) -> None:
         ("POST", "prices/price_1"): {**price, "active": False},
         ("GET", "coupons/WELCOME"): missing,
         ("GET", "coupons/FIVE"): missing,
+        ("GET", "coupons/HALF"): missing,
         ("POST", "coupons"): made("coupon"),
         ("GET", "promotion_codes"): double.page(),
         ("POST", "promotion_codes"): made("promotion_code", id="promo_1"),

@@ -12,7 +12,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connections
 
-NAMES = ("ledger", "grants", "due", "stream", "webhooks", "wallets")
+NAMES = ("ledger", "grants", "due", "stream", "webhooks", "wallets", "invoices")
 
 
 class Command(BaseCommand):

@@ -18,6 +18,7 @@ from sandbox.testing import Sandbox
 
 BASES = {
     "STRIPE_API_BASE": "stripe",
+    "STRIPE_FILES_BASE": "stripe",
     "PAYPAL_API_BASE": "paypal",
     "CINETPAY_API_BASE": "cinetpay",
     "CINETPAY_TRANSFER_API_BASE": "cinetpay",
@@ -60,18 +61,28 @@ class Shop:
         return int(self.get("credits/balance")["available"])
 
 
+def sandbox_environment(sandbox: Sandbox) -> dict[str, str]:
+    """What a process of its own must know to find the five gateways."""
+    return {name: sandbox.base(gateway) for name, gateway in BASES.items()} | {"GATEWAY_TRIES": "1"}
+
+
 @pytest.fixture
 def shop(transactional_db, live_server, sandbox: Sandbox, settings) -> Iterator[Shop]:
-    settings.BASE_URL = live_server.url
+    connect(sandbox, settings, live_server.url)
+    yield Shop(sandbox=sandbox, user=User.objects.create(username="ada"))
+    registry.forget()
+
+
+def connect(sandbox: Sandbox, settings: Any, url: str) -> None:
+    """The gateways are the sandbox's, and write to this address of ours."""
+    settings.BASE_URL = url
     for name, gateway in BASES.items():
         setattr(settings, name, sandbox.base(gateway))
     settings.GATEWAY_TRIES = 1  # a second try would wait
     registry.forget()
     for gateway in WRITES_TO_ONE_ADDRESS:
-        sandbox.configure(gateway, webhook_url=f"{live_server.url}/webhooks/{gateway}")
+        sandbox.configure(gateway, webhook_url=f"{url}/webhooks/{gateway}")
     make_pack()
-    yield Shop(sandbox=sandbox, user=User.objects.create(username="ada"))
-    registry.forget()
 
 
 def make_pack() -> Pack:

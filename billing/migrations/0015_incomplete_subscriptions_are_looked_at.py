@@ -2,7 +2,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("billing", "0009_invoices")]
+    dependencies = [("billing", "0014_payouts")]
 
     operations = [
         migrations.RemoveIndex(model_name="subscription", name="subscription_to_look_at"),

@@ -1,0 +1,110 @@
+"""The page of a withdrawal, with what became of it at its gateway: wallets knows nothing of gateways, so it is here."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+from unfold.admin import StackedInline
+from unfold.decorators import action
+from unfold.widgets import UnfoldAdminTextInputWidget
+
+from billing import errors, payout_sending, payouts
+from billing.errors import BillingError
+from billing.models import Payout
+from rest import acts
+from rest.acts import ActForm, asks_for, operator
+from wallets.admin.shared import ActsAdmin
+from wallets.admin.withdrawals import WithdrawalAdmin
+from wallets.models import Withdrawal
+
+ENDS = [("paid", _("it was paid")), ("not_paid", _("it was not paid, and never will be"))]
+
+
+class ResolveForm(ActForm):
+    end = acts.choice_field(_("how it ended"), ENDS)
+    proof = forms.CharField(
+        label=_("proof"),
+        max_length=200,
+        widget=UnfoldAdminTextInputWidget,
+        help_text=_("The gateway's reference of the transfer, or who there has said so."),
+    )
+
+
+class PayoutInline(StackedInline):
+    model = Payout
+    fields = (
+        "gateway", "state", "sends", "first_sent_at", "sent_at", "asks", "next_try_at", "failure_category",
+        "failure_code", "fee_minor", "gateway_ids", "choice", "last_reply",
+    )  # fmt: skip
+    readonly_fields = fields
+    extra = 0
+    can_delete = False
+    tab = False
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+admin.site.unregister(Withdrawal)
+
+
+@admin.register(Withdrawal)
+class PaidWithdrawalAdmin(WithdrawalAdmin):
+    refusals = (*ActsAdmin.refusals, BillingError)
+    inlines = (*WithdrawalAdmin.inlines, PayoutInline)  # type: ignore[assignment]
+    actions_detail = ("approve", "reject", "ask", "resolve")  # type: ignore[assignment]
+    has_ask_payout_permission = asks_for("billing.ask_payout")
+    has_resolve_payout_permission = asks_for("billing.resolve_payout")
+
+    @action(description=_("Ask the gateway"), url_path="ask", permissions=["ask_payout"], icon="refresh")  # type: ignore[arg-type, operator]
+    def ask(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        withdrawal = self.found(request, object_id)
+
+        def do(form: ActForm) -> str:
+            told = payout_sending.ask_now(_payout_of(withdrawal))
+            status = Withdrawal.objects.get(pk=told.pk).get_status_display()
+            return gettext("The withdrawal is now: %(status)s.") % {"status": status}
+
+        return self.act(
+            request,
+            withdrawal,
+            form=ActForm,
+            title=gettext("Ask the gateway"),
+            says=gettext("The gateway is asked what it knows of this payout, and what it says is done."),
+            do=do,
+        )
+
+    @action(description=_("Say how it ended"), url_path="resolve", permissions=["resolve_payout"], icon="gavel")  # type: ignore[arg-type, operator]
+    def resolve(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        withdrawal = self.found(request, object_id)
+
+        def do(form: ActForm) -> str:
+            is_paid, proof = form.facts["end"] == "paid", form.facts["proof"]
+            done = payouts.resolve(payout=_payout_of(withdrawal), is_paid=is_paid, proof=proof, by=operator(request))
+            status = done.withdrawal.get_status_display()
+            return gettext("The withdrawal is now: %(status)s.") % {"status": status}
+
+        return self.act(
+            request,
+            withdrawal,
+            form=ResolveForm,
+            title=gettext("Say how it ended"),
+            says=gettext(
+                "Only for a payout that its gateway does not tell us about: look it up there first. What was paid "
+                "leaves the wallet; what was not is the seller's again, who may then ask for it once more."
+            ),
+            do=do,
+        )
+
+
+def _payout_of(withdrawal: Withdrawal) -> Payout:
+    found = Payout.objects.whole().filter(pk=withdrawal.pk).first()
+    if found is None:
+        raise errors.PayoutNotSent
+    return found

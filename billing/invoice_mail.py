@@ -1,0 +1,71 @@
+"""Documents by mail: asked for by a row, sent by a sweep, with the stored bytes attached and never others."""
+
+import logging
+import smtplib
+from datetime import timedelta
+
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.core.mail import EmailMessage
+from django.utils import timezone
+from django.utils.translation import gettext, override
+
+from billing import errors, invoice_words
+from billing.models import Invoice, InvoiceFile, InvoiceMailing
+
+logger = logging.getLogger(__name__)
+
+
+def request(*, invoice: Invoice, address: str = "", by: User | None = None) -> InvoiceMailing:
+    """Have it sent to the buyer, or to another address that somebody names."""
+    address = address or invoice.buyer.get("email", "")
+    if not address:
+        raise errors.NoMailAddress(invoice.pk)
+    return InvoiceMailing.objects.create(invoice=invoice, address=address, requested_by=by, next_try_at=timezone.now())
+
+
+def send_due() -> int:
+    """Send what waits. A row is claimed by moving its next try, so that two sweeps at once send it once."""
+    due = InvoiceMailing.objects.filter(next_try_at__lte=timezone.now()).order_by("next_try_at")
+    done = 0
+    for mailing in due.select_related("invoice")[: settings.INVOICE_SWEEP_BATCH]:
+        pause = timedelta(seconds=settings.INVOICE_MAIL_RETRY_SECONDS * 2**mailing.tries)
+        claimed = InvoiceMailing.objects.filter(pk=mailing.pk, next_try_at=mailing.next_try_at).update(
+            next_try_at=timezone.now() + pause, tries=mailing.tries + 1
+        )
+        done += bool(claimed) and _send(mailing)
+    return done
+
+
+def _send(mailing: InvoiceMailing) -> bool:
+    mine = InvoiceMailing.objects.filter(pk=mailing.pk, sent_at__isnull=True)
+    file = InvoiceFile.objects.filter(pk=mailing.invoice_id).first()
+    if file is None:
+        mine.update(tries=mailing.tries)  # it is still being rendered: that is no failure of the mail
+        return False
+    try:
+        compose(mailing, file).send()
+    except (OSError, smtplib.SMTPException) as error:
+        logger.warning("invoice.not_mailed", extra={"mailing": mailing.pk, "reason": type(error).__name__})
+        gives_up = {"next_try_at": None} if mailing.tries + 1 >= settings.INVOICE_MAIL_TRIES else {}
+        mine.update(error=type(error).__name__, **gives_up)
+        return False
+    mine.update(sent_at=timezone.now(), next_try_at=None, error="")
+    return True
+
+
+def compose(mailing: InvoiceMailing, file: InvoiceFile) -> EmailMessage:
+    invoice = mailing.invoice
+    with override(invoice.locale):
+        facts = {
+            "title": invoice_words.title(invoice),
+            "number": invoice.number,
+            "seller": invoice.seller["name"],
+            "amount": invoice_words.shown(invoice, invoice.gross_minor),
+        }
+        subject = gettext("%(title)s %(number)s from %(seller)s") % facts
+        body = gettext("You find attached: %(title)s %(number)s, %(amount)s.") % facts + f"\n\n{facts['seller']}\n"
+    reply_to = [invoice.seller["email"]] if invoice.seller["email"] else []
+    letter = EmailMessage(subject=subject, body=body, to=[mailing.address], reply_to=reply_to)
+    letter.attach(f"{invoice.number}.pdf", bytes(file.pdf), "application/pdf")
+    return letter

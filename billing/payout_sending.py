@@ -1,0 +1,203 @@
+"""Sending approved withdrawals and asking about them: always under the withdrawal's own id, so whatever became of the
+first call, the second one is the same payout."""
+
+import logging
+import random
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Q
+from django.utils import timezone
+
+from billing import calling, customers, errors, gateway_choices, payout_routing, payouts, schedule
+from billing.gateways import errors as gateway
+from billing.gateways import registry
+from billing.gateways.base import PayoutRef, PayoutRequest, PaysOut
+from billing.models import Payout
+from billing.routing import Decision, Rule
+from wallets import withdrawals
+from wallets.models import Withdrawal
+
+logger = logging.getLogger(__name__)
+
+
+def send(withdrawal: Withdrawal) -> Payout | None:
+    """Pay an approved withdrawal out; of all who come at once, one does. None: somebody else has it, or nobody can."""
+    if not Withdrawal.objects.to_send(timezone.now()).filter(pk=withdrawal.pk).exists():
+        return None  # taken since it was found; the lock below decides, this only saves the way to it
+    payout = _begin(withdrawal.pk, _choose(withdrawal))
+    if payout is None:
+        return None
+    adapter = _adapter(payout.gateway)
+    request = request_of(withdrawal, payout.gateway)
+    try:
+        result = calling.call(
+            payout.gateway, "payout", lambda: adapter.send_payout(request), is_new_attempt=not payout.is_pinned
+        )
+    except gateway.Declined as error:
+        return payouts.declined(payout=payout, error=error)
+    except gateway.Unavailable as error:
+        return payouts.put_off(payout=payout, error=error)
+    except gateway.Uncertain as error:
+        return payouts.doubted(payout=payout, error=error)
+    return payouts.sent(payout=payout, result=result)
+
+
+def ask(payout: Payout) -> Payout:
+    """What the gateway says of it now. A GatewayError means that it said nothing, and nothing has changed."""
+    adapter = _adapter(payout.gateway)
+    known = PayoutRef(
+        reference=payout.reference,
+        amount=payout.withdrawal.payout,
+        ids=payout.gateway_ids,
+        created_at=payout.first_sent_at,
+        request=request_of(payout.withdrawal, payout.gateway),
+    )
+    result = calling.call(payout.gateway, "fetch_payout", lambda: adapter.fetch_payout(known))
+    return payouts.note(payout=payout, result=result)
+
+
+def ask_now(payout: Payout) -> Payout:
+    """For somebody who does not want to wait."""
+    if payout.sent_at is None:
+        raise errors.PayoutNotSent
+    try:
+        return ask(payout)
+    except gateway.GatewayError as error:
+        raise errors.GatewaySilent(payout.gateway, error.retry_after_seconds) from error
+
+
+def request_of(withdrawal: Withdrawal, name: str) -> PayoutRequest:
+    """The same at every try: what it is made of does not change once it is asked for."""
+    return PayoutRequest(
+        reference=withdrawal.pk.hex,
+        amount=withdrawal.payout,
+        destination=_wanted(withdrawal).destination,
+        description=f"Withdrawal {withdrawal.pk.hex[-12:]}",
+        notify_url=f"{settings.BASE_URL.rstrip('/')}/webhooks/{name}",
+    )
+
+
+def _adapter(name: str) -> PaysOut:
+    adapter = registry.get(name)
+    assert isinstance(adapter, PaysOut)  # noqa: S101 - it was chosen for that
+    return adapter
+
+
+# ---------------------------------------------------------------- which gateway, and who sends
+
+
+def _wanted(withdrawal: Withdrawal) -> payout_routing.Wanted:
+    name = customers.get(withdrawal.wallet.seller.user).name
+    return payout_routing.wanted(withdrawal.payout, withdrawal.destination, name)
+
+
+def _choose(withdrawal: Withdrawal) -> Decision:
+    return payout_routing.decide(_wanted(withdrawal), gateway_choices.candidates())
+
+
+def _begin(withdrawal_id: UUID, decision: Decision) -> Payout | None:
+    """Commit that a gateway is about to be called; whoever comes second finds it taken. Nobody is called in here."""
+    now = timezone.now()
+    with transaction.atomic(durable=True):
+        # Whoever makes the row first lets the others wait here, and they find it made.
+        Payout.objects.bulk_create([Payout(withdrawal_id=withdrawal_id)], ignore_conflicts=True)
+        payout = payouts.lock(withdrawal_id)
+        name = payout.gateway if payout.is_pinned else decision.best
+        if payout.next_try_at is not None and payout.next_try_at > now:
+            return None
+        if not name:
+            _put_by(payout, decision, now)
+            return None
+        if not withdrawals.mark_sending(withdrawal=payout.withdrawal, gateway=name):
+            return None
+        if payout.gateway != name:
+            payout.gateway, payout.first_sent_at = name, now
+        payout.choice, payout.sent_at, payout.not_found = decision.as_json(), now, 0
+        payout.sends += 1
+        # A process that dies during the call leaves it as it is here; then it is asked about.
+        payout.next_try_at = schedule.next_ask_at(now, now=now)
+        payout.save()
+    return payout
+
+
+def _put_by(payout: Payout, decision: Decision, now: datetime) -> None:
+    """Those that are only away come back by themselves; else people are told."""
+    payout.choice = decision.as_json()
+    payout.next_try_at = now + timedelta(seconds=settings.PAYOUT_RETRY_SECONDS)
+    payout.save()
+    if all(each.rule is not Rule.BREAKER_OPEN for each in decision.ruled_out):
+        payouts.raise_homeless(payout)
+
+
+# ---------------------------------------------------------------- sweeps
+
+
+def work_through(now: datetime | None = None) -> int:
+    """Ask about what is under way, and send what is approved; returns how many were touched."""
+    moment = now or timezone.now()
+    return _ask_due(moment) + _send_due(moment)
+
+
+def _send_due(now: datetime) -> int:
+    touched: set[UUID] = set()
+    while found := _some_to_send(now, touched):
+        random.shuffle(found)  # several workers come with the same list: they begin at different ends of it
+        for withdrawal in found:
+            touched.add(withdrawal.pk)
+            _quietly_send(withdrawal)
+    return len(touched)
+
+
+def _some_to_send(now: datetime, touched: set[UUID]) -> list[Withdrawal]:
+    waits = Q(sent__isnull=True) | Q(sent__next_try_at__isnull=True) | Q(sent__next_try_at__lte=now)
+    rows = Withdrawal.objects.to_send(now).filter(waits).exclude(pk__in=touched)
+    rows = rows.select_related("wallet__seller__user", "destination")
+    return list(rows[: settings.PAYOUT_SWEEP_BATCH])
+
+
+def _quietly_send(withdrawal: Withdrawal) -> None:
+    """One that cannot even be tried must not stop those behind it."""
+    try:
+        send(withdrawal)
+    except Exception:
+        logger.exception("payout.not_sent", extra={"withdrawal": str(withdrawal.pk)})
+
+
+def _ask_due(now: datetime) -> int:
+    asked: set[UUID] = set()
+    while due := _claim(now, asked):
+        for payout in due:
+            asked.add(payout.pk)
+            _quietly_ask(payout)
+    return len(asked)
+
+
+@transaction.atomic
+def _claim(now: datetime, asked: set[UUID]) -> list[Payout]:
+    """Some of the due, each with its next time written down: a worker that dies now delays them, and loses none."""
+    found = list(
+        Payout.objects.whole()
+        .to_ask()
+        .filter(next_try_at__lte=now)
+        .exclude(pk__in=asked)
+        .select_for_update(of=("self",), skip_locked=True, no_key=True)
+        .order_by("next_try_at")[: settings.PAYOUT_SWEEP_BATCH]
+    )
+    for payout in found:
+        payout.asks += 1
+        payout.next_try_at = payouts.next_question(payout) if payout.withdrawal.is_open else payouts.next_look(payout)
+    Payout.objects.bulk_update(found, ["asks", "next_try_at"])
+    return found
+
+
+def _quietly_ask(payout: Payout) -> None:
+    try:
+        payout = ask(payout)
+    except gateway.GatewayError as error:
+        logger.info("payout.not_told", extra={"payout": str(payout.pk), "why": str(error)})
+    except registry.UnknownGateway:
+        logger.warning("payout.gateway_gone", extra={"payout": str(payout.pk), "gateway": payout.gateway})
+    payouts.raise_stuck(payout)

@@ -1,0 +1,266 @@
+"""How a payout moves: what a gateway says of it, written down behind the lock of the seller's wallet.
+
+The withdrawal holds the money and says how it stands; the payout says what the gateway knows. That nothing was done is
+believed only of the worker that sent last: one that slept for an hour while another sent again has nothing to say.
+"""
+
+import logging
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.utils import timezone
+
+from billing import cases, errors, fulfilment, schedule
+from billing.gateways import errors as gateway
+from billing.gateways.base import PayoutResult, PayoutState
+from billing.models import Case, Payout
+from billing.models.cases import CaseKind
+from ledger import transfers
+from ledger.money import Money
+from ledger.transfers import Move
+from wallets import withdrawals
+from wallets.models import Wallet
+from wallets.models import WithdrawalStatus as Status
+
+logger = logging.getLogger(__name__)
+
+AT_GATEWAY = (Status.SENDING, Status.UNCERTAIN)
+OVER = (PayoutState.FAILED, PayoutState.CANCELLED, PayoutState.RETURNED)
+# Refusals that say something of us and nothing of the seller: people have to look.
+OURS = {gateway.FailureCategory.INSUFFICIENT_FUNDS, gateway.FailureCategory.CONFIGURATION}
+
+
+def lock(payout_id: UUID) -> Payout:
+    """The payout and its withdrawal as they are now, behind the wallet's lock: the same lock that every act on the
+    withdrawal takes first."""
+    rows = Wallet.objects.select_for_update(of=("self",), no_key=True).filter(withdrawals=payout_id)
+    rows.values_list("pk").get()
+    return Payout.objects.select_related("withdrawal__wallet").get(pk=payout_id)
+
+
+# ---------------------------------------------------------------- what the call of sending brought
+
+
+@transaction.atomic
+def sent(*, payout: Payout, result: PayoutResult) -> Payout:
+    """It was taken: everything else is as if the gateway had been asked. Whoever sent it, what it says is true."""
+    return note(payout=payout, result=result)
+
+
+@transaction.atomic
+def declined(*, payout: Payout, error: gateway.Declined) -> Payout:
+    """It said no, for good: nothing moved, and the seller has the money again."""
+    current = lock(payout.pk)
+    if not _was_ours(current, payout):
+        return current
+    current.state = PayoutState.FAILED
+    current.failure_category, current.failure_code = error.category, error.code[:100]
+    current.next_try_at = None
+    current.save()
+    withdrawals.mark_failed(withdrawal=current.withdrawal, reason=_reason(current))
+    if error.category in OURS:
+        _ask_people(current, f"{current.gateway} refused it: {error.category}")
+    return current
+
+
+@transaction.atomic
+def put_off(*, payout: Payout, error: gateway.GatewayError) -> Payout:
+    """It surely did nothing: it is tried later, by this gateway, or by another one if this one never heard of it."""
+    current = lock(payout.pk)
+    if not _was_ours(current, payout):
+        return current
+    pause = max(settings.PAYOUT_RETRY_SECONDS, error.retry_after_seconds or 0)
+    current.next_try_at = timezone.now() + timedelta(seconds=pause)
+    current.failure_category, current.failure_code = error.category, error.code[:100]
+    current.save()
+    withdrawals.mark_unsent(withdrawal=current.withdrawal, note=f"{current.gateway} is away")
+    return current
+
+
+@transaction.atomic
+def doubted(*, payout: Payout, error: gateway.GatewayError) -> Payout:
+    """It may have acted: nobody sends it anywhere else, and it is asked until it says."""
+    current = lock(payout.pk)
+    if _was_ours(current, payout):
+        current.is_pinned = True
+        current.failure_category, current.failure_code = error.category, error.code[:100]
+        current.next_try_at = next_question(current)
+        current.save()
+        withdrawals.mark_uncertain(withdrawal=current.withdrawal)
+    return current
+
+
+def _was_ours(current: Payout, sent: Payout) -> bool:
+    return current.sends == sent.sends and current.withdrawal.status in AT_GATEWAY
+
+
+# ---------------------------------------------------------------- what a gateway says
+
+
+@transaction.atomic
+def note(*, payout: Payout, result: PayoutResult) -> Payout:
+    """Write down what a gateway says of a payout, and do what follows from it. What is heard twice happens once."""
+    current = lock(payout.pk)
+    current.gateway_ids = {**current.gateway_ids, **result.ids}
+    current.last_reply = dict(result.raw) or current.last_reply
+    current.state = result.state
+    if result.state is PayoutState.NOT_FOUND:
+        _not_found(current)
+    else:
+        current.is_pinned, current.not_found = True, 0
+        failure = result.failure
+        current.failure_category = failure.category if failure else ""
+        current.failure_code = failure.code[:100] if failure else ""
+        if result.state is PayoutState.PAID:
+            _paid(current, result)
+        elif result.state in OVER:
+            _over(current)
+        else:
+            _goes_on(current)
+    current.save()
+    current.withdrawal.refresh_from_db(fields=["status", "gateway", "reason", "resolved_at"])
+    return current
+
+
+def _paid(payout: Payout, result: PayoutResult) -> None:
+    withdrawal, now = payout.withdrawal, timezone.now()
+    if result.amount is not None and result.amount != withdrawal.payout:
+        _ask_people(payout, f"{payout.gateway} paid {result.amount} and should have paid {withdrawal.payout}")
+        payout.next_try_at = None
+        if withdrawal.status == Status.SENDING:
+            withdrawals.mark_uncertain(withdrawal=withdrawal)
+        return
+    if withdrawal.status == Status.APPROVED:
+        # It was to be sent again, since the gateway had not known of it: it has been slow to know.
+        withdrawals.mark_sending(withdrawal=withdrawal, gateway=payout.gateway)
+        withdrawal.status = Status.SENDING
+    if withdrawal.status in AT_GATEWAY:
+        withdrawals.mark_paid(withdrawal=withdrawal, gateway_reference=_known_as(payout))
+        _book_fee(payout, result.fee)
+        payout.next_try_at = schedule.late_ask_at(now, now=now)
+    elif withdrawal.status == Status.PAID:
+        payout.next_try_at = next_look(payout)
+    else:
+        _ask_people(payout, f"{payout.gateway} paid it although it is {withdrawal.status} here")
+        payout.next_try_at = None
+
+
+def _book_fee(payout: Payout, fee: Money | None) -> None:
+    """What the gateway takes for it is our cost; the seller's own fee was said before."""
+    if fee is None or not fee.minor or fee.unit != payout.withdrawal.wallet.currency:
+        return
+    payout.fee_minor = fee.minor
+    fees = fulfilment.house(f"fees:{payout.gateway}:{fee.unit}", fee.unit)
+    moves = [Move(fees, fulfilment.gateway_account(payout.gateway, fee.unit), fee)]
+    metadata = {"withdrawal": str(payout.pk)}
+    transfers.post(key=f"withdrawal:{payout.pk}:fee", kind="withdrawal.fee", moves=moves, metadata=metadata)
+
+
+def _over(payout: Payout) -> None:
+    payout.next_try_at = None
+    if payout.withdrawal.status in AT_GATEWAY:
+        withdrawals.mark_failed(withdrawal=payout.withdrawal, reason=_reason(payout))
+    elif payout.withdrawal.status == Status.PAID:
+        withdrawals.mark_returned(withdrawal=payout.withdrawal, reason=_reason(payout))
+
+
+def _goes_on(payout: Payout) -> None:
+    if payout.withdrawal.status not in AT_GATEWAY:
+        return
+    withdrawals.mark_uncertain(withdrawal=payout.withdrawal, gateway_reference=_known_as(payout))
+    payout.next_try_at = next_question(payout)
+
+
+def _not_found(payout: Payout) -> None:
+    """Sending it again under the same reference to the same gateway is safe, once it is certain that it never arrived.
+    One that the gateway has given an id of its own is never taken for lost."""
+    if payout.withdrawal.status not in AT_GATEWAY:
+        return
+    payout.not_found += 1
+    payout.is_pinned = True
+    now, sent_at = timezone.now(), payout.sent_at or payout.created_at
+    proven = schedule.proves_absence(schedule.Sent.PAYOUT, sent_at, now=now, answers=payout.not_found)
+    if proven and not payout.gateway_ids:
+        payout.not_found, payout.next_try_at = 0, now
+        note = f"{payout.gateway} has never heard of it"
+        withdrawals.mark_unsent(withdrawal=payout.withdrawal, note=note)
+        return
+    payout.next_try_at = next_question(payout)
+    withdrawals.mark_uncertain(withdrawal=payout.withdrawal)
+
+
+def next_question(payout: Payout) -> datetime:
+    """It is asked about for as long as it takes; after a day with somebody's help."""
+    now = timezone.now()
+    return _by_schedule(payout, now) or now + timedelta(hours=settings.PAYOUT_ASK_HOURS)
+
+
+def next_look(payout: Payout) -> datetime | None:
+    """What is paid may come back: it is looked at a few times more."""
+    paid_at = payout.withdrawal.resolved_at
+    if paid_at is None or payout.withdrawal.status != Status.PAID:
+        return None
+    return schedule.late_ask_at(paid_at, now=timezone.now())
+
+
+def is_stuck(payout: Payout) -> bool:
+    return payout.withdrawal.status in AT_GATEWAY and _by_schedule(payout, timezone.now()) is None
+
+
+def _by_schedule(payout: Payout, now: datetime) -> datetime | None:
+    return schedule.next_ask_at(payout.sent_at or payout.created_at, now=now)
+
+
+# ---------------------------------------------------------------- people
+
+
+def raise_stuck(payout: Payout) -> None:
+    """Nobody knows after a day: the money stays held, and people look at it."""
+    if is_stuck(payout):
+        _ask_people(payout, f"{payout.gateway} has not said for a day whether it is paid: {payout.state or 'silent'}")
+
+
+def raise_homeless(payout: Payout) -> None:
+    """No gateway of ours pays out such an amount to such a destination."""
+    _ask_people(payout, "no gateway can pay it out")
+
+
+def _ask_people(payout: Payout, why: str) -> Case:
+    facts = {"why": why, "amount": str(payout.withdrawal.payout), "gateway": payout.gateway}
+    return cases.open(kind=CaseKind.PAYOUT, payout=payout, key=f"{payout.pk}:{why}"[:200], facts=facts)
+
+
+@transaction.atomic
+def resolve(*, payout: Payout, is_paid: bool, proof: str, by: User) -> Payout:
+    """What people found out at the gateway of a payout that it does not tell us about."""
+    if not proof.strip():
+        raise errors.ReasonMissing
+    current = lock(payout.pk)
+    if current.withdrawal.status != Status.UNCERTAIN:
+        raise errors.PayoutNotOpen(current.withdrawal.status)
+    current.last_reply = {"proof": proof, "by": by.get_username(), "is_paid": is_paid}
+    current.next_try_at = None
+    current.save()
+    if is_paid:
+        withdrawals.mark_paid(withdrawal=current.withdrawal, gateway_reference=proof[:200])
+    else:
+        withdrawals.mark_failed(withdrawal=current.withdrawal, reason=proof)
+    logger.warning("payout.resolved", extra={"payout": str(current.pk), "is_paid": is_paid, "by": by.pk})
+    return lock(payout.pk)
+
+
+# ---------------------------------------------------------------- words
+
+
+def _reason(payout: Payout) -> str:
+    said: Any = payout.failure_code or payout.failure_category or payout.state
+    return f"{payout.gateway}: {said}"
+
+
+def _known_as(payout: Payout) -> str:
+    ids = payout.gateway_ids
+    return str(next((ids[name] for name in ("item", "transfer", "payout", "batch") if name in ids), ""))[:200]

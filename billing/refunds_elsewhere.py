@@ -1,0 +1,82 @@
+"""Refunds that somebody made at the gateway itself while a dispute about the payment was open.
+
+The credits are frozen then, and who has the money in the end is not known: so the refund is only written down, and
+planned and booked when the dispute is over.
+"""
+
+from collections.abc import Mapping
+
+from django.conf import settings
+from django.utils import timezone
+
+from billing import cases, errors, refund_plans, sale_payments
+from billing.models import Attempt, Dispute, Payment, Refund
+from billing.models.cases import CaseKind
+from billing.models.payments import PaymentKind
+from billing.models.refunds import DisputeState, RefundOrigin, RefundPolicy, RefundStatus
+from billing.refund_plans import Plan
+from credits import takebacks
+from ledger.money import Money
+
+UNPLANNED = "waits_for"  # beside the ids at the gateway, until there is a plan
+
+
+def write_down(payment: Payment, attempt: Attempt, amount: Money, ids: Mapping[str, str]) -> Refund:
+    return Refund.objects.create(
+        payment=payment,
+        attempt=attempt,
+        policy=settings.REFUND_POLICY_MADE_AT_GATEWAY,
+        status=RefundStatus.PENDING,
+        origin=RefundOrigin.GATEWAY,
+        amount_minor=amount.minor,
+        currency=amount.unit,
+        gateway_ids={**ids, UNPLANNED: "dispute"},
+    )
+
+
+def has_dispute(payment: Payment, state: DisputeState) -> bool:
+    return Dispute.objects.filter(payment=payment, state=state).exists()
+
+
+def waits(refund: Refund) -> bool:
+    """The money has gone, and what comes back for it is settled with the dispute; its end takes this up again."""
+    return UNPLANNED in refund.gateway_ids and has_dispute(refund.payment, DisputeState.OPEN)
+
+
+def take_up_waiting(payment: Payment) -> None:
+    """A dispute is over: refunds that waited for it are asked about by the next sweep, and booked."""
+    waiting = Refund.objects.filter(payment=payment, status=RefundStatus.PENDING, gateway_ids__has_key=UNPLANNED)
+    waiting.update(next_try_at=timezone.now())
+
+
+def plan(refund: Refund) -> None:
+    """What was written down without a plan gets it when it is booked."""
+    if refund.gateway_ids.pop(UNPLANNED, None) is None:
+        return
+    payment, key = refund.payment, f"refund:{refund.pk}"
+    if payment.kind == PaymentKind.PACK:
+        takebacks.lock(user=payment.user, unit=str(payment.details["unit"]))
+    made = _plan(refund, key)
+    refund.policy, refund.tax_minor = made.policy, made.tax.minor
+    refund.credits_due, refund.credits_owed, refund.lines = made.credits_due, made.owed, made.lines
+    if made.lines:
+        takebacks.hold(user=payment.user, unit=str(payment.details["unit"]), key=key, amounts=made.lines)
+
+
+def _plan(refund: Refund, key: str) -> Plan:
+    payment, policy = refund.payment, RefundPolicy(settings.REFUND_POLICY_MADE_AT_GATEWAY)
+    if has_dispute(payment, DisputeState.LOST):
+        return refund_plans.at_our_cost(refund.money)  # the bank has had it as well, and the credits went with that
+    of_sellers = sale_payments.is_sale(payment)
+    wanted = RefundPolicy.GOODWILL if of_sellers else policy
+    try:
+        made = refund_plans.make(payment=payment, amount=refund.money, policy=wanted, instead_of=refund)
+    except errors.BillingError as refusal:
+        # It has gone all the same: our books say so, and people look at why.
+        facts = {"refund": str(refund.pk), "amount": str(refund.money), "why": str(refusal)}
+        cases.open(kind=CaseKind.REFUND_FAILED, payment=payment, attempt=refund.attempt, key=key, facts=facts)
+        return refund_plans.at_our_cost(refund.money)
+    if of_sellers:
+        why = "refunded at the gateway"
+        sale_payments.hold_what_has_gone(payment, key=key, amount=made.amount, policy=policy, reason=why)
+    return made

@@ -1,0 +1,69 @@
+"""Answering a dispute: with words and a document, sent once; refused before the bank sees what it would not read."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from billing import asking, disputes, errors
+from billing.gateways import registry
+from billing.gateways.subscribing import DisputeResult, DisputeState, EvidenceFile
+from billing.models import Dispute, GatewaySetting
+from billing.tests import shop
+from sandbox.testing import Sandbox
+
+pytestmark = pytest.mark.django_db
+
+PDF = EvidenceFile(name="delivery.pdf", content=b"%PDF-1.7 what was delivered")
+
+
+@pytest.fixture
+def disputed(sandbox: Sandbox, db: Any, settings: Any) -> Iterator[Dispute]:
+    """A purchase at Stripe in the sandbox, whose buyer went to their bank."""
+    settings.STRIPE_API_BASE = settings.STRIPE_FILES_BASE = sandbox.base("stripe")
+    registry.forget()
+    GatewaySetting.objects.create(name="stripe", priority=0)
+    payment = shop.buy(gateways=["stripe"])
+    sandbox.play(payment.attempts.get().next_action)
+    attempt = shop.told(payment).attempts.select_related("payment").get()
+    asking.ask(attempt)
+    intent = attempt.gateway_ids["payment_intent"]
+    opened = sandbox.control("POST", "/stripe/_stripe/disputes", {"payment_intent": intent})
+    adapter = registry.get("stripe")
+    result = adapter.fetch_dispute(dispute=opened["id"])  # type: ignore[attr-defined]
+    assert isinstance(result, DisputeResult)
+    yield disputes.note(attempt=attempt, result=result)
+    registry.forget()
+
+
+def test_words_and_a_document_reach_the_bank_once(disputed: Dispute, sandbox: Sandbox) -> None:
+    operator = shop.make_user()
+    disputes.answer(dispute=disputed, evidence="It was delivered.", by=operator, file=PDF)
+    told = registry.get("stripe").fetch_dispute(dispute=disputed.gateway_id)  # type: ignore[attr-defined]
+    assert (told.state, told.is_submitted) == (DisputeState.UNDER_REVIEW, True)
+    upload, update = [each for each in sandbox.requests("stripe") if each["method"] == "POST"][-2:]
+    assert (upload["path"], update["path"]) == ("/v1/files", f"/v1/disputes/{disputed.gateway_id}")
+    assert "evidence[uncategorized_file]=file_" in update["body"]
+    disputed.refresh_from_db()
+    assert disputed.evidence == "It was delivered.\n\n[delivery.pdf, 27 bytes]"
+    assert disputed.evidence_sent_at is not None
+    with pytest.raises(errors.DisputeOver):
+        disputes.answer(dispute=disputed, evidence="And more.", by=operator)
+
+
+@pytest.mark.parametrize("file", [
+    EvidenceFile(name="a.pdf", content=b"<html>"),
+    EvidenceFile(name="a.pdf", content=b"%PDF" + b"x" * 4_000_000),
+], ids=["no document", "too large"])  # fmt: skip
+def test_document_that_no_bank_reads_is_refused(disputed: Dispute, sandbox: Sandbox, file: EvidenceFile) -> None:
+    with pytest.raises(errors.EvidenceFileRefused):
+        disputes.answer(dispute=disputed, evidence="It was delivered.", by=shop.make_user(), file=file)
+    assert not any(each["path"] == "/v1/files" for each in sandbox.requests("stripe"))
+    disputed.refresh_from_db()
+    assert (disputed.evidence, disputed.evidence_sent_at) == ("", None)
+
+
+def test_answer_without_words_is_refused(disputed: Dispute) -> None:
+    with pytest.raises(errors.ReasonMissing):
+        disputes.answer(dispute=disputed, evidence=" ", by=shop.make_user())
+    assert Dispute.objects.get().evidence_sent_at is None

@@ -1,0 +1,379 @@
+"""Payouts of withdrawals: each outcome of a call, what is heard later, and that nothing is ever paid twice."""
+
+from datetime import timedelta
+
+import pytest
+from django.contrib.auth.models import User
+from django.utils import timezone
+
+from billing import errors, payout_sending, payouts, tasks
+from billing.gateways import registry
+from billing.gateways.base import DestinationKind, PayoutState
+from billing.gateways.errors import Declined, FailureCategory, Unavailable
+from billing.models import Case, GatewayLetter, GatewaySetting, Payout
+from billing.models.inbox import LetterState
+from billing.tests.paying import PayingGateway, approved, due, fresh
+from events.models import Event
+from ledger.checks import faults
+from ledger.money import Money
+from wallets import destinations, withdrawals
+from wallets.errors import WithdrawalState
+from wallets.models import Withdrawal
+from wallets.tests.people import MTN, available, make_user, on
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def paypal(gateways, monkeypatch) -> PayingGateway:
+    fake = PayingGateway("paypal", payout=frozenset({DestinationKind.EMAIL}))
+    monkeypatch.setitem(registry.BUILDERS, "paypal", lambda: fake)
+    registry.forget()
+    return fake
+
+
+@pytest.fixture
+def cinetpay(gateways, monkeypatch) -> PayingGateway:
+    fake = PayingGateway("cinetpay", payout=frozenset({DestinationKind.PHONE}), countries=frozenset({"CI"}))
+    monkeypatch.setitem(registry.BUILDERS, "cinetpay", lambda: fake)
+    registry.forget()
+    return fake
+
+
+def status(withdrawal: Withdrawal) -> str:
+    return fresh(withdrawal).status
+
+
+def seller(withdrawal: Withdrawal) -> User:
+    return withdrawal.wallet.seller.user
+
+
+# ---------------------------------------------------------------- sending
+
+
+def test_paid_at_once_leaves_the_wallet(paypal) -> None:
+    withdrawal = approved()
+    paypal.pays_out()
+    tasks.work_through_payouts()
+    assert status(withdrawal) == "paid"
+    assert list(paypal.payouts) == [withdrawal.pk.hex]
+    assert (available(seller(withdrawal)), on("gateway:paypal:EUR")) == (6_000, 4_000)
+    assert fresh(withdrawal).gateway_reference == f"tr_{withdrawal.pk.hex[-8:]}"
+    assert faults() == {}
+
+
+def test_fee_of_the_seller_stays_and_fee_of_the_gateway_is_ours(paypal, settings) -> None:
+    settings.WALLETS_WITHDRAWAL_FEE_MINOR = {"EUR": 100}
+    withdrawal = approved()
+    paypal.payout_fee = Money(25, "EUR")
+    paypal.pays_out()
+    payout_sending.send(withdrawal)
+    [(_, request)] = paypal.payouts.values()
+    assert request.amount == Money(3_900, "EUR")
+    assert (on("revenue:withdrawals:EUR"), on("fees:paypal:EUR"), on("gateway:paypal:EUR")) == (100, -25, 3_925)
+    assert faults() == {}
+
+
+def test_refusal_gives_the_money_back_with_its_reason(paypal) -> None:
+    withdrawal = approved()
+    paypal.refuses_payout = Declined("no", gateway="paypal", category=FailureCategory.INVALID_PAYER, code="RECEIVER")
+    payout_sending.send(withdrawal)
+    assert (status(withdrawal), fresh(withdrawal).reason) == ("failed", "paypal: RECEIVER")
+    assert available(seller(withdrawal)) == 10_000
+    assert Case.objects.count() == 0
+    assert faults() == {}
+
+
+def test_refusal_for_a_fault_of_ours_is_shown_to_operators(paypal) -> None:
+    withdrawal = approved()
+    category = FailureCategory.INSUFFICIENT_FUNDS
+    paypal.refuses_payout = Declined("empty", gateway="paypal", category=category)
+    payout_sending.send(withdrawal)
+    [case] = Case.objects.all()
+    assert (case.payout_id, case.facts["why"]) == (withdrawal.pk, "paypal refused it: insufficient_funds")
+
+
+def test_gateway_that_is_away_is_tried_again_after_a_pause(paypal) -> None:
+    withdrawal = approved()
+    paypal.refuses_payout = Unavailable("away", gateway="paypal")
+    payout_sending.work_through()
+    assert status(withdrawal) == "approved"
+    paypal.refuses_payout = None
+    payout_sending.work_through()
+    assert paypal.payouts == {}
+    due(withdrawal, minutes=5)
+    payout_sending.work_through()
+    assert list(paypal.payouts) == [withdrawal.pk.hex]
+
+
+def test_seller_may_take_back_what_waits_for_a_gateway(paypal) -> None:
+    withdrawal = approved()
+    paypal.refuses_payout = Unavailable("away", gateway="paypal")
+    payout_sending.work_through()
+    withdrawals.cancel(withdrawal=withdrawal)
+    paypal.refuses_payout = None
+    due(withdrawal, days=1)
+    payout_sending.work_through()
+    assert (paypal.payouts, status(withdrawal)) == ({}, "cancelled")
+    assert available(seller(withdrawal)) == 10_000
+
+
+def test_another_gateway_takes_it_when_the_first_never_heard_of_it(paypal, cinetpay, monkeypatch) -> None:
+    mtn = PayingGateway("stripe", payout=frozenset({DestinationKind.PHONE}))
+    monkeypatch.setitem(registry.BUILDERS, "stripe", lambda: mtn)
+    registry.forget()
+    withdrawal = approved(destination=MTN)
+    mtn.refuses_payout = Unavailable("away", gateway="stripe")
+    payout_sending.send(withdrawal)
+    GatewaySetting.objects.filter(name="stripe").update(is_enabled=False)
+    due(withdrawal, minutes=5)
+    payout_sending.work_through()
+    assert (list(mtn.payouts), list(cinetpay.payouts)) == ([], [withdrawal.pk.hex])
+
+
+def test_lost_reply_is_asked_about_and_never_sent_elsewhere(paypal) -> None:
+    withdrawal = approved()
+    paypal.loses = True
+    payout_sending.send(withdrawal)
+    assert (status(withdrawal), available(seller(withdrawal))) == ("uncertain", 6_000)
+    paypal.pays_out()
+    due(withdrawal, minutes=1)
+    payout_sending.work_through()
+    assert status(withdrawal) == "paid"
+    assert [act for act in paypal.asked if act.startswith("pay ")] == [f"pay {withdrawal.pk.hex}"]
+    assert faults() == {}
+
+
+@pytest.mark.parametrize(
+    "state",
+    [PayoutState.PENDING, PayoutState.IN_TRANSIT, PayoutState.NEEDS_APPROVAL, PayoutState.UNCLAIMED],
+)
+def test_under_way_keeps_the_money_held(paypal, state) -> None:
+    withdrawal = approved()
+    paypal.payout_state = state
+    payout_sending.send(withdrawal)
+    assert (status(withdrawal), available(seller(withdrawal))) == ("uncertain", 6_000)
+    payout = Payout.objects.get()
+    assert (payout.state, payout.next_try_at is not None) == (state.value, True)
+
+
+@pytest.mark.parametrize("state", [PayoutState.FAILED, PayoutState.CANCELLED, PayoutState.RETURNED])
+def test_over_without_being_paid_gives_the_money_back(paypal, state) -> None:
+    withdrawal = approved()
+    payout_sending.send(withdrawal)
+    paypal.pays_out(state)
+    due(withdrawal, minutes=1)
+    payout_sending.work_through()
+    assert (status(withdrawal), available(seller(withdrawal))) == ("failed", 10_000)
+    assert faults() == {}
+
+
+def test_two_workers_send_once(paypal) -> None:
+    withdrawal = approved()
+    assert payout_sending.send(withdrawal) is not None
+    assert payout_sending.send(withdrawal) is None
+    assert paypal.asked.count(f"pay {withdrawal.pk.hex}") == 1
+
+
+def test_destination_that_cools_down_waits(paypal) -> None:
+    withdrawal = approved()
+    type(withdrawal).objects.filter(pk=withdrawal.pk).update(not_before=timezone.now() + timedelta(hours=1))
+    payout_sending.work_through()
+    payout_sending.send(withdrawal)
+    assert (paypal.payouts, status(withdrawal)) == ({}, "approved")
+
+
+# ---------------------------------------------------------------- a worker that died
+
+
+def test_one_that_died_before_calling_is_sent_again_only_once_the_gateway_surely_knows_nothing(paypal) -> None:
+    withdrawal = approved()
+    paypal.silent = True
+    decision = payout_sending._choose(withdrawal)
+    payout_sending._begin(withdrawal.pk, decision)  # and here it is killed
+    paypal.silent = False
+    for _ in range(4):
+        due(withdrawal, minutes=4)
+        payout_sending._ask_due(timezone.now())
+    assert paypal.payouts == {}
+    assert status(withdrawal) == "approved"
+    payout_sending.work_through()
+    assert list(paypal.payouts) == [withdrawal.pk.hex]
+
+
+def test_absence_is_proven_neither_soon_nor_by_one_answer(paypal) -> None:
+    withdrawal = approved()
+    payout_sending._begin(withdrawal.pk, payout_sending._choose(withdrawal))
+    for _ in range(3):
+        payout_sending.ask(Payout.objects.whole().get())
+    assert status(withdrawal) == "uncertain"
+    due(withdrawal, hours=2)
+    payout = payout_sending.ask(Payout.objects.whole().get())
+    assert (payout.withdrawal.status, payout.not_found) == ("approved", 0)
+
+
+def test_after_a_doubt_the_same_gateway_is_asked_again_and_no_other(cinetpay, monkeypatch) -> None:
+    other = PayingGateway("stripe", payout=frozenset({DestinationKind.PHONE}))
+    monkeypatch.setitem(registry.BUILDERS, "stripe", lambda: other)
+    registry.forget()
+    withdrawal = approved(destination=MTN)
+    payout_sending._begin(withdrawal.pk, payout_sending._choose(withdrawal))
+    payout = Payout.objects.whole().get()
+    Payout.objects.update(not_found=2)
+    due(withdrawal, hours=2)
+    payout_sending.ask(payout)
+    GatewaySetting.objects.filter(name="stripe").update(is_enabled=False)
+    payout_sending.work_through()
+    assert (payout.gateway, list(other.payouts), list(cinetpay.payouts)) == ("stripe", [withdrawal.pk.hex], [])
+
+
+def test_worker_that_slept_cannot_give_back_what_another_has_sent(paypal) -> None:
+    withdrawal = approved()
+    slept = payout_sending._begin(withdrawal.pk, payout_sending._choose(withdrawal))
+    assert slept is not None
+    Payout.objects.update(not_found=2)
+    due(withdrawal, hours=2)
+    payout_sending.ask(slept)
+    payout_sending.work_through()
+    payouts.declined(payout=slept, error=Declined("no", gateway="paypal"))
+    payouts.put_off(payout=slept, error=Unavailable("away", gateway="paypal"))
+    assert (status(withdrawal), available(seller(withdrawal))) == ("uncertain", 6_000)
+
+
+def test_gateway_that_is_slow_to_know_and_then_pays_is_believed(paypal) -> None:
+    withdrawal = approved()
+    payout_sending._begin(withdrawal.pk, payout_sending._choose(withdrawal))
+    Payout.objects.update(not_found=2)
+    due(withdrawal, hours=2)
+    payout = payout_sending.ask(Payout.objects.whole().get())
+    assert payout.withdrawal.status == "approved"
+    paypal.pays_out()
+    paypal.payouts[withdrawal.pk.hex] = (PayoutState.PAID, payout_sending.request_of(withdrawal, payout.gateway))
+    payout_sending.ask(payout)
+    assert status(withdrawal) == "paid"
+    assert faults() == {}
+
+
+# ---------------------------------------------------------------- after it was paid
+
+
+def test_what_comes_back_is_the_sellers_again(paypal) -> None:
+    withdrawal = approved()
+    paypal.pays_out()
+    payout_sending.send(withdrawal)
+    paypal.pays_out(PayoutState.RETURNED)
+    payout_sending.ask(Payout.objects.whole().get())
+    assert (status(withdrawal), available(seller(withdrawal)), on("gateway:paypal:EUR")) == ("returned", 10_000, 0)
+    event = Event.objects.latest("id")
+    assert (event.type, event.data["reason"]) == ("withdrawal.failed", "paypal: returned")
+    payout_sending.ask(Payout.objects.whole().get())
+    assert available(seller(withdrawal)) == 10_000
+    assert faults() == {}
+
+
+def test_paid_ones_are_looked_at_a_few_times_more(paypal) -> None:
+    withdrawal = approved()
+    paypal.pays_out()
+    payout_sending.send(withdrawal)
+    paypal.pays_out(PayoutState.RETURNED)
+    Payout.objects.update(next_try_at=timezone.now() - timedelta(minutes=1))
+    payout_sending.work_through()
+    assert status(withdrawal) == "returned"
+
+
+def test_paid_although_it_had_failed_here_is_a_case(paypal) -> None:
+    withdrawal = approved()
+    paypal.pays_out(PayoutState.FAILED)
+    payout_sending.send(withdrawal)
+    paypal.pays_out()
+    paypal.payouts[withdrawal.pk.hex] = (PayoutState.PAID, payout_sending.request_of(withdrawal, "paypal"))
+    payout_sending.ask(Payout.objects.whole().get())
+    [case] = Case.objects.all()
+    assert case.facts["why"] == "paypal paid it although it is failed here"
+    assert available(seller(withdrawal)) == 10_000
+
+
+def test_another_amount_than_ours_is_a_case_and_moves_nothing(paypal) -> None:
+    withdrawal = approved()
+    paypal.says_amount = Money(40, "EUR")
+    paypal.pays_out()
+    payout_sending.send(withdrawal)
+    assert (status(withdrawal), available(seller(withdrawal))) == ("uncertain", 6_000)
+    assert Case.objects.get().payout_id == withdrawal.pk
+    assert faults() == {}
+
+
+# ---------------------------------------------------------------- people
+
+
+def test_after_a_day_people_are_asked_once_and_the_money_stays_held(paypal) -> None:
+    withdrawal = approved()
+    payout_sending.send(withdrawal)
+    due(withdrawal, hours=25)
+    payout_sending.work_through()
+    due(withdrawal, hours=7)
+    payout_sending.work_through()
+    [case] = Case.objects.all()
+    assert case.facts["why"] == "paypal has not said for a day whether it is paid: pending"
+    assert (status(withdrawal), available(seller(withdrawal))) == ("uncertain", 6_000)
+
+
+@pytest.mark.parametrize(("is_paid", "ends", "left"), [(True, "paid", 6_000), (False, "failed", 10_000)])
+def test_people_say_how_it_ended(paypal, is_paid, ends, left) -> None:
+    withdrawal = approved()
+    payout_sending.send(withdrawal)
+    by = make_user("operator")
+    payouts.resolve(payout=Payout.objects.get(), is_paid=is_paid, proof="ticket 7", by=by)
+    assert (status(withdrawal), available(seller(withdrawal))) == (ends, left)
+    with pytest.raises(errors.PayoutNotOpen):
+        payouts.resolve(payout=Payout.objects.get(), is_paid=not is_paid, proof="ticket 8", by=by)
+    assert faults() == {}
+
+
+def test_people_say_nothing_without_a_proof(paypal) -> None:
+    withdrawal = approved()
+    payout_sending.send(withdrawal)
+    with pytest.raises(errors.ReasonMissing):
+        payouts.resolve(payout=Payout.objects.get(), is_paid=True, proof=" ", by=make_user())
+    assert status(withdrawal) == "uncertain"
+
+
+def test_destination_that_no_gateway_reaches_is_a_case_and_waits(paypal) -> None:
+    withdrawal = approved(destination=destinations.parse(kind="stripe", value="acct_1NkV2zLkdIwHu7ix"))
+    payout_sending.work_through()
+    assert status(withdrawal) == "approved"
+    assert Case.objects.get().facts["why"] == "no gateway can pay it out"
+    ruled_out = {each["gateway"]: each["rule"] for each in Payout.objects.get().choice["ruled_out"]}
+    assert ruled_out["paypal"] == "destination"
+
+
+def test_sent_ones_cannot_be_cancelled(paypal) -> None:
+    withdrawal = approved()
+    payout_sending.send(withdrawal)
+    with pytest.raises(WithdrawalState):
+        withdrawals.cancel(withdrawal=withdrawal)
+    assert available(seller(withdrawal)) == 6_000
+
+
+# ---------------------------------------------------------------- letters
+
+
+def test_letter_about_a_payout_makes_us_ask(paypal) -> None:
+    withdrawal = approved()
+    payout_sending.send(withdrawal)
+    paypal.pays_out()
+    letter = GatewayLetter.objects.create(
+        gateway="paypal", event_id="e1", kind="x", subject="payout", trust="unsigned", reference=withdrawal.pk.hex
+    )
+    tasks.drain_inbox()
+    letter.refresh_from_db()
+    assert (letter.state, status(withdrawal)) == (LetterState.DONE, "paid")
+
+
+def test_letter_about_no_payout_of_ours_stays_to_be_looked_at(paypal) -> None:
+    letter = GatewayLetter.objects.create(
+        gateway="paypal", event_id="e2", kind="x", subject="payout", trust="unsigned", reference="0" * 32
+    )
+    tasks.drain_inbox()
+    letter.refresh_from_db()
+    assert letter.error == "It is about no payout of ours."

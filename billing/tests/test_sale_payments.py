@@ -1,0 +1,267 @@
+"""Checkouts of what sellers sell: who gets what when it is paid, refunded, disputed, and when a refund comes back."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from billing import disputes, errors, refund_sending, refunds
+from billing.gateways import subscribing as words
+from billing.gateways.base import RefundResult, RefundState
+from billing.gateways.subscribing import DisputeResult
+from billing.models import Payment, Refund
+from billing.models.refunds import RefundPolicy
+from billing.tests import shop
+from billing.tests.fakes import RefundingGateway
+from credits.tests.callers import customer, post, service
+from ledger.checks import faults
+from ledger.money import Money
+from wallets import sales, withdrawals
+from wallets.errors import SellerCannotCover
+from wallets.models import Sale, TakeBack
+from wallets.tests import people
+from wallets.tests.people import available, make_rule, make_type, make_user, on, parts
+
+pytestmark = pytest.mark.django_db
+TICKET = {"seller": "organizer-1", "type": "ticket_sale", "reference": "seat 7", "amount": 4_000}
+
+
+@pytest.fixture(autouse=True)
+def rules() -> None:
+    make_type()
+    make_rule(basis_points=1_000)
+
+
+def checkout(**body: Any) -> Any:
+    buyer = service("start_checkout", acts_for=shop.make_user())
+    return post("checkouts", buyer, {"currency": "EUR", "gateways": ["stripe"]} | body)
+
+
+def sold(stripe: RefundingGateway, *lines: dict[str, Any]) -> Payment:
+    """Paid and told to us."""
+    answer = checkout(sales=list(lines or [TICKET]))
+    assert answer.status_code == 201, answer.content
+    payment = Payment.objects.get(pk=answer.json()["payment"]["id"])
+    stripe.pays(payment.attempts.get().reference)
+    return shop.told(payment)
+
+
+def refund(payment: Payment, minor: int | None = None, policy: RefundPolicy | None = None) -> Refund:
+    amount = None if minor is None else Money(minor, payment.currency)
+    return refunds.request(payment=payment, amount=amount, reason="cancelled", policy=policy)
+
+
+def seller(payment: Payment, number: int = 0) -> Any:
+    return Sale.objects.get(payment_key=str(payment.pk), number=number).wallet.seller.user
+
+
+# ---------------------------------------------------------------- bought
+
+
+def test_paid_sale_is_split_between_seller_and_us(stripe) -> None:
+    answer = checkout(sale=TICKET)
+    payment = Payment.objects.get(pk=answer.json()["payment"]["id"])
+    assert (answer.status_code, payment.kind, payment.description, payment.tax_minor) == (201, "sale", "Ticket", 0)
+    stripe.pays(fee=Money(130, "EUR"))
+    assert shop.told(payment).delivered_at is not None
+    [sale] = Sale.objects.all()
+    assert (sale.payment_key, sale.reference, sale.gateway) == (str(payment.pk), "seat 7", "stripe")
+    assert (parts(seller(payment))["pending"], on("commission:EUR"), on("fees:stripe:EUR")) == (3_600, 400, -130)
+    assert seller(payment).username == "organizer-1"
+    assert faults() == {}
+
+
+def test_several_sellers_each_get_their_own_part(stripe) -> None:
+    payment = sold(stripe, TICKET, TICKET | {"seller": "designer-9", "amount": 1_001})
+    assert payment.amount_minor == 5_001
+    assert payment.description == "Ticket +1"
+    assert parts(seller(payment, 0))["pending"] == 3_600
+    assert parts(seller(payment, 1))["pending"] == 901
+    assert on("commission:EUR") == 500
+    assert faults() == {}
+
+
+def test_sale_heard_of_twice_is_recorded_once(stripe) -> None:
+    payment = sold(stripe)
+    shop.told(payment)
+    assert Sale.objects.count() == 1
+
+
+def test_customer_may_not_name_the_price_of_a_sale(stripe) -> None:
+    answer = post("checkouts", customer(shop.make_user()), {"currency": "EUR", "sale": TICKET})
+    assert (answer.status_code, answer.json()["code"]) == (400, "amount_not_yours")
+    assert not Payment.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "status", "code"),
+    [
+        ({"type": "lottery"}, 400, "unknown_sale_type"),
+        ({"amount": 0}, 400, "validation_error"),
+        ({"amount": -5}, 400, "validation_error"),
+        ({"amount": 1.5}, 400, "validation_error"),
+        ({"reference": "x" * 101}, 400, "validation_error"),
+        ({"colour": "red"}, 400, "validation_error"),
+    ],
+)
+def test_what_could_not_be_recorded_is_refused_before_anybody_pays(stripe, changes, status, code) -> None:
+    answer = checkout(sale=TICKET | changes)
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+    assert not Payment.objects.exists()
+    assert stripe.sold == {}
+
+
+def test_sale_and_sales_at_once_are_refused(stripe) -> None:
+    assert checkout(sale=TICKET, sales=[TICKET]).status_code == 400
+
+
+def test_books_find_a_sale_that_was_paid_and_not_recorded(stripe) -> None:
+    payment = sold(stripe)
+    Sale.objects.filter(payment_key=str(payment.pk)).update(payment_key="elsewhere")
+    assert "payments_are_delivered_once" in str(faults())
+
+
+# ---------------------------------------------------------------- given back
+
+
+def test_full_refund_leaves_everybody_where_they_began(stripe) -> None:
+    payment = sold(stripe)
+    made = refund(payment)
+    assert parts(seller(payment))["pending"] == 3_600  # held, not yet gone
+    refund_sending.work_through()
+    assert Refund.objects.get(pk=made.pk).status == "succeeded"
+    assert parts(seller(payment))["pending"] == 0
+    assert (on("commission:EUR"), on("gateway:stripe:EUR")) == (0, 0)
+    assert faults() == {}
+
+
+def test_partial_refunds_sum_up_to_the_last_unit(stripe) -> None:
+    payment = sold(stripe, TICKET | {"amount": 1_001}, TICKET | {"seller": "designer-9", "amount": 333})
+    for minor in (333, 1, 500, None):
+        refund(payment, minor)
+        refund_sending.work_through()
+    assert people.everything() == {}
+    assert faults() == {}
+
+
+def test_refund_that_its_gateway_refuses_gives_the_seller_everything_again(stripe) -> None:
+    payment = sold(stripe)
+    made = refund(payment, 1_000)
+    refunds.move(made, RefundResult(state=RefundState.FAILED), {})
+    assert [each.state for each in TakeBack.objects.all()] == ["voided"]
+    sales.release_due(people.FAR_AWAY)
+    assert available(seller(payment)) == 3_600
+    assert faults() == {}
+
+
+def test_refund_that_comes_back_days_later_gives_everybody_their_part_again(stripe) -> None:
+    payment = sold(stripe)
+    made = refund(payment)
+    refund_sending.work_through()
+    sales.release_due(people.FAR_AWAY)
+    refunds.move(Refund.objects.get(pk=made.pk), RefundResult(state=RefundState.FAILED), {})
+    assert (available(seller(payment)), on("commission:EUR"), on("gateway:stripe:EUR")) == (3_600, 400, -4_000)
+    assert Sale.objects.get().left == Money(4_000, "EUR")
+    assert faults() == {}
+
+
+def test_refund_that_arrives_after_it_had_failed_is_booked(stripe) -> None:
+    payment = sold(stripe)
+    made = refund(payment)
+    for state in (RefundState.FAILED, RefundState.SUCCEEDED):
+        refunds.move(Refund.objects.get(pk=made.pk), RefundResult(state=state), {})
+    assert people.everything() == {}
+    assert faults() == {}
+
+
+def withdrawn(stripe: RefundingGateway) -> Payment:
+    """A sale whose seller has everything out already."""
+    payment = sold(stripe)
+    sales.release_due(people.FAR_AWAY)
+    wish = withdrawals.approve(withdrawal=people.ask(seller(payment), 3_600), by=make_user("operator"))
+    withdrawals.mark_sending(withdrawal=wish, gateway="paypal")
+    withdrawals.mark_paid(withdrawal=wish)
+    return payment
+
+
+def test_seller_who_has_withdrawn_is_not_taken_from_unless_the_rule_says_so(stripe) -> None:
+    payment = withdrawn(stripe)
+    with pytest.raises(SellerCannotCover):
+        refund(payment, policy=RefundPolicy.UNSPENT_ONLY)
+    assert not Refund.objects.exists()
+    assert stripe.asked[-1].startswith("fetch")
+
+
+def test_operator_may_decide_that_we_bear_it(stripe) -> None:
+    payment = withdrawn(stripe)
+    refund(payment, policy=RefundPolicy.GOODWILL)
+    refund_sending.work_through()
+    assert (on("loss:EUR"), on("commission:EUR"), available(seller(payment))) == (-3_600, 0, 0)
+    assert faults() == {}
+
+
+def test_refund_made_at_the_gateway_is_booked_though_nobody_covers_it(stripe) -> None:
+    payment = withdrawn(stripe)
+    attempt = payment.attempts.get()
+    made = refunds.book_made_at_gateway(attempt=attempt, amount=payment.money, ids={"refund": "re_1"})
+    refunds.move(made, RefundResult(state=RefundState.SUCCEEDED), {})
+    assert (on("loss:EUR"), on("gateway:stripe:EUR"), on("gateway:paypal:EUR")) == (-3_600, 0, 3_600)
+    assert faults() == {}
+
+
+def test_more_than_is_left_is_refused(stripe) -> None:
+    payment = sold(stripe)
+    refund(payment, 3_000)
+    with pytest.raises(errors.RefundTooLarge):
+        refund(payment, 1_001)
+    assert Refund.objects.count() == 1
+
+
+def test_preview_says_whom_the_money_comes_from_and_moves_nothing(stripe) -> None:
+    payment = sold(stripe, TICKET, TICKET | {"seller": "designer-9", "amount": 1_000})
+    plan = refunds.preview(payment=payment, amount=Money(500, "EUR"))
+    told = [(share.amount.minor, share.plan.pending.minor, share.plan.commission.minor) for share in plan.shares]
+    assert told == [(400, 360, 40), (100, 90, 10)]
+    assert not TakeBack.objects.exists()
+
+
+def test_service_sees_who_would_bear_a_refund(stripe) -> None:
+    payment = sold(stripe)
+    told = post("refunds/preview", service("request_refund"), {"payment": str(payment.pk), "amount": 1_000}).json()
+    share = {"seller": "organizer-1", "reference": "seat 7", "amount": 1_000}
+    assert told["sales"] == [share | {"from_seller": 900, "commission": 100, "our_cost": 0}]
+
+
+# ---------------------------------------------------------------- a bank asks
+
+
+def disputed(payment: Payment, state: words.DisputeState, minor: int = 4_000) -> None:
+    told = DisputeResult(id="dp_1", state=state, amount=Money(minor, "EUR"), reason="fraudulent")
+    disputes.note(attempt=payment.attempts.get(), result=told)
+
+
+def test_dispute_freezes_what_the_seller_has_and_winning_frees_it(stripe) -> None:
+    payment = sold(stripe)
+    disputed(payment, words.DisputeState.NEEDS_RESPONSE)
+    sales.release_due(timezone.now() + timedelta(days=400))
+    assert available(seller(payment)) == 0
+    disputed(payment, words.DisputeState.WON)
+    sales.release_due(people.FAR_AWAY)
+    assert available(seller(payment)) == 3_600
+    assert faults() == {}
+
+
+def test_lost_dispute_is_taken_at_the_sales_own_split(stripe) -> None:
+    payment = sold(stripe)
+    disputed(payment, words.DisputeState.NEEDS_RESPONSE)
+    disputed(payment, words.DisputeState.LOST)
+    assert people.everything() == {}
+    assert faults() == {}
+
+
+def test_bank_that_asks_for_more_than_was_paid_costs_us_the_rest(stripe) -> None:
+    payment = sold(stripe)
+    disputed(payment, words.DisputeState.LOST, 4_500)
+    assert (on("loss:EUR"), on("gateway:stripe:EUR"), parts(seller(payment))["pending"]) == (-500, 500, 0)
+    assert faults() == {}
