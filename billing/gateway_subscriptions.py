@@ -5,35 +5,32 @@ in which letters come means nothing. Each paid invoice becomes one payment of ou
 """
 
 import logging
-import secrets
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from django.conf import settings
 from django.contrib.auth.models import User
-from django.db import IntegrityError, transaction
+from django.db import transaction
 from django.utils import timezone
 
 from billing import (
     calling,
-    coupons,
     customers,
     errors,
     gateway_coupons,
+    gateway_invoices,
     gateway_prices,
     payments,
-    plan_payments,
-    pricing,
     returning,
     subscription_states,
 )
 from billing.checkout import Wishes
 from billing.gateways import registry
-from billing.gateways.base import Buyer, PaymentResult, PaymentState
+from billing.gateways.base import Buyer
 from billing.gateways.subscribing import (
     ChangeRequest,
     InvoiceResult,
-    InvoiceState,
     PortalRequest,
     Proration,
     Subscribes,
@@ -42,8 +39,8 @@ from billing.gateways.subscribing import (
     SubscriptionResult,
     SubscriptionState,
 )
-from billing.models import Attempt, GatewayCustomer, GatewayPrice, Payment, PlanPrice, Subscription
-from billing.models.subscriptions import OVER, SubscriptionStatus
+from billing.models import GatewayCustomer, PlanPrice, Subscription
+from billing.models.subscriptions import SubscriptionStatus
 from billing.pricing import Reduction
 from ledger.money import Money
 
@@ -65,6 +62,13 @@ def is_open(subscription: Subscription) -> bool:
     """Its page at the gateway may still be paid on."""
     age = timezone.now() - subscription.created_at
     return bool(subscription.gateway) and age.total_seconds() < settings.SUBSCRIPTION_INCOMPLETE_HOURS * 3_600
+
+
+def next_look_at(subscription: Subscription) -> datetime:
+    """When its page is looked at again, should no letter tell of it: soon at first, and then more and more seldom."""
+    pauses, now = settings.PAYMENT_WAIT_SECONDS, timezone.now()
+    age = (now - subscription.created_at).total_seconds()
+    return now + timedelta(seconds=min(max(age, pauses[0]), pauses[-1]))
 
 
 def _adapter(name: str) -> Subscribes:
@@ -94,8 +98,8 @@ def open_page(
     )
     adapter = _adapter(gateway)
     result = calling.call(gateway, "subscribe", lambda: adapter.open_subscription(request), is_new_attempt=True)
-    if result.session:
-        Subscription.objects.filter(pk=subscription.pk).update(gateway_session=result.session)
+    look = next_look_at(subscription)
+    Subscription.objects.filter(pk=subscription.pk).update(gateway_session=result.session, next_look_at=look)
     return payments.told(result.next_action) if result.next_action else {"type": "none"}
 
 
@@ -128,8 +132,10 @@ def ask(subscription: Subscription) -> Subscription:
     found = calling.call(subscription.gateway, "fetch", lambda: adapter.fetch_subscription(ref))
     if found.id:
         _know(subscription, found)
-        if found.latest_invoice:
-            hear_invoice(subscription, found.latest_invoice, found)
+        if found.latest_invoice and not gateway_invoices.is_heard(subscription.gateway, found.latest_invoice):
+            # All that were paid, in their order: while nobody listened one may have followed another.
+            for invoice in adapter.paid_invoices(subscription=found.id):
+                gateway_invoices.hear(subscription, invoice, found)
         _follow(subscription, found)
     return Subscription.objects.select_related("price__plan", "user").get(pk=subscription.pk)
 
@@ -149,77 +155,17 @@ def _follow(subscription: Subscription, found: SubscriptionResult) -> None:
         case SubscriptionState.TRIALING if found.trial_end is not None:
             subscription_states.start_trial(subscription_id=pk, until=found.trial_end)
         case SubscriptionState.PAST_DUE | SubscriptionState.UNPAID:
-            subscription_states.mark_past_due(subscription_id=pk)
+            # Not when the period it speaks of was paid while this answer was on its way.
+            subscription_states.mark_past_due(subscription_id=pk, unless_paid_until=found.period_end)
         case SubscriptionState.CANCELLED:
-            subscription_states.end(subscription_id=pk, status=SubscriptionStatus.CANCELLED, why="at_gateway")
+            why = "asked" if subscription.cancel_at_period_end else "at_gateway"
+            subscription_states.end(subscription_id=pk, status=SubscriptionStatus.CANCELLED, why=why)
         case SubscriptionState.EXPIRED:
             subscription_states.end(subscription_id=pk, status=SubscriptionStatus.EXPIRED, why="unpaid")
     ends = found.cancel_at_period_end or found.cancel_at is not None
     now = Subscription.objects.get(pk=pk)
     if now.status in ("active", "trialing", "past_due") and now.cancel_at_period_end != ends:
         subscription_states.set_cancel_at_period_end(subscription_id=pk, cancels=ends)
-
-
-def hear_invoice(subscription: Subscription, invoice: str, found: SubscriptionResult) -> Payment | None:
-    """A paid invoice is one payment; whoever tells of it again meets the first one. One of nothing is of a trial,
-    unless a coupon has taken all of it off."""
-    adapter = _adapter(subscription.gateway)
-    told = calling.call(subscription.gateway, "invoice", lambda: adapter.fetch_invoice(invoice=invoice))
-    if told.state is not InvoiceState.PAID or told.paid is None:
-        return None
-    if told.paid.minor <= 0 and not told.is_given:
-        return None
-    if found.state in (SubscriptionState.CANCELLED, SubscriptionState.EXPIRED) and subscription.status in OVER:
-        return None
-    try:
-        attempt = _write(subscription, told, told.paid, found)
-    except IntegrityError as error:
-        if "payment_once_per_request_key" not in str(error):
-            raise
-        return None
-    result = PaymentResult(
-        state=PaymentState.SUCCEEDED, ids=dict(attempt.gateway_ids), amount=told.paid, paid_at=told.paid_at
-    )
-    return payments.note(attempt=attempt, result=result)
-
-
-@transaction.atomic
-def _write(subscription: Subscription, told: InvoiceResult, paid: Money, found: SubscriptionResult) -> Attempt:
-    price = _our_price(subscription, found)
-    more: dict[str, Any] = {"invoice": told.id}
-    if found.period_start and found.period_end:
-        more["period"] = [found.period_start.isoformat(), found.period_end.isoformat()]
-    purchase = pricing.plan(price, "en", subscription=subscription.pk, purpose=plan_payments.RENEW, amount=paid, **more)
-    used = coupons.heard(subscription=subscription, discount=told.discount)
-    now = timezone.now()
-    payment = Payment.objects.create(
-        user=subscription.user,
-        kind=purchase.kind,
-        item=purchase.item,
-        description=purchase.description[:200],
-        details=purchase.details | used.details,
-        amount_minor=paid.minor,
-        discount_minor=used.discount_minor,
-        redemption=used.redemption,
-        currency=paid.unit,
-        tax_minor=told.tax.minor if told.tax else 0,
-        request_scope=f"{subscription.gateway}:invoice",
-        request_key=told.id,
-        expires_at=now,
-    )
-    ids = {"invoice": told.id, "subscription": found.id, "payment_intent": told.payment_intent}
-    return Attempt.objects.create(
-        payment=payment,
-        gateway=subscription.gateway,
-        notify_token=secrets.token_urlsafe(24),
-        gateway_ids={name: value for name, value in ids.items() if value},
-    )
-
-
-def _our_price(subscription: Subscription, found: SubscriptionResult) -> PlanPrice:
-    rows = GatewayPrice.objects.filter(gateway=subscription.gateway, gateway_id=found.price)
-    known = rows.select_related("price__plan").first()
-    return known.price if known else subscription.price
 
 
 # ---------------------------------------------------------------- letters
@@ -233,6 +179,12 @@ def named(gateway: str, ids: dict[str, str], reference: str) -> Subscription | N
         return rows.filter(pk=UUID(hex=reference)).first() if reference else None
     except ValueError:
         return None
+
+
+def invoice_of(gateway: str, payment_intent: str) -> InvoiceResult:
+    """What a payment that we did not begin was for, where it was for an invoice."""
+    adapter = _adapter(gateway)
+    return calling.call(gateway, "invoice", lambda: adapter.find_invoice(payment_intent=payment_intent))
 
 
 def adopt(gateway: str, gateway_id: str) -> Subscription | None:
@@ -321,6 +273,16 @@ def _change(subscription: Subscription, price: PlanPrice, proration: Proration) 
         customer=known.gateway_id if known else "",
         proration=proration,
     )
+
+
+def mending_page(*, subscription: Subscription) -> str:
+    """Where the customer pays what could not be charged: the open invoice's page, else the portal, for a card."""
+    adapter = _adapter(subscription.gateway)
+    ref = SubscriptionRef(reference=subscription.pk.hex, id=subscription.gateway_id or "")
+    found = calling.call(subscription.gateway, "fetch", lambda: adapter.fetch_subscription(ref))
+    if found.next_action is not None and found.next_action.url:
+        return found.next_action.url
+    return portal(subscription=subscription, return_url="")
 
 
 def portal(*, subscription: Subscription, return_url: str) -> str:

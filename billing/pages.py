@@ -11,6 +11,8 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.generic import View
 
 from billing import customers, dunning, errors, plan_payments, subscriptions
+from billing import gateway_subscriptions as renewing
+from billing.gateways.errors import GatewayError
 from billing.models import Payment, Subscription
 from billing.models.subscriptions import SubscriptionStatus
 from billing.plan_payments import RENEW
@@ -29,11 +31,13 @@ class MendView(View):
     def post(self, request: HttpRequest, token: str) -> HttpResponse:
         subscription = _found(token)
         try:
+            if renewing.renews_it(subscription):
+                return lead_to(request, renewing.mending_page(subscription=subscription))
             payment = subscriptions.renew(subscription=subscription, wishes=subscriptions.wishes_of(subscription))
-        except errors.BillingError as refusal:
+        except (errors.BillingError, GatewayError) as refusal:
             return self._page(request, subscription, refusal=str(refusal))
-        if url := _url(payment):
-            return redirect(url)
+        if url := page_of(payment):
+            return lead_to(request, url)
         return redirect(request.path)
 
     def _page(self, request: HttpRequest, subscription: Subscription, refusal: str = "") -> HttpResponse:
@@ -42,13 +46,14 @@ class MendView(View):
             waiting = plan_payments.pending(subscription, RENEW)
             context: dict[str, Any] = {
                 "plan": price.plan.name,
-                "amount": format_money(subscriptions.next_amount(subscription, price), get_language() or "en"),
+                "amount": format_money(subscriptions.next_amount(subscription, price), language()),
                 "status": subscription.get_status_display(),
                 "paid_until": subscription.paid_until,
                 "lapses_at": subscription.lapses_at,
                 "time_zone": subscription.time_zone,
                 "is_past_due": subscription.status == SubscriptionStatus.PAST_DUE,
                 "is_over": subscription.status == SubscriptionStatus.CANCELLED,
+                "renews_by_itself": subscription.is_renewed_by_gateway,
                 "waits": waiting is not None,
                 "refusal": refusal,
             }
@@ -64,6 +69,18 @@ def _found(token: str) -> Subscription:
     return subscription
 
 
-def _url(payment: Payment) -> str:
+def lead_to(request: HttpRequest, url: str) -> HttpResponse:
+    """A page in between: our policy lets no form lead to another site, and browsers hold redirects to it too."""
+    response = render(request, "billing/continue.html", {"url": url})
+    response["Referrer-Policy"] = "no-referrer"
+    return response
+
+
+def language() -> str:
+    return get_language() or "en"
+
+
+def page_of(payment: Payment) -> str:
+    """Where it is paid, while that is still possible."""
     last = payment.attempts.last()
     return str(last.next_action.get("url", "")) if last and last.is_live else ""

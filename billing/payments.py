@@ -15,7 +15,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
 
-from billing import cases, errors, fulfilment, redemptions, saved_methods, schedule
+from billing import cases, errors, fulfilment, plan_payments, redemptions, saved_methods, schedule
 from billing.gateways import errors as gateway
 from billing.gateways.base import Failure, NextAction, PaymentResult, PaymentState
 from billing.models import Attempt, GatewayCustomer, Payment
@@ -221,7 +221,8 @@ def _over_if_nobody_pays(payment: Payment, attempt: Attempt) -> None:
         _over(payment, status)
         if status == PaymentStatus.FAILED:
             reason = attempt.failure_category or "unknown"
-            tell(payment, attempt, EventType.PAYMENT_FAILED, reason=reason, retry_url=None)
+            retry_url = plan_payments.retry_url(payment)
+            tell(payment, attempt, EventType.PAYMENT_FAILED, reason=reason, retry_url=retry_url)
 
 
 def _over(payment: Payment, status: PaymentStatus) -> None:

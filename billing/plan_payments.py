@@ -2,11 +2,11 @@
 
 from datetime import datetime
 
-from billing import cases, subscription_states
+from billing import cases, dunning, subscription_states
 from billing.models import Attempt, Payment, PlanPrice, Subscription
 from billing.models.cases import CaseKind
-from billing.models.payments import PaymentKind, PaymentStatus
-from billing.models.subscriptions import OVER
+from billing.models.payments import PaymentKind, PaymentQuerySet, PaymentStatus
+from billing.models.subscriptions import IN_FORCE, OVER
 
 START, RENEW, CHANGE = "start", "renew", "change"
 
@@ -25,6 +25,10 @@ def deliver(payment: Payment, attempt: Attempt | None) -> None:
         ):
             # Paid for a change of something that is no more: operators give the money back, or time for it.
             cases.open(kind=CaseKind.MISMATCH, payment=payment, attempt=attempt, key=case, facts=facts)
+        return
+    if asked.get("is_over"):
+        # Told of after the gateway had ended it: operators give the money back, or time for it.
+        cases.open(kind=CaseKind.MISMATCH, payment=payment, attempt=attempt, key=case, facts=facts)
         return
     if (other := _successor(subscription)) is not None:
         # Paid late, when the customer had begun again already: the time is theirs all the same.
@@ -53,14 +57,23 @@ def _successor(subscription: Subscription) -> Subscription | None:
     return rows.select_related("price__plan").first()
 
 
+def retry_url(payment: Payment) -> str | None:
+    """Where the customer tries again what failed: of a renewal the page of the plan; other payments they begin anew."""
+    if payment.kind != PaymentKind.PLAN or payment.details.get("purpose") != RENEW:
+        return None
+    subscription = Subscription.objects.filter(pk=payment.details["subscription"], status__in=IN_FORCE).first()
+    return dunning.mend_url(subscription) if subscription else None
+
+
+def of(subscription: Subscription) -> PaymentQuerySet:
+    return Payment.objects.filter(
+        user=subscription.user_id, kind=PaymentKind.PLAN, details__subscription=str(subscription.pk)
+    )
+
+
 def pending(subscription: Subscription, purpose: str = "") -> Payment | None:
     """Its payment that could still be paid."""
-    rows = Payment.objects.with_attempts().filter(
-        user=subscription.user_id,
-        kind=PaymentKind.PLAN,
-        status=PaymentStatus.PENDING,
-        details__subscription=str(subscription.pk),
-    )
+    rows = of(subscription).with_attempts().filter(status=PaymentStatus.PENDING)
     if purpose:
         rows = rows.filter(details__purpose=purpose)
     return rows.order_by("-id").first()

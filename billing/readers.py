@@ -7,6 +7,7 @@ from uuid import UUID
 from billing import asking, disputes, gateway_subscriptions, payments, payout_sending, refund_sending, refunds
 from billing.gateways import letters as marks
 from billing.gateways.base import Hint, Subject, Trust
+from billing.gateways.subscribing import InvoiceResult
 from billing.models import Attempt, GatewayLetter, Payout, Refund
 from billing.models.inbox import LetterState
 from billing.models.refunds import RefundStatus
@@ -42,6 +43,8 @@ def read(letter: GatewayLetter, batch: Batch) -> LetterState:
 def _read_payment(letter: GatewayLetter, batch: Batch) -> LetterState:
     if letter.ids.get("subscription") and _named(letter) is None:
         return _read_subscription(letter, batch)  # the page on which it begins
+    if (bill := _invoice_paid_by(letter)) is not None:
+        return _follow_subscription(letter.gateway, {"subscription": bill.subscription}, bill.reference, batch)
     attempt = attempt_of(letter)
     if attempt.pk not in batch.asked and attempt.state not in payments.SETTLED:
         asking.ask(attempt)
@@ -86,16 +89,31 @@ def _read_subscription(letter: GatewayLetter, batch: Batch) -> LetterState:
     """Whatever it says, and whenever it comes: the subscription and its last invoice are read again."""
     if not gateway_subscriptions.renews(letter.gateway):
         return LetterState.IGNORED
-    found = gateway_subscriptions.named(letter.gateway, letter.ids, letter.reference)
-    known = letter.ids.get("subscription")
+    return _follow_subscription(letter.gateway, letter.ids, letter.reference, batch)
+
+
+def _follow_subscription(gateway: str, ids: dict[str, str], reference: str, batch: Batch) -> LetterState:
+    found = gateway_subscriptions.named(gateway, ids, reference)
+    known = ids.get("subscription")
     if found is None and known:
-        found = gateway_subscriptions.adopt(letter.gateway, known)
+        found = gateway_subscriptions.adopt(gateway, known)
     if found is None:
         raise NotKnownYet("It is about no subscription of ours.")
     if found.pk not in batch.asked:
         gateway_subscriptions.ask(found)
         batch.asked.add(found.pk)
     return LetterState.DONE
+
+
+def _invoice_paid_by(letter: GatewayLetter) -> InvoiceResult | None:
+    """Invoices of plans are paid by payments that the gateway begins; those name neither us nor the invoice."""
+    intent = letter.ids.get("payment_intent")
+    if not intent or letter.reference or letter.token or not gateway_subscriptions.renews(letter.gateway):
+        return None
+    if _named(letter) is not None:
+        return None
+    bill = gateway_subscriptions.invoice_of(letter.gateway, intent)
+    return bill if bill.subscription else None
 
 
 def _read_invoice(letter: GatewayLetter, batch: Batch) -> LetterState:

@@ -18,7 +18,7 @@ from billing import dunning, errors, plan_payments, subscription_states, subscri
 from billing import gateway_subscriptions as renewing
 from billing.gateways.errors import GatewayError
 from billing.models import Subscription
-from billing.models.subscriptions import IN_FORCE, SubscriptionStatus
+from billing.models.subscriptions import LOOKED_AT, SubscriptionStatus
 from billing.plan_payments import RENEW
 from events import outbox
 from events.types import EventType
@@ -57,7 +57,7 @@ def _look(pk: UUID, now: datetime, work: Work) -> None:
     if subscription is None:
         return
     try:
-        if subscription.is_renewed_by_gateway:
+        if subscription.is_renewed_by_gateway or subscription.status == SubscriptionStatus.INCOMPLETE:
             renewing.ask(subscription)
         elif starts:
             waiting = plan_payments.pending(subscription, RENEW)
@@ -74,8 +74,11 @@ def _look(pk: UUID, now: datetime, work: Work) -> None:
 def _decide(pk: UUID, now: datetime, work: Work) -> tuple[Subscription | None, bool]:
     subscription = subscription_states.lock(pk)
     due = subscription.next_look_at
-    if subscription.status not in IN_FORCE or due is None or due > now:
+    if subscription.status not in LOOKED_AT or due is None or due > now:
         return None, False  # a rival was here
+    if subscription.status == SubscriptionStatus.INCOMPLETE:
+        Subscription.objects.filter(pk=pk).update(next_look_at=renewing.next_look_at(subscription))
+        return (subscription if renewing.renews(subscription.gateway) else None), False
     if subscription.is_renewed_by_gateway:
         Subscription.objects.filter(pk=pk).update(next_look_at=now + timedelta(days=1))
         return subscription, False
@@ -132,11 +135,21 @@ def expire_due(*, now: datetime | None = None, told: Told | None = None) -> Ende
         if told is not None:
             told(done.total)
     for subscription in abandoned(moment)[: settings.RENEWAL_BATCH]:
-        if plan_payments.pending(subscription) is None and subscription_states.end(
-            subscription_id=subscription.pk, status=SubscriptionStatus.EXPIRED, why="unpaid"
-        ):
-            done.abandoned += 1
+        done.abandoned += _give_up(subscription)
     return done
+
+
+def _give_up(subscription: Subscription) -> bool:
+    """Nobody paid: not here, and not on the page of a gateway that renews, which is asked once more."""
+    if plan_payments.pending(subscription) is not None:
+        return False
+    try:
+        asked = renewing.ask(subscription) if renewing.renews(subscription.gateway) else subscription
+    except (errors.BillingError, GatewayError):
+        return False  # it comes up again
+    return asked.status == SubscriptionStatus.INCOMPLETE and subscription_states.end(
+        subscription_id=subscription.pk, status=SubscriptionStatus.EXPIRED, why="unpaid"
+    )
 
 
 def _end(pk: UUID, now: datetime, done: Ended) -> None:

@@ -18,9 +18,10 @@ def checked(url: str, field: str) -> str:
     except ValueError as error:
         raise errors.ReturnUrlRefused(field, settings.CHECKOUT_RETURN_HOSTS) from error
     named = f"{host}:{port}" if port else host
+    own = urlsplit(settings.BASE_URL).netloc  # pages of ours are where our own buttons lead back
     secure = parts.scheme == "https" or (parts.scheme == "http" and not settings.PRODUCTION)
     plain = parts.username is None and parts.password is None and url.isascii() and "\\" not in url
-    if not (secure and plain and named in settings.CHECKOUT_RETURN_HOSTS):
+    if not (secure and plain and (named in settings.CHECKOUT_RETURN_HOSTS or named == own)):
         raise errors.ReturnUrlRefused(field, settings.CHECKOUT_RETURN_HOSTS)
     return url
 

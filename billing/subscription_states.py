@@ -56,9 +56,11 @@ def extend(
     if PaidPeriod.objects.filter(key=key).exists():
         return subscription
     before = SubscriptionStatus(subscription.status)
-    is_anew = before in (*OVER, SubscriptionStatus.INCOMPLETE) or _has_lapsed(subscription, now)
+    is_anew = _begins_anew(subscription, now, until)
     starts_at, ends_at = until or _next_period(subscription, price, now, is_anew=is_anew)
-    _grant_until(subscription, price, starts_at, ends_at, is_anew=is_anew)
+    is_overtaken = until is not None and not is_anew and _is_overtaken(subscription, starts_at)
+    if not is_overtaken:
+        _grant_until(subscription, price, starts_at, ends_at, is_anew=is_anew)
     PaidPeriod.objects.create(
         subscription=subscription,
         key=key,
@@ -68,7 +70,12 @@ def extend(
         ends_at=ends_at,
         amount_minor=amount_minor,
     )
+    if is_overtaken:
+        keep(subscription, "paid", facts={"key": key, "until": ends_at, "amount": amount_minor})
+        return subscription
     if until is not None:
+        is_within = not is_anew and ends_at == subscription.paid_until  # a change in the midst of it
+        starts_at = subscription.period_start if is_within and subscription.period_start else starts_at
         subscription.anchor_at, subscription.periods = subscription.anchor_at or starts_at, subscription.periods + 1
         ends_at = max(ends_at, subscription.paid_until) if subscription.paid_until and not is_anew else ends_at
     subscription.price, subscription.next_price = price, None
@@ -85,9 +92,21 @@ def extend(
     return subscription
 
 
-def _has_lapsed(subscription: Subscription, now: datetime) -> bool:
-    """The sweep that ends it is late: nothing was given meanwhile, so that its time does not count either."""
+def _begins_anew(subscription: Subscription, now: datetime, until: tuple[datetime, datetime] | None) -> bool:
+    """Not where a gateway's period follows the last one: it was paid for in time, however late we hear of it."""
+    if subscription.status == SubscriptionStatus.INCOMPLETE:
+        return True
+    if until is not None:
+        return subscription.paid_until is None or subscription.paid_until < until[0]
+    if subscription.status in OVER:
+        return True
+    # The sweep that ends it is late: nothing was given meanwhile, so that its time does not count either.
     return subscription.status in IN_FORCE and subscription.lapses_at is not None and subscription.lapses_at <= now
+
+
+def _is_overtaken(subscription: Subscription, starts_at: datetime) -> bool:
+    """Told of late, after what followed it: it was paid, and says nothing of the plan and the period of today."""
+    return PaidPeriod.objects.filter(subscription=subscription, starts_at__gt=starts_at).exists()
 
 
 def _next_period(
@@ -191,9 +210,11 @@ def switch(*, subscription_id: UUID, price: PlanPrice, key: str, by: User | None
 
 
 @transaction.atomic
-def mark_past_due(*, subscription_id: UUID) -> bool:
+def mark_past_due(*, subscription_id: UUID, unless_paid_until: datetime | None = None) -> bool:
     subscription = lock(subscription_id)
     if subscription.status not in (SubscriptionStatus.ACTIVE, SubscriptionStatus.TRIALING):
+        return False
+    if unless_paid_until is not None and dunning.paid_until(subscription) >= unless_paid_until:
         return False
     subscription.status = SubscriptionStatus.PAST_DUE
     keep(subscription, "past_due")

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from uuid import UUID
 
+from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 from django.utils import timezone
@@ -77,7 +78,8 @@ def _make(user: User, price: PlanPrice, wishes: Wishes, wanted: Purchase) -> Sub
     customer, catalogue = customers.get(user), price.plan.catalogue
     for old in Subscription.objects.of(user).live().filter(catalogue=catalogue):
         is_abandoned = old.status == SubscriptionStatus.INCOMPLETE and old.gateway_id is None
-        if not is_abandoned or renewing.is_open(old) or plan_payments.pending(old) is not None:
+        is_waiting = renewing.is_open(old) or plan_payments.pending(old) is not None or is_being_started(old)
+        if not is_abandoned or is_waiting:
             raise errors.SubscriptionLive(old.pk, old.price.plan.code, old.status)
         subscription_states.end(subscription_id=old.pk, status=SubscriptionStatus.EXPIRED, why="unpaid")
     try:
@@ -96,6 +98,14 @@ def _make(user: User, price: PlanPrice, wishes: Wishes, wanted: Purchase) -> Sub
             raise
         raise errors.SubscriptionLive(rival.pk, rival.price.plan.code, rival.status) from error
     return made
+
+
+def is_being_started(subscription: Subscription) -> bool:
+    """Written down a moment ago, and still without a payment or a page: its process is calling a gateway."""
+    age = timezone.now() - subscription.created_at
+    if age > timedelta(seconds=settings.CHECKOUT_CALL_SECONDS) or subscription.gateway_session:
+        return False
+    return not plan_payments.of(subscription).exists()
 
 
 def _had_before(subscription: Subscription) -> bool:

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from storefront import views, wallet
+from storefront import subscription, views, wallet
 
 urlpatterns = [
     path("", views.HomeView.as_view(), name="home"),
@@ -8,4 +8,10 @@ urlpatterns = [
     path("wallet/<str:token>", wallet.WalletView.as_view(), name="wallet"),
     path("wallet/<str:token>/<str:currency>/<str:month>.pdf", wallet.StatementView.as_view(), name="wallet-statement"),
     path("wallet/<str:token>/<uuid:withdrawal>/cancel", wallet.CancelView.as_view(), name="wallet-cancel"),
+    path("subscribe", subscription.SubscribeView.as_view(), name="subscribe"),
+    path("subscription", subscription.SubscriptionView.as_view(), name="subscription-page"),
+    path("subscription/change", subscription.ChangeView.as_view(), name="subscription-page-change"),
+    path("subscription/cancel", subscription.CancelView.as_view(), name="subscription-page-cancel"),
+    path("subscription/resume", subscription.ResumeView.as_view(), name="subscription-page-resume"),
+    path("subscription/portal", subscription.PortalView.as_view(), name="subscription-page-portal"),
 ]

@@ -8,6 +8,7 @@ from django.views.generic import TemplateView
 from credits import packs
 from credits.packs import Offer
 from ledger.money import Money, format_money
+from storefront import plan_offers
 
 
 class HomeView(TemplateView):
@@ -21,8 +22,9 @@ class PricingView(TemplateView):
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         currency = self.request.GET.get("currency", "").upper()
-        offers = [_shown(offer, currency) for offer in packs.on_sale()]
-        return {**super().get_context_data(**kwargs), "offers": offers}
+        offers = plan_offers.shown(currency) + [_shown(offer, currency) for offer in packs.on_sale()]
+        units = sorted({*plan_offers.currencies(), *(unit for offer in packs.on_sale() for unit in offer.prices)})
+        return {**super().get_context_data(**kwargs), "offers": offers, "currencies": units, "currency": currency}
 
 
 def _shown(offer: Offer, currency: str) -> dict[str, Any]:

@@ -260,9 +260,10 @@ class InvoiceResult:
     reference: str = ""  # of the subscription
     customer: str = ""
     billing_reason: str = ""
+    price: str = ""  # of what it was for, by the gateway's id
     total: Money | None = None
     paid: Money | None = None
-    tax: Money | None = None
+    tax: Money | None = None  # None: the gateway reckoned none
     discount: Money | None = None  # all that coupons took off
     period_start: datetime | None = None
     period_end: datetime | None = None
@@ -325,6 +326,8 @@ class Subscribes(Protocol):
     def resume_subscription(self, *, subscription: str, reference: str) -> SubscriptionResult: ...
     def open_portal(self, request: PortalRequest) -> str: ...  # its address
     def fetch_invoice(self, *, invoice: str) -> InvoiceResult: ...
+    def paid_invoices(self, *, subscription: str) -> Sequence[str]: ...  # their ids, the oldest first
+    def find_invoice(self, *, payment_intent: str) -> InvoiceResult: ...  # that asked for this payment
 
 
 @runtime_checkable

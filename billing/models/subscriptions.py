@@ -33,6 +33,7 @@ LIVE = (
     SubscriptionStatus.PAUSED,
 )
 IN_FORCE = (SubscriptionStatus.TRIALING, SubscriptionStatus.ACTIVE, SubscriptionStatus.PAST_DUE)
+LOOKED_AT = (SubscriptionStatus.INCOMPLETE, *IN_FORCE)  # of the first, whether the page was paid on
 OVER = (SubscriptionStatus.CANCELLED, SubscriptionStatus.EXPIRED)
 
 
@@ -44,8 +45,8 @@ class SubscriptionQuerySet(models.QuerySet["Subscription"]):
         return self.filter(status__in=LIVE)
 
     def to_look_at(self, now: datetime) -> Self:
-        """Those of which something is due: a reminder, a payment, or the word that it is past due."""
-        return self.filter(status__in=IN_FORCE, next_look_at__lte=now)
+        """Those of which something is due: a reminder, a payment, or the word that it is past due or has begun."""
+        return self.filter(status__in=LOOKED_AT, next_look_at__lte=now)
 
     def to_end(self, now: datetime) -> Self:
         return self.filter(status__in=IN_FORCE, lapses_at__lte=now)
@@ -122,7 +123,7 @@ class Subscription(models.Model):
         ]
         indexes = [
             models.Index(name="subscription_to_end", fields=["lapses_at"], condition=Q(status__in=IN_FORCE)),
-            models.Index(name="subscription_to_look_at", fields=["next_look_at"], condition=Q(status__in=IN_FORCE)),
+            models.Index(name="subscription_to_look_at", fields=["next_look_at"], condition=Q(status__in=LOOKED_AT)),
         ]
 
     def __str__(self) -> str:

@@ -176,7 +176,8 @@ def test_customer_mends_it_on_the_page_of_the_reminder(premium, clock, paypal) -
     assert b"9.99" in Client().get(f"/{path}").content
     answer = Client().post(f"/{path}")
     reference = waiting().attempts.get().reference
-    assert (answer.status_code, answer["Location"]) == (302, f"https://paypal.example/pay/{reference}")
+    assert (answer.status_code, answer["Referrer-Policy"]) == (200, "no-referrer")
+    assert f'<a class="button" href="https://paypal.example/pay/{reference}"' in answer.content.decode()
     assert Client().get("/renew/forged").status_code == 404
 
 
@@ -231,3 +232,10 @@ def test_year_of_one_customer(premium, clock, paypal) -> None:
     # Mondays from 2 March to 17 August, and again from 2 November to 1 March: Elite needs none.
     assert list(Grant.objects.filter(purse__user=user).values_list("amount", flat=True)) == [500] * (25 + 18)
     assert checks.faults() == {}
+
+
+def test_renewal_that_failed_tells_where_it_is_mended(premium, clock, paypal) -> None:
+    clock.move_to(premium.paid_until)
+    renewals.renew_due()
+    fails(paypal, waiting())
+    assert Event.objects.get(type="payment.failed").data["retry_url"] == dunning.mend_url(premium)

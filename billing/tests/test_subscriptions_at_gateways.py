@@ -3,14 +3,15 @@
 import itertools
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+import orjson
 import pytest
 import time_machine
 from django.utils import timezone
 
-from billing import inbox, subscriptions
+from billing import inbox, invoices, renewals, subscription_states, subscriptions
 from billing.checkout import Wishes
 from billing.gateways import registry
 from billing.gateways.base import Flow, NextAction
@@ -21,7 +22,7 @@ from billing.gateways.subscribing import (
     SubscriptionResult,
     SubscriptionState,
 )
-from billing.models import GatewayLetter, Payment, Subscription
+from billing.models import Case, GatewayLetter, Payment, Subscription, TaxRate
 from billing.tests import shop
 from billing.tests.fakes import RefundingGateway
 from billing.tests.subscribers import BEGIN, fresh, make_plans, make_user, price
@@ -66,6 +67,13 @@ class RenewingGateway(RefundingGateway):
 
     def fetch_invoice(self, *, invoice: str) -> InvoiceResult:
         return self.invoices[invoice]
+
+    def paid_invoices(self, *, subscription: str) -> list[str]:
+        return [each.id for each in self.invoices.values() if each.state is InvoiceState.PAID]
+
+    def find_invoice(self, *, payment_intent: str) -> InvoiceResult:
+        paid_by = [each for each in self.invoices.values() if each.payment_intent == payment_intent]
+        return paid_by[0] if paid_by else InvoiceResult(state=InvoiceState.NOT_FOUND)
 
     def cancel_subscription(self, *, subscription: str, reference: str, at_period_end: bool) -> SubscriptionResult:
         state = self.known.state if at_period_end else SubscriptionState.CANCELLED
@@ -167,7 +175,7 @@ def test_failed_payment_is_past_due_and_the_next_paid_one_is_active_again(renewi
     renewing.is_paid()
     write(found, "paid", subject="invoice")
     read()
-    renewing.becomes_in(SubscriptionState.PAST_DUE)
+    renewing.becomes_in(SubscriptionState.PAST_DUE, period_start=END, period_end=END + timedelta(days=30))
     write(found, "failed", subject="invoice")
     read()
     assert fresh(found).status == "past_due"
@@ -199,3 +207,93 @@ def test_cancel_with_the_period_is_told_to_the_gateway(renewing) -> None:
     subscriptions.cancel(subscription=fresh(found), immediately=False)
     assert renewing.known.cancel_at_period_end
     assert not subscriptions.resume(subscription=fresh(found)).cancel_at_period_end
+
+
+# ---------------------------------------------------------------- the money of its invoices
+
+
+@pytest.mark.parametrize(("told", "tax", "category"), [(None, 167, "S"), (Money(53, "EUR"), 53, "S")])
+def test_invoice_of_a_renewal_bears_the_tax_of_its_sale(renewing, settings, told, tax, category) -> None:
+    """Ours, as a checkout freezes it, unless the gateway has reckoned the tax itself."""
+    settings.SELLER_COUNTRY, settings.TAX_SCHEME = "FR", "standard"
+    TaxRate.objects.get_or_create(
+        country="FR", category="standard", valid_from=date(2026, 1, 1), defaults={"basis_points": 2_000}
+    )
+    found = begin()
+    renewing.is_paid()
+    renewing.invoices["in_1"] = replace(renewing.invoices["in_1"], tax=told)
+    write(found, "paid", subject="invoice")
+    read()
+    issued = invoices.issue(payment=Payment.objects.get())
+    assert (issued.tax_minor, issued.gross_minor, issued.lines.get().tax_category) == (tax, 999, category)
+    assert (shop.balance("tax:EUR"), shop.balance("revenue:plans:EUR")) == (tax, 999 - tax)
+    assert checks.faults() == {}
+
+
+def test_letter_of_the_payment_of_an_invoice_is_no_stranger(renewing) -> None:
+    found = begin()
+    renewing.is_paid()
+    renewing.invoices["in_1"] = replace(
+        renewing.invoices["in_1"], payment_intent="pi_1", subscription="sub_1", reference=found.pk.hex
+    )
+    letter = {
+        "id": "evt_pi",
+        "kind": "payment",
+        "reference": "",
+        "subject": "payment",
+        "ids": {"payment_intent": "pi_1"},
+    }
+    send(orjson.dumps(letter))
+    read()
+    assert (fresh(found).status, GatewayLetter.objects.get().state) == ("active", "done")
+    assert Payment.objects.get().attempts.get().gateway_ids["payment_intent"] == "pi_1"
+
+
+def test_invoices_of_an_outage_are_heard_in_their_order(renewing) -> None:
+    found = begin()
+    renewing.is_paid()
+    renewing.is_paid("in_2", END, END + timedelta(days=30))
+    renewing.invoices["in_1"] = replace(renewing.invoices["in_1"], period_start=BEGIN, period_end=END)
+    write(found, "updated")
+    read()
+    periods = list(fresh(found).paid_periods.values_list("starts_at", "ends_at"))
+    assert periods == [(BEGIN, END), (END, END + timedelta(days=30))]
+
+
+def test_page_that_was_paid_on_is_found_before_it_is_given_up(renewing) -> None:
+    found = begin()
+    renewing.is_paid()
+    with time_machine.travel(BEGIN + timedelta(hours=25), tick=False):
+        assert renewals.expire_due().abandoned == 0
+    assert (fresh(found).status, Payment.objects.count()) == ("active", 1)
+
+
+def test_page_that_nobody_paid_on_is_given_up(renewing) -> None:
+    found = begin()
+    with time_machine.travel(BEGIN + timedelta(hours=25), tick=False):
+        assert renewals.expire_due().abandoned == 1
+    assert (fresh(found).status, Payment.objects.count()) == ("expired", 0)
+
+
+def test_money_of_an_invoice_that_is_told_after_the_end_is_a_case(renewing) -> None:
+    found = begin()
+    renewing.is_paid()
+    write(found, "paid", subject="invoice")
+    read()
+    subscriptions.cancel(subscription=fresh(found), immediately=True)
+    renewing.is_paid("in_2", END, END + timedelta(days=30))
+    renewing.becomes_in(SubscriptionState.CANCELLED)
+    write(found, "deleted")
+    read()
+    assert (fresh(found).status, fresh(found).paid_until) == ("cancelled", END)
+    assert (Payment.objects.count(), shop.balance("revenue:plans:EUR"), Case.objects.count()) == (2, 2 * 999, 1)
+    assert checks.faults() == {}
+
+
+def test_answer_that_was_overtaken_by_a_payment_does_not_make_it_past_due(renewing) -> None:
+    found = begin()
+    renewing.is_paid()
+    write(found, "paid", subject="invoice")
+    read()
+    assert not subscription_states.mark_past_due(subscription_id=found.pk, unless_paid_until=END)
+    assert fresh(found).status == "active"

@@ -127,7 +127,8 @@ def of_invoice(found: Fields) -> InvoiceResult:
     currency = found.get("currency")
     details = part(part(found.get("parent")).get("subscription_details"))
     lines: list[Fields] = part(found.get("lines")).get("data") or []
-    period = part(_main_line(lines).get("period"))
+    main = _main_line(lines)
+    period = part(main.get("period"))
     return InvoiceResult(
         state=state,
         id=str(found["id"]),
@@ -136,6 +137,7 @@ def of_invoice(found: Fields) -> InvoiceResult:
         reference=reference_of(details) or reference_of(found),
         customer=id_of(found.get("customer")),
         billing_reason=str(found.get("billing_reason") or ""),
+        price=id_of(part(part(main.get("pricing")).get("price_details")).get("price")),
         total=from_wire(found.get("total"), currency),
         paid=from_wire(found.get("amount_paid"), currency),
         tax=from_wire_or_none(_tax(found), currency),
@@ -153,13 +155,14 @@ def of_invoice(found: Fields) -> InvoiceResult:
 
 
 def _main_line(lines: list[Fields]) -> Fields:
-    """The line of the coming period: the invoice's own dates are of the one that ended."""
-    return max(lines, key=lambda line: part(line.get("period")).get("end") or 0, default={})
+    """The line of the coming period: the invoice's own dates are of the one that ended. What is given back for the
+    old plan has the same period as what the new one costs, and is below nothing."""
+    return max(lines, key=lambda line: (part(line.get("period")).get("end") or 0, line.get("amount") or 0), default={})
 
 
 def _tax(found: Fields) -> int | None:
     taxes = found.get("total_taxes")
-    if not isinstance(taxes, list):
+    if not isinstance(taxes, list) or not taxes:
         return None
     return sum(int(part(tax).get("amount") or 0) for tax in taxes)
 

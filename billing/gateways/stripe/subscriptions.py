@@ -1,12 +1,12 @@
 """Plans that Stripe renews by itself: begun on its page or with a kept card, changed, paused, ended; and its portal."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from billing.gateways.base import Buyer
 from billing.gateways.errors import Declined, Uncertain
 from billing.gateways.stripe import subscription_states as states
-from billing.gateways.stripe.client import NAME, Connected, Fields, checked, id_of, reference_of
+from billing.gateways.stripe.client import NAME, PAGE, Connected, Fields, checked, id_of, reference_of
 from billing.gateways.stripe.payments import LOCALES, MISSING
 from billing.gateways.subscribing import (
     ChangePreview,
@@ -173,6 +173,22 @@ class Subscribing(Connected):
                 raise
             return InvoiceResult(state=InvoiceState.NOT_FOUND)
         return states.of_invoice(checked(found, "invoice"))
+
+    def paid_invoices(self, *, subscription: str) -> Sequence[str]:
+        """As many as one page has: whoever has not asked for that long has other worries."""
+        params: Any = {"subscription": subscription, "status": "paid", "limit": PAGE}
+        page = self.ask(lambda: self.api.invoices.list(params))
+        found: list[Fields] = page.get("data") or []
+        return [str(each["id"]) for each in reversed(found)]
+
+    def find_invoice(self, *, payment_intent: str) -> InvoiceResult:
+        """Since 2025 an intent does not name its invoice; what ties them is an object of its own."""
+        params: Any = {"payment": {"type": "payment_intent", "payment_intent": payment_intent}, "limit": 1}
+        page = self.ask(lambda: self.api.invoice_payments.list(params))
+        found: list[Fields] = page.get("data") or []
+        if not found:
+            return InvoiceResult(state=InvoiceState.NOT_FOUND)
+        return self.fetch_invoice(invoice=id_of(found[0].get("invoice")))
 
     # ------------------------------------------------------------ changing
 

@@ -1,0 +1,114 @@
+"""Invoices of plans that a gateway renews by itself: each that was paid is one payment of ours, told once or often."""
+
+import secrets
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from billing import calling, coupons, customers, payments, plan_payments, pricing, taxing
+from billing.gateways import registry
+from billing.gateways.base import OpensCheckout, PaymentRef, PaymentResult, PaymentState
+from billing.gateways.subscribing import InvoiceResult, InvoiceState, Subscribes, SubscriptionResult, SubscriptionState
+from billing.models import Attempt, GatewayPrice, Payment, PlanPrice, Subscription
+from billing.models.subscriptions import OVER
+from ledger.money import Money
+
+
+def is_heard(gateway: str, invoice: str) -> bool:
+    return Payment.objects.filter(request_scope=_scope(gateway), request_key=invoice).exists()
+
+
+def hear(subscription: Subscription, invoice: str, found: SubscriptionResult) -> Payment | None:
+    """A paid invoice is one payment; whoever tells of it again meets the first one. One of nothing is of a trial,
+    unless a coupon has taken all of it off."""
+    gateway = subscription.gateway
+    if is_heard(gateway, invoice):
+        return None
+    told = calling.call(gateway, "invoice", lambda: _adapter(gateway).fetch_invoice(invoice=invoice))
+    if told.state is not InvoiceState.PAID or told.paid is None:
+        return None
+    if told.paid.minor <= 0 and not told.is_given:
+        return None
+    if told.subscription and told.subscription != found.id:
+        return None  # of another subscription: its own letters tell of it
+    fee = _fee(subscription, told, told.paid)
+    try:
+        with transaction.atomic():  # both or none: a payment that was written and not noted would never be delivered
+            attempt = _write(subscription, told, told.paid, found)
+            result = PaymentResult(
+                state=PaymentState.SUCCEEDED,
+                ids=dict(attempt.gateway_ids),
+                amount=told.paid,
+                fee=fee,
+                paid_at=told.paid_at,
+            )
+            return payments.note(attempt=attempt, result=result)
+    except IntegrityError as error:
+        if "payment_once_per_request_key" not in str(error):
+            raise
+        return None  # a rival was faster
+
+
+def _adapter(name: str) -> Subscribes:
+    adapter = registry.get(name)
+    assert isinstance(adapter, Subscribes)  # noqa: S101 - it renews
+    return adapter
+
+
+def _scope(gateway: str) -> str:
+    return f"{gateway}:invoice"
+
+
+def _fee(subscription: Subscription, told: InvoiceResult, paid: Money) -> Money | None:
+    """What the gateway keeps: the invoice does not say, its payment does."""
+    adapter = registry.get(subscription.gateway)
+    if not told.payment_intent or not isinstance(adapter, OpensCheckout):
+        return None
+    ref = PaymentRef(reference="", amount=paid, ids={"payment_intent": told.payment_intent})
+    return calling.call(subscription.gateway, "fetch", lambda: adapter.fetch_payment(ref)).fee
+
+
+def _write(subscription: Subscription, told: InvoiceResult, paid: Money, found: SubscriptionResult) -> Attempt:
+    customer, price = customers.get(subscription.user), _our_price(subscription, told.price or found.price)
+    more: dict[str, Any] = {"invoice": told.id}
+    start, end = told.period_start or found.period_start, told.period_end or found.period_end
+    if start and end and start < end:
+        more["period"] = [start.isoformat(), end.isoformat()]
+    if found.state in (SubscriptionState.CANCELLED, SubscriptionState.EXPIRED) and subscription.status in OVER:
+        more["is_over"] = True  # the money has come, and nothing is left that it could extend
+    purchase = pricing.plan(
+        price, customer.locale, subscription=subscription.pk, purpose=plan_payments.RENEW, amount=paid, **more
+    )
+    # Where the gateway reckons the tax itself its figure stands, else the price contains ours as at a checkout.
+    due = taxing.frozen(customer, paid, customer.country) if told.tax is None else None
+    used = coupons.heard(subscription=subscription, discount=told.discount)
+    payment = Payment.objects.create(
+        user=subscription.user,
+        kind=purchase.kind,
+        item=purchase.item,
+        description=purchase.description[:200],
+        details=purchase.details | used.details | (due.details if due else {}),
+        amount_minor=paid.minor,
+        discount_minor=used.discount_minor,
+        redemption=used.redemption,
+        currency=paid.unit,
+        tax_minor=due.tax.minor if due else told.tax.minor if told.tax else 0,
+        country=customer.country,
+        request_scope=_scope(subscription.gateway),
+        request_key=told.id,
+        expires_at=timezone.now(),
+    )
+    ids = {"invoice": told.id, "subscription": found.id, "payment_intent": told.payment_intent}
+    return Attempt.objects.create(
+        payment=payment,
+        gateway=subscription.gateway,
+        notify_token=secrets.token_urlsafe(24),
+        gateway_ids={name: value for name, value in ids.items() if value},
+    )
+
+
+def _our_price(subscription: Subscription, known_as: str) -> PlanPrice:
+    rows = GatewayPrice.objects.filter(gateway=subscription.gateway, gateway_id=known_as)
+    known = rows.select_related("price__plan").first()
+    return known.price if known else subscription.price

@@ -1,0 +1,87 @@
+"""The same act at the same moment: one of them happens. Each canary takes the guard away and sees the harm."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+import time_machine
+from django.db import connection
+
+from billing import errors, renewals, subscription_states
+from billing.models import Payment, Subscription
+from billing.tests.subscribers import BEGIN, begin, end_of, make_plans, make_user, subscribed
+from ledger.tests.races import run_together
+
+pytestmark = pytest.mark.django_db(transaction=True)
+RIVALS = 8
+
+
+@pytest.fixture
+def clock(gateways) -> Iterator[time_machine.Traveller]:
+    with time_machine.travel(BEGIN, tick=False) as traveller:
+        make_plans()
+        yield traveller
+
+
+def start_together(user: Any) -> list[str]:
+    def act() -> str:
+        try:
+            begin(user)
+        except errors.SubscriptionLive:
+            return "refused"
+        return "begun"
+
+    return sorted(run_together(RIVALS, act))
+
+
+@contextmanager
+def without_the_index() -> Iterator[None]:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT indexdef FROM pg_indexes WHERE indexname = 'subscription_live_once_per_catalogue'")
+        (definition,) = cursor.fetchone()
+        cursor.execute("DROP INDEX subscription_live_once_per_catalogue")
+        try:
+            yield
+        finally:
+            cursor.execute("TRUNCATE billing_subscription CASCADE")
+            cursor.execute(definition)
+
+
+def test_starts_at_once_leave_one_live_and_one_payment(clock) -> None:
+    assert start_together(make_user()) == ["begun"] + ["refused"] * (RIVALS - 1)
+    assert (Subscription.objects.live().count(), Payment.objects.count()) == (1, 1)
+
+
+def test_starts_at_once_are_several_without_the_index(clock) -> None:
+    with without_the_index():
+        assert start_together(make_user()).count("begun") > 1
+
+
+def renew_together(clock: time_machine.Traveller, paypal: Any) -> int:
+    """How many payments the renewal of one subscription began."""
+    found = subscribed(paypal)
+    clock.move_to(end_of(found))
+    run_together(RIVALS, renewals.renew_due)
+    return Payment.objects.filter(details__purpose="renew").count()
+
+
+def test_sweeps_at_once_begin_one_payment(clock, paypal) -> None:
+    assert renew_together(clock, paypal) == 1
+
+
+def test_sweeps_at_once_begin_several_without_the_lock(clock, paypal, monkeypatch) -> None:
+    seen = threading.Barrier(RIVALS, timeout=20)
+
+    def unlocked(subscription_id: Any) -> Subscription:
+        found = Subscription.objects.select_related("user", "price__plan", "next_price__plan").get(pk=subscription_id)
+        if found.tries == 0 and not seen.broken and found.reminders == 0 and found.status == "active":
+            seen.wait()  # all have looked before the first one writes
+        return found
+
+    subscribed_first = subscribed(paypal)
+    clock.move_to(end_of(subscribed_first))
+    monkeypatch.setattr(subscription_states, "lock", unlocked)
+    run_together(RIVALS, renewals.renew_due)
+    assert Payment.objects.filter(details__purpose="renew").count() > 1

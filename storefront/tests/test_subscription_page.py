@@ -1,0 +1,117 @@
+"""The pricing page's plans and the customer's own page, as a browser uses them."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+import time_machine
+from django.contrib.auth.models import User
+from django.test import Client
+
+from billing.models import Customer, Payment, Subscription
+from billing.tests.subscribers import BEGIN, make_plans, pay
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def ada(gateways, client: Client) -> Iterator[Client]:
+    user = User.objects.create(username="ada")
+    Customer.objects.create(user=user, time_zone="Africa/Douala", country="CM")
+    with time_machine.travel(BEGIN, tick=False):
+        make_plans()
+        client.force_login(user)
+        yield client
+
+
+def subscribe(ada: Client, plan: str = "premium") -> str:
+    wish = {"plan": plan, "interval": "month", "currency": "EUR"}
+    answer = ada.post("/subscribe", wish)
+    assert answer.status_code == 200, answer.content
+    [url] = re.findall(r'class="button" href="([^"]+)"', answer.content.decode())
+    return str(url)
+
+
+def subscribed(ada: Client, gateways) -> Subscription:
+    """By the prepaid gateways: the first fake renews nothing by itself."""
+    subscribe(ada)
+    pay(gateways["stripe"], Payment.objects.get())
+    return Subscription.objects.get()
+
+
+def press(ada: Client, act: str, **more: str) -> str:
+    answer = ada.post(f"/subscription/{act}", {"subscription": str(Subscription.objects.get().pk), **more}, follow=True)
+    return str(answer.content.decode())
+
+
+def test_pricing_shows_plans_with_their_interval_and_a_button_each(ada: Client) -> None:
+    page = ada.get("/pricing", {"currency": "EUR"}).content.decode()
+    assert re.findall(r'class="price">([^<]+)<small>([^<]+)<', page) == [
+        ("€19.99 ", "per month"),
+        ("€9.99 ", "per month"),
+    ]
+    assert "Subscribe: €99.90 per year" in page
+
+
+def test_subscribing_leads_to_the_gateway_by_a_page_of_ours(ada: Client, gateways) -> None:
+    assert subscribe(ada).startswith("https://stripe.example/pay/")
+    assert "data-waits" in ada.get("/subscription").content.decode()
+    pay(gateways["stripe"], Payment.objects.get())
+    part = ada.get("/subscription", {"part": "1"}).content.decode()
+    assert "data-waits" not in part
+    assert "<html" not in part
+    assert "active" in part
+
+
+def test_who_left_the_page_unpaid_begins_again(ada: Client) -> None:
+    subscribe(ada)
+    subscribe(ada, "elite")
+    assert sorted(Subscription.objects.values_list("price__plan__code", "status")) == [
+        ("elite", "incomplete"),
+        ("premium", "cancelled"),
+    ]
+
+
+def test_page_tells_dates_in_the_zone_and_language_of_the_customer(ada: Client, gateways) -> None:
+    subscribed(ada, gateways)
+    page = ada.get("/subscription", headers={"Accept-Language": "fr"}).content.decode()
+    dates = re.findall(r"<time [^>]*>([^<]+)</time> <span>([^<]+)<", page)
+    assert len(dates) == 12
+    assert dates[1] == ("9 mars 2026 10:00", "500 crédits")  # nine o'clock in London is ten in Douala
+
+
+def test_change_is_shown_before_it_is_done(ada: Client, gateways) -> None:
+    subscribed(ada, gateways)
+    page = press(ada, "change", plan="elite", interval="month")
+    assert "You pay <strong>€10.00</strong> now" in page
+    assert Payment.objects.count() == 1
+    assert "https://stripe.example/pay/" in press(ada, "change", plan="elite", interval="month", confirmed="yes")
+    assert Payment.objects.latest("id").amount_minor == 1_000
+
+
+def test_end_and_going_on_are_a_button_each(ada: Client, gateways) -> None:
+    subscribed(ada, gateways)
+    assert "It ends on" in press(ada, "cancel")
+    assert Subscription.objects.get().cancel_at_period_end
+    assert "Paid until" in press(ada, "resume")
+    assert not Subscription.objects.get().cancel_at_period_end
+
+
+@pytest.mark.parametrize("act", ["change", "cancel", "resume", "portal"])
+def test_nobody_touches_what_is_of_another(ada: Client, gateways, act: str) -> None:
+    subscribed(ada, gateways)
+    ada.force_login(User.objects.create(username="eve"))
+    answer = ada.post(f"/subscription/{act}", {"subscription": str(Subscription.objects.get().pk), "plan": "elite"})
+    assert answer.status_code == 404
+    assert not Subscription.objects.get().cancel_at_period_end
+
+
+def test_second_plan_of_a_catalogue_is_refused_in_words(ada: Client, gateways) -> None:
+    subscribed(ada, gateways)
+    answer = ada.post("/subscribe", {"plan": "elite", "interval": "month", "currency": "EUR"})
+    assert (answer.status_code, Subscription.objects.count()) == (409, 1)
+    assert 'role="alert"' in answer.content.decode()
+
+
+def test_visitor_signs_in_first(client: Client, db) -> None:
+    assert client.get("/subscription")["Location"] == "/accounts/login/?next=/subscription"
