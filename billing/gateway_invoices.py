@@ -80,20 +80,20 @@ def _write(subscription: Subscription, told: InvoiceResult, paid: Money, found: 
     purchase = pricing.plan(
         price, customer.locale, subscription=subscription.pk, purpose=plan_payments.RENEW, amount=paid, **more
     )
+    # Where the gateway reckons the tax itself its figure stands, else the price contains ours as at a checkout.
+    due = taxing.frozen(customer, paid, customer.country) if told.tax is None else None
     used = coupons.heard(subscription=subscription, discount=told.discount)
-    # Where the gateway reckons the tax itself its figure stands, else what it charged contains ours, as at a checkout.
-    frozen = taxing.frozen(customer, paid, customer.country) if told.tax is None else None
     payment = Payment.objects.create(
         user=subscription.user,
         kind=purchase.kind,
         item=purchase.item,
         description=purchase.description[:200],
-        details=purchase.details | used.details | (frozen.details if frozen else {}),
+        details=purchase.details | used.details | (due.details if due else {}),
         amount_minor=paid.minor,
         discount_minor=used.discount_minor,
         redemption=used.redemption,
         currency=paid.unit,
-        tax_minor=frozen.tax.minor if frozen else told.tax.minor if told.tax else 0,
+        tax_minor=due.tax.minor if due else told.tax.minor if told.tax else 0,
         country=customer.country,
         request_scope=_scope(subscription.gateway),
         request_key=told.id,

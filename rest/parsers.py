@@ -49,6 +49,9 @@ def read_body(request: HttpRequest) -> bytes:
         request._body = request.META["wsgi.input"].read(limit + 1)
     raw = request.body
     if len(raw) > limit:
+        if _is_chunked(request):
+            # Who is a little over has to be able to send the rest, else their connection breaks before our answer.
+            request.META["wsgi.input"].read(limit)
         raise BodyTooLarge(limit)
     return raw
 

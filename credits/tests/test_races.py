@@ -9,10 +9,11 @@ from threading import Event as Signal
 
 import pytest
 from django.conf import settings
-from django.db import connection
+from django.db import connection, transaction
+from django.db.models.functions import Now
 from django.utils import timezone
 
-from credits import balances, errors, grants, holds, usage
+from credits import balances, errors, grants, holds, purses, usage
 from credits.asked import Use
 from credits.models import Grant, Spend
 from credits.tests import gates
@@ -47,8 +48,9 @@ def test_fifty_clients_get_exactly_what_there_is_while_grants_come_and_go() -> N
 
     def comings_and_goings() -> int:
         give(user, 7)
-        with connection.cursor() as cursor:
-            cursor.execute("UPDATE credits_grant SET expires_at = clock_timestamp() WHERE account_id = %s", [ending.pk])
+        with transaction.atomic():
+            purses.lock(user)  # else a spend between the clock's reading and the commit would not know of it
+            Grant.objects.filter(pk=ending.pk).update(expires_at=Now())
         grants.expire_due()
         settled_down.set()
         return 0

@@ -4,12 +4,14 @@ import json
 import os
 import subprocess
 import sys
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 
+from sandbox.server import LARGEST_BODY_BYTES
 from sandbox.testing import BASE_DIR, Refused, Sandbox
 from sandbox.tests.clients import Orange, PayPal, redirect
 
@@ -155,8 +157,12 @@ def test_pages_of_other_sites_cannot_use_the_control(sandbox: Sandbox, headers: 
 
 
 def test_an_oversized_body_is_refused(sandbox: Sandbox) -> None:
-    reply = requests.post(f"{sandbox.url}/_play", data=b"x" * 1_000_001, timeout=5)
-    assert reply.status_code == 413
+    client = HTTPConnection(sandbox.url.removeprefix("http://"), timeout=5)
+    client.putrequest("POST", "/_play")
+    client.putheader("Content-Length", str(LARGEST_BODY_BYTES + 1))
+    client.endheaders()  # and no byte of it
+    assert client.getresponse().status == 413
+    client.close()
 
 
 def test_the_index_shows_every_gateway_and_what_happened(sandbox: Sandbox) -> None:
