@@ -29,6 +29,7 @@ class Sandbox:
         if route is not None and route.is_page:
             with gateway.lock:
                 return route.handler(request, **names)
+        life = gateway.state  # a reset begins another one
         line = self._note(gateway, request)
         fate = gateway.panel.fate_of_call()
         if fate.latency_ms:
@@ -40,6 +41,8 @@ class Sandbox:
             return reply
         try:
             with gateway.lock:
+                if gateway.state is not life:
+                    return None  # it was reset while this call waited: whom it was for is no more
                 gateway.tick()
                 if route is None:
                     reply = html_reply("Method Not Allowed", 405) if path_is_known else gateway.unknown_path(request)

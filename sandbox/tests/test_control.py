@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
@@ -87,6 +88,18 @@ def test_a_caller_who_gave_up_is_acted_for_all_the_same(sandbox: Sandbox) -> Non
     while not any("acted_with_status" in line and line["path"].endswith("orders") for line in sandbox.requests()):
         pass
     assert len(sandbox.books("paypal")["payments"]) == 1
+
+
+def test_a_call_that_waited_through_a_reset_acts_no_more(sandbox: Sandbox) -> None:
+    paypal = PayPal(sandbox)
+    sandbox.turn("paypal", latency_ms=300)
+    with ThreadPoolExecutor(1) as caller:
+        waiting = caller.submit(paypal.session.post, f"{paypal.base}/v2/checkout/orders", json=_order(), timeout=5)
+        while not any(line["path"].endswith("orders") for line in sandbox.requests()):
+            pass
+        sandbox.reset()
+        assert isinstance(waiting.exception(), requests.ConnectionError)
+    assert sandbox.books("paypal")["payments"] == []
 
 
 def _order() -> dict[str, Any]:
