@@ -31,10 +31,31 @@ hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
 pytest_plugins = ["sandbox.testing"]
 
 TEMPLATE_LOCK = 5_413_201
+# They take longest, and a file stays with one worker: begun last, one of them would leave the other worker idle.
+LONG_FILES = (
+    "config/tests/test_up.py",
+    "config/tests/test_bench.py",
+    "config/tests/journeys/test_killed_worker.py",
+    "config/tests/test_deploy.py",
+    "config/tests/test_charged_jobs.py",
+    "credits/tests/test_histories.py",
+    "config/tests/test_workers.py",
+    "config/tests/test_migration_rules.py",
+    "billing/tests/gateways/test_chaos.py",
+    "config/tests/journeys/test_subscribe_at_stripe.py",
+    "config/tests/journeys/test_sell_and_pay_out.py",
+    "credits/tests/test_calendar.py",
+)
 
 
 def pytest_configure(config: pytest.Config) -> None:
     translations.compile_stale()
+
+
+@pytest.hookimpl(trylast=True)  # behind pytest-randomly, which shuffles the files
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    ranks = {settings.BASE_DIR / name: rank for rank, name in enumerate(LONG_FILES)}
+    items.sort(key=lambda item: ranks.get(item.path, len(ranks)))
 
 
 @pytest.fixture(scope="session")
