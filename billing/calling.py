@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from django.conf import settings
+from django.db import transaction
 from prometheus_client import Counter, Histogram
 
 from billing import breaker
@@ -38,6 +39,8 @@ def call(
 ) -> Answer:
     """`act` is one call of the adapter, under one reference however often it is tried. Only a new attempt is stopped by
     an open breaker: what is under way must be finished, asked about and given back."""
+    with transaction.atomic(durable=True):
+        pass  # refused inside a transaction, where nobody may wait for another company's server; sends no statement
     tries = max(1, min(settings.GATEWAY_TRIES, MOST_TRIES))
     for number in range(1, tries + 1):
         if is_new_attempt:

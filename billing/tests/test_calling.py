@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.db import transaction
 from prometheus_client import REGISTRY
 
 from billing import breaker, calling
@@ -52,6 +53,13 @@ def test_an_answer_comes_through() -> None:
     waits: list[float] = []
     assert call(Act(), waits) == "done"
     assert waits == []
+
+
+def test_no_gateway_is_called_inside_a_transaction() -> None:
+    called: list[bool] = []
+    with transaction.atomic(), pytest.raises(RuntimeError, match="durable"):
+        calling.call("stripe", "open", lambda: called.append(True))
+    assert called == []
 
 
 def test_what_surely_did_nothing_is_tried_three_times_at_most() -> None:
