@@ -123,7 +123,7 @@ class Command(BaseCommand):
                 ) from None
 
     def prepare(self, base_url: str, *, stream_url: str, sandbox_url: str) -> demo.People:
-        self.out.say("Preparing the database (the first time takes about 20 seconds).")
+        self.out.say("Preparing the database (the first time takes up to a minute).")
         translations.compile_stale()
         call_command("migrate", verbosity=0, interactive=False)
         call_command("sync_groups", verbosity=0)
