@@ -1,0 +1,185 @@
+"""How the refusals of billing are told."""
+
+from billing import errors as billing
+from config.problem_kinds import NOT_FOUND, Problem
+
+OF_BILLING: dict[type[BaseException], Problem] = {
+    billing.BillingError: Problem(status=409, title="Refused", meaning="Billing refuses this as things stand."),
+    billing.NotYours: NOT_FOUND,
+    billing.PayoutNotOpen: Problem(
+        status=409,
+        title="Nothing to find out",
+        meaning="How this withdrawal ended is known.",
+        facts=("withdrawal_status",),
+    ),
+    billing.PayoutNotSent: Problem(
+        status=409, title="Not sent yet", meaning="No gateway knows of this withdrawal yet."
+    ),
+    billing.AmountNotYours: Problem(
+        status=400, title="Amount not yours", meaning="Buyers name what they buy; the catalogue says what it costs."
+    ),
+    billing.ReturnUrlRefused: Problem(
+        status=400,
+        title="Return address refused",
+        meaning="Buyers are only sent to hosts that the shop has named; field says which address is meant.",
+        facts=("field", "allowed_hosts"),
+    ),
+    billing.PhoneInvalid: Problem(
+        status=400, title="Invalid telephone number", meaning="A number is sent in international form."
+    ),
+    billing.UnknownGateways: Problem(
+        status=400, title="Unknown gateway", meaning="There is no such gateway.", facts=("known_gateways",)
+    ),
+    billing.NoGatewayTakesIt: Problem(
+        status=422,
+        title="No gateway takes it",
+        meaning="Each gateway has a reason why it cannot take this payment; reasons has them.",
+        facts=("reasons",),
+    ),
+    billing.GatewaysDown: Problem(
+        status=503,
+        title="Gateways down",
+        meaning="No gateway that could take this payment answers. Nothing was charged; try again.",
+        facts=("reasons",),
+        retry=True,
+    ),
+    billing.UnknownCoupon: Problem(
+        status=400, title="Unknown coupon", meaning="No coupon that can be used has this code."
+    ),
+    billing.CouponExpired: Problem(status=409, title="Coupon expired", meaning="The coupon's time is over."),
+    billing.CouponUsedUp: Problem(
+        status=409, title="Coupon used up", meaning="The coupon has been used as often as it can be."
+    ),
+    billing.CouponUsedByYou: Problem(
+        status=409,
+        title="Coupon used by you",
+        meaning="The customer has used it as often as one may; payment names one with it that is not over yet.",
+        facts=("payment",),
+    ),
+    billing.CouponFirstPurchaseOnly: Problem(
+        status=409, title="First purchase only", meaning="The coupon is for customers who have bought nothing yet."
+    ),
+    billing.CouponNotForThis: Problem(
+        status=400, title="Coupon not for this", meaning="The coupon is for other things than what is bought."
+    ),
+    billing.CouponCurrency: Problem(
+        status=400,
+        title="Coupon not in this currency",
+        meaning="The coupon takes amounts off, and none of this currency; known_currencies says of which.",
+        facts=("known_currencies",),
+    ),
+    billing.CouponNeedsPurchase: Problem(
+        status=400, title="Coupon needs a purchase", meaning="The coupon goes with a checkout, not alone."
+    ),
+    billing.DiscountNotPayable: Problem(
+        status=422,
+        title="Discount not payable",
+        meaning="What the discount leaves is an amount that no gateway takes; nearest_amounts says which they would.",
+        facts=("amount", "currency", "nearest_amounts", "reasons"),
+    ),
+    billing.CouponInvalid: Problem(
+        status=400, title="Coupon invalid", meaning="The coupon that is to be made contradicts itself."
+    ),
+    billing.CouponOver: Problem(status=409, title="Coupon over", meaning="The coupon is stopped already."),
+    billing.PaymentOver: Problem(
+        status=409, title="Payment over", meaning="The payment has ended; state says how.", facts=("state",)
+    ),
+    billing.CannotCancel: Problem(
+        status=409,
+        title="Cannot cancel",
+        meaning="The gateway cannot take the payment back; left unpaid, it ends by itself.",
+        facts=("gateway",),
+    ),
+    billing.GatewaySilent: Problem(
+        status=503,
+        title="Gateway silent",
+        meaning="The gateway does not answer. Nothing was changed; try again.",
+        facts=("gateway",),
+        retry=True,
+    ),
+    billing.NotRefundable: Problem(
+        status=409, title="Not refundable", meaning="Nothing was paid, or nothing is left of it.", facts=("state",)
+    ),
+    billing.RefundTooLarge: Problem(
+        status=422,
+        title="Refund too large",
+        meaning="More than is left of the payment; refundable is what is left, refunds under way taken off.",
+        facts=("refundable", "currency"),
+    ),
+    billing.CreditsSpent: Problem(
+        status=409,
+        title="Credits spent",
+        meaning="The policy wants credits back that are spent; refundable is what it allows.",
+        facts=("missing", "refundable"),
+    ),
+    billing.DisputeOpen: Problem(
+        status=409,
+        title="Dispute open",
+        meaning="The buyer's bank decides about this money; a refund could pay it twice.",
+        facts=("dispute",),
+    ),
+    billing.UnknownPlan: Problem(status=400, title="Unknown plan", meaning="No plan on sale has this code."),
+    billing.PlanPriceMissing: Problem(
+        status=400,
+        title="Plan price missing",
+        meaning="The plan is not sold in this currency by this interval; known_prices says in which ways it is.",
+        facts=("known_prices",),
+    ),
+    billing.SubscriptionLive: Problem(
+        status=409,
+        title="Subscription live",
+        meaning="The customer has a subscription of this catalogue already; subscription names it.",
+        facts=("subscription", "plan", "state"),
+    ),
+    billing.SubscriptionAmbiguous: Problem(
+        status=400,
+        title="Subscription ambiguous",
+        meaning="The customer has several; catalogue says which is meant.",
+        facts=("catalogues",),
+    ),
+    billing.SamePrice: Problem(
+        status=409, title="Same price", meaning="The subscription has this plan at this price already."
+    ),
+    billing.SubscriptionState: Problem(
+        status=409,
+        title="Subscription state",
+        meaning="The subscription is in a state in which this cannot be done.",
+        facts=("state",),
+    ),
+    billing.ChangeNotNow: Problem(
+        status=409, title="Change not now", meaning="This change can only begin with the next period."
+    ),
+    billing.TaxRateUnknown: Problem(
+        status=409,
+        title="Tax rate unknown",
+        meaning="Nobody has told us the tax rate of this country yet; an operator adds it. Nothing was charged.",
+        facts=("country",),
+    ),
+    billing.NotInvoiced: Problem(
+        status=409, title="Not invoiced", meaning="Only what was paid to us is invoiced, and only refunds are credited."
+    ),
+    billing.NotRendered: Problem(
+        status=409, title="Not rendered yet", meaning="The document is being made; ask again in a moment."
+    ),
+    billing.ReasonMissing: Problem(status=400, title="Reason missing", meaning="This act needs a reason or a proof."),
+    billing.TopUpOff: Problem(
+        status=404, title="Top-up off", meaning="The customer has no automatic top-up: they never agreed, or withdrew."
+    ),
+    billing.NoSavedMethod: Problem(
+        status=409,
+        title="No saved method",
+        meaning="No card is kept that could be charged; a checkout with save_method keeps one.",
+    ),
+    billing.CapTooLow: Problem(
+        status=422,
+        title="Cap too low",
+        meaning="The monthly cap is less than one pack costs; price is what it costs.",
+        facts=("price", "currency"),
+    ),
+    billing.ThresholdTooHigh: Problem(
+        status=422,
+        title="Threshold too high",
+        meaning="The pack brings fewer credits than the threshold; most is what it brings.",
+        facts=("most",),
+    ),
+}
