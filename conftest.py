@@ -78,8 +78,7 @@ def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix, d
 
 def _fingerprint_of_migrations() -> str:
     digest = hashlib.sha256()
-    folders = [Path(app.path) / "migrations" for app in apps.get_app_configs()]
-    for folder in [*folders, settings.BASE_DIR / "config" / "djstripe_migrations"]:
+    for folder in [Path(app.path) / "migrations" for app in apps.get_app_configs()]:
         # The .sql files beside the code are installed by migrations, so they belong to them.
         for file in sorted([*folder.glob("*.py"), *folder.parent.glob("sql/*.sql")]):
             digest.update(f"{folder.parent.name}/{file.name}".encode() + file.read_bytes())
