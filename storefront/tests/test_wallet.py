@@ -160,4 +160,4 @@ def test_page_leads_to_statements_on_paper(client: Client, path: str) -> None:
 def test_french_page_writes_its_months_and_its_columns_out(client: Client, path: str) -> None:
     page = read(client, path, **{"accept-language": "fr"})
     assert re.search(r"/20\d\d-\d\d\.pdf\">\w+ 20\d\d</a>", page)
-    assert "<label for=\"id_kind\">Destination</label>" in page
+    assert '<label for="id_kind">Destination</label>' in page
