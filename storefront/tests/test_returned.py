@@ -6,9 +6,8 @@ from uuid import UUID
 import pytest
 from django.test import Client
 
-from billing import payments
-from billing.models.payments import PaymentStatus
-from billing.tests.shop import buy, paid
+from billing.gateways.base import PaymentState
+from billing.tests.shop import buy, paid, told
 
 WAITS = "data-waits"
 
@@ -30,9 +29,10 @@ def test_page_waits_while_the_payment_is_under_way(db: None, client: Client, gat
     assert "<html" not in part.content.decode()
 
 
-def test_payment_that_was_given_up_is_said_to_be_unpaid(db: None, client: Client, gateways: Any) -> None:
+def test_payment_that_failed_is_said_to_be_unpaid(db: None, client: Client, gateways: Any) -> None:
     payment = buy(gateways=["stripe"])
-    payments.give_up(payment=payment, status=PaymentStatus.CANCELLED)
+    gateways["stripe"].becomes(PaymentState.FAILED)
+    told(payment)
     page = client.get("/", {"payment": str(payment.pk)}).content.decode()
     assert "This has not been paid." in page
     assert WAITS not in page
