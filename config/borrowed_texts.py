@@ -22,8 +22,6 @@ BORROWED = [
     gettext_noop("Submit"),
     gettext_noop("This item will be deleted."),
     gettext_noop("Click to cancel"),
-    gettext_noop("No results found"),
-    gettext_noop("This page yielded into no results. Create a new item or reset your filters."),
     gettext_noop("Reset filters"),
     gettext_noop("Go back"),
     gettext_noop("Previous"),

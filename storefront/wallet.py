@@ -2,7 +2,7 @@
 
 import re
 import uuid
-from datetime import UTC, timedelta
+from datetime import UTC, date, timedelta
 from typing import Any
 
 from django import forms
@@ -78,7 +78,7 @@ class WithdrawalForm(forms.Form):
     key = forms.UUIDField(widget=forms.HiddenInput, initial=uuid.uuid4)
     currency = forms.ChoiceField(label=_("currency"))
     amount = forms.CharField(label=_("amount"), max_length=24)
-    kind = forms.ChoiceField(label=_("to"), choices=DestinationKind.choices)
+    kind = forms.ChoiceField(label=_("destination"), choices=DestinationKind.choices)
     value = forms.CharField(label=_("e-mail address, number as in +237670000001, or account"), max_length=254)
     operator = forms.ChoiceField(
         label=_("operator of the number"), required=False, choices=[("", "-"), *((name, name) for name in OPERATORS)]
@@ -196,11 +196,11 @@ def _balance(balance: Balance) -> dict[str, Any]:
     }
 
 
-def _months() -> list[str]:
+def _months() -> list[date]:
     """The last few, the youngest first."""
     day, found = timezone.now().astimezone(UTC).date().replace(day=1), []
     for _number in range(MONTHS_SHOWN):
-        found.append(f"{day:%Y-%m}")
+        found.append(day)
         day = (day - timedelta(days=1)).replace(day=1)
     return found
 

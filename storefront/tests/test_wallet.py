@@ -155,3 +155,9 @@ def test_page_leads_to_statements_on_paper(client: Client, path: str) -> None:
     assert (answer["Content-Type"], answer.content[:5]) == ("application/pdf", b"%PDF-")
     assert client.get(f"{path}/EUR/2026-13.pdf").status_code == 404
     assert client.get(f"{path}/USD/2026-11.pdf").status_code == 404
+
+
+def test_french_page_writes_its_months_and_its_columns_out(client: Client, path: str) -> None:
+    page = read(client, path, **{"accept-language": "fr"})
+    assert re.search(r"/20\d\d-\d\d\.pdf\">\w+ 20\d\d</a>", page)
+    assert '<label for="id_kind">Destination</label>' in page
