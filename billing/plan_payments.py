@@ -14,8 +14,13 @@ from billing.waking import Waker
 
 START, RENEW, CHANGE = "start", "renew", "change"
 
-# By its name: the tasks import all of billing, and this too. Lost, it costs a minute: a sweep grants as well.
-granting = Waker("grants", lambda: current_app.tasks["billing.tasks.grant_paid_for"].delay())
+
+def _send_wake_up() -> object:
+    """By its name, since the tasks import all of billing. A lost one costs a minute: a sweep grants as well."""
+    return current_app.tasks["billing.tasks.grant_paid_for"].delay()
+
+
+granting = Waker("grants", _send_wake_up)
 
 
 def deliver(payment: Payment, attempt: Attempt | None) -> None:
