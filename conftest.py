@@ -78,8 +78,7 @@ def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix, d
 
 def _fingerprint_of_migrations() -> str:
     digest = hashlib.sha256()
-    folders = [Path(app.path) / "migrations" for app in apps.get_app_configs()]
-    for folder in [*folders, settings.BASE_DIR / "config" / "djstripe_migrations"]:
+    for folder in [Path(app.path) / "migrations" for app in apps.get_app_configs()]:
         # The .sql files beside the code are installed by migrations, so they belong to them.
         for file in sorted([*folder.glob("*.py"), *folder.parent.glob("sql/*.sql")]):
             digest.update(f"{folder.parent.name}/{file.name}".encode() + file.read_bytes())
@@ -114,14 +113,19 @@ def django_db_setup(django_db_setup, django_db_blocker) -> None:
             restoring.Restorer().install(connection)
 
 
+@pytest.fixture(scope="session")
+def sweeper() -> Iterator[redis.Redis]:
+    with redis.Redis.from_url(settings.REDIS_URL) as client:
+        yield client
+
+
 @pytest.fixture(autouse=True)
-def own_redis_keys() -> Iterator[None]:
+def own_redis_keys(sweeper: redis.Redis) -> Iterator[None]:
     """Each test starts in English and without keys of ours; each worker of pytest-xdist has its own prefix."""
     translation.activate(settings.LANGUAGE_CODE)
     yield
-    with redis.Redis.from_url(settings.REDIS_URL) as client:
-        if keys := client.keys(settings.REDIS_PREFIX + "*"):
-            client.delete(*keys)
+    if keys := sweeper.keys(settings.REDIS_PREFIX + "*"):
+        sweeper.delete(*keys)
 
 
 @pytest.fixture(autouse=True)

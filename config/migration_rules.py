@@ -1,9 +1,9 @@
 """Dangerous migrations of our own apps are found before they lock a table that people are paying through."""
 
-import io
 import json
 import re
 import subprocess
+import sys
 import sysconfig
 import tempfile
 import tomllib
@@ -13,22 +13,21 @@ from typing import Any
 
 from django.apps import AppConfig, apps
 from django.conf import settings
-from django.core.management import call_command
-from django.db.migrations.loader import MigrationLoader
+
+from config import batching
 
 EXCUSE = re.compile(r"#\s*squawk-ignore:\s*(?P<rule>[a-z-]+)\s+-\s+(?P<reason>\S.*)")
 
 
 def check(labels: Iterable[str] | None = None) -> list[str]:
     """One line for each danger, empty when there is none; our own apps unless others are named."""
-    loader = MigrationLoader(None)
     wanted = set(labels) if labels is not None else {app.label for app in own_apps()}
     found: list[str] = []
     with tempfile.TemporaryDirectory() as folder:
-        for label, name in sorted(key for key in loader.disk_migrations if key[0] in wanted):
-            source = Path(str(__import__(loader.disk_migrations[label, name].__module__, fromlist=["x"]).__file__))
-            path = Path(folder, f"{label}.{name}.sql")
-            path.write_text(sql_of(label, name))
+        for migration, text in batching.sql_of(lambda migration: migration.app_label in wanted):
+            source = Path(str(sys.modules[migration.__module__].__file__))
+            path = Path(folder, f"{migration.app_label}.{migration.name}.sql")
+            path.write_text(text)
             found += dangers(path, excused=excuses(source.read_text()))
     return found
 
@@ -39,12 +38,6 @@ def own_apps() -> Iterator[AppConfig]:
         path = Path(app.path).resolve()
         if path.is_relative_to(settings.BASE_DIR) and "site-packages" not in path.parts:
             yield app
-
-
-def sql_of(label: str, name: str) -> str:
-    out = io.StringIO()
-    call_command("sqlmigrate", label, name, stdout=out, no_color=True)
-    return out.getvalue()
 
 
 def excuses(source: str) -> list[str]:

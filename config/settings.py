@@ -193,7 +193,6 @@ INSTALLED_APPS = [
 APPEND_ONLY_MODELS: list[str] = ["auditlog.LogEntry"] if "auditlog" in INSTALLED_APPS else []
 APPEND_ONLY_MODELS += ["credits.PackPrice", "credits.Cost"]
 APPEND_ONLY_MODELS += ["billing.InvoiceLine", "billing.InvoiceFile", "billing.VatCheck", "billing.TaxedUse"]
-MIGRATION_MODULES = {"djstripe": "config.djstripe_migrations"}
 MIDDLEWARE = [
     "config.metrics.RequestMetrics",
     "rest.middleware.RequestId",

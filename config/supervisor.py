@@ -32,6 +32,7 @@ class Service:
     command: list[str]
     environment: dict[str, str] = field(default_factory=dict)
     parting_signal: signal.Signals = signal.SIGTERM  # what it gets when the supervisor itself is killed
+    comes_second: bool = False  # at a first start: once the others are ready, so that they have the processor
     colour: str = field(default_factory=lambda: next(COLOURS))
     process: subprocess.Popen[str] | None = None
     started_at: float = 0.0
@@ -111,17 +112,22 @@ class Supervisor:
         # Children are started by this thread only: on Linux they are told when the *thread* that made them dies.
         waiting = True
         try:
-            for service in self.services:
-                service.start(self.folder, self.out)
+            self.start(comes_second=False)
             while not self.stopping.wait(0.1 if waiting else 0.5):
                 if waiting and is_ready():
                     waiting = False
+                    self.start(comes_second=True)
                     when_ready()
                 self.mend_servers()
                 self.restart_after_change()
                 self.restart_what_ended()
         finally:
             self.stop()
+
+    def start(self, *, comes_second: bool) -> None:
+        for service in self.services:
+            if service.comes_second == comes_second and service.process is None:
+                service.start(self.folder, self.out)
 
     def mend_servers(self) -> None:
         """The host restarts a dead server by itself; a host that was killed is started again here."""

@@ -7,7 +7,7 @@ from django.core.management import CommandError, call_command
 from django.test import modify_settings
 
 from config import migration_rules
-from config.management.commands import check_djstripe_schema
+from config.management.commands import check_migration_batches
 
 FIRST = """
     class Migration(migrations.Migration):
@@ -94,6 +94,6 @@ def test_only_apps_of_this_repository_are_ours() -> None:
 
 @pytest.mark.filterwarnings("ignore:XDG_RUNTIME_DIR")  # of the wheel that the servers come from
 def test_schema_that_is_dumped_is_the_schema(db) -> None:
-    lines = check_djstripe_schema.dump()
+    lines = check_migration_batches.dump()
     assert any(line.startswith("CREATE TABLE public.auth_user") for line in lines)
     assert not any("restrict" in line.split(" ")[0] for line in lines)

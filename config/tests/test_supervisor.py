@@ -70,3 +70,21 @@ def test_service_that_had_lived_is_started_again_at_once(tmp_path: Path, clock: 
     boss.restart_what_ended()
     assert service.process is not first
     finish(service)
+
+
+def test_what_comes_second_starts_when_the_others_are_ready(tmp_path: Path) -> None:
+    stays = [sys.executable, "-c", "import signal; signal.pause()"]
+    web, worker = Service(name="web", command=stays), Service(name="worker", command=stays, comes_second=True)
+    boss = Supervisor(tmp_path, [worker, web], Output(io.StringIO()))
+    seen = []
+
+    def is_ready() -> bool:
+        seen.append((web.process is not None, worker.process is not None))
+        return True
+
+    def when_ready() -> None:
+        seen.append((web.process is not None, worker.process is not None))
+        boss.stopping.set()
+
+    boss.run(is_ready=is_ready, when_ready=when_ready)
+    assert seen == [(True, False), (True, True)]

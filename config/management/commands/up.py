@@ -174,11 +174,13 @@ def services(host: str, base_url: str, stream_url: str, out: Output) -> list[Ser
             name="worker",
             command=python(*celery, "worker", "-c", "2", "-l", "warning", "--without-gossip", "--without-mingle"),
             environment=shared,
+            comes_second=True,
         ),
         Service(
             name="beat",
             command=python(*celery, "beat", "-l", "warning", "-s", beat_state, "--pidfile="),
             environment=shared,
+            comes_second=True,
         ),
     ]
 

@@ -1,4 +1,4 @@
-"""`manage.py check_djstripe_schema`: our fast way through dj-stripe's migrations ends where upstream's own ends."""
+"""`manage.py check_migration_batches`: migrations in batches end where Django's own way through them ends."""
 
 import contextlib
 import difflib
@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import psycopg
-from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
+from django.core.management.commands.migrate import Command as DjangosMigrate
 from django.db import connection
 from psycopg import sql
 
@@ -23,26 +23,26 @@ SHOWN_LINES = 60
 
 
 class Command(BaseCommand):
-    help = "Migrate dj-stripe into two throwaway databases, upstream's way and ours, and compare their schemas."
+    help = "Migrate two throwaway databases, Django's way and in batches, and compare their schemas."
     requires_system_checks = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--keep", action="store_true", help="leave the two databases behind")
 
     def handle(self, *args: Any, keep: bool, **options: Any) -> None:
-        upstream = self.schema("upstream", {}, keep=keep)
-        ours = self.schema("ours", settings.MIGRATION_MODULES, keep=keep)
-        if not upstream:
+        usual = self.schema("one_by_one", DjangosMigrate(), keep=keep)
+        ours = self.schema("in_batches", "migrate", keep=keep)
+        if not usual:
             raise CommandError("pg_dump wrote nothing, so nothing was compared.")
-        if upstream != ours:
-            lines = list(difflib.unified_diff(upstream, ours, "upstream", "ours", lineterm="", n=1))
+        if usual != ours:
+            lines = list(difflib.unified_diff(usual, ours, "one by one", "in batches", lineterm="", n=1))
             raise CommandError("\n".join(["The schemas differ:", *lines[:SHOWN_LINES]]))
         self.stdout.write(f"The same schema both ways ({len(ours)} lines).")
 
-    def schema(self, name: str, modules: dict[str, str], *, keep: bool) -> list[str]:
+    def schema(self, name: str, command: str | BaseCommand, *, keep: bool) -> list[str]:
         started_at = time.monotonic()
-        with throwaway_database(f"djstripe_{name}_{os.getpid()}", keep=keep), migrations_from(modules):
-            call_command("migrate", "djstripe", verbosity=0, interactive=False)
+        with throwaway_database(f"migrated_{name}_{os.getpid()}", keep=keep):
+            call_command(command, verbosity=0, interactive=False)
             lines = dump()
         self.stdout.write(f"{name}: migrated in {time.monotonic() - started_at:.0f} s, {len(lines)} lines")
         return lines
@@ -65,16 +65,6 @@ def throwaway_database(name: str, *, keep: bool) -> Iterator[None]:
             connection.settings_dict["NAME"] = usual
             if not keep:
                 maintenance.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
-
-
-@contextlib.contextmanager
-def migrations_from(modules: dict[str, str]) -> Iterator[None]:
-    usual = settings.MIGRATION_MODULES
-    settings.MIGRATION_MODULES = modules
-    try:
-        yield
-    finally:
-        settings.MIGRATION_MODULES = usual
 
 
 def address_of_server() -> dict[str, Any]:
