@@ -2,17 +2,30 @@
 
 from datetime import datetime
 
+from celery import current_app
+from django.db import transaction
+
 from billing import cases, dunning, subscription_states
 from billing.models import Attempt, Payment, PlanPrice, Subscription
 from billing.models.cases import CaseKind
 from billing.models.payments import PaymentKind, PaymentQuerySet, PaymentStatus
 from billing.models.subscriptions import IN_FORCE, OVER
+from billing.waking import Waker
 
 START, RENEW, CHANGE = "start", "renew", "change"
 
 
+def _send_wake_up() -> object:
+    """By its name, since the tasks import all of billing. A lost one costs a minute: a sweep grants as well."""
+    return current_app.tasks["billing.tasks.grant_paid_for"].delay()
+
+
+granting = Waker("grants", _send_wake_up)
+
+
 def deliver(payment: Payment, attempt: Attempt | None) -> None:
     """Once: the payment's key stands in the paid period that it brought. The caller has locked the payment."""
+    transaction.on_commit(granting.wake)
     asked = payment.details
     subscription = Subscription.objects.get(pk=asked["subscription"])
     price = PlanPrice.objects.select_related("plan").get(pk=asked["price"])

@@ -16,9 +16,9 @@ from django.utils import timezone
 
 from billing import dunning, errors, plan_payments, subscription_states, subscriptions
 from billing import gateway_subscriptions as renewing
-from billing.gateways.errors import GatewayError
+from billing.gateways.errors import Declined, GatewayError
 from billing.models import Subscription
-from billing.models.subscriptions import LOOKED_AT, SubscriptionStatus
+from billing.models.subscriptions import IN_FORCE, LOOKED_AT, SubscriptionStatus
 from billing.plan_payments import RENEW
 from events import outbox
 from events.types import EventType
@@ -153,7 +153,9 @@ def _give_up(subscription: Subscription) -> bool:
 
 
 def _end(pk: UUID, now: datetime, done: Ended) -> None:
-    subscription = Subscription.objects.get(pk=pk)
+    subscription = Subscription.objects.select_related("price__plan", "user").get(pk=pk)
+    if renewing.renews_it(subscription) and not _is_unpaid_there(subscription, now):
+        return
     asked = subscription.cancel_at_period_end
     status = SubscriptionStatus.CANCELLED if asked else SubscriptionStatus.EXPIRED
     if subscription_states.end(
@@ -161,6 +163,21 @@ def _end(pk: UUID, now: datetime, done: Ended) -> None:
     ):
         done.cancelled += asked
         done.lapsed += not asked
+
+
+def _is_unpaid_there(subscription: Subscription, now: datetime) -> bool:
+    """Its gateway may have been paid unheard; if not, it is ended there first, so that nothing is charged later."""
+    try:
+        told = renewing.ask(subscription)
+        if told.status not in IN_FORCE or told.lapses_at is None or told.lapses_at > now:
+            return False
+        renewing.cancel(subscription=told, immediately=True)
+    except Declined as refusal:
+        # There is none any more that could be cancelled.
+        logger.warning("renewal.not_cancelled", extra={"subscription": str(subscription.pk), "code": refusal.code})
+    except (errors.BillingError, GatewayError):
+        return False  # it comes up again
+    return True
 
 
 def abandoned(now: datetime) -> list[Subscription]:

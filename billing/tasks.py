@@ -18,6 +18,7 @@ from billing import (
     vat_numbers,
     waking,
 )
+from credits import calendar
 
 
 @shared_task
@@ -64,6 +65,13 @@ def collect_undelivered() -> None:
 @shared_task
 def renew_due() -> None:
     renewals.renew_due()
+
+
+@shared_task
+def grant_paid_for() -> None:
+    """The sweep of the credits, at once: somebody has just paid for a plan and waits for its first credits."""
+    waking.answered("grants")
+    calendar.grant_due()
 
 
 @shared_task

@@ -25,10 +25,11 @@ from django.utils import timezone
 
 from billing import tasks
 from billing.models import Attempt, GatewayLetter, Payment
+from billing.tests.subscribers import make_plan
 from config.tests.journeys.conftest import WRITES_TO_ONE_ADDRESS, make_pack, sandbox_environment
 from config.tests.processes import WORKER, running
 from config.tests.streams import LONG, SentEvents, call, database_url, free_port, stream, token_of, web
-from credits.models import Grant
+from credits.models import Grant, GrantRule
 from ledger import checks
 from sandbox.testing import Sandbox
 
@@ -136,6 +137,17 @@ def test_pack_is_bought_and_the_stream_tells_of_it(house: House, gateway: str, c
     assert [each["data"]["amount"] for each in told[1:3]] == [250, 25]
     assert charged(house, gateway) == [(minor, "paid")]
     is_delivered_once(house, begun)
+
+
+def test_first_credits_of_a_plan_come_without_the_sweep(house: House) -> None:
+    """No beat runs here: what the worker grants it was woken for."""
+    GrantRule.objects.create(code="weekly", catalogue="companions", amount=500, every="week", catch_up="all")
+    make_plan("premium", {"month": 999}, grant_rules=["weekly"])
+    wish = {"plan": "premium", "currency": "EUR", "gateways": ["paypal"]}
+    begun = house.call("POST", "subscription", wish, Idempotency_Key=str(uuid4()))
+    house.sandbox.play(begun["next_action"])
+    wait_until(lambda: house.balance() == 500)
+    assert checks.faults() == {}
 
 
 def test_card_that_wants_to_know_who_is_there_pays_after_it_was_told(house: House) -> None:

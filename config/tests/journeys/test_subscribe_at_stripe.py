@@ -7,9 +7,12 @@ from functools import partial
 
 import pytest
 from django.conf import settings as ours
+from django.utils import timezone
 
-from billing import gateway_subscriptions, inbox, reconcile
-from billing.models import GatewayLetter, Invoice, Payment, TaxRate
+from billing import gateway_subscriptions, inbox, reconcile, renewals
+from billing.gateways import registry
+from billing.gateways.subscribing import Subscribes, SubscriptionRef, SubscriptionState
+from billing.models import GatewayLetter, Invoice, Payment, Subscription, TaxRate
 from billing.tests import shop as counter
 from config.tests.journeys.conftest import Shop
 from config.tests.journeys.subscriber import BEGIN, FAILING, GOOD, Subscriber, subscriber, visit
@@ -169,6 +172,34 @@ def test_letters_that_never_come_are_made_up_for_by_the_sweep(ada: Subscriber) -
     assert ada.seen["status"] == "active"
     ada.pass_time(days=32)
     assert Payment.objects.count() == 2
+
+
+def test_plan_that_was_paid_unheard_is_not_ended(ada: Subscriber) -> None:
+    ada.shop.play(ada.subscribe())
+    ada.hear()
+    ada.shop.sandbox.turn("stripe", notify={"drop": 1.0})
+    ada.clock.shift(timedelta(days=32))
+    ada.shop.sandbox.advance(timedelta(days=32).total_seconds())
+    Subscription.objects.update(lapses_at=timezone.now())
+    assert renewals.expire_due().total == 0
+    assert (ada.seen["status"], Payment.objects.count()) == ("active", 2)
+
+
+def test_plan_that_nobody_paid_ends_at_stripe_too(ada: Subscriber) -> None:
+    ada.shop.play(ada.subscribe())
+    ada.hear()
+    ada.use_card(FAILING)
+    ada.pass_time(days=32)
+    assert ada.seen["status"] == "past_due"
+    Subscription.objects.update(lapses_at=timezone.now())
+    assert renewals.expire_due().lapsed == 1
+    assert (ada.seen["status"], ada.seen["end_reason"]) == ("expired", "unpaid")
+    adapter = registry.get("stripe")
+    assert isinstance(adapter, Subscribes)
+    ref = SubscriptionRef(reference="", id=str(ada.ours.gateway_id))
+    assert adapter.fetch_subscription(ref).state is SubscriptionState.CANCELLED
+    ada.pass_time(days=40)
+    assert Payment.objects.count() == 1
 
 
 def test_letters_and_the_sweep_at_once_hear_an_invoice_once(ada: Subscriber) -> None:
