@@ -113,14 +113,19 @@ def django_db_setup(django_db_setup, django_db_blocker) -> None:
             restoring.Restorer().install(connection)
 
 
+@pytest.fixture(scope="session")
+def sweeper() -> Iterator[redis.Redis]:
+    with redis.Redis.from_url(settings.REDIS_URL) as client:
+        yield client
+
+
 @pytest.fixture(autouse=True)
-def own_redis_keys() -> Iterator[None]:
+def own_redis_keys(sweeper: redis.Redis) -> Iterator[None]:
     """Each test starts in English and without keys of ours; each worker of pytest-xdist has its own prefix."""
     translation.activate(settings.LANGUAGE_CODE)
     yield
-    with redis.Redis.from_url(settings.REDIS_URL) as client:
-        if keys := client.keys(settings.REDIS_PREFIX + "*"):
-            client.delete(*keys)
+    if keys := sweeper.keys(settings.REDIS_PREFIX + "*"):
+        sweeper.delete(*keys)
 
 
 @pytest.fixture(autouse=True)

@@ -65,3 +65,9 @@ def close(*, case: Case, resolution: str, by: User) -> Case:
     if not won:
         raise errors.CaseClosed(case.pk)
     return case
+
+
+def settle(*, payout: Payout, resolution: str, by: User | None = None) -> int:
+    """What was only waited for has come: such cases close by themselves; those of something wrong stay open."""
+    waiting = Case.objects.open().filter(kind=CaseKind.PAYOUT, payout=payout, facts__is_waiting=True)
+    return waiting.update(closed_at=timezone.now(), closed_by=by, resolution=resolution)

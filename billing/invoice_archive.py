@@ -2,18 +2,19 @@
 
 import csv
 import io
-import tempfile
-import zipfile
-from collections.abc import Callable, Iterator
+import zlib
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date, timedelta
+from tempfile import SpooledTemporaryFile
+from typing import Self
 
 from django.db.models import QuerySet
 
 from billing.models import Invoice, InvoiceFile
+from billing.zip_writing import PIECE_BYTES, STORED, ZipWriter
 from ledger.money import plain
 
 BATCH = 10
-INDEX_BYTES = 262_144
 INDEX = (
     "number",
     "kind",
@@ -27,25 +28,6 @@ INDEX = (
     "pdf_sha256",
     "xml_sha256",
 )
-
-
-class _Pipe(io.RawIOBase):
-    """What the ZIP writes and nobody has taken yet."""
-
-    def __init__(self) -> None:
-        self.waiting = bytearray()
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, data: bytes) -> int:  # type: ignore[override]
-        self.waiting += data
-        return len(data)
-
-    def take(self) -> bytes:
-        taken = bytes(self.waiting)
-        self.waiting.clear()
-        return taken
 
 
 def of_month(month: date) -> Iterator[tuple[Invoice, InvoiceFile | None]]:
@@ -70,36 +52,49 @@ def papers(month: date) -> QuerySet[Invoice]:
 
 def stream(month: date, told: Callable[[int], None] = lambda done: None) -> Iterator[bytes]:
     """The ZIP, piece by piece: PDF and XML of every paper, and index.csv, which names those not rendered too."""
-    pipe = _Pipe()
-    with (
-        tempfile.SpooledTemporaryFile(INDEX_BYTES, "w+", encoding="utf-8", newline="") as index,
-        zipfile.ZipFile(pipe, "w") as archive,
-    ):
-        rows = csv.writer(index)
-        rows.writerow(INDEX)
+    with _Index() as index, ZipWriter() as archive:
+        index.add(INDEX)
         for done, (invoice, file) in enumerate(of_month(month), start=1):
             if file is not None:
+                path = f"{invoice.kind}/{invoice.number}"
                 # A PDF is compressed already.
-                _add(archive, invoice, ".pdf", bytes(file.pdf), zipfile.ZIP_STORED)
+                yield archive.file(f"{path}.pdf", bytes(file.pdf), on=invoice.issued_on)
                 if file.xml:
-                    _add(archive, invoice, ".xml", bytes(file.xml), zipfile.ZIP_DEFLATED)
-            rows.writerow(_row(invoice, file))
+                    yield archive.file(f"{path}.xml", bytes(file.xml), on=invoice.issued_on, compressed=True)
+            index.add(_row(invoice, file))
             told(done)
-            yield pipe.take()
-        index.seek(0)
-        entry = zipfile.ZipInfo("index.csv", (month.year, month.month, 1, 0, 0, 0))
-        entry.compress_type = zipfile.ZIP_DEFLATED
-        with archive.open(entry, "w") as target:
-            while part := index.read(INDEX_BYTES):
-                target.write(part.encode())
-                yield pipe.take()
-    yield pipe.take()
+        yield archive.head(
+            "index.csv", on=month, method=STORED, checksum=index.checksum, squeezed=index.size, size=index.size
+        )
+        yield from index.pieces()
+        yield from archive.end()
 
 
-def _add(archive: zipfile.ZipFile, invoice: Invoice, ending: str, body: bytes, how: int) -> None:
-    on = invoice.issued_on
-    entry = zipfile.ZipInfo(f"{invoice.kind}/{invoice.number}{ending}", (on.year, on.month, on.day, 0, 0, 0))
-    archive.writestr(entry, body, how)
+class _Index:
+    """The table of a month, on disk once it is long; what a ZIP has to say before it is reckoned as it grows."""
+
+    def __init__(self) -> None:
+        self._file = SpooledTemporaryFile(PIECE_BYTES)  # noqa: SIM115 - closed by __exit__
+        self.checksum = self.size = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._file.close()
+
+    def add(self, row: Sequence[str]) -> None:
+        text = io.StringIO(newline="")
+        csv.writer(text).writerow(row)
+        line = text.getvalue().encode()
+        self._file.write(line)
+        self.checksum = zlib.crc32(line, self.checksum)
+        self.size += len(line)
+
+    def pieces(self) -> Iterator[bytes]:
+        self._file.seek(0)
+        while piece := self._file.read(PIECE_BYTES):
+            yield piece
 
 
 def _row(invoice: Invoice, file: InvoiceFile | None) -> list[str]:

@@ -62,6 +62,7 @@ def declined(*, payout: Payout, error: gateway.Declined) -> Payout:
     current.next_try_at = None
     current.save()
     withdrawals.mark_failed(withdrawal=current.withdrawal, reason=_reason(current))
+    cases.settle(payout=current, resolution=f"not paid: {_reason(current)}")
     if error.category in OURS:
         _ask_people(current, f"{current.gateway} refused it: {error.category}")
     return current
@@ -140,6 +141,7 @@ def _paid(payout: Payout, result: PayoutResult) -> None:
         withdrawal.status = Status.SENDING
     if withdrawal.status in AT_GATEWAY:
         withdrawals.mark_paid(withdrawal=withdrawal, gateway_reference=_known_as(payout))
+        cases.settle(payout=payout, resolution=f"{payout.gateway} has paid it")
         _book_fee(payout, result.fee)
         payout.next_try_at = schedule.late_ask_at(now, now=now)
     elif withdrawal.status == Status.PAID:
@@ -164,6 +166,7 @@ def _over(payout: Payout) -> None:
     payout.next_try_at = None
     if payout.withdrawal.status in AT_GATEWAY:
         withdrawals.mark_failed(withdrawal=payout.withdrawal, reason=_reason(payout))
+        cases.settle(payout=payout, resolution=f"not paid: {_reason(payout)}")
     elif payout.withdrawal.status == Status.PAID:
         withdrawals.mark_returned(withdrawal=payout.withdrawal, reason=_reason(payout))
 
@@ -221,16 +224,18 @@ def _by_schedule(payout: Payout, now: datetime) -> datetime | None:
 def raise_stuck(payout: Payout) -> None:
     """Nobody knows after a day: the money stays held, and people look at it."""
     if is_stuck(payout):
-        _ask_people(payout, f"{payout.gateway} has not said for a day whether it is paid: {payout.state or 'silent'}")
+        why = f"{payout.gateway} has not said for a day whether it is paid: {payout.state or 'silent'}"
+        _ask_people(payout, why, is_waiting=True)
 
 
 def raise_homeless(payout: Payout) -> None:
     """No gateway of ours pays out such an amount to such a destination."""
-    _ask_people(payout, "no gateway can pay it out")
+    _ask_people(payout, "no gateway can pay it out", is_waiting=True)
 
 
-def _ask_people(payout: Payout, why: str) -> Case:
-    facts = {"why": why, "amount": str(payout.withdrawal.payout), "gateway": payout.gateway}
+def _ask_people(payout: Payout, why: str, *, is_waiting: bool = False) -> Case:
+    """What is only waited for closes by itself once it has come; what is wrong stays until somebody closes it."""
+    facts = {"why": why, "amount": str(payout.withdrawal.payout), "gateway": payout.gateway, "is_waiting": is_waiting}
     return cases.open(kind=CaseKind.PAYOUT, payout=payout, key=f"{payout.pk}:{why}"[:200], facts=facts)
 
 
@@ -249,6 +254,7 @@ def resolve(*, payout: Payout, is_paid: bool, proof: str, by: User) -> Payout:
         withdrawals.mark_paid(withdrawal=current.withdrawal, gateway_reference=proof[:200])
     else:
         withdrawals.mark_failed(withdrawal=current.withdrawal, reason=proof)
+    cases.settle(payout=current, resolution=f"said how it ended: {proof}"[:500], by=by)
     logger.warning("payout.resolved", extra={"payout": str(current.pk), "is_paid": is_paid, "by": by.pk})
     return lock(payout.pk)
 

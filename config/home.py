@@ -18,6 +18,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from billing.models import Case
 from config import broker
 from config.second_factor import SECOND_FACTORS
 from credits.models import Hold, HoldState, Purse
@@ -146,6 +147,24 @@ def withdrawals_to_approve() -> Found:
     )
 
 
+def open_cases() -> Found:
+    """What the machine will not decide alone, of payments and of payouts; the oldest has waited longest."""
+    waiting = Case.objects.open()
+    return Found(
+        total=waiting.count(),
+        first=[
+            Need(
+                label=str(case.get_kind_display()),
+                detail=str(case.facts.get("why") or case.facts.get("amount") or ""),
+                at=case.opened_at,
+                url=reverse("admin:billing_case_change", args=[case.pk]),
+            )
+            for case in waiting.order_by("opened_at")[:ROWS_SHOWN]
+        ],
+        more_url=reverse("admin:billing_case_changelist") + "?open=yes",
+    )
+
+
 def silent_processes() -> Found:
     """The beat and the workers that have not been heard of; a job that nobody runs is seen here first."""
     try:
@@ -176,6 +195,13 @@ CONCERNS = [
         permission="credits.view_hold",
         find=stuck_holds,
         quiet=_("Every hold ends in time."),
+        urgency="danger",
+    ),
+    Concern(
+        title=_("Cases to decide"),
+        permission="billing.view_case",
+        find=open_cases,
+        quiet=_("No case waits for a decision."),
         urgency="danger",
     ),
     Concern(

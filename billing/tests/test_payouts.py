@@ -6,11 +6,12 @@ import pytest
 from django.contrib.auth.models import User
 from django.utils import timezone
 
-from billing import errors, payout_sending, payouts, tasks
+from billing import cases, errors, payout_sending, payouts, tasks
 from billing.gateways import registry
 from billing.gateways.base import DestinationKind, PayoutState
 from billing.gateways.errors import Declined, FailureCategory, Unavailable
 from billing.models import Case, GatewayLetter, GatewaySetting, Payout
+from billing.models.cases import CaseKind
 from billing.models.inbox import LetterState
 from billing.tests.paying import PayingGateway, approved, due, fresh
 from events.models import Event
@@ -316,6 +317,45 @@ def test_after_a_day_people_are_asked_once_and_the_money_stays_held(paypal) -> N
     [case] = Case.objects.all()
     assert case.facts["why"] == "paypal has not said for a day whether it is paid: pending"
     assert (status(withdrawal), available(seller(withdrawal))) == ("uncertain", 6_000)
+
+
+@pytest.mark.parametrize(
+    ("said", "resolution"),
+    [(PayoutState.PAID, "paypal has paid it"), (PayoutState.FAILED, "not paid: paypal: PAYEE_NOT_FOUND")],
+)
+def test_case_of_a_silent_payout_closes_by_itself_when_the_gateway_says(paypal, said, resolution) -> None:
+    withdrawal = approved()
+    payout_sending.send(withdrawal)
+    due(withdrawal, hours=25)
+    payout_sending.work_through()
+    assert Case.objects.open().count() == 1
+    paypal.pays_out(said)
+    due(withdrawal, hours=26)
+    payout_sending.work_through()
+    [case] = Case.objects.all()
+    assert (case.closed_at is None, case.closed_by, case.resolution) == (False, None, resolution)
+
+
+def test_case_of_a_wrong_amount_stays_until_somebody_closes_it(paypal) -> None:
+    withdrawal = approved()
+    payout_sending.send(withdrawal)
+    wrong = cases.open(kind=CaseKind.PAYOUT, payout=Payout.objects.get(), key="wrong", facts={"why": "wrong amount"})
+    paypal.pays_out()
+    due(withdrawal, hours=1)
+    payout_sending.work_through()
+    assert status(withdrawal) == "paid"
+    assert list(Case.objects.open()) == [wrong]
+
+
+def test_case_is_closed_with_the_name_of_who_said_how_it_ended(paypal) -> None:
+    withdrawal = approved()
+    payout_sending.send(withdrawal)
+    due(withdrawal, hours=25)
+    payout_sending.work_through()
+    by = make_user("operator")
+    payouts.resolve(payout=Payout.objects.get(), is_paid=True, proof="ticket 7", by=by)
+    case = Case.objects.get()
+    assert (case.closed_by, case.resolution) == (by, "said how it ended: ticket 7")
 
 
 @pytest.mark.parametrize(("is_paid", "ends", "left"), [(True, "paid", 6_000), (False, "failed", 10_000)])

@@ -6,6 +6,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
 
+from billing.models import Case, Payment
 from config import home
 from rest.models import ServiceToken
 
@@ -61,6 +62,18 @@ def test_long_list_shows_its_first_and_a_way_to_the_rest(as_root: Client) -> Non
     found = home.unprotected_operators()
     assert (found.total, len(found.first)) == (home.ROWS_SHOWN + 3, home.ROWS_SHOWN)
     assert f'href="{found.more_url}"' in page
+
+
+def test_open_cases_stand_first_with_a_way_to_them(as_root: Client) -> None:
+    buyer = User.objects.create(username="ann")
+    paid = Payment.objects.create(user=buyer, kind="amount", amount_minor=5, currency="EUR", expires_at=timezone.now())
+    case = Case.objects.create(kind="payout", key="one", payment=paid, facts={"why": "paypal has not said"})
+    Case.objects.create(kind="surplus", key="two", payment=paid, closed_at=timezone.now(), resolution="given back")
+    found = home.open_cases()
+    assert (found.total, found.first[0].detail) == (1, "paypal has not said")
+    page = as_root.get("/admin/").content.decode()
+    assert f"/admin/billing/case/{case.pk}/change/" in page
+    assert as_root.get(found.more_url).context["cl"].result_count == 1
 
 
 def test_calm_home_says_so(db, client: Client) -> None:
