@@ -826,9 +826,11 @@ MTN_MOMO_API_BASE = env.str(
     "MTN_MOMO_API_BASE", default="https://proxy.momoapi.mtn.com" if PRODUCTION else f"{_sandbox}/mtn_momo"
 )
 # mtncameroon, mtnivorycoast, mtnuganda …; `sandbox` for MTN's own sandbox, which knows EUR only.
-MTN_MOMO_TARGET_ENVIRONMENT = env.str("MTN_MOMO_TARGET_ENVIRONMENT", default=_of_sandbox("mtncameroon"))
-MTN_MOMO_CURRENCY = env.str("MTN_MOMO_CURRENCY", default="XAF")
-MTN_MOMO_COUNTRY = env.str("MTN_MOMO_COUNTRY", default="CM")
+# A laptop stands in Abidjan: the catalogues that `up` seeds are priced in XOF.
+_mtn = ("mtnivorycoast", "XOF", "CI") if APP_ENV == "development" else ("mtncameroon", "XAF", "CM")
+MTN_MOMO_TARGET_ENVIRONMENT = env.str("MTN_MOMO_TARGET_ENVIRONMENT", default=_of_sandbox(_mtn[0]))
+MTN_MOMO_CURRENCY = env.str("MTN_MOMO_CURRENCY", default=_mtn[1])
+MTN_MOMO_COUNTRY = env.str("MTN_MOMO_COUNTRY", default=_mtn[2])
 MTN_MOMO_COLLECTION_KEY = env.str(
     "MTN_MOMO_COLLECTION_KEY", default=_of_sandbox("sandbox-collection-key")
 )  # subscription key

@@ -36,7 +36,7 @@ class Sandbox:
             time.sleep(fate.latency_ms / 1000)
         line["dial"] = fate.before or fate.after
         if fate.before:
-            reply = gateway.failure() if fate.before == "http500_before" else BEFORE_ACTING[fate.before]
+            reply = _refused(gateway, fate.before)
             line["status"] = reply.status if reply else 0
             return reply
         try:
@@ -85,6 +85,13 @@ class Sandbox:
         with self.log_lock:
             self.requests.append(line)
         return line
+
+
+def _refused(gateway: Gateway, dial: str) -> Reply | None:
+    """What the caller gets when the gateway does not act."""
+    if dial == "too_many":
+        return gateway.too_many()
+    return gateway.failure() if dial == "http500_before" else BEFORE_ACTING[dial]
 
 
 def _spoilt(gateway: Gateway, reply: Reply, dial: str) -> Reply | None:

@@ -33,6 +33,7 @@ class Dials:
     http500_after: float = 0.0
     html: float = 0.0
     outage: bool = False
+    too_many: bool = False
     notify: NotifyDials = field(default_factory=NotifyDials)
 
 
@@ -90,7 +91,8 @@ class Panel:
             drawn = {name: self.calls.random() for name in ("drop_before", "http500_before", "drop_after")}
             drawn |= {name: self.calls.random() for name in ("http500_after", "html")}
         hit = [name for name, draw in drawn.items() if draw < getattr(dials, name)]
-        before = "outage" if dials.outage else next((n for n in ("drop_before", "http500_before") if n in hit), "")
+        steady = next((name for name in ("outage", "too_many") if getattr(dials, name)), "")
+        before = steady or next((name for name in ("drop_before", "http500_before") if name in hit), "")
         after = next((name for name in ("drop_after", "http500_after", "html") if name in hit), "")
         return CallFate(latency_ms=dials.latency_ms, before=before, after="" if before else after)
 

@@ -9,7 +9,9 @@ from sandbox.books import Entry
 from sandbox.clock import Clock
 from sandbox.dials import Panel
 from sandbox.letters import Envelope, Letter, Postman
-from sandbox.wire import Reply, Request, Router, html_reply
+from sandbox.wire import Reply, Request, Router, html_reply, json_reply
+
+RETRY_AFTER_SECONDS = "1"  # of a 429
 
 State = dict[str, dict[str, Any]]
 
@@ -97,6 +99,10 @@ class Gateway:
     def failure(self) -> Reply:
         """The gateway's own way of saying 500."""
         return html_reply("<html><head><title>500</title></head><body>Internal Server Error</body></html>", 500)
+
+    def too_many(self) -> Reply:
+        """The gateway's own way of saying 429."""
+        return json_reply({"message": "Too many requests."}, 429, {"Retry-After": RETRY_AFTER_SECONDS})
 
     def malformed(self, detail: str) -> Reply:
         """The gateway's own way of saying that it cannot read the body."""

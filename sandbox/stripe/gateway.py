@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from sandbox.books import Entry
-from sandbox.gateway import CannotPlay, Gateway, Played
+from sandbox.gateway import RETRY_AFTER_SECONDS, CannotPlay, Gateway, Played
 from sandbox.letters import Envelope, Letter
 from sandbox.stripe import (
     api,
@@ -173,6 +173,10 @@ class Stripe(Gateway):
     def failure(self) -> Reply:
         error = {"message": "An unknown error occurred.", "type": "api_error"}
         return json_reply({"error": error}, 500)
+
+    def too_many(self) -> Reply:
+        error = {"message": "Too many requests.", "type": "invalid_request_error", "code": "rate_limit"}
+        return json_reply({"error": error}, 429, {"Retry-After": RETRY_AFTER_SECONDS})
 
     def malformed(self, detail: str) -> Reply:
         return json_reply({"error": {"message": detail, "type": "invalid_request_error"}}, 400)

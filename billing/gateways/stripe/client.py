@@ -248,7 +248,14 @@ def _made(kind: type[GatewayError], error: stripe.StripeError, category: Failure
         category=category,
         code=word(error) or (str(error.http_status) if error.http_status else type(error).__name__),
         trace=error.request_id or "",
+        retry_after_seconds=_retry_after_seconds(error),
     )
+
+
+def _retry_after_seconds(error: stripe.StripeError) -> int | None:
+    """Stripe's library keeps the headers as they came, in whatever case."""
+    text = next((value for name, value in (error.headers or {}).items() if name.lower() == "retry-after"), "")
+    return min(int(text), http.LONGEST_WAIT_SECONDS) if text.isascii() and text.isdigit() else None
 
 
 # ---------------------------------------------------------------- reading

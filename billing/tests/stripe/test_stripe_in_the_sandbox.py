@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
+from billing import breaker, calling
 from billing.gateways.base import Buyer, Destination, DestinationKind, PayoutRef, PayoutRequest, PayoutState
-from billing.gateways.errors import Declined, FailureCategory, Uncertain
+from billing.gateways.errors import Declined, FailureCategory, Unavailable, Uncertain
 from billing.gateways.stripe import Stripe
 from billing.gateways.subscribing import (
     Interval,
@@ -16,6 +17,7 @@ from billing.gateways.subscribing import (
     SubscriptionRequest,
     SubscriptionState,
 )
+from billing.routing import Health
 from billing.tests.gateways import contenders
 from ledger.money import Money
 from sandbox.testing import Sandbox
@@ -67,6 +69,26 @@ def test_a_transfer_whose_reply_was_lost_is_found(sandbox: Sandbox, gateway: Str
     sandbox.turn("stripe", **{dial: 0.0})
     assert gateway.fetch_payout(known(request)).state is PayoutState.PAID
     assert len(books(sandbox)) == 1
+
+
+def test_too_many_requests_wait_as_told_open_the_breaker_and_move_nothing(
+    sandbox: Sandbox, gateway: Stripe, seller: str, db: None
+) -> None:
+    sandbox.turn("stripe", too_many=True)
+    waits: list[float] = []
+    for _ in range(2):
+        with pytest.raises(Unavailable) as refused:
+            calling.call(
+                "stripe",
+                "send_payout",
+                lambda: gateway.send_payout(to(seller)),
+                is_new_attempt=False,
+                wait=waits.append,
+            )
+    assert refused.value.retry_after_seconds == 1
+    assert (len(waits), min(waits) >= 1) == (4, True)
+    assert breaker.states(["stripe"]) == {"stripe": Health.OPEN}
+    assert books(sandbox) == []
 
 
 def test_a_bank_takes_two_days(sandbox: Sandbox, gateway: Stripe) -> None:
