@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
+from ledger.money import Money
+
 
 class BillingError(Exception):
     """The root of this app's refusals."""
@@ -232,7 +234,7 @@ class RefundTooLarge(BillingError):
     def __init__(self, refundable: int, currency: str) -> None:
         self.refundable = refundable
         self.currency = currency
-        super().__init__(f"At most {refundable} {currency} (in minor units) can still be refunded.")
+        super().__init__(f"At most {Money(refundable, currency)} can still be refunded.")
 
 
 class CreditsSpent(BillingError):

@@ -180,6 +180,7 @@ class Postgres(Server):
         if self.throwaway:
             # No autovacuum: it would note at some moment that a table is empty, and the next test's plans believe it.
             options |= {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "autovacuum": "off"}
+            options["max_connections"] = "200"  # races of fifty clients, in several workers at once
         switches = [word for name, value in options.items() for word in ("-c", f"{name}={value}")]
         command = [str(self.binaries / "postgres"), "-D", str(self.data), *switches]
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, **self.how)

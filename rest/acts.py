@@ -1,5 +1,6 @@
 """Acts of operators: a button, a page with a form that says what will happen, and the same function as the API's."""
 
+import hashlib
 import uuid
 from collections.abc import Callable
 from typing import Any
@@ -30,6 +31,10 @@ class ActForm(forms.Form):
     @property
     def facts(self) -> dict[str, Any]:
         return {name: value for name, value in self.cleaned_data.items() if name != "key"}
+
+    @property
+    def fingerprint(self) -> str:
+        return hashlib.sha256(repr(sorted(self.facts.items())).encode()).hexdigest()
 
     @property
     def act_key(self) -> str:
@@ -119,12 +124,16 @@ class ActsAdmin(ModelAdmin):
         initial: dict[str, Any] | None = None,
         preview: Callable[[Any], list[str]] | None = None,
     ) -> HttpResponse:
-        """Show what will happen, or do it. A refusal comes back as a sentence above the form."""
+        """Show what will happen, or do it. A refusal comes back as a sentence above the form.
+
+        Where there is a preview the button that acts comes with it, and acts on nothing but what was previewed.
+        """
         sent = form(request.POST, request.FILES) if request.method == "POST" else form(initial=initial)
         lines: list[str] = []
         if request.method == "POST" and sent.is_valid():
+            changed = request.POST.get("previewed", sent.fingerprint) != sent.fingerprint
             try:
-                if preview is not None and "preview" in request.POST:
+                if preview is not None and ("preview" in request.POST or changed):
                     lines = preview(sent)
                 else:
                     done = do(sent)

@@ -1,5 +1,6 @@
 """What operators do about payments: buttons, forms with a preview, and what they may not."""
 
+import re
 import uuid
 from typing import Any
 
@@ -84,10 +85,24 @@ def test_operator_refunds_by_a_button_and_their_name_stands_by_it(stripe, operat
     assert (refund.amount_minor, refund.requested_by, refund.status) == (500, operator, RefundStatus.REQUESTED)
 
 
+def test_money_moves_by_what_was_previewed_and_by_nothing_else(stripe, operator) -> None:
+    payment = shop.paid(stripe)
+    path = page("billing_payment_change", payment.pk).replace("change", "refund")
+    client, wish = browser(operator), {"key": str(uuid.uuid4()), "policy": "proportional", "reason": "late"}
+    assert "previewed" not in client.get(path).content.decode()
+    shown = client.post(path, {**wish, "amount": "5.00", "preview": "yes"}).content.decode()
+    (previewed,) = re.findall(r'name="previewed" value="(\w+)"', shown)
+    other = client.post(path, {**wish, "amount": "7.00", "previewed": previewed})
+    assert "Goes back to the buyer: €7.00" in other.content.decode()
+    assert not Refund.objects.exists()
+    client.post(path, {**wish, "amount": "5.00", "previewed": previewed})
+    assert Refund.objects.get().amount_minor == 500
+
+
 def test_refusal_is_a_sentence_above_the_form(stripe, operator) -> None:
     payment = shop.paid(stripe)
     answer = press(operator, "billing_payment_refund", payment, amount="10", policy="goodwill", reason="late")
-    assert "At most 999 EUR" in answer.content.decode()
+    assert "At most 9.99 EUR can still be refunded." in answer.content.decode()
     assert not Refund.objects.exists()
 
 
