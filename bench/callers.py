@@ -27,7 +27,7 @@ _TPS = re.compile(r"^tps = ([0-9.]+) \(without", re.MULTILINE)
 _FAILED = re.compile(r"^number of failed transactions: ([1-9][0-9]*)", re.MULTILINE)
 
 
-def pgbench(database: str, books: Books, customers: int, seconds: int) -> float:
+def pgbench(database: str, books: Books, customers: int, seconds: float) -> float:
     """Spends a second by PostgreSQL's own client in C, with the statement that the product prepares."""
     last = books.first_user_id + customers - 1
     with tempfile.NamedTemporaryFile("w", suffix=".sql") as script:
@@ -35,7 +35,7 @@ def pgbench(database: str, books: Books, customers: int, seconds: int) -> float:
         script.flush()
         command = [str(embedded.postgres_binaries() / "pgbench"), "-n", "-M", "prepared", "-f", script.name]
         done = subprocess.run(
-            [*command, "-c", str(CLIENTS), "-j", "2", "-T", str(seconds)],
+            [*command, "-c", str(CLIENTS), "-j", "2", "-T", str(max(1, round(seconds)))],
             env=databases.environment(database),
             capture_output=True,
             text=True,

@@ -65,7 +65,7 @@ def run(options: dict[str, Any], say: Say) -> dict[str, Any]:
     return {"machine": found, "medians": medians, "rounds": figures.rounds, "zip": zipped, "targets": targets}
 
 
-def _drawn(name: str, seconds: int) -> float:
+def _drawn(name: str, seconds: float) -> float:
     """Documents a second. typst and lxml keep to one thread here, so that this is the figure of one core."""
     sample = invoice_samples.paper([("Medium: 275 credits", Money(999, "EUR"))], locale="fr")
     invoice, lines = sample.invoice, sample.lines

@@ -39,7 +39,7 @@ class Plan:
     sizes: list[int]
     customers: int
     rounds: int
-    seconds: int
+    seconds: float
     warm_seconds: float
     database: str
     template: str | None

@@ -71,7 +71,7 @@ def run(options: dict[str, Any], say: Say) -> dict[str, Any]:
     return {"machine": found, "medians": medians, "rounds": figures.rounds, "targets": targets}
 
 
-def _measure(people: list[User], rounds: int, seconds: int, say: Say) -> Figures:
+def _measure(people: list[User], rounds: int, seconds: float, say: Say) -> Figures:
     SaleType.objects.create(code="bench", catalogue="bench", label_en="Bench")
     for person in people:
         for currency in CURRENCIES:
@@ -100,7 +100,7 @@ def _insert(person: User) -> None:
         cursor.execute(_RAW, {"key": f"raw:{uuid.uuid4()}", "wallet": f"bench-seller:{person.pk}"})
 
 
-def _together(people: list[User], seconds: int, act: Callable[[int, User], None]) -> float:
+def _together(people: list[User], seconds: float, act: Callable[[int, User], None]) -> float:
     """Sales a second by all threads together; no two of them ever sell for the same person."""
 
     def work(thread: int) -> int:

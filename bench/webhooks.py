@@ -64,7 +64,7 @@ class Instant:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     rounds: int
-    seconds: int
+    seconds: float
     letters: int  # that a worker reads in one turn
     database: str
     template: str | None

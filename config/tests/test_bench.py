@@ -43,7 +43,7 @@ def databases_called(database: str) -> list[str]:
 
 
 def test_the_ledger_is_measured_by_every_rival(database: str, tmp_path: Path) -> None:
-    sizes = ("--rows", "300", "--customers", "40", "--seconds", "1")
+    sizes = ("--rows", "300", "--customers", "40", "--seconds", "0.3")
     done = run("ledger", database, *sizes, "--json", f"{tmp_path}/out")
     assert done.returncode == 0, done.stdout + done.stderr
     found = json.loads((tmp_path / "out").read_text())
@@ -63,7 +63,7 @@ def test_grants_are_measured_beside_a_raw_insert(database: str, tmp_path: Path) 
 
 
 def test_sales_are_measured_to_one_and_to_many_commission_accounts(database: str, tmp_path: Path) -> None:
-    done = run("wallets", database, "--sellers", "8", "--seconds", "1", "--json", f"{tmp_path}/out")
+    done = run("wallets", database, "--sellers", "8", "--seconds", "0.3", "--json", f"{tmp_path}/out")
     assert done.returncode == 0, done.stdout + done.stderr
     found = json.loads((tmp_path / "out").read_text())
     assert set(found["medians"]) == {"same", "different", "raw"}
@@ -72,7 +72,7 @@ def test_sales_are_measured_to_one_and_to_many_commission_accounts(database: str
 
 
 def test_webhooks_are_measured_beside_a_bare_insert_and_the_usual_way(database: str, tmp_path: Path) -> None:
-    done = run("webhooks", database, "--letters", "5", "--seconds", "1", "--json", f"{tmp_path}/out")
+    done = run("webhooks", database, "--letters", "5", "--seconds", "0.3", "--json", f"{tmp_path}/out")
     assert done.returncode == 0, done.stdout + done.stderr
     found = json.loads((tmp_path / "out").read_text())
     assert set(found["rounds"]) == {*webhooks.RIVALS, "read"}
@@ -128,7 +128,7 @@ def test_due_periods_are_measured_beside_a_raw_insert(database: str, tmp_path: P
 
 
 def test_papers_are_drawn_and_a_month_of_them_is_zipped(database: str, tmp_path: Path) -> None:
-    done = run("invoices", database, "--papers", "20", "--seconds", "1", "--json", f"{tmp_path}/out")
+    done = run("invoices", database, "--papers", "20", "--seconds", "0.3", "--json", f"{tmp_path}/out")
     assert done.returncode == 0, done.stdout + done.stderr
     found = json.loads((tmp_path / "out").read_text())
     assert set(found["medians"]) == {"png", "pdf", "whole"}

@@ -26,7 +26,7 @@ class Command(BaseCommand):
             one.add_argument("--quick", action="store_true", help="small and short: a look, not a figure")
             one.add_argument("--json", type=Path, metavar="FILE", help="write the figures there as well")
             one.add_argument("--rounds", type=int, help="how often each rival has its turn")
-            one.add_argument("--seconds", type=int, help="how long each turn lasts")
+            one.add_argument("--seconds", type=float, help="how long each turn lasts")
             one.add_argument("--database", default="tirelire_bench", help="made for the run (its name's beginning)")
             one.add_argument("--template", help="copy this database instead of migrating an empty one")
             one.add_argument("--keep", action="store_true", help="leave the databases behind")
