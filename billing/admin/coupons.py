@@ -14,7 +14,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
-from unfold.decorators import action, display
+from unfold.decorators import action
 from unfold.widgets import UnfoldAdminTextInputWidget, UnfoldBooleanSwitchWidget
 
 from billing import coupon_making
@@ -28,6 +28,7 @@ from credits.admin.acts import ActForm, EndOfDayField, amount_field, choice_fiel
 from ledger import money
 from ledger.errors import LedgerError
 from ledger.money import Money
+from rest.labels import display
 
 LABELS = {"valid": "success", "later": "info", "used_up": "warning", "over": "warning", "stopped": "danger"}
 USES = {"reserved": "info", "redeemed": "success", "released": "warning", "returned": "warning"}
@@ -128,7 +129,7 @@ class CouponAdmin(BillingActsAdmin):
         parts += [f"{coupon.credits} {coupon.unit}"] if coupon.credits else []
         return " + ".join(parts)
 
-    @display(description=_("state"), label=LABELS)  # type: ignore[arg-type]
+    @display(description=_("state"), label=LABELS)
     def state(self, coupon: Coupon) -> tuple[str, str]:
         now = timezone.now()
         if coupon.stopped_at is not None:
@@ -230,7 +231,7 @@ class RedemptionAdmin(BillingActsAdmin):
     def customer(self, redemption: Redemption) -> str:
         return str(redemption.user.get_username())
 
-    @display(description=_("status"), label=USES)  # type: ignore[arg-type]
+    @display(description=_("status"), label=USES)
     def status_shown(self, redemption: Redemption) -> tuple[str, str]:
         return redemption.status, str(redemption.get_status_display())
 

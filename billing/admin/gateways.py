@@ -11,7 +11,6 @@ from django.utils.html import format_html_join
 from django.utils.translation import get_language, gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin, TabularInline
-from unfold.decorators import display
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 from billing import breaker, gateway_choices
@@ -20,6 +19,7 @@ from billing.gateways.base import Capabilities
 from billing.models import GatewaySetting, GatewayTerms
 from billing.routing import Health
 from ledger.money import Money, format_money
+from rest.labels import display
 
 NAMES = {
     "stripe": "Stripe",
@@ -112,7 +112,7 @@ class GatewaySettingAdmin(ModelAdmin):
         return NAMES.get(row.name, row.name)
 
     @display(
-        description=_("state"),  # type: ignore[arg-type]
+        description=_("state"),
         label={"available": "success", "recovering": "warning", "unavailable": "danger", "not_configured": "info"},
     )
     def state(self, row: GatewaySetting) -> tuple[str, str]:

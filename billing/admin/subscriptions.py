@@ -12,7 +12,7 @@ from django.utils.html import format_html_join
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import TabularInline
-from unfold.decorators import action, display
+from unfold.decorators import action
 
 from billing import dunning, plan_changes, subscription_states, subscriptions
 from billing.admin.acts import BillingActsAdmin
@@ -24,6 +24,7 @@ from billing.plan_changes import NOW, PERIOD_END
 from credits import calendar
 from credits.admin import acts
 from credits.admin.acts import ActForm, EndOfDayField, ReasonForm, operator
+from rest.labels import display
 
 LABELS = {
     "incomplete": "info",
@@ -110,7 +111,7 @@ class SubscriptionAdmin(BillingActsAdmin):
     def amount(self, subscription: Subscription) -> str:
         return f"{shown(subscription.price.money)} / {subscription.price.get_interval_display()}"
 
-    @display(description=_("status"), label=LABELS)  # type: ignore[arg-type]
+    @display(description=_("status"), label=LABELS)
     def status_shown(self, subscription: Subscription) -> tuple[str, str]:
         return subscription.status, str(subscription.get_status_display())
 

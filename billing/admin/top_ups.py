@@ -7,12 +7,13 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import TabularInline
-from unfold.decorators import action, display
+from unfold.decorators import action
 
 from billing import top_up
 from billing.admin.acts import BillingActsAdmin
 from billing.models import TopUp, TopUpCharge
 from credits.admin.acts import ActForm, ReasonForm, operator
+from rest.labels import display
 
 LABELS = {"on": "success", "suspended": "warning", "off": "info"}
 
@@ -57,7 +58,7 @@ class TopUpAdmin(BillingActsAdmin):
     def customer(self, row: TopUp) -> str:
         return str(row.user.get_username())
 
-    @display(description=_("state"), label=LABELS)  # type: ignore[arg-type]
+    @display(description=_("state"), label=LABELS)
     def state(self, row: TopUp) -> tuple[str, str]:
         if row.withdrawn_at is not None:
             return "off", gettext("off")

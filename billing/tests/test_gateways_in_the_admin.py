@@ -110,3 +110,15 @@ def test_others_only_look(group: str) -> None:
     GatewaySetting.objects.create(name="stripe")
     assert signed_in(group).post(page(), {**PAGE, "priority": "5"}).status_code == 403
     assert GatewaySetting.objects.get(pk="stripe").priority == 100
+
+
+def test_a_state_is_written_in_words_on_a_page_as_in_a_list(client: Client) -> None:
+    client.force_login(User.objects.create_superuser("root"))
+    client.get("/admin/billing/gatewaysetting/")  # makes the rows
+    row = GatewaySetting.objects.get(name="cinetpay")
+    GatewaySetting.objects.filter(pk=row.pk).update(is_enabled=False)
+    listed = client.get("/admin/billing/gatewaysetting/").content.decode()
+    page = client.get(f"/admin/billing/gatewaysetting/{row.pk}/change/").content.decode()
+    for text in (listed, page):
+        assert "switched off" in text
+        assert "&#x27;disabled&#x27;" not in text

@@ -12,11 +12,12 @@ from django.utils.html import format_html_join
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import TabularInline
-from unfold.decorators import action, display
+from unfold.decorators import action
 
 from credits import calendar
 from credits.admin.acts import ActForm, ActsAdmin, ReasonForm, operator
 from credits.models import GrantPeriod, GrantSchedule, ScheduleRule
+from rest.labels import display
 
 SCHEDULE_LABELS = {"open": "success", "paused": "warning", "closed": "info"}
 PERIOD_LABELS = {"due": "warning", "granted": "success", "full": "info", "skipped": "info", "revoked": "danger"}
@@ -57,7 +58,7 @@ class ScheduleAdmin(ActsAdmin):
     def customer(self, schedule: GrantSchedule) -> str:
         return str(schedule.user.get_username())
 
-    @display(description=_("state"), label=SCHEDULE_LABELS)  # type: ignore[arg-type]
+    @display(description=_("state"), label=SCHEDULE_LABELS)
     def state_shown(self, schedule: GrantSchedule) -> tuple[str, str]:
         return schedule.state, str(schedule.get_state_display())
 
@@ -99,7 +100,7 @@ class PeriodAdmin(ActsAdmin):
     def customer(self, period: GrantPeriod) -> str:
         return str(period.schedule.user.get_username())
 
-    @display(description=_("state"), label=PERIOD_LABELS)  # type: ignore[arg-type]
+    @display(description=_("state"), label=PERIOD_LABELS)
     def state_shown(self, period: GrantPeriod) -> tuple[str, str]:
         return period.state, str(period.get_state_display())
 

@@ -10,12 +10,13 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.translation import gettext, gettext_noop
 from django.utils.translation import gettext_lazy as _
-from unfold.decorators import action, display
+from unfold.decorators import action
 
 from credits import grants, holds, usage
 from credits.admin import acts
 from credits.admin.acts import ActForm, ActsAdmin, ReasonForm, operator
 from credits.models import Grant, GrantSource, Hold, Spend
+from rest.labels import display
 
 GRANT_STATES = {
     "open": gettext_noop("Open"),
@@ -106,7 +107,7 @@ class GrantAdmin(OfCustomers):
     def held(self, grant: Grant) -> int:
         return grant.account.held
 
-    @display(description=_("state"), label=GRANT_LABELS)  # type: ignore[arg-type]
+    @display(description=_("state"), label=GRANT_LABELS)
     def state(self, grant: Grant) -> tuple[str, str]:
         return state_of(grant), gettext(GRANT_STATES[state_of(grant)])
 
@@ -265,7 +266,7 @@ class HoldAdmin(OfCustomers):
     def action_name(self, hold: Hold) -> str:
         return hold.action or "-"
 
-    @display(description=_("state"), label=HOLD_LABELS)  # type: ignore[arg-type]
+    @display(description=_("state"), label=HOLD_LABELS)
     def state_shown(self, hold: Hold) -> tuple[str, str]:
         return hold.state, str(hold.get_state_display())
 

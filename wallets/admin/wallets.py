@@ -9,10 +9,11 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
-from unfold.decorators import action, display
+from unfold.decorators import action
 
 from rest import acts
 from rest.acts import ActForm, ReasonForm, operator
+from rest.labels import display
 from wallets import adjustments, balances, sellers, transactions
 from wallets.admin.shared import ActsAdmin, DecimalAmountField, OfWallets, parse_amount, shown
 from wallets.models import Adjustment, AdjustmentStatus, Seller, SellerKind, Wallet, Withdrawal
@@ -195,7 +196,7 @@ class AdjustmentAdmin(OfWallets):
     def amount_shown(self, adjustment: Adjustment) -> str:
         return shown(adjustment.amount_minor, adjustment.wallet.currency)
 
-    @display(description=_("status"), label={"requested": "warning", "booked": "success", "rejected": "danger"})  # type: ignore[arg-type]
+    @display(description=_("status"), label={"requested": "warning", "booked": "success", "rejected": "danger"})
     def status_shown(self, adjustment: Adjustment) -> tuple[str, str]:
         return adjustment.status, str(adjustment.get_status_display())
 

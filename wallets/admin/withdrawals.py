@@ -8,9 +8,10 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import TabularInline
-from unfold.decorators import action, display
+from unfold.decorators import action
 
 from rest.acts import ActForm, ReasonForm, operator
+from rest.labels import display
 from wallets import withdrawals
 from wallets.admin.shared import OfWallets, shown
 from wallets.models import Withdrawal, WithdrawalStatus, WithdrawalStep
@@ -80,7 +81,7 @@ class WithdrawalAdmin(OfWallets):
     def payout_shown(self, withdrawal: Withdrawal) -> str:
         return shown(withdrawal.payout.minor, withdrawal.wallet.currency)
 
-    @display(description=_("status"), label=LABELS)  # type: ignore[arg-type]
+    @display(description=_("status"), label=LABELS)
     def status_shown(self, withdrawal: Withdrawal) -> tuple[str, str]:
         return withdrawal.status, str(withdrawal.get_status_display())
 
