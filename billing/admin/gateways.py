@@ -113,7 +113,13 @@ class GatewaySettingAdmin(ModelAdmin):
 
     @display(
         description=_("state"),
-        label={"available": "success", "recovering": "warning", "unavailable": "danger", "not_configured": "info"},
+        label={
+            "available": "success",
+            "recovering": "warning",
+            "unavailable": "danger",
+            "not_configured": "info",
+            "disabled": "info",
+        },
     )
     def state(self, row: GatewaySetting) -> tuple[str, str]:
         if registry.get(row.name).missing_settings():
