@@ -10,6 +10,7 @@ from django.utils.translation import get_language
 from ledger.money import Money, format_money
 
 register = template.Library()
+GATEWAYS = {"paypal": "PayPal", "cinetpay": "CinetPay", "mtn_momo": "MTN Mobile Money", "orange_money": "Orange Money"}
 
 
 @register.filter
@@ -27,3 +28,9 @@ def whole(number: int) -> str:
 def moment(text: str | None) -> datetime | None:
     """A time of an event, in the customer's zone: `{{ data.due_at|moment|date:"DATE_FORMAT" }}`."""
     return timezone.localtime(datetime.fromisoformat(text)) if text else None
+
+
+@register.filter
+def gateway(name: str) -> str:
+    """As its own people write it."""
+    return GATEWAYS.get(name) or name.replace("_", " ").title()

@@ -78,6 +78,12 @@ def test_amounts_are_written_as_people_there_write_them(locale: str, currency: s
     assert shown in letter.text
 
 
+def test_names_are_written_as_people_write_them() -> None:
+    text = rendered(Kind.RECEIPT, "payment.succeeded", "en", gateway="orange_money", item="medium").text
+    assert "For: Medium" in text
+    assert "Paid with: Orange Money" in text
+
+
 def test_times_are_those_of_the_customers_zone() -> None:
     data = shapes.SHAPES["credits.expiring", 1].example | {"expires_at": "2026-12-01T23:30:00Z"}  # type: ignore[operator]
     paris = Contact(email="a@example.com", locale="en", time_zone="Europe/Paris")
