@@ -3,6 +3,7 @@
 import contextlib
 import itertools
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -89,9 +90,36 @@ class Output:
                 self.say(prefix + line.rstrip("\n"))
 
     def say(self, text: str) -> None:
-        with self.lock, contextlib.suppress(OSError, ValueError):  # a closed terminal is no reason to fall over
-            self.stream.write(text + "\n")
-            self.stream.flush()
+        with self.lock:
+            try:
+                self.stream.write(text + "\n")
+                self.stream.flush()
+            except ValueError:  # closed by us
+                pass
+            except OSError:  # a closed terminal is no reason to fall over
+                self.fall_silent()
+
+    def fall_silent(self) -> None:
+        """What could not be written stays in Python's buffer; failing on it once more at the end makes the exit code 120."""
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, self.stream.fileno())
+        os.close(nowhere)
+
+
+class Bell:
+    """Rung by a signal handler, heard by the loop. An Event would not do: its `set` takes the lock that `wait` may hold."""
+
+    def __init__(self) -> None:
+        self.ear, self.rope = os.pipe()
+        os.set_blocking(self.rope, False)
+
+    def ring(self, *_: object) -> None:
+        with contextlib.suppress(BlockingIOError):  # rung some ten thousand times already
+            os.write(self.rope, b"!")
+
+    def is_heard(self, within: float) -> bool:
+        """Once rung it is heard for ever."""
+        return bool(select.select([self.ear], [], [], within)[0])
 
 
 class Supervisor:
@@ -101,19 +129,19 @@ class Supervisor:
         self.folder = folder
         self.services = services
         self.out = out
-        self.stopping = threading.Event()
+        self.stopping = Bell()
         self.seen = dict(_watched_files(folder))
 
     def stop_at_signals(self) -> None:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, lambda *_: self.stopping.set())
+            signal.signal(number, self.stopping.ring)
 
     def run(self, *, when_ready: Callable[[], None], is_ready: Callable[[], bool]) -> None:
         # Children are started by this thread only: on Linux they are told when the *thread* that made them dies.
         waiting = True
         try:
             self.start(comes_second=False)
-            while not self.stopping.wait(0.1 if waiting else 0.5):
+            while not self.stopping.is_heard(within=0.1 if waiting else 0.5):
                 if waiting and is_ready():
                     waiting = False
                     self.start(comes_second=True)

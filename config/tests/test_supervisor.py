@@ -1,12 +1,13 @@
 """How the supervisor of a laptop deals with services that end."""
 
 import io
+import signal
 import sys
 from pathlib import Path
 
 import pytest
 
-from config.supervisor import Output, Service, Supervisor
+from config.supervisor import Bell, Output, Service, Supervisor
 
 ENDS_AT_ONCE = [sys.executable, "-c", "raise SystemExit(3)"]
 
@@ -84,7 +85,20 @@ def test_what_comes_second_starts_when_the_others_are_ready(tmp_path: Path) -> N
 
     def when_ready() -> None:
         seen.append((web.process is not None, worker.process is not None))
-        boss.stopping.set()
+        boss.stopping.ring()
 
     boss.run(is_ready=is_ready, when_ready=when_ready)
     assert seen == [(True, False), (True, True)]
+
+
+def test_bell_rung_by_a_signal_is_heard_for_ever() -> None:
+    bell = Bell()
+    usual = signal.signal(signal.SIGUSR1, bell.ring)
+    try:
+        assert not bell.is_heard(within=0)
+        signal.raise_signal(signal.SIGUSR1)
+        assert [bell.is_heard(within=60) for _ in range(2)] == [True, True]
+        for _ in range(100_000):
+            bell.ring()  # and never waits itself
+    finally:
+        signal.signal(signal.SIGUSR1, usual)
