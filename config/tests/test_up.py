@@ -25,7 +25,8 @@ BASE_DIR = Path(__file__).resolve().parents[2]
 REAPER = Path(__file__).with_name("reaper.py")
 
 
-INHERITED = ("DATABASE_URL", "REDIS_URL", "REDIS_PREFIX", "PYTEST_XDIST_WORKER", "APP_ENV")
+# Python buffers what it writes unless somebody asks it not to, as CI's machines do and laptops do not.
+INHERITED = ("DATABASE_URL", "REDIS_URL", "REDIS_PREFIX", "PYTEST_XDIST_WORKER", "APP_ENV", "PYTHONUNBUFFERED")
 
 
 class Laptop:
@@ -47,10 +48,16 @@ class Laptop:
 
 
 @pytest.fixture(scope="module")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The state that a first start leaves: made once, since migrating takes most of a start's time."""
+def first(tmp_path_factory: pytest.TempPathFactory) -> tuple[Laptop, subprocess.CompletedProcess[str]]:
+    """The first start of all: made once, since migrating takes most of its time."""
     laptop = Laptop(tmp_path_factory.mktemp("up") / "var")
-    done = laptop.run(ended_by("SIGTERM"))
+    return laptop, laptop.run(ended_by("SIGTERM"))
+
+
+@pytest.fixture(scope="module")
+def prepared(first: tuple[Laptop, subprocess.CompletedProcess[str]]) -> Path:
+    """The state that a first start leaves."""
+    laptop, done = first
     assert done.returncode == 0, done.stdout + done.stderr
     return laptop.var_dir
 
@@ -61,9 +68,15 @@ def laptop(prepared: Path, tmp_path: Path) -> Laptop:
 
 
 @pytest.fixture(scope="module")
-def untouched(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Laptop:
-    """For starts that are refused before they change anything: one for them all."""
-    return Laptop(shutil.copytree(prepared, tmp_path_factory.mktemp("untouched") / "var"))
+def untouched(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Laptop]:
+    """For starts that are refused before they change anything: one for them all, and its servers stay up meanwhile."""
+    laptop = Laptop(shutil.copytree(prepared, tmp_path_factory.mktemp("untouched") / "var"))
+    shell = [sys.executable, str(BASE_DIR / "manage.py"), "shell", "--no-imports", "-c", "print('in', flush=True); input()"]
+    with subprocess.Popen(shell, env=laptop.environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as user:
+        assert user.stdout is not None
+        assert user.stdout.readline() == b"in\n"
+        yield laptop
+        user.kill()
 
 
 @pytest.fixture(scope="module")
@@ -92,9 +105,17 @@ def ended_by(how: str) -> list[str]:
     return [sys.executable, str(REAPER), how, *up("--port", str(free_port()))]
 
 
-@pytest.mark.parametrize("how", ["ctrl-c", "SIGTERM", "SIGKILL", "closed-terminal"])
+def test_no_process_is_left_behind_by_the_first_start(first: tuple[Laptop, subprocess.CompletedProcess[str]]) -> None:
+    _, done = first
+    assert_nothing_is_left(done, "SIGTERM")
+
+
+@pytest.mark.parametrize("how", ["ctrl-c", "SIGKILL", "closed-terminal"])
 def test_no_process_is_left_behind(how: str, laptop: Laptop) -> None:
-    done = laptop.run(ended_by(how))
+    assert_nothing_is_left(laptop.run(ended_by(how)), how)
+
+
+def assert_nothing_is_left(done: subprocess.CompletedProcess[str], how: str) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     seen = json.loads(done.stdout)
     for service in (
@@ -111,7 +132,9 @@ def test_no_process_is_left_behind(how: str, laptop: Laptop) -> None:
 
 
 def children_of(pid: int, marker: str) -> list[int]:
-    found = subprocess.run(["/bin/ps", "-eo", "pid=,ppid=,args="], capture_output=True, text=True, check=True)
+    # Twice w: a line is cut at the width of a terminal that the environment may speak of.
+    command = ["/bin/ps", "-ww", "-eo", "pid=,ppid=,args="]
+    found = subprocess.run(command, capture_output=True, text=True, check=True)
     rows = [line.split(None, 2) for line in found.stdout.splitlines()]
     return [int(child) for child, parent, line in rows if int(parent) == pid and marker in line]
 
