@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-import phonenumbers
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
@@ -117,6 +116,8 @@ def _phone(text: str) -> str:
     """In E.164; only the form can be judged here, since numbers move between operators."""
     if not text:
         return ""
+    import phonenumbers  # see wallets.destinations
+
     try:
         number = phonenumbers.parse(text, None)
     except phonenumbers.NumberParseException as error:

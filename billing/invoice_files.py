@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-import facturx
 import orjson
 import typst
 from django.conf import settings
@@ -70,6 +69,8 @@ def _render_one(pk: UUID) -> bool:
 
 def documents(invoice: Invoice, lines: Sequence[InvoiceLine]) -> tuple[bytes, bytes]:
     """The PDF/A-3b with its XML inside, and that XML; no XML where EN 16931 has no words for the paper."""
+    import facturx  # with pypdf and lxml a sixth of a start; most processes never draw a paper
+
     drawn = draw(invoice, lines)
     if not invoice_xml.can_write(invoice):
         return drawn, b""

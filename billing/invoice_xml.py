@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from typing import Any
 
-import facturx
-
 from billing.models import Invoice, InvoiceLine
 from billing.models.invoices import InvoiceKind, TaxCategory
 from ledger.money import Money, exponent, plain
@@ -22,6 +20,8 @@ def can_write(invoice: Invoice) -> bool:
 
 
 def build(invoice: Invoice, lines: Sequence[InvoiceLine]) -> bytes:
+    import facturx  # see billing.invoice_files
+
     told = terms(invoice, lines)
     written: bytes = facturx.generate_cii_xml(told, level=LEVEL, check_xsd=True, check_schematron=None)
     return written

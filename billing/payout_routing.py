@@ -3,8 +3,6 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-import phonenumbers
-
 from billing.gateways.base import Destination, DestinationKind
 from billing.routing import SICKNESS, Candidate, Decision, Health, Rule, RuledOut, wrong_amount
 from ledger.money import Money
@@ -37,6 +35,8 @@ def wanted(amount: Money, goal: Goal, name: str) -> Wanted:
 
 def country_of(number: str) -> str:
     """Of a number in E.164; it was parsed when it was asked for."""
+    import phonenumbers  # see wallets.destinations
+
     return str(phonenumbers.region_code_for_number(phonenumbers.parse(number, None)) or "")
 
 

@@ -12,7 +12,6 @@ from datetime import datetime
 from typing import Any
 
 from django.core.serializers.json import DjangoJSONEncoder
-from jsonschema import Draft202012Validator, FormatChecker
 
 from events.types import EventType
 
@@ -90,21 +89,21 @@ def check(name: str, data: Mapping[str, Any], version: int = 1) -> None:
         raise WrongData(name, version, faults)
 
 
-_formats = FormatChecker(formats=["uuid"])
-
-
-@_formats.checks("date-time", raises=ValueError)
 def _is_time(value: object) -> bool:
     """RFC 3339 with its offset. The checker of jsonschema wants a package of its own for it, and is silent without."""
     return not isinstance(value, str) or datetime.fromisoformat(value).tzinfo is not None
 
 
 @functools.cache
-def _validator(name: str, version: int) -> Draft202012Validator:
+def _validator(name: str, version: int) -> Any:
+    from jsonschema import Draft202012Validator, FormatChecker  # a twelfth of a start; who records nothing needs none
+
     shape = SHAPES.get((name, version))
     if shape is None:
         raise UnknownShape(name, version)
-    return Draft202012Validator(shape.schema(name, version), format_checker=_formats)
+    formats = FormatChecker(formats=["uuid"])
+    formats.checks("date-time", raises=ValueError)(_is_time)
+    return Draft202012Validator(shape.schema(name, version), format_checker=formats)
 
 
 # ---------------------------------------------------------------- what more than one type carries

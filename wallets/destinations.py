@@ -4,7 +4,6 @@ import re
 from dataclasses import dataclass
 from datetime import timedelta
 
-import phonenumbers
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
@@ -56,6 +55,8 @@ def remember(seller: Seller, asked: Asked) -> Destination:
 
 
 def _number(value: str) -> str:
+    import phonenumbers  # slow to load, and few processes hear of a telephone
+
     example = "Send the number as E.164 writes it, such as +2250700000000."
     try:
         number = phonenumbers.parse(value, None)
