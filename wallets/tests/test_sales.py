@@ -246,9 +246,10 @@ def test_the_command_says_what_is_due_and_releases_it_once() -> None:
     assert parts(user) == {"pending": 1_800, "available": 810, "reserve": 90, "debt": 0}
     call_command("release_sales", "--ahead-days", "8", stdout=said)
     assert parts(user) == {"pending": 0, "available": 2_520, "reserve": 180, "debt": 0}
-    assert said.getvalue().splitlines()[-2:] == [
+    assert said.getvalue().splitlines()[-3:] == [
         "1 sales to clear: €18.00",
-        "1 sales cleared, the reserves of 0 freed.",
+        "1 sales in reserve to free: €0.90",
+        "1 sales cleared, the reserves of 1 freed.",
     ]
     assert faults() == {}
 
