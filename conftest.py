@@ -49,7 +49,16 @@ LONG_FILES = (
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if missing := missing_paths(config.args, config.invocation_params.dir):
+        raise pytest.UsageError(f"There is no {', no '.join(missing)} here.")
     translations.compile_stale()
+
+
+def missing_paths(arguments: list[str], folder: Path) -> list[str]:
+    """Of the places to look for tests those that are not there. The workers of xdist would each end with a trace that
+    does not name them."""
+    places = [argument.partition("::")[0].partition("[")[0] for argument in arguments]
+    return [place for place in places if not (folder / place).exists()]
 
 
 @pytest.hookimpl(trylast=True)  # behind pytest-randomly, which shuffles the files

@@ -21,6 +21,8 @@ def main():
             "Install a newer Python, then run it by name, for example: python3.11 manage.py up"
             % (OLDEST_PYTHON + sys.version_info[:2] + (sys.executable,))
         )
+    if sys.argv[1:2] == ["up"] and ("--help" in sys.argv or "-h" in sys.argv):
+        sys.exit(show_options_of_up())  # before anything is installed
     if os.environ.get("APP_ENV") != "production":
         enter_venv()
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
@@ -45,6 +47,17 @@ def main():
         execute_from_command_line(sys.argv)
     except embedded.CannotStart as error:
         sys.exit(str(error))
+
+
+def show_options_of_up():
+    import argparse
+
+    from embedded import up_options
+
+    parser = argparse.ArgumentParser(prog="manage.py up", description=up_options.HELP)
+    up_options.add_to(parser)
+    parser.print_help()
+    return 0
 
 
 def run_sandbox(arguments):

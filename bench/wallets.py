@@ -18,7 +18,7 @@ from bench.measuring import Figures, Measure, Say, Target, WentWrong
 from ledger import accounts, checks
 from ledger.money import Money
 from wallets import sales, sellers
-from wallets.models import Sale, SaleType
+from wallets.models import CommissionRule, Sale, SaleType
 from wallets.sales import Line
 
 THREADS = 8
@@ -73,13 +73,11 @@ def run(options: dict[str, Any], say: Say) -> dict[str, Any]:
 
 def _measure(people: list[User], rounds: int, seconds: float, say: Say) -> Figures:
     SaleType.objects.create(code="bench", catalogue="bench", label_en="Bench")
-    for person in people:
-        for currency in CURRENCIES:
-            sellers.open(person, currency)
-        accounts.open(name=f"bench-seller:{person.pk}", unit="EUR", guarded=True)
+    CommissionRule.objects.create(code="bench", basis_points=1_000)  # as the raw statement has it
     for currency in CURRENCIES:
-        for name in ("commission", "gateway:bench"):
-            sellers.house(name, currency)
+        sellers.open_all({person.pk: person for person in people}, currency)
+        sellers.houses(["commission", "gateway:bench"], currency)
+    accounts.open_all(names=[f"bench-seller:{person.pk}" for person in people], unit="EUR", guarded=True)
     rivals: dict[str, Callable[[int, User], None]] = {
         "same": lambda _, person: _record(person, CURRENCIES[0]),
         "different": lambda thread, person: _record(person, CURRENCIES[thread]),

@@ -18,7 +18,7 @@ from billing.gateways.base import PayoutRef, PayoutRequest, PaysOut
 from billing.models import Payout
 from billing.routing import Decision, Rule
 from wallets import withdrawals
-from wallets.models import Withdrawal
+from wallets.models import Withdrawal, WithdrawalStatus
 
 logger = logging.getLogger(__name__)
 
@@ -108,6 +108,8 @@ def _begin(withdrawal_id: UUID, decision: Decision) -> Payout | None:
         name = payout.gateway if payout.is_pinned else decision.best
         if payout.next_try_at is not None and payout.next_try_at > now:
             return None
+        if payout.withdrawal.status != WithdrawalStatus.APPROVED:
+            return None  # taken back while we came here; `mark_sending` would say so too, a case would not
         if not name:
             _put_by(payout, decision, now)
             return None
@@ -138,6 +140,7 @@ def _put_by(payout: Payout, decision: Decision, now: datetime) -> None:
 def work_through(now: datetime | None = None) -> int:
     """Ask about what is under way, and send what is approved; returns how many were touched."""
     moment = now or timezone.now()
+    payouts.settle_cases_of_what_is_over()
     return _ask_due(moment) + _send_due(moment)
 
 

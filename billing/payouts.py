@@ -233,6 +233,19 @@ def raise_homeless(payout: Payout) -> None:
     _ask_people(payout, "no gateway can pay it out", is_waiting=True)
 
 
+def settle_cases_of_what_is_over() -> int:
+    """Whoever took a withdrawal back or rejected it knows of no case; nobody waits for a gateway any more."""
+    over = Case.objects.open().filter(
+        kind=CaseKind.PAYOUT, facts__is_waiting=True, payout__withdrawal__status__in=(Status.CANCELLED, Status.REJECTED)
+    )
+    found = {case.payout_id: case.payout for case in over.select_related("payout__withdrawal")}
+    return sum(
+        cases.settle(payout=payout, resolution=f"the withdrawal was {payout.withdrawal.status}")
+        for payout in found.values()
+        if payout is not None
+    )
+
+
 def _ask_people(payout: Payout, why: str, *, is_waiting: bool = False) -> Case:
     """What is only waited for closes by itself once it has come; what is wrong stays until somebody closes it."""
     facts = {"why": why, "amount": str(payout.withdrawal.payout), "gateway": payout.gateway, "is_waiting": is_waiting}

@@ -14,17 +14,28 @@ from ledger.money import LARGEST_MINOR, Money, exponent
 
 def open(*, name: str, unit: str, guarded: bool, floor: int = 0) -> Account:  # noqa: A001 - read as accounts.open(...)
     """The account of that name, made if there is none; `floor` counts for a new one only."""
+    return open_all(names=[name], unit=unit, guarded=guarded, floor=floor)[name]
+
+
+def open_all(*, names: Collection[str], unit: str, guarded: bool, floor: int = 0) -> dict[str, Account]:
+    """The accounts of these names, those that are missing made: three statements at most, however many they are."""
     exponent(unit)
     _check_floor(floor)
-    account = Account.objects.filter(name=name).first()
-    if account is None:
-        new = Account(name=name, unit=unit, guarded=guarded, floor=floor)
-        # A rival may open it in this moment: the insert waits for it, then does nothing.
-        Account.objects.bulk_create([new], ignore_conflicts=True)
-        account = Account.objects.get(name=name)
-    if (account.unit, account.guarded) != (unit, guarded):
-        raise AccountDiffers(account)
-    return account
+    found = _by_name(names)
+    if missing := sorted(set(names) - found.keys()):
+        # A rival may open one in this moment: the insert waits for it, then does nothing. All in one order, so that
+        # two who open the same ones do not wait for each other.
+        new = [Account(name=name, unit=unit, guarded=guarded, floor=floor) for name in missing]
+        Account.objects.bulk_create(new, ignore_conflicts=True)
+        found |= _by_name(missing)
+    for account in found.values():
+        if (account.unit, account.guarded) != (unit, guarded):
+            raise AccountDiffers(account)
+    return found
+
+
+def _by_name(names: Collection[str]) -> dict[str, Account]:
+    return {account.name: account for account in Account.objects.filter(name__in=names)}
 
 
 def lock(accounts: Collection[Account]) -> dict[int, Account]:

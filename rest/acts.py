@@ -14,6 +14,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.functional import Promise
+from django.utils.html import strip_tags
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
 from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
@@ -124,7 +125,8 @@ class ActsAdmin(ModelAdmin):
         initial: dict[str, Any] | None = None,
         preview: Callable[[Any], list[str]] | None = None,
     ) -> HttpResponse:
-        """Show what will happen, or do it. A refusal comes back as a sentence above the form.
+        """Show what will happen, or do it, and say what `do` returns; a safe string may have a link in it. A refusal
+        comes back as a sentence above the form.
 
         Where there is a preview the button that acts comes with it, and acts on nothing but what was previewed.
         """
@@ -142,7 +144,7 @@ class ActsAdmin(ModelAdmin):
             else:
                 if not lines:
                     if thing is not None:
-                        self.log_change(request, thing, done)
+                        self.log_change(request, thing, strip_tags(done))
                     messages.success(request, done)
                     return HttpResponseRedirect(self.page_of(thing))
         context = {

@@ -1,7 +1,7 @@
 """Sales: recorded when a payment succeeds, cleared after their delay, freed from the reserve."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -20,7 +20,7 @@ from ledger.money import LARGEST_MINOR, Money, total
 from ledger.transfers import Move
 from wallets import commissions, sellers
 from wallets.commissions import Choice, Question, Split
-from wallets.errors import BelowMinimum, InvalidValue, KeyReused, UnknownSaleType, WrongGateway
+from wallets.errors import BelowMinimum, InvalidValue, UnknownSaleType, WrongGateway
 from wallets.models import CommissionRule, Sale, SaleType, Wallet
 
 LONGEST_KEY = 200
@@ -99,19 +99,19 @@ def record(
     for line in lines:
         _check_line(line, lines[0].amount.unit)
     currency = lines[0].amount.unit
-    people = {line.seller.pk: line.seller for line in lines}
-    opened = {pk: sellers.open(people[pk], currency).pk for pk in sorted(people)}
-    wallets = sellers.lock(opened.values())
-    fingerprint = transfers.fingerprint_of("sale", _facts(lines))
-    if transfers.booked(key=f"sale:{key}", fingerprint=fingerprint):
-        return _recorded(key)
+    wallets = sellers.lock_of({line.seller.pk: line.seller for line in lines}, currency)
     moment = at or timezone.now()
-    priced = _price(lines, {user: wallets[pk] for user, pk in opened.items()}, moment)
-    moves = _moves(priced, gateway, fee)
-    metadata = {"payment": key, "gateway": gateway}
-    entry = transfers.post(key=f"sale:{key}", kind="sale", moves=moves, metadata=metadata, fingerprint=fingerprint)
-    if entry.is_replay:  # a rival with the same key and other wallets
-        raise KeyReused(key)
+    priced = _price(lines, wallets, moment)
+    entry = transfers.post(
+        key=f"sale:{key}",
+        kind="sale",
+        moves=_moves(priced, gateway, fee),
+        metadata={"payment": key, "gateway": gateway},
+        # What was asked and not what comes of it: by now another rule may count.
+        fingerprint=transfers.fingerprint_of("sale", _facts(lines)),
+    )
+    if entry.is_replay:
+        return _recorded(key)
     shared = {"payment_key": key, "gateway": gateway, "entry": entry}
     sales = [_sale(each, moment, number=number, **shared) for number, each in enumerate(priced)]
     Sale.objects.bulk_create(sales)
@@ -182,13 +182,14 @@ def monthly_volume(wallet: Wallet, moment: datetime) -> int:
 
 def _moves(priced: Sequence[_Priced], gateway: str, fee: Money | None) -> list[Move]:
     currency = priced[0].wallet.currency
-    outside = sellers.house(f"gateway:{gateway}", currency)
-    moves = [Move(outside, each.wallet.pending, each.split.net) for each in priced if each.split.net.minor]
+    outside, ours, cost = f"gateway:{gateway}", "commission", f"fees:{gateway}"
+    house = sellers.houses([outside, ours] + ([cost] if fee is not None and fee.minor else []), currency)
+    moves = [Move(house[outside], each.wallet.pending, each.split.net) for each in priced if each.split.net.minor]
     kept = total((each.split.commission for each in priced), currency)
     if kept.minor:
-        moves.append(Move(outside, sellers.house("commission", currency), kept))
+        moves.append(Move(house[outside], house[ours], kept))
     if fee is not None and fee.minor:
-        moves.append(Move(sellers.house(f"fees:{gateway}", currency), outside, fee))
+        moves.append(Move(house[cost], house[outside], fee))
     return moves
 
 
@@ -215,13 +216,15 @@ def _sale(each: _Priced, moment: datetime, **facts: Any) -> Sale:
 # ---------------------------------------------------------------- when it has cleared
 
 
-def release_due(at: datetime | None = None) -> int:
-    """Let every sale whose delay is over become available; returns how many."""
+def release_due(at: datetime | None = None, *, told: Callable[[int], object] | None = None) -> int:
+    """Let every sale whose delay is over become available; returns how many. `told` hears how many so far."""
     moment = at or timezone.now()
     released, last = 0, 0
     while wallets := _wallets_of(Sale.objects.to_release(moment), last):
         for pk in wallets:
             released += _release_of_wallet(pk, moment)
+            if told is not None:
+                told(released)
         last = wallets[-1]
     return released
 

@@ -1,9 +1,10 @@
 """Sellers and their wallets: opened on first sight, and locked by every act that moves what is in them."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 
 from django.contrib.auth.models import User
 from django.db import transaction
+from django.db.models import QuerySet
 
 from ledger import accounts, money
 from ledger.errors import UnknownUnit
@@ -25,17 +26,35 @@ def of(user: User) -> Seller:
 
 def open(user: User, currency: str) -> Wallet:  # noqa: A001 - read as sellers.open(...)
     """The user's wallet in a currency, made if there is none."""
+    return open_all({user.pk: user}, currency)[user.pk]
+
+
+def open_all(users: Mapping[int, User], currency: str) -> dict[int, Wallet]:
+    """The users' wallets in a currency by the users' ids, those that are missing made."""
     if not money.is_currency(currency):
         raise UnknownUnit(f"{currency!r} is no currency.")
-    found = Wallet.objects.filter(seller__user=user, currency=currency).first()
-    if found is None:
-        seller = of(user)
-        names = {part: f"wallet:{user.pk}:{currency}:{part}" for part in PARTS}
-        opened = {part: accounts.open(name=name, unit=currency, guarded=True) for part, name in names.items()}
-        # A rival may open it in this moment: then the insert does nothing.
-        Wallet.objects.bulk_create([Wallet(seller=seller, currency=currency, **opened)], ignore_conflicts=True)
-        found = Wallet.objects.get(seller=seller, currency=currency)
+    found = _wallets_of(users, currency)
+    if missing := sorted(users.keys() - found.keys()):
+        known = {seller.user_id: seller for seller in Seller.objects.filter(user__in=missing)}
+        sellers = {pk: known.get(pk) or of(users[pk]) for pk in missing}
+        names = {pk: {part: f"wallet:{pk}:{currency}:{part}" for part in PARTS} for pk in missing}
+        wanted = [name for each in names.values() for name in each.values()]
+        opened = accounts.open_all(names=wanted, unit=currency, guarded=True)
+        # A rival may open one in this moment: then the insert does nothing.
+        Wallet.objects.bulk_create(
+            [
+                Wallet(seller=sellers[pk], currency=currency, **{part: opened[name] for part, name in names[pk].items()})
+                for pk in missing
+            ],
+            ignore_conflicts=True,
+        )
+        found |= _wallets_of(missing, currency)
     return found
+
+
+def _wallets_of(users: Collection[int], currency: str) -> dict[int, Wallet]:
+    rows = Wallet.objects.filter(seller__user__in=users, currency=currency).select_related("seller")
+    return {row.seller.user_id: row for row in rows}
 
 
 def find(user: User, currency: str) -> Wallet | None:
@@ -45,8 +64,32 @@ def find(user: User, currency: str) -> Wallet | None:
 def lock(wallets: Iterable[int]) -> dict[int, Wallet]:
     """The wallets with their accounts, locked in one order until the transaction ends. Balances are read after this,
     by `ledger.accounts.lock`: what a join brings along may be older than the lock."""
-    rows = Wallet.objects.select_for_update(of=("self",), no_key=True).filter(pk__in=set(wallets)).order_by("pk")
+    rows = _locked(Wallet.objects.filter(pk__in=set(wallets)))
     return {row.pk: row for row in rows.select_related("seller__user", "seller__kind", *PARTS)}
+
+
+def lock_of(users: Mapping[int, User], currency: str) -> dict[int, Wallet]:
+    """The users' wallets in a currency by the users' ids, made if there are none, and locked like by `lock`.
+
+    Of the accounts only the one that a sale goes to comes along: the planner thinks longer about each more table than
+    it takes to read it.
+    """
+    wanted = Wallet.objects.filter(seller__user__in=users, currency=currency)
+    rows = wanted.select_related("seller__kind", "pending")
+    if len(users) > 1:
+        # None is opened behind the lock of another: whoever opens the same one may wait for that lock.
+        open_all(users, currency)
+    found = list(_locked(rows))
+    if len(found) < len(users):
+        open_all(users, currency)
+        found = list(_locked(rows))
+    for wallet in found:
+        wallet.seller.user = users[wallet.seller.user_id]
+    return {wallet.seller.user_id: wallet for wallet in found}
+
+
+def _locked(rows: QuerySet[Wallet]) -> QuerySet[Wallet]:
+    return rows.select_for_update(of=("self",), no_key=True).order_by("pk")
 
 
 def lock_one(wallet: Wallet) -> tuple[Wallet, dict[int, Account]]:
@@ -90,4 +133,11 @@ def set_reserve(*, seller: Seller, basis_points: int, days: int) -> Seller:
 
 def house(name: str, currency: str) -> Account:
     """An account of ours, or of a gateway."""
-    return accounts.open(name=f"{name}:{currency}", unit=currency, guarded=False)
+    return houses([name], currency)[name]
+
+
+def houses(names: Collection[str], currency: str) -> dict[str, Account]:
+    """Several of them at once, by their names without the currency."""
+    full = {name: f"{name}:{currency}" for name in names}
+    found = accounts.open_all(names=list(full.values()), unit=currency, guarded=False)
+    return {name: found[known] for name, known in full.items()}

@@ -4,12 +4,15 @@ from typing import Any
 
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils.html import format_html
 from django.utils.translation import get_language, gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import TabularInline
 from unfold.decorators import action, display
 
 from billing import asking, refunds
+from billing.admin import facts
 from billing.admin.acts import BillingActsAdmin
 from billing.models import Attempt, Payment, Refund
 from billing.models.payments import PaymentStatus
@@ -56,10 +59,15 @@ class AttemptInline(TabularInline):
 
 class RefundInline(TabularInline):
     model = Refund
-    fields = ("amount_minor", "currency", "policy", "status", "origin", "reason", "created_at")
+    fields = ("amount_shown", "policy", "status", "origin", "reason", "created_at")
     readonly_fields = fields
     extra = 0
     can_delete = False
+    show_change_link = True
+
+    @admin.display(description=_("amount"))
+    def amount_shown(self, refund: Refund) -> str:
+        return shown(refund.money)
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
@@ -77,7 +85,7 @@ class PaymentAdmin(BillingActsAdmin):
     actions_detail = ("refund", "refresh", "cancel")  # type: ignore[assignment]
     fields = (
         "customer", "kind", "item", "description", "amount", "tax_minor", "discount_minor", "coupon", "status",
-        "details", "routing", "country", "created_at", "expires_at", "ended_at", "delivered_at",
+        "details_shown", "choice_shown", "country", "created_at", "expires_at", "ended_at", "delivered_at",
     )  # fmt: skip
     readonly_fields = fields
 
@@ -92,6 +100,14 @@ class PaymentAdmin(BillingActsAdmin):
     @admin.display(description=_("coupon"))
     def coupon(self, payment: Payment) -> str:
         return payment.redemption.coupon.code if payment.redemption else "-"
+
+    @admin.display(description=_("details"))
+    def details_shown(self, payment: Payment) -> str:
+        return facts.listed(facts.details(payment))
+
+    @admin.display(description=_("choice of the gateway"))
+    def choice_shown(self, payment: Payment) -> str:
+        return facts.listed(facts.choice(payment.routing, payment.currency))
 
     @display(description=_("status"), label=LABELS)  # type: ignore[arg-type]
     def status_shown(self, payment: Payment) -> tuple[str, str]:
@@ -110,10 +126,10 @@ class PaymentAdmin(BillingActsAdmin):
             made = refunds.request(
                 payment=payment, reason=form.facts["reason"], by=operator(request), **_wish(payment, form)
             )
-            return gettext("Refund of %(amount)s: %(status)s.") % {
-                "amount": shown(made.money),
-                "status": made.get_status_display(),
-            }
+            said = gettext("Refund of %(amount)s: %(status)s.")
+            said = said % {"amount": shown(made.money), "status": made.get_status_display()}
+            url = reverse("admin:billing_refund_change", args=[made.pk])
+            return format_html('{} <a class="underline" href="{}">{}</a>', said, url, gettext("See the refund"))
 
         return self.act(
             request,

@@ -12,11 +12,12 @@ from unfold.decorators import action
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 from billing import errors, payout_sending, payouts
+from billing.admin import facts
 from billing.errors import BillingError
 from billing.models import Payout
 from rest import acts
 from rest.acts import ActForm, asks_for, operator
-from wallets.admin.shared import ActsAdmin
+from wallets.admin.shared import ActsAdmin, shown
 from wallets.admin.withdrawals import WithdrawalAdmin
 from wallets.models import Withdrawal
 
@@ -37,12 +38,28 @@ class PayoutInline(StackedInline):
     model = Payout
     fields = (
         "gateway", "state", "sends", "first_sent_at", "sent_at", "asks", "next_try_at", "failure_category",
-        "failure_code", "fee_minor", "gateway_ids", "choice", "last_reply",
+        "failure_code", "fee_shown", "ids_shown", "choice_shown", "reply_shown",
     )  # fmt: skip
     readonly_fields = fields
     extra = 0
     can_delete = False
     tab = False
+
+    @admin.display(description=_("fee of the gateway"))
+    def fee_shown(self, payout: Payout) -> str:
+        return "-" if payout.fee_minor is None else shown(payout.fee_minor, payout.withdrawal.wallet.currency)
+
+    @admin.display(description=_("ids at the gateway"))
+    def ids_shown(self, payout: Payout) -> str:
+        return facts.listed(facts.pairs(payout.gateway_ids))
+
+    @admin.display(description=_("choice of the gateway"))
+    def choice_shown(self, payout: Payout) -> str:
+        return facts.listed(facts.choice(payout.choice, payout.withdrawal.wallet.currency))
+
+    @admin.display(description=_("last reply"))
+    def reply_shown(self, payout: Payout) -> str:
+        return facts.listed(facts.pairs(payout.last_reply))
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False

@@ -1,10 +1,12 @@
 """What operators do about payments: buttons, forms with a preview, and what they may not."""
 
+import html
 import re
 import uuid
 from typing import Any
 
 import pytest
+from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission, User
 from django.test import Client
 from django.urls import reverse
@@ -66,6 +68,26 @@ def test_lists_and_pages_open(stripe, operator) -> None:
     assert client.get(page("billing_gatewayletter_change", GatewayLetter.objects.get().pk)).status_code == 200
 
 
+def test_page_says_in_words_what_was_bought_and_why_this_gateway(stripe, operator) -> None:
+    payment = shop.paid(stripe)
+    payment.routing["ruled_out"] += [
+        {"gateway": "cinetpay", "rule": "step", "detail": "5 XAF", "nearest_amounts": [995, 1_000]},
+        {"gateway": "paypal", "rule": "of_tomorrow"},
+    ]
+    payment.save()
+    text = browser(operator).get(page("billing_payment_change", payment.pk)).content.decode()
+    items = [html.unescape(item) for item in re.findall(r'<li class="mb-1">(.*?)</li>', text)]
+    for said in (
+        "credits: 250",
+        "bonus credits: 25",
+        "possible, the best first: stripe",
+        "cinetpay: not a multiple of its step (5 XAF; nearest: €9.95, €10.00)",
+        "paypal: of_tomorrow",
+    ):
+        assert said in items
+    assert "{" not in "".join(items)
+
+
 def test_preview_shows_every_line_and_moves_nothing(stripe, operator) -> None:
     payment = shop.paid(stripe)
     answer = press(
@@ -79,10 +101,13 @@ def test_preview_shows_every_line_and_moves_nothing(stripe, operator) -> None:
 
 def test_operator_refunds_by_a_button_and_their_name_stands_by_it(stripe, operator) -> None:
     payment = shop.paid(stripe)
-    answer = press(operator, "billing_payment_refund", payment, amount="5.00", policy="proportional", reason="late")
-    assert answer.status_code == 302
+    wish = {"key": str(uuid.uuid4()), "amount": "5.00", "policy": "proportional", "reason": "late"}
+    answer = browser(operator).post(page("billing_payment_refund", payment.pk), wish, follow=True)
     refund = Refund.objects.get()
     assert (refund.amount_minor, refund.requested_by, refund.status) == (500, operator, RefundStatus.REQUESTED)
+    link = f'href="{page("billing_refund_change", refund.pk)}">See the refund</a>'
+    assert (answer.redirect_chain[0][1], link in answer.content.decode()) == (302, True)
+    assert "<a" not in LogEntry.objects.get().change_message
 
 
 def test_money_moves_by_what_was_previewed_and_by_nothing_else(stripe, operator) -> None:

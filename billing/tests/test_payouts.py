@@ -387,6 +387,29 @@ def test_destination_that_no_gateway_reaches_is_a_case_and_waits(paypal) -> None
     assert ruled_out["paypal"] == "destination"
 
 
+@pytest.mark.parametrize("ends", ["cancelled", "rejected"])
+def test_case_of_what_no_gateway_reaches_closes_when_nobody_wants_it_any_more(paypal, ends) -> None:
+    withdrawal = approved(destination=destinations.parse(kind="stripe", value="acct_1NkV2zLkdIwHu7ix"))
+    payout_sending.work_through()
+    assert Case.objects.open().count() == 1
+    if ends == "cancelled":
+        withdrawals.cancel(withdrawal=withdrawal, by=seller(withdrawal))
+    else:
+        withdrawals.reject(withdrawal=withdrawal, reason="No gateway goes there.", by=make_user("operator"))
+    payout_sending.work_through()
+    [case] = Case.objects.all()
+    assert (case.closed_at is None, case.resolution) == (False, f"the withdrawal was {ends}")
+    assert available(seller(withdrawal)) == 10_000
+
+
+def test_nobody_is_asked_about_one_that_was_taken_back_on_the_way(paypal) -> None:
+    withdrawal = approved(destination=destinations.parse(kind="stripe", value="acct_1NkV2zLkdIwHu7ix"))
+    decision = payout_sending._choose(withdrawal)
+    withdrawals.cancel(withdrawal=withdrawal)
+    assert payout_sending._begin(withdrawal.pk, decision) is None
+    assert not Case.objects.exists()
+
+
 def test_sent_ones_cannot_be_cancelled(paypal) -> None:
     withdrawal = approved()
     payout_sending.send(withdrawal)

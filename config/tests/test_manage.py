@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import conftest
 import embedded
 from embedded import system
 from embedded.host import Postgres, forget
@@ -30,6 +31,19 @@ def test_old_python_is_told_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(SystemExit) as refusal:
         manage["main"]()
     assert str(refusal.value).startswith("Tirelire needs Python 3.11 or newer; this is Python 3.9")
+
+
+def test_options_of_up_are_told_before_anything_is_installed() -> None:
+    """By an interpreter that has no packages at all."""
+    command = [sys.executable, "-S", str(BASE_DIR / "manage.py"), "up", "--help"]
+    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert "--sandbox-port" in told
+    assert "until Ctrl-C" in told
+
+
+def test_place_without_tests_is_named() -> None:
+    asked = ["config/tests", "config/tests/test_manage.py::test_place", "some/wrong/path", "ledger/tests/test_no.py::x"]
+    assert conftest.missing_paths(asked, BASE_DIR) == ["some/wrong/path", "ledger/tests/test_no.py"]
 
 
 def test_full_disk_is_said_plainly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@ import re
 from html.parser import HTMLParser
 
 import pytest
+from django.contrib.auth.models import User
 from django.template.loader import render_to_string
 from django.test import Client
 
@@ -48,6 +49,14 @@ def test_page_obeys_the_strict_policy(db, client: Client, path: str) -> None:
 def test_home_leads_everywhere(db, client: Client) -> None:
     links = set(Page(client.get("/").content.decode()).links)
     assert {"/admin/", "/api/docs", "/pricing", "/problems", "/health"} <= links
+
+
+def test_menu_of_customers_leads_to_no_office(db, client: Client) -> None:
+    make_pack()  # an empty page says where operators go
+    office = {"/admin/", "/api/docs"}
+    assert not office & set(Page(client.get("/pricing").content.decode()).links)
+    client.force_login(User.objects.create_user("olive", is_staff=True))
+    assert office <= set(Page(client.get("/pricing").content.decode()).links)
 
 
 def test_empty_pricing_says_so_and_how_to_change_it(db, client: Client) -> None:

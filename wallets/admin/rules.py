@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin, TabularInline
 
 from ledger import money
+from wallets.admin.shared import percent
 from wallets.models import CommissionRule, CommissionTier, SaleType, SellerKind
 
 
@@ -39,7 +40,7 @@ class TierInline(TabularInline):
 @admin.register(CommissionRule)
 class CommissionRuleAdmin(ModelAdmin):
     form = RuleForm
-    list_display = ("code", "sale_type", "seller_kind", "seller", "currency", "percent", "valid_from", "is_active")
+    list_display = ("code", "sale_type", "seller_kind", "seller", "currency", "percent_shown", "valid_from", "is_active")
     list_filter = ("is_active", "sale_type", "seller_kind", "currency", "catalogue")
     list_select_related = ("sale_type", "seller_kind", "seller__user")
     search_fields = ("code", "seller__user__username")
@@ -54,9 +55,8 @@ class CommissionRuleAdmin(ModelAdmin):
         return False
 
     @admin.display(description=_("percent"), ordering="basis_points")
-    def percent(self, rule: CommissionRule) -> str:
-        whole, hundredths = divmod(rule.basis_points, 100)
-        return f"{whole}.{hundredths:02} %"
+    def percent_shown(self, rule: CommissionRule) -> str:
+        return percent(rule.basis_points)
 
 
 class FromTheCatalogue(ModelAdmin):

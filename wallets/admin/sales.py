@@ -1,16 +1,17 @@
 """Sales and what was taken back of them: read, never changed here."""
 
-import json
+from collections.abc import Iterator
 from typing import Any
 
 from django.contrib import admin
 from django.http import HttpRequest
-from django.utils.translation import gettext
+from django.utils.html import format_html_join
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import TabularInline
 
-from wallets.admin.shared import OfWallets, shown
-from wallets.models import Sale, TakeBack
+from wallets.admin.shared import OfWallets, percent, shown
+from wallets.models import Sale, TakeBack, WhenWithdrawn
 
 
 class TakeBackInline(TabularInline):
@@ -78,4 +79,25 @@ class SaleAdmin(OfWallets):
 
     @admin.display(description=_("its terms on that day"))
     def terms_shown(self, sale: Sale) -> str:
-        return json.dumps(sale.terms)
+        return format_html_join("", "<div>{}</div>", ((line,) for line in _terms(sale.terms, sale.currency)))
+
+
+def _terms(terms: dict[str, Any], currency: str) -> Iterator[str]:
+    """Only what the rule says: a rule without a maximum has no line about one."""
+    yield percent(terms["basis_points"])
+    amounts = {
+        "fixed_minor": gettext("fixed part: %(amount)s"),
+        "minimum_minor": gettext("at least %(amount)s"),
+        "maximum_minor": gettext("at most %(amount)s"),
+    }
+    for name, sentence in amounts.items():
+        if terms.get(name):
+            yield sentence % {"amount": shown(terms[name], currency)}
+    for volume, points in terms.get("tiers", []):
+        facts = {"volume": shown(volume, currency), "percent": percent(points)}
+        yield gettext("from %(volume)s sold in the month on: %(percent)s") % facts
+    days = terms["clearing_days"]
+    yield ngettext("clears after %(days)s day", "clears after %(days)s days", days) % {"days": days}
+    yield gettext("refund after a withdrawal: %(what)s") % {"what": WhenWithdrawn(terms["when_withdrawn"]).label}
+    if terms.get("debt_limit_minor"):
+        yield gettext("debt limit: %(amount)s") % {"amount": shown(terms["debt_limit_minor"], currency)}

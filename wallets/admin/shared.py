@@ -20,6 +20,11 @@ def shown(minor: int, currency: str) -> str:
     return format_money(Money(minor, currency), get_language() or "en")
 
 
+def percent(basis_points: int) -> str:
+    whole, hundredths = divmod(basis_points, 100)
+    return f"{whole}.{hundredths:02} %"
+
+
 class ActsAdmin(acts.ActsAdmin):
     """The permissions that the buttons on wallets ask for."""
 

@@ -159,6 +159,8 @@ def test_a_sales_page_explains_its_rule(finance: Client, user: User) -> None:
     sale = sell(user, 500)
     text = finance.get(page("sale", "change", sale.pk)).content.decode()
     assert "mine asks for seller; it goes before house." in text
+    for said in ("10.00 %", "clears after 7 days", "refund after a withdrawal: refuse the refund"):
+        assert f"<div>{said}</div>" in text
     assert finance.post(page("sale", "delete", sale.pk), {"post": "yes"}).status_code == 403
 
 

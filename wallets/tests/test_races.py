@@ -1,19 +1,23 @@
 """Rivals in real threads: nothing is held, paid, cleared or taken back twice. Canaries take the lock away."""
 
 import itertools
+import threading
 from collections import Counter
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from django.db.models import QuerySet
 
 from ledger import accounts, transfers
 from ledger.checks import faults
 from ledger.money import Money
-from ledger.tests.races import run_all, run_together
+from ledger.tests.races import PATIENCE_SECONDS, run_all, run_together
 from wallets import sales, sellers, take_backs, withdrawals
 from wallets.errors import AboveSale, DailyMaximumReached, InsufficientFunds, SellerCannotCover, WithdrawalState
 from wallets.models import Sale, TakeBack, Wallet, Withdrawal
+from wallets.tests.callers import customer, post
 from wallets.tests.people import (
     FAR_AWAY,
     PAYPAL,
@@ -70,8 +74,27 @@ def test_ten_requests_with_one_key_are_one(seller: Any) -> None:
     assert (Withdrawal.objects.count(), available(seller)) == (1, 900)
 
 
-def without_lock(wallets: Any) -> dict[int, Wallet]:
-    return {row.pk: row for row in Wallet.objects.filter(pk__in=set(wallets)).select_related("seller", *sellers.PARTS)}
+WISH = {"amount": 1_000, "currency": "EUR", "destination": {"type": "paypal", "email": "ann@example.com"}}
+
+
+def test_over_http_ten_keys_and_money_for_one_are_one_201_and_nine_402(seller: Any) -> None:
+    who = customer(seller)
+    said = run_together(10, lambda: post("wallets/withdrawals", who, WISH).status_code)
+    assert Counter(said) == {201: 1, 402: 9}
+    assert (Withdrawal.objects.count(), available(seller)) == (1, 0)
+
+
+def test_over_http_ten_requests_with_one_key_are_one_withdrawal(seller: Any) -> None:
+    """Whoever comes while the first one is at work hears 409, whoever comes later hears its answer."""
+    who, wish = customer(seller), WISH | {"amount": 100}
+    said = run_together(10, lambda: post("wallets/withdrawals", who, wish, key="k").status_code)
+    assert set(said) <= {201, 409}
+    assert 201 in said
+    assert (Withdrawal.objects.count(), available(seller)) == (1, 900)
+
+
+def without_lock(rows: QuerySet[Wallet]) -> QuerySet[Wallet]:
+    return rows.order_by("pk")
 
 
 def test_the_race_for_a_daily_maximum_is_real_without_the_lock(
@@ -79,7 +102,7 @@ def test_the_race_for_a_daily_maximum_is_real_without_the_lock(
 ) -> None:
     """If this fails, the race below proves nothing: what was asked today is read before the wallet is locked."""
     settings.WALLETS_WITHDRAWAL_MAXIMUM_PER_DAY_MINOR = {"EUR": 100}
-    monkeypatch.setattr(sellers, "lock", without_lock)
+    monkeypatch.setattr(sellers, "_locked", without_lock)
     monkeypatch.setattr(accounts, "lock", lambda found: {account.pk: account for account in found})
     monkeypatch.setattr(transfers, "hold", lambda **_: [])
     assert Counter(run_together(6, maximum_race(seller)))["done"] > 1
@@ -162,6 +185,54 @@ def test_four_sweeps_at_once_clear_each_sale_once() -> None:
     assert sum(run_together(4, lambda: sales.release_due(FAR_AWAY))) == 5
     assert parts(user) == {"pending": 0, "available": 500, "reserve": 0, "debt": 0}
     assert faults() == {}
+
+
+def test_canary_without_the_lock_sweeps_clear_a_sale_more_than_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """If this fails, the race above proves nothing. Each sweep has seen the same sale before any of them books it."""
+    make_type()
+    make_rule(basis_points=0, clearing_days=0)
+    sell(make_user(), 100)
+    everybody_has_looked = threading.Barrier(4)
+
+    def lock_together(found: Any) -> Any:
+        everybody_has_looked.wait(PATIENCE_SECONDS)
+        return accounts.lock(found)
+
+    monkeypatch.setattr(sellers, "_locked", without_lock)
+    monkeypatch.setattr(sales, "accounts", SimpleNamespace(lock=lock_together))
+    assert sum(run_together(4, lambda: sales.release_due(FAR_AWAY))) == 4
+
+
+def test_rivals_for_a_tier_are_counted_one_after_the_other() -> None:
+    """From 1 000 sold in the month on 5 %: of six sales of 600 the first two are before that."""
+    user = tiered_seller()
+    sold = run_together(6, lambda: sell(user, 600).commission_minor)
+    assert Counter(sold) == {60: 2, 30: 4}
+    assert faults() == {}
+
+
+def test_canary_without_the_lock_several_believe_to_be_the_first_of_the_month(monkeypatch: pytest.MonkeyPatch) -> None:
+    """If this fails, the race above proves nothing. Each has read the volume before any of them has sold."""
+    user = tiered_seller()
+    volume, everybody_has_read = sales.monthly_volume, threading.Barrier(6)
+
+    def read_together(*arguments: Any) -> int:
+        found = volume(*arguments)
+        everybody_has_read.wait(PATIENCE_SECONDS)
+        return found
+
+    monkeypatch.setattr(sellers, "_locked", without_lock)
+    monkeypatch.setattr(sales, "monthly_volume", read_together)
+    assert Counter(run_together(6, lambda: sell(user, 600).commission_minor)) == {60: 6}
+
+
+def tiered_seller() -> Any:
+    make_type()
+    make_rule(basis_points=1_000, currency="EUR").tiers.create(from_volume_minor=1_000, basis_points=500)
+    user = make_user()
+    sellers.open(user, "EUR")
+    sellers.houses(["commission", "gateway:stripe"], "EUR")
+    return user
 
 
 def test_ten_refunds_of_all_there_is_are_one(seller: Any) -> None:

@@ -1,7 +1,9 @@
 from datetime import UTC, datetime, timedelta
+from io import StringIO
 from typing import Any
 
 import pytest
+from django.core.management import CommandError, call_command
 from django.db import IntegrityError, transaction
 
 from events.models import Event
@@ -228,6 +230,37 @@ def test_the_sweep_of_reserves_frees_them() -> None:
     assert parts(user)["reserve"] == 500
     tasks.free_reserves()
     assert parts(user) == {"pending": 0, "available": 1_000, "reserve": 0, "debt": 0}
+
+
+def test_the_command_says_what_is_due_and_releases_it_once() -> None:
+    user = make_user()
+    make_rule(basis_points=1_000, clearing_days=7)
+    sellers.set_reserve(seller=sellers.of(user), basis_points=1_000, days=1)
+    sell(user, 1_000, at=LONG_AGO)
+    sell(user, 2_000)
+    said = StringIO()
+    call_command("release_sales", "--dry-run", stdout=said)
+    assert said.getvalue() == "1 sales to clear: €9.00\nNothing was released.\n"
+    assert parts(user)["pending"] == 2_700
+    call_command("release_sales", stdout=said)
+    assert parts(user) == {"pending": 1_800, "available": 810, "reserve": 90, "debt": 0}
+    call_command("release_sales", "--ahead-days", "8", stdout=said)
+    assert parts(user) == {"pending": 0, "available": 2_520, "reserve": 180, "debt": 0}
+    assert said.getvalue().splitlines()[-3:] == [
+        "1 sales to clear: €18.00",
+        "1 sales in reserve to free: €0.90",
+        "1 sales cleared, the reserves of 1 freed.",
+    ]
+    assert faults() == {}
+
+
+def test_in_production_the_command_does_not_run_ahead(settings: Any) -> None:
+    settings.PRODUCTION = True
+    user = make_user()
+    sell(user, 1_000)
+    with pytest.raises(CommandError, match="In production"):
+        call_command("release_sales", "--ahead-days", "8")
+    assert parts(user)["available"] == 0
 
 
 @pytest.mark.parametrize(("points", "days"), [(1, 0), (0, 1), (10_001, 5), (-1, 5), (100, 366)])

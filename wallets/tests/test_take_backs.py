@@ -63,6 +63,22 @@ def test_three_partial_refunds_take_the_sales_share_and_the_last_one_the_remaind
     assert faults() == {}
 
 
+def test_each_sale_gives_back_at_the_rate_that_it_was_sold_at() -> None:
+    user = make_user()
+    rule = make_rule(code="house", basis_points=1_000)
+    at_ten = sell(user, 1_005)
+    rule.basis_points = 1_500
+    rule.save()
+    at_fifteen = sell(user, 1_005)
+    halves = [take_backs.take_back(sale=sale, key=f"half:{sale.pk}", amount=euros(335)) for sale in (at_ten, at_fifteen)]
+    assert [(each.commission_minor, each.net_minor) for each in halves] == [(34, 301), (50, 285)]
+    assert (on("commission:EUR"), parts(user)["pending"]) == (101 + 151 - 34 - 50, 2_010 - 252 - 301 - 285)
+    for sale in (at_ten, at_fifteen):
+        take_backs.take_back(sale=sale, key=f"rest:{sale.pk}")
+    assert everything() == {}
+    assert faults() == {}
+
+
 def test_before_it_clears_a_sale_gives_back_what_is_pending() -> None:
     user = make_user()
     make_rule(basis_points=1_000)

@@ -176,12 +176,14 @@ def test_large_ones_need_two_different_people(user: User, operator: User, settin
     assert (done.status, done.first_approved_by) == ("approved", operator)
 
 
-def test_a_rejection_gives_everything_back_with_its_reason(user: User, operator: User) -> None:
+def test_a_rejection_gives_everything_back_with_its_reason(user: User, operator: User, settings: Any) -> None:
+    settings.WALLETS_WITHDRAWAL_FEE_MINOR = {"EUR": 100}
     withdrawal = ask(user, 4_000)
+    assert withdrawal.fee_minor == 100
     with pytest.raises(InvalidValue):
         withdrawals.reject(withdrawal=withdrawal, reason=" ", by=operator)
     withdrawals.reject(withdrawal=withdrawal, reason="The number is somebody else's.", by=operator)
-    assert available(user) == 10_000
+    assert (available(user), on("revenue:withdrawals:EUR")) == (10_000, 0)
     withdrawal.refresh_from_db()
     assert (withdrawal.status, withdrawal.reason) == ("rejected", "The number is somebody else's.")
     assert Event.objects.get(type="withdrawal.rejected").data["reason"] == "The number is somebody else's."

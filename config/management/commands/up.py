@@ -22,6 +22,7 @@ from django.db import connections
 import embedded
 from config import demo, seeding, translations
 from config.supervisor import Output, Service, Supervisor, python
+from embedded import up_options
 from embedded.host import forget
 
 WEB_WORKERS = 2
@@ -34,19 +35,11 @@ STREAM_OPTIONS = [
 
 
 class Command(BaseCommand):
-    help = "Start Tirelire here: embedded servers, migrations, demo people and all processes, until Ctrl-C."
+    help = up_options.HELP
     requires_system_checks = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.allow_abbrev = False  # what starts again without --fresh must know how it was spelt
-        parser.add_argument("--port", type=int, default=settings.PORT, help="the port of the web server")
-        parser.add_argument("--stream-port", type=int, help="the port of the streams; the next one unless it is taken")
-        parser.add_argument("--host", default="127.0.0.1", help="the address of the web server")
-        parser.add_argument(
-            "--sandbox-port", type=int, default=settings.SANDBOX_PORT, help="the port of the gateways in a box"
-        )
-        parser.add_argument("--fresh", action="store_true", help="delete all local data first (asks)")
-        parser.add_argument("--yes", action="store_true", help="do not ask")
+        up_options.add_to(parser, port=settings.PORT, sandbox_port=settings.SANDBOX_PORT)
 
     def handle(self, *args: Any, **options: Any) -> None:
         if settings.PRODUCTION:

@@ -1,0 +1,134 @@
+"""What is kept as JSON with payments and payouts, as lines that somebody can read."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.urls import reverse
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import get_language, gettext
+from django.utils.translation import gettext_lazy as _
+
+from billing.models import Payment
+from billing.models.invoices import TaxCategory
+from billing.routing import Rule
+from ledger.money import Money, format_money
+
+RULES = {
+    Rule.UNKNOWN: _("there is no such gateway"),
+    Rule.DISABLED: _("switched off"),
+    Rule.NOT_CONFIGURED: _("not configured"),
+    Rule.NOT_ASKED_FOR: _("not asked for"),
+    Rule.CURRENCY: _("does not take this currency"),
+    Rule.COUNTRY: _("not in this country"),
+    Rule.MINIMUM: _("below its minimum"),
+    Rule.MAXIMUM: _("above its maximum"),
+    Rule.STEP: _("not a multiple of its step"),
+    Rule.CAPABILITY: _("cannot do what is needed"),
+    Rule.FLOW: _("has another way to pay"),
+    Rule.PHONE: _("needs a telephone number"),
+    Rule.DESTINATION: _("does not pay out to such a destination"),
+    Rule.OPERATOR: _("does not reach this operator"),
+    Rule.BREAKER_OPEN: _("was down"),
+}
+# Whatever has no line of its own is written with its name, so that nothing is hidden.
+NAMES = {
+    "price": _("price of the catalogue"),
+    "unit": _("unit"),
+    "credits": _("credits"),
+    "bonus": _("bonus credits"),
+    "expires_after_days": _("credits expire after days"),
+    "bonus_expires_after_days": _("bonus credits expire after days"),
+    "purpose": _("purpose"),
+    "period": _("period"),
+    "invoice": _("invoice at the gateway"),
+    "is_over": _("came when the subscription was over"),
+}
+PURPOSES = {"start": _("first period"), "renew": _("another period"), "change": _("change of plan")}
+NAMED_ELSEWHERE = ("name_en", "name_fr")
+
+
+def listed(lines: Iterable[Any]) -> SafeString:
+    """Lines as a list of the page; a dash for none."""
+    items = format_html_join("", '<li class="mb-1">{}</li>', ((line,) for line in lines))
+    return format_html("<ul>{}</ul>", items) if items else mark_safe("-")  # noqa: S308 - nothing of anybody's in it
+
+
+def details(payment: Payment) -> Iterator[Any]:
+    """What was bought, as it was on sale at that moment."""
+    for name, value in payment.details.items():
+        match name, value:
+            case "lines", list():
+                yield from _sales(payment, value)
+            case "tax", dict():
+                yield _tax(value, payment.currency)
+            case "coupon", dict():
+                yield _coupon(value)
+            case "subscription", str():
+                url = reverse("admin:billing_subscription_change", args=[value])
+                yield format_html('{}: <a class="underline" href="{}">{}</a>', gettext("subscription"), url, value)
+            case _ if name not in NAMED_ELSEWHERE and value not in (None, ""):
+                yield f"{NAMES.get(name, name.replace('_', ' '))}: {_plain(name, value)}"
+
+
+def _plain(name: str, value: Any) -> str:
+    if name == "purpose":
+        return str(PURPOSES.get(value, value))
+    if isinstance(value, bool):
+        return gettext("yes") if value else gettext("no")
+    if isinstance(value, list):
+        return " – ".join(map(str, value))
+    return str(value)
+
+
+def _sales(payment: Payment, lines: list[dict[str, Any]]) -> Iterator[str]:
+    people = User.objects.in_bulk([each["seller"] for each in lines])
+    for each in lines:
+        seller = people[each["seller"]].get_username()
+        words = [seller, each["type"], each["reference"], each["description"], _money(each["amount"], payment.currency)]
+        yield " · ".join(word for word in words if word)
+
+
+def _tax(told: Mapping[str, Any], currency: str) -> str:
+    whole, hundredths = divmod(told["basis_points"], 100)
+    words = [
+        str(TaxCategory(told["category"]).label),
+        f"{whole}.{hundredths:02} %" if told["basis_points"] else "",
+        told["country"],
+        _money(told["minor"], currency) if told["minor"] else "",
+        gettext("added to the price") if told.get("is_added") else "",
+        told["mention"],
+    ]
+    return f"{gettext('tax')}: " + " · ".join(word for word in words if word)
+
+
+def _coupon(told: Mapping[str, Any]) -> str:
+    brings = gettext("%(credits)s credits") % {"credits": told["credits"]} if told.get("credits") else ""
+    return f"{gettext('coupon')}: " + " · ".join(word for word in (told["code"], brings) if word)
+
+
+def choice(told: Mapping[str, Any], currency: str) -> Iterator[str]:
+    """Which gateways were possible, the best first, and why the others were not."""
+    if possible := told.get("possible"):
+        yield gettext("possible, the best first: %(names)s") % {"names": ", ".join(possible)}
+    for each in told.get("ruled_out", []):
+        known = each["rule"] in set(Rule)
+        why = str(RULES[Rule(each["rule"])]) if known else each["rule"]
+        nearest = ", ".join(_money(minor, currency) for minor in each.get("nearest_amounts", []))
+        more = [each.get("detail", ""), gettext("nearest: %(amounts)s") % {"amounts": nearest} if nearest else ""]
+        said = "; ".join(word for word in more if word)
+        yield f"{each['gateway']}: {why}" + (f" ({said})" if said else "")
+
+
+def pairs(told: Mapping[str, Any]) -> Iterator[str]:
+    """What a gateway calls things, or what it said, name by name; what is nested comes as `a.b`."""
+    for name, value in told.items():
+        if isinstance(value, Mapping):
+            yield from (f"{name}.{line}" for line in pairs(value))
+        elif value not in (None, "", [], {}):
+            yield f"{name}: {value}"
+
+
+def _money(minor: int, currency: str) -> str:
+    return format_money(Money(minor, currency), get_language() or "en")
