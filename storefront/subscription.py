@@ -7,37 +7,25 @@ that honours our policy follows no form to another site.
 from typing import Any
 
 from django.conf import settings
-from django.contrib.auth.mixins import LoginRequiredMixin
 from django.contrib.auth.models import User
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.utils.decorators import method_decorator
-from django.utils.translation import gettext
-from django.views.decorators.cache import never_cache
-from django.views.generic import View
 
-from billing import dunning, errors, pages, plan_changes, plan_payments, plans, subscriptions
+from billing import dunning, pages, plan_changes, plan_payments, plans, refusal_words, subscriptions
 from billing import gateway_subscriptions as renewing
 from billing.checkout import Wishes
-from billing.gateways.errors import GatewayError
 from billing.models import PlanPrice, Subscription
 from billing.models.subscriptions import IN_FORCE, SubscriptionStatus
 from billing.plan_changes import PERIOD_END
 from credits import calendar
 from ledger.money import Money, format_money
 from storefront import plan_offers
+from storefront.signed_in import SignedIn
 
 NEXT_GRANTS = 12
-REFUSALS = (errors.BillingError, GatewayError)
 
 
-@method_decorator(never_cache, name="dispatch")
-class OwnPage(LoginRequiredMixin, View):
-    @property
-    def customer(self) -> User:
-        assert isinstance(self.request.user, User)  # noqa: S101 - signed in
-        return self.request.user
-
+class OwnPage(SignedIn):
     def found(self) -> Subscription:
         """The one that the form names; another's is as good as none."""
         rows = Subscription.objects.of(self.customer)
@@ -51,9 +39,8 @@ class OwnPage(LoginRequiredMixin, View):
         context = {"plans": [told(each) for each in _of(self.customer)], **more}
         return render(self.request, template, context, status=409 if more.get("refusal") else 200)
 
-    def refused(self, error: Exception) -> HttpResponse:
-        unclear = gettext("The payment service does not answer. Try again in a moment.")
-        return self.page(refusal=str(error) if isinstance(error, errors.BillingError) else unclear)
+    def refused(self, refusal: Exception) -> HttpResponse:
+        return self.page(refusal=refusal_words.words(refusal))
 
 
 class SubscriptionView(OwnPage):
@@ -65,14 +52,17 @@ class SubscriptionView(OwnPage):
 
 class SubscribeView(OwnPage):
     http_method_names = ["post"]
+    came_from = "pricing"
 
     def post(self, request: HttpRequest) -> HttpResponse:
         asked = request.POST
         try:
-            price = plans.price_of(plans.find(asked["plan"]), asked["currency"], asked["interval"])
+            price = plans.price_of(
+                plans.find(asked.get("plan", "")), asked.get("currency", ""), asked.get("interval", "")
+            )
             _make_room(self.customer, price)
             begun = subscriptions.start(user=self.customer, price=price, wishes=_wishes())
-        except REFUSALS as refusal:
+        except refusal_words.REFUSALS as refusal:
             return self.refused(refusal)
         url = str((begun.next_action or {}).get("url", "")) or (pages.page_of(begun.payment) if begun.payment else "")
         return pages.lead_to(request, url) if url else redirect("subscription-page")
@@ -86,12 +76,12 @@ class ChangeView(OwnPage):
     def post(self, request: HttpRequest) -> HttpResponse:
         found = self.found()
         try:
-            price = subscriptions.price_for(found, request.POST["plan"], request.POST["interval"])
+            price = subscriptions.price_for(found, request.POST.get("plan", ""), request.POST.get("interval", ""))
             if "confirmed" not in request.POST:
                 preview = plan_changes.preview(subscription=found, price=price)
                 return self.page(preview=_preview(found, preview))
             done = plan_changes.change(subscription=found, price=price, wishes=subscriptions.wishes_of(found))
-        except REFUSALS as refusal:
+        except refusal_words.REFUSALS as refusal:
             return self.refused(refusal)
         url = pages.page_of(done.payment) if done.payment else ""
         return pages.lead_to(request, url) if url else redirect("subscription-page")
@@ -103,7 +93,7 @@ class CancelView(OwnPage):
     def post(self, request: HttpRequest) -> HttpResponse:
         try:
             subscriptions.cancel(subscription=self.found(), immediately=False)
-        except REFUSALS as refusal:
+        except refusal_words.REFUSALS as refusal:
             return self.refused(refusal)
         return redirect("subscription-page")
 
@@ -114,7 +104,7 @@ class ResumeView(OwnPage):
     def post(self, request: HttpRequest) -> HttpResponse:
         try:
             subscriptions.resume(subscription=self.found())
-        except REFUSALS as refusal:
+        except refusal_words.REFUSALS as refusal:
             return self.refused(refusal)
         return redirect("subscription-page")
 
@@ -133,7 +123,7 @@ class PortalView(OwnPage):
                 url = renewing.mending_page(subscription=found)
             else:
                 url = renewing.portal(subscription=found, return_url="")
-        except REFUSALS as refusal:
+        except refusal_words.REFUSALS as refusal:
             return self.refused(refusal)
         return pages.lead_to(request, url)
 

@@ -10,6 +10,8 @@ from django.test import Client
 
 from billing.models import Customer, Payment, Subscription
 from billing.tests.subscribers import BEGIN, make_plans, pay
+from credits import balances
+from credits.tests.factories import make_pack
 
 pytestmark = pytest.mark.django_db
 
@@ -110,7 +112,36 @@ def test_second_plan_of_a_catalogue_is_refused_in_words(ada: Client, gateways) -
     subscribed(ada, gateways)
     answer = ada.post("/subscribe", {"plan": "elite", "interval": "month", "currency": "EUR"})
     assert (answer.status_code, Subscription.objects.count()) == (409, 1)
-    assert 'role="alert"' in answer.content.decode()
+    assert "You have a plan of this product already." in answer.content.decode()
+
+
+def test_pack_is_bought_on_the_page_of_a_gateway(ada: Client, gateways) -> None:
+    make_pack({"EUR": 999}, code="hundred", credits=100)
+    assert "Buy: €9.99" in ada.get("/pricing").content.decode()
+    answer = ada.post("/buy", {"pack": "hundred", "currency": "EUR"})
+    assert answer.status_code == 200
+    assert "https://stripe.example/pay/" in answer.content.decode()
+    payment = Payment.objects.get()
+    assert (payment.item, payment.amount_minor, payment.status) == ("hundred", 999, "pending")
+    pay(gateways["stripe"], payment)
+    assert balances.of(payment.user).available == 100
+    assert "your payment has arrived" in ada.get("/", {"payment": str(payment.pk)}).content.decode()
+
+
+@pytest.mark.parametrize(
+    ("wish", "said"),
+    [
+        ({"pack": "gone", "currency": "EUR"}, "not for sale any more"),
+        ({"pack": "hundred", "currency": "JPY"}, "not for sale in this currency"),
+        ({}, "not for sale any more"),
+    ],
+)
+def test_what_cannot_be_bought_is_refused_in_words_of_customers(ada: Client, wish, said) -> None:
+    make_pack({"EUR": 999}, code="hundred")
+    answer = ada.post("/buy", wish)
+    assert (answer.status_code, Payment.objects.count()) == (409, 0)
+    [alert] = re.findall(r'role="alert">([^<]+)<', answer.content.decode())
+    assert said in alert
 
 
 def test_visitor_signs_in_first(client: Client, db) -> None:
