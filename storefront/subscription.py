@@ -10,6 +10,7 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils import timezone
 
 from billing import dunning, pages, plan_changes, plan_payments, plans, refusal_words, subscriptions
 from billing import gateway_subscriptions as renewing
@@ -17,7 +18,7 @@ from billing.checkout import Wishes
 from billing.models import PlanPrice, Subscription
 from billing.models.subscriptions import IN_FORCE, SubscriptionStatus
 from billing.plan_changes import PERIOD_END
-from credits import calendar
+from credits import calendar, catalogue_titles
 from ledger.money import Money, format_money
 from storefront import plan_offers
 from storefront.signed_in import SignedIn
@@ -150,11 +151,14 @@ def _wishes() -> Wishes:
 
 
 def told(found: Subscription) -> dict[str, Any]:
-    dates = calendar.next_dates(reference=found.reference, count=NEXT_GRANTS)
+    dates, now = calendar.next_dates(reference=found.reference, count=NEXT_GRANTS), timezone.now()
+    if found.cancel_at_period_end:
+        dates = [date for date in dates if date.is_paid]
     in_force = found.status in IN_FORCE
     waiting = plan_payments.pending(found)
     return {
         "id": str(found.pk),
+        "product": catalogue_titles.title(found.catalogue),
         "name": found.price.plan.name,
         "price": plan_offers.price_text(found.price),
         "status": found.status,
@@ -170,7 +174,15 @@ def told(found: Subscription) -> dict[str, Any]:
         "lapses_at": found.lapses_at,
         "time_zone": found.time_zone,
         "next_name": found.next_price.plan.name if found.next_price else "",
-        "grants": [{"at": each.at, "text": plan_offers.credits_text(each.amount, each.unit)} for each in dates],
+        "is_being_given": any(each.is_paid and each.at <= now for each in dates),
+        "grants": [
+            {
+                "at": each.at,
+                "text": plan_offers.credits_text(each.amount, each.unit),
+                "is_due": each.is_paid and each.at <= now,
+            }
+            for each in dates
+        ],
         "others": _others(found) if in_force and not found.cancel_at_period_end else [],
     }
 
