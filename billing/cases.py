@@ -8,7 +8,7 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 
 from billing import errors
-from billing.models import Attempt, Case, Payment, Payout
+from billing.models import Attempt, Case, Payment, Payout, Subscription
 from billing.models.cases import CaseKind
 from events import mail
 from events.models import Kind
@@ -21,18 +21,19 @@ def open(  # noqa: A001 - read as cases.open(...)
     kind: CaseKind,
     payment: Payment | None = None,
     payout: Payout | None = None,
+    subscription: Subscription | None = None,
     key: str,
     attempt: Attempt | None = None,
     facts: Mapping[str, Any] | None = None,
 ) -> Case:
     """A case for this trouble, made if there is none: whoever finds it again meets the first one."""
-    about = {"payment": payment, "attempt": attempt, "payout": payout}
+    about = {"payment": payment, "attempt": attempt, "payout": payout, "subscription": subscription}
     new = Case(kind=kind, key=f"{kind}:{key}", facts=dict(facts or {}), **about)
     Case.objects.bulk_create([new], ignore_conflicts=True)
     case = Case.objects.get(key=new.key)
     if case.pk == new.pk:
         # An error, so that whoever watches the logs is told.
-        thing = str(case.payment_id or case.payout_id)
+        thing = str(case.payment_id or case.payout_id or case.subscription_id)
         logger.error("case.opened", extra={"case": str(case.pk), "kind": str(kind), "about": thing})
         if kind != CaseKind.DISPUTE:  # its event has a letter of its own, which says until when to answer
             _write(case)
@@ -51,6 +52,12 @@ def _write(case: Case) -> None:
         }
     if case.payout_id:
         data |= {"payout": str(case.payout_id)}
+    if case.subscription:
+        data |= {
+            "subscription": str(case.subscription_id),
+            "customer": case.subscription.user.get_username(),
+            "gateway": case.subscription.gateway,
+        }
     if case.attempt:
         data |= {"gateway": case.attempt.gateway}
     mail.tell_operators(kind=Kind.CASE, key=f"case:{case.pk}", data=data)

@@ -24,6 +24,7 @@ from billing import (
     payments,
     returning,
     subscription_states,
+    timeline,
 )
 from billing.checkout import Wishes
 from billing.gateways import registry
@@ -210,7 +211,7 @@ def adopt(gateway: str, gateway_id: str) -> Subscription | None:
             gateway=gateway,
             gateway_id=gateway_id,
         )
-        subscription_states.keep(made, "adopted", facts={"gateway_id": gateway_id})
+        timeline.keep(made, "adopted", facts={"gateway_id": gateway_id})
     logger.warning("subscription.adopted", extra={"subscription": str(made.pk), "gateway": gateway})
     return made
 

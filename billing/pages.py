@@ -10,9 +10,8 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.generic import View
 
-from billing import customers, dunning, errors, plan_payments, subscriptions
+from billing import customers, dunning, plan_payments, refusal_words, subscriptions
 from billing import gateway_subscriptions as renewing
-from billing.gateways.errors import GatewayError
 from billing.models import Payment, Subscription
 from billing.models.subscriptions import SubscriptionStatus
 from billing.plan_payments import RENEW
@@ -34,13 +33,13 @@ class MendView(View):
             if renewing.renews_it(subscription):
                 return lead_to(request, renewing.mending_page(subscription=subscription))
             payment = subscriptions.renew(subscription=subscription, wishes=subscriptions.wishes_of(subscription))
-        except (errors.BillingError, GatewayError) as refusal:
-            return self._page(request, subscription, refusal=str(refusal))
+        except refusal_words.REFUSALS as refusal:
+            return self._page(request, subscription, refusal=refusal)
         if url := page_of(payment):
             return lead_to(request, url)
         return redirect(request.path)
 
-    def _page(self, request: HttpRequest, subscription: Subscription, refusal: str = "") -> HttpResponse:
+    def _page(self, request: HttpRequest, subscription: Subscription, refusal: Exception | None = None) -> HttpResponse:
         with override(customers.get(subscription.user).locale):
             price = subscription.next_price or subscription.price
             waiting = plan_payments.pending(subscription, RENEW)
@@ -55,7 +54,7 @@ class MendView(View):
                 "is_over": subscription.status == SubscriptionStatus.CANCELLED,
                 "renews_by_itself": subscription.is_renewed_by_gateway,
                 "waits": waiting is not None,
-                "refusal": refusal,
+                "refusal": refusal_words.words(refusal) if refusal else "",
             }
             response = render(request, "billing/mend.html", context)
         response["Referrer-Policy"] = "no-referrer"  # the address of this page is its key

@@ -14,10 +14,11 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from billing import dunning, errors, plan_payments, subscription_states, subscriptions
+from billing import cases, dunning, errors, plan_payments, subscription_states, subscriptions
 from billing import gateway_subscriptions as renewing
-from billing.gateways.errors import Declined, GatewayError
+from billing.gateways.errors import Declined, FailureCategory, GatewayError
 from billing.models import Subscription
+from billing.models.cases import CaseKind
 from billing.models.subscriptions import IN_FORCE, LOOKED_AT, SubscriptionStatus
 from billing.plan_payments import RENEW
 from events import outbox
@@ -166,18 +167,37 @@ def _end(pk: UUID, now: datetime, done: Ended) -> None:
 
 
 def _is_unpaid_there(subscription: Subscription, now: datetime) -> bool:
-    """Its gateway may have been paid unheard; if not, it is ended there first, so that nothing is charged later."""
+    """Its gateway may have been paid unheard; if not, it is ended there first, so that nothing is charged later.
+
+    What is over there or not known there is over. What we may not ask about goes on, and somebody must look.
+    """
     try:
         told = renewing.ask(subscription)
         if told.status not in IN_FORCE or told.lapses_at is None or told.lapses_at > now:
             return False
         renewing.cancel(subscription=told, immediately=True)
-    except Declined as refusal:
-        # There is none any more that could be cancelled.
-        logger.warning("renewal.not_cancelled", extra={"subscription": str(subscription.pk), "code": refusal.code})
-    except (errors.BillingError, GatewayError):
+    except GatewayError as refusal:
+        if isinstance(refusal, Declined) or refusal.category is FailureCategory.CONFIGURATION:
+            _ask_people(subscription, refusal)
         return False  # it comes up again
+    except errors.BillingError:
+        return False
     return True
+
+
+def _ask_people(subscription: Subscription, refusal: GatewayError) -> None:
+    cases.open(
+        kind=CaseKind.SUBSCRIPTION,
+        subscription=subscription,
+        key=f"{subscription.pk}:{dunning.paid_until(subscription):%Y-%m-%d}",
+        facts={
+            "gateway": subscription.gateway,
+            "gateway_id": subscription.gateway_id,
+            "category": refusal.category,
+            "code": refusal.code,
+            "trace": refusal.trace,
+        },
+    )
 
 
 def abandoned(now: datetime) -> list[Subscription]:

@@ -4,7 +4,6 @@ A payment opens the window of the grant calendar or leaves it; it never grants. 
 """
 
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -12,14 +11,13 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
 
-from billing import dunning, errors, plans, redemptions
-from billing.models import PaidPeriod, Payment, PlanPrice, Subscription, SubscriptionEvent
+from billing import dunning, errors, plans, redemptions, timeline
+from billing.models import PaidPeriod, Payment, PlanPrice, Subscription
 from billing.models.plans import PlanInterval
 from billing.models.subscriptions import IN_FORCE, LIVE, OVER, SubscriptionStatus
 from credits import calendar
 from credits.models import Every, GrantSchedule
 from credits.periods import Grid
-from events import outbox
 from events.types import EventType
 
 MONTHS = {PlanInterval.MONTH: 1, PlanInterval.YEAR: 12}
@@ -71,7 +69,7 @@ def extend(
         amount_minor=amount_minor,
     )
     if is_overtaken:
-        keep(subscription, "paid", facts={"key": key, "until": ends_at, "amount": amount_minor})
+        timeline.keep(subscription, "paid", facts={"key": key, "until": ends_at, "amount": amount_minor})
         return subscription
     if until is not None:
         is_within = not is_anew and ends_at == subscription.paid_until  # a change in the midst of it
@@ -84,11 +82,11 @@ def extend(
     if before != SubscriptionStatus.PAUSED:
         subscription.status = SubscriptionStatus.ACTIVE
     subscription.tries = subscription.reminders = 0
-    keep(subscription, "paid", facts={"key": key, "until": ends_at, "amount": amount_minor})
+    timeline.keep(subscription, "paid", facts={"key": key, "until": ends_at, "amount": amount_minor})
     if before in (SubscriptionStatus.ACTIVE, SubscriptionStatus.PAUSED):
-        tell_updated(subscription, "current_period_end")
+        timeline.tell_updated(subscription, "current_period_end")
     else:
-        tell(subscription, EventType.SUBSCRIPTION_ACTIVATED, current_period_end=subscription.paid_until)
+        timeline.tell(subscription, EventType.SUBSCRIPTION_ACTIVATED, current_period_end=subscription.paid_until)
     return subscription
 
 
@@ -187,8 +185,8 @@ def change_now(
     subscription.price, subscription.next_price, subscription.paid_until = price, None, ends_at
     subscription.period_start = now if price.interval != subscription.price.interval else subscription.period_start
     subscription.tries = subscription.reminders = 0
-    keep(subscription, "changed", facts={"from": before, "to": price.plan.code, "amount": amount_minor})
-    tell_updated(subscription, "plan")
+    timeline.keep(subscription, "changed", facts={"from": before, "to": price.plan.code, "amount": amount_minor})
+    timeline.tell_updated(subscription, "plan")
     return True
 
 
@@ -201,8 +199,10 @@ def switch(*, subscription_id: UUID, price: PlanPrice, key: str, by: User | None
     if subscription.anchor_at is not None:
         return change_now(subscription_id=subscription_id, price=price, key=key, amount_minor=0)
     before, subscription.price, subscription.next_price = subscription.price.plan.code, price, None
-    keep(subscription, "changed", by=by, reason=reason, facts={"from": before, "to": price.plan.code, "amount": 0})
-    tell_updated(subscription, "plan")
+    timeline.keep(
+        subscription, "changed", by=by, reason=reason, facts={"from": before, "to": price.plan.code, "amount": 0}
+    )
+    timeline.tell_updated(subscription, "plan")
     return True
 
 
@@ -217,9 +217,9 @@ def mark_past_due(*, subscription_id: UUID, unless_paid_until: datetime | None =
     if unless_paid_until is not None and dunning.paid_until(subscription) >= unless_paid_until:
         return False
     subscription.status = SubscriptionStatus.PAST_DUE
-    keep(subscription, "past_due")
+    timeline.keep(subscription, "past_due")
     price = subscription.next_price or subscription.price
-    tell(
+    timeline.tell(
         subscription,
         EventType.SUBSCRIPTION_PAST_DUE,
         amount=price.amount_minor,
@@ -253,10 +253,10 @@ def end(
     subscription.next_price = None
     if GrantSchedule.objects.filter(reference=subscription.reference).exists():
         calendar.close(reference=subscription.reference, at=now)
-    keep(subscription, "ended", by=by, reason=reason, facts={"why": why})
+    timeline.keep(subscription, "ended", by=by, reason=reason, facts={"why": why})
     redemptions.subscription_over(subscription)
     if was_in_force:
-        tell(subscription, EventType.SUBSCRIPTION_CANCELLED, ended_at=now, reason=why)
+        timeline.tell(subscription, EventType.SUBSCRIPTION_CANCELLED, ended_at=now, reason=why)
     return True
 
 
@@ -267,8 +267,8 @@ def start_trial(*, subscription_id: UUID, until: datetime) -> Subscription:
     if subscription.status == SubscriptionStatus.INCOMPLETE:
         subscription.status, subscription.period_start = SubscriptionStatus.TRIALING, timezone.now()
         subscription.trial_until = subscription.paid_until = until
-        keep(subscription, "trial", facts={"until": until})
-        tell(subscription, EventType.SUBSCRIPTION_ACTIVATED, current_period_end=until)
+        timeline.keep(subscription, "trial", facts={"until": until})
+        timeline.tell(subscription, EventType.SUBSCRIPTION_ACTIVATED, current_period_end=until)
     return subscription
 
 
@@ -284,8 +284,8 @@ def set_cancel_at_period_end(
         raise errors.SubscriptionState(subscription.status, "nothing of it is to end or to go on")
     if subscription.cancel_at_period_end != cancels:
         subscription.cancel_at_period_end = cancels
-        keep(subscription, "cancel_later" if cancels else "resumed", by=by, reason=reason)
-        tell_updated(subscription, "cancel_at_period_end")
+        timeline.keep(subscription, "cancel_later" if cancels else "resumed", by=by, reason=reason)
+        timeline.tell_updated(subscription, "cancel_at_period_end")
     return subscription
 
 
@@ -298,8 +298,8 @@ def set_next_price(
     if subscription.status not in IN_FORCE:
         raise errors.SubscriptionState(subscription.status, "it has no next period")
     subscription.next_price = price
-    keep(subscription, "change_later", by=by, reason=reason, facts={"to": price.plan.code if price else None})
-    tell_updated(subscription, "next_plan")
+    timeline.keep(subscription, "change_later", by=by, reason=reason, facts={"to": price.plan.code if price else None})
+    timeline.tell_updated(subscription, "next_plan")
     return subscription
 
 
@@ -311,8 +311,8 @@ def pause(*, subscription_id: UUID, by: User | None = None, reason: str = "") ->
         raise errors.SubscriptionState(subscription.status, "only an active one can be paused")
     subscription.status, subscription.paused_at = SubscriptionStatus.PAUSED, now
     calendar.pause(reference=subscription.reference, at=now)
-    keep(subscription, "paused", by=by, reason=reason)
-    tell_updated(subscription, "status")
+    timeline.keep(subscription, "paused", by=by, reason=reason)
+    timeline.tell_updated(subscription, "status")
     return subscription
 
 
@@ -328,8 +328,8 @@ def unpause(*, subscription_id: UUID, by: User | None = None, reason: str = "") 
     subscription.periods = 0
     calendar.resume(reference=subscription.reference, at=now, paid_until=now + left)
     subscription.tries = subscription.reminders = 0
-    keep(subscription, "unpaused", by=by, reason=reason, facts={"until": now + left})
-    tell_updated(subscription, "status", "current_period_end")
+    timeline.keep(subscription, "unpaused", by=by, reason=reason, facts={"until": now + left})
+    timeline.tell_updated(subscription, "status", "current_period_end")
     return subscription
 
 
@@ -346,8 +346,8 @@ def give_time(*, subscription_id: UUID, until: datetime, by: User, reason: str) 
     if GrantSchedule.objects.filter(reference=subscription.reference).exists():
         calendar.extend_schedule(reference=subscription.reference, paid_until=until)
     subscription.tries = subscription.reminders = 0
-    keep(subscription, "extended", by=by, reason=reason, facts={"until": until})
-    tell_updated(subscription, "current_period_end")
+    timeline.keep(subscription, "extended", by=by, reason=reason, facts={"until": until})
+    timeline.tell_updated(subscription, "current_period_end")
     return subscription
 
 
@@ -362,50 +362,4 @@ def move_to_zone(*, user: User, time_zone: str) -> None:
         subscription.time_zone = time_zone
         if GrantSchedule.objects.filter(reference=subscription.reference).exists():
             calendar.move_to_zone(reference=subscription.reference, time_zone=time_zone, at=now)
-        keep(subscription, "moved", facts={"time_zone": time_zone})
-
-
-# ---------------------------------------------------------------- timeline and events
-
-
-def keep(
-    subscription: Subscription,
-    act: str,
-    *,
-    by: User | None = None,
-    reason: str = "",
-    facts: dict[str, Any] | None = None,
-) -> None:
-    """Save it with the dates that follow from it, and write the line."""
-    if subscription.status in IN_FORCE:
-        subscription.lapses_at = dunning.lapses_at(subscription)
-        subscription.next_look_at = dunning.next_look_at(subscription)
-    subscription.save()
-    SubscriptionEvent.objects.create(
-        subscription=subscription, act=act, status=subscription.status, by=by, reason=reason, facts=facts or {}
-    )
-
-
-def tell(subscription: Subscription, event: EventType, **more: Any) -> None:
-    price = subscription.price
-    data = {
-        "subscription": str(subscription.pk),
-        "plan": price.plan.code,
-        "interval": price.interval,
-        "status": subscription.status,
-    }
-    outbox.record(user=subscription.user, type=event, data=data | {name: _plain(each) for name, each in more.items()})
-
-
-def tell_updated(subscription: Subscription, *changed: str) -> None:
-    tell(
-        subscription,
-        EventType.SUBSCRIPTION_UPDATED,
-        current_period_end=subscription.paid_until,
-        cancel_at_period_end=subscription.cancel_at_period_end,
-        changed=list(changed),
-    )
-
-
-def _plain(value: Any) -> Any:
-    return value.isoformat().replace("+00:00", "Z") if isinstance(value, datetime) else value
+        timeline.keep(subscription, "moved", facts={"time_zone": time_zone})

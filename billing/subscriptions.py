@@ -9,7 +9,7 @@ from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from billing import checkout, coupons, customers, errors, plan_payments, plans, pricing, subscription_states
+from billing import checkout, coupons, customers, errors, plan_payments, plans, pricing, subscription_states, timeline
 from billing import gateway_subscriptions as renewing
 from billing.checkout import Wishes
 from billing.models import Payment, PlanPrice, Subscription
@@ -87,7 +87,7 @@ def _make(user: User, price: PlanPrice, wishes: Wishes, wanted: Purchase) -> Sub
             made = Subscription(
                 user=user, catalogue=catalogue, price=price, time_zone=customer.time_zone, phone=wishes.phone[:20]
             )
-            subscription_states.keep(made, "asked", facts={"plan": price.plan.code, "price": price.pk})
+            timeline.keep(made, "asked", facts={"plan": price.plan.code, "price": price.pk})
             if wanted.reduction is not None:
                 coupons.reserve(user=user, reduction=wanted.reduction, subscription=made)
     except IntegrityError as error:

@@ -14,15 +14,13 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
 
-from credits import errors, grants, procedures, purses
+from credits import errors, procedures, purses
 from credits.models import (
     CatchUp,
     Every,
-    Grant,
     GrantPeriod,
     GrantRule,
     GrantSchedule,
-    GrantSource,
     PeriodState,
     ScheduleRule,
     ScheduleState,
@@ -234,38 +232,6 @@ def grant_due(
             told(total)
         if claimed == 0:
             return total
-
-
-@transaction.atomic
-def grant_again(*, period: GrantPeriod, reason: str, key: str, by: User | None = None) -> Grant:
-    """Give a period's credits once more, by hand, for example after a fault of ours. It lives as long from now on."""
-    if not reason.strip():
-        raise errors.InvalidUse("reason", "Granting a period again needs a reason.")
-    schedule = GrantSchedule.objects.select_related("user").get(pk=period.schedule_id)
-    lasting = period.expires_at - period.starts_at if period.expires_at else None
-    return grants.issue(
-        user=schedule.user,
-        amount=period.amount,
-        unit=period.unit,
-        source=GrantSource.MANUAL,
-        key=f"{schedule.reference}:{period.rule}:{period.number}:again:{key}",
-        expires_at=timezone.now() + lasting if lasting else None,
-        reason=reason,
-        by=by,
-    )
-
-
-@transaction.atomic
-def revoke_period(*, period: GrantPeriod, reason: str, by: User | None = None) -> int:
-    """Take back what is left of a period's grant; returns how much that was. Twice takes nothing more."""
-    if not reason.strip():
-        raise errors.InvalidUse("reason", "Revoking a period needs a reason.")
-    locked = GrantPeriod.objects.select_for_update(of=("self",)).select_related("grant").get(pk=period.pk)
-    if locked.grant is None:
-        raise errors.InvalidUse("period", "Nothing was granted in this period.")
-    taken = grants.revoke(grant=locked.grant, reason=reason, by=by)
-    GrantPeriod.objects.filter(pk=locked.pk).update(state=PeriodState.REVOKED)
-    return taken
 
 
 # ---------------------------------------------------------------- what is to come, and what is left

@@ -36,6 +36,7 @@ def _shown(offer: PlanOffer, currency: str) -> dict[str, Any]:
     elsewhere = [price for price in offer.prices if price.currency != chosen and price.interval == first.interval]
     language = get_language() or "en"
     return {
+        "catalogue": offer.plan.catalogue,
         "name": offer.plan.name,
         "price": format_money(first.money, language),
         "period": PERIODS[first.interval],

@@ -7,37 +7,26 @@ that honours our policy follows no form to another site.
 from typing import Any
 
 from django.conf import settings
-from django.contrib.auth.mixins import LoginRequiredMixin
 from django.contrib.auth.models import User
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.utils.decorators import method_decorator
-from django.utils.translation import gettext
-from django.views.decorators.cache import never_cache
-from django.views.generic import View
+from django.utils import timezone
 
-from billing import dunning, errors, pages, plan_changes, plan_payments, plans, subscriptions
+from billing import dunning, pages, plan_changes, plan_payments, plans, refusal_words, subscriptions
 from billing import gateway_subscriptions as renewing
 from billing.checkout import Wishes
-from billing.gateways.errors import GatewayError
 from billing.models import PlanPrice, Subscription
 from billing.models.subscriptions import IN_FORCE, SubscriptionStatus
 from billing.plan_changes import PERIOD_END
-from credits import calendar
+from credits import calendar, catalogue_titles
 from ledger.money import Money, format_money
 from storefront import plan_offers
+from storefront.signed_in import SignedIn
 
 NEXT_GRANTS = 12
-REFUSALS = (errors.BillingError, GatewayError)
 
 
-@method_decorator(never_cache, name="dispatch")
-class OwnPage(LoginRequiredMixin, View):
-    @property
-    def customer(self) -> User:
-        assert isinstance(self.request.user, User)  # noqa: S101 - signed in
-        return self.request.user
-
+class OwnPage(SignedIn):
     def found(self) -> Subscription:
         """The one that the form names; another's is as good as none."""
         rows = Subscription.objects.of(self.customer)
@@ -51,9 +40,8 @@ class OwnPage(LoginRequiredMixin, View):
         context = {"plans": [told(each) for each in _of(self.customer)], **more}
         return render(self.request, template, context, status=409 if more.get("refusal") else 200)
 
-    def refused(self, error: Exception) -> HttpResponse:
-        unclear = gettext("The payment service does not answer. Try again in a moment.")
-        return self.page(refusal=str(error) if isinstance(error, errors.BillingError) else unclear)
+    def refused(self, refusal: Exception) -> HttpResponse:
+        return self.page(refusal=refusal_words.words(refusal))
 
 
 class SubscriptionView(OwnPage):
@@ -65,14 +53,17 @@ class SubscriptionView(OwnPage):
 
 class SubscribeView(OwnPage):
     http_method_names = ["post"]
+    came_from = "pricing"
 
     def post(self, request: HttpRequest) -> HttpResponse:
         asked = request.POST
         try:
-            price = plans.price_of(plans.find(asked["plan"]), asked["currency"], asked["interval"])
+            price = plans.price_of(
+                plans.find(asked.get("plan", "")), asked.get("currency", ""), asked.get("interval", "")
+            )
             _make_room(self.customer, price)
             begun = subscriptions.start(user=self.customer, price=price, wishes=_wishes())
-        except REFUSALS as refusal:
+        except refusal_words.REFUSALS as refusal:
             return self.refused(refusal)
         url = str((begun.next_action or {}).get("url", "")) or (pages.page_of(begun.payment) if begun.payment else "")
         return pages.lead_to(request, url) if url else redirect("subscription-page")
@@ -86,12 +77,12 @@ class ChangeView(OwnPage):
     def post(self, request: HttpRequest) -> HttpResponse:
         found = self.found()
         try:
-            price = subscriptions.price_for(found, request.POST["plan"], request.POST["interval"])
+            price = subscriptions.price_for(found, request.POST.get("plan", ""), request.POST.get("interval", ""))
             if "confirmed" not in request.POST:
                 preview = plan_changes.preview(subscription=found, price=price)
                 return self.page(preview=_preview(found, preview))
             done = plan_changes.change(subscription=found, price=price, wishes=subscriptions.wishes_of(found))
-        except REFUSALS as refusal:
+        except refusal_words.REFUSALS as refusal:
             return self.refused(refusal)
         url = pages.page_of(done.payment) if done.payment else ""
         return pages.lead_to(request, url) if url else redirect("subscription-page")
@@ -103,7 +94,7 @@ class CancelView(OwnPage):
     def post(self, request: HttpRequest) -> HttpResponse:
         try:
             subscriptions.cancel(subscription=self.found(), immediately=False)
-        except REFUSALS as refusal:
+        except refusal_words.REFUSALS as refusal:
             return self.refused(refusal)
         return redirect("subscription-page")
 
@@ -114,7 +105,7 @@ class ResumeView(OwnPage):
     def post(self, request: HttpRequest) -> HttpResponse:
         try:
             subscriptions.resume(subscription=self.found())
-        except REFUSALS as refusal:
+        except refusal_words.REFUSALS as refusal:
             return self.refused(refusal)
         return redirect("subscription-page")
 
@@ -133,7 +124,7 @@ class PortalView(OwnPage):
                 url = renewing.mending_page(subscription=found)
             else:
                 url = renewing.portal(subscription=found, return_url="")
-        except REFUSALS as refusal:
+        except refusal_words.REFUSALS as refusal:
             return self.refused(refusal)
         return pages.lead_to(request, url)
 
@@ -160,11 +151,14 @@ def _wishes() -> Wishes:
 
 
 def told(found: Subscription) -> dict[str, Any]:
-    dates = calendar.next_dates(reference=found.reference, count=NEXT_GRANTS)
+    dates, now = calendar.next_dates(reference=found.reference, count=NEXT_GRANTS), timezone.now()
+    if found.cancel_at_period_end:
+        dates = [date for date in dates if date.is_paid]
     in_force = found.status in IN_FORCE
     waiting = plan_payments.pending(found)
     return {
         "id": str(found.pk),
+        "product": catalogue_titles.title(found.catalogue),
         "name": found.price.plan.name,
         "price": plan_offers.price_text(found.price),
         "status": found.status,
@@ -180,7 +174,15 @@ def told(found: Subscription) -> dict[str, Any]:
         "lapses_at": found.lapses_at,
         "time_zone": found.time_zone,
         "next_name": found.next_price.plan.name if found.next_price else "",
-        "grants": [{"at": each.at, "text": plan_offers.credits_text(each.amount, each.unit)} for each in dates],
+        "is_being_given": any(each.is_paid and each.at <= now for each in dates),
+        "grants": [
+            {
+                "at": each.at,
+                "text": plan_offers.credits_text(each.amount, each.unit),
+                "is_due": each.is_paid and each.at <= now,
+            }
+            for each in dates
+        ],
         "others": _others(found) if in_force and not found.cancel_at_period_end else [],
     }
 

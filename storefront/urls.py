@@ -1,10 +1,11 @@
 from django.urls import path
 
-from storefront import subscription, views, wallet
+from storefront import pricing, subscription, views, wallet
 
 urlpatterns = [
     path("", views.HomeView.as_view(), name="home"),
-    path("pricing", views.PricingView.as_view(), name="pricing"),
+    path("pricing", pricing.PricingView.as_view(), name="pricing"),
+    path("buy", pricing.BuyView.as_view(), name="buy"),
     path("wallet/<str:token>", wallet.WalletView.as_view(), name="wallet"),
     path("wallet/<str:token>/<str:currency>/<str:month>.pdf", wallet.StatementView.as_view(), name="wallet-statement"),
     path("wallet/<str:token>/<uuid:withdrawal>/cancel", wallet.CancelView.as_view(), name="wallet-cancel"),

@@ -79,13 +79,16 @@ class GatewayLetterAdmin(BillingActsAdmin):
 
 @admin.register(Case)
 class CaseAdmin(BillingActsAdmin):
-    list_display = ("opened_at", "kind", "payment", "payout", "closed_at", "resolution")
+    list_display = ("opened_at", "kind", "payment", "payout", "subscription", "closed_at", "resolution")
     list_filter = (OpenFilter, "kind")
-    search_fields = ("=id", "=payment__id", "payment__user__username", "=payout__withdrawal__id")
-    list_select_related = ("payment", "payout")
+    search_fields = ("=id", "=payment__id", "payment__user__username", "=payout__withdrawal__id", "=subscription__id")
+    list_select_related = ("payment", "payout", "subscription__price")
     ordering = (F("closed_at").desc(nulls_first=True), "-id")
     actions_detail = ("close",)  # type: ignore[assignment]
-    fields = ("kind", "payment", "attempt", "payout", "facts", "opened_at", "closed_at", "closed_by", "resolution")
+    fields = (
+        "kind", "payment", "attempt", "payout", "subscription", "facts", "opened_at", "closed_at", "closed_by",
+        "resolution",
+    )  # fmt: skip
     readonly_fields = fields
 
     @action(description=_("Close"), url_path="close", permissions=["close_case"], icon="task_alt")  # type: ignore[arg-type, operator]

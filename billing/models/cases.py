@@ -9,6 +9,7 @@ from django.utils.translation import gettext_lazy as _
 
 from billing.models.payments import Attempt, Payment
 from billing.models.payouts import Payout
+from billing.models.subscriptions import Subscription
 from ledger.ids import uuid7
 
 
@@ -20,6 +21,7 @@ class CaseKind(models.TextChoices):
     DISPUTE = "dispute", _("dispute to answer")
     MANUAL_REFUND = "manual_refund", _("refund to be sent by hand")
     PAYOUT = "payout", _("a payout needs somebody")
+    SUBSCRIPTION = "subscription", _("a gateway refuses to speak of a subscription")
 
 
 class CaseQuerySet(models.QuerySet["Case"]):
@@ -42,6 +44,9 @@ class Case(models.Model):
     payout = models.ForeignKey(
         Payout, models.PROTECT, related_name="cases", null=True, blank=True, verbose_name=_("payout")
     )
+    subscription = models.ForeignKey(
+        Subscription, models.PROTECT, related_name="cases", null=True, blank=True, verbose_name=_("subscription")
+    )
     facts = models.JSONField(_("facts"), default=dict)
     opened_at = models.DateTimeField(_("opened at"), auto_now_add=True)
     closed_at = models.DateTimeField(_("closed at"), null=True, blank=True)
@@ -61,9 +66,10 @@ class Case(models.Model):
         constraints = [
             models.CheckConstraint(name="case_kind_known", condition=Q(kind__in=CaseKind.values)),
             models.CheckConstraint(
-                name="case_is_about_a_payment_or_a_payout",
-                condition=Q(payment__isnull=False, payout__isnull=True)
-                | Q(payment__isnull=True, attempt__isnull=True, payout__isnull=False),
+                name="case_is_about_one_thing",
+                condition=Q(payment__isnull=False, payout__isnull=True, subscription__isnull=True)
+                | Q(payment__isnull=True, attempt__isnull=True, payout__isnull=False, subscription__isnull=True)
+                | Q(payment__isnull=True, attempt__isnull=True, payout__isnull=True, subscription__isnull=False),
             ),
             models.CheckConstraint(
                 name="case_closed_with_a_resolution",
@@ -73,4 +79,4 @@ class Case(models.Model):
         indexes = [models.Index(name="case_open", fields=["opened_at"], condition=Q(closed_at__isnull=True))]
 
     def __str__(self) -> str:
-        return f"{self.get_kind_display()} {self.payment_id or self.payout_id}"
+        return f"{self.get_kind_display()} {self.payment_id or self.payout_id or self.subscription_id}"

@@ -81,3 +81,22 @@ def test_upgrade_on_the_last_day_after_spending_all(on_sale, paypal) -> None:
         # A day of thirty-one: 64 credits of the big plan less 16 of the small one, for the big plan's day in full.
         assert balances.of(found.user).available == 2_000 // 31 - 500 // 31
         assert Payment.objects.get(details__purpose="change").amount_minor == -(-1_999 // 31)
+
+
+def test_two_upgrades_in_a_period_credit_the_whole_plan_of_the_moment(on_sale, paypal) -> None:
+    """Scenario S5: what the middle plan is worth counts, and not the little that was paid to get to it."""
+    GrantRule.objects.create(code="mid-monthly", catalogue="companions", amount=1_200, every="month", catch_up="all")
+    make_plan("mid", {"month": 1_499}, grant_rules=["mid-monthly"])
+    with time_machine.travel(BEGIN, tick=False) as clock:
+        found = subscribed(paypal, make_user("UTC"), "small")
+        clock.move_to(BEGIN + (end_of(found) - BEGIN) / 2)
+        for code in ("mid", "big"):
+            changed = plan_changes.change(
+                subscription=fresh(found), price=price(code), wishes=Wishes(gateways=("paypal",))
+            )
+            pay(paypal, changed.payment)
+            calendar.grant_due(at=timezone.now())
+        paid = Payment.objects.filter(details__purpose="change").order_by("id").values_list("amount_minor", flat=True)
+        # Halves of 14.99 less 9.99, and of 19.99 less 14.99: what is charged rounded up, what is credited down.
+        assert list(paid) == [750 - 499, 1_000 - 749]
+        assert balances.of(found.user).available == 500 + (600 - 250) + (1_000 - 600)

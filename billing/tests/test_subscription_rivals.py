@@ -9,9 +9,14 @@ import pytest
 import time_machine
 from django.db import connection
 
-from billing import errors, renewals, subscription_states
+from billing import errors, renewals, subscription_states, tasks
 from billing.models import Payment, Subscription
-from billing.tests.subscribers import BEGIN, begin, end_of, make_plans, make_user, subscribed
+from billing.tests.subscribers import BEGIN, begin, end_of, make_plans, make_user, pay, subscribed
+from credits import tasks as sweeps
+from credits.models import Grant, GrantPeriod
+from credits.tests import gates
+from events.models import Event
+from ledger import checks
 from ledger.tests.races import run_together
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -85,3 +90,33 @@ def test_sweeps_at_once_begin_several_without_the_lock(clock, paypal, monkeypatc
     monkeypatch.setattr(subscription_states, "lock", unlocked)
     run_together(RIVALS, renewals.renew_due)
     assert Payment.objects.filter(details__purpose="renew").count() > 1
+
+
+# ---------------------------------------------------------------- the wake-up after a payment, and the sweep
+
+
+GRANT_ACTS = (tasks.grant_paid_for, sweeps.grant_due)  # the first comes with the letter that told of the payment
+CLAIM = "LIMIT p_most FOR NO KEY UPDATE SKIP LOCKED"
+KEYS = "LEFT JOIN ledger_entrykey known ON known.key = 'grant:' || r.key"
+
+
+@pytest.mark.parametrize("locked", [True, False])
+def test_wake_up_and_sweep_at_once_grant_once(clock, paypal, locked: bool) -> None:
+    """The canary: with the lock one of them finds nothing; without it the keys of the books refuse the second.
+
+    Neither looks at the keys that there are, so that the lock stands alone.
+    """
+    begun = begin(make_user())
+    pay(paypal, begun.payment)
+    changes = [
+        gates.gated("due.sql", "credits_grant_due", "CONTINUE WHEN wanted IS NULL;"),
+        ("issue.sql", "credits_issue_new", KEYS, "LEFT JOIN ledger_entrykey known ON false"),
+    ]
+    if not locked:
+        changes.append(("due.sql", "credits_grant_due", CLAIM, "LIMIT p_most"))
+    due = GrantPeriod.objects.count()  # all of them, by the clock of the database, which does not travel
+    with gates.variant(*changes):
+        ended = gates.run_through_the_gate(GRANT_ACTS)
+    assert sum(isinstance(each, Exception) for each in ended) == (0 if locked else 1)
+    assert Grant.objects.count() == Event.objects.filter(type="credits.granted").count() == due == 5
+    assert checks.faults() == {}

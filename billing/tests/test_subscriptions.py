@@ -7,7 +7,7 @@ import time_machine
 from django.db import DatabaseError, IntegrityError, transaction
 from django.utils import timezone
 
-from billing import customers, entitlements, errors, plan_changes, subscription_states, subscriptions
+from billing import customers, entitlements, errors, plan_changes, renewals, subscription_states, subscriptions
 from billing.checkout import Wishes
 from billing.gateways.errors import Declined, FailureCategory
 from billing.models import Case, PaidPeriod, Payment, PlanPrice, Subscription
@@ -26,11 +26,13 @@ from billing.tests.subscribers import (
     subscribed,
 )
 from credits import balances, calendar, grants, usage
-from credits.models import GrantSource, Purse
+from credits.models import Grant, GrantRule, GrantSource, Purse
 from events.models import Event
+from ledger import checks
 from ledger.money import Money
 
 pytestmark = pytest.mark.django_db
+LONG = datetime(2099, 1, 1, tzinfo=UTC)
 
 
 @pytest.fixture(autouse=True)
@@ -314,3 +316,41 @@ def test_customer_who_moves_is_given_at_the_same_local_time_over_there(on_sale, 
     customers.change(customers.get(found.user), by=found.user, time_zone="Africa/Abidjan")
     assert fresh(found).time_zone == "Africa/Abidjan"
     assert calendar.next_dates(reference=found.reference)[0].at == datetime(2026, 3, 9, 10, 0, tzinfo=UTC)
+
+
+# ---------------------------------------------------------------- what else the customer has
+
+
+def test_nothing_that_happens_to_a_plan_touches_packs_and_promotions(on_sale, paypal, clock) -> None:
+    """Scenario S6: a renewal, an edit of the plan, a change, a lapse and a return, with 200 of a pack and 50 given."""
+    found = subscribed(paypal)
+    usage.spend(user=found.user, key="s", amount=420)  # 80 of the plan's 500 are left
+    ours = [
+        grants.issue(user=found.user, amount=amount, source=source, key=str(amount), expires_at=LONG)
+        for amount, source in ((200, GrantSource.PACK), (50, GrantSource.PROMOTION))
+    ]
+
+    def others() -> list[tuple[int, datetime | None, bool]]:
+        rows = Grant.objects.filter(pk__in=[each.pk for each in ours]).order_by("pk").select_related("account")
+        return [(each.account.balance, each.expires_at, each.is_open) for each in rows]
+
+    untouched = [(200, LONG, True), (50, LONG, True)]
+    assert (others(), balances.of(found.user).available) == (untouched, 330)
+
+    clock.move_to(end_of(found))
+    pay(paypal, subscriptions.renew(subscription=fresh(found), wishes=Wishes(gateways=("paypal",))))
+    calendar.grant_due(at=timezone.now())
+    assert (others(), balances.of(found.user).available) == (untouched, 330 + 4 * 500)
+
+    GrantRule.objects.filter(code="premium-weekly").update(amount=100)
+    pay(paypal, plan_changes.change(
+        subscription=fresh(found), price=price("elite"), wishes=Wishes(gateways=("paypal",))).payment)  # fmt: skip
+    assert others() == untouched
+
+    clock.move_to(end_of(found) + timedelta(days=7))
+    renewals.expire_due()
+    assert (fresh(found).status, others()) == ("expired", untouched)
+    pay(paypal, subscriptions.renew(subscription=fresh(found), wishes=Wishes(gateways=("paypal",))))
+    calendar.grant_due(at=timezone.now())
+    assert (fresh(found).status, others()) == ("active", untouched)
+    assert checks.faults() == {}

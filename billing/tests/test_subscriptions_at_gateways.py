@@ -15,6 +15,7 @@ from billing import inbox, invoices, renewals, subscription_states, subscription
 from billing.checkout import Wishes
 from billing.gateways import registry
 from billing.gateways.base import Flow, NextAction
+from billing.gateways.errors import Declined, FailureCategory, GatewayError, Unavailable
 from billing.gateways.subscribing import (
     InvoiceResult,
     InvoiceState,
@@ -45,6 +46,7 @@ class RenewingGateway(RefundingGateway):
         super().__init__(name)
         self.invoices: dict[str, InvoiceResult] = {}
         self.known = SubscriptionResult(state=SubscriptionState.INCOMPLETE)
+        self.refusal: GatewayError | None = None
 
     def is_paid(self, invoice: str = "in_1", start: datetime = BEGIN, end: datetime = END, minor: int = 999) -> None:
         amount = Money(minor, "EUR")
@@ -63,6 +65,8 @@ class RenewingGateway(RefundingGateway):
         return self.known
 
     def fetch_subscription(self, subscription: Any) -> SubscriptionResult:
+        if self.refusal is not None:
+            raise self.refusal
         return self.known
 
     def fetch_invoice(self, *, invoice: str) -> InvoiceResult:
@@ -76,6 +80,8 @@ class RenewingGateway(RefundingGateway):
         return paid_by[0] if paid_by else InvoiceResult(state=InvoiceState.NOT_FOUND)
 
     def cancel_subscription(self, *, subscription: str, reference: str, at_period_end: bool) -> SubscriptionResult:
+        if self.known.state is SubscriptionState.NOT_FOUND:
+            return self.known
         state = self.known.state if at_period_end else SubscriptionState.CANCELLED
         self.becomes_in(state, cancel_at_period_end=at_period_end)
         return self.known
@@ -297,3 +303,48 @@ def test_answer_that_was_overtaken_by_a_payment_does_not_make_it_past_due(renewi
     read()
     assert not subscription_states.mark_past_due(subscription_id=found.pk, unless_paid_until=END)
     assert fresh(found).status == "active"
+
+
+# ---------------------------------------------------------------- over here, and at the gateway?
+
+
+def lapsed(found: Subscription) -> datetime:
+    """The instant at which it ends unless it is paid for."""
+    at = fresh(found).lapses_at
+    assert at is not None
+    return at
+
+
+def paid_once(renewing: RenewingGateway) -> Subscription:
+    found = begin()
+    renewing.is_paid()
+    write(found, "paid", subject="invoice")
+    read()
+    return found
+
+
+@pytest.mark.parametrize("state", [SubscriptionState.NOT_FOUND, SubscriptionState.PAST_DUE])
+def test_plan_that_nobody_paid_ends_whether_its_gateway_still_knows_it_or_not(renewing, state) -> None:
+    found = paid_once(renewing)
+    gone = SubscriptionResult(state=state)
+    renewing.known = gone if state is SubscriptionState.NOT_FOUND else replace(renewing.known, state=state)
+    with time_machine.travel(lapsed(found), tick=False):
+        assert renewals.expire_due().lapsed == 1
+    assert (fresh(found).status, fresh(found).end_reason, Case.objects.count()) == ("expired", "unpaid", 0)
+
+
+@pytest.mark.parametrize(
+    ("kind", "category", "cases"),
+    [
+        (Unavailable, FailureCategory.CONFIGURATION, 1),  # a wrong key: 401, 403
+        (Declined, FailureCategory.INVALID_REQUEST, 1),
+        (Unavailable, FailureCategory.PROVIDER_DOWN, 0),
+    ],
+)
+def test_plan_of_which_we_may_not_ask_goes_on_and_somebody_is_told(renewing, kind, category, cases) -> None:
+    found = paid_once(renewing)
+    renewing.refusal = kind("No.", gateway="stripe", category=category, code="no")
+    with time_machine.travel(lapsed(found), tick=False):
+        assert [renewals.expire_due().total for _ in range(2)] == [0, 0]
+    assert fresh(found).status == "active"
+    assert list(Case.objects.values_list("kind", "subscription")) == [("subscription", found.pk)] * cases

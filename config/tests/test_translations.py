@@ -18,7 +18,7 @@ def test_texts_are_found_in_code_and_in_templates() -> None:
     }
     assert "config/home.py" in places["Operators without a second factor"]
     assert "templates/storefront/pricing.html" in places["Nothing is for sale yet"]
-    assert "templates/storefront/pricing.html" in places["Choose %(name)s"]
+    assert "templates/storefront/offer.html" in places["Buy: %(price)s"]
     assert not any("/tests/" in place for found in places.values() for place in found)
 
 

@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from unfold.admin import TabularInline
 from unfold.decorators import action
 
-from credits import calendar
+from credits import calendar, corrections
 from credits.admin.acts import ActForm, ActsAdmin, ReasonForm, operator
 from credits.models import GrantPeriod, GrantSchedule, ScheduleRule
 from rest.labels import display
@@ -109,7 +109,7 @@ class PeriodAdmin(ActsAdmin):
         period = self.found(request, object_id)
 
         def do(form: ActForm) -> str:
-            made = calendar.grant_again(period=period, key=form.act_key, by=operator(request), **form.facts)
+            made = corrections.grant_again(period=period, key=form.act_key, by=operator(request), **form.facts)
             return gettext("%(user)s has %(amount)s %(unit)s more.") % {
                 "user": period.schedule.user, "amount": made.amount, "unit": period.unit,
             }  # fmt: skip
@@ -133,7 +133,7 @@ class PeriodAdmin(ActsAdmin):
         left = period.grant.account.balance if period.grant else 0
 
         def do(form: ActForm) -> str:
-            taken = calendar.revoke_period(period=period, by=operator(request), **form.facts)
+            taken = corrections.revoke_period(period=period, by=operator(request), **form.facts)
             return gettext("%(amount)s were taken back.") % {"amount": taken}
 
         return self.act(

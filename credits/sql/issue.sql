@@ -1,19 +1,25 @@
 -- Giving credits: one grant or a hundred thousand, by the same few set-based statements.
 
-CREATE OR REPLACE FUNCTION credits_issue(p_unit text, p_rows json, p_low integer, p_at timestamptz DEFAULT NULL)
+CREATE OR REPLACE FUNCTION credits_issue_new(
+    p_unit text, p_new credits_new_grant[], p_low integer, p_at timestamptz DEFAULT NULL
+)
 RETURNS TABLE (key text, grant_id bigint, outcome text) LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE
     users bigint[];
     purses bigint[];
+    owing bigint[];
     indebted credits_purse;
     issued bigint;
     moment timestamptz;
 BEGIN
-    SELECT array_agg(DISTINCT r.user_id) INTO users FROM json_to_recordset(p_rows) r (user_id bigint);
+    SELECT array_agg(DISTINCT r.user_id) INTO users FROM unnest(p_new) r;
     PERFORM credits_open_purses(users, p_unit);
-    SELECT array_agg(locked.id) INTO purses FROM (
-        SELECT id FROM credits_purse WHERE user_id = ANY (users) AND unit = p_unit ORDER BY id FOR NO KEY UPDATE
+    SELECT array_agg(locked.id), array_agg(locked.id) FILTER (WHERE locked.debt_account_id IS NOT NULL)
+      INTO purses, owing
+      FROM (
+        SELECT id, debt_account_id FROM credits_purse WHERE user_id = ANY (users) AND unit = p_unit
+         ORDER BY id FOR NO KEY UPDATE
     ) locked;
     moment := coalesce(p_at, clock_timestamp());
     issued := credits_house('issued', p_unit);
@@ -24,9 +30,7 @@ BEGIN
                md5(concat_ws('|', r.user_id, p_unit, r.amount, r.source))::uuid AS fingerprint,
                CASE WHEN known.key IS NULL THEN credits_entry_id(p_at) END AS entry_id,
                CASE WHEN known.key IS NULL THEN nextval(pg_get_serial_sequence('ledger_account', 'id')) END AS account_id
-          FROM json_to_recordset(p_rows) r (
-                   key text, user_id bigint, amount bigint, source text, priority smallint, is_promotional boolean,
-                   expires_at timestamptz, paid_minor bigint, paid_currency text, reason text, issued_by bigint)
+          FROM unnest(p_new) r
           JOIN credits_purse p ON p.user_id = r.user_id AND p.unit = p_unit
           LEFT JOIN ledger_entrykey known ON known.key = 'grant:' || r.key
     ), fresh AS MATERIALIZED (
@@ -63,9 +67,17 @@ BEGIN
 
     FOR indebted IN
         SELECT p.* FROM credits_purse p JOIN ledger_account a ON a.id = p.debt_account_id
-         WHERE p.id = ANY (purses) AND a.balance < 0 ORDER BY p.id
+         WHERE p.id = ANY (owing) AND a.balance < 0 ORDER BY p.id
     LOOP
         PERFORM credits_repay(indebted, moment, p_at);
     END LOOP;
     PERFORM credits_refresh(purses, p_low, moment);
+END $$;
+
+-- The same for a caller who has them as text.
+CREATE OR REPLACE FUNCTION credits_issue(p_unit text, p_rows json, p_low integer, p_at timestamptz DEFAULT NULL)
+RETURNS TABLE (key text, grant_id bigint, outcome text) LANGUAGE plpgsql AS $$
+BEGIN
+    RETURN QUERY SELECT * FROM credits_issue_new(p_unit, (
+        SELECT array_agg(r) FROM json_populate_recordset(NULL::credits_new_grant, p_rows) r), p_low, p_at);
 END $$;

@@ -15,3 +15,9 @@ CREATE TYPE credits_answer AS (
     refusal text, facts jsonb, id uuid, amount bigint, metered bigint, available bigint, state text, version bigint,
     replayed boolean, at timestamptz, unit text
 );
+
+-- A grant that is to be made. The key says for what; the same key makes it once.
+CREATE TYPE credits_new_grant AS (
+    key text, user_id bigint, amount bigint, source text, priority smallint, is_promotional boolean,
+    expires_at timestamptz, paid_minor bigint, paid_currency text, reason text, issued_by bigint
+);

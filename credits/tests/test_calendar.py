@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo, available_timezones
 import pytest
 from django.contrib.auth.models import User
 
-from credits import balances, calendar, errors, grants, usage
+from credits import balances, calendar, corrections, errors, grants, usage
 from credits.calendar import Terms, Unlimited
 from credits.models import CatchUp, Every, Grant, GrantPeriod, GrantSchedule, PeriodState, Purse, ScheduleState
 from credits.tests import gates
@@ -226,9 +226,9 @@ def test_a_period_is_given_again_with_a_reason(user: User) -> None:
     calendar.grant_due(at=START)
     period = GrantPeriod.objects.get(number=0)
     with pytest.raises(errors.InvalidUse):
-        calendar.grant_again(period=period, reason=" ", key="a")
-    again = calendar.grant_again(period=period, reason="our fault", key="a")
-    assert calendar.grant_again(period=period, reason="our fault", key="a") == again
+        corrections.grant_again(period=period, reason=" ", key="a")
+    again = corrections.grant_again(period=period, reason="our fault", key="a")
+    assert corrections.grant_again(period=period, reason="our fault", key="a") == again
     assert Grant.objects.count() == 2
 
 
@@ -237,11 +237,11 @@ def test_a_period_is_revoked_once(user: User) -> None:
     calendar.grant_due(at=START)
     period = GrantPeriod.objects.get(number=0)
     usage.spend(user=user, amount=20, key="s", at=START + timedelta(hours=1))
-    assert calendar.revoke_period(period=period, reason="fraud") == 480
-    assert calendar.revoke_period(period=period, reason="fraud") == 0
+    assert corrections.revoke_period(period=period, reason="fraud") == 480
+    assert corrections.revoke_period(period=period, reason="fraud") == 0
     assert GrantPeriod.objects.get(number=0).state == PeriodState.REVOKED
     with pytest.raises(errors.InvalidUse):
-        calendar.revoke_period(period=GrantPeriod.objects.get(number=1), reason="fraud")
+        corrections.revoke_period(period=GrantPeriod.objects.get(number=1), reason="fraud")
 
 
 def test_what_is_left_of_the_period_under_way(user: User) -> None:
@@ -280,7 +280,7 @@ CLAIM = "LIMIT p_most FOR NO KEY UPDATE SKIP LOCKED"
 def test_without_its_lock_two_sweeps_meet_over_one_row(locked: bool) -> None:
     """The canary: with the lock one of them finds nothing; without it the keys of the books are all that is left."""
     open_schedule(make_user(), weeks=1)
-    changes = [gates.gated("due.sql", "credits_grant_due", "claimed := cardinality(mine);")]
+    changes = [gates.gated("due.sql", "credits_grant_due", "CONTINUE WHEN wanted IS NULL;")]
     if not locked:
         changes.append(("due.sql", "credits_grant_due", CLAIM, "LIMIT p_most"))
     with gates.variant(*changes):

@@ -168,7 +168,7 @@ LOCKS = {
         {"Reversed": 1, "InsufficientCredits": 1},
     ),
     "grant": Lock(
-        "issue.sql", "credits_issue", "ORDER BY id FOR NO KEY UPDATE",
+        "issue.sql", "credits_issue_new", "ORDER BY id FOR NO KEY UPDATE",
         (("book.sql", "credits_repay", "plan := credits_burn(p_purse, owed, false, p_at);"),),
         two_grants_to_a_debtor, {"Grant": 2},
     ),

@@ -6,6 +6,7 @@ from django.contrib.auth.models import User
 from django.template.loader import render_to_string
 from django.test import Client
 
+from billing.tests.subscribers import make_plan
 from credits.tests.factories import make_pack
 from ledger.money import Money, format_money
 
@@ -65,17 +66,39 @@ def test_empty_pricing_says_so_and_how_to_change_it(db, client: Client) -> None:
     assert "Sign in to the admin as an operator" in page
 
 
-def test_pricing_shows_the_offers_it_is_given() -> None:
-    offers = [
-        {"name": "Pack 100", "price": "5 000 FCFA", "features": ["100 credits"], "url": "/buy/pack-100"},
-        {"name": "<b>Plan</b>", "price": "€9.00", "period": "a month", "description": "For one"},
-    ]
-    text = render_to_string("storefront/pricing.html", {"offers": offers})
+def test_names_on_the_pricing_page_are_text_and_not_markup() -> None:
+    offer = {"name": "<b>Plan</b>", "price": "€9.00", "period": "a month", "description": "For one"}
+    text = render_to_string("storefront/pricing.html", {"products": [{"title": "<i>Shop</i>", "offers": [offer]}]})
     assert "Nothing is for sale" not in text
-    assert re.findall(r'class="price">([^<]+?)\s*<', text) == ["5 000 FCFA", "€9.00"]
     assert "&lt;b&gt;Plan" in text
-    assert Page(text).links.count("/buy/pack-100") == 1
-    assert "Choose Pack 100" in text
+    assert "&lt;i&gt;Shop" in text
+    assert "<button class" not in text
+
+
+def test_plans_of_one_name_stand_under_their_products(db, client: Client) -> None:
+    """A product is called as its catalogue's file says; one without a file by its code."""
+    for number, catalogue in enumerate(["dating-premium", "my-shop"]):
+        make_plan(f"premium-{number}", {"month": 999}, catalogue=catalogue, name_en="Premium")
+    page = client.get("/pricing").content.decode()
+    assert re.findall(r'<h2 id="product[^>]*>([^<]+)<', page) == ["Dating premium", "My shop"]
+    assert page.count("<h3>Premium</h3>") == 2
+    french = client.get("/pricing", headers={"Accept-Language": "fr"}).content.decode()
+    assert re.findall(r'<h2 id="product[^>]*>([^<]+)<', french) == ["My shop", "Rencontres premium"]
+
+
+def test_visitor_is_led_to_sign_in_and_back(db, client: Client) -> None:
+    make_pack({"EUR": 999})
+    links = Page(client.get("/pricing", {"currency": "EUR"}).content.decode()).links
+    assert "/accounts/login/?next=/pricing%3Fcurrency%3DEUR" in links
+    assert client.post("/buy", {"pack": "x", "currency": "EUR"})["Location"] == "/accounts/login/?next=/pricing"
+    assert client.post("/subscribe")["Location"] == "/accounts/login/?next=/pricing"
+
+
+def test_pack_that_a_refusal_named_stands_out(db, client: Client) -> None:
+    make_pack({"EUR": 999}, code="one")
+    make_pack({"EUR": 499}, code="two")
+    page = client.get("/pricing", {"pack": "two"}).content.decode()
+    assert re.findall(r'<li class="card([^"]*)">', page) == ["", " chosen"]
 
 
 def test_visitor_reads_french(db, client: Client) -> None:

@@ -7,9 +7,12 @@ import pytest
 import time_machine
 from django.contrib.auth.models import User
 from django.test import Client
+from django.utils import timezone
 
 from billing.models import Customer, Payment, Subscription
 from billing.tests.subscribers import BEGIN, make_plans, pay
+from credits import balances, calendar
+from credits.tests.factories import make_pack
 
 pytestmark = pytest.mark.django_db
 
@@ -57,6 +60,7 @@ def test_subscribing_leads_to_the_gateway_by_a_page_of_ours(ada: Client, gateway
     assert subscribe(ada).startswith("https://stripe.example/pay/")
     assert "data-waits" in ada.get("/subscription").content.decode()
     pay(gateways["stripe"], Payment.objects.get())
+    calendar.grant_due(at=timezone.now())
     part = ada.get("/subscription", {"part": "1"}).content.decode()
     assert "data-waits" not in part
     assert "<html" not in part
@@ -77,7 +81,13 @@ def test_page_tells_dates_in_the_zone_and_language_of_the_customer(ada: Client, 
     page = ada.get("/subscription", headers={"Accept-Language": "fr"}).content.decode()
     dates = re.findall(r"<time [^>]*>([^<]+)</time> <span>([^<]+)<", page)
     assert len(dates) == 12
-    assert dates[1] == ("9 mars 2026 10:00", "500 crédits")  # nine o'clock in London is ten in Douala
+    assert dates[:2] == [
+        ("2 mars 2026 10:00", "500 crédits, en route"),
+        ("9 mars 2026 10:00", "500 crédits"),  # nine o'clock in London is ten in Douala
+    ]
+    assert "data-waits" in page
+    calendar.grant_due(at=timezone.now())
+    assert "data-waits" not in ada.get("/subscription").content.decode()
 
 
 def test_change_is_shown_before_it_is_done(ada: Client, gateways) -> None:
@@ -91,7 +101,9 @@ def test_change_is_shown_before_it_is_done(ada: Client, gateways) -> None:
 
 def test_end_and_going_on_are_a_button_each(ada: Client, gateways) -> None:
     subscribed(ada, gateways)
-    assert "It ends on" in press(ada, "cancel")
+    page = press(ada, "cancel")
+    assert "It ends on April 2, 2026, 10 a.m.<" in page  # no second full stop, in the hour of Douala
+    assert len(re.findall(r"<time ", page)) == 5  # those that are paid for
     assert Subscription.objects.get().cancel_at_period_end
     assert "Paid until" in press(ada, "resume")
     assert not Subscription.objects.get().cancel_at_period_end
@@ -110,7 +122,36 @@ def test_second_plan_of_a_catalogue_is_refused_in_words(ada: Client, gateways) -
     subscribed(ada, gateways)
     answer = ada.post("/subscribe", {"plan": "elite", "interval": "month", "currency": "EUR"})
     assert (answer.status_code, Subscription.objects.count()) == (409, 1)
-    assert 'role="alert"' in answer.content.decode()
+    assert "You have a plan of this product already." in answer.content.decode()
+
+
+def test_pack_is_bought_on_the_page_of_a_gateway(ada: Client, gateways) -> None:
+    make_pack({"EUR": 999}, code="hundred", credits=100)
+    assert "Buy: €9.99" in ada.get("/pricing").content.decode()
+    answer = ada.post("/buy", {"pack": "hundred", "currency": "EUR"})
+    assert answer.status_code == 200
+    assert "https://stripe.example/pay/" in answer.content.decode()
+    payment = Payment.objects.get()
+    assert (payment.item, payment.amount_minor, payment.status) == ("hundred", 999, "pending")
+    pay(gateways["stripe"], payment)
+    assert balances.of(payment.user).available == 100
+    assert "your payment has arrived" in ada.get("/", {"payment": str(payment.pk)}).content.decode()
+
+
+@pytest.mark.parametrize(
+    ("wish", "said"),
+    [
+        ({"pack": "gone", "currency": "EUR"}, "not for sale any more"),
+        ({"pack": "hundred", "currency": "JPY"}, "not for sale in this currency"),
+        ({}, "not for sale any more"),
+    ],
+)
+def test_what_cannot_be_bought_is_refused_in_words_of_customers(ada: Client, wish, said) -> None:
+    make_pack({"EUR": 999}, code="hundred")
+    answer = ada.post("/buy", wish)
+    assert (answer.status_code, Payment.objects.count()) == (409, 0)
+    [alert] = re.findall(r'role="alert">([^<]+)<', answer.content.decode())
+    assert said in alert
 
 
 def test_visitor_signs_in_first(client: Client, db) -> None:

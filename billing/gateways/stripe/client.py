@@ -24,6 +24,7 @@ CONFLICT = 409
 Fields = dict[str, Any]
 
 # What one of these words means to us; Stripe has more, and those say no for reasons that concern nobody else.
+OTHER_MODE = "a similar object exists in"
 CATEGORIES: Mapping[str, FailureCategory] = {
     **dict.fromkeys(("insufficient_funds", "balance_insufficient"), FailureCategory.INSUFFICIENT_FUNDS),
     **dict.fromkeys(
@@ -216,6 +217,9 @@ def sort(error: stripe.StripeError, *, moves: bool) -> GatewayError:
         case stripe.IdempotencyError():
             # Something was begun under this key with other words: what became of it, only a question tells.
             kind, category = Uncertain, FailureCategory.DUPLICATE
+        case stripe.InvalidRequestError() if OTHER_MODE in str(error):
+            # It is not missing: our key is of the test mode and it of the live one, or the other way round.
+            kind, category = Unavailable, FailureCategory.CONFIGURATION
         case stripe.CardError():
             kind, category = Declined, category_of(word(error), FailureCategory.PAYER_DECLINED)
         case stripe.InvalidRequestError():

@@ -35,6 +35,7 @@ FLOWS = {
     PortalFlow.CHANGE_PLAN: "subscription_update",
     PortalFlow.CANCEL: "subscription_cancel",
 }
+NOTHING_TO_CANCEL = (SubscriptionState.CANCELLED, SubscriptionState.EXPIRED, SubscriptionState.NOT_FOUND)
 WITH_SECRET = "latest_invoice.confirmation_secret"  # noqa: S105 - the name of a field
 
 
@@ -227,7 +228,7 @@ class Subscribing(Connected):
             found = self.move(lambda: self.api.subscriptions.cancel(subscription, {}, key))
         except Declined:
             known = self.fetch_subscription(SubscriptionRef(reference=reference, id=subscription))
-            if known.state in (SubscriptionState.CANCELLED, SubscriptionState.EXPIRED):
+            if known.state in NOTHING_TO_CANCEL:
                 return known
             raise
         return states.of_subscription(checked(found, "subscription"))

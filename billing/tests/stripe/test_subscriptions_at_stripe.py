@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from billing.gateways.base import Flow, NextAction, SavedMethod, Subject
-from billing.gateways.errors import Declined, FailureCategory, Uncertain
+from billing.gateways.errors import Declined, FailureCategory, Unavailable, Uncertain
 from billing.gateways.stripe import Stripe
 from billing.gateways.subscribing import (
     ChangePreview,
@@ -183,6 +183,20 @@ def test_a_subscription_that_is_over_is_cancelled(gateway: Stripe, double: Doubl
     }
     found = gateway.cancel_subscription(subscription="sub_1", reference="x", at_period_end=False)
     assert found.state is SubscriptionState.CANCELLED
+
+
+def test_a_subscription_that_stripe_does_not_know_has_nothing_to_cancel(gateway: Stripe, double: Double) -> None:
+    double.answers |= {(method, "subscriptions/sub_1"): double.error(404, **MISSING) for method in ("DELETE", "GET")}
+    found = gateway.cancel_subscription(subscription="sub_1", reference="x", at_period_end=False)
+    assert found.state is SubscriptionState.NOT_FOUND
+
+
+def test_a_subscription_of_the_other_mode_is_not_missing(gateway: Stripe, double: Double) -> None:
+    said = "No such subscription: 'sub_1'; a similar object exists in live mode, but a test mode key was used"
+    double.answers[("GET", "subscriptions/sub_1")] = double.error(404, **{**MISSING, "message": said})
+    with pytest.raises(Unavailable) as refused:
+        gateway.fetch_subscription(RUNNING)
+    assert refused.value.category is FailureCategory.CONFIGURATION
 
 
 @pytest.mark.parametrize(

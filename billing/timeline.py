@@ -1,0 +1,55 @@
+"""What happened to a subscription: the line in its timeline, and the event that tells others."""
+
+from datetime import datetime
+from typing import Any
+
+from django.contrib.auth.models import User
+
+from billing import dunning
+from billing.models import Subscription, SubscriptionEvent
+from billing.models.subscriptions import IN_FORCE
+from events import outbox
+from events.types import EventType
+
+
+def keep(
+    subscription: Subscription,
+    act: str,
+    *,
+    by: User | None = None,
+    reason: str = "",
+    facts: dict[str, Any] | None = None,
+) -> None:
+    """Save it with the dates that follow from it, and write the line."""
+    if subscription.status in IN_FORCE:
+        subscription.lapses_at = dunning.lapses_at(subscription)
+        subscription.next_look_at = dunning.next_look_at(subscription)
+    subscription.save()
+    SubscriptionEvent.objects.create(
+        subscription=subscription, act=act, status=subscription.status, by=by, reason=reason, facts=facts or {}
+    )
+
+
+def tell(subscription: Subscription, event: EventType, **more: Any) -> None:
+    price = subscription.price
+    data = {
+        "subscription": str(subscription.pk),
+        "plan": price.plan.code,
+        "interval": price.interval,
+        "status": subscription.status,
+    }
+    outbox.record(user=subscription.user, type=event, data=data | {name: _plain(each) for name, each in more.items()})
+
+
+def tell_updated(subscription: Subscription, *changed: str) -> None:
+    tell(
+        subscription,
+        EventType.SUBSCRIPTION_UPDATED,
+        current_period_end=subscription.paid_until,
+        cancel_at_period_end=subscription.cancel_at_period_end,
+        changed=list(changed),
+    )
+
+
+def _plain(value: Any) -> Any:
+    return value.isoformat().replace("+00:00", "Z") if isinstance(value, datetime) else value

@@ -1,0 +1,50 @@
+"""Packs as visitors see them: name, price, what it gives, and the choice that a button makes."""
+
+from typing import Any
+
+from django.utils.translation import get_language, gettext, ngettext
+from django.utils.translation import gettext_lazy as _
+
+from credits import packs
+from credits.packs import Offer
+from ledger.money import Money, format_money
+
+ONCE = _("once")
+
+
+def shown(currency: str) -> list[dict[str, Any]]:
+    return [_shown(offer, currency) for offer in packs.on_sale()]
+
+
+def currencies() -> set[str]:
+    return {unit for offer in packs.on_sale() for unit in offer.prices}
+
+
+def _shown(offer: Offer, currency: str) -> dict[str, Any]:
+    """The price in the currency asked for, else in the first of the pack; the other ones stand below it."""
+    language = get_language() or "en"
+    first = currency if currency in offer.prices else next(iter(offer.prices))
+    others = [format_money(price, language) for unit, price in offer.prices.items() if unit != first]
+    price = format_money(offer.prices[first], language)
+    return {
+        "catalogue": offer.pack.catalogue,
+        "name": offer.pack.name,
+        "price": price,
+        "period": ONCE,
+        "description": offer.pack.description or _content(offer, language),
+        "features": [gettext("or %(price)s") % {"price": each} for each in others] + _expiry(offer),
+        "pack": {"code": offer.pack.code, "currency": first, "text": price},
+    }
+
+
+def _content(offer: Offer, language: str) -> str:
+    pack = offer.pack
+    number = format_money(Money(pack.total, pack.unit), language).removesuffix(f" {pack.unit}")
+    return ngettext("%(count)s credit", "%(count)s credits", pack.total) % {"count": number}
+
+
+def _expiry(offer: Offer) -> list[str]:
+    days = offer.pack.expires_after_days
+    if days is None:
+        return []
+    return [ngettext("valid for %(days)s day", "valid for %(days)s days", days) % {"days": days}]
