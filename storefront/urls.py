@@ -1,10 +1,15 @@
 from django.urls import path
 
-from storefront import subscription, views, wallet
+from storefront import bill, details, subscription, views, wallet
 
 urlpatterns = [
     path("", views.HomeView.as_view(), name="home"),
     path("pricing", views.PricingView.as_view(), name="pricing"),
+    path("invoice/<str:token>", bill.BillView.as_view(), name="bill"),
+    path("invoice/<str:token>/pdf", bill.BillPdfView.as_view(), name="bill-pdf"),
+    path("invoice/<str:token>/other-way", bill.OtherWayView.as_view(), name="bill-other-way"),
+    path("details", details.OwnDetailsView.as_view(), name="details"),
+    path("details/<str:token>", details.DetailsView.as_view(), name="details-of"),
     path("wallet/<str:token>", wallet.WalletView.as_view(), name="wallet"),
     path("wallet/<str:token>/<str:currency>/<str:month>.pdf", wallet.StatementView.as_view(), name="wallet-statement"),
     path("wallet/<str:token>/<uuid:withdrawal>/cancel", wallet.CancelView.as_view(), name="wallet-cancel"),
