@@ -41,7 +41,7 @@ class DraftForm(ModelForm):  # type: ignore[type-arg]
 
 
 class LineForm(ModelForm):  # type: ignore[type-arg]
-    """Amounts as people write them, in the currency of the draft; the formset says which that is."""
+    """Amounts as people write them, in the currency of the draft, which is read when its own form has been."""
 
     unit_price = forms.CharField(
         label=_("unit price before tax"), max_length=20, widget=UnfoldAdminTextInputWidget, help_text=_("As in 9.99")
@@ -54,9 +54,9 @@ class LineForm(ModelForm):  # type: ignore[type-arg]
 
     field_order = ("description", "quantity", "unit_price", "discount", "product")
 
-    def __init__(self, *arguments: Any, currency: str, **named: Any) -> None:
+    def __init__(self, *arguments: Any, draft: InvoiceDraft, **named: Any) -> None:
         super().__init__(*arguments, **named)
-        self.currency = currency
+        self.draft = draft
         if self.instance.pk:
             self.initial["unit_price"] = money.plain(self.instance.unit_price)
             self.initial["discount"] = money.plain(self.instance.discount) if self.instance.discount_minor else ""
@@ -69,10 +69,10 @@ class LineForm(ModelForm):  # type: ignore[type-arg]
         return self._minor(written) if written else 0
 
     def _minor(self, written: str) -> int:
-        if self.currency not in codes.currencies():
+        if self.draft.currency not in codes.currencies():
             return 0  # the draft itself says what is wrong with its currency
         try:
-            return money.parse(written.strip().replace(",", "."), self.currency).minor
+            return money.parse(written.strip().replace(",", "."), self.draft.currency).minor
         except LedgerError as error:
             raise ValidationError(
                 gettext("Write an amount such as 9.99, with no more decimals than the currency has.")
@@ -91,7 +91,7 @@ class LineForm(ModelForm):  # type: ignore[type-arg]
 
 class LineFormSet(BaseInlineFormSet):  # type: ignore[type-arg]
     def get_form_kwargs(self, index: int | None) -> dict[str, Any]:
-        return {**super().get_form_kwargs(index), "currency": self.instance.currency}
+        return {**super().get_form_kwargs(index), "draft": self.instance}
 
     def clean(self) -> None:
         """Lines are numbered as they stand on the page."""

@@ -100,7 +100,7 @@ def test_details_by_the_link_of_an_invoice_are_saved_without_the_blanks_of_a_num
             {"vat_number": "FR00732829320"},
             "vat_number",
             "This is no valid VAT number of that country.",
-            "Ce n’est pas un numéro de TVA valide de ce pays.",
+            "Ce n’est pas un numéro de TVA valable de ce pays.",
         ),
         (
             {"country": "DE"},
