@@ -85,6 +85,7 @@ class LineForm(ModelForm):  # type: ignore[type-arg]
         elif {"unit_price", "discount", "quantity"} <= facts.keys():
             if facts["discount"] > facts["quantity"] * facts["unit_price"]:
                 self.add_error("discount", gettext("The discount is more than the price."))
+                return facts
             self.instance.unit_price_minor, self.instance.discount_minor = facts["unit_price"], facts["discount"]
         return facts
 
