@@ -8,6 +8,7 @@ from billing.invoice_corrections import Correction
 from billing.models import Invoice, Payment
 from billing.models.payments import PaymentStatus
 
+
 def pay(*, invoice: Invoice, wishes: Wishes) -> Payment:
     """Bring its payment to a gateway. Refused when it is over, and while another try could still be paid."""
     return checkout.again(payment=_payment(invoice), wishes=wishes)

@@ -1,5 +1,5 @@
-"""What a credit note takes back of an invoice, line by line: the parts sum to what went back, and never to more than was
-invoiced."""
+"""What a credit note takes back of an invoice, line by line: the parts sum to what went back, and never to more than
+was invoiced."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace

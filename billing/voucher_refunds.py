@@ -1,7 +1,7 @@
-"""Giving back credits that are taxed when they are used: first what nobody has used, which was never taxed, and then the
-months that were invoiced, the youngest first.
+"""Giving back credits that are taxed when they are used: first what was never taxed, and then the months that were
+invoiced, the youngest first.
 
-What went back of the purchase is never taxed later, and what went back of a month's use takes its tax with it: receipts,
+What went back of the purchase is not taxed later, and what went back of a month's use takes its tax with it: receipts,
 months and credit notes add up to what the buyer has paid.
 """
 
@@ -54,7 +54,7 @@ def write(refund: Refund) -> list[UseGivenBack]:
 
 
 def moves(refund: Refund, uses: list[UseGivenBack], outside: Account) -> list[Move]:
-    """What was not taxed comes from what is owed; of the rest the tax comes back from the tax, whoever bears the net."""
+    """What was not taxed comes from what is owed; of the rest the tax comes from the tax, whoever bears the net."""
     unit = refund.currency
     gross, tax = sum(use.gross_minor for use in uses), sum(use.tax_minor for use in uses)
     net_of = f"loss:{unit}" if refund.policy == RefundPolicy.GOODWILL else f"revenue:packs:{unit}"

@@ -92,7 +92,9 @@ class _DetailsPage(View):
 
     def show(self, request: HttpRequest, user: User) -> HttpResponse:
         customer = customers.get(user)
-        return _page(request, customer, DetailsForm(instance=customer, names=self.names), is_saved="saved" in request.GET)
+        return _page(
+            request, customer, DetailsForm(instance=customer, names=self.names), is_saved="saved" in request.GET
+        )
 
     def save(self, request: HttpRequest, user: User) -> HttpResponse:
         form = DetailsForm(request.POST, instance=customers.get(user), names=self.names)

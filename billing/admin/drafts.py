@@ -210,7 +210,9 @@ class InvoiceDraftAdmin(BillingActsAdmin):
             draft,
             form=ActForm,
             title=gettext("Issue the invoice"),
-            says=gettext("It takes its number and never changes again. The customer gets a mail with a link to pay it."),
+            says=gettext(
+                "It takes its number and never changes again. The customer gets a mail with a link to pay it."
+            ),
             preview=lambda form: _lines(draft, drafts.reckon(draft)),
             do=do,
         )
@@ -221,7 +223,7 @@ def _is_issued(draft: Model | None) -> bool:
 
 
 def _lines(draft: InvoiceDraft, reckoned: Reckoned) -> list[str]:
-    told = [f"{line.quantity} × {line.description}: {shown(line.net)}" for line in reckoned.lines]
+    told = [f"{line.quantity} \N{MULTIPLICATION SIGN} {line.description}: {shown(line.net)}" for line in reckoned.lines]
     told += [
         gettext("Total without tax: %(amount)s") % {"amount": shown(reckoned.net)},
         gettext("Tax: %(amount)s") % {"amount": shown(reckoned.tax)},

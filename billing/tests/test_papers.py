@@ -287,7 +287,10 @@ def test_refund_of_what_was_taxed_corrects_the_month_and_takes_its_tax_back(stri
     given_back(payment, 999, RefundPolicy.UNSPENT_ONLY)
     month = Invoice.objects.get(kind="invoice")
     notes = {note.corrects.kind: note for note in Invoice.objects.filter(kind="credit_note") if note.corrects}
-    assert {kind: amounts(note) for kind, note in notes.items()} == {"receipt": (700, 0, 700), "invoice": (249, 50, 299)}
+    assert {kind: amounts(note) for kind, note in notes.items()} == {
+        "receipt": (700, 0, 700),
+        "invoice": (249, 50, 299),
+    }
     assert notes["invoice"].lines.get().corrects == month.lines.get()
     assert Invoice.objects.with_lines().get(pk=month.pk).status == "credited"
     assert [shop.balance(f"{name}:EUR") for name in ("vouchers", "revenue:packs", "tax")] == [0, 0, 0]

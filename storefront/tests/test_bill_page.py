@@ -88,34 +88,43 @@ def test_details_by_the_link_of_an_invoice_are_saved_without_the_blanks_of_a_num
     link = details.link(user)
     assert client.post(link, DETAILS).status_code == 302
     saved = Customer.objects.get()
-    assert (saved.vat_number, saved.company, saved.city, saved.country) == ("FR44732829320", "Atelier Ndiaye", "Lyon", "FR")
+    assert (saved.vat_number, saved.company, saved.city, saved.country) == (
+        "FR44732829320",
+        "Atelier Ndiaye",
+        "Lyon",
+        "FR",
+    )
     assert "Still missing" not in client.get(link).content.decode()
     assert 'name="email"' not in client.get(link).content.decode()
 
 
 @pytest.mark.parametrize(
-    ("changes", "field", "english", "french"),
+    ("changes", "field", "sentences"),
     [
         (
             {"vat_number": "FR00732829320"},
             "vat_number",
-            "This is no valid VAT number of that country.",
-            "Ce n’est pas un numéro de TVA valable de ce pays.",
+            {
+                "en": "This is no valid VAT number of that country.",
+                "fr": "Ce n’est pas un numéro de TVA valable de ce pays.",
+            },
         ),
         (
             {"country": "DE"},
             "vat_number",
-            "This number is of another country than the one below.",
-            "Ce numéro est d’un autre pays que celui indiqué plus bas.",
+            {
+                "en": "This number is of another country than the one below.",
+                "fr": "Ce numéro est d’un autre pays que celui indiqué plus bas.",
+            },
         ),
-        ({"city": "x" * 101}, "city", "at most 100 characters", "plus 100 caractères"),
+        ({"city": "x" * 101}, "city", {"en": "at most 100 characters", "fr": "plus 100 caractères"}),
     ],
 )
 def test_mistake_stands_beside_its_field_in_both_languages(
-    db, client: Client, changes: dict[str, Any], field: str, english: str, french: str
+    db, client: Client, changes: dict[str, Any], field: str, sentences: dict[str, str]
 ) -> None:
     client.force_login(User.objects.create(username="awa"))
-    for language, sentence in (("en", english), ("fr", french)):
+    for language, sentence in sentences.items():
         wish = DETAILS | changes | {"email": "awa@example.org"}
         answer = client.post("/details", wish, headers={"Accept-Language": language})
         page = answer.content.decode().replace("&#x27;", "'")
