@@ -19,7 +19,7 @@ from billing.models.gateways import CEILING
 from billing.models.invoices import InvoiceKind
 from billing.models.payments import PaymentKind
 from ledger.ids import uuid7
-from ledger.money import Money
+from ledger.money import Money, total
 
 MOST_LINES = 500
 
@@ -94,16 +94,17 @@ def reckon(draft: InvoiceDraft) -> Reckoned:
             )
             found.append((line.position, new))
     lines = [line for _, line in sorted(found, key=lambda each: each[0])]
-    net, tax = sum(line.net.minor for line in lines), sum(line.tax.minor for line in lines)
-    if not 0 < net + tax <= CEILING:
+    unit = draft.currency
+    net, tax = total((line.net for line in lines), unit), total((line.tax for line in lines), unit)
+    if not 0 < (net + tax).minor <= CEILING:
         raise errors.DraftInvalid("An invoice asks for more than nothing, and for less than the largest amount.")
     if draft.due_on < today:
         raise errors.DraftInvalid("The day by which it is to be paid is over.")
     buyer, missing = invoice_writing.buyer(draft.user)
     return Reckoned(
         lines=lines,
-        net=Money(net, draft.currency),
-        tax=Money(tax, draft.currency),
+        net=net,
+        tax=tax,
         missing=missing,
         email=buyer["email"],
     )

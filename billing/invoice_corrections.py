@@ -24,7 +24,11 @@ class Correction:
 def whole(invoice: Invoice) -> list[NewLine]:
     """Every line as it stands, for the note that cancels an invoice."""
     return [
-        replace(_line(line, _money(line, line.net_minor), _money(line, line.tax_minor)), **_as_sold(line))
+        replace(
+            _line(line, _money(line, line.net_minor), _money(line, line.tax_minor)),
+            quantity=line.quantity,
+            discount_minor=line.discount_minor,
+        )
         for line in invoice.lines.all()
     ]
 
@@ -62,10 +66,6 @@ def _shared(amount: Money, left: Sequence[int], invoiced: Sequence[int]) -> list
 def _line(line: InvoiceLine, net: Money, tax: Money) -> NewLine:
     treatment = Treatment(category=TaxCategory(line.tax_category), basis_points=line.tax_basis_points)
     return NewLine(description=line.description, net=net, tax=tax, treatment=treatment, corrects=line)
-
-
-def _as_sold(line: InvoiceLine) -> dict[str, int]:
-    return {"quantity": line.quantity, "discount_minor": line.discount_minor}
 
 
 def _money(line: InvoiceLine, minor: int) -> Money:

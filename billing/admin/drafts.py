@@ -113,7 +113,7 @@ class LineFormSet(BaseInlineFormSet):  # type: ignore[type-arg]
 class LineInline(TabularInline):
     model = DraftLine
     form = LineForm
-    formset = LineFormSet
+    formset = LineFormSet  # type: ignore[assignment]  # unfold means its own, which pages are made of
     fields = ("description", "quantity", "unit_price", "discount", "product")
     extra = 1
     tab = False
@@ -170,8 +170,8 @@ class InvoiceDraftAdmin(BillingActsAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[InvoiceDraft]:
         return super().get_queryset(request).prefetch_related("lines__draft")
 
-    def save_model(self, request: HttpRequest, obj: InvoiceDraft, form: Any, change: bool) -> None:
-        if not change:
+    def save_model(self, request: HttpRequest, obj: Model, form: Any, change: bool) -> None:
+        if isinstance(obj, InvoiceDraft) and not change:
             obj.created_by = operator(request)
         super().save_model(request, obj, form, change)
 

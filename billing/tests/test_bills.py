@@ -1,6 +1,7 @@
 """Invoices that are issued before they are paid: drafts, the payment, cancelling, and both at the same moment."""
 
 import contextlib
+from collections.abc import Callable
 from datetime import date, timedelta
 from functools import partial
 from typing import Any
@@ -15,6 +16,7 @@ from billing import (
     bills,
     drafts,
     errors,
+    invoice_corrections,
     invoice_files,
     invoice_links,
     invoice_xml,
@@ -28,6 +30,7 @@ from billing.checkout import Wishes
 from billing.drafts import Wanted
 from billing.gateways.base import PaymentState
 from billing.gateways.errors import FailureCategory, Unavailable
+from billing.invoice_corrections import Correction
 from billing.models import Attempt, Invoice, InvoiceDraft, Payment, Refund, TaxRate
 from billing.models.payments import PaymentStatus
 from billing.tests import shop
@@ -83,7 +86,7 @@ def paid(gateway: Any, invoice: Invoice) -> Payment:
 
 
 def status_of(invoice: Invoice) -> str:
-    return Payment.objects.get(pk=invoice.payment_id).status
+    return Payment.objects.get(invoices=invoice.pk).status
 
 
 # ---------------------------------------------------------------- issuing
@@ -282,7 +285,8 @@ def test_of_a_payment_and_a_cancellation_at_once_one_wins(stripe, french) -> Non
         shop.told(attempt.payment)  # the page has ended here, and is paid there at the last moment
         stripe.pays(attempt.reference)
         late = Attempt.objects.select_related("payment").get(pk=attempt.pk)
-        run_all([partial(asking.ask, late), partial(cancelled_if_it_can_be, invoice)])
+        rivals: list[Callable[[], Any]] = [partial(asking.ask, late), partial(cancelled_if_it_can_be, invoice)]
+        run_all(rivals)
         found = (status_of(invoice), Attempt.objects.get(pk=attempt.pk).state, fresh(invoice).status)
         assert found in {("succeeded", "succeeded", "paid"), ("cancelled", "surplus", "credited")}
     assert checks.faults() == {}
@@ -297,7 +301,7 @@ def test_database_keeps_one_cancelling_note(stripe, french) -> None:
     invoice = issued()
     bills.cancel(invoice=invoice, reason="ordered twice")
     payment = Payment.objects.get()
-    correction = invoices.Correction(invoice=invoice, lines=invoices.invoice_corrections.whole(invoice))
+    correction = Correction(invoice=invoice, lines=invoice_corrections.whole(invoice))
     with pytest.raises(IntegrityError, match="invoice_cancelled_once"), transaction.atomic():
         invoices.note(correction, payment=payment, remark="again")
     assert payments.lock(payment.pk).status == PaymentStatus.CANCELLED
