@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
 from billing import calling, cases, errors, payments
@@ -13,7 +14,7 @@ from billing.gateways import registry
 from billing.gateways.base import Cancels, Captures, OpensCheckout, PaymentRef, PaymentResult, PaymentState
 from billing.models import Attempt, Payment
 from billing.models.cases import CaseKind
-from billing.models.payments import AttemptState, PaymentStatus
+from billing.models.payments import AttemptState, PaymentKind, PaymentStatus
 
 logger = logging.getLogger(__name__)
 
@@ -47,9 +48,21 @@ def cancel(payment: Payment) -> Payment:
     """Take a payment back before it is paid, where its gateway can; then nobody can pay it any more."""
     if payment.status != PaymentStatus.PENDING:
         raise errors.PaymentOver(payment.pk, payment.status)
+    if payments.is_bill(payment):
+        raise errors.PaymentOfInvoice(payment.pk)
     attempt = payment.attempts.live().select_related("payment").first()
     if attempt is None:
         return payments.give_up(payment=payment, status=PaymentStatus.CANCELLED)
+    return _ended(attempt)
+
+
+def free(payment: Payment) -> Payment:
+    """End the attempt that waits, if there is one, so that a bill can be paid in another way or be cancelled."""
+    attempt = payment.attempts.live().select_related("payment").first()
+    return payment if attempt is None else _ended(attempt)
+
+
+def _ended(attempt: Attempt) -> Payment:
     try:
         result = take_back(attempt)
     except gateway.Declined as error:
@@ -61,7 +74,7 @@ def cancel(payment: Payment) -> Payment:
     told = payments.note(attempt=attempt, result=result)
     if told.status == PaymentStatus.SUCCEEDED:
         raise errors.PaymentOver(told.pk, told.status)
-    if told.status == PaymentStatus.PENDING:
+    if told.attempts.live().exists():
         raise errors.CannotCancel(attempt.gateway)
     return told
 
@@ -175,9 +188,11 @@ def expire_abandoned(now: datetime | None = None) -> int:
 @transaction.atomic
 def _claim_late(now: datetime) -> list[Payment]:
     """Some of those whose time is over, each with a little more of it: until its gateway has said something it can
-    still be paid, and those whose gateway is silent must not stand before all others."""
+    still be paid, and those whose gateway is silent must not stand before all others. Of a bill it is the attempt that
+    has a time; without one it waits for nothing but its buyer."""
+    waits = Exists(Attempt.objects.live().filter(payment=OuterRef("pk")))
     found = list(
-        Payment.objects.filter(status=PaymentStatus.PENDING, expires_at__lte=now)
+        Payment.objects.filter(~Q(kind=PaymentKind.BILL) | waits, status=PaymentStatus.PENDING, expires_at__lte=now)
         .select_for_update(of=("self",), skip_locked=True, no_key=True)
         .order_by("expires_at")[: settings.PAYMENT_SWEEP_BATCH]
     )

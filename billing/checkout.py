@@ -20,7 +20,7 @@ from billing.gateways import registry
 from billing.gateways.base import Buyer, CheckoutRequest, Flow, Line, OpensCheckout
 from billing.gateways.errors import FailureCategory
 from billing.models import Attempt, Customer, GatewayCustomer, Payment, Redemption
-from billing.models.payments import AttemptState
+from billing.models.payments import AttemptState, PaymentKind, PaymentStatus
 from billing.pricing import Purchase
 from billing.routing import Decision, Need, Rule, Wish
 from ledger.money import Money
@@ -68,6 +68,25 @@ def start(*, user: User, purchase: Purchase, wishes: Wishes, claim: Claim | None
     decision = choose(purchase, wishes)
     payment = _write(user, purchase, wishes, decision, claim)
     return _bring_to_a_gateway(payment, customer, decision, wishes)
+
+
+def again(*, payment: Payment, wishes: Wishes) -> Payment:
+    """Bring a payment that stays open to a gateway, as its buyer wishes this time."""
+    customer = customers.get(payment.user)
+    wishes = checked(wishes, customer)
+    purchase = Purchase(kind=PaymentKind(payment.kind), amount=payment.money, description=payment.description)
+    decision = choose(purchase, wishes)
+    with transaction.atomic(durable=True):
+        locked = payments.lock(payment.pk)
+        if locked.status != PaymentStatus.PENDING:
+            raise errors.PaymentOver(locked.pk, locked.status)
+        if locked.attempts.live().exists():
+            raise errors.AttemptLive(locked.pk)
+        locked.routing, locked.phone = decision.as_json(), wishes.phone
+        locked.success_url, locked.cancel_url = wishes.success_url, wishes.cancel_url
+        locked.expires_at = timezone.now() + timedelta(minutes=settings.CHECKOUT_EXPIRES_MINUTES)
+        locked.save(update_fields=["routing", "phone", "success_url", "cancel_url", "expires_at"])
+    return _bring_to_a_gateway(locked, customer, decision, wishes)
 
 
 def choose(purchase: Purchase, wishes: Wishes) -> Decision:

@@ -200,6 +200,14 @@ class AttemptLive(BillingError):
         super().__init__("The payment is under way at a gateway; a second one could be paid as well.")
 
 
+class PaymentOfInvoice(BillingError):
+    """An invoice asks for it: as long as that stands, so does the payment."""
+
+    def __init__(self, payment: UUID) -> None:
+        self.payment = payment
+        super().__init__("An invoice asks for this payment; cancel the invoice instead.")
+
+
 class CannotCancel(BillingError):
     """The gateway knows no way back, or the buyer may be paying just now."""
 
@@ -390,6 +398,25 @@ class NotInvoiced(BillingError):
     def __init__(self, subject: UUID) -> None:
         self.subject = subject
         super().__init__("Only what was paid to us is invoiced, and only a refund that has arrived is credited.")
+
+
+class DraftInvalid(BillingError):
+    """What is to be invoiced makes no sense; the sentence says what would."""
+
+
+class DraftIssued(BillingError):
+    def __init__(self, draft: UUID) -> None:
+        self.draft = draft
+        super().__init__("The invoice of this draft is issued already.")
+
+
+class NotCancellable(BillingError):
+    """Only what was issued to be paid, and nobody has paid, is cancelled; what was paid is refunded."""
+
+    def __init__(self, invoice: UUID, status: str) -> None:
+        self.invoice = invoice
+        self.state = status
+        super().__init__(f"The invoice is {status}: only an unpaid one is cancelled, and a paid one is refunded.")
 
 
 class TaxRateUnknown(BillingError):

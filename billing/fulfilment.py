@@ -39,7 +39,7 @@ def _deliver_pack(payment: Payment, attempt: Attempt | None) -> None:
 
 
 def _deliver_amount(payment: Payment, attempt: Attempt | None) -> None:
-    """Whoever asked for the amount delivers: here is only the money."""
+    """Whoever asked for the amount delivers, and what is billed was delivered or will be: here is only the money."""
     _book(payment, attempt, house(revenue_of(payment), payment.currency))
 
 
@@ -60,6 +60,7 @@ def _deliver_sale(payment: Payment, attempt: Attempt | None) -> None:
 _DELIVERIES: dict[PaymentKind, Callable[[Payment, Attempt | None], None]] = {
     PaymentKind.PACK: _deliver_pack,
     PaymentKind.AMOUNT: _deliver_amount,
+    PaymentKind.BILL: _deliver_amount,
     PaymentKind.PLAN: _deliver_plan,
     PaymentKind.SALE: _deliver_sale,
 }

@@ -60,7 +60,9 @@ def _render_one(pk: UUID) -> bool:
         pdf_sha256=hashlib.sha256(pdf).hexdigest(),
         xml_sha256=hashlib.sha256(xml).hexdigest() if xml else "",
     )
-    if settings.INVOICE_MAIL and invoice.buyer.get("email"):
+    # An invoice that is to be paid, or that need not be any more, is of no use to a buyer who does not get it.
+    is_to_be_paid = (invoice.corrects or invoice).due_on is not None
+    if (settings.INVOICE_MAIL or is_to_be_paid) and invoice.buyer.get("email"):
         invoice_mail.request(invoice=invoice)
     invoice.render_next_at, invoice.render_error = None, ""
     invoice.save(update_fields=["render_next_at", "render_error"])

@@ -4,13 +4,14 @@ import logging
 import smtplib
 from datetime import timedelta
 
+from babel.dates import format_date
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.mail import EmailMessage
 from django.utils import timezone
 from django.utils.translation import gettext, override
 
-from billing import errors, invoice_words
+from billing import errors, invoice_links, invoice_words
 from billing.models import Invoice, InvoiceFile, InvoiceMailing
 
 logger = logging.getLogger(__name__)
@@ -28,7 +29,7 @@ def send_due() -> int:
     """Send what waits. A row is claimed by moving its next try, so that two sweeps at once send it once."""
     due = InvoiceMailing.objects.filter(next_try_at__lte=timezone.now()).order_by("next_try_at")
     done = 0
-    for mailing in due.select_related("invoice")[: settings.INVOICE_SWEEP_BATCH]:
+    for mailing in due.select_related("invoice__payment")[: settings.INVOICE_SWEEP_BATCH]:
         pause = timedelta(seconds=settings.INVOICE_MAIL_RETRY_SECONDS * 2**mailing.tries)
         claimed = InvoiceMailing.objects.filter(pk=mailing.pk, next_try_at=mailing.next_try_at).update(
             next_try_at=timezone.now() + pause, tries=mailing.tries + 1
@@ -54,6 +55,13 @@ def _send(mailing: InvoiceMailing) -> bool:
     return True
 
 
+def _how_to_pay(invoice: Invoice) -> list[str]:
+    if not invoice.is_to_be_paid:
+        return []
+    day = format_date(invoice.due_on, "long", locale=invoice.locale)
+    return [gettext("Please pay it by %(date)s:") % {"date": day}, invoice_links.url(invoice)]
+
+
 def compose(mailing: InvoiceMailing, file: InvoiceFile) -> EmailMessage:
     invoice = mailing.invoice
     with override(invoice.locale):
@@ -64,7 +72,8 @@ def compose(mailing: InvoiceMailing, file: InvoiceFile) -> EmailMessage:
             "amount": invoice_words.shown(invoice, invoice.gross_minor),
         }
         subject = gettext("%(title)s %(number)s from %(seller)s") % facts
-        body = gettext("You find attached: %(title)s %(number)s, %(amount)s.") % facts + f"\n\n{facts['seller']}\n"
+        parts = [gettext("You find attached: %(title)s %(number)s, %(amount)s.") % facts, *_how_to_pay(invoice)]
+        body = "\n\n".join([*parts, f"{facts['seller']}\n"])
     reply_to = [invoice.seller["email"]] if invoice.seller["email"] else []
     letter = EmailMessage(subject=subject, body=body, to=[mailing.address], reply_to=reply_to)
     letter.attach(f"{invoice.number}.pdf", bytes(file.pdf), "application/pdf")

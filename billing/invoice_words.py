@@ -11,6 +11,7 @@ from babel.numbers import format_decimal, format_percent
 from django.conf import settings
 from django.utils.translation import get_language, gettext, ngettext
 
+from billing import invoice_links
 from billing.invoice_writing import here
 from billing.models import Invoice, InvoiceLine
 from billing.models.invoices import InvoiceKind, TaxCategory
@@ -56,6 +57,8 @@ def told(invoice: Invoice, lines: Sequence[InvoiceLine]) -> dict[str, Any]:
         "totals": _totals(invoice, lines),
         "total": [gettext("Total"), shown(invoice, invoice.gross_minor)],
         "settled": _settled(invoice),
+        "remark": invoice.remark,
+        "pay": {"url": invoice_links.url(invoice), "text": gettext("Pay this invoice")} if invoice.due_on else None,
         "mention": invoice.mention,
     }
 
@@ -94,6 +97,8 @@ def _facts(invoice: Invoice) -> list[list[str]]:
         [gettext("Number"), invoice.number],
         [gettext("Date"), format_date(invoice.issued_on, "long", locale=invoice.locale)],
     ]
+    if invoice.due_on:
+        facts.append([gettext("To be paid by"), format_date(invoice.due_on, "long", locale=invoice.locale)])
     if invoice.month:
         month = format_date(invoice.month, "LLLL y", locale=invoice.locale)
         facts.append([gettext("Used in"), month])
@@ -171,6 +176,11 @@ def _settled(invoice: Invoice) -> str:
     """That it is paid, and how: what was used in a month was paid before."""
     if invoice.month:
         return gettext("Paid when the credits were bought.")
+    if invoice.due_on:
+        day = format_date(invoice.due_on, "long", locale=invoice.locale)
+        return gettext("To be paid by %(date)s.") % {"date": day}
+    if invoice.is_credit_note and invoice.refund_id is None:
+        return gettext("This cancels an invoice that was not paid: nothing is owed.")
     paid_at = invoice.payment.ended_at if invoice.payment and not invoice.is_credit_note else None
     day = format_date(here(paid_at).date() if paid_at else invoice.issued_on, "long", locale=invoice.locale)
     facts = {"date": day, "gateway": GATEWAYS.get(invoice.payment_method, invoice.payment_method)}

@@ -23,13 +23,14 @@ NEEDED = ("name", "address", "city", "country")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewLine:
-    """One line: `net` and `tax` are after the discount, which is net too."""
+    """One line: `net` and `tax` are of the whole quantity and after the discount, which is net too."""
 
     description: str
     net: Money
     tax: Money
     treatment: Treatment
     discount_minor: int = 0
+    quantity: int = 1
     corrects: InvoiceLine | None = None
 
 
@@ -62,7 +63,8 @@ def rows(invoice: Invoice, lines: Sequence[NewLine]) -> list[InvoiceLine]:
             position=position,
             corrects=line.corrects,
             description=line.description[:200],
-            unit_price_minor=line.net.minor + line.discount_minor,
+            quantity=line.quantity,
+            unit_price_minor=(line.net.minor + line.discount_minor) // line.quantity,
             discount_minor=line.discount_minor,
             tax_category=line.treatment.category,
             tax_basis_points=line.treatment.basis_points,

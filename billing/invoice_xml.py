@@ -29,7 +29,6 @@ def build(invoice: Invoice, lines: Sequence[InvoiceLine]) -> bytes:
 
 def terms(invoice: Invoice, lines: Sequence[InvoiceLine]) -> dict[str, Any]:
     net, tax, gross = plain(invoice.net), plain(invoice.tax), plain(invoice.gross)
-    zero = plain(Money(0, invoice.currency))
     return {
         "BT-1": invoice.number,
         "BT-2": invoice.issued_on.isoformat(),
@@ -45,10 +44,8 @@ def terms(invoice: Invoice, lines: Sequence[InvoiceLine]) -> dict[str, Any]:
         "BT-109": net,
         "BT-110": tax,
         "BT-112": gross,
-        "BT-113": zero if invoice.is_credit_note else gross,
-        "BT-115": gross if invoice.is_credit_note else zero,
-        "BT-20": "Refunded" if invoice.is_credit_note else "Paid",
-        "BG-23": [{"BT-116": net, "BT-117": tax} | _tax(lines[0], "BT-118", "BT-119") | _reason(invoice, lines[0])],
+        **_owed(invoice),
+        "BG-23": [_breakdown(invoice, same) for same in _by_rate(lines)],
         "BG-25": [
             {
                 "BT-126": str(line.position),
@@ -63,6 +60,31 @@ def terms(invoice: Invoice, lines: Sequence[InvoiceLine]) -> dict[str, Any]:
             for line in lines
         ],
     }
+
+
+def _owed(invoice: Invoice) -> dict[str, str]:
+    """What of it was paid when it was issued, what is still owed and until when, and how it is settled in words."""
+    gross, zero = plain(invoice.gross), plain(Money(0, invoice.currency))
+    if invoice.due_on:
+        due = {"BT-9": invoice.due_on.isoformat()} | ({"BT-20": invoice.remark} if invoice.remark else {})
+        return due | {"BT-113": zero, "BT-115": gross}
+    if invoice.is_credit_note:
+        words = "Refunded" if invoice.refund_id else f"Cancelled: {invoice.remark}"
+        return {"BT-113": zero, "BT-115": gross, "BT-20": words}
+    return {"BT-113": gross, "BT-115": zero, "BT-20": "Paid"}
+
+
+def _by_rate(lines: Sequence[InvoiceLine]) -> list[list[InvoiceLine]]:
+    groups: dict[tuple[str, int], list[InvoiceLine]] = {}
+    for line in lines:
+        groups.setdefault((line.tax_category, line.tax_basis_points), []).append(line)
+    return list(groups.values())
+
+
+def _breakdown(invoice: Invoice, lines: Sequence[InvoiceLine]) -> dict[str, Any]:
+    net, tax = sum(line.net_minor for line in lines), sum(line.tax_minor for line in lines)
+    sums = {"BT-116": plain(Money(net, invoice.currency)), "BT-117": plain(Money(tax, invoice.currency))}
+    return sums | _tax(lines[0], "BT-118", "BT-119") | _reason(invoice, lines[0])
 
 
 def _discount(line: InvoiceLine, currency: str) -> dict[str, Any]:

@@ -10,10 +10,11 @@ from django.db.models import Exists, OuterRef
 from django.utils import timezone
 from django.utils.translation import override
 
-from billing import customers, errors, invoice_words, invoice_writing, payments, taxing
+from billing import customers, errors, invoice_corrections, invoice_words, invoice_writing, payments, taxing
+from billing.invoice_corrections import Correction
 from billing.invoice_writing import NewLine
 from billing.models import Invoice, Payment, Refund
-from billing.models.invoices import SALES, InvoiceKind, TaxCategory
+from billing.models.invoices import SALES, InvoiceKind
 from billing.models.payments import PaymentKind, PaymentStatus
 from billing.models.refunds import RefundOrigin, RefundStatus
 from billing.taxing import Treatment
@@ -23,7 +24,7 @@ from ledger.money import Money
 
 logger = logging.getLogger(__name__)
 # What a seller of a marketplace sells is theirs to invoice.
-INVOICED = (PaymentKind.PACK, PaymentKind.PLAN, PaymentKind.AMOUNT)
+INVOICED = (PaymentKind.PACK, PaymentKind.PLAN, PaymentKind.AMOUNT, PaymentKind.BILL)
 
 
 @transaction.atomic
@@ -55,7 +56,7 @@ def issue(*, payment: Payment) -> Invoice:
     return invoice
 
 
-def tell(invoice: Invoice) -> None:
+def tell(invoice: Invoice, **more: Any) -> None:
     payments.record(
         invoice.user,
         EventType.INVOICE_ISSUED,
@@ -64,6 +65,7 @@ def tell(invoice: Invoice) -> None:
         amount=invoice.gross_minor,
         currency=invoice.currency,
         payment=str(invoice.payment_id) if invoice.payment_id else None,
+        **more,
     )
 
 
@@ -89,46 +91,55 @@ def _described(payment: Payment) -> str:
 
 
 @transaction.atomic
-def credit(*, refund: Refund) -> Invoice:
-    """The credit note of a refund that has arrived; the invoice it corrects is issued first where it is not yet."""
+def credit(*, refund: Refund) -> list[Invoice]:
+    """The credit notes of a refund that has arrived, one for each invoice that it corrects; that of the payment is
+    issued first where it is not yet."""
     payment = payments.lock(refund.payment_id)
-    known = Invoice.objects.filter(refund=refund).first()
-    if known is not None:
+    known = list(Invoice.objects.filter(refund=refund))
+    if known:
         return known
     if refund.status != RefundStatus.SUCCEEDED or refund.origin == RefundOrigin.SURPLUS:
         raise errors.NotInvoiced(refund.pk)
-    invoice = issue(payment=payment)
-    [line] = invoice.lines.all()
-    treatment = Treatment(category=TaxCategory(line.tax_category), basis_points=line.tax_basis_points)
-    taken_back = NewLine(
-        description=line.description,
-        net=refund.money - refund.tax,
-        tax=refund.tax,
-        treatment=treatment,
-        corrects=line,
-    )
-    note = invoice_writing.write(
+    return [note(correction, refund=refund, payment=payment) for correction in _corrections(payment, refund)]
+
+
+def _corrections(payment: Payment, refund: Refund) -> list[Correction]:
+    invoice, net, tax = issue(payment=payment), refund.money - refund.tax, refund.tax
+    if not taxed_at_use(payment):
+        return [invoice_corrections.of_refund(invoice, net, tax)]
+    months = list(invoice_corrections.of_uses(refund))
+    taxed = sum(line.net.minor + line.tax.minor for month in months for line in month.lines)
+    rest = refund.money - Money(taxed, refund.currency)
+    bought = [invoice_corrections.of_refund(invoice, rest, Money(0, rest.unit))] if rest.minor else []
+    return bought + months
+
+
+def note(correction: Correction, *, payment: Payment, refund: Refund | None = None, remark: str = "") -> Invoice:
+    invoice = correction.invoice
+    written = invoice_writing.write(
         InvoiceKind.CREDIT_NOTE,
-        lines=[taken_back],
+        lines=correction.lines,
         corrects=invoice,
+        payment=payment,
         refund=refund,
+        remark=remark,
         payment_method=invoice.payment_method,
         **{name: getattr(invoice, name) for name in _COPIED},
     )
     payments.record(
         payment.user,
         EventType.CREDIT_NOTE_ISSUED,
-        credit_note=str(note.pk),
-        number=note.number,
+        credit_note=str(written.pk),
+        number=written.number,
         invoice=str(invoice.pk),
-        amount=note.gross_minor,
-        currency=note.currency,
-        refund=str(refund.pk),
+        amount=written.gross_minor,
+        currency=written.currency,
+        refund=str(refund.pk) if refund else None,
     )
-    return note
+    return written
 
 
-_COPIED = ("user", "payment", "seller", "buyer", "missing", "is_simplified", "locale", "mention")
+_COPIED = ("user", "seller", "buyer", "missing", "is_simplified", "locale", "mention")
 
 
 def treatment_of(payment: Payment) -> Treatment:

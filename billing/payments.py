@@ -20,7 +20,7 @@ from billing.gateways import errors as gateway
 from billing.gateways.base import Failure, NextAction, PaymentResult, PaymentState
 from billing.models import Attempt, GatewayCustomer, Payment
 from billing.models.cases import CaseKind
-from billing.models.payments import AttemptState, PaymentStatus
+from billing.models.payments import AttemptState, PaymentKind, PaymentStatus
 from events import outbox
 from events.types import EventType
 
@@ -93,9 +93,11 @@ def doubt(*, attempt: Attempt, error: gateway.GatewayError) -> Attempt:
 def give_up(*, payment: Payment, status: PaymentStatus = PaymentStatus.FAILED) -> Payment:
     """No gateway took it, or nobody paid: the payment is over, unless an attempt could still be paid.
 
-    No event tells of it: whoever asked for it was answered.
+    No event tells of it: whoever asked for it was answered. What an invoice asks for waits until that is cancelled.
     """
     locked = lock(payment.pk)
+    if is_bill(locked):
+        return locked
     if locked.status == PaymentStatus.PENDING and not locked.attempts.live().exists():
         _over(locked, status)
     return locked
@@ -154,7 +156,7 @@ def _paid(payment: Payment, attempt: Attempt, result: PaymentResult) -> None:
         _quarantine(payment, attempt, result)
         return
     attempt.failure_category = attempt.failure_code = attempt.failure_message = ""
-    if payment.status == PaymentStatus.SUCCEEDED:
+    if payment.status == PaymentStatus.SUCCEEDED or _is_cancelled_bill(payment):
         attempt.state = AttemptState.SURPLUS
         fulfilment.book_surplus(payment=payment, attempt=attempt)
         logger.warning("payment.paid_twice", extra={"payment": str(payment.pk), "attempt": str(attempt.pk)})
@@ -216,6 +218,8 @@ def _end(attempt: Attempt, state: AttemptState, failure: Failure | None) -> None
 
 
 def _over_if_nobody_pays(payment: Payment, attempt: Attempt) -> None:
+    if is_bill(payment):
+        return  # the buyer tries again on its page, however often
     if payment.status == PaymentStatus.PENDING and not payment.attempts.live().exists():
         status = _STATUS_OF_END[AttemptState(attempt.state)]
         _over(payment, status)
@@ -229,6 +233,28 @@ def _over(payment: Payment, status: PaymentStatus) -> None:
     payment.status, payment.ended_at = status, timezone.now()
     payment.save(update_fields=["status", "ended_at"])
     redemptions.payment_over(payment)
+
+
+@transaction.atomic
+def cancel_bill(*, payment: Payment) -> Payment:
+    """Nobody can pay it any more. Refused once it is paid, and while an attempt could still be."""
+    locked = lock(payment.pk)
+    if locked.status not in (PaymentStatus.PENDING, PaymentStatus.QUARANTINED):
+        raise errors.PaymentOver(locked.pk, locked.status)
+    if locked.attempts.live().exists():
+        raise errors.AttemptLive(locked.pk)
+    _over(locked, PaymentStatus.CANCELLED)
+    return locked
+
+
+def is_bill(payment: Payment) -> bool:
+    """It belongs to an invoice that stands: attempts come and go, and it stays open until it is paid or cancelled."""
+    return payment.kind == PaymentKind.BILL
+
+
+def _is_cancelled_bill(payment: Payment) -> bool:
+    """A credit note says that nothing is owed: money that comes all the same goes back."""
+    return is_bill(payment) and payment.status == PaymentStatus.CANCELLED
 
 
 def next_ask(attempt: Attempt, now: datetime) -> datetime | None:

@@ -26,6 +26,7 @@ from billing import (
     refunds_elsewhere,
     sale_payments,
     schedule,
+    voucher_refunds,
 )
 from billing.gateways import registry
 from billing.gateways.base import RefundResult, Refunds, RefundState
@@ -256,6 +257,12 @@ def _is_of_sellers(refund: Refund) -> bool:
     return sale_payments.is_sale(refund.payment) and refund.origin != RefundOrigin.SURPLUS
 
 
+def _is_taxed_at_use(refund: Refund) -> bool:
+    """Not where a dispute has taken the money already: that is our loss, and the sale stands as it was."""
+    lost = refunds_elsewhere.has_dispute(refund.payment, DisputeState.LOST)
+    return bool(refund.payment.details.get("tax", {}).get("at_use")) and not lost
+
+
 def _free(refund: Refund) -> None:
     if _is_of_sellers(refund):
         sale_payments.void(refund.payment, _key(refund))
@@ -291,6 +298,10 @@ def _book(refund: Refund) -> None:
         moves = [Move(fulfilment.house(f"loss:{unit}", unit), outside, rest)]
     elif refund.origin == RefundOrigin.SURPLUS:
         moves = [Move(fulfilment.house(f"suspense:{unit}", unit), outside, refund.money)]
+    elif _is_taxed_at_use(refund):
+        uses = voucher_refunds.write(refund)
+        refund.tax_minor = sum(use.tax_minor for use in uses)
+        moves = voucher_refunds.moves(refund, uses, outside)
     else:
         source = f"loss:{unit}" if refund.policy == RefundPolicy.GOODWILL else fulfilment.revenue_of(refund.payment)
         net = refund.money - refund.tax

@@ -106,6 +106,14 @@ def each_in(grosses: Sequence[Money], basis_points: int) -> list[Money]:
     return contained_in(whole, basis_points).split([gross.minor for gross in grosses])
 
 
+def each_on(nets: Sequence[Money], basis_points: int) -> list[Money]:
+    """The tax that comes on top of each line, by the same setting."""
+    whole = Money(sum(net.minor for net in nets), nets[0].unit)
+    if settings.TAX_ROUNDING == "line" or not whole.minor:
+        return [net.share(basis_points) for net in nets]
+    return whole.share(basis_points).split([net.minor for net in nets])
+
+
 def read_back(gross: Money, tax: Money) -> Treatment:
     """The treatment that a gateway's own figures tell of: a known rate that makes them, else the nearest."""
     for points in TaxRate.objects.values_list("basis_points", flat=True).order_by("-basis_points").distinct():

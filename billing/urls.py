@@ -30,6 +30,7 @@ urlpatterns = [
     path("subscription/portal", subscriptions.SubscriptionPortalView.as_view(), name="subscription-portal"),
     path("invoices", invoices.InvoicesView.as_view(), name="invoices"),
     path("invoices/<uuid:invoice_id>", invoices.InvoiceView.as_view(), name="invoice"),
+    path("invoices/<uuid:invoice_id>/cancel", invoices.InvoiceCancelView.as_view(), name="invoice-cancel"),
     path("invoices/<uuid:invoice_id>/pdf", invoices.InvoicePdfView.as_view(), name="invoice-pdf"),
     path("invoices/<uuid:invoice_id>/xml", invoices.InvoiceXmlView.as_view(), name="invoice-xml"),
     path("top-up", TopUpView.as_view(), name="top-up"),

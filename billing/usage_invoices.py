@@ -1,7 +1,8 @@
 """Credits that are taxed when they are used: a receipt when they are bought, then an invoice for each month of use.
 
 What expires is taxed like what is used, since the seller keeps its price. The parts of a pack's price add up, and
-never to more than it; what is given back after it was taxed is made good in the months that follow.
+never to more than it; a spend that is taken back after it was taxed is made good in the months that follow, and what a
+refund gave back is not taxed at all.
 """
 
 from collections.abc import Iterable
@@ -17,7 +18,7 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django.utils.translation import gettext, override
 
-from billing import customers, fulfilment, invoice_writing, invoices, taxing
+from billing import customers, fulfilment, invoice_writing, invoices, payments, taxing, voucher_refunds
 from billing.invoice_writing import NewLine
 from billing.models import Invoice, Payment, TaxedUse
 from billing.models.invoices import InvoiceKind
@@ -45,7 +46,7 @@ def issue_due(*, now: datetime | None = None) -> int:
     done = 0
     for back in range(settings.INVOICE_USAGE_LOOK_BACK_MONTHS, 0, -1):
         month = _months_before(first, back)
-        done += sum(_issue(list(payments), month) for payments in _unfinished(month))
+        done += sum(_issue(list(rows), month) for rows in _unfinished(month))
     return done
 
 
@@ -74,13 +75,14 @@ def _end(month: date) -> datetime:
 
 
 @transaction.atomic
-def _issue(payments: list[Payment], month: date) -> bool:
-    user, currency = payments[0].user, payments[0].currency
+def _issue(found: list[Payment], month: date) -> bool:
+    user, currency = found[0].user, found[0].currency
     # Two sweeps at once: the second waits here, and then finds the month done.
     User.objects.select_for_update(no_key=True).get(pk=user.pk)
     if Invoice.objects.filter(user=user, month=month, currency=currency).exists():
         return False
-    counted = [(payment, consumed(payment, _end(month))) for payment in payments]
+    bought = [payments.lock(pk) for pk in sorted(payment.pk for payment in found)]  # no refund arrives meanwhile
+    counted = [(payment, consumed(payment, _end(month))) for payment in bought]
     worth = [(payment, used, _value(payment, used) - _taxed(payment)) for payment, used in counted]
     due = [each for each in worth if each[2] > 0]
     if not due:
@@ -111,7 +113,9 @@ def consumed(payment: Payment, until: datetime) -> int:
 
 
 def _value(payment: Payment, used: int) -> int:
-    return int(payment.amount_minor * used // payment.details["credits"])
+    """What was paid for what is used: credits that the buyer kept although their price went back cost nothing."""
+    worth = int(payment.amount_minor * used // payment.details["credits"])
+    return min(worth, payment.amount_minor - voucher_refunds.given_back_untaxed(payment))
 
 
 def _taxed(payment: Payment) -> int:

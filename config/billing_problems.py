@@ -84,6 +84,11 @@ OF_BILLING: dict[type[BaseException], Problem] = {
     billing.PaymentOver: Problem(
         status=409, title="Payment over", meaning="The payment has ended; state says how.", facts=("state",)
     ),
+    billing.PaymentOfInvoice: Problem(
+        status=409,
+        title="Payment of an invoice",
+        meaning="An invoice asks for this payment: cancel the invoice, and the payment ends with it.",
+    ),
     billing.CannotCancel: Problem(
         status=409,
         title="Cannot cancel",
@@ -157,6 +162,16 @@ OF_BILLING: dict[type[BaseException], Problem] = {
     ),
     billing.NotInvoiced: Problem(
         status=409, title="Not invoiced", meaning="Only what was paid to us is invoiced, and only refunds are credited."
+    ),
+    billing.DraftInvalid: Problem(
+        status=400, title="Draft invalid", meaning="What is to be invoiced makes no sense; the detail says why."
+    ),
+    billing.DraftIssued: Problem(status=409, title="Draft issued", meaning="A draft is issued once."),
+    billing.NotCancellable: Problem(
+        status=409,
+        title="Not cancellable",
+        meaning="Only an invoice that nobody has paid is cancelled; what was paid is refunded.",
+        facts=("state",),
     ),
     billing.NotRendered: Problem(
         status=409, title="Not rendered yet", meaning="The document is being made; ask again in a moment."

@@ -18,7 +18,8 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from billing.models import Case
+from billing import drafts
+from billing.models import Case, Invoice
 from config import broker
 from config.second_factor import SECOND_FACTORS
 from credits.models import Hold, HoldState, Purse
@@ -89,6 +90,22 @@ def expiring_tokens() -> Found:
             for token in tokens.order_by("expires_at")[:ROWS_SHOWN]
         ],
         more_url=reverse("admin:rest_servicetoken_changelist"),
+    )
+
+
+def overdue_invoices() -> Found:
+    overdue = Invoice.objects.overdue(drafts.today_here()).select_related("user")
+    return Found(
+        total=overdue.count(),
+        first=[
+            Need(
+                label=f"{invoice.number} {invoice.user.get_username()}",
+                detail=f"{invoice.gross}, {invoice.due_on}",
+                url=reverse("admin:billing_invoice_change", args=[invoice.pk]),
+            )
+            for invoice in overdue.order_by("due_on")[:ROWS_SHOWN]
+        ],
+        more_url=reverse("admin:billing_invoice_changelist") + "?due=overdue",
     )
 
 
@@ -209,6 +226,12 @@ CONCERNS = [
         permission="wallets.approve_withdrawal",
         find=withdrawals_to_approve,
         quiet=_("No withdrawal waits for approval."),
+    ),
+    Concern(
+        title=_("Overdue invoices"),
+        permission="billing.view_invoice",
+        find=overdue_invoices,
+        quiet=_("No invoice is overdue."),
     ),
     Concern(
         title=_("Customers in debt"),

@@ -34,6 +34,7 @@ SECTIONS: dict[Text, list[Entry]] = {
         Entry(_("Payments"), "payments", "billing.payment"),
         Entry(_("Refunds"), "undo", "billing.refund"),
         Entry(_("Invoices"), "receipt_long", "billing.invoice"),
+        Entry(_("Drafts of invoices"), "edit_note", "billing.invoicedraft"),
         Entry(_("VAT numbers"), "verified", "billing.vatcheck"),
         Entry(_("Disputes"), "gavel", "billing.dispute"),
         Entry(_("Automatic top-ups"), "autorenew", "billing.topup"),

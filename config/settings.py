@@ -660,6 +660,13 @@ VIES_SWEEP_BATCH = env.int("VIES_SWEEP_BATCH", default=20)
 INVOICE_PREFIX = env.str("INVOICE_PREFIX", default="")
 CREDIT_NOTE_PREFIX = env.str("CREDIT_NOTE_PREFIX", default="CN-")
 RECEIPT_PREFIX = env.str("RECEIPT_PREFIX", default="R-")
+DETAILS_PAGE_MINUTES = env.int("DETAILS_PAGE_MINUTES", default=120)  # how long the link to a buyer's own form lasts
+# What stands below an invoice that is to be paid. The default is what French law wants between companies.
+INVOICE_PAYMENT_TERMS = env.str(
+    "INVOICE_PAYMENT_TERMS",
+    default="En cas de retard de paiement : pénalités à trois fois le taux de l'intérêt légal et indemnité forfaitaire"
+    " de 40 € pour frais de recouvrement (art. L441-10 du code de commerce). Pas d'escompte.",
+)
 INVOICE_COLOUR = env.str("INVOICE_COLOUR", default="#1d4ed8")
 INVOICE_LOGO = env.str("INVOICE_LOGO", default="")  # an SVG or PNG file; nothing: the seller's name
 # Up to this amount an invoice may lack what it would otherwise have to say; other currencies know no such limit.

@@ -109,7 +109,7 @@ def _validator(name: str, version: int) -> Any:
 # ---------------------------------------------------------------- what more than one type carries
 
 _PAYMENT = {"payment": ID, "amount": AMOUNT, "currency": CURRENCY, "gateway": maybe(WORD)}
-_BOUGHT = {"kind": one_of("pack", "plan", "sale", "amount"), "item": maybe(TEXT)}
+_BOUGHT = {"kind": one_of("pack", "plan", "sale", "amount", "bill"), "item": maybe(TEXT)}
 _DISPUTE = {"dispute": ID, "payment": ID, "amount": AMOUNT, "currency": CURRENCY}
 _SUBSCRIPTION = {
     "subscription": ID,
@@ -325,9 +325,9 @@ _OF_SELLERS = {
 }
 _OF_PAPERS = {
     EventType.INVOICE_ISSUED: Shape(
-        says="An invoice was issued.",
+        says="An invoice was issued: of what was paid, or to be paid by due_on at payment_url.",
         data={"invoice": ID, "number": TEXT, "amount": AMOUNT, "currency": CURRENCY, "payment": maybe(ID)},
-        optional={"pdf_url": maybe(LINK)},
+        optional={"pdf_url": maybe(LINK), "due_on": TEXT, "payment_url": LINK},
         example={"invoice": _OTHER_ID, "number": "2026-000123", "amount": 999, "currency": "EUR", "payment": _ID},
     ),
     EventType.CREDIT_NOTE_ISSUED: Shape(

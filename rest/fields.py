@@ -17,6 +17,7 @@ WHOLE_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,18})")
 RFC_3339 = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,6})?(?:Z|[+-][0-9]{2}:[0-9]{2})"
 )
+ISO_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -112,6 +113,18 @@ class DateTimeField(serializers.DateTimeField):
         try:
             return dt.datetime.fromisoformat(value).astimezone(dt.UTC)
         except (ValueError, OverflowError):  # the thirtieth of February, or an offset that leaves the calendar
+            self.fail("invalid", format="")
+
+
+class DateField(serializers.DateField):
+    default_error_messages = {"invalid": "Send a day as ISO 8601 says it, such as 2026-11-20."}
+
+    def to_internal_value(self, value: Any) -> dt.date:
+        if not isinstance(value, str) or not ISO_DAY.fullmatch(value):
+            self.fail("invalid", format="")
+        try:
+            return dt.date.fromisoformat(value)
+        except ValueError:  # the thirtieth of February
             self.fail("invalid", format="")
 
 

@@ -1,11 +1,16 @@
 from django.urls import path
 
-from storefront import pricing, subscription, views, wallet
+from storefront import bill, details, pricing, subscription, views, wallet
 
 urlpatterns = [
     path("", views.HomeView.as_view(), name="home"),
     path("pricing", pricing.PricingView.as_view(), name="pricing"),
     path("buy", pricing.BuyView.as_view(), name="buy"),
+    path("invoice/<str:token>", bill.BillView.as_view(), name="bill"),
+    path("invoice/<str:token>/pdf", bill.BillPdfView.as_view(), name="bill-pdf"),
+    path("invoice/<str:token>/other-way", bill.OtherWayView.as_view(), name="bill-other-way"),
+    path("details", details.OwnDetailsView.as_view(), name="details"),
+    path("details/<str:token>", details.DetailsView.as_view(), name="details-of"),
     path("wallet/<str:token>", wallet.WalletView.as_view(), name="wallet"),
     path("wallet/<str:token>/<str:currency>/<str:month>.pdf", wallet.StatementView.as_view(), name="wallet-statement"),
     path("wallet/<str:token>/<uuid:withdrawal>/cancel", wallet.CancelView.as_view(), name="wallet-cancel"),

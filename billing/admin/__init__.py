@@ -1,5 +1,6 @@
 from billing.admin.coupons import CouponAdmin, RedemptionAdmin
 from billing.admin.customers import CustomerAdmin
+from billing.admin.drafts import InvoiceDraftAdmin
 from billing.admin.gateways import GatewaySettingAdmin
 from billing.admin.inbox import CaseAdmin, GatewayLetterAdmin
 from billing.admin.invoices import InvoiceAdmin, TaxRateAdmin
@@ -19,6 +20,7 @@ __all__ = [
     "GatewayLetterAdmin",
     "GatewaySettingAdmin",
     "InvoiceAdmin",
+    "InvoiceDraftAdmin",
     "PaidWithdrawalAdmin",
     "PaymentAdmin",
     "PlanAdmin",

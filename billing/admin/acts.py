@@ -19,6 +19,8 @@ class BillingActsAdmin(ActsAdmin):
     has_close_case_permission = asks_for("billing.close_case")
     has_change_consent_permission = asks_for("billing.change_consent")
     has_answer_dispute_permission = asks_for("billing.answer_dispute")
+    has_issue_invoice_permission = asks_for("billing.issue_invoice")
+    has_cancel_invoice_permission = asks_for("billing.cancel_invoice")
     has_mail_invoice_permission = asks_for("billing.mail_invoice")
     has_export_invoice_permission = asks_for("billing.export_invoice")
     has_resolve_discrepancy_permission = asks_for("billing.resolve_discrepancy")

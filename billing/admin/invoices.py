@@ -17,13 +17,18 @@ from unfold.admin import ModelAdmin, TabularInline
 from unfold.decorators import action
 from unfold.widgets import UnfoldAdminEmailInputWidget, UnfoldAdminTextInputWidget
 
-from billing import errors, invoice_archive, invoice_mail
+from billing import bills, drafts, errors, invoice_archive, invoice_links, invoice_mail
 from billing.admin.acts import BillingActsAdmin
 from billing.admin.payments import shown
 from billing.models import Invoice, InvoiceFile, InvoiceLine, InvoiceMailing, TaxRate, VatCheck
 from billing.models.invoices import InvoiceKind
-from credits.admin.acts import ActForm, operator
+from credits.admin.acts import ActForm, ReasonForm, operator
 from ledger.money import Money
+from rest.labels import display
+
+STANDINGS = {
+    "paid": "success", "issued": "info", "overdue": "danger", "credited": "warning", "partly_credited": "warning",
+}  # fmt: skip
 
 
 class MonthForm(ActForm):
@@ -48,6 +53,18 @@ class SomethingMissing(admin.SimpleListFilter):
             return queryset
         lacking = queryset.exclude(missing=[])
         return lacking.filter(is_simplified=False) if self.value() == "above" else lacking
+
+
+class Standing(admin.SimpleListFilter):
+    title = _("to be paid")
+    parameter_name = "due"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("open", gettext("not paid yet")), ("overdue", gettext("overdue"))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Invoice]) -> QuerySet[Invoice]:
+        waiting = Invoice.objects.overdue(drafts.today_here()) if self.value() == "overdue" else Invoice.objects.open()
+        return queryset if self.value() is None else queryset.filter(pk__in=waiting.values("pk"))
 
 
 class InvoiceLineInline(TabularInline):
@@ -78,28 +95,41 @@ class InvoiceMailingInline(TabularInline):
 @admin.register(Invoice)
 class InvoiceAdmin(BillingActsAdmin):
     list_display = (
-        "number", "issued_on", "kind", "customer", "net_shown", "tax_shown", "gross_shown", "is_simplified",
+        "number", "issued_on", "kind", "customer", "gross_shown", "tax_shown", "standing", "due_on", "is_simplified",
         "is_complete",
     )  # fmt: skip
-    list_filter = ("kind", "year", "currency", "is_simplified", SomethingMissing)
+    list_filter = (Standing, "kind", "year", "currency", "is_simplified", SomethingMissing)
     date_hierarchy = "issued_on"
     list_before_template = "admin/billing/invoice/totals.html"  # type: ignore[assignment]
     search_fields = ("=number", "=id", "=payment__id", "user__username")
-    list_select_related = ("user",)
+    list_select_related = ("user", "payment")
     ordering = ("-id",)
     inlines = (InvoiceLineInline, InvoiceMailingInline)
     actions_list = ("archive",)  # type: ignore[assignment]
-    actions_detail = ("download", "mail", "credit")  # type: ignore[assignment]
+    actions_detail = ("download", "mail", "credit", "cancel")  # type: ignore[assignment]
     fields = (
-        "number", "kind", "issued_at", "customer", "payment", "month", "refund", "corrects", "net_shown", "tax_shown",
-        "gross_shown", "mention", "missing_shown", "is_simplified", "seller", "buyer", "render_next_at",
-        "render_error",
+        "number", "kind", "standing", "issued_at", "due_on", "pay_link", "customer", "payment", "month", "refund",
+        "corrects", "net_shown", "tax_shown", "gross_shown", "mention", "remark", "missing_shown", "is_simplified",
+        "seller", "buyer", "render_next_at", "render_error",
     )  # fmt: skip
     readonly_fields = fields
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Invoice]:
+        return super().get_queryset(request).prefetch_related("credit_notes")
 
     @admin.display(description=_("customer"), ordering="user__username")
     def customer(self, invoice: Invoice) -> str:
         return str(invoice.user.get_username())
+
+    @display(description=_("status"), label=STANDINGS)
+    def standing(self, invoice: Invoice) -> tuple[str, str]:
+        if invoice.is_to_be_paid and invoice.due_on and invoice.due_on < drafts.today_here():
+            return "overdue", gettext("overdue")
+        return invoice.status.value, str(invoice.status.label)
+
+    @admin.display(description=_("link to pay it"))
+    def pay_link(self, invoice: Invoice) -> str:
+        return invoice_links.url(invoice) if invoice.is_to_be_paid else "-"
 
     @admin.display(description=_("net"))
     def net_shown(self, invoice: Invoice) -> str:
@@ -176,10 +206,30 @@ class InvoiceAdmin(BillingActsAdmin):
     def credit(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """A credit note follows a refund, so the button leads to the one form there is for that."""
         invoice = self.found(request, object_id)
-        if invoice.payment_id is None or invoice.kind == InvoiceKind.CREDIT_NOTE:
-            self.message_user(request, gettext("Only the invoice of a payment can be credited."), level="warning")
+        if invoice.payment_id is None or invoice.kind == InvoiceKind.CREDIT_NOTE or invoice.is_to_be_paid:
+            self.message_user(request, gettext("Only an invoice that is paid can be credited so."), level="warning")
             return HttpResponseRedirect(self.page_of(invoice))
         return HttpResponseRedirect(reverse("admin:billing_payment_refund", args=[invoice.payment_id]))
+
+    @action(description=_("Cancel"), url_path="cancel", permissions=["cancel_invoice"], icon="block")  # type: ignore[arg-type, operator]
+    def cancel(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        invoice = self.found(request, object_id)
+
+        def do(form: ActForm) -> str:
+            note = bills.cancel(invoice=invoice, reason=form.facts["reason"])
+            return gettext("%(note)s cancels %(number)s.") % {"note": note.number, "number": invoice.number}
+
+        return self.act(
+            request,
+            invoice,
+            form=ReasonForm,
+            title=gettext("Cancel the invoice"),
+            says=gettext(
+                "A credit note takes all of it back, and its link says that nothing is owed. What was paid is refunded"
+                " instead."
+            ),
+            do=do,
+        )
 
     @action(description=_("Download a month"), url_path="month", permissions=["export_invoice"], icon="folder_zip")  # type: ignore[arg-type, operator]
     def archive(self, request: HttpRequest) -> HttpResponseBase:

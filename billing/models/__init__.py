@@ -1,10 +1,11 @@
 from billing.models.cases import Case
 from billing.models.coupons import Coupon, CouponAmount, Redemption
 from billing.models.customers import Customer
+from billing.models.drafts import DraftLine, InvoiceDraft
 from billing.models.gateways import BreakerState, GatewaySetting, GatewayTerms
 from billing.models.inbox import GatewayLetter
 from billing.models.invoices import Invoice, InvoiceFile, InvoiceLine, InvoiceSeries, TaxRate
-from billing.models.papers import InvoiceMailing, TaxedUse, VatCheck
+from billing.models.papers import InvoiceMailing, TaxedUse, UseGivenBack, VatCheck
 from billing.models.payments import Attempt, GatewayCustomer, Payment
 from billing.models.payouts import Payout
 from billing.models.plans import GatewayPrice, Plan, PlanPrice
@@ -22,12 +23,14 @@ __all__ = [
     "Customer",
     "Discrepancy",
     "Dispute",
+    "DraftLine",
     "GatewayCustomer",
     "GatewayLetter",
     "GatewayPrice",
     "GatewaySetting",
     "GatewayTerms",
     "Invoice",
+    "InvoiceDraft",
     "InvoiceFile",
     "InvoiceLine",
     "InvoiceMailing",
@@ -47,5 +50,6 @@ __all__ = [
     "TaxedUse",
     "TopUp",
     "TopUpCharge",
+    "UseGivenBack",
     "VatCheck",
 ]

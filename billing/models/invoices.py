@@ -1,5 +1,6 @@
 """Invoices and credit notes: what was sold, by whom and to whom, as it was that day. Issued, they never change."""
 
+from datetime import date
 from typing import Self
 
 from django.conf import settings
@@ -10,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from billing.models.customers import Locale
 from billing.models.gateways import CURRENCY
-from billing.models.payments import Payment
+from billing.models.payments import Payment, PaymentStatus
 from billing.models.refunds import Refund
 from ledger.ids import uuid7
 from ledger.money import Money
@@ -28,6 +29,7 @@ SALES = (InvoiceKind.INVOICE, InvoiceKind.RECEIPT)  # what a payment brings; a c
 class InvoiceStatus(models.TextChoices):
     """Where an invoice stands. It is computed from its credit notes and stored nowhere."""
 
+    ISSUED = "issued", _("issued")  # and still to be paid, unless it is what cancels such a one
     PAID = "paid", _("paid")
     PARTLY_CREDITED = "partly_credited", _("partly credited")
     CREDITED = "credited", _("credited")
@@ -89,6 +91,13 @@ class InvoiceQuerySet(models.QuerySet["Invoice"]):
     def with_lines(self) -> Self:
         return self.select_related("user", "payment", "corrects").prefetch_related("lines", "credit_notes")
 
+    def open(self) -> Self:
+        """Issued to be paid, and neither paid nor cancelled."""
+        return self.filter(due_on__isnull=False, payment__status=PaymentStatus.PENDING)
+
+    def overdue(self, today: date) -> Self:
+        return self.open().filter(due_on__lt=today)
+
 
 class Invoice(models.Model):
     """An invoice, or the credit note that takes back all or a part of one: both are one kind of paper to EN 16931.
@@ -109,8 +118,16 @@ class Invoice(models.Model):
         Payment, models.PROTECT, related_name="invoices", null=True, blank=True, verbose_name=_("payment")
     )
     month = models.DateField(_("month of use"), null=True, blank=True)  # its first day
-    refund = models.OneToOneField(
-        Refund, models.PROTECT, related_name="credit_note", null=True, blank=True, verbose_name=_("refund")
+    # Empty on a credit note that cancels an invoice which nobody has paid. What was taxed when it was used is corrected
+    # invoice by invoice, so that one refund may have several notes.
+    refund = models.ForeignKey(
+        Refund,
+        models.PROTECT,
+        related_name="credit_notes",
+        null=True,
+        blank=True,
+        db_index=False,
+        verbose_name=_("refund"),
     )
     corrects = models.ForeignKey(
         "self", models.PROTECT, related_name="credit_notes", null=True, blank=True, verbose_name=_("corrects")
@@ -126,6 +143,9 @@ class Invoice(models.Model):
     gross_minor = models.BigIntegerField(_("gross in minor units"))
     line_count = models.PositiveSmallIntegerField(_("lines"))
     mention = models.CharField(_("mention of the law"), max_length=300, blank=True)
+    due_on = models.DateField(_("to be paid by"), null=True, blank=True)  # empty: it was paid when it was issued
+    # The terms of payment of an invoice that is to be paid; of a note that cancels one, the reason.
+    remark = models.CharField(_("remark"), max_length=500, blank=True, default="", db_default="")
     payment_method = models.CharField(_("paid through"), max_length=20, blank=True)
     issued_at = models.DateTimeField(_("issued at"))
     issued_on = models.DateField(_("date"))  # in the seller's time zone
@@ -141,6 +161,7 @@ class Invoice(models.Model):
         default_permissions = ("view",)
         permissions = [
             ("issue_invoice", "Can have invoices issued"),
+            ("cancel_invoice", "Can cancel unpaid invoices"),
             ("mail_invoice", "Can send invoices by mail"),
             ("export_invoice", "Can download all invoices of a month"),
         ]
@@ -167,12 +188,27 @@ class Invoice(models.Model):
             models.CheckConstraint(
                 name="invoice_credit_note_corrects_an_invoice",
                 condition=Q(kind__in=SALES, corrects__isnull=True, refund__isnull=True)
-                | Q(kind=InvoiceKind.CREDIT_NOTE, corrects__isnull=False, refund__isnull=False),
+                | Q(kind=InvoiceKind.CREDIT_NOTE, corrects__isnull=False),
+            ),
+            models.UniqueConstraint(
+                name="invoice_corrected_once_per_refund",
+                fields=["refund", "corrects"],
+                condition=Q(refund__isnull=False),
+            ),
+            models.UniqueConstraint(
+                name="invoice_cancelled_once",
+                fields=["corrects"],
+                condition=Q(corrects__isnull=False, refund__isnull=True),
+            ),
+            models.CheckConstraint(
+                name="invoice_due_is_of_a_payment",
+                condition=Q(due_on__isnull=True) | Q(kind=InvoiceKind.INVOICE, payment__isnull=False),
             ),
         ]
         indexes = [
             models.Index(name="invoice_by_user", fields=["user", "id"]),
             models.Index(name="invoice_by_date", fields=["issued_on"]),
+            models.Index(name="invoice_by_due_date", fields=["due_on"], condition=Q(due_on__isnull=False)),
             models.Index(
                 name="invoice_to_render", fields=["render_next_at"], condition=Q(render_next_at__isnull=False)
             ),
@@ -198,11 +234,17 @@ class Invoice(models.Model):
         return self.kind == InvoiceKind.CREDIT_NOTE
 
     @property
+    def is_to_be_paid(self) -> bool:
+        """Its payment waits; it can be paid on its page until it is cancelled."""
+        return self.due_on is not None and self.payment is not None and self.payment.status == PaymentStatus.PENDING
+
+    @property
     def status(self) -> InvoiceStatus:
-        """Every invoice here is of a settled payment; what came back since says the rest."""
+        """By its payment, and what was credited since."""
         credited = sum(each.gross_minor for each in self.credit_notes.all())
         if not credited:
-            return InvoiceStatus.PAID
+            is_paid = self.payment is None or self.payment.status == PaymentStatus.SUCCEEDED
+            return InvoiceStatus.PAID if is_paid else InvoiceStatus.ISSUED
         return InvoiceStatus.CREDITED if credited >= self.gross_minor else InvoiceStatus.PARTLY_CREDITED
 
 

@@ -7,6 +7,7 @@ from django.utils.translation import gettext_lazy as _
 
 from billing.models.invoices import Invoice
 from billing.models.payments import Payment
+from billing.models.refunds import Refund
 
 
 class VatOutcome(models.TextChoices):
@@ -102,3 +103,29 @@ class TaxedUse(models.Model):
 
     def __str__(self) -> str:
         return f"{self.payment_id} {self.month:%Y-%m}"
+
+
+class UseGivenBack(models.Model):
+    """How much of what was taxed in a month a refund has given back: a credit note corrects that month's invoice."""
+
+    refund = models.ForeignKey(
+        Refund, models.PROTECT, related_name="uses_given_back", db_index=False, verbose_name=_("refund")
+    )
+    use = models.ForeignKey(TaxedUse, models.PROTECT, related_name="given_back", verbose_name=_("taxed use"))
+    gross_minor = models.BigIntegerField(_("amount in minor units"))
+    tax_minor = models.BigIntegerField(_("tax in minor units"))
+
+    class Meta:
+        verbose_name = _("taxed use given back")
+        verbose_name_plural = _("taxed uses given back")
+        default_permissions = ("view",)
+        constraints = [
+            models.UniqueConstraint(name="use_given_back_once_per_refund", fields=["refund", "use"]),
+            models.CheckConstraint(
+                name="use_given_back_tax_is_part_of_it",
+                condition=Q(gross_minor__gt=0, tax_minor__gte=0, tax_minor__lte=F("gross_minor")),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.refund_id} {self.use_id}"

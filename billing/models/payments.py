@@ -22,6 +22,7 @@ class PaymentKind(models.TextChoices):
     PLAN = "plan", _("plan")
     SALE = "sale", _("sale of a seller")
     AMOUNT = "amount", _("free amount")
+    BILL = "bill", _("invoice to be paid")  # issued before it is paid: it waits until it is paid or cancelled
 
 
 class PaymentStatus(models.TextChoices):

@@ -76,6 +76,16 @@ def test_refund_has_a_credit_note_linked_line_by_line(stripe, french) -> None:
     assert (note.number[:3], note.sequence, invoice.sequence) == ("CN-", 1, 1)
 
 
+def test_order_that_is_refunded_before_anybody_invoiced_it_has_both_papers(stripe, french) -> None:
+    payment = shop.paid(stripe, known())
+    refunds.request(payment=payment, policy=RefundPolicy.UNSPENT_ONLY, reason="changed their mind")
+    refund_sending.work_through()
+    assert not Invoice.objects.exists()
+    tasks.issue_invoices()
+    found = Invoice.objects.order_by("id").values_list("kind", "sequence", "gross_minor")
+    assert list(found) == [("invoice", 1, 999), ("credit_note", 1, 999)]
+
+
 @pytest.mark.parametrize(
     "case",
     [

@@ -271,6 +271,58 @@ def test_refund_of_what_is_not_used_comes_from_what_is_owed(stripe, at_use) -> N
     assert Invoice.objects.filter(kind="credit_note", corrects__kind="receipt").count() == 1
 
 
+def given_back(payment: Payment, minor: int, policy: RefundPolicy) -> None:
+    refunds.request(payment=payment, amount=Money(minor, "EUR"), policy=policy, reason="changed their mind")
+    refund_sending.work_through()
+    invoices.issue_missing()
+
+
+def test_refund_of_what_was_taxed_corrects_the_month_and_takes_its_tax_back(stripe, at_use) -> None:
+    buyer = known()
+    payment = shop.paid(stripe, buyer)
+    invoices.issue(payment=payment)
+    spend = usage.spend(user=buyer, amount=100, key="s-1")
+    usage_invoices.issue_due(now=later())  # 2.99 of it, 0.50 of that tax
+    usage.reverse(spend=spend.id, key="back")
+    given_back(payment, 999, RefundPolicy.UNSPENT_ONLY)
+    month = Invoice.objects.get(kind="invoice")
+    notes = {note.corrects.kind: note for note in Invoice.objects.filter(kind="credit_note") if note.corrects}
+    assert {kind: amounts(note) for kind, note in notes.items()} == {
+        "receipt": (700, 0, 700),
+        "invoice": (249, 50, 299),
+    }
+    assert notes["invoice"].lines.get().corrects == month.lines.get()
+    assert Invoice.objects.with_lines().get(pk=month.pk).status == "credited"
+    assert [shop.balance(f"{name}:EUR") for name in ("vouchers", "revenue:packs", "tax")] == [0, 0, 0]
+    assert faults_of_schematron(invoice_xml.build(notes["invoice"], list(notes["invoice"].lines.all()))) == []
+    assert checks.faults() == {}
+
+
+def test_parts_of_a_refund_take_what_was_never_taxed_first_and_each_cent_once(stripe, at_use) -> None:
+    buyer = known()
+    payment = shop.paid(stripe, buyer)
+    usage.spend(user=buyer, amount=100, key="s-1")
+    invoices.issue(payment=payment)
+    usage_invoices.issue_due(now=later())
+    for minor in (650, 51, 1, 297):  # 0.01 of the second is the first that was taxed
+        given_back(payment, minor, RefundPolicy.FULL_WITH_DEBT)
+    notes = Invoice.objects.filter(kind="credit_note")
+    assert sorted((note.net_minor, note.tax_minor) for note in notes) == [(1, 0), (1, 0), (50, 0), (247, 50), (650, 0)]
+    assert [shop.balance(f"{name}:EUR") for name in ("vouchers", "revenue:packs", "tax")] == [0, 0, 0]
+
+
+def test_credits_whose_price_went_back_are_not_taxed_when_they_are_used(stripe, at_use) -> None:
+    buyer = known()
+    payment = shop.paid(stripe, buyer)
+    invoices.issue(payment=payment)
+    given_back(payment, 400, RefundPolicy.GOODWILL)  # and they keep all of them
+    usage.spend(user=buyer, amount=275, key="s-1")
+    usage_invoices.issue_due(now=later())
+    assert amounts(Invoice.objects.get(kind="invoice")) == (499, 100, 599)
+    assert [shop.balance(f"{name}:EUR") for name in ("vouchers", "revenue:packs", "tax")] == [0, 499, 100]
+    assert checks.faults() == {}
+
+
 # ---------------------------------------------------------------- by mail
 
 
@@ -420,8 +472,9 @@ def test_rates_of_the_file_are_added_once_and_change_none(db, capsys) -> None:
     call_command("seed_tax_rates")
     call_command("seed_tax_rates")
     assert capsys.readouterr().out.splitlines() == [
-        "40 added, of 41 as of 2026-11-25.",
-        "0 added, of 41 as of 2026-11-25.",
+        "40 added, of 41 as of 2026-11-26.",
+        "0 added, of 41 as of 2026-11-26.",
     ]
     assert taxing.rate("FR", "standard", date(2026, 6, 1)) == 1_960
     assert taxing.rate("FI", "standard", date(2026, 6, 1)) == 2_550
+    assert taxing.rate("TD", "standard", date(2026, 6, 1)) == 1_750

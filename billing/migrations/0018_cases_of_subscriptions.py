@@ -19,7 +19,7 @@ KINDS = [
 
 
 class Migration(migrations.Migration):
-    dependencies = [("billing", "0015_incomplete_subscriptions_are_looked_at")]
+    dependencies = [("billing", "0017_rate_of_chad")]
 
     operations = [
         migrations.RemoveConstraint(model_name="case", name="case_kind_known"),

@@ -1,0 +1,72 @@
+"""What a credit note takes back of an invoice, line by line: the parts sum to what went back, and never to more than
+was invoiced."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from django.db.models import Sum
+
+from billing.invoice_writing import NewLine
+from billing.models import Invoice, InvoiceLine, Refund
+from billing.models.invoices import TaxCategory
+from billing.taxing import Treatment
+from ledger.money import Money
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Correction:
+    """One invoice, and what a refund takes back of it."""
+
+    invoice: Invoice
+    lines: list[NewLine]
+
+
+def whole(invoice: Invoice) -> list[NewLine]:
+    """Every line as it stands, for the note that cancels an invoice."""
+    return [
+        replace(
+            _line(line, _money(line, line.net_minor), _money(line, line.tax_minor)),
+            quantity=line.quantity,
+            discount_minor=line.discount_minor,
+        )
+        for line in invoice.lines.all()
+    ]
+
+
+def of_refund(invoice: Invoice, net: Money, tax: Money) -> Correction:
+    """The lines share what goes back by what is left of each. Net and tax are shared apart, so that both sums are
+    exact and no line gives back more than it bore."""
+    lines = list(invoice.lines.annotate(net_back=Sum("corrections__net_minor"), tax_back=Sum("corrections__tax_minor")))
+    nets = _shared(net, [line.net_minor - (line.net_back or 0) for line in lines], [line.net_minor for line in lines])
+    taxes = _shared(tax, [line.tax_minor - (line.tax_back or 0) for line in lines], [line.tax_minor for line in lines])
+    parts = [_line(*each) for each in zip(lines, nets, taxes, strict=True) if each[1].minor or each[2].minor]
+    return Correction(invoice=invoice, lines=parts)
+
+
+def of_uses(refund: Refund) -> Iterator[Correction]:
+    """Of each month that was invoiced already, the line of this payment."""
+    for back in refund.uses_given_back.select_related("use__invoice").order_by("use__month"):
+        invoice = back.use.invoice
+        # Lines and uses were written side by side, so that both have the same order.
+        place = list(invoice.taxed_uses.order_by("pk").values_list("pk", flat=True)).index(back.use_id)
+        line = list(invoice.lines.all())[place]
+        tax = _money(line, back.tax_minor)
+        part = _line(line, _money(line, back.gross_minor) - tax, tax)
+        yield Correction(invoice=invoice, lines=[part])
+
+
+def _shared(amount: Money, left: Sequence[int], invoiced: Sequence[int]) -> list[Money]:
+    """By what is left; more than that goes back only where money was lost that no invoice asked for."""
+    if not amount.minor:
+        return [amount] * len(left)
+    weights = left if sum(left) >= amount.minor else invoiced
+    return amount.split(weights if sum(weights) else [1] * len(weights))
+
+
+def _line(line: InvoiceLine, net: Money, tax: Money) -> NewLine:
+    treatment = Treatment(category=TaxCategory(line.tax_category), basis_points=line.tax_basis_points)
+    return NewLine(description=line.description, net=net, tax=tax, treatment=treatment, corrects=line)
+
+
+def _money(line: InvoiceLine, minor: int) -> Money:
+    return Money(minor, line.invoice.currency)

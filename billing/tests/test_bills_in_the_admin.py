@@ -1,0 +1,110 @@
+"""Drafts, overdue invoices and cancelling, as operators do them."""
+
+import uuid
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+
+from billing import drafts
+from billing.models import Invoice, InvoiceDraft
+from billing.tests.papers import french, known
+from billing.tests.test_bills import drafted, fresh, issued, soon
+from billing.tests.test_payments_in_the_admin import browser, member, press
+
+__all__ = ["french"]
+pytestmark = pytest.mark.django_db
+MAY = ("add_invoicedraft", "change_invoicedraft", "delete_invoicedraft", "issue_invoice", "cancel_invoice")
+
+
+@pytest.fixture
+def finance(db) -> User:
+    return member(*MAY)
+
+
+def form(user: User, **changes: Any) -> dict[str, Any]:
+    return {
+        "user": user.pk,
+        "currency": "eur",
+        "due_on": str(soon()),
+        "lines-TOTAL_FORMS": "2",
+        "lines-INITIAL_FORMS": "0",
+        "lines-0-description": "Consulting",
+        "lines-0-quantity": "3",
+        "lines-0-unit_price": "33,33",
+        "lines-0-product": "standard",
+        "lines-1-description": "Licence",
+        "lines-1-quantity": "1",
+        "lines-1-unit_price": "100.01",
+        "lines-1-discount": "10",
+        "lines-1-product": "standard",
+    } | changes
+
+
+def test_operator_writes_a_draft_and_issues_what_the_preview_said(stripe, french, finance) -> None:
+    answer = browser(finance).post("/admin/billing/invoicedraft/add/", form(known(email="awa@example.org")))
+    assert answer.status_code == 302, answer.context["errors"]
+    draft = InvoiceDraft.objects.get()
+    lines = [(line.position, line.unit_price_minor, line.discount_minor) for line in draft.lines.all()]
+    assert (draft.currency, draft.created_by, lines) == ("EUR", finance, [(1, 3_333, 0), (2, 10_001, 1_000)])
+    preview = press(finance, "billing_invoicedraft_issue", draft, preview="yes").context
+    assert preview["lines"][2:5] == ["Total without tax: €190.00", "Tax: €38.00", "To be paid: €228.00"]
+    assert not Invoice.objects.exists()
+    fields = {"key": str(preview["form"].data["key"]), "previewed": preview["form"].fingerprint}
+    browser(finance).post(f"/admin/billing/invoicedraft/{draft.pk}/issue/", fields)
+    assert Invoice.objects.get().gross_minor == 22_800
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"currency": "EURO"}, "at most 3 characters"),
+        ({"currency": "XXX"}, "ISO 4217"),
+        ({"lines-0-unit_price": "33.333"}, "no more decimals than the currency has"),
+        ({"lines-1-discount": "200"}, "The discount is more than the price."),
+        ({"lines-TOTAL_FORMS": "0"}, "An invoice has at least one line."),
+    ],
+)
+def test_mistake_in_a_draft_stands_on_the_form(stripe, french, finance, changes, sentence) -> None:
+    answer = browser(finance).post("/admin/billing/invoicedraft/add/", form(known()) | changes)
+    assert (answer.status_code, InvoiceDraft.objects.count()) == (200, 0)
+    assert sentence in answer.content.decode()
+
+
+def test_issued_draft_is_not_edited_any_more(stripe, french, finance) -> None:
+    draft = drafted()
+    drafts.issue(draft=draft)
+    path = f"/admin/billing/invoicedraft/{draft.pk}"
+    assert browser(finance).post(f"{path}/change/", form(draft.user)).status_code == 403
+    assert browser(finance).post(f"{path}/delete/", {"post": "yes"}).status_code == 403
+    assert browser(finance).get(f"{path}/change/").status_code == 200
+    assert draft.lines.count() == 3
+
+
+def test_overdue_list_has_what_nobody_paid_in_time(stripe, french, finance, monkeypatch) -> None:
+    late = issued()
+    issued(due_on=soon() + timedelta(days=60))
+    page = "/admin/billing/invoice/?due=overdue"
+    assert list(browser(finance).get(page).context["cl"].queryset) == []
+    after = soon() + timedelta(days=1)
+    monkeypatch.setattr(drafts, "today_here", lambda: after)
+    listed = browser(finance).get(page)
+    assert list(listed.context["cl"].queryset) == [late]
+    assert "overdue" in browser(finance).get(f"/admin/billing/invoice/{late.pk}/change/").content.decode()
+    assert late.number in browser(finance).get("/admin/").content.decode()
+
+
+def test_operator_cancels_an_unpaid_invoice(stripe, french, finance) -> None:
+    invoice = issued()
+    press(finance, "billing_invoice_cancel", invoice, reason="ordered twice")
+    assert (fresh(invoice).status, Invoice.objects.get(kind="credit_note").remark) == ("credited", "ordered twice")
+
+
+@pytest.mark.parametrize("path", ["invoicedraft/add/", "invoicedraft/{draft}/issue/", "invoice/{invoice}/cancel/"])
+def test_who_may_only_look_changes_nothing(stripe, french, path) -> None:
+    draft, invoice = drafted(), issued()
+    where = path.format(draft=draft.pk, invoice=invoice.pk)
+    answer = browser(member()).post(f"/admin/billing/{where}", form(draft.user, key=str(uuid.uuid4()), reason="x"))
+    assert answer.status_code == 403
+    assert (InvoiceDraft.objects.count(), Invoice.objects.count()) == (2, 1)

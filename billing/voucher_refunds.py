@@ -1,0 +1,64 @@
+"""Giving back credits that are taxed when they are used: first what was never taxed, and then the months that were
+invoiced, the youngest first.
+
+What went back of the purchase is not taxed later, and what went back of a month's use takes its tax with it: receipts,
+months and credit notes add up to what the buyer has paid.
+"""
+
+from django.db.models import Q, Sum
+from django.db.models.functions import Coalesce
+
+from billing import fulfilment
+from billing.models import Payment, Refund, TaxedUse, UseGivenBack
+from billing.models.refunds import RefundOrigin, RefundPolicy, RefundStatus
+from ledger.models import Account
+from ledger.money import Money
+from ledger.transfers import Move
+
+_STANDS = Q(given_back__refund__status=RefundStatus.SUCCEEDED)
+
+
+def given_back_untaxed(payment: Payment, *, without: Refund | None = None) -> int:
+    """What refunds that have arrived took of what waits on the account of vouchers."""
+    rows = Refund.objects.filter(payment=payment, status=RefundStatus.SUCCEEDED).exclude(origin=RefundOrigin.SURPLUS)
+    if without is not None:
+        rows = rows.exclude(pk=without.pk)
+    back = rows.aggregate(total=Sum("amount_minor"))["total"] or 0
+    taxed = UseGivenBack.objects.filter(refund__in=rows).aggregate(total=Sum("gross_minor"))["total"] or 0
+    return int(back - taxed)
+
+
+def write(refund: Refund) -> list[UseGivenBack]:
+    """What this refund takes of months that were taxed. The payment is locked, and so no month is taxed meanwhile."""
+    payment = refund.payment
+    uses = list(
+        TaxedUse.objects.filter(payment=payment)
+        .annotate(
+            gross_back=Coalesce(Sum("given_back__gross_minor", filter=_STANDS), 0),
+            tax_back=Coalesce(Sum("given_back__tax_minor", filter=_STANDS), 0),
+        )
+        .order_by("-month")
+    )
+    taxed = sum(use.gross_minor for use in uses)
+    untaxed = payment.amount_minor - taxed - given_back_untaxed(payment, without=refund)
+    rest, rows = refund.amount_minor - max(0, untaxed), []
+    for use in uses:
+        part = min(use.gross_minor - use.gross_back, rest)
+        if part <= 0:
+            continue
+        rest -= part
+        # The share of all that has gone back of this month, less what went before: so the last part takes the rest.
+        tax = use.tax_minor * (use.gross_back + part) // use.gross_minor - use.tax_back
+        rows.append(UseGivenBack(refund=refund, use=use, gross_minor=part, tax_minor=tax))
+    return UseGivenBack.objects.bulk_create(rows)
+
+
+def moves(refund: Refund, uses: list[UseGivenBack], outside: Account) -> list[Move]:
+    """What was not taxed comes from what is owed; of the rest the tax comes from the tax, whoever bears the net."""
+    unit = refund.currency
+    gross, tax = sum(use.gross_minor for use in uses), sum(use.tax_minor for use in uses)
+    net_of = f"loss:{unit}" if refund.policy == RefundPolicy.GOODWILL else f"revenue:packs:{unit}"
+    parts = {f"vouchers:{unit}": refund.amount_minor - gross, net_of: gross - tax, f"tax:{unit}": tax}
+    return [
+        Move(fulfilment.house(name, unit), outside, Money(minor, unit)) for name, minor in parts.items() if minor > 0
+    ]
