@@ -1,3 +1,5 @@
+"""Addresses of billing's API, under `/api/v1/`."""
+
 from django.urls import path
 
 from billing.api import invoices, payments, plans, refunds, subscriptions

@@ -1,3 +1,5 @@
+"""The composition root: settings, addresses, Celery, problems, health. Nobody imports it."""
+
 import gc
 
 # Starting makes a quarter of a million objects that live for ever; to look through them again and again for garbage

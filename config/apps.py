@@ -1,3 +1,5 @@
+"""The app of the composition root, and the admin's site."""
+
 import gc
 
 from django.apps import AppConfig

@@ -58,6 +58,8 @@ def _steps(here: dict[str, str]) -> list[Step]:
         Step(name="imports", command=tool("lint-imports"), environment=here),
         Step(name="migrations", command=manage("makemigrations", "--check", "--dry-run"), environment=here),
         Step(name="dangerous-migrations", command=manage("check_migrations"), environment=here),
+        Step(name="modules", command=manage("list_modules", "--check"), environment=here),
+        Step(name="licences", command=manage("list_licences", "--check"), environment=here),
         Step(name="deploy", command=manage("check", "--deploy", "--fail-level", "WARNING"), environment=deploy),
         Step(name="schema", command=manage("spectacular", "--validate", "--fail-on-warn"), environment=here),
     ]

@@ -1,3 +1,5 @@
+"""Every address of the house."""
+
 from django.conf import settings
 from django.contrib import admin
 from django.urls import include, path, re_path

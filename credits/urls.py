@@ -1,3 +1,5 @@
+"""Addresses of the credits' API, under `/api/v1/`."""
+
 from django.urls import path
 
 from credits.api import granting, holding, reading, spending

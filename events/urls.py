@@ -1,3 +1,5 @@
+"""Addresses of the events' API, under `/api/v1/`."""
+
 from django.urls import path
 
 from events.api import webhooks

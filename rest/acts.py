@@ -85,21 +85,10 @@ def asks_for(permission: str) -> Callable[..., bool]:
     return has_permission
 
 
-class ActsAdmin(ModelAdmin):
-    """Nothing is edited here. What can be done is a button with a permission of its own."""
+class ActingAdmin(ModelAdmin):
+    """What can be done beside editing is a button with a permission of its own."""
 
-    actions = None
-    show_full_result_count = False  # these tables grow for ever, and counting them is slow
     refusals: tuple[type[Exception], ...] = ()  # what an act may raise, that is shown above its form
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
 
     def found(self, request: HttpRequest, object_id: str) -> Any:
         thing = self.get_object(request, object_id)
@@ -118,17 +107,18 @@ class ActsAdmin(ModelAdmin):
         request: HttpRequest,
         thing: Model | None,
         *,
-        form: type[ActForm],
         title: Text,
         says: Text,
-        do: Callable[[Any], str],
+        do: Callable[[Any], str | HttpResponse],
+        form: type[ActForm] = ActForm,
         initial: dict[str, Any] | None = None,
         preview: Callable[[Any], list[str]] | None = None,
     ) -> HttpResponse:
         """Show what will happen, or do it, and say what `do` returns; a safe string may have a link in it. A refusal
         comes back as a sentence above the form.
 
-        Where there is a preview the button that acts comes with it, and acts on nothing but what was previewed.
+        Where there is a preview the button that acts comes with it, and acts on nothing but what was previewed. An act
+        that has a page of its own to show, once, returns that.
         """
         sent = form(request.POST, request.FILES) if request.method == "POST" else form(initial=initial)
         lines: list[str] = []
@@ -143,10 +133,7 @@ class ActsAdmin(ModelAdmin):
                 sent.add_error(None, str(refusal))
             else:
                 if not lines:
-                    if thing is not None:
-                        self.log_change(request, thing, strip_tags(done))
-                    messages.success(request, done)
-                    return HttpResponseRedirect(self.page_of(thing))
+                    return self._done(request, thing, title, done)
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
@@ -159,3 +146,27 @@ class ActsAdmin(ModelAdmin):
             "has_preview": preview is not None,
         }
         return TemplateResponse(request, "admin/act.html", context)
+
+    def _done(self, request: HttpRequest, thing: Model | None, title: Text, done: str | HttpResponse) -> HttpResponse:
+        if thing is not None:
+            self.log_change(request, thing, strip_tags(done) if isinstance(done, str) else str(title))
+        if isinstance(done, HttpResponse):
+            return done
+        messages.success(request, done)
+        return HttpResponseRedirect(self.page_of(thing))
+
+
+class ActsAdmin(ActingAdmin):
+    """Nothing is edited here; there are only the buttons."""
+
+    actions = None
+    show_full_result_count = False  # these tables grow for ever, and counting them is slow
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False

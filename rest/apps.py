@@ -1,3 +1,5 @@
+"""The app of what every endpoint shares."""
+
 from django.apps import AppConfig
 
 

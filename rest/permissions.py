@@ -26,22 +26,6 @@ class IsCaller(BasePermission):
         return True
 
 
-class IsCustomer(IsCaller):
-    """A customer is spoken for; a service is asked for X-User-ID."""
-
-    def is_enough(self, request: Request, caller: Caller) -> bool:
-        callers.customer(request)
-        return True
-
-
-class IsService(IsCaller):
-    message = "Only services may do this: send a service token."
-    code = "service_required"
-
-    def is_enough(self, request: Request, caller: Caller) -> bool:
-        return caller.kind is Kind.SERVICE
-
-
 @functools.cache
 def HasPermission(name: str) -> type[BasePermission]:  # noqa: N802 - it reads as the class that it makes
     """A service whose token has this permission ("credits.add_grant"). Customers have none."""

@@ -1,3 +1,5 @@
+"""Addresses of the API's shell, under `/api/v1/`."""
+
 from django.urls import path
 
 from rest.views import MeView

@@ -1,3 +1,5 @@
+"""The app of the pages that a visitor sees."""
+
 from django.apps import AppConfig
 
 

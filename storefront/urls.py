@@ -1,3 +1,5 @@
+"""Addresses of the pages that a visitor sees."""
+
 from django.urls import path
 
 from storefront import bill, details, pricing, subscription, views, wallet

@@ -1,3 +1,5 @@
+"""Addresses of the wallets' API, under `/api/v1/`."""
+
 from django.urls import path
 
 from wallets.api import commissions, pages, reading, withdrawing

@@ -1,3 +1,5 @@
+"""The product's own addresses, with the rivals of the bench before them."""
+
 from django.urls import path
 
 from bench.server import bare, idiomatic, letters

@@ -1,3 +1,5 @@
+"""The admin of billing: importing it registers its pages."""
+
 from billing.admin.coupons import CouponAdmin, RedemptionAdmin
 from billing.admin.customers import CustomerAdmin
 from billing.admin.drafts import InvoiceDraftAdmin

@@ -1,3 +1,5 @@
+"""The tables of billing, by subject."""
+
 from billing.models.cases import Case
 from billing.models.coupons import Coupon, CouponAmount, Redemption
 from billing.models.customers import Customer

@@ -1,3 +1,5 @@
+"""The tables of credits, by subject."""
+
 from credits.models.calendar import GrantPeriod, GrantSchedule, PeriodState, ScheduleRule, ScheduleState
 from credits.models.catalogue import (
     CatchUp,

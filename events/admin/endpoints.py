@@ -19,10 +19,11 @@ from unfold.widgets import (
 )
 
 from events import addresses, endpoints, tasks
-from events.admin.acts import ActingAdmin, asks_for, identity
+from events.admin.acts import ActingAdmin, identity
 from events.errors import AddressRefused
 from events.models import DisabledReason, Endpoint
 from events.types import EventType
+from rest.acts import ActForm, asks_for
 
 STATES = {"live": _("in force"), "failing": _("failing"), "disabled": _("disabled")}
 
@@ -49,7 +50,7 @@ class EndpointForm(forms.ModelForm[Endpoint]):
         return url
 
 
-class RangeForm(forms.Form):
+class RangeForm(ActForm):
     since = forms.DateTimeField(
         label=_("from"), widget=UnfoldAdminTextInputWidget(attrs={"type": "datetime-local"}), help_text="UTC"
     )
@@ -129,7 +130,7 @@ class EndpointAdmin(ActingAdmin):
     def rotate(self, request: HttpRequest, object_id: str) -> HttpResponse:
         endpoint = self.found(request, object_id)
 
-        def do(_form: Any) -> HttpResponse:
+        def do(_form: ActForm) -> HttpResponse:
             secret = endpoints.rotate(endpoint=endpoint, by=identity(request))
             return self._secret_page(request, endpoint, secret)
 
@@ -142,8 +143,8 @@ class EndpointAdmin(ActingAdmin):
     def replay_range(self, request: HttpRequest, object_id: str) -> HttpResponse:
         endpoint = self.found(request, object_id)
 
-        def do(form: Any) -> str:
-            count = endpoints.tell_again(endpoint=endpoint, **form.cleaned_data)
+        def do(form: ActForm) -> str:
+            count = endpoints.tell_again(endpoint=endpoint, **form.facts)
             tasks.send_deliveries.delay_on_commit()  # type: ignore[attr-defined]  # unknown to celery-types
             told = ngettext("%(count)s event is queued again.", "%(count)s events are queued again.", count)
             return told % {"count": count}
@@ -161,7 +162,7 @@ class EndpointAdmin(ActingAdmin):
     def disable(self, request: HttpRequest, object_id: str) -> HttpResponse:
         endpoint = self.found(request, object_id)
 
-        def do(_form: Any) -> str:
+        def do(_form: ActForm) -> str:
             endpoints.disable(endpoint=endpoint, reason=DisabledReason.BY_HAND, at=timezone.now())
             return gettext("The endpoint is disabled.")
 
@@ -177,7 +178,7 @@ class EndpointAdmin(ActingAdmin):
     def enable(self, request: HttpRequest, object_id: str) -> HttpResponse:
         endpoint = self.found(request, object_id)
 
-        def do(_form: Any) -> str:
+        def do(_form: ActForm) -> str:
             endpoints.enable(endpoint=endpoint, by=identity(request))
             tasks.send_deliveries.delay_on_commit()  # type: ignore[attr-defined]  # unknown to celery-types
             return gettext("The endpoint is enabled.")

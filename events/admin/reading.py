@@ -10,9 +10,10 @@ from django.utils.translation import gettext_lazy as _
 from unfold.decorators import action, display
 
 from events import deliveries, tasks
-from events.admin.acts import ReadingAdmin, asks_for
+from events.admin.acts import ReadingAdmin
 from events.errors import EventsError
 from events.models import Delivery, Event, Message
+from rest.acts import ActForm, asks_for
 
 DELIVERY_LABELS = {"dead": "danger", "delivered": "success", "pending": "info", "sending": "info"}
 MESSAGE_LABELS = {"failed": "danger", "sent": "success", "queued": "info", "sending": "info"}
@@ -89,7 +90,7 @@ class DeliveryAdmin(ReadingAdmin):
     def replay(self, request: HttpRequest, object_id: str) -> HttpResponse:
         delivery = self.found(request, object_id)
 
-        def do(_form: Any) -> str:
+        def do(_form: ActForm) -> str:
             deliveries.replay(delivery)
             tasks.send_deliveries.delay_on_commit()  # type: ignore[attr-defined]  # unknown to celery-types
             return gettext("This delivery is queued again.")

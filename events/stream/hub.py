@@ -42,6 +42,8 @@ class Client:
         self.awake.set()
 
     def fall_behind(self) -> None:
+        if not self.is_behind:
+            REREAD.inc()
         self.is_behind = True
         self.rows.clear()
         self.awake.set()

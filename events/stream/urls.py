@@ -1,3 +1,5 @@
+"""Addresses of the stream, under `/api/v1/`."""
+
 from django.urls import path
 
 from events.stream.api import EventsView, TicketView

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.contrib.auth.models import Group, User
@@ -70,7 +71,7 @@ def test_replay_asks_first_and_then_sends_once_more(dead: Delivery, receiver: Re
     assert client.get(path).status_code == 200
     dead.refresh_from_db()
     assert dead.state == "dead"
-    assert client.post(path).status_code == 302
+    assert client.post(path, {"key": str(uuid4())}).status_code == 302
     sending.run()
     dead.refresh_from_db()
     assert (dead.state, dead.attempts, len(receiver.requests)) == ("delivered", 1, 1)
@@ -108,7 +109,7 @@ def test_endpoint_is_added_with_its_secret_on_the_answer(receiver: Receiver, use
     sending.run()
     assert receiver.verified(secret)
     endpoint = Endpoint.objects.get()
-    rotated = client.post(reverse("admin:events_endpoint_rotate", args=[endpoint.pk]))
+    rotated = client.post(reverse("admin:events_endpoint_rotate", args=[endpoint.pk]), {"key": str(uuid4())})
     [(headers, body)] = receiver.requests
     with pytest.raises(Exception, match="No matching signature"):
         Webhook(rotated.context["secret"]).verify(body, headers)
@@ -125,7 +126,8 @@ def test_endpoint_is_disabled_enabled_and_told_again(dead: Delivery) -> None:
     client = signed_in(is_superuser=True)
 
     def press(name: str, **fields: Any) -> Any:
-        return client.post(reverse(f"admin:events_endpoint_{name}", args=[dead.endpoint_id]), fields)
+        path = reverse(f"admin:events_endpoint_{name}", args=[dead.endpoint_id])
+        return client.post(path, fields | {"key": str(uuid4())})
 
     press("disable")
     assert Endpoint.objects.get().disabled_reason == "by_hand"

@@ -4,6 +4,7 @@ import uuid
 from datetime import UTC, datetime
 
 import pytest
+from prometheus_client import REGISTRY
 
 from events.stream.hub import Client, Hub, TooManyStreams
 from events.stream.journal import Row
@@ -120,3 +121,11 @@ def test_everybody_is_told_that_the_stream_is_degraded_and_well_again(hub: Hub) 
     assert client.take_passing() == []
     hub.degrade(False)
     assert [message["data"] for message in client.take_passing()] == [{"status": "ok"}]
+
+
+def test_each_time_that_a_client_falls_behind_is_counted_once(hub: Hub) -> None:
+    client, before = listening(hub), REGISTRY.get_sample_value("tirelire_stream_rereads_total")
+    assert before is not None
+    client.fall_behind()
+    client.fall_behind()  # it has not read yet: that is one reading
+    assert REGISTRY.get_sample_value("tirelire_stream_rereads_total") == before + 1

@@ -355,8 +355,7 @@ def test_permissions_let_in_whom_they_name(db) -> None:
     for_bob = {"X-User-ID": "bob"}
     table = {
         "caller": permissions.IsCaller,
-        "customer": permissions.IsCustomer,
-        "service": permissions.IsService,
+        "owner": permissions.OwnerOrService("rest.act_for_customers"),
         "held": permissions.HasPermission("rest.act_for_customers"),
         "missing": permissions.HasPermission("auth.add_user"),
         "either": permissions.HasPermission("auth.add_user") | permissions.IsCaller,
@@ -368,8 +367,7 @@ def test_permissions_let_in_whom_they_name(db) -> None:
     stranger, in_, out = (401, "not_authenticated"), (204, ""), (403, "permission_missing")
     assert said == {
         "caller": (stranger, in_, in_, in_),
-        "customer": (stranger, in_, (400, "customer_required"), in_),
-        "service": (stranger, (403, "service_required"), in_, in_),
+        "owner": (stranger, in_, (400, "customer_required"), in_),
         "held": (stranger, out, in_, in_),
         "missing": (stranger, out, out, out),
         "either": (stranger, in_, in_, in_),

@@ -1,3 +1,5 @@
+"""`manage.py write_event_reference`: the table of event types in docs/events.md, from the code."""
+
 from typing import Any
 
 from django.conf import settings
