@@ -74,7 +74,8 @@ def licence_of(name: str) -> str:
         said = metadata.metadata(name)
     except metadata.PackageNotFoundError:
         return UNKNOWN
-    return named(said.get("License-Expression"), said.get("License"), said.get_all("Classifier") or [])
+    [expression], [text] = (said.get_all(name) or [None] for name in ("License-Expression", "License"))
+    return named(expression, text, said.get_all("Classifier") or [])
 
 
 def named(expression: str | None, text: str | None, classifiers: Iterable[str]) -> str:

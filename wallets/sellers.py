@@ -40,14 +40,10 @@ def open_all(users: Mapping[int, User], currency: str) -> dict[int, Wallet]:
         names = {pk: {part: f"wallet:{pk}:{currency}:{part}" for part in PARTS} for pk in missing}
         wanted = [name for each in names.values() for name in each.values()]
         opened = accounts.open_all(names=wanted, unit=currency, guarded=True)
+        parts = {pk: {part: opened[name] for part, name in names[pk].items()} for pk in missing}
+        new = [Wallet(seller=sellers[pk], currency=currency, **parts[pk]) for pk in missing]
         # A rival may open one in this moment: then the insert does nothing.
-        Wallet.objects.bulk_create(
-            [
-                Wallet(seller=sellers[pk], currency=currency, **{part: opened[name] for part, name in names[pk].items()})
-                for pk in missing
-            ],
-            ignore_conflicts=True,
-        )
+        Wallet.objects.bulk_create(new, ignore_conflicts=True)
         found |= _wallets_of(missing, currency)
     return found
 

@@ -83,7 +83,7 @@ def test_what_is_not_there_is_found() -> None:
     text = (
         "`billing.refunds.gone`, `billing.nowhere.send`, `credits_vanish()`, `payment.vanished`, *no such sweep*, "
         "`billing/tests/test_refunds.py::test_gone`; but `billing.refunds.request`, `credits_spend()`, "
-        "`rest.acts.ActsAdmin.act`, `payment.succeeded`, *expired holds* and `FOR UPDATE` are."
+        "`rest.acts.ActingAdmin.act`, `payment.succeeded`, *expired holds* and `FOR UPDATE` are."
     )
     assert wrong_names(text) == [
         "no such sweep",

@@ -40,7 +40,9 @@ class TierInline(TabularInline):
 @admin.register(CommissionRule)
 class CommissionRuleAdmin(ModelAdmin):
     form = RuleForm
-    list_display = ("code", "sale_type", "seller_kind", "seller", "currency", "percent_shown", "valid_from", "is_active")
+    list_display = (
+        "code", "sale_type", "seller_kind", "seller", "currency", "percent_shown", "valid_from", "is_active",
+    )  # fmt: skip
     list_filter = ("is_active", "sale_type", "seller_kind", "currency", "catalogue")
     list_select_related = ("sale_type", "seller_kind", "seller__user")
     search_fields = ("code", "seller__user__username")

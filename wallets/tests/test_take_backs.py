@@ -70,10 +70,11 @@ def test_each_sale_gives_back_at_the_rate_that_it_was_sold_at() -> None:
     rule.basis_points = 1_500
     rule.save()
     at_fifteen = sell(user, 1_005)
-    halves = [take_backs.take_back(sale=sale, key=f"half:{sale.pk}", amount=euros(335)) for sale in (at_ten, at_fifteen)]
+    sold = (at_ten, at_fifteen)
+    halves = [take_backs.take_back(sale=sale, key=f"half:{sale.pk}", amount=euros(335)) for sale in sold]
     assert [(each.commission_minor, each.net_minor) for each in halves] == [(34, 301), (50, 285)]
     assert (on("commission:EUR"), parts(user)["pending"]) == (101 + 151 - 34 - 50, 2_010 - 252 - 301 - 285)
-    for sale in (at_ten, at_fifteen):
+    for sale in sold:
         take_backs.take_back(sale=sale, key=f"rest:{sale.pk}")
     assert everything() == {}
     assert faults() == {}

@@ -16,7 +16,6 @@ from wallets import destinations
 from wallets.models import Withdrawal
 from wallets.tests import people
 
-
 SOLD = -10_000  # what the books say of Stripe once the seller has sold: it owes us as much
 
 
@@ -68,9 +67,7 @@ def test_connected_account_is_paid_and_a_transfer_that_is_taken_back_is_the_sell
     assert checks.faults() == {}
 
 
-def test_account_that_may_not_be_paid_to_is_a_refusal_and_the_money_is_back(
-    shop: Shop, account: str
-) -> None:
+def test_account_that_may_not_be_paid_to_is_a_refusal_and_the_money_is_back(shop: Shop, account: str) -> None:
     withdrawal = _asked_for(_connect(shop, is_onboarded=False))
     payout_sending.work_through()
     assert _standing(shop, withdrawal) == ("failed", 10_000, SOLD, [])
@@ -106,9 +103,10 @@ def test_worker_killed_between_sending_and_hearing_is_asked_about(
     def dies(**_: Any) -> None:
         raise Killed
 
-    with monkeypatch.context() as patch, pytest.raises(Killed):
+    with monkeypatch.context() as patch:
         patch.setattr(payouts, "sent", dies)
-        payout_sending.work_through()
+        with pytest.raises(Killed):
+            payout_sending.work_through()
     assert _standing(shop, withdrawal) == ("sending", 6_000, SOLD, [4_000])
     payout_sending.work_through(timezone.now() + timedelta(hours=1))
     assert _standing(shop, withdrawal) == ("paid", 6_000, SOLD + 4_000, [4_000])
