@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.contrib.auth.models import User
+from django.db import transaction
 
 from billing import errors
 from billing.models import Attempt, Payment
 from billing.models.payments import PaymentKind
 from billing.models.refunds import RefundPolicy
 from ledger.money import Money, total
-from wallets import sales, take_backs
+from wallets import sales, sellers, take_backs
 from wallets.errors import SellerCannotCover
 from wallets.models import Sale, TakeBack, TakeBackState, WhenWithdrawn
 from wallets.sales import Line
@@ -84,6 +85,7 @@ def of(payment: Payment) -> list[Sale]:
 # ---------------------------------------------------------------- given back
 
 
+@transaction.atomic
 def plan(payment: Payment, amount: Money, policy: RefundPolicy | None) -> list[Share]:
     """How an amount falls on the sales, in proportion to what is left of each, or the refusal of one of them."""
     asked = POLICIES.get(policy) if policy else None
@@ -93,11 +95,18 @@ def plan(payment: Payment, amount: Money, policy: RefundPolicy | None) -> list[S
     ]
 
 
+def _lock(payment: Payment) -> None:
+    """All its sellers at once and by number: one after the other in the order of the sales, two payments to the same
+    sellers could wait for each other."""
+    sellers.lock(Sale.objects.filter(payment_key=str(payment.pk)).values_list("wallet_id", flat=True))
+
+
 def _left(payment: Payment) -> Money:
     return total((sale.left for sale in of(payment)), payment.currency)
 
 
 def _parts(payment: Payment, amount: Money) -> list[tuple[Sale, Money]]:
+    _lock(payment)
     found = of(payment)
     left = total((sale.left for sale in found), payment.currency)
     if not amount.minor:
@@ -120,6 +129,7 @@ def hold(
 def hold_what_has_gone(payment: Payment, *, key: str, amount: Money, policy: RefundPolicy, reason: str) -> None:
     """Of money that has left already: nothing refuses it, so what no seller covers is our cost. As much as is left of
     the sales."""
+    _lock(payment)
     for sale, part in _parts(payment, Money(min(amount.minor, _left(payment).minor), payment.currency)):
         name = f"{key}:{sale.number}"
         try:
@@ -130,6 +140,7 @@ def hold_what_has_gone(payment: Payment, *, key: str, amount: Money, policy: Ref
 
 def freeze(payment: Payment, *, key: str, amount: Money, reason: str) -> None:
     """Of what a bank asks for as much as is left of the sales; it may ask for what was refunded already."""
+    _lock(payment)
     wanted = min(amount.minor, _left(payment).minor) if amount.unit == payment.currency else 0
     if wanted:
         for sale, part in _parts(payment, Money(wanted, payment.currency)):

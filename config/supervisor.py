@@ -100,14 +100,14 @@ class Output:
                 self.fall_silent()
 
     def fall_silent(self) -> None:
-        """What could not be written stays in Python's buffer; failing on it once more at the end makes the exit code 120."""
+        """What could not be written stays in Python's buffer; written in vain at the end, it makes the exit code 120."""
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, self.stream.fileno())
         os.close(nowhere)
 
 
 class Bell:
-    """Rung by a signal handler, heard by the loop. An Event would not do: its `set` takes the lock that `wait` may hold."""
+    """Rung by a signal handler, heard by the loop. No Event: its `set` takes the lock that `wait` may just hold."""
 
     def __init__(self) -> None:
         self.ear, self.rope = os.pipe()

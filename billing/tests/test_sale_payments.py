@@ -1,12 +1,13 @@
 """Checkouts of what sellers sell: who gets what when it is paid, refunded, disputed, and when a refund comes back."""
 
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
 from django.utils import timezone
 
-from billing import disputes, errors, refund_sending, refunds
+from billing import disputes, errors, refund_sending, refunds, sale_payments
 from billing.gateways import subscribing as words
 from billing.gateways.base import RefundResult, RefundState
 from billing.gateways.subscribing import DisputeResult
@@ -14,12 +15,13 @@ from billing.models import Payment, Refund
 from billing.models.refunds import RefundPolicy
 from billing.tests import shop
 from billing.tests.fakes import RefundingGateway
+from credits.tests import gates
 from credits.tests.callers import customer, post, service
 from ledger.checks import faults
 from ledger.money import Money
-from wallets import sales, withdrawals
+from wallets import sales, sellers, withdrawals
 from wallets.errors import SellerCannotCover
-from wallets.models import Sale, TakeBack
+from wallets.models import Sale, TakeBack, Wallet
 from wallets.tests import people
 from wallets.tests.people import available, make_rule, make_type, make_user, on, parts
 
@@ -265,3 +267,39 @@ def test_bank_that_asks_for_more_than_was_paid_costs_us_the_rest(stripe) -> None
     disputed(payment, words.DisputeState.LOST, 4_500)
     assert (on("loss:EUR"), on("gateway:stripe:EUR"), parts(seller(payment))["pending"]) == (-500, 500, 0)
     assert faults() == {}
+
+
+# ---------------------------------------------------------------- rivals
+
+FIRST, SECOND = [TICKET | {"seller": f"organizer-{number}", "reference": f"seat {number}"} for number in (1, 2)]
+SAME_SELLERS = [[FIRST, SECOND], [SECOND, FIRST]]
+
+
+@pytest.fixture
+def stopped_at_each_wallet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever has locked one wallet waits until everybody has, or waits for a lock."""
+    usual = sellers.lock_one
+
+    def lock_one(wallet: Wallet) -> Any:
+        found = usual(wallet)
+        gates.wait_at_the_gate()
+        return found
+
+    monkeypatch.setattr(sellers, "lock_one", lock_one)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_refunds_of_the_same_sellers_do_not_wait_for_each_other(stripe, stopped_at_each_wallet) -> None:
+    payments = [sold(stripe, *lines) for lines in SAME_SELLERS]
+    done = gates.run_through_the_gate([partial(refund, payment) for payment in payments])
+    assert [each.amount_minor for each in done] == [8_000, 8_000]
+    assert faults() == {}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_canary_without_the_lock_of_all_sellers_they_do(stripe, stopped_at_each_wallet, monkeypatch) -> None:
+    payments = [sold(stripe, *lines) for lines in SAME_SELLERS]
+    monkeypatch.setattr(sale_payments, "_lock", lambda payment: None)
+    done = gates.run_through_the_gate([partial(refund, payment) for payment in payments])
+    assert sorted(type(each) is Refund for each in done) == [False, True]
+    assert any("deadlock" in str(each) for each in done)

@@ -71,7 +71,8 @@ def laptop(prepared: Path, tmp_path: Path) -> Laptop:
 def untouched(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Laptop]:
     """For starts that are refused before they change anything: one for them all, and its servers stay up meanwhile."""
     laptop = Laptop(shutil.copytree(prepared, tmp_path_factory.mktemp("untouched") / "var"))
-    shell = [sys.executable, str(BASE_DIR / "manage.py"), "shell", "--no-imports", "-c", "print('in', flush=True); input()"]
+    waits = "print('in', flush=True); input()"
+    shell = [sys.executable, str(BASE_DIR / "manage.py"), "shell", "--no-imports", "-c", waits]
     with subprocess.Popen(shell, env=laptop.environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as user:
         assert user.stdout is not None
         assert user.stdout.readline() == b"in\n"
