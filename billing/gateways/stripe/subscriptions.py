@@ -1,6 +1,7 @@
 """Plans that Stripe renews by itself: begun on its page or with a kept card, changed, paused, ended; and its portal."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from billing.gateways.base import Buyer
@@ -164,6 +165,18 @@ class Subscribing(Connected):
         window = self.window(subscription.created_at)
         found = self.search(page, lambda each: reference_of(each) == subscription.reference, status="all", **window)
         return states.of_subscription(found) if found else SubscriptionResult(state=SubscriptionState.NOT_FOUND)
+
+    def close_page(self, subscription: SubscriptionRef) -> SubscriptionResult:
+        """Nobody can begin on it any more. Who was quicker has begun, and then that is the answer."""
+        known = self.fetch_subscription(subscription)
+        if known.id or known.state is not SubscriptionState.INCOMPLETE:
+            return known
+        key: Any = {"idempotency_key": f"{subscription.reference}:expire"}
+        try:
+            self.move(lambda: self.api.checkout.sessions.expire(known.session, {}, key))
+        except Declined:
+            return self.fetch_subscription(replace(subscription, session=known.session))
+        return replace(known, state=SubscriptionState.EXPIRED, next_action=None)
 
     def fetch_invoice(self, *, invoice: str) -> InvoiceResult:
         try:
