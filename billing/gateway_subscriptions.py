@@ -30,6 +30,7 @@ from billing.checkout import Wishes
 from billing.gateways import registry
 from billing.gateways.base import Buyer
 from billing.gateways.subscribing import (
+    ChangePreview,
     ChangeRequest,
     InvoiceResult,
     PortalRequest,
@@ -91,7 +92,7 @@ def open_page(
     cancel = returning.checked(wishes.cancel_url, "cancel_url")
     request = SubscriptionRequest(
         reference=subscription.pk.hex,
-        buyer=_buyer(subscription.user, gateway),
+        buyer=buyer(subscription.user, gateway),
         price=gateway_prices.price_at(gateway, subscription.price),
         success_url=returning.told(success, settings.CHECKOUT_SUCCESS_URL, subscription.pk),
         cancel_url=returning.told(cancel, settings.CHECKOUT_CANCEL_URL, subscription.pk),
@@ -110,7 +111,7 @@ def open_page(
     return payments.told(result.next_action) if result.next_action else {"type": "none"}
 
 
-def _buyer(user: User, gateway: str) -> Buyer:
+def buyer(user: User, gateway: str) -> Buyer:
     customer = customers.get(user)
     known = GatewayCustomer.objects.filter(user=user, gateway=gateway).first()
     return Buyer(
@@ -317,21 +318,24 @@ def _reference(subscription: Subscription) -> str:
     return f"{subscription.pk.hex}:{subscription.timeline.count()}"
 
 
-def preview(*, subscription: Subscription, price: PlanPrice) -> Money:
-    adapter, request = _adapter(subscription.gateway), _change(subscription, price, Proration.CHARGE_NOW)
-    return calling.call(subscription.gateway, "preview", lambda: adapter.preview_change(request)).due
+def preview(*, subscription: Subscription, price: PlanPrice, at: datetime) -> ChangePreview:
+    adapter, request = _adapter(subscription.gateway), _change(subscription, price, Proration.CHARGE_NOW, at)
+    return calling.call(subscription.gateway, "preview", lambda: adapter.preview_change(request))
 
 
-def change(*, subscription: Subscription, price: PlanPrice, now: bool) -> None:
-    """Now, charged at once, and ours only when its invoice is paid; or without proration from the next invoice on."""
-    request = _change(subscription, price, Proration.CHARGE_NOW if now else Proration.NONE)
+def change(*, subscription: Subscription, price: PlanPrice, now: bool, at: datetime | None = None) -> None:
+    """Now, charged at once as it was at the preview's instant, and ours only when its invoice is paid; or without
+    proration from the next invoice on."""
+    request = _change(subscription, price, Proration.CHARGE_NOW if now else Proration.NONE, at)
     adapter = _adapter(subscription.gateway)
     calling.call(subscription.gateway, "change", lambda: adapter.change_subscription(request))
     if now:
         ask(subscription)
 
 
-def _change(subscription: Subscription, price: PlanPrice, proration: Proration) -> ChangeRequest:
+def _change(
+    subscription: Subscription, price: PlanPrice, proration: Proration, at: datetime | None = None
+) -> ChangeRequest:
     known = GatewayCustomer.objects.filter(user=subscription.user, gateway=subscription.gateway).first()
     return ChangeRequest(
         reference=_reference(subscription),
@@ -340,7 +344,14 @@ def _change(subscription: Subscription, price: PlanPrice, proration: Proration) 
         price=gateway_prices.price_at(subscription.gateway, price),
         customer=known.gateway_id if known else "",
         proration=proration,
+        prorated_at=at,
     )
+
+
+def method_of(subscription: Subscription) -> str:
+    """The gateway's id of the card that pays it."""
+    adapter, ref = _adapter(subscription.gateway), _ref(subscription)
+    return calling.call(subscription.gateway, "fetch", lambda: adapter.fetch_subscription(ref)).method
 
 
 def mending_page(*, subscription: Subscription) -> str:

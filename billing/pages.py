@@ -10,7 +10,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.generic import View
 
-from billing import customers, dunning, errors, plan_payments, subscriptions
+from billing import customers, dunning, errors, plan_payments, saved_methods, subscriptions
 from billing import gateway_subscriptions as renewing
 from billing.gateways.errors import GatewayError
 from billing.models import Payment, Subscription
@@ -56,6 +56,7 @@ class MendView(View):
                 "renews_by_itself": subscription.is_renewed_by_gateway,
                 "waits": waiting is not None,
                 "refusal": refusal,
+                "methods_url": saved_methods.page_url(subscription.user),
             }
             response = render(request, "billing/mend.html", context)
         response["Referrer-Policy"] = "no-referrer"  # the address of this page is its key

@@ -8,7 +8,7 @@ from billing.admin.payouts import PaidWithdrawalAdmin
 from billing.admin.reconciling import DiscrepancyAdmin, ReconciliationAdmin
 from billing.admin.refunds import DisputeAdmin, RefundAdmin
 from billing.admin.subscriptions import PlanAdmin, SubscriptionAdmin
-from billing.admin.top_ups import TopUpAdmin
+from billing.admin.top_ups import SavedMethodAdmin, TopUpAdmin
 
 __all__ = [
     "CaseAdmin",
@@ -25,6 +25,7 @@ __all__ = [
     "ReconciliationAdmin",
     "RedemptionAdmin",
     "RefundAdmin",
+    "SavedMethodAdmin",
     "SubscriptionAdmin",
     "TaxRateAdmin",
     "TopUpAdmin",

@@ -249,6 +249,7 @@ class ChangePreview:
     total: Money
     prorated_at: datetime
     lines: Sequence[PreviewLine]
+    discount: Money  # what coupons take off, of what is given back as well
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -310,7 +311,10 @@ class DisputeResult:
 class KeepsMethods(Protocol):
     def create_customer(self, *, buyer: Buyer, reference: str) -> str: ...  # its id at the gateway
     def open_setup(self, request: SetupRequest) -> SetupResult: ...
-    def fetch_setup(self, *, ids: Mapping[str, str]) -> SetupResult: ...
+    def fetch_setup(
+        self, *, ids: Mapping[str, str], reference: str = "", created_at: datetime | None = None
+    ) -> SetupResult: ...
+    def forget_method(self, *, method: str) -> None: ...  # it is kept no more; once more is the same
 
 
 @runtime_checkable
