@@ -65,9 +65,7 @@ def preview(*, subscription: Subscription, price: PlanPrice, when: str = "", at:
     if renewing.renews_it(subscription):
         told = renewing.preview(subscription=subscription, price=price, at=now)
         due, discount = told.due.minor, told.discount.minor
-        return _plan(
-            subscription, price, chosen, begins_at=now, next_payment_at=end, charge=due, discount=discount
-        )
+        return _plan(subscription, price, chosen, begins_at=now, next_payment_at=end, charge=due, discount=discount)
     next_end = end if price.interval == subscription.price.interval else _end_from(subscription, price, now)
     if subscription.anchor_at is None:  # on trial: nothing is paid yet
         return _plan(subscription, price, chosen, begins_at=now, next_payment_at=next_end)

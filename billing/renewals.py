@@ -152,9 +152,7 @@ def _give_up(subscription: Subscription) -> bool:
             return told.status == SubscriptionStatus.EXPIRED
     except (errors.BillingError, GatewayError):
         return False  # it comes up again
-    return subscription_states.end(
-        subscription_id=subscription.pk, status=expired, why=why, only_if_unpaid=True
-    )
+    return subscription_states.end(subscription_id=subscription.pk, status=expired, why=why, only_if_unpaid=True)
 
 
 def _end(pk: UUID, now: datetime, done: Ended) -> None:

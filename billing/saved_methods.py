@@ -44,7 +44,9 @@ def latest(user: User) -> SavedMethod | None:
 def _forget_declines(user: User) -> None:
     rows = TopUp.objects.filter(user=user)
     rows.update(declines=0, next_try_at=None)
-    rows.filter(suspended_for__in=[Suspension.CARD_DECLINED, Suspension.CARD_REMOVED]).update(suspended_at=None, suspended_for="")
+    rows.filter(suspended_for__in=[Suspension.CARD_DECLINED, Suspension.CARD_REMOVED]).update(
+        suspended_at=None, suspended_for=""
+    )
 
 
 # ---------------------------------------------------------------- where the customer looks after them

@@ -46,7 +46,7 @@ def test_plan_that_was_paid_unheard_is_not_cancelled(ada: Subscriber) -> None:
     ada.shop.play(ada.subscribe())
     answer = cancel(ada)
     assert (answer.status_code, answer.json()["code"]) == (409, "subscription_live")
-    tasks.grant_paid_for()
+    ada.hear()
     assert (ada.seen["status"], ada.shop.balance(), Payment.objects.get().status) == ("active", 500, "succeeded")
     assert checks.faults() == {}
 
