@@ -44,7 +44,6 @@ from billing.gateways.subscribing import (
 from billing.models import GatewayCustomer, PlanPrice, Subscription, SubscriptionEvent
 from billing.models.subscriptions import OVER, SubscriptionStatus
 from billing.pricing import Reduction
-from ledger.money import Money
 
 logger = logging.getLogger(__name__)
 CLOSING = "closing_page"  # the line of the timeline that is committed before the gateway is asked to

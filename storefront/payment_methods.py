@@ -4,6 +4,7 @@ Reached after signing in, or by the signed link of a letter. The gateway's page 
 as that of a plan is.
 """
 
+from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
@@ -40,10 +41,8 @@ class Page(View):
     def get(self, request: HttpRequest, **_: str) -> HttpResponse:
         setup = self._setup()
         if setup is not None and "part" not in request.GET:
-            try:
+            with suppress(GatewayError):  # its letter or the sweep will tell; the page waits
                 setup = method_setups.ask(setup)
-            except GatewayError:
-                pass  # its letter or the sweep will tell; the page waits
         return self.page(setup=setup)
 
     def post(self, request: HttpRequest, **_: str) -> HttpResponse:

@@ -4,9 +4,10 @@
 # squawk-ignore: adding-foreign-key-constraint - of a table that is new, and empty
 
 import django.db.models.deletion
-import ledger.ids
 from django.conf import settings
 from django.db import migrations, models
+
+import ledger.ids
 
 
 class Migration(migrations.Migration):

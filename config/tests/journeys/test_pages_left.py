@@ -1,4 +1,4 @@
-"""A plan's page at Stripe that was left: whatever ends the plan closes the page, and what was paid on it is not lost."""
+"""A plan's page at Stripe that was left: whatever ends the plan closes it, and what was paid on it is not lost."""
 
 from collections.abc import Iterator
 from typing import Any
