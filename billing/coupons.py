@@ -14,7 +14,7 @@ from django.contrib.auth.models import User
 from django.db.models import F
 from django.utils import timezone
 
-from billing import customers, discounts, errors, metrics
+from billing import customers, discounts, errors, metrics, plan_payments
 from billing.discounts import Terms
 from billing.models import Coupon, Customer, Payment, Redemption, Subscription
 from billing.models.coupons import COUNTED, COUPON_CODE, CouponKind, RedemptionStatus
@@ -129,12 +129,23 @@ def for_period(*, subscription: Subscription, purchase: Purchase) -> Purchase:
     if redemption is None:
         return purchase
     terms = Terms(**redemption.terms)
-    paid = Payment.objects.filter(redemption=redemption, status=PaymentStatus.SUCCEEDED).count()
+    # A change in the midst of a period is no period: it takes off what its period takes off, and counts as none.
+    periods = Payment.objects.filter(redemption=redemption, status=PaymentStatus.SUCCEEDED)
+    paid = periods.exclude(details__purpose=plan_payments.CHANGE).count()
     is_over = terms.payments is not None and paid >= terms.payments
     if is_over or not _is_for(redemption.coupon, terms, purchase) or not discounts.takes(terms, purchase.amount.unit):
         return purchase
     off = _off(purchase.amount, terms)
     return reduced(purchase, Reduction(coupon=redemption.coupon, terms=terms, discount=off, redemption=redemption))
+
+
+def worth(subscription: Subscription) -> Money:
+    """What a whole period of its plan costs with the coupon that the last payment for it had: what it paid for."""
+    price = subscription.price.money
+    rows = subscription.paid_periods.exclude(payment=None).select_related("payment__redemption").order_by("-id")
+    last = rows.first()
+    redemption = last.payment.redemption if last and last.payment else None
+    return price - _off(price, Terms(**redemption.terms)) if redemption else price
 
 
 def of_subscription(subscription: Subscription) -> Redemption | None:

@@ -25,7 +25,20 @@ class TopUpOff(BillingError):
 
 class NoSavedMethod(BillingError):
     def __init__(self) -> None:
-        super().__init__("No card is kept for later charges: pay once with save_method.")
+        super().__init__("No card is kept for later charges: add one, or pay once with save_method.")
+
+
+class NoGatewayKeepsMethods(BillingError):
+    def __init__(self) -> None:
+        super().__init__("No gateway that is switched on keeps cards for later charges.")
+
+
+class MethodPaysPlan(BillingError):
+    """Its gateway renews a plan with it."""
+
+    def __init__(self, plan: str) -> None:
+        self.plan = plan
+        super().__init__(f"The plan {plan} is paid with this card: give it another one first.")
 
 
 class CapTooLow(BillingError):

@@ -5,6 +5,7 @@ in which letters come means nothing. Each paid invoice becomes one payment of ou
 """
 
 import logging
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -30,6 +31,7 @@ from billing.checkout import Wishes
 from billing.gateways import registry
 from billing.gateways.base import Buyer
 from billing.gateways.subscribing import (
+    ChangePreview,
     ChangeRequest,
     InvoiceResult,
     PortalRequest,
@@ -40,12 +42,12 @@ from billing.gateways.subscribing import (
     SubscriptionResult,
     SubscriptionState,
 )
-from billing.models import GatewayCustomer, PlanPrice, Subscription
-from billing.models.subscriptions import SubscriptionStatus
+from billing.models import GatewayCustomer, PlanPrice, Subscription, SubscriptionEvent
+from billing.models.subscriptions import OVER, SubscriptionStatus
 from billing.pricing import Reduction
-from ledger.money import Money
 
 logger = logging.getLogger(__name__)
+CLOSING = "closing_page"  # the line of the timeline that is committed before the gateway is asked to
 
 
 def renews(name: str) -> bool:
@@ -90,7 +92,7 @@ def open_page(
     cancel = returning.checked(wishes.cancel_url, "cancel_url")
     request = SubscriptionRequest(
         reference=subscription.pk.hex,
-        buyer=_buyer(subscription.user, gateway),
+        buyer=buyer(subscription.user, gateway),
         price=gateway_prices.price_at(gateway, subscription.price),
         success_url=returning.told(success, settings.CHECKOUT_SUCCESS_URL, subscription.pk),
         cancel_url=returning.told(cancel, settings.CHECKOUT_CANCEL_URL, subscription.pk),
@@ -99,12 +101,17 @@ def open_page(
     )
     adapter = _adapter(gateway)
     result = calling.call(gateway, "subscribe", lambda: adapter.open_subscription(request), is_new_attempt=True)
-    look = next_look_at(subscription)
-    Subscription.objects.filter(pk=subscription.pk).update(gateway_session=result.session, next_look_at=look)
+    row, look = Subscription.objects.filter(pk=subscription.pk), next_look_at(subscription)
+    row.update(gateway_session=result.session, next_look_at=look)
+    if (status := row.values_list("status", flat=True).get()) in OVER:
+        # Somebody ended it while its page was being made, and could not close what was not there yet.
+        ref = replace(_ref(subscription), session=result.session)
+        calling.call(gateway, "close", lambda: adapter.close_page(ref))
+        raise errors.SubscriptionState(status, "it was ended while it began")
     return payments.told(result.next_action) if result.next_action else {"type": "none"}
 
 
-def _buyer(user: User, gateway: str) -> Buyer:
+def buyer(user: User, gateway: str) -> Buyer:
     customer = customers.get(user)
     known = GatewayCustomer.objects.filter(user=user, gateway=gateway).first()
     return Buyer(
@@ -123,22 +130,83 @@ def _buyer(user: User, gateway: str) -> Buyer:
 
 def ask(subscription: Subscription) -> Subscription:
     """Read it again at its gateway, and make ours the same."""
-    adapter = _adapter(subscription.gateway)
-    ref = SubscriptionRef(
+    adapter, ref = _adapter(subscription.gateway), _ref(subscription)
+    found = calling.call(subscription.gateway, "fetch", lambda: adapter.fetch_subscription(ref))
+    return _hear(subscription, found)
+
+
+def look_again(subscription: Subscription) -> Subscription:
+    """For the sweep: a page that was to be closed is closed, should its process have died on the way."""
+    return _close(subscription) if _closing(subscription) else ask(subscription)
+
+
+def _ref(subscription: Subscription) -> SubscriptionRef:
+    return SubscriptionRef(
         reference=subscription.pk.hex,
         id=subscription.gateway_id or "",
         session=subscription.gateway_session,
         created_at=subscription.created_at,
     )
-    found = calling.call(subscription.gateway, "fetch", lambda: adapter.fetch_subscription(ref))
+
+
+def _hear(subscription: Subscription, found: SubscriptionResult) -> Subscription:
     if found.id:
         _know(subscription, found)
         if found.latest_invoice and not gateway_invoices.is_heard(subscription.gateway, found.latest_invoice):
             # All that were paid, in their order: while nobody listened one may have followed another.
-            for invoice in adapter.paid_invoices(subscription=found.id):
+            for invoice in _adapter(subscription.gateway).paid_invoices(subscription=found.id):
                 gateway_invoices.hear(subscription, invoice, found)
         _follow(subscription, found)
+    elif found.state is SubscriptionState.EXPIRED:
+        _end_unpaid(subscription)
     return Subscription.objects.select_related("price__plan", "user").get(pk=subscription.pk)
+
+
+# ---------------------------------------------------------------- a page that was left
+
+
+def give_up_page(
+    *, subscription: Subscription, status: SubscriptionStatus, why: str, by: User | None = None, reason: str = ""
+) -> Subscription:
+    """End one that was never paid for, its page first. Whoever paid on it meanwhile has the plan: the answer tells."""
+    with transaction.atomic(durable=True):
+        locked = subscription_states.lock(subscription.pk)
+        if locked.status != SubscriptionStatus.INCOMPLETE:
+            return locked
+        subscription_states.keep(locked, CLOSING, by=by, reason=reason, facts={"status": status, "why": why})
+    return _close(locked)
+
+
+def _close(subscription: Subscription) -> Subscription:
+    adapter, ref = _adapter(subscription.gateway), _ref(subscription)
+    found = calling.call(subscription.gateway, "close", lambda: adapter.close_page(ref))
+    told = _hear(subscription, found)
+    if told.status != SubscriptionStatus.INCOMPLETE:
+        return told
+    if found.id:  # begun, and its first invoice is open: a page too, that must not be paid any more
+        cancel(subscription=told, immediately=True)
+    elif found.state is not SubscriptionState.NOT_FOUND:
+        raise errors.CannotCancel(subscription.gateway)
+    _end_unpaid(told)
+    return Subscription.objects.select_related("price__plan", "user").get(pk=subscription.pk)
+
+
+def _closing(subscription: Subscription) -> SubscriptionEvent | None:
+    return subscription.timeline.filter(act=CLOSING).select_related("by").last()
+
+
+def _end_unpaid(subscription: Subscription) -> None:
+    """In the words of whoever closed its page, whether this process hears of the end first or a letter's does."""
+    wish = _closing(subscription)
+    facts = wish.facts if wish else {"status": SubscriptionStatus.EXPIRED, "why": "unpaid"}
+    subscription_states.end(
+        subscription_id=subscription.pk,
+        status=SubscriptionStatus(facts["status"]),
+        why=facts["why"],
+        by=wish.by if wish else None,
+        reason=wish.reason if wish else "",
+        only_if_unpaid=True,
+    )
 
 
 def _know(subscription: Subscription, found: SubscriptionResult) -> None:
@@ -250,21 +318,24 @@ def _reference(subscription: Subscription) -> str:
     return f"{subscription.pk.hex}:{subscription.timeline.count()}"
 
 
-def preview(*, subscription: Subscription, price: PlanPrice) -> Money:
-    adapter, request = _adapter(subscription.gateway), _change(subscription, price, Proration.CHARGE_NOW)
-    return calling.call(subscription.gateway, "preview", lambda: adapter.preview_change(request)).due
+def preview(*, subscription: Subscription, price: PlanPrice, at: datetime) -> ChangePreview:
+    adapter, request = _adapter(subscription.gateway), _change(subscription, price, Proration.CHARGE_NOW, at)
+    return calling.call(subscription.gateway, "preview", lambda: adapter.preview_change(request))
 
 
-def change(*, subscription: Subscription, price: PlanPrice, now: bool) -> None:
-    """Now, charged at once, and ours only when its invoice is paid; or without proration from the next invoice on."""
-    request = _change(subscription, price, Proration.CHARGE_NOW if now else Proration.NONE)
+def change(*, subscription: Subscription, price: PlanPrice, now: bool, at: datetime | None = None) -> None:
+    """Now, charged at once as it was at the preview's instant, and ours only when its invoice is paid; or without
+    proration from the next invoice on."""
+    request = _change(subscription, price, Proration.CHARGE_NOW if now else Proration.NONE, at)
     adapter = _adapter(subscription.gateway)
     calling.call(subscription.gateway, "change", lambda: adapter.change_subscription(request))
     if now:
         ask(subscription)
 
 
-def _change(subscription: Subscription, price: PlanPrice, proration: Proration) -> ChangeRequest:
+def _change(
+    subscription: Subscription, price: PlanPrice, proration: Proration, at: datetime | None = None
+) -> ChangeRequest:
     known = GatewayCustomer.objects.filter(user=subscription.user, gateway=subscription.gateway).first()
     return ChangeRequest(
         reference=_reference(subscription),
@@ -273,7 +344,14 @@ def _change(subscription: Subscription, price: PlanPrice, proration: Proration) 
         price=gateway_prices.price_at(subscription.gateway, price),
         customer=known.gateway_id if known else "",
         proration=proration,
+        prorated_at=at,
     )
+
+
+def method_of(subscription: Subscription) -> str:
+    """The gateway's id of the card that pays it."""
+    adapter, ref = _adapter(subscription.gateway), _ref(subscription)
+    return calling.call(subscription.gateway, "fetch", lambda: adapter.fetch_subscription(ref)).method
 
 
 def mending_page(*, subscription: Subscription) -> str:

@@ -10,7 +10,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.generic import View
 
-from billing import customers, dunning, plan_payments, refusal_words, subscriptions
+from billing import customers, dunning, plan_payments, refusal_words, saved_methods, subscriptions
 from billing import gateway_subscriptions as renewing
 from billing.models import Payment, Subscription
 from billing.models.subscriptions import SubscriptionStatus
@@ -55,6 +55,7 @@ class MendView(View):
                 "renews_by_itself": subscription.is_renewed_by_gateway,
                 "waits": waiting is not None,
                 "refusal": refusal_words.words(refusal) if refusal else "",
+                "methods_url": saved_methods.page_url(subscription.user),
             }
             response = render(request, "billing/mend.html", context)
         response["Referrer-Policy"] = "no-referrer"  # the address of this page is its key

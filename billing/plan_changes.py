@@ -4,20 +4,21 @@ The old plan's credit never exceeds the share of its credits that is left, so th
 upgrading pays for what was spent. See SUBSCRIPTION_PRORATION.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.utils import timezone
 
-from billing import checkout, customers, dunning, errors, plan_payments, plans, pricing, subscription_states
+from billing import checkout, coupons, customers, dunning, errors, plan_payments, plans, pricing, subscription_states
 from billing import gateway_subscriptions as renewing
 from billing.checkout import Wishes
 from billing.models import Payment, PlanPrice, Subscription
 from billing.models.subscriptions import SubscriptionStatus
-from billing.plan_payments import CHANGE
-from credits import calendar
+from billing.plan_payments import CHANGE, RENEW
+from billing.pricing import Purchase, Reduction
+from credits import calendar, payable
 from ledger.money import Money
 from rest.idempotency import Claim
 
@@ -32,10 +33,12 @@ class ChangePlan:
     when: str
     begins_at: datetime
     due: Money
-    charge: Money
+    charge: Money  # with the discount taken off
     credit: Money
+    discount: Money
     next_amount: Money
     next_payment_at: datetime
+    reduction: Reduction | None = None  # of the charge, where we reckon it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,36 +56,60 @@ def preview(*, subscription: Subscription, price: PlanPrice, when: str = "", at:
         raise errors.SamePrice
     if price.currency != subscription.price.currency:
         raise errors.ChangeNotNow
-    end, zero = dunning.paid_until(subscription), Money(0, price.currency)
+    end = dunning.paid_until(subscription)
     chosen = when or (NOW if _may_begin_now(subscription, price, now) else PERIOD_END)
     if chosen == PERIOD_END:
-        return ChangePlan(
-            price=price, when=chosen, begins_at=end, due=zero, charge=zero, credit=zero,
-            next_amount=price.money, next_payment_at=end,
-        )  # fmt: skip
+        return _plan(subscription, price, chosen, begins_at=end, next_payment_at=end)
     if not _may_begin_now(subscription, price, now):
         raise errors.ChangeNotNow
     if renewing.renews_it(subscription):
-        due = renewing.preview(subscription=subscription, price=price)
-        return ChangePlan(
-            price=price, when=chosen, begins_at=now, due=due, charge=due, credit=zero,
-            next_amount=price.money, next_payment_at=end,
-        )  # fmt: skip
-    if subscription.anchor_at is None:
-        charge = credit = 0  # on trial: nothing is paid yet
-    else:
-        charge, credit = _prorated(subscription, price, now)
+        told = renewing.preview(subscription=subscription, price=price, at=now)
+        due, discount = told.due.minor, told.discount.minor
+        return _plan(subscription, price, chosen, begins_at=now, next_payment_at=end, charge=due, discount=discount)
     next_end = end if price.interval == subscription.price.interval else _end_from(subscription, price, now)
+    if subscription.anchor_at is None:  # on trial: nothing is paid yet
+        return _plan(subscription, price, chosen, begins_at=now, next_payment_at=next_end)
+    whole = _with_coupon(subscription, price, CHANGE)
+    full, less, credit = _prorated(subscription, whole, now)
+    charge = less - (less - credit) % payable.step(price.currency)  # what is due, a gateway must be able to take
+    return _plan(
+        subscription, price, chosen, begins_at=now, next_payment_at=next_end,
+        charge=charge, credit=credit, discount=full - less, reduction=whole.reduction,
+    )  # fmt: skip
+
+
+def _plan(
+    subscription: Subscription,
+    price: PlanPrice,
+    when: str,
+    *,
+    begins_at: datetime,
+    next_payment_at: datetime,
+    charge: int = 0,
+    credit: int = 0,
+    discount: int = 0,
+    reduction: Reduction | None = None,
+) -> ChangePlan:
+    currency = price.currency
     return ChangePlan(
         price=price,
-        when=chosen,
-        begins_at=now,
-        due=Money(charge - credit, price.currency),
-        charge=Money(charge, price.currency),
-        credit=Money(credit, price.currency),
-        next_amount=price.money,
-        next_payment_at=next_end,
+        when=when,
+        begins_at=begins_at,
+        due=Money(charge - credit, currency),
+        charge=Money(charge, currency),
+        credit=Money(credit, currency),
+        discount=Money(discount, currency),
+        next_amount=_with_coupon(subscription, price, RENEW).amount,
+        next_payment_at=next_payment_at,
+        reduction=replace(reduction, discount=Money(discount, currency)) if reduction else None,
     )
+
+
+def _with_coupon(subscription: Subscription, price: PlanPrice, purpose: str) -> Purchase:
+    """A whole period at this price, less what the subscription's coupon still takes off it."""
+    locale = customers.get(subscription.user).locale
+    purchase = pricing.plan(price, locale, subscription=subscription.pk, purpose=purpose)
+    return coupons.for_period(subscription=subscription, purchase=purchase)
 
 
 def _may_begin_now(subscription: Subscription, price: PlanPrice, now: datetime) -> bool:
@@ -101,20 +128,21 @@ def _end_from(subscription: Subscription, price: PlanPrice, now: datetime) -> da
     return subscription_states.end_of_period(now, subscription.time_zone, price.interval, 1)
 
 
-def _prorated(subscription: Subscription, price: PlanPrice, now: datetime) -> tuple[int, int]:
-    """What the new plan costs until its end, rounded up, and what the old one is still worth, rounded down."""
+def _prorated(subscription: Subscription, whole: Purchase, now: datetime) -> tuple[int, int, int]:
+    """What the new plan costs until its end without and with its coupon, rounded up, and what the old one is still
+    worth, rounded down: never more than was paid for it."""
     end, start = dunning.paid_until(subscription), subscription.period_start
     assert start is not None  # noqa: S101 - a constraint says so
-    left, whole = int((end - now).total_seconds()), max(int((end - start).total_seconds()), 1)
-    old = subscription.price.amount_minor
-    credit = old * min(left, whole) // whole
+    left, period = int((end - now).total_seconds()), max(int((end - start).total_seconds()), 1)
+    old = coupons.worth(subscription).minor
+    credit = old * min(left, period) // period
     if settings.SUBSCRIPTION_PRORATION == "consumption":
         kept, given = calendar.left_of_the_period(reference=subscription.reference, at=now)
         if given:
             credit = min(credit, old * kept // given)
-    if price.interval != subscription.price.interval:
-        return price.amount_minor, credit
-    return -(-price.amount_minor * left // whole), credit
+    if PlanPrice.objects.get(pk=whole.details["price"]).interval != subscription.price.interval:
+        return whole.price.minor, whole.amount.minor, credit
+    return -(-whole.price.minor * left // period), -(-whole.amount.minor * left // period), credit
 
 
 # ---------------------------------------------------------------- doing it
@@ -139,7 +167,7 @@ def change(
         subscription_states.set_next_price(subscription_id=subscription.pk, price=chosen, by=by, reason=reason)
         return Changed(preview=plan)
     if renewing.renews_it(subscription):
-        renewing.change(subscription=subscription, price=price, now=True)
+        renewing.change(subscription=subscription, price=price, now=True, at=plan.begins_at)
         return Changed(preview=plan)  # its paid invoice brings the new plan
     if plan.due.minor <= 0:
         key = f"subscription:{subscription.pk}:change:{price.pk}:{int(plan.begins_at.timestamp())}"
@@ -157,7 +185,9 @@ def change(
         from_price=subscription.price_id,
         charge=plan.charge.minor,
         credit=plan.credit.minor,
-        amount=plan.due,
+        amount=plan.due + plan.discount,
     )
+    if plan.reduction is not None:
+        purchase = pricing.reduced(purchase, plan.reduction)
     payment = checkout.start(user=subscription.user, purchase=purchase, wishes=wishes, claim=claim)
     return Changed(preview=plan, payment=payment)

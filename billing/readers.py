@@ -4,7 +4,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from billing import asking, disputes, gateway_subscriptions, payments, payout_sending, refund_sending, refunds
+from billing import (
+    asking,
+    disputes,
+    gateway_subscriptions,
+    method_setups,
+    payments,
+    payout_sending,
+    refund_sending,
+    refunds,
+)
 from billing.gateways import letters as marks
 from billing.gateways.base import Hint, Subject, Trust
 from billing.gateways.subscribing import InvoiceResult
@@ -120,6 +129,17 @@ def _read_invoice(letter: GatewayLetter, batch: Batch) -> LetterState:
     return _read_subscription(letter, batch) if letter.ids.get("subscription") else LetterState.IGNORED
 
 
+def _read_setup(letter: GatewayLetter, batch: Batch) -> LetterState:
+    """Of a trial or begun elsewhere it is none of ours: each of ours was written down before its page was made."""
+    found = method_setups.named(letter.gateway, letter.reference)
+    if found is None:
+        return LetterState.IGNORED
+    if found.pk not in batch.asked:
+        method_setups.ask(found)
+        batch.asked.add(found.pk)
+    return LetterState.DONE
+
+
 READERS: dict[Subject, Reader] = {
     Subject.PAYMENT: _read_payment,
     Subject.REFUND: _read_refund,
@@ -127,6 +147,7 @@ READERS: dict[Subject, Reader] = {
     Subject.DISPUTE: _read_dispute,
     Subject.SUBSCRIPTION: _read_subscription,
     Subject.INVOICE: _read_invoice,
+    Subject.SETUP: _read_setup,
 }
 
 

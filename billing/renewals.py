@@ -58,7 +58,9 @@ def _look(pk: UUID, now: datetime, work: Work) -> None:
     if subscription is None:
         return
     try:
-        if subscription.is_renewed_by_gateway or subscription.status == SubscriptionStatus.INCOMPLETE:
+        if subscription.status == SubscriptionStatus.INCOMPLETE:
+            renewing.look_again(subscription)
+        elif subscription.is_renewed_by_gateway:
             renewing.ask(subscription)
         elif starts:
             waiting = plan_payments.pending(subscription, RENEW)
@@ -141,16 +143,17 @@ def expire_due(*, now: datetime | None = None, told: Told | None = None) -> Ende
 
 
 def _give_up(subscription: Subscription) -> bool:
-    """Nobody paid: not here, and not on the page of a gateway that renews, which is asked once more."""
+    """Nobody paid: not here, and not on the page of a gateway that renews, which is closed."""
     if plan_payments.pending(subscription) is not None:
         return False
+    expired, why = SubscriptionStatus.EXPIRED, "unpaid"
     try:
-        asked = renewing.ask(subscription) if renewing.renews(subscription.gateway) else subscription
+        if renewing.renews(subscription.gateway):
+            told = renewing.give_up_page(subscription=subscription, status=expired, why=why)
+            return told.status == SubscriptionStatus.EXPIRED
     except (errors.BillingError, GatewayError):
         return False  # it comes up again
-    return asked.status == SubscriptionStatus.INCOMPLETE and subscription_states.end(
-        subscription_id=subscription.pk, status=SubscriptionStatus.EXPIRED, why="unpaid"
-    )
+    return subscription_states.end(subscription_id=subscription.pk, status=expired, why=why, only_if_unpaid=True)
 
 
 def _end(pk: UUID, now: datetime, done: Ended) -> None:

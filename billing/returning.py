@@ -26,8 +26,8 @@ def checked(url: str, field: str) -> str:
     return url
 
 
-def told(url: str, fallback: str, payment: UUID) -> str:
-    """The address with the payment's id, so that the page knows what to ask our API about."""
+def told(url: str, fallback: str, known: UUID, *, name: str = "payment") -> str:
+    """The address with the id of the payment, or of what else it is, so that the page knows what to ask about."""
     parts = urlsplit(url or fallback)
-    query = "&".join(filter(None, [parts.query, urlencode({"payment": str(payment)})]))
+    query = "&".join(filter(None, [parts.query, urlencode({name: str(known)})]))
     return urlunsplit(parts._replace(query=query))

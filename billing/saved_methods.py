@@ -1,16 +1,25 @@
 """The cards and wallets that gateways keep for customers who asked for it."""
 
+from datetime import timedelta
+
+from django.conf import settings
 from django.contrib.auth.models import User
+from django.core import signing
 from django.db import transaction
 
 from billing.gateways.base import SavedMethod as Told
 from billing.models import SavedMethod, TopUp
 from billing.models.top_ups import Suspension
 
+SALT = "billing.methods"
+
 
 @transaction.atomic
 def remember(*, user: User, gateway: str, method: Told) -> SavedMethod:
-    """Write down a method that may be charged later. A new one gives a top-up that cards stopped another chance."""
+    """Write down a method that may be charged later. A new one gives a top-up that cards stopped another chance.
+
+    One that its owner has removed stays removed: what is told of its old payments does not bring it back.
+    """
     saved, is_new = SavedMethod.objects.get_or_create(
         user=user,
         gateway=gateway,
@@ -35,4 +44,22 @@ def latest(user: User) -> SavedMethod | None:
 def _forget_declines(user: User) -> None:
     rows = TopUp.objects.filter(user=user)
     rows.update(declines=0, next_try_at=None)
-    rows.filter(suspended_for=Suspension.CARD_DECLINED).update(suspended_at=None, suspended_for="")
+    rows.filter(suspended_for__in=[Suspension.CARD_DECLINED, Suspension.CARD_REMOVED]).update(
+        suspended_at=None, suspended_for=""
+    )
+
+
+# ---------------------------------------------------------------- where the customer looks after them
+
+
+def page_url(user: User) -> str:
+    """The page behind the link in a letter; the signed link is the whole credential, for as long as a letter is new."""
+    return f"{settings.BASE_URL.rstrip('/')}/payment-methods/{signing.dumps(user.pk, salt=SALT)}"
+
+
+def user_of(token: str) -> User | None:
+    try:
+        known = signing.loads(token, salt=SALT, max_age=timedelta(days=settings.METHOD_PAGE_DAYS))
+    except signing.BadSignature:
+        return None
+    return User.objects.filter(pk=known, is_active=True).first()

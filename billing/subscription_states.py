@@ -239,10 +239,11 @@ def end(
     by: User | None = None,
     reason: str = "",
     only_if_lapsed_at: datetime | None = None,
+    only_if_unpaid: bool = False,
 ) -> bool:
     """It is over from now on. What was granted stays, with the expiry that it has; packs are not touched."""
     subscription, now = lock(subscription_id), timezone.now()
-    if subscription.status not in LIVE:
+    if subscription.status not in LIVE or (only_if_unpaid and subscription.status != SubscriptionStatus.INCOMPLETE):
         return False
     if only_if_lapsed_at is not None and subscription.status in IN_FORCE:
         lapses_at = subscription.lapses_at

@@ -1,5 +1,6 @@
 """Subscribing, changing and ending: what a customer or an operator asks for, and the payments that it takes."""
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from uuid import UUID
@@ -9,11 +10,22 @@ from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from billing import checkout, coupons, customers, errors, plan_payments, plans, pricing, subscription_states, timeline
+from billing import (
+    asking,
+    checkout,
+    coupons,
+    customers,
+    errors,
+    plan_payments,
+    plans,
+    pricing,
+    subscription_states,
+    timeline,
+)
 from billing import gateway_subscriptions as renewing
 from billing.checkout import Wishes
 from billing.models import Payment, PlanPrice, Subscription
-from billing.models.subscriptions import IN_FORCE, SubscriptionStatus
+from billing.models.subscriptions import IN_FORCE, OVER, SubscriptionStatus
 from billing.plan_payments import RENEW, START
 from billing.pricing import Purchase
 from ledger.money import Money
@@ -81,7 +93,7 @@ def _make(user: User, price: PlanPrice, wishes: Wishes, wanted: Purchase) -> Sub
         is_waiting = renewing.is_open(old) or plan_payments.pending(old) is not None or is_being_started(old)
         if not is_abandoned or is_waiting:
             raise errors.SubscriptionLive(old.pk, old.price.plan.code, old.status)
-        subscription_states.end(subscription_id=old.pk, status=SubscriptionStatus.EXPIRED, why="unpaid")
+        _give_up_unpaid(old, SubscriptionStatus.EXPIRED, "unpaid")
     try:
         with transaction.atomic(durable=True):
             made = Subscription(
@@ -98,6 +110,29 @@ def _make(user: User, price: PlanPrice, wishes: Wishes, wanted: Purchase) -> Sub
             raise
         raise errors.SubscriptionLive(rival.pk, rival.price.plan.code, rival.status) from error
     return made
+
+
+def _give_up_unpaid(
+    old: Subscription, status: SubscriptionStatus, why: str, by: User | None = None, reason: str = ""
+) -> None:
+    """Over, and what could still be paid for it is closed first: paid meanwhile, it is the customer's and goes on."""
+    if renewing.renews(old.gateway):
+        renewing.give_up_page(subscription=old, status=status, why=why, by=by, reason=reason)
+    else:
+        _take_payment_back(old)
+        subscription_states.end(
+            subscription_id=old.pk, status=status, why=why, by=by, reason=reason, only_if_unpaid=True
+        )
+    if (now := Subscription.objects.get(pk=old.pk)).status not in OVER:
+        raise errors.SubscriptionLive(old.pk, old.price.plan.code, now.status)
+
+
+def _take_payment_back(subscription: Subscription) -> None:
+    if (waiting := plan_payments.pending(subscription)) is None:
+        return
+    with suppress(errors.CannotCancel, errors.PaymentOver):
+        # Where its gateway knows no way back it can still be paid, and then the plan begins with that.
+        asking.cancel(waiting)
 
 
 def is_being_started(subscription: Subscription) -> bool:
@@ -159,6 +194,9 @@ def wishes_of(subscription: Subscription) -> Wishes:
 
 def cancel(*, subscription: Subscription, immediately: bool, by: User | None = None, reason: str = "") -> Subscription:
     """At the end of what is paid for, or now. One that was never paid for is over at once."""
+    if subscription.status == SubscriptionStatus.INCOMPLETE and not subscription.is_renewed_by_gateway:
+        _give_up_unpaid(subscription, SubscriptionStatus.CANCELLED, "asked", by, reason)
+        return _again(subscription)
     if subscription.is_renewed_by_gateway:
         renewing.cancel(subscription=subscription, immediately=immediately)
     if immediately or subscription.status in (SubscriptionStatus.INCOMPLETE, SubscriptionStatus.PAUSED):

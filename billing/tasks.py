@@ -8,6 +8,8 @@ from billing import (
     invoice_files,
     invoice_mail,
     invoices,
+    method_removals,
+    method_setups,
     mirror,
     missed,
     payout_sending,
@@ -99,3 +101,9 @@ def check_vat_numbers() -> None:
 @shared_task
 def top_up() -> None:
     top_up_charges.work_through()
+
+
+@shared_task
+def look_after_methods() -> None:
+    method_setups.ask_due()
+    method_removals.forget_removed()

@@ -4,15 +4,22 @@ A consent is kept with its time and its wording, and never altered: other terms 
 before counts on, so that switching off and on again is no way around a suspension.
 """
 
+import logging
+from datetime import datetime
+
+from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
 
-from billing import customers, errors, pricing, saved_methods
+from billing import customers, errors, payments, pricing, saved_methods
 from billing.models import TopUp
 from billing.models.top_ups import Suspension
 from credits import packs
+from events.types import EventType
 from ledger.checks import Result, ask
+
+logger = logging.getLogger(__name__)
 
 
 def of(user: User) -> TopUp:
@@ -68,6 +75,22 @@ def withdraw(*, user: User, by: str) -> TopUp:
 def latest(user: User) -> TopUp | None:
     """The consent that stands, or the last one that did."""
     return TopUp.objects.filter(user=user).order_by("-id").first()
+
+
+def suspend(standing: TopUp, reason: Suspension, now: datetime | None = None) -> None:
+    """It stops by itself, and its customer is told why. The caller holds the lock."""
+    if standing.suspended_at is not None:
+        return
+    standing.suspended_at, standing.suspended_for = now or timezone.now(), reason
+    standing.save(update_fields=["suspended_at", "suspended_for"])
+    logger.info("top_up.suspended", extra={"top_up": str(standing.pk), "reason": reason.value})
+    payments.record(
+        standing.user,
+        EventType.TOP_UP_SUSPENDED,
+        pack=standing.pack.code,
+        reason=reason.value,
+        mend_url=settings.TOP_UP_MEND_URL or saved_methods.page_url(standing.user),
+    )
 
 
 def lock_consents(user: User) -> None:

@@ -25,7 +25,6 @@ from billing.pricing import Purchase
 from billing.routing import Decision, Need, Wish
 from credits import balances
 from credits.errors import PriceMissing, UnknownPack
-from events.types import EventType
 
 logger = logging.getLogger(__name__)
 
@@ -135,10 +134,10 @@ def _agreed_purchase(standing: TopUp, now: datetime) -> Purchase | None:
         bare = pricing.pack(standing.pack.code, standing.currency, customer.locale)
         purchase = pricing.taxed(bare, customer, customer.country)
     except (UnknownPack, PriceMissing):
-        _suspend(standing, Suspension.NOT_SOLD, now)
+        top_up.suspend(standing, Suspension.NOT_SOLD, now)
         return None
     if purchase.amount.minor > standing.price_minor:
-        _suspend(standing, Suspension.PRICE_ROSE, now)
+        top_up.suspend(standing, Suspension.PRICE_ROSE, now)
         return None
     return purchase
 
@@ -176,8 +175,9 @@ def _payment(standing: TopUp, purchase: Purchase, decision: Decision, now: datet
 
 def _bring_to_gateway(begun: TopUpCharge) -> None:
     payment = begun.payment
-    if not TopUp.objects.running().filter(pk=begun.top_up_id).exists():
-        # Withdrawn in between: no gateway has heard of it yet.
+    is_kept = SavedMethod.objects.kept().filter(pk=begun.method_id).exists()
+    if not is_kept or not TopUp.objects.running().filter(pk=begun.top_up_id).exists():
+        # Withdrawn in between, or the card removed: no gateway has heard of it yet.
         payments.give_up(payment=payment, status=PaymentStatus.CANCELLED)
         return
     attempt = payments.begin(payment=payment, gateway_name=begun.method.gateway)
@@ -247,7 +247,7 @@ def _failed(latest: TopUp, payment: Payment, now: datetime) -> None:
     latest.next_try_at = now + _pause(latest.declines - 1)
     latest.save(update_fields=["declines", "next_try_at"])
     if latest.declines >= settings.TOP_UP_MOST_DECLINES:
-        _suspend(latest, Suspension.CARD_DECLINED, now)
+        top_up.suspend(latest, Suspension.CARD_DECLINED, now)
 
 
 def _pause(number: int) -> timedelta:
@@ -258,18 +258,3 @@ def _pause(number: int) -> timedelta:
 def _not_before(standing: TopUp, moment: datetime) -> None:
     standing.next_try_at = moment
     standing.save(update_fields=["next_try_at"])
-
-
-def _suspend(standing: TopUp, reason: Suspension, now: datetime) -> None:
-    if standing.suspended_at is not None:
-        return
-    standing.suspended_at, standing.suspended_for = now, reason
-    standing.save(update_fields=["suspended_at", "suspended_for"])
-    logger.info("top_up.suspended", extra={"top_up": str(standing.pk), "reason": reason.value})
-    payments.record(
-        standing.user,
-        EventType.TOP_UP_SUSPENDED,
-        pack=standing.pack.code,
-        reason=reason.value,
-        mend_url=settings.TOP_UP_MEND_URL or None,
-    )

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from billing.api import invoices, payments, plans, refunds, subscriptions
+from billing.api import invoices, methods, payments, plans, refunds, subscriptions
 from billing.api.checkouts import CheckoutPreviewView, CheckoutsView
 from billing.api.coupons import CouponRedeemView
 from billing.api.customers import CustomerView
@@ -35,6 +35,14 @@ urlpatterns = [
     path("invoices/<uuid:invoice_id>/cancel", invoices.InvoiceCancelView.as_view(), name="invoice-cancel"),
     path("invoices/<uuid:invoice_id>/pdf", invoices.InvoicePdfView.as_view(), name="invoice-pdf"),
     path("invoices/<uuid:invoice_id>/xml", invoices.InvoiceXmlView.as_view(), name="invoice-xml"),
+    path("payment-methods", methods.MethodsView.as_view(), name="payment-methods"),
+    path("payment-methods/<int:method_id>", methods.MethodView.as_view(), name="payment-method"),
+    path("payment-methods/setups/<uuid:setup_id>", methods.MethodSetupView.as_view(), name="payment-method-setup"),
+    path(
+        "payment-methods/setups/<uuid:setup_id>/refresh",
+        methods.MethodSetupRefreshView.as_view(),
+        name="payment-method-setup-refresh",
+    ),
     path("top-up", TopUpView.as_view(), name="top-up"),
     path("gateways", GatewaysView.as_view(), name="gateways"),
 ]

@@ -1,6 +1,7 @@
 """How the refusals of billing are told."""
 
 from billing import errors as billing
+from billing.gateways import errors as gateway
 from config.problem_kinds import NOT_FOUND, Problem
 
 OF_BILLING: dict[type[BaseException], Problem] = {
@@ -183,7 +184,32 @@ OF_BILLING: dict[type[BaseException], Problem] = {
     billing.NoSavedMethod: Problem(
         status=409,
         title="No saved method",
-        meaning="No card is kept that could be charged; a checkout with save_method keeps one.",
+        meaning="No card is kept that could be charged; payment-methods and a checkout with save_method keep one.",
+    ),
+    billing.NoGatewayKeepsMethods: Problem(
+        status=422, title="No gateway keeps methods", meaning="No gateway that is switched on keeps cards."
+    ),
+    billing.MethodPaysPlan: Problem(
+        status=409,
+        title="Method pays a plan",
+        meaning="A gateway renews a plan with this card; plan says which. Its portal takes another card.",
+        facts=("plan",),
+    ),
+    # Raised by the acts that ask one gateway and have no other to go to; a gateway's own words are not ours to show.
+    gateway.GatewayError: Problem(
+        status=503,
+        title="Gateway unclear",
+        meaning="The gateway does not answer, or not clearly. Ask again how things stand; then try again.",
+        detail="The gateway gave no clear answer. Try again in a moment.",
+        facts=("gateway",),
+        retry=True,
+    ),
+    gateway.Declined: Problem(
+        status=409,
+        title="Gateway refused",
+        meaning="The gateway refuses this as things stand there.",
+        detail="The gateway refuses this as things stand.",
+        facts=("gateway",),
     ),
     billing.CapTooLow: Problem(
         status=422,

@@ -52,6 +52,7 @@ SWEEPS = {
     "attempts to ask about": Sweep(task="billing.tasks.ask_gateways", every="PAYMENT_ASK_SWEEP_SECONDS"),
     "abandoned checkouts": Sweep(task="billing.tasks.expire_checkouts", every="PAYMENT_EXPIRE_SWEEP_SECONDS"),
     "automatic top-ups": Sweep(task="billing.tasks.top_up", every="TOP_UP_SWEEP_SECONDS"),
+    "cards being saved or removed": Sweep(task="billing.tasks.look_after_methods", every="METHOD_SWEEP_SECONDS"),
     "refunds to send": Sweep(task="billing.tasks.work_through_refunds", every="REFUND_SWEEP_SECONDS"),
     "withdrawals to pay out": Sweep(task="billing.tasks.work_through_payouts", every="PAYOUT_SWEEP_SECONDS"),
     "subscriptions to renew": Sweep(task="billing.tasks.renew_due", every="RENEWAL_SWEEP_SECONDS"),

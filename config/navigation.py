@@ -38,6 +38,7 @@ SECTIONS: dict[Text, list[Entry]] = {
         Entry(_("VAT numbers"), "verified", "billing.vatcheck"),
         Entry(_("Disputes"), "gavel", "billing.dispute"),
         Entry(_("Automatic top-ups"), "autorenew", "billing.topup"),
+        Entry(_("Saved methods"), "credit_card", "billing.savedmethod"),
         Entry(_("Cases"), "assignment_late", "billing.case"),
         Entry(_("Exceptions of reconciliation"), "difference", "billing.discrepancy"),
         Entry(_("Reconciliations"), "balance", "billing.reconciliation"),

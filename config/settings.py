@@ -579,7 +579,9 @@ TOP_UP_MOST_PER_DAY = env.int("TOP_UP_MOST_PER_DAY", default=5)  # charges of on
 TOP_UP_MOST_DECLINES = env.int("TOP_UP_MOST_DECLINES", default=3)  # in a row; then it waits for another card
 # How long after a charge that failed the next one is tried: after the first, after the second …
 TOP_UP_RETRY_SECONDS = [int(each) for each in env.list("TOP_UP_RETRY_SECONDS", default=["3600", "86400"])]
-TOP_UP_MEND_URL = env.str("TOP_UP_MEND_URL", default="")  # the shop's page where customers add a card
+TOP_UP_MEND_URL = env.str("TOP_UP_MEND_URL", default="")  # where customers add a card; empty: our page of their cards
+METHOD_PAGE_DAYS = env.int("METHOD_PAGE_DAYS", default=30)  # how long the link to that page in a letter opens it
+METHOD_SWEEP_SECONDS = env.float("METHOD_SWEEP_SECONDS", default=60.0)  # cards whose page nobody came back from
 PAYMENT_SWEEP_BATCH = env.int("PAYMENT_SWEEP_BATCH", default=100)
 PAYMENT_ASK_SWEEP_SECONDS = env.float("PAYMENT_ASK_SWEEP_SECONDS", default=5.0)
 PAYMENT_EXPIRE_SWEEP_SECONDS = env.float("PAYMENT_EXPIRE_SWEEP_SECONDS", default=60.0)

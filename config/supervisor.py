@@ -100,7 +100,7 @@ class Output:
                 self.fall_silent()
 
     def fall_silent(self) -> None:
-        """What could not be written stays in Python's buffer; written in vain at the end, it makes the exit code 120."""
+        """What could not be written stays in Python's buffer; in vain at the end, it makes the exit code 120."""
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, self.stream.fileno())
         os.close(nowhere)

@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from sandbox import stripe_schema
+
 BASE_DIR = Path(__file__).resolve().parents[1]
 PATIENCE_SECONDS = 20
 
@@ -89,6 +91,8 @@ def sandbox_process() -> Iterator[Sandbox]:
 
 
 @pytest.fixture
-def sandbox(sandbox_process: Sandbox) -> Sandbox:
+def sandbox(sandbox_process: Sandbox) -> Iterator[Sandbox]:
+    """Whatever a test sends to our Stripe, the real one's schema has to know."""
     sandbox_process.reset()
-    return sandbox_process
+    yield sandbox_process
+    assert stripe_schema.problems(sandbox_process.requests("stripe")) == []

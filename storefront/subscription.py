@@ -216,6 +216,7 @@ def _preview(found: Subscription, plan: plan_changes.ChangePlan) -> dict[str, An
         "is_later": plan.when == PERIOD_END,
         "begins_at": plan.begins_at,
         "due": text(plan.due),
+        "discount": text(plan.discount) if plan.discount.minor > 0 else "",
         "next_amount": text(plan.next_amount),
         "next_payment_at": plan.next_payment_at,
         "time_zone": found.time_zone,

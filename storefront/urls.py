@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from storefront import bill, details, pricing, subscription, views, wallet
+from storefront import bill, details, payment_methods, pricing, subscription, views, wallet
 
 urlpatterns = [
     path("", views.HomeView.as_view(), name="home"),
@@ -16,6 +16,8 @@ urlpatterns = [
     path("wallet/<str:token>", wallet.WalletView.as_view(), name="wallet"),
     path("wallet/<str:token>/<str:currency>/<str:month>.pdf", wallet.StatementView.as_view(), name="wallet-statement"),
     path("wallet/<str:token>/<uuid:withdrawal>/cancel", wallet.CancelView.as_view(), name="wallet-cancel"),
+    path("payment-methods", payment_methods.MethodsView.as_view(), name="payment-methods-page"),
+    path("payment-methods/<str:token>", payment_methods.LinkedMethodsView.as_view(), name="payment-methods-link"),
     path("subscribe", subscription.SubscribeView.as_view(), name="subscribe"),
     path("subscription", subscription.SubscriptionView.as_view(), name="subscription-page"),
     path("subscription/change", subscription.ChangeView.as_view(), name="subscription-page-change"),

@@ -11,7 +11,7 @@ from billing.admin.payouts import PaidWithdrawalAdmin
 from billing.admin.reconciling import DiscrepancyAdmin, ReconciliationAdmin
 from billing.admin.refunds import DisputeAdmin, RefundAdmin
 from billing.admin.subscriptions import PlanAdmin, SubscriptionAdmin
-from billing.admin.top_ups import TopUpAdmin
+from billing.admin.top_ups import SavedMethodAdmin, TopUpAdmin
 
 __all__ = [
     "CaseAdmin",
@@ -29,6 +29,7 @@ __all__ = [
     "ReconciliationAdmin",
     "RedemptionAdmin",
     "RefundAdmin",
+    "SavedMethodAdmin",
     "SubscriptionAdmin",
     "TaxRateAdmin",
     "TopUpAdmin",

@@ -18,6 +18,7 @@ class BillingActsAdmin(ActsAdmin):
     has_replay_gatewayletter_permission = asks_for("billing.replay_gatewayletter")
     has_close_case_permission = asks_for("billing.close_case")
     has_change_consent_permission = asks_for("billing.change_consent")
+    has_manage_method_permission = asks_for("billing.manage_method")
     has_answer_dispute_permission = asks_for("billing.answer_dispute")
     has_issue_invoice_permission = asks_for("billing.issue_invoice")
     has_cancel_invoice_permission = asks_for("billing.cancel_invoice")

@@ -138,6 +138,7 @@ class SubscriptionAdmin(BillingActsAdmin):
             return [
                 gettext("Charged now: %(amount)s") % {"amount": shown(plan.due)},
                 gettext("For the new plan: %(amount)s") % {"amount": shown(plan.charge)},
+                gettext("Taken off by the coupon: %(amount)s") % {"amount": shown(plan.discount)},
                 gettext("Credit for the old one: %(amount)s") % {"amount": shown(plan.credit)},
                 gettext("Begins: %(day)s") % {"day": date_format(plan.begins_at, "DATETIME_FORMAT")},
                 gettext("Then: %(amount)s") % {"amount": shown(plan.next_amount)},

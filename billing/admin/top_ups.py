@@ -1,5 +1,9 @@
-"""Consents to automatic top-ups, with the charges that came of them; operators may only switch one off."""
+"""Consents to automatic top-ups, with the charges that came of them, and the cards that they are charged to.
 
+Operators can switch one off and remove a card; only customers add and agree.
+"""
+
+import logging
 from typing import Any
 
 from django.contrib import admin
@@ -9,12 +13,13 @@ from django.utils.translation import gettext_lazy as _
 from unfold.admin import TabularInline
 from unfold.decorators import action
 
-from billing import top_up
+from billing import method_removals, top_up
 from billing.admin.acts import BillingActsAdmin
-from billing.models import TopUp, TopUpCharge
+from billing.models import MethodSetup, SavedMethod, TopUp, TopUpCharge
 from credits.admin.acts import ActForm, ReasonForm, operator
 from rest.labels import display
 
+logger = logging.getLogger(__name__)
 LABELS = {"on": "success", "suspended": "warning", "off": "info"}
 
 
@@ -84,4 +89,63 @@ class TopUpAdmin(BillingActsAdmin):
                 "The customer is not charged any more, until they agree anew. A charge under way is finished."
             ),
             do=do,
+        )
+
+
+class SetupInline(TabularInline):
+    model = MethodSetup
+    fields = ("id", "state", "failure_code", "created_at", "ended_at")
+    readonly_fields = fields
+    extra = 0
+    can_delete = False
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+@admin.register(SavedMethod)
+class SavedMethodAdmin(BillingActsAdmin):
+    list_display = ("customer", "gateway", "brand", "last4", "expires", "saved_at", "removed_at", "forgotten_at")
+    list_filter = ("gateway", ("removed_at", admin.EmptyFieldListFilter), ("forgotten_at", admin.EmptyFieldListFilter))
+    list_select_related = ("user",)
+    search_fields = ("user__username", "=gateway_id", "=last4")
+    ordering = ("-id",)
+    inlines = (SetupInline,)
+    actions_detail = ("remove",)  # type: ignore[assignment]
+    fields = (
+        "customer", "gateway", "gateway_id", "kind", "brand", "last4", "expires", "saved_at", "removed_at",
+        "forgotten_at",
+    )  # fmt: skip
+    readonly_fields = fields
+
+    @admin.display(description=_("customer"), ordering="user__username")
+    def customer(self, row: SavedMethod) -> str:
+        return str(row.user.get_username())
+
+    @action(description=_("Remove"), url_path="remove", permissions=["manage_method"], icon="credit_card_off")  # type: ignore[arg-type, operator]
+    def remove(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        row: Any = self.found(request, object_id)
+
+        def preview(form: ActForm) -> list[str]:
+            removal = method_removals.preview(row)
+            if removal.stops_top_up:
+                return [gettext("The automatic top-up stops, until the customer adds another card.")]
+            if removal.goes_on_with is not None:
+                return [gettext("The automatic top-up is charged to %(method)s.") % {"method": removal.goes_on_with}]
+            return [gettext("Nothing is charged to it by itself, so nothing stops.")]
+
+        def do(form: ActForm) -> str:
+            method_removals.remove(method=row)
+            by = operator(request).pk
+            logger.info("saved_method.removed", extra={"method": row.pk, "by": by, "reason": form.facts["reason"]})
+            return gettext("The card is removed.")
+
+        return self.act(
+            request,
+            row,
+            form=ReasonForm,
+            title=gettext("Remove the card"),
+            says=gettext("Nothing is charged to it any more, and its gateway forgets it."),
+            do=do,
+            preview=preview,
         )

@@ -112,10 +112,11 @@ class ChangePreviewResponse(answers.Serializer[Any]):
     when = answers.ChoiceField(choices=[NOW, PERIOD_END])
     begins_at = answers.DateTimeField()
     due = answers.IntegerField(help_text="In minor units, now.")
-    charge = answers.IntegerField(help_text="For the new plan until the end of what is paid for.")
+    charge = answers.IntegerField(help_text="For the new plan until the end of what is paid for, less the discount.")
     credit = answers.IntegerField(help_text="What the old plan is still worth.")
+    discount = answers.IntegerField(help_text="What the subscription's coupon takes off, taken off already.")
     currency = answers.CharField()
-    next_amount = answers.IntegerField()
+    next_amount = answers.IntegerField(help_text="Of the next period, less what the coupon takes off that.")
     next_payment_at = answers.DateTimeField()
 
 
@@ -354,6 +355,7 @@ def _preview(plan: ChangePlan) -> dict[str, Any]:
         "due": plan.due.minor,
         "charge": plan.charge.minor,
         "credit": plan.credit.minor,
+        "discount": plan.discount.minor,
         "currency": plan.due.unit,
         "next_amount": plan.next_amount.minor,
         "next_payment_at": plan.next_payment_at,

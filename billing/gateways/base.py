@@ -72,6 +72,7 @@ class Subject(StrEnum):
     DISPUTE = "dispute"
     SUBSCRIPTION = "subscription"
     INVOICE = "invoice"
+    SETUP = "setup"  # of a method that is to be kept
     OTHER = "other"
 
 

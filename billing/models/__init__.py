@@ -13,8 +13,9 @@ from billing.models.payouts import Payout
 from billing.models.plans import GatewayPrice, Plan, PlanPrice
 from billing.models.reconciling import Discrepancy, Reconciliation
 from billing.models.refunds import Dispute, Refund
+from billing.models.saved_methods import MethodSetup, SavedMethod
 from billing.models.subscriptions import PaidPeriod, Subscription, SubscriptionEvent
-from billing.models.top_ups import SavedMethod, TopUp, TopUpCharge
+from billing.models.top_ups import TopUp, TopUpCharge
 
 __all__ = [
     "Attempt",
@@ -37,6 +38,7 @@ __all__ = [
     "InvoiceLine",
     "InvoiceMailing",
     "InvoiceSeries",
+    "MethodSetup",
     "PaidPeriod",
     "Payment",
     "Payout",

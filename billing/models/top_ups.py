@@ -3,52 +3,22 @@
 from typing import Self
 
 from django.conf import settings
-from django.contrib.auth.models import User
 from django.db import models
 from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
 from billing.models.gateways import CEILING, CURRENCY
 from billing.models.payments import Payment
+from billing.models.saved_methods import SavedMethod
 from credits.models import Pack
 from ledger.ids import uuid7
-
-
-class MethodQuerySet(models.QuerySet["SavedMethod"]):
-    def of(self, user: User) -> Self:
-        return self.filter(user=user).order_by("-saved_at", "-id")
-
-
-class SavedMethod(models.Model):
-    """A card or wallet that a gateway keeps, since its owner asked for that when paying; here is only its name."""
-
-    user = models.ForeignKey(
-        settings.AUTH_USER_MODEL, models.PROTECT, related_name="saved_methods", verbose_name=_("customer")
-    )
-    gateway = models.CharField(_("gateway"), max_length=20)
-    gateway_id = models.CharField(_("id at the gateway"), max_length=255)
-    kind = models.CharField(_("kind"), max_length=40, blank=True)
-    brand = models.CharField(_("brand"), max_length=40, blank=True)
-    last4 = models.CharField(_("last digits"), max_length=4, blank=True)
-    expires = models.CharField(_("valid until"), max_length=7, blank=True)  # MM/YYYY
-    saved_at = models.DateTimeField(_("saved at"), auto_now_add=True)
-
-    objects = MethodQuerySet.as_manager()
-
-    class Meta:
-        verbose_name = _("saved method")
-        verbose_name_plural = _("saved methods")
-        default_permissions = ("view",)
-        constraints = [models.UniqueConstraint(name="saved_method_once", fields=["user", "gateway", "gateway_id"])]
-
-    def __str__(self) -> str:
-        return f"{self.brand or self.kind or self.gateway} {self.last4}".strip()
 
 
 class Suspension(models.TextChoices):
     """Why it has stopped by itself."""
 
     CARD_DECLINED = "card_declined", _("card declined")
+    CARD_REMOVED = "card_removed", _("card removed")
     PRICE_ROSE = "price_rose", _("price higher than agreed")
     NOT_SOLD = "not_sold", _("pack no longer sold")
 

@@ -1,15 +1,18 @@
 """Answering a dispute: with words and a document, sent once; refused before the bank sees what it would not read."""
 
+import uuid
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
 
 from billing import asking, disputes, errors
 from billing.gateways import registry
 from billing.gateways.subscribing import DisputeResult, DisputeState, EvidenceFile
 from billing.models import Dispute, GatewaySetting
 from billing.tests import shop
+from billing.tests.test_payments_in_the_admin import browser, member
 from sandbox.testing import Sandbox
 
 pytestmark = pytest.mark.django_db
@@ -67,3 +70,35 @@ def test_answer_without_words_is_refused(disputed: Dispute) -> None:
     with pytest.raises(errors.ReasonMissing):
         disputes.answer(dispute=disputed, evidence=" ", by=shop.make_user())
     assert Dispute.objects.get().evidence_sent_at is None
+
+
+# ---------------------------------------------------------------- by the admin's form
+
+
+def send_form(dispute: Dispute, content: bytes, *permissions: str) -> Any:
+    sent = SimpleUploadedFile("delivery.pdf", content, "application/pdf")
+    fields = {"key": str(uuid.uuid4()), "evidence": "It was delivered.", "file": sent}
+    return browser(member(*permissions)).post(f"/admin/billing/dispute/{dispute.pk}/answer/", fields)
+
+
+def test_operator_sends_a_document_by_the_form(disputed: Dispute, sandbox: Sandbox) -> None:
+    answer = send_form(disputed, PDF.content, "answer_dispute")
+    assert answer.status_code == 302, answer.content
+    [upload] = [each for each in sandbox.requests("stripe") if each["path"] == "/v1/files"]
+    assert "%PDF-1.7 what was delivered" in upload["body"]
+    told = registry.get("stripe").fetch_dispute(dispute=disputed.gateway_id)  # type: ignore[attr-defined]
+    disputed.refresh_from_db()
+    assert (told.is_submitted, disputed.evidence) == (True, "It was delivered.\n\n[delivery.pdf, 27 bytes]")
+
+
+def test_form_refuses_what_no_bank_reads_and_says_what_it_reads(disputed: Dispute, sandbox: Sandbox) -> None:
+    page = send_form(disputed, b"<html>", "answer_dispute").content.decode()
+    assert "The bank reads a PDF, a PNG or a JPEG" in page
+    assert not any(each["path"] == "/v1/files" for each in sandbox.requests("stripe"))
+    disputed.refresh_from_db()
+    assert disputed.evidence_sent_at is None
+
+
+def test_who_may_not_answer_sends_nothing(disputed: Dispute, sandbox: Sandbox) -> None:
+    assert send_form(disputed, PDF.content).status_code == 403
+    assert not any(each["path"] == "/v1/files" for each in sandbox.requests("stripe"))

@@ -269,6 +269,38 @@ def test_bank_that_asks_for_more_than_was_paid_costs_us_the_rest(stripe) -> None
     assert faults() == {}
 
 
+def made_in_the_dashboard(stripe: RefundingGateway, payment: Payment, minor: int) -> Refund:
+    attempt = payment.attempts.get()
+    made = refunds.book_made_at_gateway(attempt=attempt, amount=Money(minor, "EUR"), ids={"refund": "re_dash"})
+    stripe.refund_states[made.reference] = RefundState.SUCCEEDED
+    refund_sending.ask(made)
+    return made
+
+
+def test_refund_made_during_a_dispute_is_taken_of_the_seller_when_that_is_won(stripe) -> None:
+    payment = sold(stripe)
+    disputed(payment, words.DisputeState.NEEDS_RESPONSE)
+    made = made_in_the_dashboard(stripe, payment, 1_000)
+    assert (Refund.objects.get().status, on("gateway:stripe:EUR")) == ("pending", -4_000)
+    disputed(payment, words.DisputeState.WON)
+    refund_sending.work_through()
+    assert Refund.objects.get(pk=made.pk).status == "succeeded"
+    assert (parts(seller(payment))["pending"], on("commission:EUR"), on("loss:EUR")) == (2_700, 300, 0)
+    assert on("gateway:stripe:EUR") == -3_000
+    assert faults() == {}
+
+
+def test_refund_made_during_a_dispute_that_is_lost_leaves_the_seller_what_the_bank_has_left(stripe) -> None:
+    payment = sold(stripe)
+    disputed(payment, words.DisputeState.NEEDS_RESPONSE)
+    made_in_the_dashboard(stripe, payment, 1_000)
+    disputed(payment, words.DisputeState.LOST)
+    refund_sending.work_through()
+    assert (parts(seller(payment))["pending"], on("commission:EUR"), on("loss:EUR")) == (0, 0, -1_000)
+    assert on("gateway:stripe:EUR") == 1_000
+    assert faults() == {}
+
+
 # ---------------------------------------------------------------- rivals
 
 FIRST, SECOND = [TICKET | {"seller": f"organizer-{number}", "reference": f"seat {number}"} for number in (1, 2)]

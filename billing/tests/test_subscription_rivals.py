@@ -3,21 +3,26 @@
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any
 
 import pytest
 import time_machine
 from django.db import connection
 
-from billing import errors, renewals, subscription_states, tasks
+from billing import errors, inbox, renewals, subscription_states, tasks
+from billing.gateways import registry
+from billing.gateways.subscribing import SubscriptionState
 from billing.models import Payment, Subscription
 from billing.tests.subscribers import BEGIN, begin, end_of, make_plans, make_user, pay, subscribed
+from billing.tests.test_subscriptions_at_gateways import END, LATER, RenewingGateway, read, write
+from billing.tests.test_subscriptions_at_gateways import begin as begin_at_gateway
 from credits import tasks as sweeps
 from credits.models import Grant, GrantPeriod
 from credits.tests import gates
 from events.models import Event
 from ledger import checks
-from ledger.tests.races import run_together
+from ledger.tests.races import run_all, run_together
 
 pytestmark = pytest.mark.django_db(transaction=True)
 RIVALS = 8
@@ -120,3 +125,63 @@ def test_wake_up_and_sweep_at_once_grant_once(clock, paypal, locked: bool) -> No
     assert sum(isinstance(each, Exception) for each in ended) == (0 if locked else 1)
     assert Grant.objects.count() == Event.objects.filter(type="credits.granted").count() == due == 5
     assert checks.faults() == {}
+
+
+# ---------------------------------------------------------------- letters to the customer
+
+
+def letters(kind: str) -> int:
+    return Event.objects.filter(type=kind).count()
+
+
+def unlocked_until_all_have_looked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first look of each rival waits for those of the others; what is read again later does not."""
+    seen, looked = threading.Barrier(RIVALS, timeout=20), threading.local()
+
+    def unlocked(subscription_id: Any) -> Subscription:
+        found = Subscription.objects.select_related("user", "price__plan", "next_price__plan").get(pk=subscription_id)
+        if not getattr(looked, "once", False):
+            looked.once = True
+            seen.wait()
+        return found
+
+    monkeypatch.setattr(subscription_states, "lock", unlocked)
+
+
+@pytest.mark.parametrize("is_guarded", [True, False])
+def test_sweeps_at_once_remind_once_and_more_often_without_the_lock(clock, paypal, monkeypatch, is_guarded) -> None:
+    found = subscribed(paypal)
+    clock.move_to(end_of(found) - timedelta(days=1))
+    if not is_guarded:
+        unlocked_until_all_have_looked(monkeypatch)
+    run_together(RIVALS, renewals.renew_due)
+    assert letters("renewal.reminder") == (1 if is_guarded else RIVALS)
+
+
+@pytest.fixture
+def past_due_there(clock, monkeypatch) -> Subscription:
+    """Its gateway could not charge it, and neither its letter nor the sweep has been heard of yet."""
+    renewing = RenewingGateway("stripe")
+    monkeypatch.setitem(registry.BUILDERS, "stripe", lambda: renewing)
+    registry.forget()
+    found = begin_at_gateway()
+    renewing.is_paid()
+    write(found, "paid", subject="invoice")
+    read()
+    renewing.becomes_in(SubscriptionState.PAST_DUE, period_start=END, period_end=END + timedelta(days=30))
+    clock.move_to(END + timedelta(hours=2))
+    return found
+
+
+def test_letter_beside_the_sweep_tells_the_customer_once(past_due_there) -> None:
+    for number in range(4):
+        write(past_due_there, "failed", number, subject="invoice")
+    run_all([lambda: inbox.drain(LATER), renewals.renew_due] * 4)
+    assert Subscription.objects.get().status == "past_due"
+    assert letters("subscription.past_due") == 1
+
+
+def test_canary_without_the_lock_the_customer_is_told_by_each(past_due_there, monkeypatch) -> None:
+    unlocked_until_all_have_looked(monkeypatch)
+    run_together(RIVALS, lambda: subscription_states.mark_past_due(subscription_id=past_due_there.pk))
+    assert letters("subscription.past_due") == RIVALS

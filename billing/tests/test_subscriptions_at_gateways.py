@@ -69,6 +69,12 @@ class RenewingGateway(RefundingGateway):
             raise self.refusal
         return self.known
 
+    def close_page(self, subscription: Any) -> SubscriptionResult:
+        self.asked.append(f"close {subscription.session}")
+        if self.known.state is SubscriptionState.INCOMPLETE and not self.known.id:
+            self.becomes_in(SubscriptionState.EXPIRED)
+        return self.known
+
     def fetch_invoice(self, *, invoice: str) -> InvoiceResult:
         return self.invoices[invoice]
 

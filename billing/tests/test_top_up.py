@@ -4,6 +4,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -155,7 +156,8 @@ def test_three_declines_suspend_it_at_no_cost_until_another_card_comes(charging:
     stopped = standing(ann)
     assert (stopped.declines, stopped.suspended_for) == (3, "card_declined")
     [event] = Event.objects.filter(type="top_up.suspended")
-    assert event.data == {"pack": "medium", "reason": "card_declined", "mend_url": None}
+    assert event.data == {"pack": "medium", "reason": "card_declined", "mend_url": event.data["mend_url"]}
+    assert saved_methods.user_of(event.data["mend_url"].rpartition("/")[2]) == ann
     charging.asked.clear()
     for _ in range(100):
         assert sweep(ann, days=1) == 0
@@ -334,14 +336,20 @@ def test_a_thousand_spends_across_the_threshold_charge_once(charging: ChargingGa
 def nothing_in_the_way(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Without the customer's lock and without the index that stands behind it."""
     monkeypatch.setattr(top_up, "lock_consents", lambda user: None)
+    with without_index("billing_topupcharge", "top_up_charge_one_in_flight"):
+        yield
+
+
+@contextmanager
+def without_index(table: str, name: str) -> Iterator[None]:
     with connection.cursor() as cursor:
-        cursor.execute("SELECT indexdef FROM pg_indexes WHERE indexname = 'top_up_charge_one_in_flight'")
+        cursor.execute("SELECT indexdef FROM pg_indexes WHERE indexname = %s", [name])
         (definition,) = cursor.fetchone()
-        cursor.execute("DROP INDEX top_up_charge_one_in_flight")
+        cursor.execute(f"DROP INDEX {name}")
         try:
             yield
         finally:
-            cursor.execute("TRUNCATE billing_topupcharge")
+            cursor.execute(f"TRUNCATE {table} CASCADE")
             cursor.execute(definition)
 
 
@@ -372,6 +380,23 @@ def test_two_consents_at_once_leave_one(ann: User) -> None:
     words = iter([f"{WORDS} {number}" for number in range(8)])
     run_together(8, lambda: agree(ann, consent=next(words)))
     assert (TopUp.objects.count(), TopUp.objects.agreed().count()) == (8, 1)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_canary_without_lock_and_index_every_consent_stands(ann: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    words, seen = iter([f"{WORDS} {number}" for number in range(8)]), Barrier(8, timeout=20)
+    usual = top_up.latest
+
+    def looked(user: User) -> TopUp | None:
+        found = usual(user)
+        seen.wait()
+        return found
+
+    monkeypatch.setattr(top_up, "lock_consents", lambda user: None)
+    monkeypatch.setattr(top_up, "latest", looked)
+    with without_index("billing_topup", "top_up_one_consent_per_customer"):
+        run_together(8, lambda: agree(ann, consent=next(words)))
+        assert TopUp.objects.agreed().count() == 8
 
 
 # ---------------------------------------------------------------- proofs

@@ -18,6 +18,7 @@ from ledger.money import Money
 SUBJECTS = {
     "checkout.session.": Subject.PAYMENT,
     "payment_intent.": Subject.PAYMENT,
+    "setup_intent.": Subject.SETUP,
     "charge.": Subject.PAYMENT,
     "charge.dispute.": Subject.DISPUTE,
     "charge.refund.": Subject.REFUND,
@@ -138,7 +139,7 @@ def _subject(kind: str, found: Fields) -> Subject:
     if kind.startswith("checkout.session.") and found.get("mode") == "subscription":
         return Subject.SUBSCRIPTION
     if kind.startswith("checkout.session.") and found.get("mode") == "setup":
-        return Subject.OTHER
+        return Subject.SETUP
     fitting = [prefix for prefix in SUBJECTS if kind.startswith(prefix)]
     return SUBJECTS[max(fitting, key=len)] if fitting else Subject.OTHER
 

@@ -199,6 +199,7 @@ def of_preview(found: Fields, *, prorated_at: datetime | None) -> ChangePreview:
             )
             for line in lines
         ],
+        discount=from_wire(_discount(found) or 0, currency),
     )
 
 

@@ -1,6 +1,8 @@
 """Plans that Stripe renews by itself: begun on its page or with a kept card, changed, paused, ended; and its portal."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from billing.gateways.base import Buyer
@@ -68,8 +70,15 @@ class Subscribing(Connected):
         found = self.move(lambda: self.api.checkout.sessions.create(params, {"idempotency_key": key}))
         return states.setup_of_session(checked(found, "checkout.session"))
 
-    def fetch_setup(self, *, ids: Mapping[str, str]) -> SetupResult:
+    def fetch_setup(
+        self, *, ids: Mapping[str, str], reference: str = "", created_at: datetime | None = None
+    ) -> SetupResult:
+        """By its ids; where the first reply was lost, by our reference."""
         session, intent = ids.get("session", ""), ids.get("setup_intent", "")
+        if not session and not intent:
+            session = self._find_session(reference, created_at)
+            if not session:
+                return SetupResult(state=SetupState.NOT_FOUND)
         try:
             if session:
                 expand: Any = {"expand": ["setup_intent.payment_method"]}
@@ -81,6 +90,12 @@ class Subscribing(Connected):
             if error.code != MISSING:
                 raise
             return SetupResult(state=SetupState.NOT_FOUND)
+
+    def forget_method(self, *, method: str) -> None:
+        try:
+            self.move(lambda: self.api.payment_methods.detach(method, {}, {"idempotency_key": f"{method}:forget"}))
+        except Declined:
+            return  # it hangs on nobody any more, or never did
 
     # ------------------------------------------------------------ beginning
 
@@ -151,12 +166,17 @@ class Subscribing(Connected):
         if subscription.session:
             found = self.ask(lambda: self.api.checkout.sessions.retrieve(subscription.session))
             return checked(found, "checkout.session")
+        return self._search_sessions(subscription.reference, subscription.created_at)
 
+    def _find_session(self, reference: str, created_at: datetime | None) -> str:
+        found = self._search_sessions(reference, created_at) if reference else None
+        return str(found["id"]) if found else ""
+
+    def _search_sessions(self, reference: str, created_at: datetime | None) -> Fields | None:
         def page(params: Any) -> Any:
             return self.api.checkout.sessions.list(params)
 
-        window = self.window(subscription.created_at)
-        return self.search(page, lambda each: reference_of(each) == subscription.reference, **window)
+        return self.search(page, lambda each: reference_of(each) == reference, **self.window(created_at))
 
     def _look_up_subscription(self, subscription: SubscriptionRef) -> SubscriptionResult:
         def page(params: Any) -> Any:
@@ -165,6 +185,18 @@ class Subscribing(Connected):
         window = self.window(subscription.created_at)
         found = self.search(page, lambda each: reference_of(each) == subscription.reference, status="all", **window)
         return states.of_subscription(found) if found else SubscriptionResult(state=SubscriptionState.NOT_FOUND)
+
+    def close_page(self, subscription: SubscriptionRef) -> SubscriptionResult:
+        """Nobody can begin on it any more. Who was quicker has begun, and then that is the answer."""
+        known = self.fetch_subscription(subscription)
+        if known.id or known.state is not SubscriptionState.INCOMPLETE:
+            return known
+        key: Any = {"idempotency_key": f"{subscription.reference}:expire"}
+        try:
+            self.move(lambda: self.api.checkout.sessions.expire(known.session, {}, key))
+        except Declined:
+            return self.fetch_subscription(replace(subscription, session=known.session))
+        return replace(known, state=SubscriptionState.EXPIRED, next_action=None)
 
     def fetch_invoice(self, *, invoice: str) -> InvoiceResult:
         try:

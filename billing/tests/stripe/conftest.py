@@ -1,58 +1,30 @@
 """Stripe as its library's own schema describes it: every request is held against it, every reply made after it."""
 
-import importlib.util
-import os
-import subprocess
-import sys
 from collections.abc import Callable
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
-import stripe
-from django.conf import settings
 
 from billing.gateways.stripe import Configuration, Stripe
+from sandbox import stripe_schema
 
 SECRET = "whsec_first"
 OTHER_SECRET = "whsec_second"
 Answer = Callable[[str, str, dict[str, Any]], Any]
 
 
-def _tools() -> Path | None:
-    """Beside the project, also when it is a worktree one folder deeper."""
-    beside = [folder / "shared" / "tools" for folder in (settings.BASE_DIR.parent, settings.BASE_DIR.parent.parent)]
-    return next((folder for folder in beside if (folder / "validate_stripe_calls.py").exists()), None)
-
-
 @pytest.fixture(scope="session")
 def schema_tools() -> ModuleType:
-    folder = _tools()
-    if folder is None:
+    found = stripe_schema.tools()
+    if found is None:
         pytest.skip("NO STRIPE REQUEST WAS CHECKED: ../shared/tools is not here")
-    spec = importlib.util.spec_from_file_location("validate_stripe_calls", folder / "validate_stripe_calls.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # its dataclasses look themselves up there
-    spec.loader.exec_module(module)
-    return module
+    return found
 
 
 @pytest.fixture(scope="session")
 def schema(schema_tools: ModuleType) -> Any:
-    """Built from the installed library once for each of its versions."""
-    built = settings.VAR_DIR / f"stripe-schema-{stripe.VERSION}.json"
-    if not built.exists():
-        folder = _tools()
-        assert folder is not None
-        built.parent.mkdir(parents=True, exist_ok=True)
-        fresh = built.with_suffix(f".{os.getpid()}")
-        builder = [sys.executable, "-W", "ignore", str(folder / "build_spec_from_sdk.py"), str(fresh)]
-        subprocess.run(builder, check=True, capture_output=True)
-        fresh.rename(built)
-    return schema_tools.SpecValidator(str(built))
+    return stripe_schema.validator()
 
 
 class Double:

@@ -162,7 +162,7 @@ def test_a_hint_says_where_to_look(gateway: Stripe) -> None:
     [
         ("checkout.session.completed", {"object": "checkout.session", "mode": "payment"}, Subject.PAYMENT),
         ("checkout.session.completed", {"object": "checkout.session", "mode": "subscription"}, Subject.SUBSCRIPTION),
-        ("checkout.session.completed", {"object": "checkout.session", "mode": "setup"}, Subject.OTHER),
+        ("checkout.session.completed", {"object": "checkout.session", "mode": "setup"}, Subject.SETUP),
         ("charge.refunded", {"object": "charge"}, Subject.PAYMENT),
         ("charge.dispute.created", {"object": "dispute"}, Subject.DISPUTE),
         ("refund.failed", {"object": "refund"}, Subject.REFUND),

@@ -1,42 +1,25 @@
 """The real Stripe SDK against our Stripe, with every call and answer held against the schema that the SDK carries."""
 
-import importlib.util
 import json
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
 
 import pytest
 import stripe
 
+from sandbox import stripe_schema
 from sandbox.testing import Sandbox
 
-ROOT = Path(__file__).resolve().parents[3]
-# Beside the project; a worktree of it lies one folder deeper.
-BESIDE = [ROOT.parent / "shared" / "tools", ROOT.parents[1] / "shared" / "tools"]
-TOOLS = next((folder for folder in BESIDE if (folder / "build_spec_from_sdk.py").exists()), BESIDE[0])
 KEY = "sk_test_" + "a" * 24
 SECRET = "whsec_of_the_tests"
 
 
 @pytest.fixture(scope="session")
-def schema(tmp_path_factory: pytest.TempPathFactory) -> Any:
+def schema() -> Any:
     """The validator of the tools that stand beside the project, or None where they do not."""
-    if not (TOOLS / "build_spec_from_sdk.py").exists():
-        return None
-    file = tmp_path_factory.mktemp("stripe") / "spec3.json"
-    subprocess.run([sys.executable, TOOLS / "build_spec_from_sdk.py", file], check=True, capture_output=True)
-    found = importlib.util.spec_from_file_location("validate_stripe_calls", TOOLS / "validate_stripe_calls.py")
-    assert found is not None
-    assert found.loader is not None
-    module = importlib.util.module_from_spec(found)
-    sys.modules[found.name] = module
-    found.loader.exec_module(module)
-    return module.SpecValidator(str(file))
+    return stripe_schema.validator()
 
 
 class Checked(stripe.RequestsClient):

@@ -1,0 +1,94 @@
+"""Kept cards: the sweep of those being saved or removed, and a removal beside a charge. Journeys play the rest."""
+
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.utils import timezone
+
+from billing import method_removals, method_setups, saved_methods, tasks, top_up_charges
+from billing.gateways import registry
+from billing.gateways.base import Flow, NextAction
+from billing.gateways.base import SavedMethod as Told
+from billing.gateways.subscribing import SetupResult, SetupState
+from billing.models import MethodSetup, SavedMethod, TopUp, TopUpCharge
+from billing.tests.fakes import ChargingGateway
+from billing.tests.topping import agree
+
+pytestmark = pytest.mark.django_db
+
+
+class KeepingGateway(ChargingGateway):
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.setup = SetupState.REQUIRES_ACTION
+        self.forgot: list[str] = []
+
+    def create_customer(self, *, buyer: Any, reference: str) -> str:
+        return "cus_1"
+
+    def open_setup(self, request: Any) -> SetupResult:
+        page = NextAction(type=Flow.REDIRECT, url="https://stripe.example/setup")
+        return SetupResult(state=SetupState.REQUIRES_ACTION, ids={"session": "cs_1"}, next_action=page)
+
+    def fetch_setup(self, *, ids: Any, reference: str = "", created_at: Any = None) -> SetupResult:
+        return SetupResult(state=self.setup, ids=ids, method=Told(id="pm_2", brand="visa", last4="4242"))
+
+    def forget_method(self, *, method: str) -> None:
+        self.forgot.append(method)
+
+
+@pytest.fixture
+def keeping(charging: ChargingGateway, monkeypatch: pytest.MonkeyPatch) -> KeepingGateway:
+    fake = KeepingGateway("stripe")
+    monkeypatch.setitem(registry.BUILDERS, "stripe", lambda: fake)
+    registry.forget()
+    return fake
+
+
+def test_sweep_saves_what_nobody_came_back_from_and_forgets_what_was_removed(ann: User, keeping: Any) -> None:
+    setup = method_setups.start(user=ann)
+    SavedMethod.objects.update(removed_at=timezone.now())
+    MethodSetup.objects.update(next_ask_at=timezone.now())
+    tasks.look_after_methods()
+    setup.refresh_from_db()
+    assert (setup.state, setup.asks, keeping.forgot) == ("open", 1, ["pm_1"])
+    keeping.setup = SetupState.SUCCEEDED
+    MethodSetup.objects.update(next_ask_at=timezone.now())
+    tasks.look_after_methods()
+    setup.refresh_from_db()
+    assert (setup.state, setup.method, keeping.forgot) == ("saved", saved_methods.latest(ann), ["pm_1"])
+
+
+def test_card_removed_before_the_gateway_heard_of_the_charge_is_not_charged(
+    ann: User, keeping: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agree(ann)
+    usual = top_up_charges._bring_to_gateway
+
+    def removed_first(begun: TopUpCharge) -> None:
+        method_removals.remove(method=begun.method)
+        usual(begun)
+
+    monkeypatch.setattr(top_up_charges, "_bring_to_gateway", removed_first)
+    tasks.top_up()
+    assert keeping.charged == []
+    assert TopUpCharge.objects.get().payment.status == "cancelled"
+    assert TopUp.objects.get().suspended_for == "card_removed"
+
+
+def test_card_that_was_removed_does_not_come_back_with_an_old_payment(ann: User, keeping: Any) -> None:
+    method = saved_methods.latest(ann)
+    assert method is not None
+    method_removals.remove(method=method)
+    saved_methods.remember(user=ann, gateway="stripe", method=Told(id=method.gateway_id))
+    assert saved_methods.latest(ann) is None
+
+
+def test_top_up_goes_on_with_the_card_before_when_the_last_one_is_removed(ann: User, keeping: Any) -> None:
+    last = saved_methods.remember(user=ann, gateway="stripe", method=Told(id="pm_2"))
+    agree(ann)
+    removal = method_removals.remove(method=last)
+    assert (removal.stops_top_up, removal.goes_on_with) == (False, saved_methods.latest(ann))
+    tasks.top_up()
+    assert [each.method for each in keeping.charged] == ["pm_1"]

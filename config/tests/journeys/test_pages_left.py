@@ -1,0 +1,96 @@
+"""A plan's page at Stripe that was left: whatever ends the plan closes it, and what was paid on it is not lost."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from billing import gateway_subscriptions, renewals, tasks
+from billing.models import Payment, Subscription
+from config.tests.journeys.conftest import Shop
+from config.tests.journeys.subscriber import Subscriber, subscriber
+from credits.tests.callers import customer
+from ledger import checks
+from sandbox.testing import Refused
+
+
+@pytest.fixture
+def ada(shop: Shop) -> Iterator[Subscriber]:
+    with subscriber(shop) as person:
+        yield person
+
+
+def cancel(ada: Subscriber) -> Any:
+    return ada.shop.browser.delete("/api/v1/subscription?immediately=true", headers=customer(ada.shop.user))
+
+
+def is_closed(ada: Subscriber, begun: dict[str, Any]) -> None:
+    with pytest.raises(Refused, match="expired"):
+        ada.shop.play(begun)
+    assert not Payment.objects.exists()
+
+
+def test_plan_that_is_cancelled_unpaid_closes_its_page(ada: Subscriber) -> None:
+    begun = ada.subscribe()
+    answer = cancel(ada)
+    assert (answer.status_code, answer.json()["status"], answer.json()["end_reason"]) == (200, "cancelled", "asked")
+    is_closed(ada, begun)
+    assert list(ada.ours.timeline.values_list("act", flat=True)) == ["asked", "closing_page", "ended"]
+    ada.hear()  # the letter that the page has expired
+    assert ada.seen["status"] == "cancelled"
+
+
+def test_plan_that_was_paid_unheard_is_not_cancelled(ada: Subscriber) -> None:
+    ada.shop.sandbox.turn("stripe", notify={"drop": 1.0})
+    ada.shop.play(ada.subscribe())
+    answer = cancel(ada)
+    assert (answer.status_code, answer.json()["code"]) == (409, "subscription_live")
+    ada.hear()
+    assert (ada.seen["status"], ada.shop.balance(), Payment.objects.get().status) == ("active", 500, "succeeded")
+    assert checks.faults() == {}
+
+
+def test_end_that_stripe_did_not_hear_of_is_made_up_for_by_the_sweep(ada: Subscriber) -> None:
+    begun = ada.subscribe()
+    ada.shop.sandbox.turn("stripe", outage=True)
+    assert cancel(ada).status_code == 503
+    assert ada.seen["status"] == "incomplete"
+    ada.shop.sandbox.turn("stripe", outage=False)
+    Subscription.objects.update(next_look_at=timezone.now())
+    tasks.renew_due()
+    assert (ada.seen["status"], ada.seen["end_reason"]) == ("cancelled", "asked")
+    is_closed(ada, begun)
+
+
+def test_page_that_nobody_came_back_to_is_closed_by_the_sweep(ada: Subscriber, settings: Any) -> None:
+    settings.SUBSCRIPTION_INCOMPLETE_HOURS = 0
+    begun = ada.subscribe()
+    assert renewals.expire_due().abandoned == 1
+    assert (ada.seen["status"], ada.seen["end_reason"]) == ("expired", "unpaid")
+    is_closed(ada, begun)
+
+
+def test_another_plan_in_its_place_closes_the_page_before(ada: Subscriber, settings: Any) -> None:
+    first = ada.subscribe()
+    settings.SUBSCRIPTION_INCOMPLETE_HOURS = 0
+    second = ada.subscribe("elite")
+    is_closed(ada, first)
+    ada.shop.play(second)
+    ada.hear()
+    assert (ada.seen["plan"], ada.seen["status"]) == ("elite", "active")
+
+
+def test_plan_that_is_ended_while_its_page_is_made_has_no_page(ada: Subscriber, monkeypatch: Any) -> None:
+    usual = gateway_subscriptions.gateway_prices.price_at
+
+    def ended_first(*arguments: Any) -> str:
+        assert cancel(ada).status_code == 200
+        return usual(*arguments)
+
+    monkeypatch.setattr(gateway_subscriptions.gateway_prices, "price_at", ended_first)
+    wish = {"plan": "premium", "currency": "EUR", "gateways": ["stripe"]}
+    begun = ada.shop.post("subscription", wish, **{"idempotency-key": "start"})
+    assert (begun.status_code, begun.json()["code"]) == (409, "subscription_state")
+    expired = [each for each in ada.shop.sandbox.requests("stripe") if each["path"].endswith("/expire")]
+    assert len(expired) == 1

@@ -1,0 +1,198 @@
+"""A card is saved without paying, and removed again; seen over HTTP, with Stripe in the sandbox."""
+
+import re
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import time_machine
+from django.contrib.auth.models import User
+from django.utils import timezone
+
+from billing import saved_methods, tasks
+from billing.gateways import registry
+from billing.gateways.subscribing import Subscribes, SubscriptionRef
+from billing.models import GatewaySetting, MethodSetup, Payment, SavedMethod, Subscription, TopUp
+from billing.tests.topping import agree
+from config.tests.journeys.conftest import Shop
+from config.tests.journeys.subscriber import FAILING, GOOD, put_on_sale, visit
+from credits.tests.callers import customer
+from events.models import Event
+from ledger import checks
+
+
+@pytest.fixture(autouse=True)
+def at_stripe(shop: Shop, settings: Any) -> None:
+    settings.CHECKOUT_SUCCESS_URL = f"{settings.BASE_URL}/"  # where the browser is led back to, and finds a page
+    GatewaySetting.objects.get_or_create(name="stripe", defaults={"priority": 0})
+
+
+def begin(shop: Shop, key: str = "key-1") -> dict[str, Any]:
+    begun = shop.post("payment-methods", {"currency": "EUR"}, **{"idempotency-key": key})
+    assert begun.status_code == 201, begun.content
+    return dict(begun.json())
+
+
+def saved(shop: Shop, number: str = GOOD, key: str = "key-1") -> SavedMethod:
+    """Given on Stripe's page, and heard of by its letter."""
+    begun = begin(shop, key)
+    visit(begun["next_action"]["url"], number=number, name="Ada", email="ada@shop.example")
+    shop.hear("stripe")
+    return SavedMethod.objects.get(pk=shop.get(f"payment-methods/setups/{begun['id']}")["method"])
+
+
+def remove(shop: Shop, method: SavedMethod) -> Any:
+    return shop.browser.delete(f"/api/v1/payment-methods/{method.pk}", headers=customer(shop.user))
+
+
+def sweep_top_ups() -> None:
+    TopUp.objects.update(next_try_at=None)
+    tasks.top_up()
+
+
+def test_card_is_saved_by_its_letter_and_can_be_charged(shop: Shop) -> None:
+    method = saved(shop)
+    [told] = shop.get("payment-methods")["results"]
+    assert (told["id"], told["brand"], told["last4"], told["stops_top_up"]) == (method.pk, "visa", "4242", False)
+    assert not Payment.objects.exists()
+    agree(shop.user)
+    assert shop.get("payment-methods")["results"][0]["stops_top_up"] is True
+    tasks.top_up()
+    assert (Payment.objects.get().status, shop.balance()) == ("succeeded", 275)
+    assert checks.faults() == {}
+
+
+def test_return_and_letter_that_are_both_lost_are_made_up_for_by_the_sweep(shop: Shop) -> None:
+    shop.sandbox.turn("stripe", notify={"drop": 1.0})
+    begun = begin(shop)
+    shop.play(begun)
+    assert shop.get(f"payment-methods/setups/{begun['id']}")["state"] == "open"
+    MethodSetup.objects.update(next_ask_at=timezone.now())
+    tasks.look_after_methods()
+    assert shop.get(f"payment-methods/setups/{begun['id']}")["state"] == "saved"
+
+
+def test_page_whose_address_was_lost_is_found_by_our_reference(shop: Shop) -> None:
+    saved(shop)  # Stripe knows the customer, so that the page is the only call
+    shop.sandbox.turn("stripe", drop_after=1.0)
+    assert shop.post("payment-methods", **{"idempotency-key": "lost"}).status_code == 503
+    shop.sandbox.turn("stripe", drop_after=0.0)
+    setup = MethodSetup.objects.get(state="open")
+    found = shop.post(f"payment-methods/setups/{setup.pk}/refresh").json()
+    shop.play(found)
+    assert shop.post(f"payment-methods/setups/{setup.pk}/refresh").json()["state"] == "saved"
+
+
+def test_page_that_stands_open_is_shown_again_and_ends_unused(shop: Shop) -> None:
+    first, second = begin(shop), begin(shop, "key-2")
+    assert (first["id"], first["next_action"]) == (second["id"], second["next_action"])
+    shop.sandbox.advance(timedelta(hours=25).total_seconds())
+    with time_machine.travel(timezone.now() + timedelta(hours=25)):
+        tasks.look_after_methods()
+    told = shop.get(f"payment-methods/setups/{first['id']}")
+    assert (told["state"], told["method"]) == ("expired", None)
+
+
+def test_top_up_that_three_declines_stopped_goes_on_with_another_card(shop: Shop, settings: Any) -> None:
+    saved(shop, FAILING)
+    agree(shop.user)
+    for _ in range(4):
+        sweep_top_ups()
+    assert (Payment.objects.count(), shop.get("top-up")["suspended"]) == (3, "card_declined")
+    [stopped] = Event.objects.filter(type="top_up.suspended")
+    page = shop.browser.get(str(stopped.data["mend_url"]).removeprefix(settings.BASE_URL))
+    assert "Add another card, and it goes on." in page.content.decode()
+    saved(shop, GOOD, "key-2")
+    assert shop.get("top-up")["suspended"] is None
+    sweep_top_ups()
+    assert (Payment.objects.latest("id").status, shop.balance()) == ("succeeded", 275)
+    assert checks.faults() == {}
+
+
+def test_card_that_is_removed_is_forgotten_there_and_stops_the_top_up(shop: Shop) -> None:
+    method = saved(shop)
+    agree(shop.user)
+    assert remove(shop, method).json() == {"stopped_top_up": True}
+    assert shop.get("payment-methods")["results"] == []
+    assert shop.get("top-up")["suspended"] == "card_removed"
+    [detached] = [each for each in shop.sandbox.requests("stripe") if each["path"].endswith("/detach")]
+    assert (method.gateway_id in detached["path"], detached["acted_with_status"]) == (True, 200)
+    sweep_top_ups()
+    assert not Payment.objects.exists()
+    assert remove(shop, method).status_code == 404
+    saved(shop, GOOD, "key-2")
+    assert shop.get("top-up")["suspended"] is None
+
+
+def test_removal_that_stripe_did_not_hear_of_is_told_by_the_sweep(shop: Shop) -> None:
+    method = saved(shop)
+    shop.sandbox.turn("stripe", outage=True)
+    assert remove(shop, method).status_code == 200
+    shop.sandbox.turn("stripe", outage=False)
+    assert SavedMethod.objects.to_forget().count() == 1
+    tasks.look_after_methods()
+    method.refresh_from_db()
+    assert method.forgotten_at is not None
+
+
+def test_card_that_pays_a_plan_is_not_removed(shop: Shop) -> None:
+    put_on_sale()
+    wish = {"plan": "premium", "currency": "EUR", "gateways": ["stripe"]}
+    shop.play(shop.post("subscription", wish, **{"idempotency-key": "start"}).json())
+    shop.hear("stripe")
+    found, adapter = Subscription.objects.get(), registry.get("stripe")
+    assert isinstance(adapter, Subscribes)
+    paying = adapter.fetch_subscription(SubscriptionRef(reference="", id=str(found.gateway_id))).method
+    method = SavedMethod.objects.create(user=shop.user, gateway="stripe", gateway_id=paying)
+    answer = remove(shop, method)
+    assert (answer.status_code, answer.json()["code"], answer.json()["plan"]) == (409, "method_pays_plan", "premium")
+    assert SavedMethod.objects.kept().count() == 1
+
+
+def test_cards_of_others_are_not_there(shop: Shop) -> None:
+    begun, method = begin(shop), saved(shop)
+    eve = customer(User.objects.create(username="eve"))
+    assert shop.browser.get(f"/api/v1/payment-methods/setups/{begun['id']}", headers=eve).status_code == 404
+    assert shop.browser.delete(f"/api/v1/payment-methods/{method.pk}", headers=eve).status_code == 404
+    assert shop.browser.get("/api/v1/payment-methods", headers=eve).json()["results"] == []
+    assert SavedMethod.objects.kept().count() == 1
+
+
+# ---------------------------------------------------------------- the page
+
+
+def text(answer: Any) -> str:
+    return re.sub(r"\s+", " ", answer.content.decode())
+
+
+def test_page_adds_a_card_and_says_what_a_removal_stops(shop: Shop, settings: Any) -> None:
+    ada = shop.browser
+    ada.force_login(shop.user)
+    assert "No card is kept" in text(ada.get("/payment-methods"))
+    [url] = re.findall(r'class="button" href="([^"]+)"', text(ada.post("/payment-methods", {"act": "add"})))
+    assert "No card was added." in text(ada.get(f"/payment-methods?left=1&setup={MethodSetup.objects.get().pk}"))
+    shop.sandbox.turn("stripe", notify={"drop": 1.0})
+    shop.play({"next_action": {"type": "redirect", "url": url}})
+    back = text(ada.get(f"/payment-methods?setup={MethodSetup.objects.get().pk}"))
+    assert ("Your card is saved." in back, "Visa •••• 4242" in back) == (True, True)
+    agree(shop.user)
+    form = {"act": "remove", "method": str(SavedMethod.objects.get().pk)}
+    asked = text(ada.post("/payment-methods", form))
+    assert "The automatic top-up of Pack Medium stops with it." in asked
+    assert SavedMethod.objects.kept().exists()
+    done = text(ada.post("/payment-methods", form | {"confirmed": "yes"}, follow=True))
+    assert "has stopped, since no card is left" in done
+    assert not SavedMethod.objects.kept().exists()
+    assert "No card is kept" in done
+
+
+def test_link_of_a_letter_opens_the_page_of_its_customer_in_their_language(shop: Shop, settings: Any) -> None:
+    saved(shop)
+    path = saved_methods.page_url(shop.user).removeprefix(settings.BASE_URL)
+    page = shop.browser.get(path)
+    assert (page.status_code, page["Referrer-Policy"]) == (200, "no-referrer")
+    assert "Visa •••• 4242" in text(page)
+    assert shop.browser.get("/payment-methods/forged").status_code == 404
+    assert shop.browser.get("/payment-methods")["Location"] == "/accounts/login/?next=/payment-methods"
+    with time_machine.travel(timezone.now() + timedelta(days=31)):
+        assert shop.browser.get(path).status_code == 404
