@@ -25,7 +25,7 @@ from billing.gateways.errors import GatewayError
 from billing.models import MethodSetup, SavedMethod, TopUp
 from billing.models.saved_methods import MethodSetupState
 
-REFUSALS = {
+REFUSALS: dict[type[errors.BillingError], Any] = {
     errors.MethodPaysPlan: _("Your plan is paid with this card. Give the plan another card first."),
     errors.NoGatewayKeepsMethods: _("No card can be added at the moment."),
     errors.NotYours: _("This card is removed already."),
@@ -52,7 +52,9 @@ class Page(View):
             return self._remove()
         except GatewayError:
             return self.page(refusal=gettext("The payment service does not answer. Try again in a moment."))
-        except tuple(REFUSALS) as refusal:
+        except errors.BillingError as refusal:
+            if type(refusal) not in REFUSALS:
+                raise
             return self.page(refusal=str(REFUSALS[type(refusal)]))
 
     def _add(self) -> HttpResponse:

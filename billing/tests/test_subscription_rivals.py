@@ -1,7 +1,7 @@
 """The same act at the same moment: one of them happens. Each canary takes the guard away and sees the harm."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
@@ -176,7 +176,8 @@ def past_due_there(clock, monkeypatch) -> Subscription:
 def test_letter_beside_the_sweep_tells_the_customer_once(past_due_there) -> None:
     for number in range(4):
         write(past_due_there, "failed", number, subject="invoice")
-    run_all([lambda: inbox.drain(LATER), renewals.renew_due] * 4)
+    acts: list[Callable[[], object]] = [lambda: inbox.drain(LATER), renewals.renew_due]
+    run_all(acts * 4)
     assert Subscription.objects.get().status == "past_due"
     assert letters("subscription.past_due") == 1
 

@@ -156,6 +156,7 @@ def test_a_change_costs_what_its_preview_said(gateway: Stripe, double: Double, r
         total=Money(1_350, "EUR"),
         prorated_at=at(1_765_000_000),
         lines=[PreviewLine(description="Unused time", amount=Money(-450, "EUR"), is_proration=True)],
+        discount=Money(0, "EUR"),
     )
     gateway.change_subscription(replace(CHANGE, prorated_at=preview.prorated_at))
     sent = recorded.calls[-1].params

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from billing import gateway_subscriptions, renewals, tasks
+from billing import gateway_prices, renewals, tasks
 from billing.models import Payment, Subscription
 from config.tests.journeys.conftest import Shop
 from config.tests.journeys.subscriber import Subscriber, subscriber
@@ -82,13 +82,13 @@ def test_another_plan_in_its_place_closes_the_page_before(ada: Subscriber, setti
 
 
 def test_plan_that_is_ended_while_its_page_is_made_has_no_page(ada: Subscriber, monkeypatch: Any) -> None:
-    usual = gateway_subscriptions.gateway_prices.price_at
+    usual: Any = gateway_prices.price_at
 
     def ended_first(*arguments: Any) -> str:
         assert cancel(ada).status_code == 200
-        return usual(*arguments)
+        return str(usual(*arguments))
 
-    monkeypatch.setattr(gateway_subscriptions.gateway_prices, "price_at", ended_first)
+    monkeypatch.setattr(gateway_prices, "price_at", ended_first)
     wish = {"plan": "premium", "currency": "EUR", "gateways": ["stripe"]}
     begun = ada.shop.post("subscription", wish, **{"idempotency-key": "start"})
     assert (begun.status_code, begun.json()["code"]) == (409, "subscription_state")

@@ -6,14 +6,18 @@ from typing import Any
 import pytest
 import stripe
 
+from sandbox import stripe_schema
 from sandbox.testing import Refused
-from sandbox.tests.stripe.conftest import SECRET, TOOLS, Checked
+from sandbox.tests.stripe.conftest import SECRET, Checked
 from sandbox.tests.stripe.test_checkout import visit
 
 DAY = 86_400
 
 
-@pytest.mark.skipif(not TOOLS.exists(), reason=f"NOT CHECKED: the schema of Stripe's objects needs {TOOLS}")
+UNCHECKED = "NOT CHECKED: the schema of Stripe's objects needs ../shared/tools"
+
+
+@pytest.mark.skipif(stripe_schema.folder_of_tools() is None, reason=UNCHECKED)
 def test_every_event_and_what_it_holds_is_as_the_sdks_schema_says(client, sandbox, http: Checked, payer, monthly):
     subscription = client.v1.subscriptions.create({"customer": payer.id, "items": [{"price": monthly.id}]})
     intent = client.v1.payment_intents.create(
@@ -36,7 +40,7 @@ def test_every_event_and_what_it_holds_is_as_the_sdks_schema_says(client, sandbo
     assert intent.status == "succeeded"
 
 
-@pytest.mark.skipif(not TOOLS.exists(), reason=f"NOT CHECKED: the schema of Stripe's objects needs {TOOLS}")
+@pytest.mark.skipif(stripe_schema.folder_of_tools() is None, reason=UNCHECKED)
 def test_the_schema_would_notice_a_missing_field(client, http: Checked, customer):
     body = json.loads(str(client.v1.customers.retrieve(customer.id)))
     del body["livemode"]
