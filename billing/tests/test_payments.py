@@ -122,7 +122,7 @@ def test_paid_pack_brings_paid_and_bonus_credits_and_books_the_money(stripe) -> 
     payment = shop.told(payment)
     assert payment.status == PaymentStatus.SUCCEEDED
     assert payment.delivered_at is not None
-    grants = Grant.objects.of(payment.user).order_by("account_id").values_list("source", "amount", "paid_minor")
+    grants = Grant.objects.of(payment.user).order_by("-source").values_list("source", "amount", "paid_minor")
     assert list(grants) == [("pack", 250, 999), ("bonus", 25, None)]
     assert shop.balance("revenue:packs:EUR") == 999
     assert shop.balance("fees:stripe:EUR") == -45

@@ -75,7 +75,7 @@ def test_request_is_one_line(written, client: Client, db) -> None:
     [line] = [line for line in written() if line["event"] == "request"]
     assert line["ms"] > 0
     assert {key: line[key] for key in ("method", "route", "status", "caller", "level")} == {
-        "method": "GET", "route": "/", "status": 200, "caller": None, "level": "info",
+        "method": "GET", "route": "/", "status": 200, "caller": "anonymous", "level": "info",
     }  # fmt: skip
     assert "secret" not in json.dumps(line)
 
