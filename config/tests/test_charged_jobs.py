@@ -4,7 +4,6 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -32,13 +31,13 @@ def ann(transactional_db: Any) -> User:
     return user
 
 
-@pytest.fixture
-def worker(tmp_path: Path) -> Iterator[Any]:
-    """A worker on the database of this test."""
+@pytest.fixture(scope="module")
+def worker(tmp_path_factory: pytest.TempPathFactory, django_db_setup: None) -> Iterator[Any]:
+    """One worker for all tests, on their database."""
     name = connection.settings_dict["NAME"]
     base, _, query = os.environ["DATABASE_URL"].partition("?")
     url = f"{base.rpartition('/')[0]}/{name}" + (f"?{query}" if query else "")
-    with running([*WORKER, *QUIET], tmp_path / "worker.log", DATABASE_URL=url) as process:
+    with running([*WORKER, *QUIET], tmp_path_factory.mktemp("charged") / "worker.log", DATABASE_URL=url) as process:
         yield process
 
 
@@ -78,10 +77,10 @@ def test_a_killed_worker_neither_pays_nor_loses_the_job(ann: User, worker: Any) 
     assert (standing(ann), Spend.objects.count()) == ((12, 0, "settled"), 1)
 
 
-def test_a_job_that_was_given_back_before_it_began_is_skipped(ann: User, request: pytest.FixtureRequest) -> None:
-    held = draw.charge(user=ann, amount=8, args=("end",))
-    holds.release(hold=held.id)
-    request.getfixturevalue("worker")
+def test_a_job_that_was_given_back_before_it_began_is_skipped(ann: User, worker: Any) -> None:
+    with transaction.atomic():  # it is sent when this is committed
+        held = draw.charge(user=ann, amount=8, args=("end",))
+        holds.release(hold=held.id)
     assert wait_for("test:ran")["state"] == "SUCCESS"  # without having waited for the test to let it go on
     assert standing(ann) == (20, 0, "released")
 

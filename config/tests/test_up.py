@@ -1,6 +1,7 @@
 """`manage.py up`, started for real: it serves, mends itself, and leaves no process behind however it ends."""
 
 import contextlib
+import io
 import json
 import os
 import shutil
@@ -12,13 +13,15 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.management import CommandError, call_command
 
+from config.management.commands.up import Command
 from config.tests.reaper import GIVE_UP_SECONDS, Terminal
 
 BASE_DIR = Path(__file__).resolve().parents[2]
@@ -65,19 +68,6 @@ def prepared(first: tuple[Laptop, subprocess.CompletedProcess[str]]) -> Path:
 @pytest.fixture
 def laptop(prepared: Path, tmp_path: Path) -> Laptop:
     return Laptop(shutil.copytree(prepared, tmp_path / "var"))
-
-
-@pytest.fixture(scope="module")
-def untouched(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Laptop]:
-    """For starts that are refused before they change anything: one for them all, and its servers stay up meanwhile."""
-    laptop = Laptop(shutil.copytree(prepared, tmp_path_factory.mktemp("untouched") / "var"))
-    waits = "print('in', flush=True); input()"
-    shell = [sys.executable, str(BASE_DIR / "manage.py"), "shell", "--no-imports", "-c", waits]
-    with subprocess.Popen(shell, env=laptop.environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as user:
-        assert user.stdout is not None
-        assert user.stdout.readline() == b"in\n"
-        yield laptop
-        user.kill()
 
 
 @pytest.fixture(scope="module")
@@ -218,40 +208,57 @@ def answer_after_recovery(request: urllib.request.Request) -> int:
     return 0
 
 
-def test_port_in_use_is_said_plainly(untouched: Laptop) -> None:
+# ---------------------------------------------------------------- refused before anything is started
+
+
+@contextlib.contextmanager
+def taken_port() -> Iterator[int]:
     with closing(socket.socket()) as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
-        port = other.getsockname()[1]
-        done = untouched.run(up("--port", str(port)))
-    assert done.returncode == 1
-    assert f"Cannot listen on 127.0.0.1:{port}" in done.stderr
-    assert f"up --port {port + 1}" in done.stderr
-    assert "Traceback" not in done.stderr
+        yield int(other.getsockname()[1])
 
 
-def test_sandbox_port_in_use_is_said_plainly(untouched: Laptop) -> None:
-    with closing(socket.socket()) as other:
-        other.bind(("127.0.0.1", 0))
-        other.listen()
-        port = other.getsockname()[1]
-        done = untouched.run(up("--port", str(free_port()), "--sandbox-port", str(port)))
-    assert done.returncode == 1
-    assert f"up --sandbox-port {port + 1}" in done.stderr
+@pytest.fixture
+def refusal(settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+    """What `up` says when it is started in this process, where nothing of it may go further than its checks."""
+    settings.VAR_DIR = tmp_path
+
+    def refused(*arguments: str) -> str:
+        command = Command()
+        monkeypatch.setattr(command, "prepare", pytest.fail)
+        with pytest.raises(CommandError) as caught:
+            call_command(command, *arguments)
+        if hasattr(command, "lock"):
+            command.lock.close()
+        return str(caught.value)
+
+    return refused
+
+
+def test_port_in_use_is_said_plainly(refusal: Callable[..., str]) -> None:
+    with taken_port() as port:
+        said = refusal("--port", str(port))
+    assert f"Cannot listen on 127.0.0.1:{port}" in said
+    assert f"up --port {port + 1}" in said
+
+
+def test_sandbox_port_in_use_is_said_plainly(refusal: Callable[..., str]) -> None:
+    with taken_port() as port:
+        assert f"up --sandbox-port {port + 1}" in refusal("--port", str(free_port()), "--sandbox-port", str(port))
 
 
 @pytest.mark.parametrize("port", ["0x50", "99999"])
-def test_number_that_is_no_port_is_said_plainly(untouched: Laptop, port: str) -> None:
-    done = untouched.run(up("--port", port))
-    assert done.returncode != 0
-    assert "Traceback" not in done.stderr
-    assert port in done.stderr
+def test_number_that_is_no_port_is_said_plainly(refusal: Callable[..., str], port: str) -> None:
+    assert port in refusal("--port", port)
 
 
-def test_fresh_without_a_terminal_deletes_nothing(untouched: Laptop) -> None:
-    before = untouched.read("demo.json")
-    done = untouched.run(up("--fresh"))
-    assert done.returncode == 1
-    assert "--fresh --yes" in done.stderr
-    assert untouched.read("demo.json") == before
-    assert (untouched.var_dir / "dev" / "pg" / "PG_VERSION").exists()
+def test_fresh_without_a_terminal_deletes_nothing(
+    refusal: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("embedded.running", lambda profile: object())
+    monkeypatch.setattr("embedded.release", pytest.fail)
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+    (tmp_path / "demo.json").touch()
+    assert "--fresh --yes" in refusal("--fresh")
+    assert (tmp_path / "demo.json").exists()
