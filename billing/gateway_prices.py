@@ -39,7 +39,9 @@ def price_at(gateway: str, row: PlanPrice) -> str:
     adapter = registry.get(gateway)
     assert isinstance(adapter, KeepsCatalogue)  # noqa: S101 - a gateway that renews keeps what it renews
     calling.call(gateway, "product", lambda: adapter.put_product(product(row.plan)))
-    made = calling.call(gateway, "price", lambda: adapter.put_price(price(row, reckons_tax=adapter.capabilities.reckons_tax)))
+    made = calling.call(
+        gateway, "price", lambda: adapter.put_price(price(row, reckons_tax=adapter.capabilities.reckons_tax))
+    )
     GatewayPrice.objects.bulk_create(
         [GatewayPrice(price=row, gateway=gateway, gateway_id=made.id)], ignore_conflicts=True
     )

@@ -89,9 +89,7 @@ def _taxes(state: State, bill: Thing, customer: Thing) -> list[Thing]:
         return []
     bill["customer_tax_ids"] = ids = taxes.tax_ids(state, customer)
     country = (customer["address"] or {}).get("country")
-    return [
-        taxes.reckon(_left(each), _behavior(state, each), country, ids) for each in bill["lines"]["data"]
-    ]
+    return [taxes.reckon(_left(each), _behavior(state, each), country, ids) for each in bill["lines"]["data"]]
 
 
 def _behavior(state: State, line: Thing) -> str:

@@ -26,7 +26,11 @@ class Catalogue(Connected):
         known = self._product(request.id)
         if known is None:
             return None
-        return {name: value for name, value in _product(request, self.configuration.tax_code).items() if _plain(known.get(name)) != value}
+        return {
+            name: value
+            for name, value in _product(request, self.configuration.tax_code).items()
+            if _plain(known.get(name)) != value
+        }
 
     def active_products(self) -> Sequence[ProductRequest]:
         return [
@@ -190,9 +194,7 @@ def _is_as_wanted(known: Fields, request: PriceRequest) -> bool:
         and from_wire(known.get("unit_amount"), known.get("currency")) == request.amount
         and recurring.get("interval") == (request.interval.value if request.interval else None)
         and (not recurring or recurring.get("interval_count") == request.interval_count)
-        and (
-            _behavior(known) == request.tax_behavior or "unspecified" in (_behavior(known), request.tax_behavior)
-        )
+        and (_behavior(known) == request.tax_behavior or "unspecified" in (_behavior(known), request.tax_behavior))
     )
 
 
