@@ -1,7 +1,7 @@
 """Tax that a gateway reckons instead of us, where it is set to: what we ask of it, and its figures in place of ours.
 
-The tax table's figures stand until the buyer has paid: they are what the payment shows meanwhile, and what every gateway
-that reckons none is asked for.
+The tax table's figures stand until the buyer has paid: they are what the payment shows meanwhile, and what every
+gateway that reckons none is asked for.
 """
 
 from dataclasses import replace
@@ -40,8 +40,10 @@ def price(payment: Payment) -> Money:
 
 
 def agrees(payment: Payment, result: PaymentResult) -> bool:
-    """Whether what came is what was asked for, with the gateway's tax where it reckoned it. Once a payment is paid its
-    amount stands, and another one that comes must be the same."""
+    """Whether what came is what was asked for, with the gateway's tax where it reckoned it.
+
+    Once a payment is paid its amount stands, and another one that comes must be the same.
+    """
     figures = result.tax
     if figures is None or payment.kind not in KINDS or payment.status == PaymentStatus.SUCCEEDED:
         return result.amount == payment.money

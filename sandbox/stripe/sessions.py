@@ -179,9 +179,10 @@ def price_it(state: State, session: Thing) -> None:
     reckoned = _taxes(state, session, wished, [cost - taken for cost, taken in zip(costs, reductions, strict=True)])
     tax, on_top = (sum(found["amount"] for found in chosen) for chosen in (reckoned, _added(reckoned)))
     state.private(session)["taxes"] = reckoned
+    blank: list[Thing | None] = [None] * len(wished)
     state.private(session)["lines"] = [
         session_shape.item(each, plans.named(state, each.price), cost, taken, found)
-        for each, cost, taken, found in zip(wished, costs, reductions, reckoned or [None] * len(wished), strict=True)
+        for each, cost, taken, found in zip(wished, costs, reductions, reckoned or blank, strict=True)
     ]
     session.update(
         amount_subtotal=subtotal,
