@@ -14,7 +14,7 @@ from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from billing import calling, coupons, customers, errors, gateway_choices, payments, pricing, returning
+from billing import calling, coupons, customers, errors, gateway_choices, gateway_tax, payments, pricing, returning
 from billing.gateways import errors as gateway
 from billing.gateways import registry
 from billing.gateways.base import Buyer, CheckoutRequest, Flow, Line, OpensCheckout
@@ -222,17 +222,20 @@ def _open(attempt: Attempt, customer: Customer, flow: Flow | None) -> Payment:
 
 
 def _request(attempt: Attempt, customer: Customer, flow: Flow | None) -> CheckoutRequest:
-    payment = attempt.payment
+    payment, flow = attempt.payment, flow or _usual_flow(attempt.gateway)
+    tax = gateway_tax.asked(payment, flow) if registry.get(attempt.gateway).capabilities.reckons_tax else None
+    amount = gateway_tax.price(payment) if tax else payment.money
     return CheckoutRequest(
         reference=attempt.reference,
-        amount=payment.money,
+        amount=amount,
+        tax=tax,
         description=payment.description,
         buyer=buyer_of(attempt, customer),
         success_url=returning.told(payment.success_url, settings.CHECKOUT_SUCCESS_URL, payment.pk),
         cancel_url=returning.told(payment.cancel_url, settings.CHECKOUT_CANCEL_URL, payment.pk),
         notify_url=f"{settings.BASE_URL.rstrip('/')}/webhooks/{attempt.gateway}/{attempt.notify_token}",
-        flow=flow or _usual_flow(attempt.gateway),
-        lines=[Line(name=payment.description, quantity=1, unit_price=payment.money)],
+        flow=flow,
+        lines=[Line(name=payment.description, quantity=1, unit_price=amount)],
         expires_at=payment.expires_at,
         save_method=payment.saves_method,
         metadata={"payment": str(payment.pk)},

@@ -1,12 +1,13 @@
 """Invoices of plans that a gateway renews by itself: each that was paid is one payment of ours, told once or often."""
 
 import secrets
+from dataclasses import replace
 from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from billing import calling, coupons, customers, payments, plan_payments, pricing, taxing
+from billing import calling, coupons, customers, gateway_tax, payments, plan_payments, pricing, taxing
 from billing.gateways import registry
 from billing.gateways.base import OpensCheckout, PaymentRef, PaymentResult, PaymentState
 from billing.gateways.subscribing import InvoiceResult, InvoiceState, Subscribes, SubscriptionResult, SubscriptionState
@@ -80,20 +81,19 @@ def _write(subscription: Subscription, told: InvoiceResult, paid: Money, found: 
     purchase = pricing.plan(
         price, customer.locale, subscription=subscription.pk, purpose=plan_payments.RENEW, amount=paid, **more
     )
-    # Where the gateway reckons the tax itself its figure stands, else the price contains ours as at a checkout.
-    due = taxing.frozen(customer, paid, customer.country) if told.tax is None else None
+    tax, frozen = _tax(subscription, told, paid)
     used = coupons.heard(subscription=subscription, discount=told.discount)
     payment = Payment.objects.create(
         user=subscription.user,
         kind=purchase.kind,
         item=purchase.item,
         description=purchase.description[:200],
-        details=purchase.details | used.details | (due.details if due else {}),
+        details=purchase.details | used.details | frozen,
         amount_minor=paid.minor,
         discount_minor=used.discount_minor,
         redemption=used.redemption,
         currency=paid.unit,
-        tax_minor=due.tax.minor if due else told.tax.minor if told.tax else 0,
+        tax_minor=tax.minor,
         country=customer.country,
         request_scope=_scope(subscription.gateway),
         request_key=told.id,
@@ -106,6 +106,19 @@ def _write(subscription: Subscription, told: InvoiceResult, paid: Money, found: 
         notify_token=secrets.token_urlsafe(24),
         gateway_ids={name: value for name, value in ids.items() if value},
     )
+
+
+def _tax(subscription: Subscription, told: InvoiceResult, paid: Money) -> tuple[Money, dict[str, Any]]:
+    """Where the gateway reckons the tax itself its figures stand, else the price contains ours as at a checkout."""
+    if told.tax is None:
+        customer = customers.get(subscription.user)
+        due = taxing.frozen(customer, paid, customer.country)
+        return due.tax, due.details
+    figures = told.tax
+    if told.total is not None and 0 <= paid.minor < told.total.minor:
+        # A balance there has paid a part: of what came, the tax is its share.
+        figures = replace(figures, tax=Money(figures.tax.minor * paid.minor // told.total.minor, paid.unit))
+    return figures.tax, gateway_tax.details(figures, gross=paid, gateway=subscription.gateway)
 
 
 def _our_price(subscription: Subscription, known_as: str) -> PlanPrice:

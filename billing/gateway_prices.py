@@ -1,6 +1,6 @@
 """The prices of plans at a gateway that renews by itself: a version of ours is a price there, under its own key."""
 
-from billing import calling
+from billing import calling, gateway_tax
 from billing.gateways import registry
 from billing.gateways.subscribing import Interval, KeepsCatalogue, PriceRequest, ProductRequest
 from billing.models import GatewayPrice, Plan, PlanPrice
@@ -21,12 +21,13 @@ def product(plan: Plan) -> ProductRequest:
     )
 
 
-def price(row: PlanPrice) -> PriceRequest:
+def price(row: PlanPrice, *, reckons_tax: bool) -> PriceRequest:
     return PriceRequest(
         lookup_key=f"plan:{row.plan.code}:{row.pk}",
         product=product_id(row.plan.code),
         amount=row.money,
         interval=Interval(row.interval),
+        tax_behavior=gateway_tax.behavior(row.plan.catalogue).value if reckons_tax else "unspecified",
     )
 
 
@@ -38,7 +39,9 @@ def price_at(gateway: str, row: PlanPrice) -> str:
     adapter = registry.get(gateway)
     assert isinstance(adapter, KeepsCatalogue)  # noqa: S101 - a gateway that renews keeps what it renews
     calling.call(gateway, "product", lambda: adapter.put_product(product(row.plan)))
-    made = calling.call(gateway, "price", lambda: adapter.put_price(price(row)))
+    made = calling.call(
+        gateway, "price", lambda: adapter.put_price(price(row, reckons_tax=adapter.capabilities.reckons_tax))
+    )
     GatewayPrice.objects.bulk_create(
         [GatewayPrice(price=row, gateway=gateway, gateway_id=made.id)], ignore_conflicts=True
     )

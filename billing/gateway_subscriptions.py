@@ -96,6 +96,7 @@ def open_page(
         price=gateway_prices.price_at(gateway, subscription.price),
         success_url=returning.told(success, settings.CHECKOUT_SUCCESS_URL, subscription.pk),
         cancel_url=returning.told(cancel, settings.CHECKOUT_CANCEL_URL, subscription.pk),
+        automatic_tax=registry.get(gateway).capabilities.reckons_tax,
         coupon=gateway_coupons.coupon_at(gateway, reduction.terms, subscription.price) if reduction else "",
         metadata={"user": subscription.user.get_username(), "price": str(subscription.price_id)},
     )

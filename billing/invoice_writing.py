@@ -120,7 +120,7 @@ def seller() -> dict[str, str]:
     return {name.lower(): getattr(settings, f"SELLER_{name}") for name in SELLER}
 
 
-def buyer(user: User, *, country: str = "") -> tuple[dict[str, str], list[str]]:
+def buyer(user: User, *, country: str = "", vat_number: str = "") -> tuple[dict[str, str], list[str]]:
     """What we know of them, and what of it the law would have wanted and nobody has told us."""
     customer = customers.get(user)
     told = {
@@ -130,7 +130,7 @@ def buyer(user: User, *, country: str = "") -> tuple[dict[str, str], list[str]]:
         "postcode": customer.postcode,
         "city": customer.city,
         "country": country or customer.country,
-        "vat_number": customer.vat_number,
+        "vat_number": vat_number or customer.vat_number,
         "email": customer.email,
     }
     missing = [name for name in NEEDED if not told[name]]

@@ -38,7 +38,12 @@ def issue(*, payment: Payment) -> Invoice:
         raise errors.NotInvoiced(locked.pk)
     treatment = treatment_of(locked)
     paid_by = locked.attempts.filter(state="succeeded").values_list("gateway", flat=True).first()
-    buyer, missing = invoice_writing.buyer(locked.user, country=locked.country)
+    by_gateway = locked.details.get("tax", {}) if locked.details.get("tax", {}).get("by") else {}
+    buyer, missing = invoice_writing.buyer(
+        locked.user,
+        country=by_gateway.get("country") or locked.country,
+        vat_number=by_gateway.get("vat_number", ""),
+    )
     invoice = invoice_writing.write(
         InvoiceKind.RECEIPT if taxed_at_use(locked) else InvoiceKind.INVOICE,
         lines=[line_of(locked, treatment)],

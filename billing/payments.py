@@ -15,7 +15,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
 
-from billing import cases, errors, fulfilment, plan_payments, redemptions, saved_methods, schedule
+from billing import cases, errors, fulfilment, gateway_tax, plan_payments, redemptions, saved_methods, schedule
 from billing.gateways import errors as gateway
 from billing.gateways.base import Failure, NextAction, PaymentResult, PaymentState
 from billing.models import Attempt, GatewayCustomer, Payment
@@ -152,7 +152,7 @@ def _paid(payment: Payment, attempt: Attempt, result: PaymentResult) -> None:
     now = timezone.now()
     attempt.paid_at, attempt.ended_at = result.paid_at or now, now
     attempt.next_ask_at, attempt.next_action, attempt.not_found = None, {}, 0
-    if result.amount != payment.money:
+    if not gateway_tax.agrees(payment, result):
         _quarantine(payment, attempt, result)
         return
     attempt.failure_category = attempt.failure_code = attempt.failure_message = ""
@@ -165,6 +165,7 @@ def _paid(payment: Payment, attempt: Attempt, result: PaymentResult) -> None:
         logger.warning("payment.paid_late", extra={"payment": str(payment.pk), "status": payment.status})
     attempt.state = AttemptState.SUCCEEDED
     attempt.save()
+    gateway_tax.take_over(payment, attempt, result)
     payment.status, payment.ended_at = PaymentStatus.SUCCEEDED, now
     payment.save(update_fields=["status", "ended_at"])
     # Another attempt that is live by now is asked at once, which takes it back where the gateway can.

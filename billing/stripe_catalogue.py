@@ -31,7 +31,7 @@ def pack_key(code: str, currency: str) -> str:
 
 def differences(catalogue: Catalogue, stripe: Stripe) -> Iterator[Change]:
     """What applying would change at Stripe, without changing it. Currencies that Stripe does not take are left out."""
-    wanted = dict(_wanted(catalogue))
+    wanted = dict(_wanted(catalogue, stripe))
     takes = stripe.capabilities.currencies
     for product, prices in wanted.values():
         yield from _product_change(stripe, product)
@@ -41,7 +41,7 @@ def differences(catalogue: Catalogue, stripe: Stripe) -> Iterator[Change]:
     yield from _gone(catalogue, stripe, wanted)
 
 
-def _wanted(catalogue: Catalogue) -> Iterator[tuple[str, tuple[ProductRequest, list[PriceRequest]]]]:
+def _wanted(catalogue: Catalogue, stripe: Stripe) -> Iterator[tuple[str, tuple[ProductRequest, list[PriceRequest]]]]:
     for code, pack in catalogue.packs.items():
         name = pack_id(code)
         prices = [_price(name, pack_key(code, unit), price) for unit, price in pack.prices.items()]
@@ -49,7 +49,8 @@ def _wanted(catalogue: Catalogue) -> Iterator[tuple[str, tuple[ProductRequest, l
     plans = Plan.objects.filter(catalogue=catalogue.code, code__in=catalogue.plans, is_active=True)
     valid = PlanPrice.objects.valid_at(timezone.now()).filter(plan__in=plans).select_related("plan")
     for plan in plans.order_by("position"):
-        prices = [gateway_prices.price(row) for row in valid if row.plan_id == plan.pk and row.is_active]
+        rows = [row for row in valid if row.plan_id == plan.pk and row.is_active]
+        prices = [gateway_prices.price(row, reckons_tax=stripe.capabilities.reckons_tax) for row in rows]
         yield gateway_prices.product_id(plan.code), (gateway_prices.product(plan), prices)
 
 

@@ -782,6 +782,11 @@ STRIPE_PUBLISHABLE_KEY = env.str("STRIPE_PUBLISHABLE_KEY", default=_of_sandbox("
 # Several while one is rotated, and for a second endpoint.
 STRIPE_WEBHOOK_SECRETS = env.list("STRIPE_WEBHOOK_SECRETS", default=[] if PRODUCTION else ["whsec_sandbox"])
 STRIPE_WEBHOOK_TOLERANCE_SECONDS = env.int("STRIPE_WEBHOOK_TOLERANCE_SECONDS", default=300)
+# Stripe Tax reckons what packs and plans bear on Stripe's pages; our invoices then carry its figures.
+STRIPE_TAX = env.bool("STRIPE_TAX", default=False)
+STRIPE_TAX_CODE = env.str("STRIPE_TAX_CODE", default="")  # of what is sold (txcd_…); empty: the account's own
+if STRIPE_TAX and TAX_SCHEME != "standard":
+    raise ImproperlyConfigured(f"STRIPE_TAX needs TAX_SCHEME=standard: with {TAX_SCHEME} nothing we sell bears tax.")
 # The least that a charge may be; below it Stripe refuses. It converts into the account's currency, so these are advice.
 STRIPE_MINIMUMS_MINOR: dict[str, int] = env.json(
     "STRIPE_MINIMUMS_MINOR",

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Protocol, runtime_checkable
 
 from billing.gateways.errors import FailureCategory
+from billing.gateways.tax_figures import TaxBehavior, TaxFigures
 from ledger.money import Money
 
 # ---------------------------------------------------------------- words
@@ -121,6 +122,7 @@ class CheckoutRequest:
     lines: Sequence[Line] = ()
     save_method: bool = False  # keep the card for later charges, where the gateway can
     capture: bool = True
+    tax: TaxBehavior | None = None  # of a gateway that reckons it: how the amount stands to it
     expires_at: datetime | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
 
@@ -249,6 +251,7 @@ class PaymentResult:
     gateway_customer: str = ""
     paid_at: datetime | None = None
     refunded: Money | None = None
+    tax: TaxFigures | None = None  # None: the gateway reckoned none
     raw: Mapping[str, object] = field(default_factory=dict)  # its last reply without secrets and personal data
 
 
@@ -328,6 +331,7 @@ class Capabilities:
     capture_later: bool = False
     saved_methods: bool = False
     recurring: bool = False
+    reckons_tax: bool = False  # on its pages, as it is set up now
     payout: frozenset[DestinationKind] = frozenset()
     payout_currencies: Mapping[str, AmountRule] = field(default_factory=dict)
     payout_operators: frozenset[str] = frozenset()  # of the telephone numbers that it reaches; empty: all

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Protocol, runtime_checkable
 
 from billing.gateways.base import Buyer, Failure, Hint, NextAction, SavedMethod
+from billing.gateways.tax_figures import TaxFigures
 from ledger.money import Money
 
 # ---------------------------------------------------------------- words
@@ -264,7 +265,7 @@ class InvoiceResult:
     price: str = ""  # of what it was for, by the gateway's id
     total: Money | None = None
     paid: Money | None = None
-    tax: Money | None = None  # None: the gateway reckoned none
+    tax: TaxFigures | None = None  # None: the gateway reckoned none
     discount: Money | None = None  # all that coupons took off
     period_start: datetime | None = None
     period_end: datetime | None = None

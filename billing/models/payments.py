@@ -67,7 +67,10 @@ class PaymentQuerySet(models.QuerySet["Payment"]):
 
 
 class Payment(models.Model):
-    """What is bought and for how much never changes after birth; only the status moves, and never back from paid."""
+    """What is bought and for how much never changes after birth; only the status moves, and never back from paid.
+
+    A gateway that reckons the tax itself puts its figures in place of ours once, in the moment in which it is paid.
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     user = models.ForeignKey(

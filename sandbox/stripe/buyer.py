@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
-from sandbox.stripe import collection, intents, invoices, methods, paying, setups, shapes
+from sandbox.stripe import collection, intents, invoices, methods, paying, sessions, setups, shapes, taxes
 from sandbox.stripe.cards import BY_TOKEN, Card
 from sandbox.stripe.state import State, Thing
 
@@ -61,11 +61,12 @@ def pay(state: State, kind: str, thing: Thing, card: Card | None, *, details: Th
 def _pay_session(state: State, session: Thing, card: Card | None, details: Thing | None) -> Visit:
     if session["status"] != "open":
         raise NoLonger(f"This session is {session['status']}.")
+    if details or not session["customer_details"]:
+        _introduce(session, details or {"email": "buyer@sandbox.example", "name": "Ada Sandbox"})
+    _locate(state, session)
     method = None
     if paying.needs_card(session) and card:
         method = methods.make(state, card, details or shapes.billing_details("Ada Sandbox"))
-    if details or not session["customer_details"]:
-        _introduce(session, details or {"email": "buyer@sandbox.example", "name": "Ada Sandbox"})
     refusal = paying.pay(state, session, method)
     if refusal:
         return Visit(state="declined", notice=refusal.message)
@@ -76,10 +77,18 @@ def pay_later(state: State, session: Thing, *, arrives: bool) -> Visit:
     """By bank debit: the shop hears today that it is ordered, and tomorrow whether it is paid."""
     if not session["customer_details"]:
         _introduce(session, {"email": "buyer@sandbox.example", "name": "Ada Sandbox"})
+    _locate(state, session)
     method = methods.make_debit(state, shapes.billing_details("Ada Sandbox", session["customer_details"]["email"]))
     paying.pay_later(state, session, method, arrives=arrives)
     target = (session["success_url"] or "").replace("{CHECKOUT_SESSION_ID}", session["id"])
     return Visit(state="pending", redirect_to=target)
+
+
+def _locate(state: State, session: Thing) -> None:
+    """With the buyer's country the page knows the tax, and so what is to be paid."""
+    if session["automatic_tax"]["enabled"] and not state.private(session).get("payment_intent"):
+        taxes.locate(state, session)
+        sessions.price_it(state, session)
 
 
 def _introduce(session: Thing, details: Thing) -> None:

@@ -183,6 +183,10 @@ def update_price(call: Call, name: str) -> Thing:
     changes: Thing = {"metadata": params.metadata(price["metadata"])}
     if params.has("active"):
         changes["active"] = params.flag("active")
+    if params.has("tax_behavior"):
+        if price["tax_behavior"] != "unspecified":
+            raise errors.parameter_invalid("tax_behavior", "You cannot change `tax_behavior` once it is specified.")
+        changes["tax_behavior"] = params.choice("tax_behavior", "exclusive inclusive unspecified")
     if params.has("nickname"):
         changes["nickname"] = params.text("nickname")
     if params.has("lookup_key"):

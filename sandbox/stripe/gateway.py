@@ -53,6 +53,8 @@ class Stripe(Gateway):
         "webhook_secret": "whsec_sandbox",
         "after_retries": "cancel",  # what becomes of a subscription then: cancel, unpaid, past_due
         "retry_days": "3,5,7",
+        "buyer_country": "",  # what buyers tell a page that reckons tax; empty: what is known of them, else France
+        "buyer_vat_number": "",
         "float_minor": "100000000",  # of each currency, lent to the platform's balance
     }
     retry_after_seconds = (3_600, 7_200)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sandbox.stripe import amounts, billing_shapes, discounts, intents, lists
+from sandbox.stripe import amounts, billing_shapes, discounts, intents, lists, taxes
 from sandbox.stripe.errors import StripeError
 from sandbox.stripe.state import Call, Routes, State, Thing
 
@@ -35,6 +35,8 @@ def draw(
     )
     if subscription:
         details = {"metadata": dict(subscription["metadata"]), "subscription": subscription["id"]}
+        is_taxed = bool(subscription["automatic_tax"]["enabled"])
+        bill["automatic_tax"] |= {**subscription["automatic_tax"]} | ({"status": "complete"} if is_taxed else {})
         bill["parent"] = {"quote_details": None, "subscription_details": details, "type": "subscription_details"}
     for each in lines:
         each["invoice"] = bill["id"]
@@ -62,7 +64,10 @@ def _sum_up(state: State, bill: Thing, customer: Thing, reductions: list[Thing])
                 each["discount_amounts"].append({"amount": amount, "discount": reduction["id"]})
         totals.append({"amount": sum(taken), "discount": reduction["id"]})
     subtotal = sum(each["amount"] for each in lines)
-    total = subtotal - sum(each["amount"] for each in totals)
+    reckoned = _taxes(state, bill, customer)
+    on_top = sum(found["amount"] for found in reckoned if not found["is_inside"])
+    total = subtotal - sum(each["amount"] for each in totals) + on_top
+    tax = sum(found["amount"] for found in reckoned)
     due = _due(total, customer["balance"], bill["currency"])
     bill.update(
         amount_due=due,
@@ -73,8 +78,22 @@ def _sum_up(state: State, bill: Thing, customer: Thing, reductions: list[Thing])
         subtotal_excluding_tax=subtotal,
         total=total,
         total_discount_amounts=totals,
-        total_excluding_tax=total,
+        total_excluding_tax=total - tax,
+        total_taxes=[taxes.in_invoice(found) for found in reckoned],
     )
+
+
+def _taxes(state: State, bill: Thing, customer: Thing) -> list[Thing]:
+    """Of each line what is left of it, by the country that the customer is known to be in."""
+    if not bill["automatic_tax"]["enabled"]:
+        return []
+    bill["customer_tax_ids"] = ids = taxes.tax_ids(state, customer)
+    country = (customer["address"] or {}).get("country")
+    return [taxes.reckon(_left(each), _behavior(state, each), country, ids) for each in bill["lines"]["data"]]
+
+
+def _behavior(state: State, line: Thing) -> str:
+    return str(state.get("price", line["pricing"]["price_details"]["price"])["tax_behavior"])
 
 
 def _due(total: int, balance: int, currency: str) -> int:

@@ -16,6 +16,7 @@ DEPTH_MAXIMUM = 4
 BY_FIELD = {"product": "product", "coupon": "coupon", "destination": "account"}
 # Fields that stand only in an answer that asked for them: how to find what they hold.
 INCLUDABLE: dict[tuple[str, str], Callable[[State, Thing], Any]] = {}
+# What stands in no object of its own, as the details of totals, is found by the object around it.
 
 
 def wrap(data: list[Thing], url: str, *, has_more: bool = False) -> Thing:
@@ -89,20 +90,21 @@ def expand(state: State, answer: Thing, wishes: Iterable[str]) -> Thing:
         steps = wish.split(".")
         if len(steps) > DEPTH_MAXIMUM + 1:
             raise errors.parameter_invalid("expand", "You cannot expand more than 4 levels of a property.")
-        _expand(state, expanded, steps, wish)
+        _expand(state, expanded, steps, wish, expanded)
     return expanded
 
 
-def _expand(state: State, here: Any, steps: list[str], wish: str) -> None:
+def _expand(state: State, here: Any, steps: list[str], wish: str, around: Thing) -> None:
     if isinstance(here, list):
         for one in here:
-            _expand(state, one, steps, wish)
+            _expand(state, one, steps, wish, around)
         return
     if not steps or not isinstance(here, dict):
         return
+    around = here if here.get("id") else around
     step, rest = steps[0], steps[1:]
     if (finder := INCLUDABLE.get((here.get("object", ""), step))) and here.get(step) is None:
-        here[step] = copy.deepcopy(finder(state, here))
+        here[step] = copy.deepcopy(finder(state, around))
     if step not in here:
         raise errors.parameter_invalid("expand", f"This property cannot be expanded ({wish}).")
     value = here[step]
@@ -110,7 +112,7 @@ def _expand(state: State, here: Any, steps: list[str], wish: str) -> None:
         value = here[step] = copy.deepcopy(_of_id(state, step, value, wish))
     elif isinstance(value, list) and all(isinstance(one, str) for one in value):
         value = here[step] = [copy.deepcopy(_of_id(state, step, one, wish)) for one in value]
-    _expand(state, value, rest, wish)
+    _expand(state, value, rest, wish, around)
 
 
 def _of_id(state: State, name: str, value: str, wish: str) -> Thing:

@@ -10,6 +10,7 @@ from sandbox.stripe import (
     sessions,
     setups,
     subscriptions,
+    taxes,
 )
 from sandbox.stripe.errors import CardDeclined, StripeError, parameter_missing
 from sandbox.stripe.state import State, Thing
@@ -75,7 +76,9 @@ def _intent(state: State, session: Thing) -> Thing:
 def _customer(state: State, session: Thing) -> Thing | None:
     """Whose it is: the customer named, or a new one where the mode or the wishes need one."""
     if session["customer"]:
-        return state.get("customer", session["customer"])
+        known = state.get("customer", session["customer"])
+        taxes.remember(state, session, known)
+        return known
     given = sessions.params_of(state, session).inside("payment_intent_data")
     needs_one = (
         session["mode"] != "payment"
@@ -88,6 +91,7 @@ def _customer(state: State, session: Thing) -> Thing | None:
     details = session["customer_details"] or {}
     owner = customers.make(state, email=details.get("email"), name=details.get("name"))
     session["customer"] = owner["id"]
+    taxes.remember(state, session, owner)
     return owner
 
 
@@ -171,7 +175,7 @@ def _pay_subscription(
         trial_end=sessions.trial_end(state, session),
         coupons=sessions.coupons_of(state, session),
         is_authenticated=is_authenticated,
-        facts=subscriptions.facts_of(given),
+        facts=subscriptions.facts_of(given) | subscriptions.taxed(session["automatic_tax"]["enabled"]),
     )
     subscription, refusal = subscriptions.start(state, order)
     session.update(subscription=subscription["id"], invoice=subscription["latest_invoice"])

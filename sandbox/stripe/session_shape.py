@@ -25,7 +25,7 @@ def make(state: State, params: Params, *, mode: str, customer: Thing | None, cur
             "enabled": is_taxed,
             "liability": {"type": "self"} if is_taxed else None,
             "provider": "stripe" if is_taxed else None,
-            "status": "complete" if is_taxed else None,
+            "status": "requires_location_inputs" if is_taxed else None,
         },
         "cancel_url": params.text("cancel_url"),
         "client_reference_id": params.text("client_reference_id"),
@@ -75,16 +75,17 @@ def _invoice_creation(params: Params) -> Thing:
     return {"enabled": wish.flag("enabled"), "invoice_data": data}
 
 
-def item(wish: Wish, name: str, cost: int, taken: int) -> Thing:
+def item(wish: Wish, name: str, cost: int, taken: int, tax: Thing | None = None) -> Thing:
     """One line as the session shows it."""
+    on_top = tax["amount"] if tax and not tax["is_inside"] else 0
     return {
         "id": new_id("item"),
         "object": "item",
         "adjustable_quantity": None,
         "amount_discount": taken,
         "amount_subtotal": cost,
-        "amount_tax": 0,
-        "amount_total": cost - taken,
+        "amount_tax": tax["amount"] if tax else 0,
+        "amount_total": cost - taken + on_top,
         "currency": wish.price["currency"],
         "description": name,
         "metadata": {},

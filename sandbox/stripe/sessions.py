@@ -10,6 +10,7 @@ from sandbox.stripe import (
     plans,
     session_shape,
     subscriptions,
+    taxes,
 )
 from sandbox.stripe.errors import StripeError
 from sandbox.stripe.forms import Params
@@ -82,6 +83,7 @@ def _check(state: State, params: Params) -> None:
         raise StripeError("You may only specify one of these parameters: customer, customer_email.")
     if params.has("discounts") and params.flag("allow_promotion_codes"):
         raise StripeError("You may only specify one of these parameters: allow_promotion_codes, discounts.")
+    _check_tax(state, params)
     if params.has("customer_update") and not params.has("customer"):
         raise StripeError("`customer_update` can only be used with `customer`.")
     if len(params.text("client_reference_id") or "") > REFERENCE_LENGTH_MAXIMUM:
@@ -89,6 +91,29 @@ def _check(state: State, params: Params) -> None:
     for name, mode in (("payment_intent_data", "payment"), ("subscription_data", "subscription")):
         if params.has(name) and params.text("mode") != mode:
             raise errors.parameter_invalid(name, f"You can not pass `{name}` in `{params.text('mode')}` mode.")
+
+
+def _check_tax(state: State, params: Params) -> None:
+    """Stripe Tax needs to know where the buyer is, and whether a price contains the tax."""
+    if not params.inside("automatic_tax").flag("enabled"):
+        return
+    if params.has("customer") and params.inside("customer_update").text("address") != "auto":
+        raise StripeError(
+            "Automatic tax calculation in Checkout requires a valid address on the Customer. Add a valid address to the"
+            " Customer or set either `customer_update[address]` to 'auto' or `customer_update[shipping]` to 'auto'.",
+            code="customer_tax_location_invalid",
+        )
+    if (
+        params.has("customer")
+        and params.inside("tax_id_collection").flag("enabled")
+        and params.inside("customer_update").text("name") != "auto"
+    ):
+        raise StripeError("Tax ID collection requires updating business name on the customer.")
+    for line in params.each("line_items"):
+        price = state.named("price", line, "price") if not line.has("price_data") else None
+        said = price["tax_behavior"] if price else line.inside("price_data").text("tax_behavior")
+        if said not in ("inclusive", "exclusive"):
+            raise StripeError("`tax_behavior` is required on prices when automatic tax is enabled.")
 
 
 def _currency(params: Params, wanted: list[Wish]) -> str | None:
@@ -151,19 +176,44 @@ def price_it(state: State, session: Thing) -> None:
         more = discounts.shares(coupon, left, session["currency"])
         reductions = [before + now for before, now in zip(reductions, more, strict=True)]
     subtotal, off = sum(costs), sum(reductions)
+    reckoned = _taxes(state, session, wished, [cost - taken for cost, taken in zip(costs, reductions, strict=True)])
+    tax, on_top = (sum(found["amount"] for found in chosen) for chosen in (reckoned, _added(reckoned)))
+    state.private(session)["taxes"] = reckoned
+    blank: list[Thing | None] = [None] * len(wished)
     state.private(session)["lines"] = [
-        session_shape.item(each, plans.named(state, each.price), cost, taken)
-        for each, cost, taken in zip(wished, costs, reductions, strict=True)
+        session_shape.item(each, plans.named(state, each.price), cost, taken, found)
+        for each, cost, taken, found in zip(wished, costs, reductions, reckoned or blank, strict=True)
     ]
     session.update(
         amount_subtotal=subtotal,
-        amount_total=subtotal - off,
+        amount_total=subtotal - off + on_top,
         discounts=[
             {"coupon": coupon["id"], "promotion_code": code["id"] if code else None}
             for coupon, code in coupons_of(state, session)
         ],
-        total_details={"amount_discount": off, "amount_shipping": 0, "amount_tax": 0},
+        total_details={"amount_discount": off, "amount_shipping": 0, "amount_tax": tax},
     )
+
+
+def _taxes(state: State, session: Thing, wished: list[Wish], left: list[int]) -> list[Thing]:
+    """What each line bears, once the buyer has said where they are."""
+    details = session["customer_details"] or {}
+    if not session["automatic_tax"]["enabled"] or not details.get("address"):
+        return []
+    country, ids = details["address"]["country"], details["tax_ids"] or []
+    return [
+        taxes.reckon(amount, each.price["tax_behavior"], country, ids)
+        for each, amount in zip(wished, left, strict=True)
+    ]
+
+
+def _added(reckoned: list[Thing]) -> list[Thing]:
+    return [found for found in reckoned if not found["is_inside"]]
+
+
+def _breakdown(state: State, session: Thing) -> Thing:
+    known = state.private(session).get("taxes") or []
+    return {"discounts": [], "taxes": [taxes.in_breakdown(state, found) for found in known]}
 
 
 def take_promotion_code(state: State, session: Thing, typed: str) -> None:
@@ -222,7 +272,7 @@ def listed(call: Call) -> Thing:
 
 
 # Of the details of totals, which are no object with a name.
-lists.INCLUDABLE["", "breakdown"] = lambda state, details: {"discounts": [], "taxes": []}
+lists.INCLUDABLE["", "breakdown"] = _breakdown
 lists.INCLUDABLE["item", "discounts"] = lambda state, line: []
 lists.INCLUDABLE["checkout.session", "line_items"] = lambda state, session: lists.wrap(
     state.private(session).get("lines", []), f"/v1/checkout/sessions/{session['id']}/line_items"

@@ -216,15 +216,15 @@ def facts_of(params: Params, before: Thing | None = None) -> Thing:
         missing = ending.choice("missing_payment_method", "cancel create_invoice pause", "create_invoice")
         facts["trial_settings"] = {"end_behavior": {"missing_payment_method": missing}}
     if params.has("automatic_tax"):
-        is_on = params.inside("automatic_tax").flag("enabled")
-        facts["automatic_tax"] = {
-            "disabled_reason": None,
-            "enabled": is_on,
-            "liability": {"type": "self"} if is_on else None,
-        }
+        facts |= taxed(params.inside("automatic_tax").flag("enabled"))
     if params.has("cancellation_details"):
         facts["cancellation_details"] = reasons_of(params, before)
     return facts
+
+
+def taxed(is_on: bool) -> Thing:
+    liability = {"type": "self"} if is_on else None
+    return {"automatic_tax": {"disabled_reason": None, "enabled": is_on, "liability": liability}}
 
 
 def reasons_of(params: Params, before: Thing | None) -> Thing:

@@ -16,7 +16,7 @@ class Catalogue(Connected):
     def put_product(self, request: ProductRequest) -> None:
         changes: Any = self.differences_of_product(request)
         if changes is None:
-            params: Any = {"id": request.id, **_product(request)}
+            params: Any = {"id": request.id, **_product(request, self.configuration.tax_code)}
             self.move(lambda: self.api.products.create(params))
         elif changes:
             self.move(lambda: self.api.products.update(request.id, changes))
@@ -26,7 +26,11 @@ class Catalogue(Connected):
         known = self._product(request.id)
         if known is None:
             return None
-        return {name: value for name, value in _product(request).items() if _plain(known.get(name)) != value}
+        return {
+            name: value
+            for name, value in _product(request, self.configuration.tax_code).items()
+            if _plain(known.get(name)) != value
+        }
 
     def active_products(self) -> Sequence[ProductRequest]:
         return [
@@ -48,7 +52,7 @@ class Catalogue(Connected):
     def put_price(self, request: PriceRequest) -> PriceResult:
         known = self._price(request.lookup_key)
         if known is not None and _is_as_wanted(known, request):
-            return _price_result(known)
+            return _price_result(self._with_tax_behavior(known, request))
         params: Any = {
             "product": request.product,
             "currency": request.amount.unit.lower(),
@@ -67,13 +71,22 @@ class Catalogue(Connected):
         self.archive_price(price=str(known["id"]))
         return _price_result(made, replaced=str(known["id"]))
 
+    def _with_tax_behavior(self, known: Fields, request: PriceRequest) -> Fields:
+        """What was never said of a price may be said later, once: its id stays, and so do those who pay it."""
+        if request.tax_behavior == "unspecified" or _behavior(known) == request.tax_behavior:
+            return known
+        params: Any = {"tax_behavior": request.tax_behavior}
+        return checked(self.move(lambda: self.api.prices.update(str(known["id"]), params)), "price")
+
     def find_price(self, lookup_key: str) -> PriceResult | None:
         known = self._price(lookup_key)
         return None if known is None else _price_result(known)
 
     def has_price(self, request: PriceRequest) -> bool:
         known = self._price(request.lookup_key)
-        return known is not None and _is_as_wanted(known, request)
+        if known is None or not _is_as_wanted(known, request):
+            return False
+        return request.tax_behavior in ("unspecified", _behavior(known))
 
     def active_prices(self, *, product: str) -> Sequence[tuple[str, str]]:
         """The id of each, and its lookup key if it has one."""
@@ -136,10 +149,11 @@ class Catalogue(Connected):
         return str(checked(made, "promotion_code")["id"])
 
 
-def _product(request: ProductRequest) -> Fields:
+def _product(request: ProductRequest, usual_code: str) -> Fields:
     wanted: Fields = {"name": request.name, "active": True, "metadata": dict(request.metadata)}
     wanted |= {"description": request.description} if request.description else {}
-    wanted |= {"tax_code": request.tax_code} if request.tax_code else {}
+    code = request.tax_code or usual_code
+    wanted |= {"tax_code": code} if code else {}
     return wanted
 
 
@@ -180,8 +194,12 @@ def _is_as_wanted(known: Fields, request: PriceRequest) -> bool:
         and from_wire(known.get("unit_amount"), known.get("currency")) == request.amount
         and recurring.get("interval") == (request.interval.value if request.interval else None)
         and (not recurring or recurring.get("interval_count") == request.interval_count)
-        and (known.get("tax_behavior") or "unspecified") == request.tax_behavior
+        and (_behavior(known) == request.tax_behavior or "unspecified" in (_behavior(known), request.tax_behavior))
     )
+
+
+def _behavior(known: Fields) -> str:
+    return str(known.get("tax_behavior") or "unspecified")
 
 
 def _price_result(found: Fields, *, replaced: str = "") -> PriceResult:

@@ -76,6 +76,8 @@ class Configuration:
     api_base: str = "https://api.stripe.com"
     files_base: str = "https://files.stripe.com"
     api_version: str = stripe.api_version
+    automatic_tax: bool = False
+    tax_code: str = ""  # of what is sold; empty: the one that the account has
     minimums_minor: Mapping[str, int] = field(default_factory=dict)
     lookup_window_seconds: int = 86_400  # how long after an attempt's beginning its request may still have come in
     limits: Limits = field(default_factory=Limits)

@@ -5,6 +5,7 @@ from dataclasses import replace
 from billing.gateways.base import Failure, Flow, NextAction, PaymentResult, PaymentState, SavedMethod
 from billing.gateways.errors import FailureCategory, Uncertain
 from billing.gateways.redaction import redacted, redacted_text
+from billing.gateways.stripe import tax_states
 from billing.gateways.stripe.client import NAME, Fields, category_of, id_of, moment, part
 from billing.gateways.stripe.currencies import from_wire, from_wire_or_none
 
@@ -26,6 +27,7 @@ def of_session(session: Fields) -> PaymentResult:
         amount=from_wire_or_none(session.get("amount_total"), session.get("currency")),
         next_action=page if state is PaymentState.REQUIRES_ACTION and page.url else None,
         gateway_customer=id_of(session.get("customer")),
+        tax=tax_states.of_session(session),
         raw=redacted(session),
     )
     if inner is None:

@@ -18,8 +18,10 @@ from billing.gateways.base import (
 )
 from billing.gateways.errors import Declined, Uncertain
 from billing.gateways.stripe import payment_states as states
+from billing.gateways.stripe import tax_states
 from billing.gateways.stripe.client import Connected, Fields, checked, id_of, reference_of
 from billing.gateways.stripe.currencies import to_wire
+from billing.gateways.tax_figures import TaxBehavior
 
 SHORTEST_PAGE_SECONDS = 30 * 60
 LONGEST_PAGE_SECONDS = 24 * 3600
@@ -35,7 +37,7 @@ class Payments(Connected):
         amounts.require(request.amount, self.capabilities.currencies, gateway=self.name)
         if request.flow is Flow.CLIENT_SECRET:
             return self._open_intent(request)
-        params = _session(request)
+        params = _session(request, self.configuration.tax_code)
         found = self.move(
             lambda: self.api.checkout.sessions.create(params, {"idempotency_key": f"{request.reference}:create"})
         )
@@ -111,7 +113,9 @@ class Payments(Connected):
 
     def _fetch_session(self, session: str) -> PaymentResult:
         found = self.ask(
-            lambda: self.api.checkout.sessions.retrieve(session, {"expand": [f"payment_intent.{WITH_FEE}"]})
+            lambda: self.api.checkout.sessions.retrieve(
+                session, {"expand": [f"payment_intent.{WITH_FEE}", tax_states.BREAKDOWN]}
+            )
         )
         return states.of_session(checked(found, "checkout.session"))
 
@@ -192,7 +196,7 @@ class Payments(Connected):
 # ---------------------------------------------------------------- to them
 
 
-def _session(request: CheckoutRequest) -> Any:
+def _session(request: CheckoutRequest, tax_code: str) -> Any:
     metadata = _metadata(request.reference, request.metadata)
     intent: Fields = {
         "metadata": metadata,  # Stripe does not copy the session's
@@ -204,13 +208,14 @@ def _session(request: CheckoutRequest) -> Any:
     params: Fields = {
         "mode": "payment",
         "client_reference_id": request.reference,
-        "line_items": [_line(line) for line in _lines(request)],
+        "line_items": [_line(line, request.tax, tax_code) for line in _lines(request)],
         "success_url": request.success_url,
         "cancel_url": request.cancel_url,
         "locale": request.buyer.locale if request.buyer.locale in LOCALES else "auto",
         "metadata": metadata,
         "payment_intent_data": intent,
         **_payer(request.buyer, page=True),
+        **(taxed(request.buyer) if request.tax else {}),
     }
     if request.save_method and not request.buyer.gateway_customer:
         params["customer_creation"] = "always"  # a kept card belongs to somebody
@@ -231,14 +236,28 @@ def _lines(request: CheckoutRequest) -> list[Line]:
     return [Line(name=request.description, quantity=1, unit_price=request.amount)]
 
 
-def _line(line: Line) -> Fields:
+def taxed(buyer: Buyer) -> Fields:
+    """Stripe reckons the tax by the address that the page asks for, and a company's number frees from it. What is told
+    there must be let into the customer that Stripe knows already."""
+    asked: Fields = {
+        "automatic_tax": {"enabled": True},
+        "billing_address_collection": "required",
+        "tax_id_collection": {"enabled": True},
+    }
+    return asked | ({"customer_update": {"address": "auto", "name": "auto"}} if buyer.gateway_customer else {})
+
+
+def _line(line: Line, tax: TaxBehavior | None, tax_code: str) -> Fields:
     product = {"name": line.name} | ({"description": line.description} if line.description else {})
+    if tax and tax_code:
+        product["tax_code"] = tax_code
     return {
         "quantity": line.quantity,
         "price_data": {
             "currency": line.unit_price.unit.lower(),
             "unit_amount": to_wire(line.unit_price),
             "product_data": product,
+            **({"tax_behavior": tax.value} if tax else {}),
         },
     }
 

@@ -6,6 +6,7 @@ from typing import Any
 from billing.gateways.base import Failure, Flow, NextAction
 from billing.gateways.errors import FailureCategory, Uncertain
 from billing.gateways.redaction import redacted, redacted_text
+from billing.gateways.stripe import tax_states
 from billing.gateways.stripe.client import NAME, Fields, category_of, id_of, moment, part, reference_of
 from billing.gateways.stripe.currencies import from_wire, from_wire_or_none
 from billing.gateways.stripe.payment_states import saved_method
@@ -140,7 +141,7 @@ def of_invoice(found: Fields) -> InvoiceResult:
         price=id_of(part(part(main.get("pricing")).get("price_details")).get("price")),
         total=from_wire(found.get("total"), currency),
         paid=from_wire(found.get("amount_paid"), currency),
-        tax=from_wire_or_none(_tax(found), currency),
+        tax=tax_states.of_invoice(found),
         discount=from_wire_or_none(_discount(found), currency),
         period_start=moment(period.get("start") or found.get("period_start")),
         period_end=moment(period.get("end") or found.get("period_end")),
@@ -158,13 +159,6 @@ def _main_line(lines: list[Fields]) -> Fields:
     """The line of the coming period: the invoice's own dates are of the one that ended. What is given back for the
     old plan has the same period as what the new one costs, and is below nothing."""
     return max(lines, key=lambda line: (part(line.get("period")).get("end") or 0, line.get("amount") or 0), default={})
-
-
-def _tax(found: Fields) -> int | None:
-    taxes = found.get("total_taxes")
-    if not isinstance(taxes, list) or not taxes:
-        return None
-    return sum(int(part(tax).get("amount") or 0) for tax in taxes)
 
 
 def _discount(found: Fields) -> int | None:

@@ -9,7 +9,7 @@ from billing.gateways.base import Buyer
 from billing.gateways.errors import Declined, Uncertain
 from billing.gateways.stripe import subscription_states as states
 from billing.gateways.stripe.client import NAME, PAGE, Connected, Fields, checked, id_of, reference_of
-from billing.gateways.stripe.payments import LOCALES, MISSING
+from billing.gateways.stripe.payments import LOCALES, MISSING, taxed
 from billing.gateways.subscribing import (
     ChangePreview,
     ChangeRequest,
@@ -119,7 +119,7 @@ class Subscribing(Connected):
         if request.allow_promotion_codes and "discounts" not in params:
             params["allow_promotion_codes"] = True
         if request.automatic_tax:
-            params["automatic_tax"] = {"enabled": True}
+            params |= taxed(request.buyer)
         key = f"{request.reference}:subscribe"
         found = self.move(lambda: self.api.checkout.sessions.create(params, {"idempotency_key": key}))
         return states.of_session(checked(found, "checkout.session"))

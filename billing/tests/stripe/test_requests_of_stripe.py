@@ -1,6 +1,7 @@
 """Each request that we send is one that Stripe's schema knows, under a key of ours, in the version that we pinned."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
@@ -25,6 +26,7 @@ from billing.gateways.subscribing import (
     SubscriptionRef,
     SubscriptionRequest,
 )
+from billing.gateways.tax_figures import TaxBehavior
 from billing.tests.stripe import requests as asked
 from billing.tests.stripe.conftest import Double
 from ledger.money import Money
@@ -42,6 +44,10 @@ MOVES: dict[str, tuple[Act, str]] = {
     "page": (lambda gateway: gateway.open_checkout(asked.checkout(lines=asked.lines())), f"{asked.REFERENCE}:create"),
     "page that keeps the card": (
         lambda gateway: gateway.open_checkout(asked.checkout(save_method=True, capture=False)),
+        f"{asked.REFERENCE}:create",
+    ),
+    "page that reckons the tax": (
+        lambda gateway: gateway.open_checkout(asked.checkout(buyer=asked.CUSTOMER, tax=TaxBehavior.EXCLUSIVE)),
         f"{asked.REFERENCE}:create",
     ),
     "page of a known customer": (
@@ -68,6 +74,10 @@ MOVES: dict[str, tuple[Act, str]] = {
         "u-1:customer",
     ),
     "setup": (lambda gateway: gateway.open_setup(SETUP), f"{'u' * 32}:setup"),
+    "subscription page that reckons the tax": (
+        lambda gateway: gateway.open_subscription(replace(PLAN, automatic_tax=True)),
+        f"{'s' * 32}:subscribe",
+    ),
     "subscription page": (lambda gateway: gateway.open_subscription(PLAN), f"{'s' * 32}:subscribe"),
     "subscription": (lambda gateway: gateway.start_subscription(PLAN), f"{'s' * 32}:subscribe"),
     "change": (lambda gateway: gateway.change_subscription(CHANGE), f"{'c' * 32}:change"),
