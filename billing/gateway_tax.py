@@ -53,7 +53,7 @@ def agrees(payment: Payment, result: PaymentResult) -> bool:
 
 
 def take_over(payment: Payment, attempt: Attempt, result: PaymentResult) -> None:
-    """The gateway's figures, in the transaction that notes the money; the invoice, the books and refunds follow them."""
+    """The gateway's figures, in the transaction that notes the money; invoice, books and refunds follow them."""
     if result.tax is None or result.amount is None or payment.kind not in KINDS:
         return
     is_added = bool(payment.details.get("tax", {}).get("is_added"))

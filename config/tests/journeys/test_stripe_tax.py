@@ -55,7 +55,7 @@ def bought(shop: Shop, **buyer: str) -> Payment:
     ],
 )
 def test_invoice_and_books_carry_what_stripe_reckoned(
-    taxed: Shop, settings, is_exclusive, buyer, figures, category
+    taxed: Shop, settings, *, is_exclusive, buyer, figures, category
 ) -> None:
     net, tax, basis_points = figures
     if is_exclusive:
