@@ -1,0 +1,232 @@
+"""A plugin of pytest that breaks a module on purpose, one place at a time, and asks the tests whether they notice.
+
+    python3 manage.py test -q -n 0 -p config.tests.mutants --mutate ledger/money.py --most 60 ledger/tests/test_money.py
+
+The tests run once as they are, so that it is known which of them reach which line. Then each mutant lives in a fork of
+this process, where the functions have got their changed code, and meets only the tests that reach its line. A module of
+SQL (`credits/sql/spend.sql`) is installed anew for each mutant, and meets all the tests.
+"""
+
+import ast
+import gc
+import os
+import random
+import re
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from types import CodeType, FunctionType
+from typing import Any
+
+import coverage
+import pytest
+from _pytest.runner import runtestprotocol
+from django.db import connection, connections
+from pytest_django.plugin import blocking_manager_key
+
+SHORTEST_PATIENCE_SECONDS = 15
+SWAPPED: dict[type[ast.AST], list[type[ast.AST]]] = {
+    ast.Lt: [ast.LtE, ast.Gt],
+    ast.LtE: [ast.Lt, ast.Gt],
+    ast.Gt: [ast.GtE, ast.Lt],
+    ast.GtE: [ast.Gt, ast.Lt],
+    ast.Eq: [ast.NotEq],
+    ast.NotEq: [ast.Eq],
+    ast.Is: [ast.IsNot],
+    ast.IsNot: [ast.Is],
+    ast.In: [ast.NotIn],
+    ast.NotIn: [ast.In],
+    ast.Add: [ast.Sub],
+    ast.Sub: [ast.Add],
+    ast.Mult: [ast.FloorDiv],
+    ast.FloorDiv: [ast.Mult],
+    ast.Mod: [ast.Mult],
+    ast.BitOr: [ast.BitAnd],
+    ast.BitAnd: [ast.BitOr],
+    ast.And: [ast.Or],
+    ast.Or: [ast.And],
+    ast.USub: [ast.UAdd],
+}
+SWAPPED_NAMES = {"min": "max", "max": "min", "any": "all", "all": "any"}
+SWAPPED_SQL = {"<": "<=", "<=": "<", ">": ">=", ">=": ">", "+": "-", "-": "+", "=": "<>", "AND": "OR"}
+_SQL_SIGN = re.compile(r"(?<= )(<=|>=|<|>|\+|-|=|AND)(?= )")
+
+
+@dataclass(frozen=True)
+class Mutant:
+    line: int
+    text: str
+    begin: Callable[[], None]  # in the fork
+    end: Callable[[], None]  # in this process, afterwards
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("mutants")
+    group.addoption("--mutate", required=True, help="the module, a .py or .sql file")
+    group.addoption("--most", type=int, default=60, help="so many mutants, drawn by --seed")
+    group.addoption("--seed", type=int, default=1)
+
+
+def pytest_runtestloop(session: pytest.Session) -> bool:
+    file = Path(session.config.option.mutate).resolve()
+    reached, seconds = _run_unchanged(session.items, file)
+    found = list(_of_sql(file, session.config) if file.suffix == ".sql" else _of_python(file))
+    chance = random.Random(session.config.option.seed)  # noqa: S311 - a draw that can be repeated
+    drawn = chance.sample(found, min(session.config.option.most, len(found)))
+    survivors = []
+    for mutant in sorted(drawn, key=lambda each: each.line):
+        items = session.items if file.suffix == ".sql" else reached.get(mutant.line, [])
+        if not items or not _is_noticed(mutant, sorted(items, key=lambda item: seconds[item.nodeid]), seconds):
+            survivors.append(f"  {file.name}:{mutant.line}: {mutant.text}" + ("" if items else "  [no test gets here]"))
+    score = f"{file.name}: {len(drawn) - len(survivors)} of {len(drawn)} noticed, of {len(found)} possible. Survivors:"
+    sys.stdout.write("\n".join(["", score, *(survivors or ["  none"]), ""]))
+    return True
+
+
+def _run_unchanged(items: list[pytest.Item], file: Path) -> tuple[dict[int, list[pytest.Item]], dict[str, float]]:
+    """The tests that reach each line, and how long each test takes."""
+    measured = coverage.Coverage(data_file=None, include=[str(file)], config_file=False)
+    measured.start()
+    seconds = {}
+    for item in items:
+        measured.switch_context(item.nodeid)
+        began = time.monotonic()
+        if any(report.failed for report in runtestprotocol(item, log=False, nextitem=items[0])):
+            raise pytest.UsageError(f"{item.nodeid} fails without any mutant.")
+        seconds[item.nodeid] = time.monotonic() - began
+    measured.stop()
+    by_name = {item.nodeid: item for item in items}
+    contexts = measured.get_data().contexts_by_lineno(str(file))
+    return {line: [by_name[name] for name in names if name in by_name] for line, names in contexts.items()}, seconds
+
+
+def _is_noticed(mutant: Mutant, items: list[pytest.Item], seconds: dict[str, float]) -> bool:
+    """A mutant that never comes to an end is noticed too; what it left in the database is taken away."""
+    connections.close_all()
+    child = os.fork()
+    if child == 0:
+        os._exit(_meet(mutant, items))
+    until = time.monotonic() + max(SHORTEST_PATIENCE_SECONDS, 5 * sum(seconds[item.nodeid] for item in items))
+    over, status = os.waitpid(child, os.WNOHANG)
+    while not over and time.monotonic() < until:
+        time.sleep(0.02)
+        over, status = os.waitpid(child, os.WNOHANG)
+    if not over:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        with _database(items[0].config):
+            connection.ops.sql_flush(None, [])  # type: ignore[arg-type]
+    mutant.end()
+    return not over or status != 0
+
+
+def _meet(mutant: Mutant, items: list[pytest.Item]) -> int:
+    try:
+        mutant.begin()
+        for item in items:
+            item._initrequest()  # type: ignore[attr-defined] # as every plugin that runs a test again does
+            if any(report.failed for report in runtestprotocol(item, log=False, nextitem=items[0])):
+                return 1
+    except BaseException:  # noqa: BLE001 - whatever it is, it was noticed
+        return 1
+    return 0
+
+
+@contextmanager
+def _database(config: pytest.Config) -> Iterator[None]:
+    with config.stash[blocking_manager_key].unblock():
+        yield
+        connections.close_all()  # no connection goes through a fork
+
+
+# ---------------------------------------------------------------- Python
+
+
+def _of_python(file: Path) -> Iterator[Mutant]:
+    tree = ast.parse(file.read_text())
+    for function in [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]:
+        for statement in function.body:
+            for node in ast.walk(statement):
+                for field, value in _changes(node):
+                    before = _words(node)
+                    usual = getattr(node, field)
+                    setattr(node, field, value)
+                    text = f"{before}  →  {_words(node)}" if _words(node) != before else f"without  {before}"
+                    code = compile(ast.fix_missing_locations(tree), str(file), "exec", dont_inherit=True)
+                    setattr(node, field, usual)
+                    yield Mutant(node.lineno, text, _putting(file, code), lambda: None)  # type: ignore[attr-defined]
+
+
+def _words(node: ast.AST) -> str:
+    return ast.unparse(node).splitlines()[0]
+
+
+def _changes(node: ast.AST) -> Iterator[tuple[str, Any]]:
+    match node:
+        case ast.Compare(ops=[only]):
+            yield from (("ops", [other()]) for other in SWAPPED.get(type(only), []))
+        case ast.BinOp() | ast.BoolOp() | ast.AugAssign():
+            yield from (("op", other()) for other in SWAPPED.get(type(node.op), []))
+        case ast.UnaryOp(op=ast.Not()):
+            yield "operand", ast.UnaryOp(ast.Not(), node.operand)
+        case ast.UnaryOp(op=ast.USub()):
+            yield "op", ast.UAdd()
+        case ast.Constant(value=bool()):
+            yield "value", not node.value
+        case ast.Constant(value=int()):
+            yield from (("value", node.value + step) for step in (1, -1))
+        case ast.Return(value=value) if value is not None:
+            yield "value", ast.Constant(None)
+        case ast.If() | ast.IfExp():
+            yield "test", ast.UnaryOp(ast.Not(), node.test)
+        case ast.Call(func=ast.Name(id=name)) if name in SWAPPED_NAMES:
+            yield "func", ast.Name(SWAPPED_NAMES[name], ast.Load())
+        case ast.Expr(value=ast.Call(func=called)) if not ast.unparse(called).startswith("logger."):
+            yield "value", ast.Constant(None)
+
+
+def _putting(file: Path, module: CodeType) -> Callable[[], None]:
+    """Give the functions that exist already their new code: whoever holds one of them holds the mutant."""
+
+    def begin() -> None:
+        gc.unfreeze()  # what Tirelire keeps from its collector is not listed either
+        new = {(code.co_qualname, code.co_firstlineno): code for code in _codes(module)}
+        for each in gc.get_objects():
+            if isinstance(each, FunctionType) and each.__code__.co_filename == str(file):
+                code = new.get((each.__code__.co_qualname, each.__code__.co_firstlineno))
+                if code is not None and code.co_freevars == each.__code__.co_freevars:
+                    each.__code__ = code
+
+    return begin
+
+
+def _codes(code: CodeType) -> Iterator[CodeType]:
+    for inner in code.co_consts:
+        if isinstance(inner, CodeType):
+            yield inner
+            yield from _codes(inner)
+
+
+# ---------------------------------------------------------------- SQL
+
+
+def _of_sql(file: Path, config: pytest.Config) -> Iterator[Mutant]:
+    usual = file.read_text()
+    begun = 0
+    for number, line in enumerate(usual.splitlines(keepends=True), 1):
+        for found in _SQL_SIGN.finditer(line.partition("--")[0]):
+            start, end = begun + found.start(), begun + found.end()
+            changed = usual[:start] + SWAPPED_SQL[found[0]] + usual[end:]
+            text = f"{found[0]} → {SWAPPED_SQL[found[0]]}  in  {line.strip()}"
+            yield Mutant(number, text, partial(_install, config, changed), partial(_install, config, usual))
+        begun += len(line)
+
+
+def _install(config: pytest.Config, text: str) -> None:
+    with _database(config), connection.cursor() as cursor:
+        cursor.execute(text)
