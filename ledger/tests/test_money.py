@@ -95,6 +95,11 @@ def test_equal_parts_give_what_is_left_over_to_the_first() -> None:
     assert [part.minor for part in Money(-100, "EUR").parts(3)] == [-34, -33, -33]
 
 
+@pytest.mark.parametrize(("weights", "parts"), [([3, 3, 1], [4, 4, 2]), ([1, 3, 3], [2, 4, 4]), ([0, 1], [0, 10])])
+def test_what_is_left_over_goes_to_the_largest_remainder(weights: list[int], parts: list[int]) -> None:
+    assert [part.minor for part in Money(10, "EUR").split(weights)] == parts
+
+
 @pytest.mark.parametrize("weights", [[], [0, 0], [-1, 2], [1.5], [True]])
 def test_impossible_weights_are_refused(weights: list[int]) -> None:
     with pytest.raises(InvalidAmount):
@@ -155,6 +160,21 @@ def test_parse_refuses_anything_else(text: str) -> None:
 def test_parse_refuses_decimals_where_there_are_none() -> None:
     with pytest.raises(InvalidAmount, match="XOF has 0"):
         money.parse("9.0", "XOF")
+
+
+@pytest.mark.parametrize(
+    ("minor", "unit", "text"),
+    [
+        (999, "EUR", "9.99"),
+        (-5, "EUR", "-0.05"),
+        (0, "EUR", "0.00"),
+        (7, "XOF", "7"),
+        (-7, "XOF", "-7"),
+        (1, "CLF", "0.0001"),
+    ],
+)
+def test_plain_writes_every_decimal_of_the_unit(minor: int, unit: str, text: str) -> None:
+    assert (money.plain(Money(minor, unit)), str(Money(minor, unit))) == (text, f"{text} {unit}")
 
 
 @given(st.integers(0, 10**15), st.sampled_from(["EUR", "XOF", "KWD", "CLF", "CREDIT"]))

@@ -155,3 +155,43 @@ def test_rates_show_a_seller_only_the_rules_that_can_touch_them(seller: Any) -> 
     make_rule(code="anothers", seller=sellers.of(make_user()))
     make_rule(code="designers", seller_kind=make_kind("designer"))
     assert [rule.code for rule in commissions.rates_for(seller, NOW)] == ["own", "house"]
+
+
+def test_rates_for_nobody_in_particular_are_those_of_no_seller(seller: Any) -> None:
+    make_rule(code="own", seller=seller)
+    make_rule(code="designers", seller_kind=make_kind("designer"))
+    make_rule(code="house")
+    assert [rule.code for rule in commissions.rates_for(None, NOW)] == ["designers", "house"]
+
+
+@pytest.mark.parametrize(("kind", "expected"), [("designer", "designers"), ("organizer", None), (None, None)])
+def test_a_hypothetical_sale_may_have_a_kind_and_no_seller(db: None, kind: str | None, expected: str | None) -> None:
+    make_rule(code="designers", seller_kind=make_kind("designer"))
+    question = Question(sale_type="ticket_sale", currency="EUR", at=NOW, seller_kind=kind)
+    rule = commissions.choose(question, commissions.candidates(NOW)).rule
+    assert (rule and rule.code) == expected
+
+
+def test_the_kind_that_is_asked_about_goes_before_the_sellers_own(seller: Any) -> None:
+    question = Question(sale_type="ticket_sale", currency="EUR", at=NOW, seller=seller, seller_kind="designer")
+    assert (question.kind, Question(sale_type="x", currency="EUR", at=NOW, seller=seller).kind) == (
+        "designer",
+        "organizer",
+    )
+
+
+def test_terms_are_those_of_the_rule_with_its_tiers(seller: Any) -> None:
+    rule = make_rule(code="tiered", currency="EUR", clearing_days=0, fixed_minor=3, minimum_minor=5, maximum_minor=90)
+    rule.tiers.create(from_volume_minor=5_000, basis_points=800)
+    found = chosen(seller)
+    assert found.terms == Terms(
+        basis_points=1_000, fixed_minor=3, minimum_minor=5, maximum_minor=90, tiers=((5_000, 800),), clearing_days=0
+    )
+    assert found.terms.as_facts()["tiers"] == [[5_000, 800]]
+    assert found.as_facts(volume_minor=5_000, basis_points=800) == {
+        "rule": "tiered",
+        "because": ["currency"],
+        "before": [],
+        "basis_points": 800,
+        "monthly_volume": 5_000,
+    }
