@@ -55,6 +55,7 @@ SWAPPED: dict[type[ast.AST], list[type[ast.AST]]] = {
 SWAPPED_NAMES = {"min": "max", "max": "min", "any": "all", "all": "any"}
 SWAPPED_SQL = {"<": "<=", "<=": "<", ">": ">=", ">=": ">", "+": "-", "-": "+", "=": "<>", "AND": "OR"}
 _SQL_SIGN = re.compile(r"(?<= )(<=|>=|<|>|\+|-|=|AND)(?= )")
+_SQL_QUESTION = re.compile(r"\b(WHERE|AND|OR|WHEN|IF|ON)\b")  # elsewhere `=` gives a value
 
 
 @dataclass(frozen=True)
@@ -149,17 +150,32 @@ def _database(config: pytest.Config) -> Iterator[None]:
 
 def _of_python(file: Path) -> Iterator[Mutant]:
     tree = ast.parse(file.read_text())
-    for function in [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]:
-        for statement in function.body:
-            for node in ast.walk(statement):
-                for field, value in _changes(node):
-                    before = _words(node)
-                    usual = getattr(node, field)
-                    setattr(node, field, value)
-                    text = f"{before}  →  {_words(node)}" if _words(node) != before else f"without  {before}"
-                    code = compile(ast.fix_missing_locations(tree), str(file), "exec", dont_inherit=True)
-                    setattr(node, field, usual)
-                    yield Mutant(node.lineno, text, _putting(file, code), lambda: None)  # type: ignore[attr-defined]
+    for node in (node for function in _functions(tree) for part in function.body for node in _within(part)):
+        for field, value in _changes(node):
+            before, usual = _words(node), getattr(node, field)
+            setattr(node, field, value)
+            after = _words(node)
+            code = compile(ast.fix_missing_locations(tree), str(file), "exec", dont_inherit=True)
+            setattr(node, field, usual)
+            yield Mutant(node.lineno, f"{before}  →  {after}", _putting(file, code), lambda: None)  # type: ignore[attr-defined]
+
+
+def _functions(parent: ast.Module | ast.ClassDef) -> Iterator[ast.FunctionDef]:
+    for node in parent.body:
+        if isinstance(node, ast.FunctionDef):
+            yield node
+        elif isinstance(node, ast.ClassDef):
+            yield from _functions(node)
+
+
+def _within(node: ast.AST) -> Iterator[ast.AST]:
+    """The node and all below it that runs: annotations do not."""
+    yield node
+    for field, value in ast.iter_fields(node):
+        if field not in ("annotation", "returns", "args" if isinstance(node, ast.FunctionDef) else "annotation"):
+            for each in value if isinstance(value, list) else [value]:
+                if isinstance(each, ast.AST):
+                    yield from _within(each)
 
 
 def _words(node: ast.AST) -> str:
@@ -182,7 +198,7 @@ def _changes(node: ast.AST) -> Iterator[tuple[str, Any]]:
             yield from (("value", node.value + step) for step in (1, -1))
         case ast.Return(value=value) if value is not None:
             yield "value", ast.Constant(None)
-        case ast.If() | ast.IfExp():
+        case ast.If() | ast.IfExp() if not isinstance(node.test, (ast.Compare, ast.UnaryOp)):  # those change themselves
             yield "test", ast.UnaryOp(ast.Not(), node.test)
         case ast.Call(func=ast.Name(id=name)) if name in SWAPPED_NAMES:
             yield "func", ast.Name(SWAPPED_NAMES[name], ast.Load())
@@ -220,6 +236,8 @@ def _of_sql(file: Path, config: pytest.Config) -> Iterator[Mutant]:
     begun = 0
     for number, line in enumerate(usual.splitlines(keepends=True), 1):
         for found in _SQL_SIGN.finditer(line.partition("--")[0]):
+            if found[0] == "=" and not _SQL_QUESTION.search(line[: found.start()]):
+                continue
             start, end = begun + found.start(), begun + found.end()
             changed = usual[:start] + SWAPPED_SQL[found[0]] + usual[end:]
             text = f"{found[0]} → {SWAPPED_SQL[found[0]]}  in  {line.strip()}"
