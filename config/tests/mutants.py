@@ -97,7 +97,7 @@ def _run_unchanged(items: list[pytest.Item], file: Path) -> tuple[dict[int, list
     for item in items:
         measured.switch_context(item.nodeid)
         began = time.monotonic()
-        if any(report.failed for report in runtestprotocol(item, log=False, nextitem=items[0])):
+        if any(report.failed for report in runtestprotocol(item, log=False, nextitem=item.session)):
             raise pytest.UsageError(f"{item.nodeid} fails without any mutant.")
         seconds[item.nodeid] = time.monotonic() - began
     measured.stop()
@@ -131,7 +131,7 @@ def _meet(mutant: Mutant, items: list[pytest.Item]) -> int:
         mutant.begin()
         for item in items:
             item._initrequest()  # type: ignore[attr-defined] # as every plugin that runs a test again does
-            if any(report.failed for report in runtestprotocol(item, log=False, nextitem=items[0])):
+            if any(report.failed for report in runtestprotocol(item, log=False, nextitem=item.session)):
                 return 1
     except BaseException:  # noqa: BLE001 - whatever it is, it was noticed
         return 1
