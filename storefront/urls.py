@@ -15,6 +15,7 @@ urlpatterns = [
     path("details/<str:token>", details.DetailsView.as_view(), name="details-of"),
     path("wallet/<str:token>", wallet.WalletView.as_view(), name="wallet"),
     path("wallet/<str:token>/<str:currency>/<str:month>.pdf", wallet.StatementView.as_view(), name="wallet-statement"),
+    path("wallet/<str:token>/<str:currency>/<str:month>.csv", wallet.StatementCsvView.as_view(), name="wallet-csv"),
     path("wallet/<str:token>/<uuid:withdrawal>/cancel", wallet.CancelView.as_view(), name="wallet-cancel"),
     path("payment-methods", payment_methods.MethodsView.as_view(), name="payment-methods-page"),
     path("payment-methods/<str:token>", payment_methods.LinkedMethodsView.as_view(), name="payment-methods-link"),
