@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from storefront import bill, details, payment_methods, pricing, subscription, views, wallet
+from storefront import bill, details, papers, payment_methods, pricing, subscription, views, wallet
 
 urlpatterns = [
     path("", views.HomeView.as_view(), name="home"),
@@ -11,6 +11,7 @@ urlpatterns = [
     path("invoice/<str:token>", bill.BillView.as_view(), name="bill"),
     path("invoice/<str:token>/pdf", bill.BillPdfView.as_view(), name="bill-pdf"),
     path("invoice/<str:token>/other-way", bill.OtherWayView.as_view(), name="bill-other-way"),
+    path("details/<uuid:invoice>.pdf", papers.OwnPdfView.as_view(), name="own-invoice-pdf"),
     path("details", details.OwnDetailsView.as_view(), name="details"),
     path("details/<str:token>", details.DetailsView.as_view(), name="details-of"),
     path("wallet/<str:token>", wallet.WalletView.as_view(), name="wallet"),

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
-from pytest_django.fixtures import SettingsWrapper
 
 from billing import gateway_choices
 from config import demo
@@ -16,7 +15,7 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def known(tmp_path: Path, settings: SettingsWrapper) -> dict[str, Any]:
+def known(tmp_path: Path, settings: Any) -> dict[str, Any]:
     settings.VAR_DIR = tmp_path
     return started(tmp_path)
 
@@ -29,7 +28,8 @@ def started(folder: Path) -> dict[str, Any]:
 
 def test_customer_signs_in_with_the_password_that_is_told(client: Client, known: dict[str, Any]) -> None:
     customer = known["customer"]
-    client.post("/accounts/login/", {"login": customer["id"], "password": customer["password"]})
+    answer = client.post("/accounts/login/", {"login": customer["id"], "password": customer["password"]})
+    assert answer["Location"] == "/pricing"
     assert client.get("/subscription").status_code == 200
 
 
