@@ -40,7 +40,7 @@ class MendView(View):
         return redirect(request.path)
 
     def _page(self, request: HttpRequest, subscription: Subscription, refusal: Exception | None = None) -> HttpResponse:
-        with override(customers.get(subscription.user).locale):
+        with override(self._language(request, subscription)):
             price = subscription.next_price or subscription.price
             waiting = plan_payments.pending(subscription, RENEW)
             context: dict[str, Any] = {
@@ -60,6 +60,10 @@ class MendView(View):
             response = render(request, "billing/mend.html", context)
         response["Referrer-Policy"] = "no-referrer"  # the address of this page is its key
         return response
+
+    def _language(self, request: HttpRequest, subscription: Subscription) -> str:
+        """The letter's, for whoever comes from it; customers who are signed in stay in that of the other pages."""
+        return language() if request.user == subscription.user else customers.get(subscription.user).locale
 
 
 def _found(token: str) -> Subscription:

@@ -116,7 +116,8 @@ class LinkedMethodsView(Page):
         if found is None:
             raise Http404
         self.customer = found
-        with override(customers.get(found).locale):
+        # The letter's language, or that of the pages from which a signed-in customer comes.
+        with override(pages.language() if request.user == found else customers.get(found).locale):
             response = super().dispatch(request, *arguments, **named)
         response["Referrer-Policy"] = "no-referrer"  # the address of this page is its key
         return response

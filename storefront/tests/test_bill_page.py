@@ -136,6 +136,17 @@ def test_mistake_stands_beside_its_field_in_both_languages(
     assert Customer.objects.get().city == ""
 
 
+def test_customers_find_their_own_invoices_and_nobody_else_s(gateways, client: Client) -> None:
+    mine, other = issued(user=known()), issued(user=shop.make_user())
+    invoice_files.render_due()
+    client.force_login(mine.user)
+    links = re.findall(r'href="(/details/[^"]+\.pdf)"', client.get("/details").content.decode())
+    assert links == [f"/details/{mine.pk}.pdf"]
+    assert client.get(links[0]).content == bytes(fresh(mine).file.pdf)
+    assert client.get(f"/details/{other.pk}.pdf").status_code == 404
+    assert mine.number not in client.get(details.link(other.user)).content.decode()
+
+
 def test_details_of_another_are_not_there(db, client: Client) -> None:
     user = User.objects.create(username="awa")
     assert client.get(details.link(user)[:-2]).status_code == 404
