@@ -30,8 +30,19 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]
         return currency
 
 
+class TierForms(forms.BaseInlineFormSet):  # type: ignore[type-arg]
+    def clean(self) -> None:
+        super().clean()
+        kept = [form for form in self.forms if form.has_changed() or form.instance.pk]
+        if any(form not in self.deleted_forms for form in kept) and not self.instance.currency:
+            raise forms.ValidationError(
+                gettext("Tiers count what was sold in one currency: give the rule a currency, or remove its tiers.")
+            )
+
+
 class TierInline(TabularInline):
     model = CommissionTier
+    formset = TierForms
     fields = ("from_volume_minor", "basis_points")
     extra = 0
     tab = False

@@ -210,6 +210,21 @@ def test_a_rule_that_makes_no_sense_is_refused(finance: Client, changes: dict[st
     assert CommissionRule.objects.count() == 0
 
 
+def test_tiers_of_a_rule_for_every_currency_are_refused(finance: Client) -> None:
+    """What is sold in a month is counted by currency, so nobody could say which tier it has reached."""
+    answer = finance.post(page("commissionrule", "add"), RULE | {"currency": ""})
+    assert "give the rule a currency" in answer.content.decode()
+    assert CommissionRule.objects.count() == 0
+    finance.post(page("commissionrule", "add"), RULE)
+    rule = CommissionRule.objects.get()
+    tier = {"tiers-INITIAL_FORMS": "1", "tiers-0-id": str(rule.tiers.get().pk), "tiers-0-rule": str(rule.pk)}
+    answer = finance.post(page("commissionrule", "change", rule.pk), RULE | tier | {"currency": ""})
+    assert "give the rule a currency" in answer.content.decode()
+    finance.post(page("commissionrule", "change", rule.pk), RULE | tier | {"currency": "", "tiers-0-DELETE": "on"})
+    rule.refresh_from_db()
+    assert (rule.currency, rule.tiers.count()) == ("", 0)
+
+
 def test_support_reads_everything_and_decides_nothing(user: User) -> None:
     support = signed_in("sam", "support")
     withdrawal, wallet = ask(user, 100), wallet_of(user)
