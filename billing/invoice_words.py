@@ -123,6 +123,8 @@ def _notes(invoice: Invoice) -> list[str]:
         return []
     day = format_date(invoice.corrects.issued_on, "long", locale=invoice.locale)
     facts = {"number": invoice.corrects.number, "date": day}
+    if invoice.corrects.is_credit_note:
+        return [gettext("Takes credit note %(number)s of %(date)s back: its refund was returned to us.") % facts]
     if invoice.corrects.kind == InvoiceKind.RECEIPT:
         return [gettext("Corrects receipt %(number)s of %(date)s.") % facts]
     return [gettext("Corrects invoice %(number)s of %(date)s.") % facts]
@@ -181,6 +183,9 @@ def _settled(invoice: Invoice) -> str:
         return gettext("To be paid by %(date)s.") % {"date": day}
     if invoice.is_credit_note and invoice.refund_id is None:
         return gettext("This cancels an invoice that was not paid: nothing is owed.")
+    if invoice.takes_back_a_note and invoice.refund and invoice.refund.ended_at:
+        day = format_date(here(invoice.refund.ended_at).date(), "long", locale=invoice.locale)
+        return gettext("Paid: the refund came back on %(date)s.") % {"date": day}
     paid_at = invoice.payment.ended_at if invoice.payment and not invoice.is_credit_note else None
     day = format_date(here(paid_at).date() if paid_at else invoice.issued_on, "long", locale=invoice.locale)
     facts = {"date": day, "gateway": GATEWAYS.get(invoice.payment_method, invoice.payment_method)}
