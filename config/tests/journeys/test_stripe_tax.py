@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from billing import invoice_xml, invoices, refund_sending, refunds
+from billing import invoice_xml, invoices, refund_sending, refunds, taxing
 from billing.gateways import registry
-from billing.models import Invoice, Payment, TaxRate
+from billing.models import Invoice, Payment, Subscription, TaxRate
 from billing.models.refunds import RefundPolicy
 from billing.tests import shop as counter
 from billing.tests.papers import faults_of_schematron
@@ -76,6 +76,20 @@ def test_invoice_and_books_carry_what_stripe_reckoned(
     assert checks.faults() == {}
 
 
+@pytest.mark.parametrize(
+    ("gross", "tax", "country", "basis_points"),
+    [(100, 17, "FR", 2_000), (100, 17, "BE", 2_100), (100, 17, "", 2_000), (1_189, 190, "DE", 1_900), (99, 7, "", 761)],
+)
+def test_rate_that_an_invoice_does_not_name_is_that_of_the_buyers_country(
+    taxed: Shop, *, gross, tax, country, basis_points
+) -> None:
+    for place, points in (("BE", 2_100), ("DE", 1_900)):
+        facts = {"valid_from": date(2026, 1, 1), "defaults": {"basis_points": points}}
+        TaxRate.objects.get_or_create(country=place, category="standard", **facts)
+    found = taxing.read_back(Money(gross, "EUR"), Money(tax, "EUR"), country)
+    assert found.basis_points == basis_points
+
+
 def test_half_that_goes_back_takes_its_share_of_stripes_tax(taxed: Shop, settings) -> None:
     before_tax(settings, "companion-tokens")
     payment = bought(taxed, country="DE")
@@ -108,6 +122,18 @@ def test_gateway_that_reckons_none_asks_for_our_own_tax(taxed: Shop, settings) -
     taxed.hear("paypal")
     payment = Payment.objects.get(pk=begun["payment"]["id"])
     assert (payment.status, payment.amount_minor, payment.tax_minor) == ("succeeded", 1_199, 200)
+
+
+def test_plan_before_tax_is_refused_at_stripe_without_stripe_tax(taxed: Shop, settings) -> None:
+    """Nobody would add the tax: what Stripe renews is charged as Stripe has it."""
+    settings.STRIPE_TAX = False
+    registry.forget()
+    before_tax(settings, "companions")
+    with subscriber(taxed) as person:
+        answer = person.shop.post("subscription", {"plan": "premium", "currency": "EUR", "gateways": ["stripe"]})
+    assert (answer.status_code, answer.json()["code"]) == (409, "tax_not_added")
+    assert "STRIPE_TAX=true" in answer.json()["detail"]
+    assert Subscription.objects.get().status == "expired"
 
 
 @pytest.fixture
