@@ -290,7 +290,13 @@ def _write_down(report: Report) -> None:
 def _hear_fees(report: Report) -> None:
     """What the gateway kept of what fits, where nobody had said it before."""
     for line in report.lines:
-        if line.outcome is None and line.ours and line.theirs and line.theirs.fee and isinstance(line.ours.row, Attempt):
+        if (
+            line.outcome is None
+            and line.ours
+            and line.theirs
+            and line.theirs.fee
+            and isinstance(line.ours.row, Attempt)
+        ):
             payments.hear_fee(attempt=line.ours.row, fee=line.theirs.fee)
 
 

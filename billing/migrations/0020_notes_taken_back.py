@@ -6,7 +6,6 @@ from django.contrib.postgres.operations import AddConstraintNotValid
 from django.db import migrations, models
 
 
-
 class Migration(migrations.Migration):
     dependencies = [("billing", "0019_saved_methods_are_set_up_and_removed")]
 

@@ -89,7 +89,9 @@ class InvoiceQuerySet(models.QuerySet["Invoice"]):
         return self.filter(user=user)
 
     def with_lines(self) -> Self:
-        return self.select_related("user", "payment", "corrects").prefetch_related("lines", "credit_notes__credit_notes")
+        return self.select_related("user", "payment", "corrects").prefetch_related(
+            "lines", "credit_notes__credit_notes"
+        )
 
     def of_sales(self) -> Self:
         """What payments brought, without what takes a credit note back."""
@@ -242,10 +244,6 @@ class Invoice(models.Model):
     @property
     def is_credit_note(self) -> bool:
         return self.kind == InvoiceKind.CREDIT_NOTE
-
-    @property
-    def takes_back_a_note(self) -> bool:
-        return not self.is_credit_note and self.corrects_id is not None
 
     @property
     def is_to_be_paid(self) -> bool:
