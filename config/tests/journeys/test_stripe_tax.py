@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
-from billing import invoice_xml, invoices, refund_sending, refunds, taxing
+from billing import inbox, invoice_xml, invoices, refund_sending, refunds, taxing
 from billing.gateways import registry
-from billing.models import Invoice, Payment, Subscription, TaxRate
+from billing.models import GatewayLetter, Invoice, Payment, Subscription, TaxRate
 from billing.models.refunds import RefundPolicy
 from billing.tests import shop as counter
+from billing.tests.couponing import make_coupon
 from billing.tests.papers import faults_of_schematron
 from config.tests.journeys.conftest import Shop
 from config.tests.journeys.subscriber import Subscriber, subscriber
@@ -36,9 +37,9 @@ def before_tax(settings: Any, catalogue: str) -> None:
     settings.TAX_EXCLUSIVE_CATALOGUES = [catalogue]
 
 
-def bought(shop: Shop, **buyer: str) -> Payment:
+def bought(shop: Shop, *, coupon: str = "", **buyer: str) -> Payment:
     shop.sandbox.configure("stripe", **{f"buyer_{name}": value for name, value in buyer.items()})
-    begun = shop.checkout("stripe", "EUR")
+    begun = shop.checkout("stripe", "EUR", **({"coupon": coupon} if coupon else {}))
     assert begun.status_code == 201, begun.content
     shop.play(begun.json())
     shop.hear("stripe")
@@ -88,6 +89,29 @@ def test_rate_that_an_invoice_does_not_name_is_that_of_the_buyers_country(
         TaxRate.objects.get_or_create(country=place, category="standard", **facts)
     found = taxing.read_back(Money(gross, "EUR"), Money(tax, "EUR"), country)
     assert found.basis_points == basis_points
+
+
+@pytest.mark.parametrize(("is_exclusive", "before"), [(True, 999), (False, 839)])
+def test_coupon_and_letter_that_comes_twice_change_nothing_of_stripes_tax(
+    taxed: Shop, settings, *, is_exclusive, before
+) -> None:
+    """The discount is taken off before the tax is reckoned; on the paper it stands without tax like the price."""
+    if is_exclusive:
+        before_tax(settings, "companion-tokens")
+    make_coupon()
+    payment = bought(taxed, coupon="WELCOME10", country="DE")
+    known = (payment.amount_minor, payment.tax_minor)
+    assert [inbox.replay(each) for each in GatewayLetter.objects.exclude(state="pending")]
+    taxed.hear("stripe")
+    payment = counter.told(payment)
+    assert (payment.status, payment.amount_minor, payment.tax_minor) == ("succeeded", *known)
+    net = payment.amount_minor - payment.tax_minor
+    assert abs(net * 19 - payment.tax_minor * 100) <= 100
+    line = invoices.issue(payment=payment).lines.get()
+    assert (line.unit_price_minor, line.net_minor, line.tax_basis_points) == (before, net, 1_900)
+    assert line.discount_minor == before - net > 0
+    assert (counter.balance("revenue:packs:EUR"), counter.balance("tax:EUR")) == (net, payment.tax_minor)
+    assert checks.faults() == {}
 
 
 def test_half_that_goes_back_takes_its_share_of_stripes_tax(taxed: Shop, settings) -> None:
