@@ -154,7 +154,8 @@ def test_plan_before_tax_is_refused_at_stripe_without_stripe_tax(taxed: Shop, se
     registry.forget()
     before_tax(settings, "companions")
     with subscriber(taxed) as person:
-        answer = person.shop.post("subscription", {"plan": "premium", "currency": "EUR", "gateways": ["stripe"]})
+        wish = {"plan": "premium", "currency": "EUR", "gateways": ["stripe"]}
+        answer = person.shop.post("subscription", wish, **{"idempotency-key": "key-1"})
     assert (answer.status_code, answer.json()["code"]) == (409, "tax_not_added")
     assert "STRIPE_TAX=true" in answer.json()["detail"]
     assert Subscription.objects.get().status == "expired"
