@@ -56,7 +56,8 @@ def of_uses(refund: Refund) -> Iterator[Correction]:
 def _left(line: InvoiceLine, part: str) -> int:
     """What no credit note has taken back, or what one took whose refund came back."""
     taken = [getattr(each, part) for each in line.corrections.all() if not each.corrections.all()]
-    return int(getattr(line, part)) - sum(taken)
+    left: int = getattr(line, part) - sum(taken)
+    return left
 
 
 def _shared(amount: Money, left: Sequence[int], invoiced: Sequence[int]) -> list[Money]:

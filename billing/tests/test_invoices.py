@@ -24,9 +24,10 @@ from billing import (
     taxing,
 )
 from billing.gateways.base import RefundState
-from billing.models import Invoice, InvoiceFile, InvoiceLine, InvoiceSeries, Payment, TaxRate, VatCheck
+from billing.models import Invoice, InvoiceFile, InvoiceLine, InvoiceSeries, Payment, Refund, TaxRate, VatCheck
 from billing.models.refunds import RefundPolicy
 from billing.tests import shop
+from billing.tests.fakes import RefundingGateway
 from billing.tests.papers import faults_of_schematron, french, known
 from credits.tests.callers import customer, get, post, service
 from events.models import Event
@@ -47,6 +48,13 @@ def refunded(payment: Payment, minor: int) -> Invoice:
     note = Invoice.objects.filter(kind="credit_note").first()
     assert note is not None
     return note
+
+
+def sent_back(stripe: RefundingGateway, note: Invoice) -> Refund:
+    """Days later the bank sends it back to us."""
+    assert note.refund is not None
+    stripe.refund_states[note.refund.reference] = RefundState.FAILED
+    return refund_sending.ask(note.refund)
 
 
 def amounts(invoice: Invoice) -> tuple[int, int, int]:
@@ -84,9 +92,7 @@ def test_refund_that_comes_back_days_later_is_invoiced_again(stripe, french) -> 
     user = known()
     payment = shop.paid(stripe, user)
     note = refunded(payment, 500)
-    refund = note.refund
-    stripe.refund_states[refund.reference] = RefundState.FAILED
-    refund_sending.ask(refund)
+    refund = sent_back(stripe, note)
     assert [invoices.issue_missing() for _ in range(2)] == [1, 0]
     invoice, again = Invoice.objects.with_lines().filter(kind="invoice").order_by("sequence")
     note = Invoice.objects.with_lines().get(pk=note.pk)
@@ -108,8 +114,7 @@ def test_refund_that_comes_back_days_later_is_invoiced_again(stripe, french) -> 
 def test_what_came_back_can_be_refunded_and_credited_again(stripe, french) -> None:
     payment = shop.paid(stripe, known())
     note = refunded(payment, 999)
-    stripe.refund_states[note.refund.reference] = RefundState.FAILED
-    refund_sending.ask(note.refund)
+    sent_back(stripe, note)
     invoices.issue_missing()
     second = refunded(payment, 999)
     assert (second.sequence, second.corrects, amounts(second)) == (2, note.corrects, (832, 167, 999))

@@ -8,6 +8,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin, TabularInline
+from unfold.forms import PaginationInlineFormSet
 
 from ledger import money
 from wallets.admin.shared import percent
@@ -30,7 +31,7 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]
         return currency
 
 
-class TierForms(forms.BaseInlineFormSet):  # type: ignore[type-arg]
+class TierForms(PaginationInlineFormSet):
     def clean(self) -> None:
         super().clean()
         kept = [form for form in self.forms if form.has_changed() or form.instance.pk]

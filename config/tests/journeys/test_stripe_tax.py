@@ -85,8 +85,9 @@ def test_rate_that_an_invoice_does_not_name_is_that_of_the_buyers_country(
     taxed: Shop, *, gross, tax, country, basis_points
 ) -> None:
     for place, points in (("BE", 2_100), ("DE", 1_900)):
-        facts = {"valid_from": date(2026, 1, 1), "defaults": {"basis_points": points}}
-        TaxRate.objects.get_or_create(country=place, category="standard", **facts)
+        TaxRate.objects.get_or_create(
+            country=place, category="standard", valid_from=date(2026, 1, 1), defaults={"basis_points": points}
+        )
     found = taxing.read_back(Money(gross, "EUR"), Money(tax, "EUR"), country)
     assert found.basis_points == basis_points
 
