@@ -55,7 +55,8 @@ def _read_payment(letter: GatewayLetter, batch: Batch) -> LetterState:
     if (bill := _invoice_paid_by(letter)) is not None:
         return _follow_subscription(letter.gateway, {"subscription": bill.subscription}, bill.reference, batch)
     attempt = attempt_of(letter)
-    if attempt.pk not in batch.asked and attempt.state not in payments.SETTLED:
+    is_over = attempt.state in payments.SETTLED and not payments.waits_for_fee(attempt)
+    if attempt.pk not in batch.asked and not is_over:
         asking.ask(attempt)
         batch.asked.add(attempt.pk)
     return LetterState.DONE

@@ -170,10 +170,6 @@ def rows_of(answer) -> list[str]:
 
 
 class TestGroups:
-    @pytest.fixture(autouse=True)
-    def _synchronised(self, db) -> None:
-        groups.synchronise()
-
     def test_migration_made_them(self) -> None:
         assert set(Group.objects.values_list("name", flat=True)) == {"support", "finance", "auditor"}
 
