@@ -216,7 +216,7 @@ def test_cancel_with_the_period_is_told_to_the_gateway(renewing) -> None:
     renewing.is_paid()
     write(found, "paid", subject="invoice")
     read()
-    subscriptions.cancel(subscription=fresh(found), immediately=False)
+    subscriptions.cancel(subscription=fresh(found))
     assert renewing.known.cancel_at_period_end
     assert not subscriptions.resume(subscription=fresh(found)).cancel_at_period_end
 
@@ -292,7 +292,7 @@ def test_money_of_an_invoice_that_is_told_after_the_end_is_a_case(renewing) -> N
     renewing.is_paid()
     write(found, "paid", subject="invoice")
     read()
-    subscriptions.cancel(subscription=fresh(found), immediately=True)
+    subscriptions.cancel_now(subscription=fresh(found))
     renewing.is_paid("in_2", END, END + timedelta(days=30))
     renewing.becomes_in(SubscriptionState.CANCELLED)
     write(found, "deleted")
