@@ -67,10 +67,6 @@ _DELIVERIES: dict[PaymentKind, Callable[[Payment, Attempt | None], None]] = {
 }
 
 
-def can_deliver(kind: PaymentKind) -> bool:
-    return kind in _DELIVERIES
-
-
 def grants_of(payment: Payment) -> list[NewGrant]:
     """The grants that a paid pack brings, by what was frozen when it was bought."""
     bought, now = payment.details, timezone.now()

@@ -93,7 +93,7 @@ class CancelView(OwnPage):
 
     def post(self, request: HttpRequest) -> HttpResponse:
         try:
-            subscriptions.cancel(subscription=self.found(), immediately=False)
+            subscriptions.cancel(subscription=self.found())
         except refusal_words.REFUSALS as refusal:
             return self.refused(refusal)
         return redirect("subscription-page")
@@ -142,7 +142,7 @@ def _make_room(user: User, price: PlanPrice) -> None:
     """One whose page was left unpaid stands in the way of nothing: the customer begins again."""
     rows = Subscription.objects.of(user).filter(catalogue=price.plan.catalogue, status=SubscriptionStatus.INCOMPLETE)
     for left in (each for each in rows if not subscriptions.is_being_started(each)):
-        subscriptions.cancel(subscription=left, immediately=True)
+        subscriptions.cancel_now(subscription=left)
 
 
 def _wishes() -> Wishes:

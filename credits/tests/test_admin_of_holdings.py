@@ -158,7 +158,7 @@ def test_the_rules_of_a_purse(root: User, ann: User, client: Client) -> None:
     give(ann, 50)
     path = f"{ROOT}/purse/{purse_of(ann).pk}/"
     act(client, path + "debt/", policy="limited", limit="30")
-    act(client, path + "limits/", daily="100", monthly="")
+    act(client, path + "limits/", daily="100", monthly="", low_percent="30")
     until = (timezone.now() + timedelta(days=5)).date()
     act(client, path + "unlimited/", until=until.isoformat(), fair_use_per_month="900")
     purse = purse_of(ann)
