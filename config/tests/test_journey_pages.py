@@ -84,8 +84,9 @@ def test_all_that_a_journey_names_is_there(page: Path) -> None:
 def test_what_is_not_there_is_found() -> None:
     text = (
         "`billing.refunds.gone`, `billing.nowhere.send`, `credits_vanish()`, `payment.vanished`, *no such sweep*, "
-        "`billing/tests/test_refunds.py::test_gone`, `billing/gone.py`; but `billing.refunds.request`, `credits_spend()`, "
-        "`rest.acts.ActingAdmin.act`, `payment.succeeded`, *expired holds* and `FOR UPDATE` are."
+        "`billing/tests/test_refunds.py::test_gone`, `billing/gone.py`; "
+        "but `billing.refunds.request`, `credits_spend()`, `rest.acts.ActingAdmin.act`, "
+        "`payment.succeeded`, *expired holds* and `FOR UPDATE` are."
     )
     assert wrong_names(text) == [
         "no such sweep",

@@ -9,7 +9,7 @@ import ledger.ids
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("billing", "0019_saved_methods_are_set_up_and_removed"),
+        ("billing", "0021_notes_taken_back_checked"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
