@@ -465,6 +465,8 @@ CREDITS_EXPIRING_SECONDS = env.int("CREDITS_EXPIRING_SECONDS", default=3_600)
 CREDITS_OFFER_CURRENCY = env.str("CREDITS_OFFER_CURRENCY", default="EUR")  # of packs offered to unknown countries
 # Off behind a connection pooler that knows no prepared statements; a spend then costs more.
 CREDITS_PREPARED_STATEMENTS = env.bool("CREDITS_PREPARED_STATEMENTS", default=True)
+# Django sets None, with which psycopg prepares nothing, asked or not; Django's own cursors never prepare.
+DATABASES["default"]["OPTIONS"]["prepare_threshold"] = 5 if CREDITS_PREPARED_STATEMENTS else None
 
 # ---------------------------------------------------------------- wallets: commissions, clearing, withdrawals
 
