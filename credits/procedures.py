@@ -48,8 +48,8 @@ def rows(sql: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
 def row(sql: str, parameters: Sequence[Any]) -> tuple[Any, ...]:
     """As `rows`, for a function that answers one row, whose cursor is kept with the connection.
 
-    A cursor that sees the very same query again still knows how to write its parameters and read its columns; finding
-    that out anew costs as much as the rest of psycopg's work. `sql` is a constant, so that few are kept.
+    A cursor that sees the very same query again still knows how to write its parameters and read its columns, which a
+    fresh one finds out anew. `sql` is a constant, so that few are kept.
     """
     _make_ready()
     with connection.wrap_database_errors:
