@@ -22,6 +22,7 @@ from billing.tests.fakes import ChargingGateway
 from billing.tests.topping import WORDS, agree
 from credits import purses, usage
 from credits.models import Pack, PackPrice
+from credits.tests import gates
 from credits.tests.people import give
 from events.models import Event
 from ledger import checks
@@ -397,6 +398,34 @@ def test_canary_without_lock_and_index_every_consent_stands(ann: User, monkeypat
     with without_index("billing_topup", "top_up_one_consent_per_customer"):
         run_together(8, lambda: agree(ann, consent=next(words)))
         assert TopUp.objects.agreed().count() == 8
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("locked", [True, False])
+def test_nothing_begins_once_a_withdrawal_was_answered(
+    charging: ChargingGateway, ann: User, monkeypatch: pytest.MonkeyPatch, locked: bool
+) -> None:
+    """The charge has found the consent when its customer withdraws it. The canary: without the lock the customer is
+    told that no charge begins any more, and then one does; what stands behind the lock keeps it from the gateway."""
+    agreed = agree(ann)
+    usual = top_up_charges._is_low
+
+    def looked(standing: TopUp) -> bool:
+        gates.wait_at_the_gate()
+        return usual(standing)
+
+    def withdraw() -> int:
+        gates.wait_for_a_rival()
+        top_up.withdraw(user=ann, by="customer")
+        return TopUpCharge.objects.count()
+
+    monkeypatch.setattr(top_up_charges, "_is_low", looked)
+    if not locked:
+        monkeypatch.setattr(top_up, "lock_consents", lambda user: None)
+    begun, at_withdrawal = gates.run_through_the_gate([lambda: top_up_charges.charge(agreed, timezone.now()), withdraw])
+    assert (begun, at_withdrawal) == (TopUpCharge.objects.get(), 1 if locked else 0)
+    assert locked or charging.charged == []
+    assert checks.faults() == {}
 
 
 # ---------------------------------------------------------------- proofs
