@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.decorators import method_decorator
@@ -40,7 +41,11 @@ class MendView(View):
         return redirect(request.path)
 
     def _page(self, request: HttpRequest, subscription: Subscription, refusal: Exception | None = None) -> HttpResponse:
+<<<<<<< HEAD
         with override(self._language(request, subscription)):
+=======
+        with override(language_of(request, customers.get(subscription.user).locale)):
+>>>>>>> bill11
             price = subscription.next_price or subscription.price
             waiting = plan_payments.pending(subscription, RENEW)
             context: dict[str, Any] = {
@@ -78,6 +83,12 @@ def lead_to(request: HttpRequest, url: str) -> HttpResponse:
     response = render(request, "billing/continue.html", {"url": url})
     response["Referrer-Policy"] = "no-referrer"
     return response
+
+
+def language_of(request: HttpRequest, locale: str) -> str:
+    """What the reader has chosen with the buttons of our pages; else the language of our letters to the customer."""
+    chosen = request.COOKIES.get(settings.LANGUAGE_COOKIE_NAME, "")
+    return chosen if chosen in dict(settings.LANGUAGES) else locale
 
 
 def language() -> str:

@@ -803,7 +803,7 @@ STRIPE_LOOKUP_WINDOW_SECONDS = env.int("STRIPE_LOOKUP_WINDOW_SECONDS", default=8
 PAYPAL_API_BASE = env.str("PAYPAL_API_BASE", default="https://api-m.paypal.com" if PRODUCTION else f"{_sandbox}/paypal")
 PAYPAL_CLIENT_ID = env.str("PAYPAL_CLIENT_ID", default=_of_sandbox("sandbox-client"))
 PAYPAL_CLIENT_SECRET = env.str("PAYPAL_CLIENT_SECRET", default=_of_sandbox("sandbox-secret"))
-PAYPAL_WEBHOOK_ID = env.str("PAYPAL_WEBHOOK_ID", default=_of_sandbox("WH-SANDBOX"))
+PAYPAL_WEBHOOK_ID = env.str("PAYPAL_WEBHOOK_ID", default=_of_sandbox("WHSANDBOX"))
 PAYPAL_WEBHOOK_CHECK = env.str("PAYPAL_WEBHOOK_CHECK", default="offline")  # offline | ask: their verify call
 # PayPal tries again for three days; whether with a new time is not documented.
 PAYPAL_WEBHOOK_TOLERANCE_SECONDS = env.int("PAYPAL_WEBHOOK_TOLERANCE_SECONDS", default=345_600)

@@ -10,6 +10,7 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils import timezone
 
 from billing import dunning, pages, plan_changes, plan_payments, plans, refusal_words, subscriptions
@@ -37,7 +38,8 @@ class OwnPage(SignedIn):
 
     def page(self, **more: Any) -> HttpResponse:
         template = "storefront/subscription_part.html" if "part" in self.request.GET else "storefront/subscription.html"
-        context = {"plans": [told(each) for each in _of(self.customer)], **more}
+        own_path = reverse("subscription-page")  # not that of the button which led here
+        context = {"plans": [told(each) for each in _of(self.customer)], "own_path": own_path, **more}
         return render(self.request, template, context, status=409 if more.get("refusal") else 200)
 
     def refused(self, refusal: Exception) -> HttpResponse:

@@ -9,6 +9,7 @@ from django import forms
 from django.contrib.auth.models import User
 from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.decorators import method_decorator
 from django.utils.formats import date_format
@@ -182,7 +183,9 @@ def _ask(user: User, wish: dict[str, Any]) -> None:
 def _page(
     request: HttpRequest, user: User, form: WithdrawalForm, *, status: int = 200, refusal: str = ""
 ) -> HttpResponse:
+    own_token = request.resolver_match.kwargs["token"]  # type: ignore[union-attr]
     context: dict[str, Any] = {
+        "own_path": reverse("wallet", args=[own_token]),  # not that of the button which led here
         "form": form,
         "refusal": refusal,
         "balances": [_balance(each) for each in balances.of(user)],
