@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.conf import settings
+from django.contrib.auth.models import User
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.decorators import method_decorator
@@ -41,11 +42,7 @@ class MendView(View):
         return redirect(request.path)
 
     def _page(self, request: HttpRequest, subscription: Subscription, refusal: Exception | None = None) -> HttpResponse:
-<<<<<<< HEAD
-        with override(self._language(request, subscription)):
-=======
-        with override(language_of(request, customers.get(subscription.user).locale)):
->>>>>>> bill11
+        with override(language_for(request, subscription.user)):
             price = subscription.next_price or subscription.price
             waiting = plan_payments.pending(subscription, RENEW)
             context: dict[str, Any] = {
@@ -66,10 +63,6 @@ class MendView(View):
         response["Referrer-Policy"] = "no-referrer"  # the address of this page is its key
         return response
 
-    def _language(self, request: HttpRequest, subscription: Subscription) -> str:
-        """The letter's, for whoever comes from it; customers who are signed in stay in that of the other pages."""
-        return language() if request.user == subscription.user else customers.get(subscription.user).locale
-
 
 def _found(token: str) -> Subscription:
     subscription = dunning.subscription_of(token)
@@ -89,6 +82,11 @@ def language_of(request: HttpRequest, locale: str) -> str:
     """What the reader has chosen with the buttons of our pages; else the language of our letters to the customer."""
     chosen = request.COOKIES.get(settings.LANGUAGE_COOKIE_NAME, "")
     return chosen if chosen in dict(settings.LANGUAGES) else locale
+
+
+def language_for(request: HttpRequest, customer: User) -> str:
+    """As above; customers who are signed in stay in the language of the other pages."""
+    return language() if request.user == customer else language_of(request, customers.get(customer).locale)
 
 
 def language() -> str:

@@ -20,7 +20,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.generic import View
 
-from billing import customers, errors, method_removals, method_setups, pages, refusal_words, saved_methods
+from billing import errors, method_removals, method_setups, pages, refusal_words, saved_methods
 from billing.gateways.errors import GatewayError
 from billing.models import MethodSetup, SavedMethod, TopUp
 from billing.models.saved_methods import MethodSetupState
@@ -112,12 +112,7 @@ class LinkedMethodsView(Page):
         if found is None:
             raise Http404
         self.customer = found
-<<<<<<< HEAD
-        # The letter's language, or that of the pages from which a signed-in customer comes.
-        with override(pages.language() if request.user == found else customers.get(found).locale):
-=======
-        with override(pages.language_of(request, customers.get(found).locale)):
->>>>>>> bill11
+        with override(pages.language_for(request, found)):
             response = super().dispatch(request, *arguments, **named)
         response["Referrer-Policy"] = "no-referrer"  # the address of this page is its key
         return response
