@@ -9,6 +9,7 @@ import hypothesis
 import psycopg
 import pytest
 import redis
+from auditlog.context import disable_auditlog
 from django.apps import apps
 from django.conf import settings
 from django.core.management import call_command
@@ -16,7 +17,7 @@ from django.db import connection, connections
 from django.utils import translation
 from psycopg import sql
 
-from config import translations
+from config import groups, translations
 from config.tests import restoring
 from credits import costs
 from rest import throttles
@@ -86,7 +87,7 @@ def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix, d
 
 
 def _fingerprint_of_migrations() -> str:
-    digest = hashlib.sha256()
+    digest = hashlib.sha256(Path(groups.__file__).read_bytes() + Path(__file__).read_bytes())
     for folder in [Path(app.path) / "migrations" for app in apps.get_app_configs()]:
         # The .sql files beside the code are installed by migrations, so they belong to them.
         for file in sorted([*folder.glob("*.py"), *folder.parent.glob("sql/*.sql")]):
@@ -108,6 +109,8 @@ def _migrate(name: str, django_db_blocker) -> None:
     try:
         with django_db_blocker.unblock():
             call_command("migrate", verbosity=0, interactive=False)
+            with disable_auditlog():  # which asks for each permission; and no test's log begins with these
+                call_command("sync_groups", verbosity=0)
     finally:
         with django_db_blocker.unblock():
             database.close()

@@ -18,7 +18,7 @@ from django.db.models import Prefetch, QuerySet
 from billing.errors import AccountingMistake
 from billing.invoice_writing import here
 from billing.models import Invoice
-from billing.models.invoices import SALES
+from billing.models.invoices import InvoiceKind
 from ledger.ids import first_at
 from ledger.models import Entry, Transfer
 from ledger.money import EXPONENTS, Money, plain
@@ -85,9 +85,9 @@ def _papers(batch: list[Entry]) -> dict[str, Invoice]:
     named = {name: [e.metadata[name] for e in batch if name in e.metadata] for name in ("payment", "refund")}
     used = [UUID(entry.metadata["invoice"]) for entry in batch if entry.kind == "usage"]
     found: dict[str, Invoice] = {}
-    for paper in Invoice.objects.filter(payment_id__in=named["payment"], kind__in=SALES):
+    for paper in Invoice.objects.of_sales().filter(payment_id__in=named["payment"]):
         found[str(paper.payment_id)] = paper
-    for paper in Invoice.objects.filter(refund_id__in=named["refund"]):
+    for paper in Invoice.objects.filter(refund_id__in=named["refund"], kind=InvoiceKind.CREDIT_NOTE):
         found[str(paper.refund_id)] = paper
     for paper in Invoice.objects.filter(pk__in=used):
         found[str(paper.pk)] = paper

@@ -440,6 +440,18 @@ class TaxRateUnknown(BillingError):
         super().__init__(f"The tax rate of {country} is not known. An operator adds it under Tax rates.")
 
 
+class TaxNotAdded(BillingError):
+    """Prices before tax, at a gateway that renews them and would charge them without it."""
+
+    def __init__(self, catalogue: str, gateway: str) -> None:
+        self.catalogue, self.gateway = catalogue, gateway
+        super().__init__(
+            f"The prices of {catalogue} are before tax, and what {gateway} renews gets the tax on top from Stripe Tax "
+            "alone. Set STRIPE_TAX=true, or take the catalogue out of TAX_EXCLUSIVE_CATALOGUES, or sell its plans "
+            "through gateways that we renew."
+        )
+
+
 class AccountingMistake(BillingError):
     """The accounting file would be wrong; it is not written."""
 

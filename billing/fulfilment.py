@@ -16,6 +16,7 @@ from ledger.checks import Result, ask
 from ledger.models import Account
 from ledger.money import Money
 from ledger.transfers import Move
+from wallets import sales
 
 
 def deliver(*, payment: Payment, attempt: Attempt | None) -> None:
@@ -54,7 +55,7 @@ def _deliver_plan(payment: Payment, attempt: Attempt | None) -> None:
 def _deliver_sale(payment: Payment, attempt: Attempt | None) -> None:
     """The wallets book it whole: nothing of it is our revenue but the commission."""
     assert attempt is not None  # noqa: S101 - no coupon makes a sale cost nothing
-    sale_payments.deliver(payment, attempt)
+    sale_payments.deliver(payment, attempt, fee=fee_of(payment, attempt))
 
 
 _DELIVERIES: dict[PaymentKind, Callable[[Payment, Attempt | None], None]] = {
@@ -64,10 +65,6 @@ _DELIVERIES: dict[PaymentKind, Callable[[Payment, Attempt | None], None]] = {
     PaymentKind.PLAN: _deliver_plan,
     PaymentKind.SALE: _deliver_sale,
 }
-
-
-def can_deliver(kind: PaymentKind) -> bool:
-    return kind in _DELIVERIES
 
 
 def grants_of(payment: Payment) -> list[NewGrant]:
@@ -157,16 +154,37 @@ def _book(payment: Payment, attempt: Attempt | None, revenue: Account) -> None:
     moves = [Move(outside, revenue, payment.money - payment.tax)] if payment.tax < payment.money else []
     if payment.tax_minor:
         moves.append(Move(outside, house(f"tax:{payment.currency}", payment.currency), payment.tax))
-    if attempt.fee_minor and attempt.fee_currency == payment.currency:
-        # What the gateway keeps comes back to it as our cost.
-        fees = house(f"fees:{attempt.gateway}:{payment.currency}", payment.currency)
-        moves.append(Move(fees, outside, Money(attempt.fee_minor, payment.currency)))
+    if (fee := fee_of(payment, attempt)) is not None:
+        moves.append(_fee_move(attempt, fee))
     transfers.post(
         key=f"payment:{payment.pk}",
         kind="payment",
         moves=moves,
         metadata={"payment": str(payment.pk), "attempt": str(attempt.pk)},
     )
+
+
+def fee_of(payment: Payment, attempt: Attempt) -> Money | None:
+    """What the gateway keeps and the books can say: more than nothing, in the currency of the payment."""
+    is_known = attempt.fee_minor and attempt.fee_currency == payment.currency
+    return Money(attempt.fee_minor or 0, payment.currency) if is_known else None
+
+
+def _fee_move(attempt: Attempt, fee: Money) -> Move:
+    """It comes back to the gateway as our cost."""
+    return Move(house(f"fees:{attempt.gateway}:{fee.unit}", fee.unit), gateway_account(attempt.gateway, fee.unit), fee)
+
+
+def book_fee(*, payment: Payment, attempt: Attempt) -> None:
+    """Of a payment that was booked before its gateway said what it keeps."""
+    if (fee := fee_of(payment, attempt)) is None:
+        return
+    if sale_payments.is_sale(payment):
+        sales.record_fee(key=str(payment.pk), gateway=attempt.gateway, fee=fee)
+        return
+    metadata = {"payment": str(payment.pk), "attempt": str(attempt.pk)}
+    moves = [_fee_move(attempt, fee)]
+    transfers.post(key=f"payment:{payment.pk}:fee", kind="payment.fee", moves=moves, metadata=metadata)
 
 
 def book_surplus(*, payment: Payment, attempt: Attempt) -> None:

@@ -1,6 +1,6 @@
 """The prices of plans at a gateway that renews by itself: a version of ours is a price there, under its own key."""
 
-from billing import calling, gateway_tax
+from billing import calling, errors, gateway_tax
 from billing.gateways import registry
 from billing.gateways.subscribing import Interval, KeepsCatalogue, PriceRequest, ProductRequest
 from billing.models import GatewayPrice, Plan, PlanPrice
@@ -33,6 +33,8 @@ def price(row: PlanPrice, *, reckons_tax: bool) -> PriceRequest:
 
 def price_at(gateway: str, row: PlanPrice) -> str:
     """The gateway's id of a price, made there when it is first needed."""
+    if gateway_tax.is_lost(row.plan.catalogue, reckons_tax=registry.get(gateway).capabilities.reckons_tax):
+        raise errors.TaxNotAdded(row.plan.catalogue, gateway)
     known = GatewayPrice.objects.filter(price=row, gateway=gateway).first()
     if known is not None:
         return known.gateway_id

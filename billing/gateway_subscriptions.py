@@ -4,11 +4,9 @@ Letters only say where to look: the subscription and its last invoice are read a
 in which letters come means nothing. Each paid invoice becomes one payment of ours, which extends what is paid for.
 """
 
-import logging
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import UUID
 
 from django.conf import settings
 from django.contrib.auth.models import User
@@ -22,6 +20,7 @@ from billing import (
     gateway_coupons,
     gateway_invoices,
     gateway_prices,
+    instructions,
     payments,
     returning,
     subscription_states,
@@ -46,7 +45,6 @@ from billing.models import GatewayCustomer, PlanPrice, Subscription, Subscriptio
 from billing.models.subscriptions import OVER, SubscriptionStatus
 from billing.pricing import Reduction
 
-logger = logging.getLogger(__name__)
 CLOSING = "closing_page"  # the line of the timeline that is committed before the gateway is asked to
 
 
@@ -74,7 +72,7 @@ def next_look_at(subscription: Subscription) -> datetime:
     return now + timedelta(seconds=min(max(age, pauses[0]), pauses[-1]))
 
 
-def _adapter(name: str) -> Subscribes:
+def adapter_of(name: str) -> Subscribes:
     adapter = registry.get(name)
     assert isinstance(adapter, Subscribes)  # noqa: S101 - `renews` was asked
     return adapter
@@ -100,7 +98,7 @@ def open_page(
         coupon=gateway_coupons.coupon_at(gateway, reduction.terms, subscription.price) if reduction else "",
         metadata={"user": subscription.user.get_username(), "price": str(subscription.price_id)},
     )
-    adapter = _adapter(gateway)
+    adapter = adapter_of(gateway)
     result = calling.call(gateway, "subscribe", lambda: adapter.open_subscription(request), is_new_attempt=True)
     row, look = Subscription.objects.filter(pk=subscription.pk), next_look_at(subscription)
     row.update(gateway_session=result.session, next_look_at=look)
@@ -131,9 +129,9 @@ def buyer(user: User, gateway: str) -> Buyer:
 
 def ask(subscription: Subscription) -> Subscription:
     """Read it again at its gateway, and make ours the same."""
-    adapter, ref = _adapter(subscription.gateway), _ref(subscription)
+    adapter, ref, since = adapter_of(subscription.gateway), _ref(subscription), timezone.now()
     found = calling.call(subscription.gateway, "fetch", lambda: adapter.fetch_subscription(ref))
-    return _hear(subscription, found)
+    return _hear(subscription, found, since)
 
 
 def look_again(subscription: Subscription) -> Subscription:
@@ -150,13 +148,14 @@ def _ref(subscription: Subscription) -> SubscriptionRef:
     )
 
 
-def _hear(subscription: Subscription, found: SubscriptionResult) -> Subscription:
+def _hear(subscription: Subscription, found: SubscriptionResult, since: datetime) -> Subscription:
     if found.id:
         _know(subscription, found)
         if found.latest_invoice and not gateway_invoices.is_heard(subscription.gateway, found.latest_invoice):
             # All that were paid, in their order: while nobody listened one may have followed another.
-            for invoice in _adapter(subscription.gateway).paid_invoices(subscription=found.id):
+            for invoice in adapter_of(subscription.gateway).paid_invoices(subscription=found.id):
                 gateway_invoices.hear(subscription, invoice, found)
+        instructions.hear(subscription, found, since)
         _follow(subscription, found)
     elif found.state is SubscriptionState.EXPIRED:
         _end_unpaid(subscription)
@@ -179,13 +178,13 @@ def give_up_page(
 
 
 def _close(subscription: Subscription) -> Subscription:
-    adapter, ref = _adapter(subscription.gateway), _ref(subscription)
+    adapter, ref, since = adapter_of(subscription.gateway), _ref(subscription), timezone.now()
     found = calling.call(subscription.gateway, "close", lambda: adapter.close_page(ref))
-    told = _hear(subscription, found)
+    told = _hear(subscription, found, since)
     if told.status != SubscriptionStatus.INCOMPLETE:
         return told
     if found.id:  # begun, and its first invoice is open: a page too, that must not be paid any more
-        cancel(subscription=told, immediately=True)
+        end_there(subscription=told)
     elif found.state is not SubscriptionState.NOT_FOUND:
         raise errors.CannotCancel(subscription.gateway)
     _end_unpaid(told)
@@ -241,76 +240,32 @@ def _follow(subscription: Subscription, found: SubscriptionResult) -> None:
 # ---------------------------------------------------------------- letters
 
 
-def named(gateway: str, ids: dict[str, str], reference: str) -> Subscription | None:
-    rows = Subscription.objects.filter(gateway=gateway).select_related("user", "price__plan")
-    if (known := ids.get("subscription")) and (found := rows.filter(gateway_id=known).first()):
-        return found
-    try:
-        return rows.filter(pk=UUID(hex=reference)).first() if reference else None
-    except ValueError:
-        return None
+def found_at(gateway: str, gateway_id: str) -> SubscriptionResult:
+    """One that we may not know."""
+    adapter, ref = adapter_of(gateway), SubscriptionRef(reference="", id=gateway_id)
+    return calling.call(gateway, "fetch", lambda: adapter.fetch_subscription(ref))
 
 
 def invoice_of(gateway: str, payment_intent: str) -> InvoiceResult:
     """What a payment that we did not begin was for, where it was for an invoice."""
-    adapter = _adapter(gateway)
+    adapter = adapter_of(gateway)
     return calling.call(gateway, "invoice", lambda: adapter.find_invoice(payment_intent=payment_intent))
 
 
-def adopt(gateway: str, gateway_id: str) -> Subscription | None:
-    """One that we do not know, begun elsewhere: ours when its metadata names a customer and a price of ours."""
-    adapter = _adapter(gateway)
-    ref = SubscriptionRef(reference="", id=gateway_id)
-    found = calling.call(gateway, "fetch", lambda: adapter.fetch_subscription(ref))
-    said = found.raw.get("metadata")
-    metadata: dict[str, str] = dict(said) if isinstance(said, dict) else {}
-    user = User.objects.filter(username=metadata.get("user", "")).first()
-    price = PlanPrice.objects.select_related("plan").filter(pk=_number(metadata.get("price", ""))).first()
-    if user is None or price is None:
-        return None
-    rows = Subscription.objects.of(user)
-    if rows.live().filter(catalogue=price.plan.catalogue).exists():
-        return None
-    with transaction.atomic():
-        made = Subscription(
-            user=user,
-            catalogue=price.plan.catalogue,
-            price=price,
-            time_zone=customers.get(user).time_zone,
-            gateway=gateway,
-            gateway_id=gateway_id,
-        )
-        timeline.keep(made, "adopted", facts={"gateway_id": gateway_id})
-    logger.warning("subscription.adopted", extra={"subscription": str(made.pk), "gateway": gateway})
-    return made
+# ---------------------------------------------------------------- what it is told to do
 
 
-def _number(text: str) -> int:
-    return int(text) if text.isdigit() and len(text) < 19 else 0  # noqa: PLR2004 - what a bigint holds
-
-
-# ---------------------------------------------------------------- what the customer asks for
-
-
-def cancel(*, subscription: Subscription, immediately: bool) -> None:
-    adapter, known, reference = _adapter(subscription.gateway), subscription.gateway_id or "", _reference(subscription)
+def end_there(*, subscription: Subscription) -> None:
+    """For the sweeps, which find it due again until it is over here as well."""
+    adapter, known, reference = (
+        adapter_of(subscription.gateway),
+        subscription.gateway_id or "",
+        _reference(subscription),
+    )
     calling.call(
         subscription.gateway,
         "cancel",
-        lambda: adapter.cancel_subscription(subscription=known, reference=reference, at_period_end=not immediately),
-    )
-
-
-def keep_going(*, subscription: Subscription) -> None:
-    adapter, known, reference = _adapter(subscription.gateway), subscription.gateway_id or "", _reference(subscription)
-    act = adapter.resume_subscription if subscription.status == "paused" else adapter.keep_subscription
-    calling.call(subscription.gateway, "keep", lambda: act(subscription=known, reference=reference))
-
-
-def pause(*, subscription: Subscription) -> None:
-    adapter, known, reference = _adapter(subscription.gateway), subscription.gateway_id or "", _reference(subscription)
-    calling.call(
-        subscription.gateway, "pause", lambda: adapter.pause_subscription(subscription=known, reference=reference)
+        lambda: adapter.cancel_subscription(subscription=known, reference=reference, at_period_end=False),
     )
 
 
@@ -320,21 +275,18 @@ def _reference(subscription: Subscription) -> str:
 
 
 def preview(*, subscription: Subscription, price: PlanPrice, at: datetime) -> ChangePreview:
-    adapter, request = _adapter(subscription.gateway), _change(subscription, price, Proration.CHARGE_NOW, at)
+    adapter, request = adapter_of(subscription.gateway), change_request(subscription, price, Proration.CHARGE_NOW, at)
     return calling.call(subscription.gateway, "preview", lambda: adapter.preview_change(request))
 
 
-def change(*, subscription: Subscription, price: PlanPrice, now: bool, at: datetime | None = None) -> None:
-    """Now, charged at once as it was at the preview's instant, and ours only when its invoice is paid; or without
-    proration from the next invoice on."""
-    request = _change(subscription, price, Proration.CHARGE_NOW if now else Proration.NONE, at)
-    adapter = _adapter(subscription.gateway)
+def change_now(*, subscription: Subscription, price: PlanPrice, at: datetime) -> None:
+    """Charged at once as it was at the preview's instant, and ours only when its invoice is paid."""
+    adapter, request = adapter_of(subscription.gateway), change_request(subscription, price, Proration.CHARGE_NOW, at)
     calling.call(subscription.gateway, "change", lambda: adapter.change_subscription(request))
-    if now:
-        ask(subscription)
+    ask(subscription)
 
 
-def _change(
+def change_request(
     subscription: Subscription, price: PlanPrice, proration: Proration, at: datetime | None = None
 ) -> ChangeRequest:
     known = GatewayCustomer.objects.filter(user=subscription.user, gateway=subscription.gateway).first()
@@ -351,13 +303,13 @@ def _change(
 
 def method_of(subscription: Subscription) -> str:
     """The gateway's id of the card that pays it."""
-    adapter, ref = _adapter(subscription.gateway), _ref(subscription)
+    adapter, ref = adapter_of(subscription.gateway), _ref(subscription)
     return calling.call(subscription.gateway, "fetch", lambda: adapter.fetch_subscription(ref)).method
 
 
 def mending_page(*, subscription: Subscription) -> str:
     """Where the customer pays what could not be charged: the open invoice's page, else the portal, for a card."""
-    adapter = _adapter(subscription.gateway)
+    adapter = adapter_of(subscription.gateway)
     ref = SubscriptionRef(reference=subscription.pk.hex, id=subscription.gateway_id or "")
     found = calling.call(subscription.gateway, "fetch", lambda: adapter.fetch_subscription(ref))
     if found.next_action is not None and found.next_action.url:
@@ -374,5 +326,5 @@ def portal(*, subscription: Subscription, return_url: str) -> str:
         return_url=returning.checked(return_url, "return_url") or settings.CHECKOUT_SUCCESS_URL,
         locale=customers.get(subscription.user).locale,
     )
-    adapter = _adapter(subscription.gateway)
+    adapter = adapter_of(subscription.gateway)
     return calling.call(subscription.gateway, "portal", lambda: adapter.open_portal(request))

@@ -26,6 +26,12 @@ def behavior(catalogue: str) -> TaxBehavior:
     return TaxBehavior.EXCLUSIVE if catalogue in settings.TAX_EXCLUSIVE_CATALOGUES else TaxBehavior.INCLUSIVE
 
 
+def is_lost(catalogue: str, *, reckons_tax: bool) -> bool:
+    """Prices before tax that a gateway renews by itself: nobody would add the tax that is due."""
+    is_due = settings.TAX_SCHEME == "standard" and catalogue in settings.TAX_EXCLUSIVE_CATALOGUES
+    return is_due and not reckons_tax
+
+
 def asked(payment: Payment, flow: Flow) -> TaxBehavior | None:
     """What of tax a gateway that can is asked for. Its page only: nothing else asks the buyer where they are."""
     ours = payment.details.get("tax", {})
@@ -77,7 +83,7 @@ def treatment(figures: TaxFigures, gross: Money) -> Treatment:
         case TaxReason.TAXED if figures.basis_points:
             return Treatment(category=TaxCategory.STANDARD, basis_points=figures.basis_points, country=country)
         case TaxReason.TAXED:
-            return replace(taxing.read_back(gross, figures.tax), country=country)
+            return replace(taxing.read_back(gross, figures.tax, country), country=country)
         case TaxReason.REVERSE_CHARGE:
             mention = taxing.REVERSE_CHARGE
             return Treatment(category=TaxCategory.REVERSE_CHARGE, country=country, mention=mention)

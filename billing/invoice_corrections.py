@@ -4,8 +4,6 @@ was invoiced."""
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from django.db.models import Sum
-
 from billing.invoice_writing import NewLine
 from billing.models import Invoice, InvoiceLine, Refund
 from billing.models.invoices import TaxCategory
@@ -22,7 +20,7 @@ class Correction:
 
 
 def whole(invoice: Invoice) -> list[NewLine]:
-    """Every line as it stands, for the note that cancels an invoice."""
+    """Every line as it stands, for the paper that takes all of another one back."""
     return [
         replace(
             _line(line, _money(line, line.net_minor), _money(line, line.tax_minor)),
@@ -36,9 +34,9 @@ def whole(invoice: Invoice) -> list[NewLine]:
 def of_refund(invoice: Invoice, net: Money, tax: Money) -> Correction:
     """The lines share what goes back by what is left of each. Net and tax are shared apart, so that both sums are
     exact and no line gives back more than it bore."""
-    lines = list(invoice.lines.annotate(net_back=Sum("corrections__net_minor"), tax_back=Sum("corrections__tax_minor")))
-    nets = _shared(net, [line.net_minor - (line.net_back or 0) for line in lines], [line.net_minor for line in lines])
-    taxes = _shared(tax, [line.tax_minor - (line.tax_back or 0) for line in lines], [line.tax_minor for line in lines])
+    lines = list(invoice.lines.prefetch_related("corrections__corrections"))
+    nets = _shared(net, [_left(line, "net_minor") for line in lines], [line.net_minor for line in lines])
+    taxes = _shared(tax, [_left(line, "tax_minor") for line in lines], [line.tax_minor for line in lines])
     parts = [_line(*each) for each in zip(lines, nets, taxes, strict=True) if each[1].minor or each[2].minor]
     return Correction(invoice=invoice, lines=parts)
 
@@ -53,6 +51,13 @@ def of_uses(refund: Refund) -> Iterator[Correction]:
         tax = _money(line, back.tax_minor)
         part = _line(line, _money(line, back.gross_minor) - tax, tax)
         yield Correction(invoice=invoice, lines=[part])
+
+
+def _left(line: InvoiceLine, part: str) -> int:
+    """What no credit note has taken back, or what one took whose refund came back."""
+    taken = [getattr(each, part) for each in line.corrections.all() if not each.corrections.all()]
+    left: int = getattr(line, part) - sum(taken)
+    return left
 
 
 def _shared(amount: Money, left: Sequence[int], invoiced: Sequence[int]) -> list[Money]:

@@ -14,6 +14,7 @@ from billing.models import Invoice, InvoiceLine, Payment
 from billing.models.invoices import InvoiceKind, TaxCategory
 from billing.taxing import Treatment
 from credits.catalogue_files import Catalogue
+from ledger.ids import uuid7
 from ledger.money import Money
 
 ISSUED_AT = datetime(2026, 11, 25, 12, tzinfo=UTC)
@@ -80,7 +81,8 @@ def _credit_note(sold: Sample) -> Sample:
     back = Money(first.gross_minor // 2, sold.invoice.currency)
     tax = taxing.contained_in(back, treatment.basis_points)
     line = NewLine(description=first.description, net=back - tax, tax=tax, treatment=treatment)
-    return _sample(InvoiceKind.CREDIT_NOTE, [line], locale=sold.invoice.locale, corrects=sold.invoice)
+    facts: dict[str, object] = {"corrects": sold.invoice, "refund_id": uuid7()}  # of money that went back
+    return _sample(InvoiceKind.CREDIT_NOTE, [line], locale=sold.invoice.locale, **facts)
 
 
 def _treatment(currency: str) -> Treatment:

@@ -1,6 +1,7 @@
 """All that a paper says, as people write it in its language; the template adds only the look."""
 
 from collections.abc import Sequence
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -123,6 +124,8 @@ def _notes(invoice: Invoice) -> list[str]:
         return []
     day = format_date(invoice.corrects.issued_on, "long", locale=invoice.locale)
     facts = {"number": invoice.corrects.number, "date": day}
+    if invoice.corrects.is_credit_note:
+        return [gettext("Takes credit note %(number)s of %(date)s back: its refund was returned to us.") % facts]
     if invoice.corrects.kind == InvoiceKind.RECEIPT:
         return [gettext("Corrects receipt %(number)s of %(date)s.") % facts]
     return [gettext("Corrects invoice %(number)s of %(date)s.") % facts]
@@ -177,15 +180,29 @@ def _settled(invoice: Invoice) -> str:
     if invoice.month:
         return gettext("Paid when the credits were bought.")
     if invoice.due_on:
-        day = format_date(invoice.due_on, "long", locale=invoice.locale)
-        return gettext("To be paid by %(date)s.") % {"date": day}
-    if invoice.is_credit_note and invoice.refund_id is None:
-        return gettext("This cancels an invoice that was not paid: nothing is owed.")
-    paid_at = invoice.payment.ended_at if invoice.payment and not invoice.is_credit_note else None
-    day = format_date(here(paid_at).date() if paid_at else invoice.issued_on, "long", locale=invoice.locale)
-    facts = {"date": day, "gateway": GATEWAYS.get(invoice.payment_method, invoice.payment_method)}
-    if invoice.is_credit_note:
-        return gettext("Refunded on %(date)s.") % facts
+        return gettext("To be paid by %(date)s.") % {"date": _day(invoice.due_on, invoice)}
+    if invoice.corrects is not None:
+        return _settled_after(invoice)
+    paid_at = invoice.payment.ended_at if invoice.payment else None
+    facts = {
+        "date": _day(here(paid_at).date() if paid_at else invoice.issued_on, invoice),
+        "gateway": GATEWAYS.get(invoice.payment_method, invoice.payment_method),
+    }
     if not invoice.payment_method:
         return gettext("Paid on %(date)s.") % facts
     return gettext("Paid on %(date)s through %(gateway)s.") % facts
+
+
+def _settled_after(invoice: Invoice) -> str:
+    """Of a credit note, and of what takes one back."""
+    if not invoice.is_credit_note:
+        came_back_at = invoice.refund.ended_at if invoice.refund else None
+        day = here(came_back_at).date() if came_back_at else invoice.issued_on
+        return gettext("Paid: the refund came back on %(date)s.") % {"date": _day(day, invoice)}
+    if invoice.refund_id is None:
+        return gettext("This cancels an invoice that was not paid: nothing is owed.")
+    return gettext("Refunded on %(date)s.") % {"date": _day(invoice.issued_on, invoice)}
+
+
+def _day(day: date, invoice: Invoice) -> str:
+    return str(format_date(day, "long", locale=invoice.locale))

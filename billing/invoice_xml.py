@@ -15,8 +15,8 @@ DISCOUNT = "95"  # as UNTDID 5189 codes it
 
 def can_write(invoice: Invoice) -> bool:
     """A receipt is no invoice, and what takes it back is none either."""
-    sold = invoice.corrects or invoice
-    return exponent(invoice.currency) <= MOST_DECIMALS and sold.kind != InvoiceKind.RECEIPT
+    kinds = {invoice.kind, invoice.corrects.kind if invoice.corrects else ""}
+    return exponent(invoice.currency) <= MOST_DECIMALS and InvoiceKind.RECEIPT not in kinds
 
 
 def build(invoice: Invoice, lines: Sequence[InvoiceLine]) -> bytes:

@@ -14,7 +14,7 @@ from billing import customers, errors, invoice_corrections, invoice_words, invoi
 from billing.invoice_corrections import Correction
 from billing.invoice_writing import NewLine
 from billing.models import Invoice, Payment, Refund
-from billing.models.invoices import SALES, InvoiceKind
+from billing.models.invoices import InvoiceKind
 from billing.models.payments import PaymentKind, PaymentStatus
 from billing.models.refunds import RefundOrigin, RefundStatus
 from billing.taxing import Treatment
@@ -31,7 +31,7 @@ INVOICED = (PaymentKind.PACK, PaymentKind.PLAN, PaymentKind.AMOUNT, PaymentKind.
 def issue(*, payment: Payment) -> Invoice:
     """The invoice of a paid payment, which is its receipt too; asked again, the same."""
     locked = payments.lock(payment.pk)
-    known = Invoice.objects.filter(payment=locked, kind__in=SALES).first()
+    known = Invoice.objects.of_sales().filter(payment=locked).first()
     if known is not None:
         return known
     if locked.status != PaymentStatus.SUCCEEDED or locked.kind not in INVOICED:
@@ -100,7 +100,7 @@ def credit(*, refund: Refund) -> list[Invoice]:
     """The credit notes of a refund that has arrived, one for each invoice that it corrects; that of the payment is
     issued first where it is not yet."""
     payment = payments.lock(refund.payment_id)
-    known = list(Invoice.objects.filter(refund=refund))
+    known = list(Invoice.objects.filter(refund=refund, kind=InvoiceKind.CREDIT_NOTE))
     if known:
         return known
     if refund.status != RefundStatus.SUCCEEDED or refund.origin == RefundOrigin.SURPLUS:
@@ -147,6 +147,33 @@ def note(correction: Correction, *, payment: Payment, refund: Refund | None = No
 _COPIED = ("user", "seller", "buyer", "missing", "is_simplified", "locale", "mention")
 
 
+@transaction.atomic
+def take_notes_back(*, refund: Refund) -> list[Invoice]:
+    """The refund came back, so the sale stands as it was invoiced. A credit note is never changed: a new paper of the
+    kind that it corrects takes it back line by line, with the next number."""
+    payment = payments.lock(refund.payment_id)
+    refund.refresh_from_db(fields=["status"])
+    if refund.status != RefundStatus.FAILED:
+        raise errors.NotInvoiced(refund.pk)
+    notes = Invoice.objects.filter(refund=refund, kind=InvoiceKind.CREDIT_NOTE, credit_notes__isnull=True)
+    return [_take_back(found, payment) for found in notes.select_related("corrects", "refund", "user").order_by("pk")]
+
+
+def _take_back(found: Invoice, payment: Payment) -> Invoice:
+    assert found.corrects is not None  # noqa: S101 - every credit note corrects something
+    written = invoice_writing.write(
+        InvoiceKind(found.corrects.kind),
+        lines=invoice_corrections.whole(found),
+        corrects=found,
+        payment=payment,
+        refund=found.refund,
+        payment_method=found.payment_method,
+        **{name: getattr(found, name) for name in _COPIED},
+    )
+    tell(written, takes_back=found.number)
+    return written
+
+
 def treatment_of(payment: Payment) -> Treatment:
     """What checkout froze. A payment that a gateway made by itself bore the tax that the gateway says, or none."""
     if frozen := payment.details.get("tax"):
@@ -160,10 +187,11 @@ def taxed_at_use(payment: Payment) -> bool:
 
 def issue_missing(*, since: datetime | None = None) -> int:
     """Issue what was paid or refunded and has no paper yet, oldest first; one that fails does not stop the others."""
-    begin = first_at(since or timezone.now() - timedelta(days=settings.INVOICE_LOOK_BACK_DAYS))
+    moment = since or timezone.now() - timedelta(days=settings.INVOICE_LOOK_BACK_DAYS)
+    begin = first_at(moment)
     papers = Invoice.objects.all()
     unpapered = Payment.objects.filter(
-        ~Exists(papers.filter(payment=OuterRef("pk"), kind__in=SALES)),
+        ~Exists(papers.of_sales().filter(payment=OuterRef("pk"))),
         pk__gte=begin,
         status=PaymentStatus.SUCCEEDED,
         kind__in=INVOICED,
@@ -174,9 +202,12 @@ def issue_missing(*, since: datetime | None = None) -> int:
         status=RefundStatus.SUCCEEDED,
         payment__kind__in=INVOICED,
     ).exclude(origin=RefundOrigin.SURPLUS)
+    standing = papers.filter(refund=OuterRef("pk"), kind=InvoiceKind.CREDIT_NOTE, credit_notes__isnull=True)
+    came_back = Refund.objects.filter(Exists(standing), status=RefundStatus.FAILED, ended_at__gte=moment)
     batch = settings.INVOICE_SWEEP_BATCH
     done = sum(_tried(issue, payment=each) for each in unpapered.order_by("pk")[:batch])
-    return done + sum(_tried(credit, refund=each) for each in uncredited.order_by("pk")[:batch])
+    done += sum(_tried(credit, refund=each) for each in uncredited.order_by("pk")[:batch])
+    return done + sum(_tried(take_notes_back, refund=each) for each in came_back.order_by("pk")[:batch])
 
 
 def _tried(act: Any, **of: Any) -> int:

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from django.conf import settings
+from django.contrib.auth.models import User
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.decorators import method_decorator
@@ -40,7 +42,7 @@ class MendView(View):
         return redirect(request.path)
 
     def _page(self, request: HttpRequest, subscription: Subscription, refusal: Exception | None = None) -> HttpResponse:
-        with override(customers.get(subscription.user).locale):
+        with override(language_for(request, subscription.user)):
             price = subscription.next_price or subscription.price
             waiting = plan_payments.pending(subscription, RENEW)
             context: dict[str, Any] = {
@@ -74,6 +76,17 @@ def lead_to(request: HttpRequest, url: str) -> HttpResponse:
     response = render(request, "billing/continue.html", {"url": url})
     response["Referrer-Policy"] = "no-referrer"
     return response
+
+
+def language_of(request: HttpRequest, locale: str) -> str:
+    """What the reader has chosen with the buttons of our pages; else the language of our letters to the customer."""
+    chosen = request.COOKIES.get(settings.LANGUAGE_COOKIE_NAME, "")
+    return chosen if chosen in dict(settings.LANGUAGES) else locale
+
+
+def language_for(request: HttpRequest, customer: User) -> str:
+    """As above; customers who are signed in stay in the language of the other pages."""
+    return language() if request.user == customer else language_of(request, customers.get(customer).locale)
 
 
 def language() -> str:

@@ -17,12 +17,14 @@ from django.utils import timezone
 
 from billing import cases, errors, fulfilment, gateway_tax, plan_payments, redemptions, saved_methods, schedule
 from billing.gateways import errors as gateway
+from billing.gateways import registry
 from billing.gateways.base import Failure, NextAction, PaymentResult, PaymentState
 from billing.models import Attempt, GatewayCustomer, Payment
 from billing.models.cases import CaseKind
 from billing.models.payments import AttemptState, PaymentKind, PaymentStatus
 from events import outbox
 from events.types import EventType
+from ledger.money import Money
 
 logger = logging.getLogger(__name__)
 
@@ -148,6 +150,7 @@ def _remember(payment: Payment, attempt: Attempt, result: PaymentResult) -> None
 
 def _paid(payment: Payment, attempt: Attempt, result: PaymentResult) -> None:
     if attempt.state in SETTLED:
+        _learn_fee(payment, attempt, result.fee)
         return
     now = timezone.now()
     attempt.paid_at, attempt.ended_at = result.paid_at or now, now
@@ -164,6 +167,8 @@ def _paid(payment: Payment, attempt: Attempt, result: PaymentResult) -> None:
     if payment.status != PaymentStatus.PENDING:
         logger.warning("payment.paid_late", extra={"payment": str(payment.pk), "status": payment.status})
     attempt.state = AttemptState.SUCCEEDED
+    if waits_for_fee(attempt):
+        attempt.next_ask_at = next_ask(attempt, now)
     attempt.save()
     gateway_tax.take_over(payment, attempt, result)
     payment.status, payment.ended_at = PaymentStatus.SUCCEEDED, now
@@ -172,6 +177,27 @@ def _paid(payment: Payment, attempt: Attempt, result: PaymentResult) -> None:
     payment.attempts.live().update(next_ask_at=now)
     tell(payment, attempt, EventType.PAYMENT_SUCCEEDED)  # before what follows from it: listeners hear causes first
     fulfilment.deliver(payment=payment, attempt=attempt)
+
+
+def waits_for_fee(attempt: Attempt) -> bool:
+    """Paid and booked, and its gateway has not said yet what it keeps: it is asked a few times more."""
+    is_unknown = attempt.state == AttemptState.SUCCEEDED and attempt.fee_minor is None
+    return is_unknown and registry.get(attempt.gateway).capabilities.tells_fees
+
+
+@transaction.atomic
+def hear_fee(*, attempt: Attempt, fee: Money) -> None:
+    """From a gateway's list or statement. What was heard first stays."""
+    payment, locked = _lock_attempt(attempt.pk)
+    _learn_fee(payment, locked, fee)
+    locked.save()
+
+
+def _learn_fee(payment: Payment, attempt: Attempt, fee: Money | None) -> None:
+    if fee is None or attempt.fee_minor is not None or attempt.state != AttemptState.SUCCEEDED:
+        return
+    attempt.fee_minor, attempt.fee_currency, attempt.next_ask_at = fee.minor, fee.unit, None
+    fulfilment.book_fee(payment=payment, attempt=attempt)
 
 
 def _quarantine(payment: Payment, attempt: Attempt, result: PaymentResult) -> None:

@@ -11,10 +11,22 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.utils import timezone
 
-from billing import checkout, coupons, customers, dunning, errors, plan_payments, plans, pricing, subscription_states
+from billing import (
+    checkout,
+    coupons,
+    customers,
+    dunning,
+    errors,
+    instruction_sending,
+    plan_payments,
+    plans,
+    pricing,
+    subscription_states,
+)
 from billing import gateway_subscriptions as renewing
 from billing.checkout import Wishes
 from billing.models import Payment, PlanPrice, Subscription
+from billing.models.instructions import InstructionKind
 from billing.models.subscriptions import SubscriptionStatus
 from billing.plan_payments import CHANGE, RENEW
 from billing.pricing import Purchase, Reduction
@@ -161,13 +173,15 @@ def change(
     """Now for its difference, once that is paid; or with the next period. A payment that fails changes nothing."""
     plan = preview(subscription=subscription, price=price, when=when)
     if plan.when == PERIOD_END:
-        chosen = None if price.pk == subscription.price_id else price
         if renewing.renews_it(subscription):
-            renewing.change(subscription=subscription, price=price, now=False)
-        subscription_states.set_next_price(subscription_id=subscription.pk, price=chosen, by=by, reason=reason)
+            kind = InstructionKind.NEXT_PRICE
+            instruction_sending.give(subscription=subscription, kind=kind, price=price, by=by, reason=reason)
+        else:
+            chosen = None if price.pk == subscription.price_id else price
+            subscription_states.set_next_price(subscription_id=subscription.pk, price=chosen, by=by, reason=reason)
         return Changed(preview=plan)
     if renewing.renews_it(subscription):
-        renewing.change(subscription=subscription, price=price, now=True, at=plan.begins_at)
+        renewing.change_now(subscription=subscription, price=price, at=plan.begins_at)
         return Changed(preview=plan)  # its paid invoice brings the new plan
     if plan.due.minor <= 0:
         key = f"subscription:{subscription.pk}:change:{price.pk}:{int(plan.begins_at.timestamp())}"

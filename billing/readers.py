@@ -1,11 +1,16 @@
 """What the letters of gateways are about, and whom to ask for the truth of it."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from uuid import UUID
 
+from django.contrib.auth.models import User
+from django.db import transaction
+
 from billing import (
     asking,
+    customers,
     disputes,
     gateway_subscriptions,
     method_setups,
@@ -13,15 +18,17 @@ from billing import (
     payout_sending,
     refund_sending,
     refunds,
+    timeline,
 )
 from billing.gateways import letters as marks
 from billing.gateways.base import Hint, Subject, Trust
 from billing.gateways.subscribing import InvoiceResult
-from billing.models import Attempt, GatewayLetter, Payout, Refund
+from billing.models import Attempt, GatewayLetter, Payout, PlanPrice, Refund, Subscription
 from billing.models.inbox import LetterState
 from billing.models.refunds import RefundStatus
 from ledger.money import Money
 
+logger = logging.getLogger(__name__)
 # Of these ids a gateway gives the same one to many payments, or they are of something else.
 NOT_IDS_OF_A_PAYMENT = {"customer", "refund", "dispute", "subscription", "invoice"}
 
@@ -55,7 +62,8 @@ def _read_payment(letter: GatewayLetter, batch: Batch) -> LetterState:
     if (bill := _invoice_paid_by(letter)) is not None:
         return _follow_subscription(letter.gateway, {"subscription": bill.subscription}, bill.reference, batch)
     attempt = attempt_of(letter)
-    if attempt.pk not in batch.asked and attempt.state not in payments.SETTLED:
+    is_over = attempt.state in payments.SETTLED and not payments.waits_for_fee(attempt)
+    if attempt.pk not in batch.asked and not is_over:
         asking.ask(attempt)
         batch.asked.add(attempt.pk)
     return LetterState.DONE
@@ -102,10 +110,10 @@ def _read_subscription(letter: GatewayLetter, batch: Batch) -> LetterState:
 
 
 def _follow_subscription(gateway: str, ids: dict[str, str], reference: str, batch: Batch) -> LetterState:
-    found = gateway_subscriptions.named(gateway, ids, reference)
+    found = _subscription_named(gateway, ids, reference)
     known = ids.get("subscription")
     if found is None and known:
-        found = gateway_subscriptions.adopt(gateway, known)
+        found = _adopt(gateway, known)
     if found is None:
         raise NotKnownYet("It is about no subscription of ours.")
     if found.pk not in batch.asked:
@@ -197,11 +205,48 @@ def _refund_of(letter: GatewayLetter) -> Refund | None:
     return rows.filter(gateway_ids__contains={"refund": known}).first() if known else None
 
 
+def _subscription_named(gateway: str, ids: dict[str, str], reference: str) -> Subscription | None:
+    rows = Subscription.objects.filter(gateway=gateway).select_related("user", "price__plan")
+    if (known := ids.get("subscription")) and (found := rows.filter(gateway_id=known).first()):
+        return found
+    number = _number(reference)
+    return rows.filter(pk=number).first() if number else None
+
+
+def _adopt(gateway: str, gateway_id: str) -> Subscription | None:
+    """One that we do not know, begun elsewhere: ours when its metadata names a customer and a price of ours."""
+    said = gateway_subscriptions.found_at(gateway, gateway_id).raw.get("metadata")
+    metadata: dict[str, str] = dict(said) if isinstance(said, dict) else {}
+    user = User.objects.filter(username=metadata.get("user", "")).first()
+    price = PlanPrice.objects.select_related("plan").filter(pk=_row(metadata.get("price", ""))).first()
+    if user is None or price is None:
+        return None
+    rows = Subscription.objects.of(user)
+    if rows.live().filter(catalogue=price.plan.catalogue).exists():
+        return None
+    with transaction.atomic():
+        made = Subscription(
+            user=user,
+            catalogue=price.plan.catalogue,
+            price=price,
+            time_zone=customers.get(user).time_zone,
+            gateway=gateway,
+            gateway_id=gateway_id,
+        )
+        timeline.keep(made, "adopted", facts={"gateway_id": gateway_id})
+    logger.warning("subscription.adopted", extra={"subscription": str(made.pk), "gateway": gateway})
+    return made
+
+
 def _number(reference: str) -> UUID | None:
     try:
         return UUID(hex=reference) if reference else None
     except ValueError:
         return None
+
+
+def _row(text: str) -> int:
+    return int(text) if text.isdigit() and len(text) < 19 else 0  # noqa: PLR2004 - what a bigint holds
 
 
 def _hint(letter: GatewayLetter) -> Hint:

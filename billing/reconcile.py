@@ -15,7 +15,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
 
-from billing import asking, errors
+from billing import asking, errors, payments
 from billing.gateways import registry
 from billing.gateways.base import (
     ListsMovements,
@@ -123,6 +123,7 @@ def compare(gateway: str, day: date, *, statement: Sequence[Movement] | None = N
     else:
         report = _asked(gateway, day, ours)
     _write_down(report)
+    _hear_fees(report)
     return report
 
 
@@ -256,7 +257,7 @@ def _told(gateway: str, booked: Booked) -> Movement | None:
     assert isinstance(adapter, OpensCheckout)  # noqa: S101 - it opened this one
     paid = adapter.fetch_payment(asking.ref(booked.row))
     moved = paid.state is PaymentState.SUCCEEDED
-    return Movement(kind=booked.kind, amount=paid.amount or booked.amount) if moved else None
+    return Movement(kind=booked.kind, amount=paid.amount or booked.amount, fee=paid.fee) if moved else None
 
 
 # ---------------------------------------------------------------- writing down
@@ -284,6 +285,19 @@ def _write_down(report: Report) -> None:
         for outcome in Outcome
     ]
     Discrepancy.objects.open().filter(key__in=fitting).update(closed_at=timezone.now(), resolution=Resolution.SETTLED)
+
+
+def _hear_fees(report: Report) -> None:
+    """What the gateway kept of what fits, where nobody had said it before."""
+    for line in report.lines:
+        if (
+            line.outcome is None
+            and line.ours
+            and line.theirs
+            and line.theirs.fee
+            and isinstance(line.ours.row, Attempt)
+        ):
+            payments.hear_fee(attempt=line.ours.row, fee=line.theirs.fee)
 
 
 def _key(report: Report, line: Line, name: str, outcome: Outcome | None) -> str:

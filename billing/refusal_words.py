@@ -23,6 +23,7 @@ WORDS: Mapping[type[Exception], Any] = {
     credit_errors.PriceMissing: _("This is not for sale in this currency."),
     errors.NoGatewayTakesIt: _("No payment service takes this amount in this currency. Try another currency."),
     errors.GatewaysDown: UNHEARD,
+    errors.GatewaySilent: UNHEARD,
     GatewayError: UNHEARD,
 }
 

@@ -14,7 +14,16 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from billing import cases, dunning, errors, plan_payments, subscription_states, subscriptions
+from billing import (
+    cases,
+    dunning,
+    errors,
+    instruction_sending,
+    instructions,
+    plan_payments,
+    subscription_states,
+    subscriptions,
+)
 from billing import gateway_subscriptions as renewing
 from billing.gateways.errors import Declined, FailureCategory, GatewayError
 from billing.models import Subscription
@@ -116,6 +125,18 @@ def _remind(subscription: Subscription) -> None:
     )
 
 
+def carry_instructions_on(*, now: datetime | None = None) -> None:
+    """What a gateway was told to do, and whose answer was lost on the way."""
+    for each in instructions.claim(now or timezone.now()):
+        try:
+            instruction_sending.carry_on(each)
+        except (errors.BillingError, GatewayError) as refusal:
+            reason = type(refusal).__name__
+            logger.warning("instruction.not_done", extra={"instruction": str(each.pk), "reason": reason})
+            if each.next_ask_at is None and isinstance(refusal, GatewayError):
+                _ask_people(each.subscription, refusal, f"instruction:{each.pk}")
+
+
 # ---------------------------------------------------------------- the end
 
 
@@ -178,21 +199,21 @@ def _is_unpaid_there(subscription: Subscription, now: datetime) -> bool:
         told = renewing.ask(subscription)
         if told.status not in IN_FORCE or told.lapses_at is None or told.lapses_at > now:
             return False
-        renewing.cancel(subscription=told, immediately=True)
+        renewing.end_there(subscription=told)
     except GatewayError as refusal:
         if isinstance(refusal, Declined) or refusal.category is FailureCategory.CONFIGURATION:
-            _ask_people(subscription, refusal)
+            _ask_people(subscription, refusal, f"{subscription.pk}:{dunning.paid_until(subscription):%Y-%m-%d}")
         return False  # it comes up again
     except errors.BillingError:
         return False
     return True
 
 
-def _ask_people(subscription: Subscription, refusal: GatewayError) -> None:
+def _ask_people(subscription: Subscription, refusal: GatewayError, key: str) -> None:
     cases.open(
         kind=CaseKind.SUBSCRIPTION,
         subscription=subscription,
-        key=f"{subscription.pk}:{dunning.paid_until(subscription):%Y-%m-%d}",
+        key=key,
         facts={
             "gateway": subscription.gateway,
             "gateway_id": subscription.gateway_id,

@@ -70,10 +70,8 @@ def lines_of(payment: Payment) -> list[Line]:
     ]
 
 
-def deliver(payment: Payment, attempt: Attempt) -> None:
-    """Each net to its seller, the commissions to us; the gateway's fee is ours, if it said one in this currency."""
-    known = attempt.fee_minor is not None and attempt.fee_currency == payment.currency
-    fee = Money(attempt.fee_minor or 0, payment.currency) if known else None
+def deliver(payment: Payment, attempt: Attempt, *, fee: Money | None) -> None:
+    """Each net to its seller, the commissions to us; the gateway's fee is ours, where it is known by now."""
     sales.record(key=str(payment.pk), lines=lines_of(payment), gateway=attempt.gateway, fee=fee)
 
 

@@ -20,6 +20,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "currency": ("currency", "devise"),
     "at": ("date", "at", "datetime", "createdat"),
     "kind": ("kind", "type"),
+    "fee": ("fee", "fees", "frais", "commission"),
 }
 NEEDED = ("amount", "currency", "at")
 REFUNDS = {"refund", "remboursement"}
@@ -63,6 +64,7 @@ def _movement(row: list[str], places: Mapping[str, int], number: int) -> Movemen
         reference=references.checked(reference) or references.from_short(reference) or reference,
         ids={"statement": known} if known else {},
         at=_moment(cell("at"), number),
+        fee=_amount(cell("fee"), cell("currency").upper(), number) if cell("fee") else None,
     )
 
 

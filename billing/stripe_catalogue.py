@@ -5,12 +5,12 @@ keep what they were sold. What left the file is archived too, and nothing is eve
 the rows of the database, since a version there is a price of its own at Stripe: they are seen once the file is seeded.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 
 from django.utils import timezone
 
-from billing import gateway_prices
+from billing import errors, gateway_prices, gateway_tax
 from billing.gateway_prices import CATALOGUE
 from billing.gateways.stripe import Stripe
 from billing.gateways.subscribing import PriceRequest, ProductRequest
@@ -27,6 +27,13 @@ def pack_id(code: str) -> str:
 
 def pack_key(code: str, currency: str) -> str:
     return f"{pack_id(code)}_{currency.lower()}"
+
+
+def refusals(catalogues: Iterable[Catalogue], stripe: Stripe) -> list[str]:
+    """What must not be sold there as it stands, with what to do about it."""
+    reckons = stripe.capabilities.reckons_tax
+    lost = [each for each in catalogues if each.plans and gateway_tax.is_lost(each.code, reckons_tax=reckons)]
+    return [f"{each.file}: {errors.TaxNotAdded(each.code, stripe.name)}" for each in lost]
 
 
 def differences(catalogue: Catalogue, stripe: Stripe) -> Iterator[Change]:

@@ -16,6 +16,7 @@ from billing import (
     coupons,
     customers,
     errors,
+    instruction_sending,
     plan_payments,
     plans,
     pricing,
@@ -25,6 +26,7 @@ from billing import (
 from billing import gateway_subscriptions as renewing
 from billing.checkout import Wishes
 from billing.models import Payment, PlanPrice, Subscription
+from billing.models.instructions import InstructionKind
 from billing.models.subscriptions import IN_FORCE, OVER, SubscriptionStatus
 from billing.plan_payments import RENEW, START
 from billing.pricing import Purchase
@@ -192,19 +194,12 @@ def wishes_of(subscription: Subscription) -> Wishes:
 # ---------------------------------------------------------------- ending, and going on after all
 
 
-def cancel(*, subscription: Subscription, immediately: bool, by: User | None = None, reason: str = "") -> Subscription:
-    """At the end of what is paid for, or now. One that was never paid for is over at once."""
-    if subscription.status == SubscriptionStatus.INCOMPLETE and not subscription.is_renewed_by_gateway:
-        _give_up_unpaid(subscription, SubscriptionStatus.CANCELLED, "asked", by, reason)
-        return _again(subscription)
+def cancel(*, subscription: Subscription, by: User | None = None, reason: str = "") -> Subscription:
+    """At the end of what is paid for. One that was never paid for, or stands still, is over at once."""
+    if subscription.status in (SubscriptionStatus.INCOMPLETE, SubscriptionStatus.PAUSED):
+        return cancel_now(subscription=subscription, by=by, reason=reason)
     if subscription.is_renewed_by_gateway:
-        renewing.cancel(subscription=subscription, immediately=immediately)
-    if immediately or subscription.status in (SubscriptionStatus.INCOMPLETE, SubscriptionStatus.PAUSED):
-        done = subscription_states.end(
-            subscription_id=subscription.pk, status=SubscriptionStatus.CANCELLED, why="asked", by=by, reason=reason
-        )
-        if not done:
-            raise errors.SubscriptionState(subscription.status, "it is over already")
+        instruction_sending.give(subscription=subscription, kind=InstructionKind.END_LATER, by=by, reason=reason)
     else:
         subscription_states.set_cancel_at_period_end(
             subscription_id=subscription.pk, cancels=True, by=by, reason=reason
@@ -212,11 +207,25 @@ def cancel(*, subscription: Subscription, immediately: bool, by: User | None = N
     return _again(subscription)
 
 
+def cancel_now(*, subscription: Subscription, by: User | None = None, reason: str = "") -> Subscription:
+    if subscription.is_renewed_by_gateway:
+        instruction_sending.give(subscription=subscription, kind=InstructionKind.END_NOW, by=by, reason=reason)
+    elif subscription.status == SubscriptionStatus.INCOMPLETE:
+        _give_up_unpaid(subscription, SubscriptionStatus.CANCELLED, "asked", by, reason)
+    elif not subscription_states.end(
+        subscription_id=subscription.pk, status=SubscriptionStatus.CANCELLED, why="asked", by=by, reason=reason
+    ):
+        raise errors.SubscriptionState(subscription.status, "it is over already")
+    return _again(subscription)
+
+
 def resume(*, subscription: Subscription, by: User | None = None, reason: str = "") -> Subscription:
     """It goes on after all: after a pause, or after it was to end with the period."""
+    is_paused = subscription.status == SubscriptionStatus.PAUSED
     if subscription.is_renewed_by_gateway:
-        renewing.keep_going(subscription=subscription)
-    if subscription.status == SubscriptionStatus.PAUSED:
+        kind = InstructionKind.RESUME if is_paused else InstructionKind.KEEP
+        instruction_sending.give(subscription=subscription, kind=kind, by=by, reason=reason)
+    elif is_paused:
         subscription_states.unpause(subscription_id=subscription.pk, by=by, reason=reason)
     else:
         subscription_states.set_cancel_at_period_end(
@@ -227,8 +236,9 @@ def resume(*, subscription: Subscription, by: User | None = None, reason: str = 
 
 def pause(*, subscription: Subscription, by: User | None = None, reason: str = "") -> Subscription:
     if subscription.is_renewed_by_gateway:
-        renewing.pause(subscription=subscription)
-    subscription_states.pause(subscription_id=subscription.pk, by=by, reason=reason)
+        instruction_sending.give(subscription=subscription, kind=InstructionKind.PAUSE, by=by, reason=reason)
+    else:
+        subscription_states.pause(subscription_id=subscription.pk, by=by, reason=reason)
     return _again(subscription)
 
 

@@ -66,6 +66,7 @@ def collect_undelivered() -> None:
 
 @shared_task
 def renew_due() -> None:
+    renewals.carry_instructions_on()
     renewals.renew_due()
 
 

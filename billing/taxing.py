@@ -114,9 +114,12 @@ def each_on(nets: Sequence[Money], basis_points: int) -> list[Money]:
     return whole.share(basis_points).split([net.minor for net in nets])
 
 
-def read_back(gross: Money, tax: Money) -> Treatment:
-    """The treatment that a gateway's own figures tell of: a known rate that makes them, else the nearest."""
-    for points in TaxRate.objects.values_list("basis_points", flat=True).order_by("-basis_points").distinct():
+def read_back(gross: Money, tax: Money, country: str = "") -> Treatment:
+    """The treatment that a gateway's own figures tell of: a known rate that makes them, else the nearest. Of a small
+    amount several rates make the same tax: those of the buyer's country, and then of ours, come before others."""
+    rates = TaxRate.objects.values_list("country", "basis_points").order_by("-basis_points")
+    places = [country, settings.SELLER_COUNTRY]
+    for _, points in sorted(rates, key=lambda rate: places.index(rate[0]) if rate[0] in places else len(places)):
         if contained_in(gross, points) == tax:
             return Treatment(category=TaxCategory.STANDARD, basis_points=points)
     net = gross.minor - tax.minor

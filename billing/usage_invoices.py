@@ -59,7 +59,9 @@ def _months_before(first: date, count: int) -> date:
 def _unfinished(month: date) -> Iterable[Iterable[Payment]]:
     """Payments with a receipt of which something is not taxed yet, by customer and currency."""
     rows = (
-        Payment.objects.filter(invoices__kind=InvoiceKind.RECEIPT, status=PaymentStatus.SUCCEEDED)
+        Payment.objects.filter(
+            invoices__kind=InvoiceKind.RECEIPT, invoices__corrects__isnull=True, status=PaymentStatus.SUCCEEDED
+        )
         .exclude(taxed_uses__month__gte=month)
         .annotate(taxed_minor=Coalesce(Sum("taxed_uses__gross_minor"), 0))
         .filter(taxed_minor__lt=F("amount_minor"), created_at__lt=_end(month))

@@ -18,7 +18,7 @@ from cryptography.fernet import Fernet, MultiFernet
 from django.conf import settings
 from django.forms import Form
 from django.http import HttpRequest, HttpResponse
-from django.urls import include, path
+from django.urls import include, path, reverse
 from django.utils.encoding import force_bytes
 
 from config import audit
@@ -29,6 +29,10 @@ class AccountAdapter(DefaultAccountAdapter):
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         return False
+
+    def get_login_redirect_url(self, request: HttpRequest) -> str:
+        """Who came from no page in particular: operators go to the admin, customers to what they can buy."""
+        return reverse("admin:index" if request.user.is_staff else "pricing")
 
     def is_reauthentication_required(self, *, app: str, **kwargs: Any) -> bool:
         """A sign-in of a moment ago counts, so that setting up a second factor does not ask the password twice."""

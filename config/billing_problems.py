@@ -155,6 +155,12 @@ OF_BILLING: dict[type[BaseException], Problem] = {
     billing.ChangeNotNow: Problem(
         status=409, title="Change not now", meaning="This change can only begin with the next period."
     ),
+    billing.TaxNotAdded: Problem(
+        status=409,
+        title="Tax not added",
+        meaning="Prices before tax, which this gateway would renew without the tax; the detail says what to change.",
+        facts=("catalogue", "gateway"),
+    ),
     billing.TaxRateUnknown: Problem(
         status=409,
         title="Tax rate unknown",

@@ -1,4 +1,8 @@
-"""The demo people of a laptop: an operator, a service and a customer, with their credentials in var/demo.json."""
+"""The demo people of a laptop: an operator, a service and a customer, with their credentials in var/demo.json.
+
+Nobody signs up at Tirelire: customers come with a token of the shop's own site, or with a password that an operator
+gave. The demo customer has both.
+"""
 
 import json
 import secrets
@@ -11,6 +15,7 @@ import jwt
 from django.conf import settings
 from django.contrib.auth.models import Permission, User
 
+from billing.models import GatewaySetting
 from config.safety import DEMO_PREFIX
 from rest import tokens
 from rest.models import ServiceToken
@@ -20,6 +25,7 @@ CUSTOMER = DEMO_PREFIX + "customer"
 SERVICE = "Demo service"
 TOKEN_DAYS = 30
 RENEW_DAYS = 7
+AFTER_STRIPE = 110
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -30,6 +36,7 @@ class People:
     sandbox_url: str
     stream_url: str
     operator_password: str
+    customer_password: str
     service_token: str
     customer_token: str
 
@@ -38,7 +45,7 @@ class People:
             "",
             f"  Tirelire is ready ({seconds:.0f} s).",
             "",
-            f"  Pages      {self.base_url}/",
+            f"  Shop       {self.base_url}/pricing   user {CUSTOMER}   password {self.customer_password}",
             f"  Admin      {self.base_url}/admin/   user {OPERATOR}   password {self.operator_password}",
             f"  API        {self.base_url}/api/docs",
             f"  Sandbox    {self.sandbox_url}/   the payment gateways in a box: no money moves",
@@ -62,7 +69,7 @@ class People:
                 "password": self.operator_password,
             },
             "service_token": self.service_token,
-            "customer": {"id": CUSTOMER, "token": self.customer_token},
+            "customer": {"id": CUSTOMER, "password": self.customer_password, "token": self.customer_token},
             "jwt_secret": settings.JWT_SECRET,
         }
 
@@ -75,9 +82,12 @@ def seed(base_url: str, *, stream_url: str, sandbox_url: str) -> People:
         sandbox_url=sandbox_url,
         stream_url=stream_url,
         operator_password=_operator(last.get("admin", {}).get("password")),
+        customer_password=_password(_customer_account(), last.get("customer", {}).get("password")),
         service_token=_service(last.get("service_token", "")),
-        customer_token=_customer(last.get("customer", {}).get("token", "")),
+        customer_token=_customer_token(last.get("customer", {}).get("token", "")),
     )
+    # What a card pays goes to Stripe; with nothing chosen, gateways of equal cost come by their names.
+    GatewaySetting.objects.get_or_create(name="paypal", defaults={"priority": AFTER_STRIPE})
     _write(people.as_json())
     return people
 
@@ -86,6 +96,17 @@ def _operator(password: str | None) -> str:
     user, _ = User.objects.get_or_create(
         username=OPERATOR, defaults={"is_staff": True, "is_superuser": True, "email": "admin@example.com"}
     )
+    return _password(user, password)
+
+
+def _customer_account() -> User:
+    """The same account that the first request with the customer's token would make."""
+    user, _ = User.objects.get_or_create(username=CUSTOMER, defaults={"email": "customer@example.com"})
+    return user
+
+
+def _password(user: User, password: str | None) -> str:
+    """The one of last time, if it still opens the account; else a new one."""
     if password and user.check_password(password):
         return password
     password = DEMO_PREFIX + secrets.token_hex(4)
@@ -104,7 +125,7 @@ def _service(secret: str) -> str:
     return secret
 
 
-def _customer(token: str) -> str:
+def _customer_token(token: str) -> str:
     now = datetime.now(UTC)
     try:
         claims = jwt.decode(token, settings.JWT_SECRET, algorithms=["HS256"], options={"verify_aud": False})

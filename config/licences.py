@@ -29,6 +29,7 @@ SAME = {
 }
 # What a package does not say itself, or says wrongly, and where it is said.
 READ_BY_US = {
+    "async-timeout": "Apache-2.0",  # installed with Python 3.11.0 to 3.11.2 only
     "factur-x": "BSD-3-Clause",  # its metadata holds the whole text
     "fido2": "BSD-2-Clause",  # its metadata holds the whole text; parts of it are Apache-2.0 and MPL-2.0
     "pytest-django": "BSD-3-Clause",  # its metadata holds a sentence
@@ -38,7 +39,7 @@ READ_BY_US = {
 # MIT software may be shipped with these. MPL-2.0 and LGPL bind who changes the package itself, and we change none.
 ACCEPTED = {
     "0BSD", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "ISC", "LGPL-2.1-or-later", "LGPL-3.0-only", "MIT", "MIT-0",
-    "MPL-2.0", "PSF-2.0", "Unlicense", "Zlib",
+    "MPL-2.0", "PSF-2.0", "Public Domain", "Unlicense", "Zlib",
 }  # fmt: skip
 
 

@@ -465,6 +465,8 @@ CREDITS_EXPIRING_SECONDS = env.int("CREDITS_EXPIRING_SECONDS", default=3_600)
 CREDITS_OFFER_CURRENCY = env.str("CREDITS_OFFER_CURRENCY", default="EUR")  # of packs offered to unknown countries
 # Off behind a connection pooler that knows no prepared statements; a spend then costs more.
 CREDITS_PREPARED_STATEMENTS = env.bool("CREDITS_PREPARED_STATEMENTS", default=True)
+# Django sets None, with which psycopg prepares nothing, asked or not; Django's own cursors never prepare.
+DATABASES["default"]["OPTIONS"]["prepare_threshold"] = 5 if CREDITS_PREPARED_STATEMENTS else None
 
 # ---------------------------------------------------------------- wallets: commissions, clearing, withdrawals
 
@@ -801,7 +803,7 @@ STRIPE_LOOKUP_WINDOW_SECONDS = env.int("STRIPE_LOOKUP_WINDOW_SECONDS", default=8
 PAYPAL_API_BASE = env.str("PAYPAL_API_BASE", default="https://api-m.paypal.com" if PRODUCTION else f"{_sandbox}/paypal")
 PAYPAL_CLIENT_ID = env.str("PAYPAL_CLIENT_ID", default=_of_sandbox("sandbox-client"))
 PAYPAL_CLIENT_SECRET = env.str("PAYPAL_CLIENT_SECRET", default=_of_sandbox("sandbox-secret"))
-PAYPAL_WEBHOOK_ID = env.str("PAYPAL_WEBHOOK_ID", default=_of_sandbox("WH-SANDBOX"))
+PAYPAL_WEBHOOK_ID = env.str("PAYPAL_WEBHOOK_ID", default=_of_sandbox("WHSANDBOX"))
 PAYPAL_WEBHOOK_CHECK = env.str("PAYPAL_WEBHOOK_CHECK", default="offline")  # offline | ask: their verify call
 # PayPal tries again for three days; whether with a new time is not documented.
 PAYPAL_WEBHOOK_TOLERANCE_SECONDS = env.int("PAYPAL_WEBHOOK_TOLERANCE_SECONDS", default=345_600)

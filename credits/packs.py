@@ -69,13 +69,11 @@ def current_price(pack: Pack, currency: str, at: datetime | None = None) -> Pack
     return valid[currency]
 
 
-def cheapest_for(missing: int, currency: str, unit: str = "CREDIT") -> Suggestion | None:
-    """The cheapest pack that covers what is missing; where no pack does alone, the fewest of one pack."""
-    return choose(missing, currency, on_sale(currency=currency, unit=unit))
-
-
 def choose(missing: int, currency: str, offers: Iterable[Offer]) -> Suggestion | None:
-    """Bonus credits count, since they can be spent at once. Of equals the one listed first is taken."""
+    """The cheapest pack that covers what is missing; where no pack does alone, the fewest of one pack.
+
+    Bonus credits count, since they can be spent at once. Of equals the one listed first is taken.
+    """
     best: Suggestion | None = None
     for offer in offers:
         if currency not in offer.prices:

@@ -13,6 +13,8 @@ from django.db import connection
 
 from credits import errors
 
+Kept = tuple["psycopg.Cursor[tuple[Any, ...]]", bytes]  # the very same query: psycopg asks `is`
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -37,18 +39,44 @@ def rows(sql: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
     Django's own cursor binds on the client and never prepares, which costs twice the time of a whole spend's Python.
     What it does besides is done here: dead connections are replaced, errors become Django's.
     """
-    connection.close_if_health_check_failed()
-    connection.ensure_connection()
-    connection.validate_no_broken_transaction()
+    _make_ready()
     with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
         cursor.execute(sql.encode(), parameters, prepare=settings.CREDITS_PREPARED_STATEMENTS)
         return cursor.fetchall()
 
 
+def row(sql: str, parameters: Sequence[Any]) -> tuple[Any, ...]:
+    """As `rows`, for a function that answers one row, whose cursor is kept with the connection.
+
+    A cursor that sees the very same query again still knows how to write its parameters and read its columns, which a
+    fresh one finds out anew. `sql` is a constant, so that few are kept.
+    """
+    _make_ready()
+    with connection.wrap_database_errors:
+        cursor, query = _kept(connection.connection, sql)
+        cursor.execute(query, parameters, prepare=settings.CREDITS_PREPARED_STATEMENTS)
+        (found,) = cursor.fetchall()
+    return found
+
+
+def _kept(raw: Any, sql: str) -> Kept:
+    known: dict[str, Kept] | None = getattr(raw, "credits_cursors", None)
+    if known is None:
+        known = raw.credits_cursors = {}
+    if (kept := known.get(sql)) is None:
+        kept = known[sql] = (psycopg.Cursor(raw), sql.encode())
+    return kept
+
+
+def _make_ready() -> None:
+    connection.close_if_health_check_failed()
+    connection.ensure_connection()
+    connection.validate_no_broken_transaction()
+
+
 def call(sql: str, parameters: Sequence[Any], *, key: str = "") -> Answer:
     """The answer, or the refusal as an exception."""
-    (row,) = rows(sql, parameters)
-    answer = _read(row)
+    answer = _read(row(sql, parameters))
     if answer.refusal is not None:
         raise refusal(answer, key)
     return answer

@@ -325,9 +325,10 @@ _OF_SELLERS = {
 }
 _OF_PAPERS = {
     EventType.INVOICE_ISSUED: Shape(
-        says="An invoice was issued: of what was paid, or to be paid by due_on at payment_url.",
+        says="An invoice was issued: of what was paid, or to be paid by due_on at payment_url. "
+        "One that takes a credit note back, since its refund came back, names it in takes_back.",
         data={"invoice": ID, "number": TEXT, "amount": AMOUNT, "currency": CURRENCY, "payment": maybe(ID)},
-        optional={"pdf_url": maybe(LINK), "due_on": TEXT, "payment_url": LINK},
+        optional={"pdf_url": maybe(LINK), "due_on": TEXT, "payment_url": LINK, "takes_back": TEXT},
         example={"invoice": _OTHER_ID, "number": "2026-000123", "amount": 999, "currency": "EUR", "payment": _ID},
     ),
     EventType.CREDIT_NOTE_ISSUED: Shape(

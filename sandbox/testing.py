@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from sandbox import stripe_schema
+from sandbox import paypal_schema, stripe_schema
 
 BASE_DIR = Path(__file__).resolve().parents[1]
 PATIENCE_SECONDS = 20
@@ -92,7 +92,8 @@ def sandbox_process() -> Iterator[Sandbox]:
 
 @pytest.fixture
 def sandbox(sandbox_process: Sandbox) -> Iterator[Sandbox]:
-    """Whatever a test sends to our Stripe, the real one's schema has to know."""
+    """Whatever a test sends to our Stripe and our PayPal, the real ones' schemas have to know."""
     sandbox_process.reset()
     yield sandbox_process
     assert stripe_schema.problems(sandbox_process.requests("stripe")) == []
+    assert paypal_schema.problems(sandbox_process.requests("paypal")) == []

@@ -8,6 +8,7 @@ from typing import Any
 from django import forms
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils.decorators import method_decorator
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
@@ -16,7 +17,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.generic import View
 
-from billing import asking, bills, errors, gateway_choices, invoice_links, invoice_words, pages
+from billing import asking, bills, errors, gateway_choices, invoice_links, invoice_words, pages, refusal_words
 from billing.checkout import Wishes
 from billing.gateways import registry
 from billing.gateways.errors import GatewayError
@@ -32,7 +33,6 @@ REFUSALS: dict[type[Exception], Promise] = {
     errors.CannotCancel: _("The payment that is under way cannot be taken back. Left unpaid, it ends by itself."),
     errors.NoGatewayTakesIt: _("This way of paying did not take it. Try another one."),
 }
-SILENT = _("The payment service does not answer. Try again in a moment.")
 
 
 class PayForm(forms.Form):
@@ -147,8 +147,9 @@ def _wishes(invoice: Invoice, facts: dict[str, Any]) -> Wishes:
     )
 
 
-def _sentence(refusal: Exception) -> Promise:
-    return next((said for kind, said in REFUSALS.items() if isinstance(refusal, kind)), SILENT)
+def _sentence(refusal: Exception) -> str | Promise:
+    own = next((said for kind, said in REFUSALS.items() if isinstance(refusal, kind)), None)
+    return own or refusal_words.words(refusal)
 
 
 def _page(
@@ -161,8 +162,9 @@ def _page(
     refusal: str | Promise = "",
 ) -> HttpResponse:
     template = "storefront/bill_part.html" if "part" in request.GET else "storefront/bill.html"
-    with override(invoice.locale):
-        context = {**_told(invoice), "token": token, "form": form, "refusal": refusal}
+    with override(pages.language_of(request, invoice.locale)):
+        own_path = reverse("bill", args=[token])  # not that of the button which led here
+        context = {**_told(invoice), "token": token, "form": form, "refusal": refusal, "own_path": own_path}
         response = render(request, template, context, status=status)
     response["Referrer-Policy"] = "no-referrer"  # the address of this page is its key
     return response
@@ -172,7 +174,8 @@ def _told(invoice: Invoice) -> dict[str, Any]:
     payment = _payment(invoice)
     last = payment.attempts.order_by("id").last()
     live = last if last is not None and last.is_live else None
-    said = invoice_words.told(invoice, list(invoice.lines.all()))
+    with override(invoice.locale):  # the paper is as it was issued, whoever reads it
+        said = invoice_words.told(invoice, list(invoice.lines.all()))
     return {
         "paper": said,
         "invoice": invoice,

@@ -27,6 +27,7 @@ from django.views.generic import View
 from billing import customers, invoice_writing, taxing
 from billing.models import Customer
 from rest import codes
+from storefront import papers
 
 SALT = "storefront.details"
 NAMES = {"name": _("name"), "address": _("address"), "city": _("city"), "country": _("country")}
@@ -150,7 +151,13 @@ def _page(
     request: HttpRequest, customer: Customer, form: DetailsForm, *, status: int = 200, is_saved: bool = False
 ) -> HttpResponse:
     _buyer, missing = invoice_writing.buyer(customer.user)
-    context = {"form": form, "is_saved": is_saved, "missing": [NAMES[name] for name in missing]}
+    is_own = request.user == customer.user  # a link may have been forwarded
+    context = {
+        "form": form,
+        "is_saved": is_saved,
+        "missing": [NAMES[name] for name in missing],
+        "papers": papers.listed(customer.user) if is_own else [],
+    }
     response = render(request, "storefront/details.html", context, status=status)
     response["Referrer-Policy"] = "no-referrer"  # the address of this page may be its key
     return response

@@ -14,18 +14,18 @@ from django.contrib.auth.models import User
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.decorators import method_decorator
-from django.utils.translation import gettext, override
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import override
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.generic import View
 
-from billing import customers, errors, method_removals, method_setups, pages, saved_methods
+from billing import errors, method_removals, method_setups, pages, refusal_words, saved_methods
 from billing.gateways.errors import GatewayError
 from billing.models import MethodSetup, SavedMethod, TopUp
 from billing.models.saved_methods import MethodSetupState
 
-REFUSALS: dict[type[errors.BillingError], Any] = {
+REFUSALS: dict[type[Exception], Any] = {
     errors.MethodPaysPlan: _("Your plan is paid with this card. Give the plan another card first."),
     errors.NoGatewayKeepsMethods: _("No card can be added at the moment."),
     errors.NotYours: _("This card is removed already."),
@@ -50,12 +50,8 @@ class Page(View):
             if request.POST.get("act") == "add":
                 return self._add()
             return self._remove()
-        except GatewayError:
-            return self.page(refusal=gettext("The payment service does not answer. Try again in a moment."))
-        except errors.BillingError as refusal:
-            if type(refusal) not in REFUSALS:
-                raise
-            return self.page(refusal=str(REFUSALS[type(refusal)]))
+        except (errors.BillingError, GatewayError) as refusal:
+            return self.page(refusal=str(REFUSALS.get(type(refusal)) or refusal_words.words(refusal)))
 
     def _add(self) -> HttpResponse:
         own = settings.BASE_URL.rstrip("/") + self.request.path
@@ -116,7 +112,7 @@ class LinkedMethodsView(Page):
         if found is None:
             raise Http404
         self.customer = found
-        with override(customers.get(found).locale):
+        with override(pages.language_for(request, found)):
             response = super().dispatch(request, *arguments, **named)
         response["Referrer-Policy"] = "no-referrer"  # the address of this page is its key
         return response

@@ -47,6 +47,7 @@ def page(request: HttpRequest, currency: str, *, refusal: str = "") -> HttpRespo
         "currencies": units,
         "currency": currency if currency in units else "",
         "refusal": refusal,
+        "own_path": request.get_full_path() if request.method == "GET" else reverse("pricing"),
     }
     return render(request, "storefront/pricing.html", context, status=409 if refusal else 200)
 

@@ -10,6 +10,7 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils import timezone
 
 from billing import dunning, pages, plan_changes, plan_payments, plans, refusal_words, subscriptions
@@ -37,7 +38,8 @@ class OwnPage(SignedIn):
 
     def page(self, **more: Any) -> HttpResponse:
         template = "storefront/subscription_part.html" if "part" in self.request.GET else "storefront/subscription.html"
-        context = {"plans": [told(each) for each in _of(self.customer)], **more}
+        own_path = reverse("subscription-page")  # not that of the button which led here
+        context = {"plans": [told(each) for each in _of(self.customer)], "own_path": own_path, **more}
         return render(self.request, template, context, status=409 if more.get("refusal") else 200)
 
     def refused(self, refusal: Exception) -> HttpResponse:
@@ -93,7 +95,7 @@ class CancelView(OwnPage):
 
     def post(self, request: HttpRequest) -> HttpResponse:
         try:
-            subscriptions.cancel(subscription=self.found(), immediately=False)
+            subscriptions.cancel(subscription=self.found())
         except refusal_words.REFUSALS as refusal:
             return self.refused(refusal)
         return redirect("subscription-page")
@@ -142,7 +144,7 @@ def _make_room(user: User, price: PlanPrice) -> None:
     """One whose page was left unpaid stands in the way of nothing: the customer begins again."""
     rows = Subscription.objects.of(user).filter(catalogue=price.plan.catalogue, status=SubscriptionStatus.INCOMPLETE)
     for left in (each for each in rows if not subscriptions.is_being_started(each)):
-        subscriptions.cancel(subscription=left, immediately=True)
+        subscriptions.cancel_now(subscription=left)
 
 
 def _wishes() -> Wishes:

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from storefront import bill, details, payment_methods, pricing, subscription, views, wallet
+from storefront import bill, details, papers, payment_methods, pricing, subscription, views, wallet
 
 urlpatterns = [
     path("", views.HomeView.as_view(), name="home"),
@@ -11,10 +11,12 @@ urlpatterns = [
     path("invoice/<str:token>", bill.BillView.as_view(), name="bill"),
     path("invoice/<str:token>/pdf", bill.BillPdfView.as_view(), name="bill-pdf"),
     path("invoice/<str:token>/other-way", bill.OtherWayView.as_view(), name="bill-other-way"),
+    path("details/<uuid:invoice>.pdf", papers.OwnPdfView.as_view(), name="own-invoice-pdf"),
     path("details", details.OwnDetailsView.as_view(), name="details"),
     path("details/<str:token>", details.DetailsView.as_view(), name="details-of"),
     path("wallet/<str:token>", wallet.WalletView.as_view(), name="wallet"),
     path("wallet/<str:token>/<str:currency>/<str:month>.pdf", wallet.StatementView.as_view(), name="wallet-statement"),
+    path("wallet/<str:token>/<str:currency>/<str:month>.csv", wallet.StatementCsvView.as_view(), name="wallet-csv"),
     path("wallet/<str:token>/<uuid:withdrawal>/cancel", wallet.CancelView.as_view(), name="wallet-cancel"),
     path("payment-methods", payment_methods.MethodsView.as_view(), name="payment-methods-page"),
     path("payment-methods/<str:token>", payment_methods.LinkedMethodsView.as_view(), name="payment-methods-link"),

@@ -7,8 +7,9 @@ from typing import Any
 
 from django import forms
 from django.contrib.auth.models import User
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.decorators import method_decorator
 from django.utils.formats import date_format
@@ -25,10 +26,12 @@ from ledger.errors import LedgerError
 from ledger.money import Money, format_money
 from wallets import balances, destinations, pages, sellers, statement_files, statements, transactions, withdrawals
 from wallets import errors as refused
+from wallets.api.asking import csv_answer
 from wallets.balances import Balance
 from wallets.destinations import OPERATORS
 from wallets.models import DestinationKind, Wallet, Withdrawal, WithdrawalStatus
 from wallets.sellers import PARTS
+from wallets.statements import Statement
 from wallets.transactions import LABELS, Transaction, Wanted
 
 MOST_TRANSACTIONS, MOST_WITHDRAWALS = 50, 20
@@ -136,12 +139,27 @@ class StatementView(View):
     http_method_names = ["get", "head"]
 
     def get(self, request: HttpRequest, token: str, currency: str, month: str) -> HttpResponse:
-        found = sellers.find(_seller(token), currency)
-        if found is None or not MONTH.fullmatch(month):
-            raise Http404
-        statement = statements.of_month(found, year=int(month[:4]), month=int(month[5:]))
+        statement = _statement(token, currency, month)
         headers = {"Content-Disposition": f'attachment; filename="statement-{currency}-{month}.pdf"'}
         return HttpResponse(statement_files.draw(statement), "application/pdf", headers=headers)
+
+
+@method_decorator(never_cache, name="dispatch")
+class StatementCsvView(View):
+    """The same month for a spreadsheet, with the columns of the API."""
+
+    http_method_names = ["get", "head"]
+
+    def get(self, request: HttpRequest, token: str, currency: str, month: str) -> StreamingHttpResponse:
+        statement = _statement(token, currency, month)
+        return csv_answer(statement.rows(), f"statement-{currency}-{month}")
+
+
+def _statement(token: str, currency: str, month: str) -> Statement:
+    found = sellers.find(_seller(token), currency)
+    if found is None or not MONTH.fullmatch(month):
+        raise Http404
+    return statements.of_month(found, year=int(month[:4]), month=int(month[5:]))
 
 
 def _seller(token: str) -> User:
@@ -165,7 +183,9 @@ def _ask(user: User, wish: dict[str, Any]) -> None:
 def _page(
     request: HttpRequest, user: User, form: WithdrawalForm, *, status: int = 200, refusal: str = ""
 ) -> HttpResponse:
+    own_token = request.resolver_match.kwargs["token"]  # type: ignore[union-attr]
     context: dict[str, Any] = {
+        "own_path": reverse("wallet", args=[own_token]),  # not that of the button which led here
         "form": form,
         "refusal": refusal,
         "balances": [_balance(each) for each in balances.of(user)],

@@ -154,21 +154,6 @@ def give_again(*, take_back: TakeBack) -> TakeBack:
     return current
 
 
-@transaction.atomic
-def take_back(
-    *,
-    sale: Sale,
-    key: str,
-    amount: Money | None = None,
-    policy: WhenWithdrawn | None = None,
-    reason: str = "",
-    by: User | None = None,
-) -> TakeBack:
-    """Hold and settle at once, for a refund that has happened already."""
-    held = hold(sale=sale, key=key, amount=amount, policy=policy, reason=reason, by=by)
-    return settle(take_back=held)
-
-
 def freeze(*, sale: Sale, key: str, amount: Money | None = None, reason: str = "") -> TakeBack:
     """A bank asks for the money of a sale: hold what there is of it. It never refuses, since the bank does not ask."""
     return hold(sale=sale, key=key, amount=amount, kind=TakeBackKind.DISPUTE, reason=reason)

@@ -38,6 +38,7 @@ from wallets.models import WithdrawalStatus as Status
 
 LONGEST_KEY = 255
 LONGEST_REASON = 300
+FIRST_OF_TWO = "approved by a first person"  # as it stands in the history; pages translate it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,9 +161,7 @@ def approve(*, withdrawal: Withdrawal, by: User) -> Withdrawal:
     if current.needs_two and current.first_approved_by_id is None:
         Withdrawal.objects.filter(pk=current.pk, first_approved_by=None).update(first_approved_by=by)
         current.first_approved_by = by
-        WithdrawalStep.objects.create(
-            withdrawal=current, status=Status.REQUESTED, by=by, note="approved by a first person"
-        )
+        WithdrawalStep.objects.create(withdrawal=current, status=Status.REQUESTED, by=by, note=FIRST_OF_TWO)
         return current
     if current.first_approved_by_id == by.pk:
         raise SameOperator

@@ -115,7 +115,7 @@ class InvoiceAdmin(BillingActsAdmin):
     readonly_fields = fields
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Invoice]:
-        return super().get_queryset(request).prefetch_related("credit_notes")
+        return super().get_queryset(request).prefetch_related("credit_notes__credit_notes")
 
     @admin.display(description=_("customer"), ordering="user__username")
     def customer(self, invoice: Invoice) -> str:

@@ -84,7 +84,7 @@ class PaymentAdmin(BillingActsAdmin):
     inlines = (AttemptInline, RefundInline)
     actions_detail = ("refund", "refresh", "cancel")  # type: ignore[assignment]
     fields = (
-        "customer", "kind", "item", "description", "amount", "tax_minor", "discount_minor", "coupon", "status",
+        "customer", "kind", "item", "description", "amount", "tax", "discount", "coupon", "status",
         "details_shown", "choice_shown", "country", "created_at", "expires_at", "ended_at", "delivered_at",
     )  # fmt: skip
     readonly_fields = fields
@@ -96,6 +96,14 @@ class PaymentAdmin(BillingActsAdmin):
     @admin.display(description=_("amount"), ordering="amount_minor")
     def amount(self, payment: Payment) -> str:
         return shown(payment.money)
+
+    @admin.display(description=_("tax"))
+    def tax(self, payment: Payment) -> str:
+        return shown(payment.tax)
+
+    @admin.display(description=_("discount"))
+    def discount(self, payment: Payment) -> str:
+        return shown(payment.discount)
 
     @admin.display(description=_("coupon"))
     def coupon(self, payment: Payment) -> str:

@@ -61,7 +61,7 @@ class RefundAdmin(BillingActsAdmin):
     ordering = ("-id",)
     actions_detail = ("prove", "cancel")  # type: ignore[assignment]
     fields = (
-        "payment", "amount", "tax_minor", "policy", "status", "origin", "credits_due", "credits_owed", "lines",
+        "payment", "amount", "tax", "policy", "status", "origin", "credits_due", "credits_owed", "lines",
         "reason", "requested_by", "requested_as", "gateway_ids", "failure_category", "failure_code", "proof",
         "proof_note", "proven_by", "created_at", "sent_at", "ended_at", "next_try_at", "tries",
     )  # fmt: skip
@@ -70,6 +70,10 @@ class RefundAdmin(BillingActsAdmin):
     @admin.display(description=_("amount"), ordering="amount_minor")
     def amount(self, refund: Refund) -> str:
         return shown(refund.money)
+
+    @admin.display(description=_("tax"))
+    def tax(self, refund: Refund) -> str:
+        return shown(refund.tax)
 
     @display(description=_("status"), label=REFUND_LABELS)  # type: ignore[arg-type]
     def status_shown(self, refund: Refund) -> tuple[str, str]:

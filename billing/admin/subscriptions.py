@@ -17,7 +17,7 @@ from unfold.decorators import action
 from billing import dunning, plan_changes, subscription_states, subscriptions
 from billing.admin.acts import BillingActsAdmin
 from billing.admin.payments import shown
-from billing.models import PaidPeriod, Plan, PlanPrice, Subscription, SubscriptionEvent
+from billing.models import GatewayInstruction, PaidPeriod, Plan, PlanPrice, Subscription, SubscriptionEvent
 from billing.models.plans import PlanInterval
 from billing.models.subscriptions import IN_FORCE, LIVE
 from billing.plan_changes import NOW, PERIOD_END
@@ -61,6 +61,14 @@ class PaidPeriodInline(ReadOnlyInline):
     readonly_fields = fields
 
 
+class InstructionInline(ReadOnlyInline):
+    """What its gateway was told to do, and whether it has."""
+
+    model = GatewayInstruction
+    fields = ("created_at", "kind", "price", "state", "next_ask_at", "closed_at", "failure_code", "reason", "by")
+    readonly_fields = fields
+
+
 class ChangeForm(ReasonForm):
     plan = acts.choice_field(_("plan"), ())
     interval = acts.choice_field(_("interval"), PlanInterval.choices)
@@ -90,7 +98,7 @@ class SubscriptionAdmin(BillingActsAdmin):
     search_fields = ("=id", "user__username", "=gateway_id")
     list_select_related = ("user", "price__plan")
     ordering = ("-id",)
-    inlines = (TimelineInline, PaidPeriodInline)
+    inlines = (TimelineInline, InstructionInline, PaidPeriodInline)
     actions_detail = ("change_plan", "cancel", "resume", "pause", "extend")  # type: ignore[assignment]
     fields = (
         "customer", "plan", "amount", "next_price", "status_shown", "gateway", "gateway_id", "time_zone",
@@ -176,12 +184,8 @@ class SubscriptionAdmin(BillingActsAdmin):
         subscription = self.found(request, object_id)
 
         def do(form: ActForm) -> str:
-            told = subscriptions.cancel(
-                subscription=subscription,
-                immediately=form.facts["when"] == NOW,
-                by=operator(request),
-                reason=form.facts["reason"],
-            )
+            verb = subscriptions.cancel_now if form.facts["when"] == NOW else subscriptions.cancel
+            told = verb(subscription=subscription, by=operator(request), reason=form.facts["reason"])
             return gettext("The subscription is now: %(status)s.") % {"status": told.get_status_display()}
 
         return self.act(

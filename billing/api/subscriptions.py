@@ -194,7 +194,8 @@ class SubscriptionView(ApiView):
     def delete(self, request: Request) -> Response:
         asked = serializers.query(request, CancelQuery)
         found = subscriptions.of(callers.customer(request), asked.get("catalogue", ""))
-        return Response(told(subscriptions.cancel(subscription=found, immediately=asked.get("immediately", False))))
+        cancel = subscriptions.cancel_now if asked.get("immediately") else subscriptions.cancel
+        return Response(told(cancel(subscription=found)))
 
 
 class SubscriptionChangeView(ApiView):

@@ -303,6 +303,7 @@ class Movement:
     reference: str = ""
     ids: Mapping[str, str] = field(default_factory=dict)
     at: datetime | None = None
+    fee: Money | None = None  # what the gateway kept of it, if the list says so
 
 
 # ---------------------------------------------------------------- what a gateway can do
@@ -331,6 +332,7 @@ class Capabilities:
     capture_later: bool = False
     saved_methods: bool = False
     recurring: bool = False
+    tells_fees: bool = False  # of payments, though it may be a while after they were paid
     reckons_tax: bool = False  # on its pages, as it is set up now
     payout: frozenset[DestinationKind] = frozenset()
     payout_currencies: Mapping[str, AmountRule] = field(default_factory=dict)

@@ -6,6 +6,7 @@ from billing.models.customers import Customer
 from billing.models.drafts import DraftLine, InvoiceDraft
 from billing.models.gateways import BreakerState, GatewaySetting, GatewayTerms
 from billing.models.inbox import GatewayLetter
+from billing.models.instructions import GatewayInstruction
 from billing.models.invoices import Invoice, InvoiceFile, InvoiceLine, InvoiceSeries, TaxRate
 from billing.models.papers import InvoiceMailing, TaxedUse, UseGivenBack, VatCheck
 from billing.models.payments import Attempt, GatewayCustomer, Payment
@@ -28,6 +29,7 @@ __all__ = [
     "Dispute",
     "DraftLine",
     "GatewayCustomer",
+    "GatewayInstruction",
     "GatewayLetter",
     "GatewayPrice",
     "GatewaySetting",

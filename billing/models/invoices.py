@@ -89,7 +89,13 @@ class InvoiceQuerySet(models.QuerySet["Invoice"]):
         return self.filter(user=user)
 
     def with_lines(self) -> Self:
-        return self.select_related("user", "payment", "corrects").prefetch_related("lines", "credit_notes")
+        return self.select_related("user", "payment", "corrects").prefetch_related(
+            "lines", "credit_notes__credit_notes"
+        )
+
+    def of_sales(self) -> Self:
+        """What payments brought, without what takes a credit note back."""
+        return self.filter(kind__in=SALES, corrects__isnull=True)
 
     def open(self) -> Self:
         """Issued to be paid, and neither paid nor cancelled."""
@@ -102,7 +108,8 @@ class InvoiceQuerySet(models.QuerySet["Invoice"]):
 class Invoice(models.Model):
     """An invoice, or the credit note that takes back all or a part of one: both are one kind of paper to EN 16931.
 
-    A trigger refuses every change but those of the rendering's own columns.
+    A credit note whose refund came back is taken back by a new invoice, which names the note in `corrects`. A trigger
+    refuses every change but those of the rendering's own columns.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
@@ -168,7 +175,11 @@ class Invoice(models.Model):
         ordering = ["-id"]
         constraints = [
             models.UniqueConstraint(name="invoice_number_once_per_series", fields=["kind", "year", "sequence"]),
-            models.UniqueConstraint(name="invoice_once_per_payment", fields=["payment"], condition=Q(kind__in=SALES)),
+            models.UniqueConstraint(
+                name="invoice_once_per_payment",
+                fields=["payment"],
+                condition=Q(kind__in=SALES, corrects__isnull=True),
+            ),
             models.UniqueConstraint(
                 name="invoice_once_a_month_of_use",
                 fields=["user", "month", "currency"],
@@ -188,7 +199,8 @@ class Invoice(models.Model):
             models.CheckConstraint(
                 name="invoice_credit_note_corrects_an_invoice",
                 condition=Q(kind__in=SALES, corrects__isnull=True, refund__isnull=True)
-                | Q(kind=InvoiceKind.CREDIT_NOTE, corrects__isnull=False),
+                | Q(kind=InvoiceKind.CREDIT_NOTE, corrects__isnull=False)
+                | Q(kind__in=SALES, corrects__isnull=False, refund__isnull=False),
             ),
             models.UniqueConstraint(
                 name="invoice_corrected_once_per_refund",
@@ -241,7 +253,7 @@ class Invoice(models.Model):
     @property
     def status(self) -> InvoiceStatus:
         """By its payment, and what was credited since."""
-        credited = sum(each.gross_minor for each in self.credit_notes.all())
+        credited = sum(each.gross_minor for each in self.credit_notes.all() if not each.credit_notes.all())
         if not credited:
             is_paid = self.payment is None or self.payment.status == PaymentStatus.SUCCEEDED
             return InvoiceStatus.PAID if is_paid else InvoiceStatus.ISSUED

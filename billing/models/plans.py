@@ -4,7 +4,7 @@ A price is a version with a date. A trigger refuses to change it, so that a subs
 """
 
 from datetime import datetime
-from typing import Any, Self
+from typing import Self
 
 from django.db import models
 from django.db.models import Q
@@ -74,9 +74,6 @@ class Plan(models.Model):
     @property
     def description(self) -> str:
         return in_our_language(self.description_en, self.description_fr)
-
-    def entitlement(self, name: str) -> Any:
-        return self.entitlements.get(name)
 
 
 class PlanPriceQuerySet(models.QuerySet["PlanPrice"]):

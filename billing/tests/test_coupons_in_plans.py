@@ -138,7 +138,7 @@ def test_trial_that_nobody_pays_for_gives_the_use_back(on_sale) -> None:
     Plan.objects.filter(code="premium").update(trial_days=7)
     make_coupon(limit=1)
     begun = begin()
-    subscriptions.cancel(subscription=begun.subscription, immediately=True)
+    subscriptions.cancel_now(subscription=begun.subscription)
     assert (state(), uses()) == ([("released", False)], 0)
 
 

@@ -5,7 +5,6 @@ from typing import Any
 import pytest
 from auditlog.models import LogEntry
 from django.contrib.auth.models import Group, User
-from django.core.management import call_command
 from django.test import Client
 from django.urls import reverse
 
@@ -24,7 +23,6 @@ PAGE = {
 
 
 def signed_in(group: str) -> Client:
-    call_command("sync_groups", verbosity=0)
     person = User.objects.create_user("olive", is_staff=True)
     person.groups.set(Group.objects.filter(name=group))
     browser = Client()

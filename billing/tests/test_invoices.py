@@ -9,21 +9,25 @@ import pytest
 import time_machine
 from django.db import DatabaseError, IntegrityError, connection, transaction
 from django.utils import timezone
+from django.utils.translation import override
 
 from billing import (
     errors,
     invoice_files,
     invoice_words,
     invoice_writing,
+    invoice_xml,
     invoices,
     refund_sending,
     refunds,
     tasks,
     taxing,
 )
-from billing.models import Invoice, InvoiceFile, InvoiceLine, InvoiceSeries, Payment, TaxRate, VatCheck
+from billing.gateways.base import RefundState
+from billing.models import Invoice, InvoiceFile, InvoiceLine, InvoiceSeries, Payment, Refund, TaxRate, VatCheck
 from billing.models.refunds import RefundPolicy
 from billing.tests import shop
+from billing.tests.fakes import RefundingGateway
 from billing.tests.papers import faults_of_schematron, french, known
 from credits.tests.callers import customer, get, post, service
 from events.models import Event
@@ -44,6 +48,13 @@ def refunded(payment: Payment, minor: int) -> Invoice:
     note = Invoice.objects.filter(kind="credit_note").first()
     assert note is not None
     return note
+
+
+def sent_back(stripe: RefundingGateway, note: Invoice) -> Refund:
+    """Days later the bank sends it back to us."""
+    assert note.refund is not None
+    stripe.refund_states[note.refund.reference] = RefundState.FAILED
+    return refund_sending.ask(note.refund)
 
 
 def amounts(invoice: Invoice) -> tuple[int, int, int]:
@@ -74,6 +85,41 @@ def test_refund_has_a_credit_note_linked_line_by_line(stripe, french) -> None:
     assert note.lines.get().corrects == invoice.lines.get()
     assert (note.corrects, invoice.status) == (invoice, "partly_credited")
     assert (note.number[:3], note.sequence, invoice.sequence) == ("CN-", 1, 1)
+
+
+def test_refund_that_comes_back_days_later_is_invoiced_again(stripe, french) -> None:
+    """The credit note stays as it is: a new invoice with the next number takes it back, line by line."""
+    user = known()
+    payment = shop.paid(stripe, user)
+    note = refunded(payment, 500)
+    refund = sent_back(stripe, note)
+    assert [invoices.issue_missing() for _ in range(2)] == [1, 0]
+    invoice, again = Invoice.objects.with_lines().filter(kind="invoice").order_by("sequence")
+    note = Invoice.objects.with_lines().get(pk=note.pk)
+    assert (again.corrects, again.refund, amounts(again), again.sequence) == (note, refund, amounts(note), 2)
+    assert again.lines.get().corrects == note.lines.get()
+    assert (invoice.status, note.status, again.status) == ("paid", "credited", "paid")
+    assert shop.balance("tax:EUR") == invoice.tax_minor
+    with override("en"):
+        told = invoice_words.told(again, list(again.lines.all()))
+    assert told["notes"][0].startswith(f"Takes credit note {note.number} of ")
+    assert told["settled"].startswith("Paid: the refund came back on ")
+    xml = invoice_xml.build(again, list(again.lines.all()))
+    assert faults_of_schematron(xml) == []
+    assert (b"<ram:TypeCode>380<" in xml, note.number.encode() in xml) == (True, True)
+    assert Event.objects.filter(type="invoice.issued").latest("id").data["takes_back"] == note.number
+    assert checks.faults() == {}
+
+
+def test_what_came_back_can_be_refunded_and_credited_again(stripe, french) -> None:
+    payment = shop.paid(stripe, known())
+    note = refunded(payment, 400)
+    sent_back(stripe, note)
+    invoices.issue_missing()
+    second = refunded(payment, 500)
+    assert (second.sequence, second.corrects, second.gross_minor) == (2, note.corrects, 500)
+    assert Invoice.objects.get(kind="invoice", corrects=None).status == "partly_credited"
+    assert (shop.balance("tax:EUR"), checks.faults()) == (167 - second.tax_minor, {})
 
 
 def test_order_that_is_refunded_before_anybody_invoiced_it_has_both_papers(stripe, french) -> None:

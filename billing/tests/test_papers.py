@@ -12,6 +12,7 @@ import pytest
 from django.core import mail
 from django.core.management import CommandError, call_command
 from django.utils import timezone
+from django.utils.translation import override
 
 from billing import (
     accounting_file,
@@ -20,6 +21,7 @@ from billing import (
     invoice_files,
     invoice_mail,
     invoice_samples,
+    invoice_words,
     invoice_xml,
     invoices,
     refund_sending,
@@ -114,6 +116,12 @@ def test_papers_of_every_catalogue_are_drawn_and_valid_in_both_languages(name, s
             assert faults_of_schematron(invoice_xml.build(sample.invoice, sample.lines)) == []
             assert len(invoice_files.pictures(sample.invoice, sample.lines, dots_per_inch=20)) == 1
             drawn.append((locale, sample.invoice.kind))
+            with override(locale):
+                said = invoice_words.told(sample.invoice, sample.lines)["settled"]
+            assert (
+                said.split(" ")[0]
+                in {"invoice": ("Paid", "Réglé"), "credit_note": ("Refunded", "Remboursé")}[sample.invoice.kind]
+            )
     assert drawn == [("en", "invoice"), ("en", "credit_note"), ("fr", "invoice"), ("fr", "credit_note")]
 
 

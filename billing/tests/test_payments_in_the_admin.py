@@ -88,6 +88,15 @@ def test_page_says_in_words_what_was_bought_and_why_this_gateway(stripe, operato
     assert "{" not in "".join(items)
 
 
+def test_tax_and_discount_are_written_as_money(stripe, operator) -> None:
+    payment = shop.paid(stripe)
+    Payment.objects.filter(pk=payment.pk).update(tax_minor=160, discount_minor=250)
+    text = browser(operator).get(page("billing_payment_change", payment.pk)).content.decode()
+    assert "€1.60" in text
+    assert "€2.50" in text
+    assert "minor units" not in text
+
+
 def test_preview_shows_every_line_and_moves_nothing(stripe, operator) -> None:
     payment = shop.paid(stripe)
     answer = press(

@@ -1,7 +1,7 @@
 """A day of ours held against a gateway's list, its answers, or its statement."""
 
 from collections.abc import Iterator
-from datetime import date
+from datetime import date, timedelta
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from billing.models.payments import PaymentStatus
 from billing.models.reconciling import Outcome, Resolution, Source
 from billing.tests import shop
 from billing.tests.gateways import contenders
+from ledger.checks import faults
 from ledger.money import Money
 from sandbox.testing import Sandbox
 
@@ -174,6 +175,28 @@ def test_statement_is_held_against_the_day(gateways: dict[str, Any], tmp_path: P
     found = dict(Discrepancy.objects.values_list("outcome", "reference"))
     assert found == {"missing_there": second.attempts.get().reference, "missing_here": "f" * 32}
     assert Reconciliation.objects.get().matched == 1
+
+
+def test_statement_brings_the_fee_that_nobody_had_said(gateways: dict[str, Any], tmp_path: Path) -> None:
+    first, second = (shop.paid(gateways["cinetpay"], currency="XOF") for _ in range(2))
+    day, file = day_of(first), tmp_path / "day.csv"
+    lines = [f"{day};{each.attempts.get().reference};6500;XOF;{fee}" for each, fee in ((first, "228"), (second, ""))]
+    file.write_text("\n".join(["Date;Reference;Montant;Devise;Frais", *lines]), "utf-8")
+    for _ in range(2):
+        run("--gateway", "cinetpay", "--day", day.isoformat(), "--statement", str(file))
+    assert [each.attempts.get().fee_minor for each in (first, second)] == [228, None]
+    assert (shop.balance("fees:cinetpay:XOF"), shop.balance("revenue:packs:XOF")) == (-228, 13_000)
+    assert faults() == {}
+
+
+def test_list_of_stripe_says_what_it_keeps(sandbox: Sandbox, at_stripe: Stripe) -> None:
+    payment = bought(sandbox)
+    attempt = payment.attempts.get()
+    day = timedelta(days=1)
+    assert attempt.paid_at is not None
+    [line] = at_stripe.movements(since=attempt.paid_at - day, until=attempt.paid_at + day)
+    assert line.fee == Money(59, "EUR")
+    assert (attempt.fee_minor, attempt.next_ask_at) == (59, None)
 
 
 def test_statement_is_of_one_gateway() -> None:

@@ -130,7 +130,7 @@ def test_late_payment_resumes_with_dates_of_its_own(premium, clock, paypal) -> N
 
 
 def test_cancelled_at_the_end_of_its_period_asks_for_nothing(premium, clock) -> None:
-    subscriptions.cancel(subscription=premium, immediately=False)
+    subscriptions.cancel(subscription=premium)
     clock.move_to(premium.paid_until)
     renewals.renew_due()
     assert renewals.expire_due().cancelled == 1
@@ -218,7 +218,7 @@ def test_year_of_one_customer(premium, clock, paypal) -> None:
         if upgraded and not downgraded and step >= datetime.fromisoformat("2026-10-10T00:00:00+00:00"):
             plan_changes.change(subscription=fresh(premium), price=price("premium"), wishes=Wishes())
             downgraded = True
-    subscriptions.cancel(subscription=fresh(premium), immediately=False)
+    subscriptions.cancel(subscription=fresh(premium))
     clock.move_to(end_of(premium))
     tasks.expire_due()
     found = fresh(premium)

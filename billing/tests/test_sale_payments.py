@@ -1,5 +1,6 @@
 """Checkouts of what sellers sell: who gets what when it is paid, refunded, disputed, and when a refund comes back."""
 
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from billing import disputes, errors, refund_sending, refunds, sale_payments
+from billing import asking, disputes, errors, refund_sending, refunds, sale_payments
 from billing.gateways import subscribing as words
 from billing.gateways.base import RefundResult, RefundState
 from billing.gateways.subscribing import DisputeResult
@@ -71,6 +72,24 @@ def test_paid_sale_is_split_between_seller_and_us(stripe) -> None:
     assert (sale.payment_key, sale.reference, sale.gateway) == (str(payment.pk), "seat 7", "stripe")
     assert (parts(seller(payment))["pending"], on("commission:EUR"), on("fees:stripe:EUR")) == (3_600, 400, -130)
     assert seller(payment).username == "organizer-1"
+    assert faults() == {}
+
+
+def test_fee_that_the_gateway_says_later_is_booked_once(stripe) -> None:
+    """Stripe and PayPal may say what they keep a while after the money has come."""
+    stripe.capabilities = replace(stripe.capabilities, tells_fees=True)
+    payment = sold(stripe)
+    attempt = payment.attempts.get()
+    assert (attempt.fee_minor, on("fees:stripe:EUR")) == (None, 0)
+    assert attempt.next_ask_at is not None
+    stripe.sold[attempt.reference].fee = Money(130, "EUR")
+    asking.ask_due(attempt.next_ask_at)
+    learned = payment.attempts.get()
+    assert (learned.fee_minor, learned.fee_currency, learned.next_ask_at) == (130, "EUR", None)
+    stripe.sold[attempt.reference].fee = Money(140, "EUR")
+    shop.told(payment)
+    assert (on("fees:stripe:EUR"), on("commission:EUR"), parts(seller(payment))["pending"]) == (-130, 400, 3_600)
+    assert on("gateway:stripe:EUR") == -(4_000 - 130)
     assert faults() == {}
 
 

@@ -132,7 +132,7 @@ def test_trial_is_had_once(on_sale, paypal) -> None:
     make_plan("tried", {"month": 500}, catalogue="other", trial_days=7)
     user = make_user()
     first = begin(user, "tried")
-    subscriptions.cancel(subscription=fresh(first.subscription), immediately=True)
+    subscriptions.cancel_now(subscription=fresh(first.subscription))
     assert begin(user, "tried").payment is not None
 
 
@@ -179,7 +179,7 @@ def test_ends_of_months_do_not_drift(on_sale, paypal, clock) -> None:
 def test_payment_of_what_is_over_goes_to_its_successor(on_sale, paypal, gateways) -> None:
     user = make_user()
     old = begin(user)
-    subscriptions.cancel(subscription=fresh(old.subscription), immediately=True)
+    subscriptions.cancel_now(subscription=fresh(old.subscription))
     new = subscribed(paypal, user)
     pay(paypal, old.payment)
     assert fresh(new).paid_until == datetime(2026, 5, 2, 8, 0, tzinfo=UTC)
@@ -274,7 +274,7 @@ def test_year_begins_at_once_and_takes_what_the_month_is_worth(on_sale, paypal) 
 
 
 def test_cancel_is_at_the_end_of_the_period_and_can_be_taken_back(on_sale, paypal) -> None:
-    found = subscriptions.cancel(subscription=subscribed(paypal), immediately=False)
+    found = subscriptions.cancel(subscription=subscribed(paypal))
     assert (found.status, found.cancel_at_period_end, found.lapses_at) == ("active", True, found.paid_until)
     assert subscriptions.resume(subscription=found).cancel_at_period_end is False
 
@@ -282,7 +282,7 @@ def test_cancel_is_at_the_end_of_the_period_and_can_be_taken_back(on_sale, paypa
 def test_cancel_now_takes_the_plan_and_leaves_the_credits(on_sale, paypal) -> None:
     found = subscribed(paypal)
     grants.issue(user=found.user, amount=200, source=GrantSource.PACK, key="pack:1")
-    ended = subscriptions.cancel(subscription=found, immediately=True, reason="asked")
+    ended = subscriptions.cancel_now(subscription=found, reason="asked")
     assert (ended.status, ended.ended_at, entitlements.of(found.user)) == ("cancelled", BEGIN, {})
     assert balances.of(found.user).available == 700
     assert told(found.user) == ["subscription.activated", "subscription.cancelled"]

@@ -23,6 +23,7 @@ from billing.gateways.subscribing import (
     SubscriptionResult,
     SubscriptionState,
 )
+from billing.gateways.tax_figures import TaxFigures, TaxReason
 from billing.models import Case, GatewayLetter, Payment, Subscription, TaxRate
 from billing.tests import shop
 from billing.tests.fakes import RefundingGateway
@@ -36,6 +37,7 @@ from ledger.money import Money
 pytestmark = pytest.mark.django_db
 END = datetime(2026, 4, 2, 9, 0, tzinfo=UTC)
 LATER = datetime(2100, 1, 1, tzinfo=UTC)  # letters are dated by the database, whose clock does not travel
+STRIPES = TaxFigures(tax=Money(53, "EUR"), reason=TaxReason.TAXED)
 KINDS = ("created", "updated", "past_due", "deleted")
 
 
@@ -216,7 +218,7 @@ def test_cancel_with_the_period_is_told_to_the_gateway(renewing) -> None:
     renewing.is_paid()
     write(found, "paid", subject="invoice")
     read()
-    subscriptions.cancel(subscription=fresh(found), immediately=False)
+    subscriptions.cancel(subscription=fresh(found))
     assert renewing.known.cancel_at_period_end
     assert not subscriptions.resume(subscription=fresh(found)).cancel_at_period_end
 
@@ -224,7 +226,7 @@ def test_cancel_with_the_period_is_told_to_the_gateway(renewing) -> None:
 # ---------------------------------------------------------------- the money of its invoices
 
 
-@pytest.mark.parametrize(("told", "tax", "category"), [(None, 167, "S"), (Money(53, "EUR"), 53, "S")])
+@pytest.mark.parametrize(("told", "tax", "category"), [(None, 167, "S"), (STRIPES, 53, "S")])
 def test_invoice_of_a_renewal_bears_the_tax_of_its_sale(renewing, settings, told, tax, category) -> None:
     """Ours, as a checkout freezes it, unless the gateway has reckoned the tax itself."""
     settings.SELLER_COUNTRY, settings.TAX_SCHEME = "FR", "standard"
@@ -292,7 +294,7 @@ def test_money_of_an_invoice_that_is_told_after_the_end_is_a_case(renewing) -> N
     renewing.is_paid()
     write(found, "paid", subject="invoice")
     read()
-    subscriptions.cancel(subscription=fresh(found), immediately=True)
+    subscriptions.cancel_now(subscription=fresh(found))
     renewing.is_paid("in_2", END, END + timedelta(days=30))
     renewing.becomes_in(SubscriptionState.CANCELLED)
     write(found, "deleted")

@@ -2,7 +2,9 @@
 
 import contextlib
 import os
+import random
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -37,3 +39,11 @@ def kill_group(process: "subprocess.Popen[bytes] | subprocess.Popen[str]") -> No
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
+
+
+def free_port() -> int:
+    """Below those that the kernel hands out to clients: one of them, waiting for a server, may connect to itself."""
+    while True:
+        port = random.randrange(12_000, 32_000)  # noqa: S311 - no secret
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port

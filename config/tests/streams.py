@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import socket
 import sys
 import threading
 import urllib.error
@@ -20,15 +19,10 @@ from django.db import connection
 from websockets.sync.client import ClientConnection, connect
 
 from config.management.commands.up import STREAM_OPTIONS
-from config.tests.processes import running
+from config.tests.processes import free_port, running
 
 LONG = 60  # how long a broken test may hang
 FAR_AWAY = 4_000_000_000
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return int(free.getsockname()[1])
 
 
 def database_url() -> str:

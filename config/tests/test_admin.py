@@ -169,11 +169,8 @@ def rows_of(answer) -> list[str]:
     return [row.username for row in answer.context["cl"].result_list]
 
 
+@pytest.mark.django_db
 class TestGroups:
-    @pytest.fixture(autouse=True)
-    def _synchronised(self, db) -> None:
-        groups.synchronise()
-
     def test_migration_made_them(self) -> None:
         assert set(Group.objects.values_list("name", flat=True)) == {"support", "finance", "auditor"}
 

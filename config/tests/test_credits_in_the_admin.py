@@ -8,7 +8,7 @@ from django.contrib.auth.models import Group, User
 from django.test import Client
 from django.utils import timezone
 
-from config import groups, home
+from config import home
 from credits import holds, purses, usage
 from credits.models import DebtPolicy
 from credits.tests.people import give, make_user
@@ -29,7 +29,6 @@ def root(db: Any, client: Client) -> User:
 
 
 def test_support_gives_and_gives_back_but_takes_nothing(ann: User, client: Client) -> None:
-    groups.synchronise()
     grant = give(ann, 50)
     person = User.objects.create_user("olive", is_staff=True)
     person.groups.set(Group.objects.filter(name="support"))

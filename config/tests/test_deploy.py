@@ -5,7 +5,6 @@ import os
 import re
 import shlex
 import signal
-import socket
 import subprocess
 import sys
 import sysconfig
@@ -23,6 +22,8 @@ import yaml
 from django.conf import settings
 from django.db import connection
 from psycopg import sql
+
+from config.tests.processes import free_port
 
 BASE = Path(settings.BASE_DIR)
 VARIABLE = re.compile(r"\$\{(?P<name>\w+)(?::(?P<kind>[-?])(?P<rest>[^}]*))?\}")
@@ -205,13 +206,6 @@ def succeeds(command: list[str], environment: dict[str, str]) -> bool:
 def run(command: list[str], environment: dict[str, str]) -> None:
     done = subprocess.run(command, cwd=BASE, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-3000:]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
 
 
 def health(port: int) -> dict[str, Any]:

@@ -22,7 +22,9 @@ def wrong_names(text: str) -> list[str]:
     wrong = [name for name in SWEEP.findall(text) if name not in SWEEPS]
     for name in CODE.findall(text):
         file, is_test, test = name.partition("::")
-        if is_test:
+        if name.endswith((".py", ".sql")):
+            known = (BASE_DIR / name).is_file()
+        elif is_test:
             known = test in names_of(BASE_DIR / file)
         elif name.endswith("()"):
             known = name.removesuffix("()") in sql_functions()
@@ -82,8 +84,9 @@ def test_all_that_a_journey_names_is_there(page: Path) -> None:
 def test_what_is_not_there_is_found() -> None:
     text = (
         "`billing.refunds.gone`, `billing.nowhere.send`, `credits_vanish()`, `payment.vanished`, *no such sweep*, "
-        "`billing/tests/test_refunds.py::test_gone`; but `billing.refunds.request`, `credits_spend()`, "
-        "`rest.acts.ActingAdmin.act`, `payment.succeeded`, *expired holds* and `FOR UPDATE` are."
+        "`billing/tests/test_refunds.py::test_gone`, `billing/gone.py`; "
+        "but `billing.refunds.request`, `credits_spend()`, `rest.acts.ActingAdmin.act`, "
+        "`payment.succeeded`, *expired holds* and `FOR UPDATE` are."
     )
     assert wrong_names(text) == [
         "no such sweep",
@@ -92,4 +95,5 @@ def test_what_is_not_there_is_found() -> None:
         "credits_vanish()",
         "payment.vanished",
         "billing/tests/test_refunds.py::test_gone",
+        "billing/gone.py",
     ]

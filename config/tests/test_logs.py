@@ -2,7 +2,9 @@ import io
 import json
 import logging
 import logging.config
+from decimal import Decimal
 from types import SimpleNamespace
+from uuid import UUID
 
 import pytest
 import structlog
@@ -110,6 +112,13 @@ def test_probes_do_not_fill_the_log(written, client: Client) -> None:
     client.get("/health/live")
     [line] = [line for line in written() if line["event"] == "request"]
     assert line["level"] == "debug"
+
+
+def test_line_survives_what_the_quick_writer_refuses(written) -> None:
+    logging.getLogger("x").info("odd", extra={"number": 2**70, "id": UUID(int=7), "amount": Decimal("1.50")})
+    [line] = written()
+    assert line["number"] == 2**70
+    assert (line["id"], line["amount"]) == (str(UUID(int=7)), "1.50")
 
 
 def test_pretty_lines_are_for_people() -> None:

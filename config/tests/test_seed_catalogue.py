@@ -79,6 +79,18 @@ def price(stripe: Stripe, key: str) -> tuple[int, str]:
     return found.amount.minor, found.id
 
 
+def test_plans_before_tax_are_not_put_at_stripe_without_stripe_tax(
+    write: Callable[[str], None], stripe: Stripe, settings: Any
+) -> None:
+    settings.TAX_SCHEME, settings.TAX_EXCLUSIVE_CATALOGUES = "standard", ["shop"]
+    with pytest.raises(CommandError, match=r"Nothing was changed:\nshop\.yaml: .*STRIPE_TAX=true"):
+        run("--stripe")
+    assert stripe.active_products() == []
+    assert Pack.objects.count() == 0
+    settings.TAX_SCHEME = "franchise"  # then no tax is due
+    assert len(run("--stripe")) == len([NEW_PACK, NEW_PLAN, *AT_STRIPE])
+
+
 def test_production_only_shows_until_it_is_told(write: Callable[[str], None], settings: Any) -> None:
     settings.PRODUCTION = True
     assert run() == [NEW_PACK, NEW_PLAN, "2 left as they are: --apply or --prune."]

@@ -20,6 +20,8 @@ import pytest
 from django.conf import settings
 from django.db import connection, transaction
 
+from config.tests.processes import free_port
+
 WAIT_SECONDS = 60  # how long a broken test may hang
 FAR_AWAY = 4_000_000_000
 LIMIT_BYTES = 2_000
@@ -101,8 +103,7 @@ def wait_until_it_listens(child: "subprocess.Popen[str]", port: int) -> None:
 
 @pytest.fixture
 def server(database: Proxy, request: pytest.FixtureRequest) -> Iterator[int]:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     who = database_address()[1]
     login = quote(who["user"]) + (f":{quote(who['password'])}" if who["password"] else "")
     environment = {

@@ -22,6 +22,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from config.management.commands.up import Command
+from config.tests.processes import free_port
 from config.tests.reaper import GIVE_UP_SECONDS, Terminal
 
 BASE_DIR = Path(__file__).resolve().parents[2]
@@ -84,12 +85,6 @@ def running(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 def up(*arguments: str) -> list[str]:
     return [sys.executable, str(BASE_DIR / "manage.py"), "up", "--sandbox-port", str(free_port()), *arguments]
-
-
-def free_port() -> int:
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def ended_by(how: str) -> list[str]:

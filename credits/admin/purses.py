@@ -45,6 +45,13 @@ class DebtForm(ActForm):
 class LimitsForm(ActForm):
     daily = acts.amount_field(required=False, min_value=0, label=_("daily limit"), help_text=_("Empty: none."))
     monthly = acts.amount_field(required=False, min_value=0, label=_("monthly limit"), help_text=_("Empty: none."))
+    low_percent = acts.amount_field(
+        required=False,
+        min_value=0,
+        max_value=100,
+        label=_("low below (percent)"),
+        help_text=_("Empty: the setting CREDITS_LOW_PERCENT."),
+    )
 
 
 class UnlimitedForm(ActForm):
@@ -198,7 +205,9 @@ class PurseAdmin(ActsAdmin):
         purse = self.found(request, object_id)
 
         def do(form: ActForm) -> str:
-            purses.set_limits(user=purse.user, unit=purse.unit, **form.facts)
+            daily, monthly = form.facts["daily"], form.facts["monthly"]
+            purses.set_limits(user=purse.user, unit=purse.unit, daily=daily, monthly=monthly)
+            purses.set_low_percent(user=purse.user, unit=purse.unit, percent=form.facts["low_percent"])
             return gettext("Limits: %(daily)s a day, %(monthly)s a month.") % form.facts
 
         return self.act(
@@ -208,7 +217,7 @@ class PurseAdmin(ActsAdmin):
             title=gettext("Change the limits"),
             says=gettext("Days and months are those of UTC. What is held counts."),
             do=do,
-            initial={"daily": purse.daily_limit, "monthly": purse.monthly_limit},
+            initial={"daily": purse.daily_limit, "monthly": purse.monthly_limit, "low_percent": purse.low_percent},
         )
 
     @action(description=_("Unlimited"), url_path="unlimited", permissions=["change_purse"])  # type: ignore[arg-type, operator]

@@ -145,9 +145,6 @@ class GrantQuerySet(models.QuerySet["Grant"]):
         found = self.filter(purse__user=user)
         return found if unit is None else found.filter(purse__unit=unit)
 
-    def with_key(self, key: str) -> Self:
-        return self.filter(account__name=f"grant:{key}")
-
     def spendable(self, at: datetime) -> Self:
         """The open, unexpired, unfrozen ones in the order in which they burn."""
         usable = self.filter(is_open=True, frozen_at__isnull=True, revoked_at__isnull=True)

@@ -4,7 +4,6 @@ from typing import Any
 import pytest
 from auditlog.models import LogEntry
 from django.contrib.auth.models import Group, User
-from django.core.management import call_command
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -16,7 +15,6 @@ pytestmark = pytest.mark.django_db
 
 
 def signed_in(*groups: str) -> Client:
-    call_command("sync_groups", verbosity=0)
     person = User.objects.create_user("olive", is_staff=True)
     person.groups.set(Group.objects.filter(name__in=groups))
     browser = Client()

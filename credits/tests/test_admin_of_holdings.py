@@ -158,11 +158,12 @@ def test_the_rules_of_a_purse(root: User, ann: User, client: Client) -> None:
     give(ann, 50)
     path = f"{ROOT}/purse/{purse_of(ann).pk}/"
     act(client, path + "debt/", policy="limited", limit="30")
-    act(client, path + "limits/", daily="100", monthly="")
+    act(client, path + "limits/", daily="100", monthly="", low_percent="30")
     until = (timezone.now() + timedelta(days=5)).date()
     act(client, path + "unlimited/", until=until.isoformat(), fair_use_per_month="900")
     purse = purse_of(ann)
     assert (purse.debt_policy, purse.debt_limit, purse.daily_limit, purse.monthly_limit) == ("limited", 30, 100, None)
+    assert purse.low_percent == 30
     assert purse.unlimited_until is not None
     assert (purse.unlimited_until.date(), purse.fair_use_per_month) == (until, 900)
     for facts in ({"policy": "limited"}, {"policy": "forbid", "limit": "5"}, {"policy": "any"}):

@@ -248,7 +248,7 @@ def test_any_history_agrees_with_the_plain_verbs() -> None:
     run_state_machine_as_test(
         Histories,
         settings=settings(
-            max_examples=30,
+            max_examples=20,
             stateful_step_count=30,
             deadline=None,
             suppress_health_check=list(HealthCheck),

@@ -33,7 +33,7 @@ def companion(db: None) -> None:
 )
 @pytest.mark.usefixtures("companion")
 def test_cheapest_for_what_is_missing(missing: int, code: str, count: int, price: int) -> None:
-    found = packs.cheapest_for(missing, "EUR")
+    found = packs.choose(missing, "EUR", packs.on_sale(currency="EUR"))
     assert found is not None
     assert (found.pack.code, found.count, found.price) == (code, count, Money(price, "EUR"))
     assert found.credits >= missing
@@ -41,8 +41,8 @@ def test_cheapest_for_what_is_missing(missing: int, code: str, count: int, price
 
 @pytest.mark.usefixtures("companion")
 def test_nothing_is_suggested_in_a_currency_or_unit_nobody_sells() -> None:
-    assert packs.cheapest_for(1, "XOF") is None
-    assert packs.cheapest_for(1, "EUR", "SPARK") is None
+    assert packs.choose(1, "XOF", packs.on_sale(currency="XOF")) is None
+    assert packs.choose(1, "EUR", packs.on_sale(currency="EUR", unit="SPARK")) is None
 
 
 @settings(deadline=None)  # the machine may be busy

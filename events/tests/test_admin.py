@@ -6,7 +6,6 @@ from uuid import uuid4
 
 import pytest
 from django.contrib.auth.models import Group, User
-from django.core.management import call_command
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -21,7 +20,6 @@ Tell = Callable[..., Event]
 
 
 def signed_in(*groups: str, is_superuser: bool = False) -> Client:
-    call_command("sync_groups", verbosity=0)
     user = User.objects.create(username="op", is_staff=True, is_superuser=is_superuser)
     user.groups.set(Group.objects.filter(name__in=groups))
     client = Client()

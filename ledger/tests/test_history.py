@@ -215,7 +215,7 @@ def test_any_history_keeps_the_books_in_order(db) -> None:
     run_state_machine_as_test(
         Books,
         settings=settings(
-            max_examples=25,
+            max_examples=20,
             stateful_step_count=25,
             deadline=None,
             suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],

@@ -135,7 +135,7 @@ def test_threads_of_several_processes_share_exactly(clock, limit: Limit) -> None
 def test_keys_end_with_their_window_and_stand_under_our_prefix(clock) -> None:
     Meter().take("alice", Limit(10, 60))
     with redis.Redis.from_url(configured.REDIS_URL) as client:
-        [key] = client.keys(configured.REDIS_PREFIX + "*")
+        [key] = client.keys(configured.REDIS_PREFIX + "throttle:*")
         assert key.decode() == f"{configured.REDIS_PREFIX}throttle:alice:{START}"
         assert 60 < client.ttl(key) <= 120
 

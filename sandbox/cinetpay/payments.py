@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from sandbox import pages
 from sandbox.books import Entry
-from sandbox.cinetpay import notices
+from sandbox.cinetpay import notices, operators
 from sandbox.gateway import CannotPlay
 from sandbox.wire import Reply, Request, html_reply, see_other
 
@@ -57,7 +57,7 @@ def make(gateway: "CinetPay", *, api: str, base_url: str, details: dict[str, Any
         "notify_token": secrets.token_hex(16),
         "state": "WAITING",
         "message": MESSAGES["WAITING"],
-        "method": METHODS[details["currency"]],
+        "method": operators.method_of(details["phone"], default=METHODS[details["currency"]]),
         "prefix": PREFIXES[details["currency"]],
         "operator_id": "",
         "due_at": 0,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from sandbox import money
 from sandbox.books import Entry
-from sandbox.cinetpay import notices
+from sandbox.cinetpay import notices, operators
 from sandbox.wire import Handler, Malformed, Reply, Request, json_reply
 
 if TYPE_CHECKING:
@@ -110,16 +110,17 @@ def send(gateway: "CinetPay", request: Request) -> Reply:
     for each in wanted:
         if refusal := _refusal(gateway, each):
             return answer(*refusal, status=400)
+        number = f"{each['prefix']}{each['phone']}"
         transfer = make(
             gateway,
             api="legacy",
             reference=str(each["client_transaction_id"]),
-            number=f"{each['prefix']}{each['phone']}",
+            number=number,
             phone=str(each["phone"]),
             amount=int(each["amount"]),
             currency=CURRENCIES[each["prefix"]],
             notify_url=str(each["notify_url"]),
-            method=str(each.get("payment_method") or "OM"),
+            method=str(each.get("payment_method") or operators.method_of(number, default="OM")),
         )
         shown = {name: transfer[name] for name in ("treatment_status", "transaction_id", "lot")}
         answered.append({**each, **shown, "code": 0, "status": "success"})

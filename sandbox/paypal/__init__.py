@@ -19,7 +19,7 @@ class PayPal(Gateway):
     default_settings = {
         "client_id": "sandbox-client",
         "client_secret": "sandbox-secret",
-        "webhook_id": "WH-SANDBOX",  # the listener that stands from the start, when it has an address
+        "webhook_id": "WHSANDBOX",  # the listener that stands from the start, when it has an address
         "webhook_url": "",
         "shop": "Tirelire",
     }

@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl
 import pytest
 import requests
 
+from sandbox.cinetpay import operators
 from sandbox.testing import Sandbox
 from sandbox.tests.clients import CinetPay, press, redirect
 from sandbox.tests.conftest import Received, Shop
@@ -201,6 +202,22 @@ def test_a_refused_transfer_takes_nothing(
     assert cinetpay.transfers("POST", "money/send/contact", token, order(phone, amount))["code"] == code
     assert sandbox.books("cinetpay")["payouts"] == []
     assert cinetpay.transfers("GET", "check/balance", token)["data"]["available"] == 5_000_000
+
+
+def test_a_transfer_names_the_operator_of_its_number(cinetpay: CinetPay) -> None:
+    token = cinetpay.log_in()
+    cinetpay.transfers("POST", "contact", token, contact("0500000000"))
+    cinetpay.transfers("POST", "money/send/contact", token, order("0500000000"))
+    (found,) = cinetpay.transfers("GET", "check/money", token, client_transaction_id="po1")["data"]
+    assert found["operator"] == "MOMO"
+
+
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [("+237670000001", "MTNCM"), ("237655000001", "OMCM"), ("2250500000000", "MOMO"), ("2240500000000", "OM")],
+)
+def test_operators_are_known_by_their_numbers(number: str, code: str) -> None:
+    assert operators.method_of(number, default="OM") == code
 
 
 def test_a_transfer_is_sent_once(sandbox: Sandbox, cinetpay: CinetPay) -> None:

@@ -1,31 +1,23 @@
 """What PayPal in the box answers, held against PayPal's published OpenAPI files, which are read where they stand."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 from jsonschema import Draft4Validator
 
-from sandbox.testing import BASE_DIR, Sandbox
+from sandbox import paypal_schema
+from sandbox.testing import Sandbox
 from sandbox.tests.clients import PayPal, redirect
-
-NAMES = ("checkout_orders_v2", "payments_payment_v2", "payments_payouts_batch_v1", "notifications_webhooks_v1")
-
-
-def folder() -> Path | None:
-    """The files stand beside the project, or beside the checkout that this worktree belongs to."""
-    places = [parent / "shared" / "specs" / "paypal" for parent in BASE_DIR.parents]
-    return next((place for place in places if place.is_dir()), None)
 
 
 @pytest.fixture(scope="module")
 def specifications() -> list[dict[str, Any]]:
-    place = folder()
+    place = paypal_schema.folder()
     if place is None:
         pytest.skip("PayPal's OpenAPI files are not here (../shared/specs/paypal): nothing was held against them.")
-    return [_without_wordings(json.loads((place / f"{name}.json").read_text())) for name in NAMES]
+    return [_without_wordings(json.loads((place / f"{name}.json").read_text())) for name in paypal_schema.NAMES]
 
 
 def _without_wordings(document: Any) -> Any:

@@ -38,7 +38,7 @@ def events(shop: Shop, sandbox: Sandbox) -> list[dict[str, Any]]:
     return [json.loads(letter.body) for letter in shop.posted(sandbox, "paypal")]
 
 
-def is_signed(letter: Received, webhook_id: str = "WH-SANDBOX") -> bool:
+def is_signed(letter: Received, webhook_id: str = "WHSANDBOX") -> bool:
     """PayPal's offline verification: CRC32 of the raw body, RSA under the certificate of the letter."""
     headers = letter.headers
     certificate = x509.load_pem_x509_certificate(requests.get(headers["paypal-cert-url"], timeout=5).content)
@@ -86,7 +86,7 @@ def test_paypal_verifies_its_own_letters(
         "transmission_id": letter.headers["paypal-transmission-id"],
         "transmission_sig": letter.headers["paypal-transmission-sig"],
         "transmission_time": letter.headers["paypal-transmission-time"],
-        "webhook_id": "WH-OTHER" if changed == "webhook_id" else "WH-SANDBOX",
+        "webhook_id": "WHOTHER" if changed == "webhook_id" else "WHSANDBOX",
     }
     event = letter.body.replace(b"pay_1", b"pay_2") if changed == "body" else letter.body
     body = json.dumps(parts).encode()[:-1] + b', "webhook_event": ' + event + b"}"

@@ -51,6 +51,33 @@ def test_buyer_chooses_another_way(gateways, client: Client) -> None:
     ]
 
 
+def test_reader_chooses_a_language_and_the_paper_keeps_its_own(gateways, client: Client) -> None:
+    invoice = issued(user=known(email="awa@example.org", locale="fr"))
+    client.post("/language", {"language": "en", "next": path_of(invoice)})
+    page = client.get(path_of(invoice)).content.decode()
+    assert '<html lang="en">' in page
+    assert "Pay 224,93" in page  # the paper keeps its own figures and words
+    assert "Montant HT" in page
+
+
+@pytest.mark.parametrize(
+    ("language", "sentence"),
+    [("fr", "Elle est déjà réglée ou annulée."), ("en", "It is paid or cancelled by now.")],
+)
+def test_refusal_is_in_the_language_of_the_reader_and_its_page_keeps_the_link(
+    gateways, client: Client, language: str, sentence: str
+) -> None:
+    invoice = issued(user=known(email="awa@example.org", locale="fr"))
+    client.post(path_of(invoice), {"gateway": "stripe"})
+    gateways["stripe"].pays(Attempt.objects.get().reference)
+    client.cookies["django_language"] = language
+    refused = client.post(path_of(invoice, "/other-way"))
+    page = refused.content.decode()
+    assert refused.status_code == 409
+    assert f'name="next" value="{path_of(invoice)}"' in page
+    assert sentence in page
+
+
 def test_link_of_a_cancelled_invoice_says_that_nothing_is_owed(gateways, client: Client) -> None:
     invoice = issued()
     bills.cancel(invoice=invoice, reason="ordered twice")
@@ -134,6 +161,17 @@ def test_mistake_stands_beside_its_field_in_both_languages(
         assert sentence in found[0]
         assert 'aria-invalid="true"' in found[0]
     assert Customer.objects.get().city == ""
+
+
+def test_customers_find_their_own_invoices_and_nobody_else_s(gateways, client: Client) -> None:
+    mine, other = issued(user=known()), issued(user=shop.make_user())
+    invoice_files.render_due()
+    client.force_login(mine.user)
+    links = re.findall(r'href="(/details/[^"]+\.pdf)"', client.get("/details").content.decode())
+    assert links == [f"/details/{mine.pk}.pdf"]
+    assert client.get(links[0]).content == bytes(fresh(mine).file.pdf)
+    assert client.get(f"/details/{other.pk}.pdf").status_code == 404
+    assert mine.number not in client.get(details.link(other.user)).content.decode()
 
 
 def test_details_of_another_are_not_there(db, client: Client) -> None:

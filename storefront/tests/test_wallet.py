@@ -16,6 +16,7 @@ from storefront.tests.test_pages import Page
 from storefront.wallet import why
 from wallets import pages, withdrawals
 from wallets.models import Withdrawal
+from wallets.statements import COLUMNS
 from wallets.tests.callers import customer, post
 from wallets.tests.people import ask, available, make_rule, make_user, sell, sell_cleared
 
@@ -155,6 +156,19 @@ def test_page_leads_to_statements_on_paper(client: Client, path: str) -> None:
     assert (answer["Content-Type"], answer.content[:5]) == ("application/pdf", b"%PDF-")
     assert client.get(f"{path}/EUR/2026-13.pdf").status_code == 404
     assert client.get(f"{path}/USD/2026-11.pdf").status_code == 404
+
+
+def test_page_leads_to_statements_for_a_spreadsheet(client: Client, path: str) -> None:
+    links = [link for link in Page(read(client, path)).links if link.endswith(".csv")]
+    assert len(links) == 3
+    answer = client.get(links[0])
+    assert (answer["Content-Type"], answer["Content-Disposition"][:20]) == (
+        "text/csv; charset=utf-8",
+        "attachment; filename",
+    )
+    lines = answer.getvalue().decode().splitlines()
+    assert (lines[0], lines[-1].split(",")[1]) == (",".join(COLUMNS), "closing")
+    assert client.get(f"{path}/EUR/2026-13.csv").status_code == 404
 
 
 def test_french_page_writes_its_months_and_its_columns_out(client: Client, path: str) -> None:

@@ -8,6 +8,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin, TabularInline
+from unfold.forms import PaginationInlineFormSet
 
 from ledger import money
 from wallets.admin.shared import percent
@@ -30,8 +31,19 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]
         return currency
 
 
+class TierForms(PaginationInlineFormSet):
+    def clean(self) -> None:
+        super().clean()
+        kept = [form for form in self.forms if form.has_changed() or form.instance.pk]
+        if any(form not in self.deleted_forms for form in kept) and not self.instance.currency:
+            raise forms.ValidationError(
+                gettext("Tiers count what was sold in one currency: give the rule a currency, or remove its tiers.")
+            )
+
+
 class TierInline(TabularInline):
     model = CommissionTier
+    formset = TierForms
     fields = ("from_volume_minor", "basis_points")
     extra = 0
     tab = False

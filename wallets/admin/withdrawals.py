@@ -33,12 +33,16 @@ LABELS = {
 
 class StepInline(TabularInline):
     model = WithdrawalStep
-    fields = ("created_at", "status", "by", "note")
+    fields = ("created_at", "status", "by", "note_shown")
     readonly_fields = fields
     ordering = ("id",)
     extra = 0
     can_delete = False
     tab = False
+
+    @admin.display(description=_("note"))
+    def note_shown(self, step: WithdrawalStep) -> str:
+        return gettext("approved by a first person") if step.note == withdrawals.FIRST_OF_TWO else step.note
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False

@@ -129,4 +129,4 @@ class Adjustment(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.amount_minor} {self.reason}"
+        return self.reason

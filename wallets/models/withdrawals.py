@@ -249,4 +249,4 @@ class WithdrawalStep(models.Model):
         ordering = ["id"]
 
     def __str__(self) -> str:
-        return f"{self.status} {self.note}".strip()
+        return str(self.get_status_display())

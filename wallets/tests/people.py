@@ -9,8 +9,8 @@ from django.contrib.auth.models import User
 from ledger import accounts
 from ledger.models import Account
 from ledger.money import Money
-from wallets import destinations, sales, sellers, withdrawals
-from wallets.models import CommissionRule, Sale, SaleType, SellerKind, Wallet, Withdrawal
+from wallets import destinations, sales, sellers, take_backs, withdrawals
+from wallets.models import CommissionRule, Sale, SaleType, SellerKind, TakeBack, Wallet, Withdrawal
 from wallets.sales import Line
 
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
@@ -57,6 +57,11 @@ def sell_cleared(user: User, minor: int, currency: str = "EUR", **changes: Any) 
     sales.release_due(FAR_AWAY)
     sale.refresh_from_db()
     return sale
+
+
+def give_back(sale: Sale, key: str, **changes: Any) -> TakeBack:
+    """A refund from its beginning to its end."""
+    return take_backs.settle(take_back=take_backs.hold(sale=sale, key=key, **changes))
 
 
 def wallet_of(user: User, currency: str = "EUR") -> Wallet:

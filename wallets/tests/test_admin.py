@@ -2,7 +2,6 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import Group, User
-from django.core.management import call_command
 from django.test import Client
 from django.urls import reverse
 
@@ -27,7 +26,6 @@ pytestmark = pytest.mark.django_db
 
 
 def signed_in(name: str, *groups: str) -> Client:
-    call_command("sync_groups", verbosity=0)
     person = User.objects.create_user(name, is_staff=True)
     person.groups.set(Group.objects.filter(name__in=groups))
     browser = Client()
@@ -208,6 +206,21 @@ def test_a_rule_that_makes_no_sense_is_refused(finance: Client, changes: dict[st
     assert answer.status_code == 200
     assert answer.context["adminform"].form.errors
     assert CommissionRule.objects.count() == 0
+
+
+def test_tiers_of_a_rule_for_every_currency_are_refused(finance: Client) -> None:
+    """What is sold in a month is counted by currency, so nobody could say which tier it has reached."""
+    answer = finance.post(page("commissionrule", "add"), RULE | {"currency": ""})
+    assert "give the rule a currency" in answer.content.decode()
+    assert CommissionRule.objects.count() == 0
+    finance.post(page("commissionrule", "add"), RULE)
+    rule = CommissionRule.objects.get()
+    tier = {"tiers-INITIAL_FORMS": "1", "tiers-0-id": str(rule.tiers.get().pk), "tiers-0-rule": str(rule.pk)}
+    answer = finance.post(page("commissionrule", "change", rule.pk), RULE | tier | {"currency": ""})
+    assert "give the rule a currency" in answer.content.decode()
+    finance.post(page("commissionrule", "change", rule.pk), RULE | tier | {"currency": "", "tiers-0-DELETE": "on"})
+    rule.refresh_from_db()
+    assert (rule.currency, rule.tiers.count()) == ("", 0)
 
 
 def test_support_reads_everything_and_decides_nothing(user: User) -> None:

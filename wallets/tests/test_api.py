@@ -5,12 +5,13 @@ from django.test import Client
 
 from ledger.checks import faults
 from ledger.money import Money
-from wallets import sellers, take_backs, withdrawals
+from wallets import sellers, withdrawals
 from wallets.models import Withdrawal
 from wallets.tests.callers import customer, get, post, service
 from wallets.tests.people import (
     ask,
     available,
+    give_back,
     make_kind,
     make_rule,
     make_type,
@@ -70,7 +71,7 @@ def test_somebody_who_never_sold_has_no_wallets() -> None:
 
 def test_transactions_are_paged_filtered_and_sum_to_the_balance(user: Any) -> None:
     sale = sell_cleared(user, 300, reference="order-2")
-    take_backs.take_back(sale=sale, key="refund:1", amount=Money(100, "EUR"))
+    give_back(sale, "refund:1", amount=Money(100, "EUR"))
     found = results(get("wallets/transactions", customer(user)))
     assert [each["kind"] for each in found] == ["sale.refund", "sale.release", "sale", "sale.release", "sale"]
     assert (found[0]["available"], found[0]["change"], found[0]["references"]) == (-100, -100, ["order-2"])
@@ -109,7 +110,7 @@ def test_statistics_by_period_and_type(user: Any) -> None:
     make_type("template_sale")
     make_rule(code="templates", basis_points=3_000, sale_type=make_type("template_sale"))
     sale = sell(user, 1_000, type="template_sale")
-    take_backs.take_back(sale=sale, key="refund:1", amount=Money(500, "EUR"))
+    give_back(sale, "refund:1", amount=Money(500, "EUR"))
     withdrawal = withdrawals.approve(withdrawal=ask(user, 4_000), by=make_user())
     withdrawals.mark_sending(withdrawal=withdrawal, gateway="paypal")
     withdrawals.mark_paid(withdrawal=withdrawal)

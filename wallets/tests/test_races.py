@@ -14,7 +14,7 @@ from ledger import accounts, transfers
 from ledger.checks import faults
 from ledger.money import Money
 from ledger.tests.races import PATIENCE_SECONDS, run_all, run_together
-from wallets import sales, sellers, take_backs, withdrawals
+from wallets import sales, sellers, withdrawals
 from wallets.errors import AboveSale, DailyMaximumReached, InsufficientFunds, SellerCannotCover, WithdrawalState
 from wallets.models import Sale, TakeBack, Wallet, Withdrawal
 from wallets.tests.callers import customer, post
@@ -23,6 +23,7 @@ from wallets.tests.people import (
     PAYPAL,
     ask,
     available,
+    give_back,
     make_rule,
     make_type,
     make_user,
@@ -239,7 +240,7 @@ def test_ten_refunds_of_all_there_is_are_one(seller: Any) -> None:
     sale = Sale.objects.get()
     keys = itertools.count()
     amount = Money(1_000, "EUR")
-    refund = outcome(lambda: take_backs.take_back(sale=sale, key=f"refund:{next(keys)}", amount=amount))
+    refund = outcome(lambda: give_back(sale, f"refund:{next(keys)}", amount=amount))
     assert Counter(run_together(10, refund)) == {"done": 1, "AboveSale": 9}
     assert TakeBack.objects.count() == 1
     assert faults() == {}
@@ -250,7 +251,7 @@ def test_a_refund_and_a_withdrawal_never_share_the_same_money(seller: Any) -> No
 
     def refund() -> str:
         try:
-            take_backs.take_back(sale=sale, key="refund:1")
+            give_back(sale, "refund:1")
         except SellerCannotCover:
             return "refused"
         return "done"

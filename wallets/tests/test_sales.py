@@ -249,7 +249,7 @@ def test_the_command_says_what_is_due_and_releases_it_once() -> None:
     assert said.getvalue().splitlines()[-3:] == [
         "1 sales to clear: €18.00",
         "1 sales in reserve to free: €0.90",
-        "1 sales cleared, the reserves of 1 freed.",
+        "Sales cleared: 1. Reserves freed: 1.",
     ]
     assert faults() == {}
 

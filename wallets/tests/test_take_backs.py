@@ -15,6 +15,7 @@ from wallets.tests.people import (
     ask,
     available,
     everything,
+    give_back,
     make_rule,
     make_user,
     on,
@@ -42,7 +43,7 @@ def test_a_full_refund_brings_every_account_back_and_keeps_the_fee() -> None:
     user = make_user()
     make_rule(basis_points=3_000)
     sale = sell(user, 645, fee=euros(30))
-    take_backs.take_back(sale=sale, key="refund:1", reason="not delivered")
+    give_back(sale, "refund:1", reason="not delivered")
     assert everything() == {"fees:stripe:EUR": -30, "gateway:stripe:EUR": 30}
     assert faults() == {}
     refunded = Event.objects.get(type="sale.refunded")
@@ -55,7 +56,7 @@ def test_three_partial_refunds_take_the_sales_share_and_the_last_one_the_remaind
     sale = sell(user, 645)
     make_rule(code="dearer", basis_points=5_000)  # a later rule changes nothing for this sale
     taken = [
-        take_backs.take_back(sale=sale, key=f"refund:{number}", amount=amount)
+        give_back(sale, f"refund:{number}", amount=amount)
         for number, amount in enumerate([euros(215), euros(215), None])
     ]
     assert [(each.price_minor, each.commission_minor) for each in taken] == [(215, 65), (215, 64), (215, 65)]
@@ -71,11 +72,11 @@ def test_each_sale_gives_back_at_the_rate_that_it_was_sold_at() -> None:
     rule.save()
     at_fifteen = sell(user, 1_005)
     sold = (at_ten, at_fifteen)
-    halves = [take_backs.take_back(sale=sale, key=f"half:{sale.pk}", amount=euros(335)) for sale in sold]
+    halves = [give_back(sale, f"half:{sale.pk}", amount=euros(335)) for sale in sold]
     assert [(each.commission_minor, each.net_minor) for each in halves] == [(34, 301), (50, 285)]
     assert (on("commission:EUR"), parts(user)["pending"]) == (101 + 151 - 34 - 50, 2_010 - 252 - 301 - 285)
     for sale in sold:
-        take_backs.take_back(sale=sale, key=f"rest:{sale.pk}")
+        give_back(sale, f"rest:{sale.pk}")
     assert everything() == {}
     assert faults() == {}
 
@@ -84,7 +85,7 @@ def test_before_it_clears_a_sale_gives_back_what_is_pending() -> None:
     user = make_user()
     make_rule(basis_points=1_000)
     sale = sell(user, 1_000)
-    take_backs.take_back(sale=sale, key="refund:1", amount=euros(400))
+    give_back(sale, "refund:1", amount=euros(400))
     assert parts(user)["pending"] == 540
     sales.release_due(FAR_AWAY)
     assert parts(user)["available"] == 540
@@ -129,7 +130,7 @@ def test_after_a_withdrawal_the_rule_may_refuse_and_nothing_moves() -> None:
     withdraw(user, 700)
     before = everything()
     with pytest.raises(SellerCannotCover) as caught:
-        take_backs.take_back(sale=sale, key="refund:1")
+        give_back(sale, "refund:1")
     assert caught.value.missing == 700
     assert everything() == before
     assert TakeBack.objects.count() == 0
@@ -140,7 +141,7 @@ def test_after_a_withdrawal_the_rest_may_be_our_cost() -> None:
     make_rule(basis_points=1_000, when_withdrawn=WhenWithdrawn.OUR_COST)
     sale = sell_cleared(user, 1_000)
     withdraw(user, 700)
-    taken = take_backs.take_back(sale=sale, key="refund:1")
+    taken = give_back(sale, "refund:1")
     assert (taken.available_minor, taken.cost_minor) == (200, 700)
     assert everything() == {"gateway:paypal:EUR": 700, "loss:EUR": -700}
     assert faults() == {}
@@ -152,9 +153,9 @@ def test_after_a_withdrawal_the_rest_may_be_owed_and_the_next_sales_repay_it_fir
     sale = sell_cleared(user, 1_000)
     withdraw(user, 900)
     with pytest.raises(SellerCannotCover) as caught:
-        take_backs.take_back(sale=sale, key="refund:1")
+        give_back(sale, "refund:1")
     assert caught.value.missing == 150
-    taken = take_backs.take_back(sale=sale, key="refund:2", amount=euros(800))
+    taken = give_back(sale, "refund:2", amount=euros(800))
     assert taken.debt_minor == 720
     assert parts(user) == {"pending": 0, "available": 0, "reserve": 0, "debt": -720}
     assert balances.of_wallet(wallet_of(user)).owed == 720
@@ -186,7 +187,7 @@ def test_an_operator_may_decide_otherwise_than_the_rule() -> None:
     sale = sell_cleared(user, 1_000)
     withdraw(user, 1_000)
     assert take_backs.preview(sale=sale, policy=WhenWithdrawn.OUR_COST).cost == euros(1_000)
-    taken = take_backs.take_back(sale=sale, key="refund:1", policy=WhenWithdrawn.OUR_COST)
+    taken = give_back(sale, "refund:1", policy=WhenWithdrawn.OUR_COST)
     assert taken.cost_minor == 1_000
 
 
@@ -242,11 +243,11 @@ def test_an_amount_that_the_sale_does_not_have_is_refused(amount: Money, refusal
 
 def test_nothing_is_left_after_a_full_refund() -> None:
     sale = sell(make_user(), 1_000)
-    take_backs.take_back(sale=sale, key="refund:1")
+    give_back(sale, "refund:1")
     with pytest.raises(AboveSale):
-        take_backs.take_back(sale=sale, key="refund:2", amount=euros(1))
+        give_back(sale, "refund:2", amount=euros(1))
     with pytest.raises(InvalidValue):
-        take_backs.take_back(sale=sale, key="refund:3")
+        give_back(sale, "refund:3")
 
 
 # ---------------------------------------------------------------- disputes

@@ -55,6 +55,7 @@ class PayPal:
         currencies=translation.CURRENCIES,
         refund=True,
         partial_refund=True,
+        tells_fees=True,
         payout=frozenset({DestinationKind.EMAIL, DestinationKind.ACCOUNT}),
         payout_currencies=translation.CURRENCIES,
         webhook_trust=Trust.SIGNED,

@@ -33,6 +33,7 @@ class Stripe(Refunding, PayingOut, Subscribing, Catalogue, Disputing, Moving, Le
             capture_later=True,
             saved_methods=True,
             recurring=True,
+            tells_fees=True,
             reckons_tax=configuration.automatic_tax,
             payout=frozenset({DestinationKind.ACCOUNT}),
             payout_currencies=amounts.any_size(charged),

@@ -140,7 +140,7 @@ def paypal_in(sandbox: Sandbox, limits: Limits = LIMITS, **changes: Any) -> payp
         base_url=sandbox.base("paypal"),
         client_id="sandbox-client",
         client_secret="sandbox-secret",
-        webhook_id="WH-SANDBOX",
+        webhook_id="WHSANDBOX",
         brand_name="Shop",
     )
     return paypal.PayPal(replace(configuration, **changes), limits)

@@ -337,7 +337,6 @@ def test_a_price_that_is_as_wanted_stays(gateway: Stripe, double: Double, record
     [
         {"unit_amount": 800},
         {"product": "prod_old"},
-        {"tax_behavior": "inclusive"},
         {"recurring": {"interval": "year", "interval_count": 1, "usage_type": "licensed"}},
         {"recurring": None},
     ],
@@ -355,6 +354,30 @@ def test_another_price_takes_over_the_key(
     assert (found.id, found.replaced) == ("price_2", "price_1")
     assert (recorded.calls[1].params["lookup_key"], recorded.calls[1].params["transfer_lookup_key"]) == ("pro", "true")
     assert recorded.calls[2].params == {"active": "false"}
+
+
+def test_price_that_contains_no_tax_takes_over_from_one_that_does(gateway: Stripe, double: Double) -> None:
+    old = price(double, tax_behavior="inclusive")
+    double.answers |= {
+        ("GET", "prices"): double.page(old),
+        ("POST", "prices"): price(double, id="price_2", tax_behavior="exclusive"),
+        ("POST", "prices/price_1"): {**old, "active": False},
+    }
+    found = gateway.put_price(replace(PRICE, tax_behavior="exclusive"))
+    assert (found.id, found.replaced) == ("price_2", "price_1")
+
+
+def test_price_that_says_nothing_of_tax_learns_it_and_keeps_its_id(
+    gateway: Stripe, double: Double, recorded: Any
+) -> None:
+    old = price(double)
+    double.answers |= {
+        ("GET", "prices"): double.page(old),
+        ("POST", "prices/price_1"): {**old, "tax_behavior": "exclusive"},
+    }
+    found = gateway.put_price(replace(PRICE, tax_behavior="exclusive"))
+    assert (found.id, found.replaced) == ("price_1", "")
+    assert recorded.calls[1].params == {"tax_behavior": "exclusive"}
 
 
 def test_another_discount_under_a_known_id_is_refused(gateway: Stripe, double: Double) -> None:

@@ -41,6 +41,8 @@ class Command(BaseCommand):
         try:
             read = catalogue_files.every() if options["all"] else [catalogue_files.named(name) for name in names]
             catalogues = seeding.checked(read)
+            if stripe and (mistakes := stripe_catalogue.refusals(catalogues, stripe)):
+                raise CatalogueMistake(mistakes)
             left = sum(self.one(catalogue, stripe, options) for catalogue in catalogues)
         except CatalogueMistake as error:
             raise CommandError(f"Nothing was changed:\n{error}") from None

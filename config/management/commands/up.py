@@ -2,13 +2,13 @@
 
 import contextlib
 import fcntl
+import http.client
 import os
 import shutil
 import signal
 import socket
 import sys
 import time
-import urllib.error
 import urllib.request
 from argparse import ArgumentParser
 from pathlib import Path
@@ -179,8 +179,13 @@ def services(host: str, base_url: str, stream_url: str, out: Output) -> list[Ser
 
 
 def free_port(host: str, wanted: int, *, besides: int) -> int:
-    """The wanted port when nobody has it or wants it, else any other; demo.json says which one it is."""
-    for port in (0,) if wanted == besides else (wanted, 0):
+    """The wanted port or the next that nobody has or wants; demo.json says which one it is.
+
+    Rather not one that the kernel hands out to clients: who asks there before the server listens may connect to itself.
+    """
+    for port in (*range(wanted, wanted + 100), 0):
+        if port == besides:
+            continue
         with socket.socket() as probe, contextlib.suppress(OSError, OverflowError):
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind((host, port))
@@ -192,5 +197,5 @@ def answers(url: str) -> bool:
     try:
         with urllib.request.urlopen(url, timeout=1) as reply:  # noqa: S310 - our own address
             return bool(reply.status == 200)  # noqa: PLR2004
-    except (urllib.error.URLError, OSError):
+    except (OSError, http.client.HTTPException):
         return False

@@ -22,7 +22,7 @@ from ledger import checks
 
 SEED = 6
 PURCHASES = 200
-KILLS = 20
+KILLS = 14
 # Celery takes up to five seconds to put another process into a dead one's place: meanwhile the others are killed.
 SIXFOLD = [*CELERY, "worker", "-c", "6", "--without-gossip", "--without-mingle"]
 # Few letters in a hand, and given back soon: so that each kill tears some, and the next process meets them again.

@@ -27,8 +27,8 @@ from billing import tasks
 from billing.models import Attempt, GatewayLetter, Payment
 from billing.tests.subscribers import make_plan
 from config.tests.journeys.conftest import WRITES_TO_ONE_ADDRESS, make_pack, sandbox_environment
-from config.tests.processes import WORKER, running
-from config.tests.streams import LONG, SentEvents, call, database_url, free_port, stream, token_of, web
+from config.tests.processes import WORKER, free_port, running
+from config.tests.streams import LONG, SentEvents, call, database_url, stream, token_of, web
 from credits.models import Grant, GrantRule
 from ledger import checks
 from sandbox.testing import Sandbox

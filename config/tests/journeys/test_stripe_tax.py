@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
-from billing import invoice_xml, invoices, refund_sending, refunds
+from billing import inbox, invoice_xml, invoices, refund_sending, refunds, taxing
 from billing.gateways import registry
-from billing.models import Invoice, Payment, TaxRate
+from billing.models import GatewayLetter, Invoice, Payment, Subscription, TaxRate
 from billing.models.refunds import RefundPolicy
 from billing.tests import shop as counter
+from billing.tests.couponing import make_coupon
 from billing.tests.papers import faults_of_schematron
 from config.tests.journeys.conftest import Shop
 from config.tests.journeys.subscriber import Subscriber, subscriber
@@ -36,9 +37,9 @@ def before_tax(settings: Any, catalogue: str) -> None:
     settings.TAX_EXCLUSIVE_CATALOGUES = [catalogue]
 
 
-def bought(shop: Shop, **buyer: str) -> Payment:
+def bought(shop: Shop, *, coupon: str = "", **buyer: str) -> Payment:
     shop.sandbox.configure("stripe", **{f"buyer_{name}": value for name, value in buyer.items()})
-    begun = shop.checkout("stripe", "EUR")
+    begun = shop.checkout("stripe", "EUR", **({"coupon": coupon} if coupon else {}))
     assert begun.status_code == 201, begun.content
     shop.play(begun.json())
     shop.hear("stripe")
@@ -76,6 +77,44 @@ def test_invoice_and_books_carry_what_stripe_reckoned(
     assert checks.faults() == {}
 
 
+@pytest.mark.parametrize(
+    ("gross", "tax", "country", "basis_points"),
+    [(100, 17, "FR", 2_000), (100, 17, "BE", 2_100), (100, 17, "", 2_000), (1_189, 190, "DE", 1_900), (99, 7, "", 761)],
+)
+def test_rate_that_an_invoice_does_not_name_is_that_of_the_buyers_country(
+    taxed: Shop, *, gross, tax, country, basis_points
+) -> None:
+    for place, points in (("BE", 2_100), ("DE", 1_900)):
+        TaxRate.objects.get_or_create(
+            country=place, category="standard", valid_from=date(2026, 1, 1), defaults={"basis_points": points}
+        )
+    found = taxing.read_back(Money(gross, "EUR"), Money(tax, "EUR"), country)
+    assert found.basis_points == basis_points
+
+
+@pytest.mark.parametrize(("is_exclusive", "before"), [(True, 999), (False, 839)])
+def test_coupon_and_letter_that_comes_twice_change_nothing_of_stripes_tax(
+    taxed: Shop, settings, *, is_exclusive, before
+) -> None:
+    """The discount is taken off before the tax is reckoned; on the paper it stands without tax like the price."""
+    if is_exclusive:
+        before_tax(settings, "companion-tokens")
+    make_coupon()
+    payment = bought(taxed, coupon="WELCOME10", country="DE")
+    known = (payment.amount_minor, payment.tax_minor)
+    assert [inbox.replay(each) for each in GatewayLetter.objects.exclude(state="pending")]
+    taxed.hear("stripe")
+    payment = counter.told(payment)
+    assert (payment.status, payment.amount_minor, payment.tax_minor) == ("succeeded", *known)
+    net = payment.amount_minor - payment.tax_minor
+    assert abs(net * 19 - payment.tax_minor * 100) <= 100
+    line = invoices.issue(payment=payment).lines.get()
+    assert (line.unit_price_minor, line.net_minor, line.tax_basis_points) == (before, net, 1_900)
+    assert line.discount_minor == before - net > 0
+    assert (counter.balance("revenue:packs:EUR"), counter.balance("tax:EUR")) == (net, payment.tax_minor)
+    assert checks.faults() == {}
+
+
 def test_half_that_goes_back_takes_its_share_of_stripes_tax(taxed: Shop, settings) -> None:
     before_tax(settings, "companion-tokens")
     payment = bought(taxed, country="DE")
@@ -108,6 +147,19 @@ def test_gateway_that_reckons_none_asks_for_our_own_tax(taxed: Shop, settings) -
     taxed.hear("paypal")
     payment = Payment.objects.get(pk=begun["payment"]["id"])
     assert (payment.status, payment.amount_minor, payment.tax_minor) == ("succeeded", 1_199, 200)
+
+
+def test_plan_before_tax_is_refused_at_stripe_without_stripe_tax(taxed: Shop, settings) -> None:
+    """Nobody would add the tax: what Stripe renews is charged as Stripe has it."""
+    settings.STRIPE_TAX = False
+    registry.forget()
+    before_tax(settings, "companions")
+    with subscriber(taxed) as person:
+        wish = {"plan": "premium", "currency": "EUR", "gateways": ["stripe"]}
+        answer = person.shop.post("subscription", wish, **{"idempotency-key": "key-1"})
+    assert (answer.status_code, answer.json()["code"]) == (409, "tax_not_added")
+    assert "STRIPE_TAX=true" in answer.json()["detail"]
+    assert Subscription.objects.get().status == "expired"
 
 
 @pytest.fixture

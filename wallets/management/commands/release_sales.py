@@ -51,7 +51,7 @@ class Command(BaseCommand):
         released = sales.release_due(moment, told=bar.show)
         bar.end()
         freed = sales.free_due(moment)
-        self.stdout.write(f"{released:,} sales cleared, the reserves of {freed:,} freed.")
+        self.stdout.write(f"Sales cleared: {released:,}. Reserves freed: {freed:,}.")
 
     def _say(self, due: Any, what: str, amount: Any) -> None:
         sums = due.order_by().values("wallet__currency").annotate(count=Count("pk"), sum=Sum(amount))

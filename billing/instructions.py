@@ -1,0 +1,128 @@
+"""What the gateway that renews a plan is told to do: written down first, and ours once it has done so.
+
+At most one of a plan is open, for as long as nobody knows whether it arrived. `instruction_sending` sends it; nothing
+here speaks to a gateway.
+"""
+
+from datetime import datetime
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from billing import dunning, errors, schedule, subscription_states, timeline
+from billing.gateways.subscribing import SubscriptionResult, SubscriptionState
+from billing.models import GatewayInstruction, GatewayPrice, Subscription
+from billing.models.instructions import InstructionKind, InstructionState
+from billing.models.subscriptions import IN_FORCE, LIVE, SubscriptionStatus
+
+MAY_BE_GIVEN_IN: dict[str, tuple[str, ...]] = {
+    InstructionKind.END_NOW: LIVE,
+    InstructionKind.END_LATER: IN_FORCE,
+    InstructionKind.KEEP: IN_FORCE,
+    InstructionKind.NEXT_PRICE: IN_FORCE,
+    InstructionKind.PAUSE: (SubscriptionStatus.ACTIVE,),
+    InstructionKind.RESUME: (SubscriptionStatus.PAUSED,),
+}
+
+
+def write(wanted: GatewayInstruction) -> GatewayInstruction:
+    """Committed before the gateway hears of it. Where another one is open already, that one is the answer."""
+    with transaction.atomic(durable=True):
+        subscription, now = subscription_states.lock(wanted.subscription_id), timezone.now()
+        if (waiting := open_of(subscription)) is not None:
+            return waiting
+        if not _may(subscription, wanted.kind):
+            raise errors.SubscriptionState(subscription.status, "that cannot be done with it now")
+        wanted.next_ask_at = schedule.next_ask_at(now, now=now)
+        wanted.save(force_insert=True)
+    return wanted
+
+
+def open_of(subscription: Subscription) -> GatewayInstruction | None:
+    return subscription.instructions.filter(state=InstructionState.OPEN).select_related("by", "price").first()
+
+
+def _may(subscription: Subscription, kind: str) -> bool:
+    if subscription.status not in MAY_BE_GIVEN_IN[kind]:
+        return False
+    return kind != InstructionKind.PAUSE or dunning.paid_until(subscription) > timezone.now()
+
+
+def hear(subscription: Subscription, found: SubscriptionResult, since: datetime) -> None:
+    """What its gateway said when it was asked, at `since`, of a plan: an instruction of before may be done."""
+    instruction = open_of(subscription)
+    if instruction is not None and instruction.created_at <= since and _stands(instruction, found):
+        settle(instruction)
+
+
+def _stands(instruction: GatewayInstruction, found: SubscriptionResult) -> bool:
+    """Whether it is at the gateway as the instruction wanted it."""
+    ends = found.cancel_at_period_end or found.cancel_at is not None
+    match instruction.kind:
+        case InstructionKind.END_NOW:
+            return found.state is SubscriptionState.CANCELLED
+        case InstructionKind.END_LATER:
+            return ends
+        case InstructionKind.KEEP:
+            return not ends
+        case InstructionKind.PAUSE:
+            return found.is_paused
+        case InstructionKind.RESUME:
+            return not found.is_paused and found.state is not SubscriptionState.PAUSED
+    rows = GatewayPrice.objects.filter(gateway=instruction.subscription.gateway, gateway_id=found.price)
+    return rows.filter(price=instruction.price_id).exists()
+
+
+@transaction.atomic
+def settle(instruction: GatewayInstruction) -> None:
+    """The gateway has done it: ours, once. What happened to the plan meanwhile stands."""
+    subscription = subscription_states.lock(instruction.subscription_id)
+    if not _close(instruction, InstructionState.DONE):
+        return
+    if not _may(subscription, instruction.kind):
+        timeline.keep(subscription, "overtaken", facts={"instruction": instruction.kind})
+        return
+    pk, by, reason = subscription.pk, instruction.by, instruction.reason
+    match instruction.kind:
+        case InstructionKind.END_NOW:
+            status = SubscriptionStatus.CANCELLED
+            subscription_states.end(subscription_id=pk, status=status, why="asked", by=by, reason=reason)
+        case InstructionKind.END_LATER:
+            subscription_states.set_cancel_at_period_end(subscription_id=pk, cancels=True, by=by, reason=reason)
+        case InstructionKind.KEEP:
+            subscription_states.set_cancel_at_period_end(subscription_id=pk, cancels=False, by=by, reason=reason)
+        case InstructionKind.PAUSE:
+            subscription_states.pause(subscription_id=pk, by=by, reason=reason)
+        case InstructionKind.RESUME:
+            subscription_states.unpause(subscription_id=pk, by=by, reason=reason)
+        case InstructionKind.NEXT_PRICE:
+            other = instruction.price if instruction.price_id != subscription.price_id else None
+            subscription_states.set_next_price(subscription_id=pk, price=other, by=by, reason=reason)
+
+
+def withdraw(instruction: GatewayInstruction, code: str) -> None:
+    """The gateway said no, or surely never heard of it: nothing is done there, and nothing will be."""
+    instruction.failure_code = code[:100]
+    _close(instruction, InstructionState.REFUSED)
+
+
+def is_open(instruction: GatewayInstruction) -> bool:
+    return GatewayInstruction.objects.filter(pk=instruction.pk, state=InstructionState.OPEN).exists()
+
+
+def _close(instruction: GatewayInstruction, state: InstructionState) -> bool:
+    rows = GatewayInstruction.objects.filter(pk=instruction.pk, state=InstructionState.OPEN)
+    return bool(rows.update(state=state, closed_at=timezone.now(), failure_code=instruction.failure_code))
+
+
+@transaction.atomic
+def claim(now: datetime) -> list[GatewayInstruction]:
+    """Those whose answer is due, each with its next time written down; without one it stands before people."""
+    rows = GatewayInstruction.objects.select_for_update(of=("self",), skip_locked=True, no_key=True)
+    due = rows.filter(state=InstructionState.OPEN, next_ask_at__lte=now).order_by("next_ask_at")
+    found = list(due.select_related("subscription__user", "subscription__price__plan")[: settings.RENEWAL_BATCH])
+    for each in found:
+        each.next_ask_at = schedule.next_ask_at(each.created_at, now=now)
+        each.save(update_fields=["next_ask_at"])
+    return found

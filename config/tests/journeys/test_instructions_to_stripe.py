@@ -1,0 +1,164 @@
+"""What Stripe is told to do with a plan: ours first, and whatever breaks on the way both end the same."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.utils import timezone
+
+from billing import (
+    errors,
+    gateway_prices,
+    gateway_subscriptions,
+    instruction_sending,
+    instructions,
+    subscriptions,
+    tasks,
+)
+from billing.gateways.errors import Unavailable, Uncertain
+from billing.gateways.subscribing import SubscriptionRef, SubscriptionResult, SubscriptionState
+from billing.models import GatewayInstruction, PlanPrice
+from billing.models.instructions import InstructionKind
+from config.tests.journeys.conftest import Shop
+from config.tests.journeys.subscriber import Subscriber, subscriber
+
+KINDS = ["end_now", "end_later", "keep", "pause", "resume", "next_price"]
+
+
+@pytest.fixture
+def ada(shop: Shop) -> Iterator[Subscriber]:
+    """On Elite, paid, and from now on Stripe writes no letters."""
+    with subscriber(shop) as person:
+        person.shop.play(person.subscribe("elite"))
+        person.hear()
+        shop.sandbox.turn("stripe", notify={"drop": 1.0})
+        yield person
+
+
+def prepare(ada: Subscriber, kind: str) -> GatewayInstruction:
+    if kind == "keep":
+        subscriptions.cancel(subscription=ada.ours)
+    if kind == "resume":
+        subscriptions.pause(subscription=ada.ours)
+    price = PlanPrice.objects.get(plan__code="premium") if kind == "next_price" else None
+    if price is not None:
+        gateway_prices.price_at("stripe", price)  # made there beforehand, so that it is not its reply that is lost
+    by = User.objects.create(username="operator")
+    return GatewayInstruction(subscription=ada.ours, kind=kind, price=price, by=by, reason="asked by telephone")
+
+
+def give(wanted: GatewayInstruction) -> None:
+    instruction_sending.give(
+        subscription=wanted.subscription,
+        kind=InstructionKind(wanted.kind),
+        price=wanted.price,
+        by=wanted.by,
+        reason=wanted.reason,
+    )
+
+
+def here(ada: Subscriber) -> dict[str, Any]:
+    return {name: ada.seen[name] for name in ("status", "cancel_at_period_end", "next_plan")}
+
+
+def there(ada: Subscriber) -> SubscriptionResult:
+    ref = SubscriptionRef(reference="", id=str(ada.ours.gateway_id))
+    return gateway_subscriptions.adapter_of("stripe").fetch_subscription(ref)
+
+
+def changes(ada: Subscriber) -> int:
+    """How often Stripe was told to do something with the subscription."""
+    path = f"/v1/subscriptions/{ada.ours.gateway_id}"
+    sent = [each for each in ada.shop.sandbox.requests("stripe") if each["path"].removeprefix("/stripe") == path]
+    return sum(each["method"] != "GET" for each in sent)
+
+
+def sweep() -> None:
+    GatewayInstruction.objects.filter(state="open").update(next_ask_at=timezone.now())
+    tasks.renew_due()
+
+
+def is_done(ada: Subscriber, kind: str) -> None:
+    usual: dict[str, object] = {"status": "active", "cancel_at_period_end": False, "next_plan": None}
+    ends: dict[str, dict[str, object]] = {
+        "end_now": {"status": "cancelled"},
+        "end_later": {"cancel_at_period_end": True},
+        "pause": {"status": "paused"},
+        "next_price": {"next_plan": "premium"},
+    }
+    assert here(ada) == usual | ends.get(kind, {})
+    line = ada.ours.timeline.last()
+    assert line is not None
+    assert (line.by and line.by.username, line.reason) == ("operator", "asked by telephone")
+    told = there(ada)
+    assert (told.state is SubscriptionState.CANCELLED) == (kind == "end_now")
+    assert (told.cancel_at_period_end, told.is_paused) == (kind == "end_later", kind == "pause")
+    assert GatewayInstruction.objects.last().state == "done"  # type: ignore[union-attr]
+    assert not GatewayInstruction.objects.filter(state="open").exists()
+
+
+# Before it resumes Stripe is asked how it stands, and that reply would be the lost one.
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "resume"])
+def test_reply_that_was_lost_is_asked_for_and_nothing_is_sent_again(ada: Subscriber, kind: str) -> None:
+    wanted, before = prepare(ada, kind), here(ada)
+    sent = changes(ada)
+    ada.shop.sandbox.turn("stripe", drop_after=1.0)
+    with pytest.raises(Uncertain):
+        give(wanted)
+    ada.shop.sandbox.turn("stripe", drop_after=0.0)
+    assert (here(ada), GatewayInstruction.objects.last().state) == (before, "open")  # type: ignore[union-attr]
+    sweep()
+    is_done(ada, kind)
+    assert changes(ada) == sent + 1
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_process_that_is_killed_before_it_calls_is_made_up_for_by_the_sweep(ada: Subscriber, kind: str) -> None:
+    wanted, before = prepare(ada, kind), here(ada)
+    sent = changes(ada)
+    instructions.write(wanted)  # and no more
+    assert (here(ada), changes(ada)) == (before, sent)
+    sweep()
+    is_done(ada, kind)
+    assert changes(ada) == sent + 1
+
+
+def test_letter_that_is_faster_than_the_sweep_makes_it_ours(ada: Subscriber) -> None:
+    wanted = prepare(ada, "end_now")
+    ada.shop.sandbox.turn("stripe", drop_after=1.0, notify={"drop": 0.0})
+    with pytest.raises(Uncertain):
+        give(wanted)
+    ada.shop.sandbox.turn("stripe", drop_after=0.0)
+    ada.shop.hear("stripe")
+    is_done(ada, "end_now")
+    assert ada.seen["end_reason"] == "asked"
+
+
+def test_what_surely_never_arrived_is_taken_back(ada: Subscriber) -> None:
+    before = here(ada)
+    ada.shop.sandbox.turn("stripe", too_many=True)
+    with pytest.raises(Unavailable):
+        subscriptions.pause(subscription=ada.ours)
+    ada.shop.sandbox.turn("stripe", too_many=False)
+    sweep()
+    assert (here(ada), GatewayInstruction.objects.get().state, there(ada).is_paused) == (before, "refused", False)
+
+
+def test_next_wish_waits_until_the_one_before_is_known(ada: Subscriber) -> None:
+    """Ended with the period, and nobody knows; then the customer wants to stay after all."""
+    ada.shop.sandbox.turn("stripe", drop_after=1.0)
+    with pytest.raises(Uncertain):
+        subscriptions.cancel(subscription=ada.ours)
+    ada.shop.sandbox.turn("stripe", drop_after=0.0)
+    assert subscriptions.resume(subscription=ada.ours).cancel_at_period_end is False
+    assert list(GatewayInstruction.objects.values_list("kind", "state")) == [("end_later", "done"), ("keep", "done")]
+    assert there(ada).cancel_at_period_end is False
+
+
+def test_what_may_not_be_done_is_not_sent(ada: Subscriber) -> None:
+    subscriptions.pause(subscription=ada.ours)
+    sent = changes(ada)
+    with pytest.raises(errors.SubscriptionState):
+        subscriptions.pause(subscription=ada.ours)
+    assert changes(ada) == sent
