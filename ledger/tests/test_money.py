@@ -49,6 +49,7 @@ def test_arithmetic_is_exact() -> None:
     assert money.total([Money(1, "XOF"), Money(2, "XOF")], "XOF") == Money(3, "XOF")
     assert Money(1, "EUR") < Money(2, "EUR") <= Money(2, "EUR")
     assert Money(3, "EUR") > Money(2, "EUR") >= Money(2, "EUR")
+    assert not Money(2, "EUR") > Money(2, "EUR")
     assert Money(1, "EUR") != Money(1, "USD")
 
 
