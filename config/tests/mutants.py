@@ -97,7 +97,7 @@ def _run_unchanged(items: list[pytest.Item], file: Path) -> tuple[dict[int, list
     for item in items:
         measured.switch_context(item.nodeid)
         began = time.monotonic()
-        if any(report.failed for report in runtestprotocol(item, log=False, nextitem=item.session)):
+        if any(report.failed for report in runtestprotocol(item, log=False, nextitem=item.session)):  # type: ignore[arg-type]
             raise pytest.UsageError(f"{item.nodeid} fails without any mutant.")
         seconds[item.nodeid] = time.monotonic() - began
     measured.stop()
@@ -131,7 +131,7 @@ def _meet(mutant: Mutant, items: list[pytest.Item]) -> int:
         mutant.begin()
         for item in items:
             item._initrequest()  # type: ignore[attr-defined] # as every plugin that runs a test again does
-            if any(report.failed for report in runtestprotocol(item, log=False, nextitem=item.session)):
+            if any(report.failed for report in runtestprotocol(item, log=False, nextitem=item.session)):  # type: ignore[arg-type]
                 return 1
     except BaseException:  # noqa: BLE001 - whatever it is, it was noticed
         return 1
@@ -194,8 +194,8 @@ def _changes(node: ast.AST) -> Iterator[tuple[str, Any]]:
             yield "op", ast.UAdd()
         case ast.Constant(value=bool()):
             yield "value", not node.value
-        case ast.Constant(value=int()):
-            yield from (("value", node.value + step) for step in (1, -1))
+        case ast.Constant(value=int(number)):
+            yield from (("value", number + step) for step in (1, -1))
         case ast.Return(value=value) if value is not None:
             yield "value", ast.Constant(None)
         case ast.If() | ast.IfExp() if not isinstance(node.test, (ast.Compare, ast.UnaryOp)):  # those change themselves
