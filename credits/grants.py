@@ -25,8 +25,8 @@ _ISSUE = "SELECT key, grant_id, outcome FROM credits_issue(%s::text, %s::json, %
 _EXPIRE = "SELECT credits_expire_grants(%s::int, %s::int, %s::timestamptz)"
 _REVOKE = "SELECT credits_revoke(%s::bigint, %s::jsonb, %s::int, %s::timestamptz)"
 _TAKE = """
-    SELECT * FROM credits_take(%s::bigint, %s::text, %s::bigint, %s::text, %s::uuid, %s::jsonb, %s::int,
-                               %s::timestamptz)
+    SELECT * FROM credits_take($1::bigint, $2::text, $3::bigint, $4::text, $5::uuid, $6::jsonb, $7::int,
+                               $8::timestamptz)
 """
 _REFRESH = "SELECT credits_refresh(ARRAY[%s]::bigint[], %s::int, %s::timestamptz)"
 _REPAY = "SELECT credits_repay(p, %s::timestamptz, %s::timestamptz) FROM credits_purse p WHERE p.id = %s"

@@ -16,11 +16,11 @@ from credits.usage import Spent
 from events import hints
 
 _HOLD = """
-    SELECT * FROM credits_hold(%s::bigint, %s::text, %s::bigint, %s::text, %s::uuid, %s::text, %s::int, %s::bigint,
-                               %s::text, %s::jsonb, %s::uuid, %s::timestamptz, %s::int, %s::timestamptz)
+    SELECT * FROM credits_hold($1::bigint, $2::text, $3::bigint, $4::text, $5::uuid, $6::text, $7::int, $8::bigint,
+                               $9::text, $10::jsonb, $11::uuid, $12::timestamptz, $13::int, $14::timestamptz)
 """
-_SETTLE = "SELECT * FROM credits_settle(%s::bigint, %s::uuid, %s::bigint, %s::int, %s::timestamptz)"
-_RELEASE = "SELECT * FROM credits_release(%s::bigint, %s::uuid, %s::text, %s::int, %s::timestamptz)"
+_SETTLE = "SELECT * FROM credits_settle($1::bigint, $2::uuid, $3::bigint, $4::int, $5::timestamptz)"
+_RELEASE = "SELECT * FROM credits_release($1::bigint, $2::uuid, $3::text, $4::int, $5::timestamptz)"
 _EXPIRE = "SELECT credits_expire_holds(%s::int, %s::int, %s::timestamptz)"
 
 

@@ -11,9 +11,8 @@ import psycopg
 from django.conf import settings
 from django.db import connection
 
-from credits import errors
-
-Kept = tuple["psycopg.Cursor[tuple[Any, ...]]", bytes]  # the very same query: psycopg asks `is`
+from credits import errors, statements
+from credits.statements import Parameter, Value
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,38 +44,20 @@ def rows(sql: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
         return cursor.fetchall()
 
 
-def row(sql: str, parameters: Sequence[Any]) -> tuple[Any, ...]:
-    """As `rows`, for a function that answers one row, whose cursor is kept with the connection.
-
-    A cursor that sees the very same query again still knows how to write its parameters and read its columns, which a
-    fresh one finds out anew. `sql` is a constant, so that few are kept.
-    """
-    _make_ready()
-    with connection.wrap_database_errors:
-        cursor, query = _kept(connection.connection, sql)
-        cursor.execute(query, parameters, prepare=settings.CREDITS_PREPARED_STATEMENTS)
-        (found,) = cursor.fetchall()
-    return found
-
-
-def _kept(raw: Any, sql: str) -> Kept:
-    known: dict[str, Kept] | None = getattr(raw, "credits_cursors", None)
-    if known is None:
-        known = raw.credits_cursors = {}
-    if (kept := known.get(sql)) is None:
-        kept = known[sql] = (psycopg.Cursor(raw), sql.encode())
-    return kept
-
-
 def _make_ready() -> None:
     connection.close_if_health_check_failed()
     connection.ensure_connection()
     connection.validate_no_broken_transaction()
 
 
-def call(sql: str, parameters: Sequence[Any], *, key: str = "") -> Answer:
-    """The answer, or the refusal as an exception."""
-    answer = _read(row(sql, parameters))
+def call(sql: str, parameters: Sequence[Parameter], *, key: str = "") -> Answer:
+    """The answer of a function that gives one, or its refusal as an exception; see `statements` for what it costs."""
+    _make_ready()
+    with connection.wrap_database_errors:
+        values = statements.one_row(
+            connection.connection, sql, parameters, prepares=settings.CREDITS_PREPARED_STATEMENTS
+        )
+    answer = _read(tuple(map(_from_text, values, _READERS)))
     if answer.refusal is not None:
         raise refusal(answer, key)
     return answer
@@ -109,3 +90,13 @@ def refusal(answer: Answer, key: str) -> errors.CreditsError:
 def _read(row: tuple[Any, ...]) -> Answer:
     refused, facts, *rest = row
     return Answer(refused, orjson.loads(facts) if facts else {}, *rest)
+
+
+def _from_text(value: Value, read: Callable[[str], Any]) -> Any:
+    return None if value is None else read(value.decode())
+
+
+# How PostgreSQL writes each column of credits_answer, to how `Answer` has it.
+_READERS: tuple[Callable[[str], Any], ...] = (
+    str, str, UUID, int, int, int, str, int, "t".__eq__, datetime.fromisoformat, str,
+)  # fmt: skip

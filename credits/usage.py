@@ -37,13 +37,13 @@ from credits.models import PurseState, Spend
 from events import hints
 
 _SPEND = """
-    SELECT * FROM credits_spend(%s::bigint, %s::text, %s::bigint, %s::text, %s::uuid, %s::text, %s::int, %s::bigint,
-                                %s::text, %s::jsonb, %s::uuid, %s::int, %s::timestamptz)
+    SELECT * FROM credits_spend($1::bigint, $2::text, $3::bigint, $4::text, $5::uuid, $6::text, $7::int, $8::bigint,
+                                $9::text, $10::jsonb, $11::uuid, $12::int, $13::timestamptz)
 """
 _SPEND_BATCH = "SELECT * FROM credits_spend_batch(%s::jsonb, %s::uuid, %s::int, %s::timestamptz)"
 _REVERSE = """
-    SELECT * FROM credits_reverse(%s::bigint, %s::uuid, %s::bigint, %s::text, %s::uuid, %s::jsonb, %s::int, %s::int,
-                                  %s::timestamptz)
+    SELECT * FROM credits_reverse($1::bigint, $2::uuid, $3::bigint, $4::text, $5::uuid, $6::jsonb, $7::int, $8::int,
+                                  $9::timestamptz)
 """
 LARGEST_BATCH = 500
 
