@@ -4,7 +4,6 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.models import User
-from django.http import HttpResponse
 from django.utils.translation import override
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers as answers
@@ -26,7 +25,6 @@ from ledger.money import Money
 from rest import callers, fields, idempotency, serializers
 from rest import customers as accounts
 from rest.callers import Kind
-from rest.errors import IdempotencyKeyReused
 from rest.idempotency import Claim
 from rest.permissions import OwnerOrService
 from rest.views import ApiView
@@ -123,33 +121,21 @@ class CheckoutsView(ApiView):
         responses={201: CheckoutResponse},
         tags=["payments"],
     )
-    def post(self, request: Request) -> HttpResponse:
-        claim = idempotency.claimed(request)
-        assert claim is not None  # noqa: S101 - the key is required
-        if (stored := idempotency.stored_answer(claim)) is not None:
-            return stored
+    @idempotency.remembered
+    def post(self, request: Request, claim: Claim) -> Response:
         if (begun := checkout.earlier(claim)) is not None:
-            if bytes(begun.request_fingerprint) != claim.fingerprint:
-                raise IdempotencyKeyReused
             answer = _answer(begun)
             answer.headers[idempotency.REPLAYED] = "true"
-            idempotency.keep(claim, answer)
             return answer
         wish = serializers.read(request, CheckoutBody)
         user, wishes = callers.customer(request), _wishes(wish)
         if "coupon" in wish:
             count_try(user)
         if "plan" in wish:
-            answer = _subscribe(wish, user, wishes, claim)
-            idempotency.keep(claim, answer)
-            return answer
+            return _subscribe(wish, user, wishes, claim)
         purchase = _purchase(wish, user, is_service=callers.of(request).kind is Kind.SERVICE)
         payment = checkout.start(user=user, purchase=purchase, wishes=wishes, claim=claim)
-        answer = _answer(Payment.objects.with_attempts().get(pk=payment.pk))
-        idempotency.keep(claim, answer)
-        return answer
-
-    post.idempotency_key_required = True  # type: ignore[attr-defined]  # rest.schema reads it
+        return _answer(Payment.objects.with_attempts().get(pk=payment.pk))
 
 
 class CheckoutPreviewView(ApiView):

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from django.http import HttpResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers as answers
@@ -21,7 +20,7 @@ from billing.models.subscriptions import SubscriptionStatus
 from billing.plan_changes import NOW, PERIOD_END, ChangePlan
 from credits import calendar
 from rest import callers, fields, idempotency, serializers
-from rest.errors import IdempotencyKeyReused
+from rest.idempotency import Claim
 from rest.permissions import OwnerOrService
 from rest.views import ApiView
 
@@ -155,30 +154,20 @@ class SubscriptionView(ApiView):
         responses={201: BegunResponse},
         tags=TAGS,
     )
-    def post(self, request: Request) -> HttpResponse:
-        claim = idempotency.claimed(request)
-        assert claim is not None  # noqa: S101 - the key is required
-        if (stored := idempotency.stored_answer(claim)) is not None:
-            return stored
+    @idempotency.remembered
+    def post(self, request: Request, claim: Claim) -> Response:
         user = callers.customer(request)
         if (begun := checkout.earlier(claim)) is not None:
-            if bytes(begun.request_fingerprint) != claim.fingerprint:
-                raise IdempotencyKeyReused
             found = Subscription.objects.of(user).get(pk=begun.details["subscription"])
-            answer = _begun(found, begun, None)
-        else:
-            wish = serializers.read(request, SubscribeBody)
-            price = plans.price_of(plans.find(wish["plan"]), wish["currency"], wish.get("interval", ""))
-            if "coupon" in wish:
-                count_try(user)
-            made = subscriptions.start(
-                user=user, price=price, wishes=_wishes(wish), coupon=wish.get("coupon", ""), claim=claim
-            )
-            answer = _begun(made.subscription, made.payment, made.next_action)
-        idempotency.keep(claim, answer)
-        return answer
-
-    post.idempotency_key_required = True  # type: ignore[attr-defined]  # rest.schema reads it
+            return _begun(found, begun, None)
+        wish = serializers.read(request, SubscribeBody)
+        price = plans.price_of(plans.find(wish["plan"]), wish["currency"], wish.get("interval", ""))
+        if "coupon" in wish:
+            count_try(user)
+        made = subscriptions.start(
+            user=user, price=price, wishes=_wishes(wish), coupon=wish.get("coupon", ""), claim=claim
+        )
+        return _begun(made.subscription, made.payment, made.next_action)
 
     @extend_schema(
         operation_id="unsubscribe",
@@ -210,11 +199,8 @@ class SubscriptionChangeView(ApiView):
         responses=ChangeResponse,
         tags=TAGS,
     )
-    def post(self, request: Request) -> HttpResponse:
-        claim = idempotency.claimed(request)
-        assert claim is not None  # noqa: S101 - the key is required
-        if (stored := idempotency.stored_answer(claim)) is not None:
-            return stored
+    @idempotency.remembered
+    def post(self, request: Request, claim: Claim) -> Response:
         asked, wish = serializers.query(request, SubscriptionQuery), serializers.read(request, ChangeBody)
         found = subscriptions.of(callers.customer(request), asked.get("catalogue", ""))
         price = subscriptions.price_for(found, wish["plan"], wish.get("interval", ""))
@@ -225,13 +211,7 @@ class SubscriptionChangeView(ApiView):
             done = plan_changes.change(subscription=found, price=price, wishes=_wishes(wish), when=when, claim=claim)
             plan, payment = done.preview, done.payment
         again = Subscription.objects.of(found.user).get(pk=found.pk)
-        answer = Response(
-            {"subscription": told(again), "preview": _preview(plan), **_payment(payment, None)}, status=200
-        )
-        idempotency.keep(claim, answer)
-        return answer
-
-    post.idempotency_key_required = True  # type: ignore[attr-defined]  # rest.schema reads it
+        return Response({"subscription": told(again), "preview": _preview(plan), **_payment(payment, None)})
 
 
 class SubscriptionRenewView(ApiView):
@@ -246,21 +226,14 @@ class SubscriptionRenewView(ApiView):
         responses=BegunResponse,
         tags=TAGS,
     )
-    def post(self, request: Request) -> HttpResponse:
-        claim = idempotency.claimed(request)
-        assert claim is not None  # noqa: S101 - the key is required
-        if (stored := idempotency.stored_answer(claim)) is not None:
-            return stored
+    @idempotency.remembered
+    def post(self, request: Request, claim: Claim) -> Response:
         asked = serializers.query(request, SubscriptionQuery)
         wish = serializers.read(request, PaymentWish, required=False)
         found = subscriptions.of(callers.customer(request), asked.get("catalogue", ""))
         wishes = _wishes(wish) if wish else subscriptions.wishes_of(found)
         payment = subscriptions.renew(subscription=found, wishes=wishes, claim=claim)
-        answer = _begun(found, payment, None, status=200)
-        idempotency.keep(claim, answer)
-        return answer
-
-    post.idempotency_key_required = True  # type: ignore[attr-defined]  # rest.schema reads it
+        return _begun(found, payment, None, status=200)
 
 
 class SubscriptionResumeView(ApiView):
