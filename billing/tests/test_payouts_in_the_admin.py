@@ -12,7 +12,7 @@ from billing.gateways.base import DestinationKind
 from billing.models import Case, Payment
 from billing.tests import shop
 from billing.tests.paying import PayingGateway, approved, due, fresh
-from credits.tests.callers import post, service
+from rest.tests.callers import post, service
 from wallets.tests.people import available, make_rule, make_type
 from wallets.tests.test_admin import page, send, signed_in
 

@@ -10,7 +10,7 @@ from billing.models import Payment, Subscription
 from billing.tests import shop
 from billing.tests.subscribers import BEGIN, make_plans, make_user, pay, subscribed
 from credits import balances
-from credits.tests.callers import customer, get, post
+from rest.tests.callers import customer, get, post
 
 pytestmark = pytest.mark.django_db
 
