@@ -14,7 +14,7 @@ from rest_framework.response import Response
 
 from billing import checkout, coupons, customers, errors, plans, pricing, subscriptions
 from billing.api.coupons import CouponResponse, count_try
-from billing.api.shapes import CheckoutResponse, PaymentResponse, RoutingResponse, next_action
+from billing.api.shapes import CheckoutResponse, PaymentResponse, RoutingResponse, next_action, wishes_of
 from billing.checkout import Wishes
 from billing.gateways.base import Flow
 from billing.models import Customer, Payment, PlanPrice
@@ -128,7 +128,7 @@ class CheckoutsView(ApiView):
             answer.headers[idempotency.REPLAYED] = "true"
             return answer
         wish = serializers.read(request, CheckoutBody)
-        user, wishes = callers.customer(request), _wishes(wish)
+        user, wishes = callers.customer(request), wishes_of(wish)
         if "coupon" in wish:
             count_try(user)
         if "plan" in wish:
@@ -155,7 +155,7 @@ class CheckoutPreviewView(ApiView):
         if "coupon" in wish:
             count_try(user)
         customer = customers.get(user)
-        wishes = checkout.checked(_wishes(wish), customer)
+        wishes = checkout.checked(wishes_of(wish), customer)
         if "plan" in wish:
             purchase = subscriptions.first_period(user=user, price=_plan_price(wish), coupon=wish.get("coupon", ""))
         else:
@@ -191,18 +191,6 @@ def _preview(purchase: Purchase, customer: Customer, wishes: Wishes, decision: D
             "unit": terms.unit,
         }
     return told
-
-
-def _wishes(wish: dict[str, Any]) -> Wishes:
-    return Wishes(
-        country=wish.get("country", ""),
-        gateways=wish.get("gateways", ()),
-        phone=wish.get("phone", ""),
-        success_url=wish.get("success_url", ""),
-        cancel_url=wish.get("cancel_url", ""),
-        flow=Flow(wish["flow"]) if "flow" in wish else None,
-        save_method=wish.get("save_method", False),
-    )
 
 
 def _purchase(wish: dict[str, Any], user: User, *, is_service: bool) -> Purchase:

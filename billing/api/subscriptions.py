@@ -12,8 +12,7 @@ from rest_framework.response import Response
 from billing import checkout, dunning, plan_changes, plans, subscriptions
 from billing import gateway_subscriptions as renewing
 from billing.api.coupons import count_try
-from billing.api.shapes import NextActionResponse, PaymentResponse, next_action
-from billing.checkout import Wishes
+from billing.api.shapes import NextActionResponse, PaymentResponse, next_action, wishes_of
 from billing.models import Payment, Subscription
 from billing.models.plans import PlanInterval
 from billing.models.subscriptions import SubscriptionStatus
@@ -165,7 +164,7 @@ class SubscriptionView(ApiView):
         if "coupon" in wish:
             count_try(user)
         made = subscriptions.start(
-            user=user, price=price, wishes=_wishes(wish), coupon=wish.get("coupon", ""), claim=claim
+            user=user, price=price, wishes=wishes_of(wish), coupon=wish.get("coupon", ""), claim=claim
         )
         return _begun(made.subscription, made.payment, made.next_action)
 
@@ -208,7 +207,7 @@ class SubscriptionChangeView(ApiView):
         if wish.get("preview"):
             plan, payment = plan_changes.preview(subscription=found, price=price, when=when), None
         else:
-            done = plan_changes.change(subscription=found, price=price, wishes=_wishes(wish), when=when, claim=claim)
+            done = plan_changes.change(subscription=found, price=price, wishes=wishes_of(wish), when=when, claim=claim)
             plan, payment = done.preview, done.payment
         again = Subscription.objects.of(found.user).get(pk=found.pk)
         return Response({"subscription": told(again), "preview": _preview(plan), **_payment(payment, None)})
@@ -231,7 +230,7 @@ class SubscriptionRenewView(ApiView):
         asked = serializers.query(request, SubscriptionQuery)
         wish = serializers.read(request, PaymentWish, required=False)
         found = subscriptions.of(callers.customer(request), asked.get("catalogue", ""))
-        wishes = _wishes(wish) if wish else subscriptions.wishes_of(found)
+        wishes = wishes_of(wish) if wish else subscriptions.wishes_of(found)
         payment = subscriptions.renew(subscription=found, wishes=wishes, claim=claim)
         return _begun(found, payment, None, status=200)
 
@@ -334,13 +333,3 @@ def _preview(plan: ChangePlan) -> dict[str, Any]:
         "next_amount": plan.next_amount.minor,
         "next_payment_at": plan.next_payment_at,
     }
-
-
-def _wishes(wish: dict[str, Any]) -> Wishes:
-    return Wishes(
-        country=wish.get("country", ""),
-        gateways=wish.get("gateways", ()),
-        phone=wish.get("phone", ""),
-        success_url=wish.get("success_url", ""),
-        cancel_url=wish.get("cancel_url", ""),
-    )
