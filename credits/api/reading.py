@@ -1,7 +1,5 @@
 """Reading: how a customer stands, what happened, and where every credit came from and went."""
 
-import base64
-import binascii
 import csv
 import io
 from collections.abc import Iterator, Sequence
@@ -12,7 +10,6 @@ from uuid import UUID
 
 from django.contrib.auth.models import User
 from django.http import HttpResponse, HttpResponseBase, StreamingHttpResponse
-from django.utils.http import urlencode
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers as answers
@@ -26,7 +23,6 @@ from credits.history import Explanation, Transaction
 from ledger import ids
 from ledger.money import CREDIT
 from rest import callers, fields, pagination, serializers
-from rest.errors import InvalidCursor
 from rest.permissions import OwnerOrService
 from rest.views import ApiView
 
@@ -201,11 +197,7 @@ class TransactionsView(ApiView):
             response.headers["Content-Disposition"] = 'attachment; filename="credits.csv"'
             return response
         rows, following = _page(wanted, asked["limit"])
-        link = None
-        if following is not None:
-            parameters = {**request.query_params.dict(), "cursor": _cursor(following)}
-            link = request.build_absolute_uri(f"{request.path}?{urlencode(parameters)}")
-        return asking.answer({"next": link, "previous": None, "results": rows})
+        return asking.answer({"next": pagination.older(request, following), "previous": None, "results": rows})
 
 
 def _page(wanted: Filter, limit: int) -> tuple[list[Transaction], UUID | None]:
@@ -252,24 +244,10 @@ def _cell(value: Any) -> Any:
 
 
 def _before(asked: dict[str, Any]) -> UUID | None:
-    edges = [_read_cursor(asked["cursor"])] if asked.get("cursor") else []
+    edges = [pagination.edge_of(asked["cursor"])] if asked.get("cursor") else []
     if "until" in asked:
         edges.append(ids.first_at(asked["until"]))
     return min(edges, default=None)
-
-
-def _cursor(edge: UUID) -> str:
-    return base64.urlsafe_b64encode(b"o" + edge.bytes).decode().rstrip("=")
-
-
-def _read_cursor(cursor: str) -> UUID:
-    try:
-        raw = base64.b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
-        if raw[:1] != b"o":
-            raise InvalidCursor
-        return UUID(bytes=raw[1:])
-    except (ValueError, binascii.Error):
-        raise InvalidCursor from None
 
 
 # ---------------------------------------------------------------- explain

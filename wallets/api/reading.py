@@ -1,7 +1,5 @@
 """Reading a wallet: what is in it, what happened, sums and monthly statements."""
 
-import base64
-import binascii
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -10,7 +8,6 @@ from uuid import UUID
 
 from django.http import HttpResponse, HttpResponseBase
 from django.utils import timezone
-from django.utils.http import urlencode
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers as answers
@@ -20,7 +17,6 @@ from rest_framework.response import Response
 
 from ledger import ids
 from rest import fields, pagination, serializers
-from rest.errors import InvalidCursor
 from rest.views import ApiView
 from wallets import balances, statement_files, statements, statistics, transactions
 from wallets.api import asking
@@ -119,12 +115,10 @@ class TransactionsView(ApiView):
         if asking.wants_csv(request, asked):
             return asking.csv_answer(_csv(wanted), "wallet")
         found = transactions.page(wanted, asked["limit"] + 1)
-        rows, link = found[: asked["limit"]], None
-        if len(found) > len(rows):
-            parameters = {**request.query_params.dict(), "cursor": _cursor(rows[-1].id)}
-            link = request.build_absolute_uri(f"{request.path}?{urlencode(parameters)}")
+        rows = found[: asked["limit"]]
+        following = rows[-1].id if len(found) > len(rows) else None
         told = WalletTransactionResponse(rows, many=True).data
-        return Response({"next": link, "previous": None, "results": told})
+        return Response({"next": pagination.older(request, following), "previous": None, "results": told})
 
 
 def _csv(wanted: Wanted) -> Iterator[list[Any]]:
@@ -140,24 +134,10 @@ def _value(each: Transaction, name: str) -> Any:
 
 
 def _before(asked: dict[str, Any]) -> UUID | None:
-    edges = [_read_cursor(asked["cursor"])] if asked.get("cursor") else []
+    edges = [pagination.edge_of(asked["cursor"])] if asked.get("cursor") else []
     if "until" in asked:
         edges.append(ids.first_at(asked["until"]))
     return min(edges, default=None)
-
-
-def _cursor(edge: UUID) -> str:
-    return base64.urlsafe_b64encode(b"o" + edge.bytes).decode().rstrip("=")
-
-
-def _read_cursor(cursor: str) -> UUID:
-    try:
-        raw = base64.b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
-        if raw[:1] != b"o":
-            raise InvalidCursor
-        return UUID(bytes=raw[1:])
-    except (ValueError, binascii.Error):
-        raise InvalidCursor from None
 
 
 # ---------------------------------------------------------------- statistics
