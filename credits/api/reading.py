@@ -1,7 +1,5 @@
 """Reading: how a customer stands, what happened, and where every credit came from and went."""
 
-import csv
-import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib.auth.models import User
-from django.http import HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.http import HttpResponse, HttpResponseBase
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers as answers
@@ -22,7 +20,7 @@ from credits.balances import Balance, OpenGrant
 from credits.history import Explanation, Transaction
 from ledger import ids
 from ledger.money import CREDIT
-from rest import callers, fields, pagination, serializers
+from rest import callers, fields, pagination, serializers, spreadsheets
 from rest.permissions import OwnerOrService
 from rest.views import ApiView
 
@@ -191,11 +189,8 @@ class TransactionsView(ApiView):
             kind=asked.get("kind"),
             action=asked.get("action"),
         )
-        accepts_csv = request.headers.get("Accept", "").split(";")[0].strip() == "text/csv"
-        if asked.get("format") == "csv" or ("format" not in asked and accepts_csv):
-            response = StreamingHttpResponse(_csv(wanted), "text/csv; charset=utf-8")
-            response.headers["Content-Disposition"] = 'attachment; filename="credits.csv"'
-            return response
+        if spreadsheets.are_wanted(request, asked):
+            return spreadsheets.answer(_csv(wanted), "credits")
         rows, following = _page(wanted, asked["limit"])
         return asking.answer({"next": pagination.older(request, following), "previous": None, "results": rows})
 
@@ -219,28 +214,11 @@ def _page(wanted: Filter, limit: int) -> tuple[list[Transaction], UUID | None]:
     return rows, None
 
 
-def _csv(wanted: Filter) -> Iterator[str]:
+def _csv(wanted: Filter) -> Iterator[list[Sequence[Any]]]:
     columns = ("id", "kind", "at", "change", "metered", "action", "reference", "reverses")
-    yield _lines([columns])
+    yield [columns]
     for page in wanted.pages():
-        fitting = [each for each in page if wanted.fits(each)]
-        if fitting:
-            yield _lines([[_cell(getattr(each, name)) for name in columns] for each in fitting])
-
-
-def _lines(rows: Sequence[Sequence[Any]]) -> str:
-    text = io.StringIO()
-    csv.writer(text).writerows(rows)
-    return text.getvalue()
-
-
-def _cell(value: Any) -> Any:
-    if isinstance(value, datetime):
-        return value.isoformat().replace("+00:00", "Z")
-    # A spreadsheet would run a reference that looks like a formula.
-    if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r"):
-        return "'" + value
-    return "" if value is None else value
+        yield [[getattr(each, name) for name in columns] for each in page if wanted.fits(each)]
 
 
 def _before(asked: dict[str, Any]) -> UUID | None:

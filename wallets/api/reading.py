@@ -1,7 +1,7 @@
 """Reading a wallet: what is in it, what happened, sums and monthly statements."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -16,13 +16,13 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from ledger import ids
-from rest import fields, pagination, serializers
+from rest import fields, pagination, serializers, spreadsheets
 from rest.views import ApiView
 from wallets import balances, statement_files, statements, statistics, transactions
 from wallets.api import asking
 from wallets.errors import NotYours
 from wallets.models import Wallet
-from wallets.transactions import KINDS, Transaction, Wanted
+from wallets.transactions import KINDS, Wanted
 
 LONGEST_STATISTICS = timedelta(days=366)
 MONTH = re.compile(r"(20[0-9]{2})-(0[1-9]|1[0-2])")
@@ -112,8 +112,8 @@ class TransactionsView(ApiView):
             since=asked.get("since"),
             before=_before(asked),
         )
-        if asking.wants_csv(request, asked):
-            return asking.csv_answer(_csv(wanted), "wallet")
+        if spreadsheets.are_wanted(request, asked):
+            return spreadsheets.answer(_csv(wanted), "wallet")
         found = transactions.page(wanted, asked["limit"] + 1)
         rows = found[: asked["limit"]]
         following = rows[-1].id if len(found) > len(rows) else None
@@ -121,16 +121,11 @@ class TransactionsView(ApiView):
         return Response({"next": pagination.older(request, following), "previous": None, "results": told})
 
 
-def _csv(wanted: Wanted) -> Iterator[list[Any]]:
+def _csv(wanted: Wanted) -> Iterator[list[Sequence[Any]]]:
     columns = ("id", "kind", "at", "currency", "change", "pending", "available", "reserve", "debt")
-    yield [*columns, "references"]
+    yield [(*columns, "references")]
     for page in transactions.every(wanted):
-        for each in page:
-            yield [*(_value(each, name) for name in columns), " ".join(each.references)]
-
-
-def _value(each: Transaction, name: str) -> Any:
-    return getattr(each, name)
+        yield [(*(getattr(each, name) for name in columns), " ".join(each.references)) for each in page]
 
 
 def _before(asked: dict[str, Any]) -> UUID | None:
@@ -276,8 +271,8 @@ class StatementView(ApiView):
         wallet = _wallet(request, asked["currency"])
         found = statements.of_month(wallet, **_month(asked.get("month")))
         name = f"statement-{wallet.currency}-{found.since:%Y-%m}"
-        if asking.wants_csv(request, asked):
-            return asking.csv_answer(found.rows(), name)
+        if spreadsheets.are_wanted(request, asked):
+            return spreadsheets.answer([found.rows()], name)
         if asked.get("format") == "pdf":
             headers = {"Content-Disposition": f'attachment; filename="{name}.pdf"'}
             return HttpResponse(statement_files.draw(found), "application/pdf", headers=headers)
