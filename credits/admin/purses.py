@@ -234,6 +234,12 @@ class AllowanceForm(forms.ModelForm):  # type: ignore[type-arg]
     class Meta:
         model = Allowance
         fields = ("token", "unit", "daily_limit", "monthly_limit")
+        help_texts = {
+            "token": _("Whose spending is limited, whichever customers it acts for."),
+            "unit": _("Which credits are counted: CREDIT, unless a catalogue has units of its own."),
+            "daily_limit": _("In a day of UTC, over all customers. Empty: none."),
+            "monthly_limit": _("In a month of UTC, over all customers. Empty: none."),
+        }
 
 
 @admin.register(Allowance)
