@@ -165,12 +165,7 @@ def _serving(database: str) -> Iterator[tuple["subprocess.Popen[bytes]", int]]:
         urllib.request.urlopen(f"http://{web.HOST}:{port}/health/stream", timeout=5).close()
         yield server, port
     finally:
-        server.terminate()
-        try:
-            server.wait(15)
-        except subprocess.TimeoutExpired:
-            server.kill()
-            server.wait()
+        web.stop(server)
         shutil.rmtree(folder, ignore_errors=True)
 
 

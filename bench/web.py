@@ -45,12 +45,7 @@ def serving(database: str) -> Iterator[int]:
             wait_for(server, f"http://{HOST}:{port}/health/live", folder / "log")
             yield port
         finally:
-            server.terminate()
-            try:
-                server.wait(15)
-            except subprocess.TimeoutExpired:
-                server.kill()
-                server.wait()
+            stop(server)
             shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -84,6 +79,15 @@ def wait_for(server: subprocess.Popen[bytes], url: str, log: Path) -> None:
             return
         time.sleep(0.1)
     raise WentWrong(f"No answer within {START_SECONDS} seconds: {log.read_text(errors='replace')[-2000:]}")
+
+
+def stop(server: subprocess.Popen[bytes]) -> None:
+    server.terminate()
+    try:
+        server.wait(15)
+    except subprocess.TimeoutExpired:
+        server.kill()
+        server.wait()
 
 
 def free_port() -> int:

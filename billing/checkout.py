@@ -24,7 +24,7 @@ from billing.models.payments import AttemptState, PaymentKind, PaymentStatus
 from billing.pricing import Purchase
 from billing.routing import Decision, Need, Rule, Wish
 from ledger.money import Money
-from rest.errors import IdempotencyKeyInProgress
+from rest.errors import IdempotencyKeyInProgress, IdempotencyKeyReused
 from rest.idempotency import Claim
 
 logger = logging.getLogger(__name__)
@@ -284,4 +284,6 @@ def earlier(claim: Claim) -> Payment | None:
     young = timezone.now() - payment.created_at < timedelta(seconds=settings.CHECKOUT_CALL_SECONDS)
     if young and (last is None or last.state == AttemptState.CREATED):
         raise IdempotencyKeyInProgress
+    if bytes(payment.request_fingerprint) != claim.fingerprint:
+        raise IdempotencyKeyReused
     return payment

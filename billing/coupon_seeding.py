@@ -14,7 +14,7 @@ from billing.models import Coupon
 from billing.models.coupons import CouponDuration, CouponKind
 from credits.catalogue_files import Catalogue
 from credits.coupon_files import CouponEntry
-from credits.seeding import Change
+from rest.seeding import Change
 
 
 def owners(catalogue: Catalogue) -> Iterator[tuple[str, str, str]]:

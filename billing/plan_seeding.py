@@ -9,9 +9,9 @@ from django.utils import timezone
 from billing import plans
 from billing.models import Plan, PlanPrice
 from credits.catalogue_files import Catalogue, PlanEntry
-from credits.seeding import Change
 from ledger import money
 from ledger.money import Money
+from rest.seeding import Change, update
 
 Prices = dict[tuple[str, str], Money]  # by interval and currency
 
@@ -37,11 +37,11 @@ def differences(catalogue: Catalogue) -> Iterator[Change]:
         plan = stored[code]
         different = {name: value for name, value in wanted.items() if getattr(plan, name) != value}
         if different:
-            yield Change(sign="~", text=f"plan {code}: {', '.join(different)}", act=partial(_update, plan, different))
+            yield Change(sign="~", text=f"plan {code}: {', '.join(different)}", act=partial(update, plan, different))
         yield from _price_changes(plan, _prices(entry), prices.get(plan.pk, {}))
     for code, plan in stored.items():
         if code not in catalogue.plans and plan.is_active:
-            act = partial(_update, plan, {"is_active": False})
+            act = partial(update, plan, {"is_active": False})
             yield Change(sign="-", text=f"plan {code}: off sale; whoever has it keeps it", act=act)
 
 
@@ -89,9 +89,3 @@ def _price_changes(plan: Plan, wanted: Prices, stored: Prices) -> Iterator[Chang
     for interval, unit in sorted(stored.keys() - wanted.keys()):
         act = partial(plans.withdraw_price, plan=plan, interval=interval, currency=unit)
         yield Change(sign="-", text=f"price of {plan.code}: no longer {unit} a {interval}", act=act)
-
-
-def _update(plan: Plan, values: dict[str, Any]) -> None:
-    for name, value in values.items():
-        setattr(plan, name, value)
-    plan.save(update_fields=list(values))

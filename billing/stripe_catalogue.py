@@ -16,9 +16,9 @@ from billing.gateways.stripe import Stripe
 from billing.gateways.subscribing import PriceRequest, ProductRequest
 from billing.models import Plan, PlanPrice
 from credits.catalogue_files import Catalogue, Words
-from credits.seeding import Change
 from ledger import money
 from ledger.money import Money
+from rest.seeding import Change
 
 
 def pack_id(code: str) -> str:

@@ -1,6 +1,6 @@
 """How the refusals of the floors below billing are told: of the API itself, the books, credits, wallets and events."""
 
-from config.problem_kinds import NOT_FOUND, Problem
+from config.problem_kinds import KEY_REUSED, NOT_FOUND, Problem
 from credits import errors as credit
 from events import errors as telling
 from events.stream.hub import TooManyStreams
@@ -22,9 +22,7 @@ OF_THE_FLOORS: dict[type[BaseException], Problem] = {
     rest.IdempotencyKeyInvalid: Problem(
         status=400, title="Idempotency key invalid", meaning="The key is empty, too long or not plain ASCII."
     ),
-    rest.IdempotencyKeyReused: Problem(
-        status=422, title="Idempotency key reused", meaning="The same key came with another request before."
-    ),
+    rest.IdempotencyKeyReused: KEY_REUSED,
     rest.IdempotencyKeyInProgress: Problem(
         status=409, title="Idempotency key in progress", meaning="The first request is still running.", retry=True
     ),
@@ -75,9 +73,7 @@ OF_THE_FLOORS: dict[type[BaseException], Problem] = {
         status=409, title="Too late", meaning="The withdrawal has moved on already.", facts=("withdrawal_status",)
     ),
     wallet.NotYours: NOT_FOUND,
-    wallet.KeyReused: Problem(
-        status=422, title="Idempotency key reused", meaning="The same key came with another request before."
-    ),
+    wallet.KeyReused: KEY_REUSED,
     credit.CreditsError: Problem(status=400, title="Refused", meaning="What was asked of the credits cannot be done."),
     credit.InsufficientCredits: Problem(
         status=402,
@@ -109,9 +105,7 @@ OF_THE_FLOORS: dict[type[BaseException], Problem] = {
     credit.GrantClosed: Problem(
         status=409, title="Grant closed", meaning="The grant is used up, expired or revoked.", facts=("state",)
     ),
-    credit.KeyReused: Problem(
-        status=422, title="Idempotency key reused", meaning="The same key came with another request before."
-    ),
+    credit.KeyReused: KEY_REUSED,
     credit.InvalidUse: Problem(
         status=400, title="Invalid use", meaning="A value is wrong; field says which.", facts=("field",)
     ),

@@ -52,5 +52,8 @@ FORBIDDEN = Problem(
     meaning="We know who you are, and you may not do this.",
     detail="You may not do this.",
 )
+KEY_REUSED = Problem(
+    status=422, title="Idempotency key reused", meaning="The same key came with another request before."
+)
 
 # The nearest ancestor found here describes an exception. Its own class name, or DRF's code, is the problem's code.

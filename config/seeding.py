@@ -1,8 +1,7 @@
 """Seeding a whole catalogue: each app says what differs in its own rows, and all of it changes in one transaction."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict
-from typing import Protocol
 
 from django.db import transaction
 
@@ -11,18 +10,9 @@ from credits import catalogue_files, versions
 from credits import seeding as credits_seeding
 from credits.catalogue_files import Catalogue, Words
 from credits.errors import CatalogueMistake
+from rest.seeding import Change
 from wallets import seeding as wallets_seeding
 from wallets.seeding import Label, Market, RuleEntry, TypeEntry
-
-
-class Change(Protocol):
-    """One line of a difference, and the act that makes it so."""
-
-    @property
-    def sign(self) -> str: ...
-
-    @property
-    def act(self) -> Callable[[], object]: ...
 
 
 def checked(catalogues: list[Catalogue]) -> list[Catalogue]:

@@ -4,13 +4,12 @@ A new price or cost is a new version from now on; what left the file is taken of
 finds nothing to change. Plans and marketplaces belong to other apps and are left alone here.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterator
+from dataclasses import asdict, replace
 from functools import partial
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Model
 from django.utils import timezone
 
 from credits import catalogue_files, costs, packs, versions
@@ -20,18 +19,7 @@ from credits.errors import CatalogueMistake
 from credits.models import Cost, GrantRule, Pack, PackPrice
 from ledger import money
 from ledger.money import Money
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
-    """One line of a difference, and the act that makes it so. The sign is + new, ~ changed, - taken away."""
-
-    sign: str
-    text: str
-    act: Callable[[], object]
-
-    def __str__(self) -> str:
-        return f"{self.sign} {self.text}"
+from rest.seeding import Change, changed, shown, update
 
 
 def seed_all() -> dict[str, list[Change]]:
@@ -81,11 +69,11 @@ def _pack_changes(catalogue: Catalogue) -> Iterator[Change]:
         if code not in stored:
             yield _new_pack(catalogue, code, entry)
             continue
-        yield from _changed(stored[code], f"pack {code}", _pack_fields(entry, catalogue.unit))
+        yield from changed(stored[code], f"pack {code}", _pack_fields(entry, catalogue.unit))
         yield from _price_changes(stored[code], entry.prices, prices.get(code, {}))
     for code, pack in stored.items():
         if code not in catalogue.packs and pack.is_active:
-            yield Change(sign="-", text=f"pack {code}: off sale", act=partial(_update, pack, {"is_active": False}))
+            yield Change(sign="-", text=f"pack {code}: off sale", act=partial(update, pack, {"is_active": False}))
 
 
 def _pack_fields(entry: PackEntry, unit: str) -> dict[str, Any]:
@@ -157,8 +145,8 @@ def _said(terms: Terms) -> str:
 
 def _terms_difference(before: Terms, after: Terms) -> str:
     new = asdict(after)
-    changed = [(name, old) for name, old in asdict(before).items() if old != new[name]]
-    return ", ".join(f"{name} {_shown(old)} -> {_shown(new[name])}" for name, old in changed)
+    differing = [(name, old) for name, old in asdict(before).items() if old != new[name]]
+    return ", ".join(f"{name} {shown(old)} -> {shown(new[name])}" for name, old in differing)
 
 
 # ---------------------------------------------------------------- grant rules
@@ -169,13 +157,13 @@ def _rule_changes(catalogue: Catalogue) -> Iterator[Change]:
     for code, entry in catalogue.grant_rules.items():
         wanted = asdict(entry) | {"unit": catalogue.unit, "is_active": True}
         if code in stored:
-            yield from _changed(stored[code], f"grant rule {code}", wanted)
+            yield from changed(stored[code], f"grant rule {code}", wanted)
         else:
             create = partial(GrantRule.objects.create, code=code, catalogue=catalogue.code, **wanted)
             yield Change(sign="+", text=f"grant rule {code}: {_rule_said(entry, catalogue.unit)}", act=create)
     for code, rule in stored.items():
         if code not in catalogue.grant_rules and rule.is_active:
-            act = partial(_update, rule, {"is_active": False})
+            act = partial(update, rule, {"is_active": False})
             yield Change(sign="-", text=f"grant rule {code}: no longer active", act=act)
 
 
@@ -183,24 +171,7 @@ def _rule_said(entry: RuleEntry, unit: str) -> str:
     return f"{entry.amount} {unit} every {entry.every}"
 
 
-# ---------------------------------------------------------------- what they share
-
-
-def _changed(row: Model, what: str, wanted: dict[str, Any]) -> Iterator[Change]:
-    different = {name: value for name, value in wanted.items() if getattr(row, name) != value}
-    if different:
-        said = ", ".join(f"{name} {_shown(getattr(row, name))} -> {_shown(new)}" for name, new in different.items())
-        yield Change(sign="~", text=f"{what}: {said}", act=partial(_update, row, different))
-
-
-def _update(row: Model, values: dict[str, Any]) -> None:
-    for name, value in values.items():
-        setattr(row, name, value)
-    row.save(update_fields=list(values))
-
-
-def _shown(value: object) -> str:
-    return "none" if value in (None, "") else str(value)
+# ---------------------------------------------------------------- codes of other catalogues
 
 
 def _refuse_codes_of_others(catalogue: Catalogue) -> None:

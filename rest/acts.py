@@ -156,6 +156,23 @@ class ActingAdmin(ModelAdmin):
         return HttpResponseRedirect(self.page_of(thing))
 
 
+class StandingAdmin(ActingAdmin):
+    """Above a thing's fields its page shows how it stands, in the template `change_form_before_template`."""
+
+    def standing(self, request: HttpRequest, thing: Any) -> dict[str, Any]:
+        raise NotImplementedError
+
+    def changeform_view(  # type: ignore[override]  # unfold says TemplateResponse, and redirects as we do
+        self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        thing = self.get_object(request, object_id) if object_id else None
+        known = dict(extra_context or {})
+        if thing is not None and self.has_view_permission(request, thing):  # else Django's own view answers
+            known |= self.standing(request, thing)
+        answer: HttpResponse = super().changeform_view(request, object_id, form_url, known)
+        return answer
+
+
 class ActsAdmin(ActingAdmin):
     """Nothing is edited here; there are only the buttons."""
 

@@ -35,6 +35,9 @@ def state_of(token: ServiceToken) -> str:
 class ServiceTokenForm(forms.ModelForm[ServiceToken]):
     """Refuses in words what the database and `tokens.issue` would refuse."""
 
+    class Meta:
+        help_texts = {"expires_at": _("Empty: it works until it is revoked.")}
+
     operator: User
 
     def clean_expires_at(self) -> Any:

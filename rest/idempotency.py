@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from django.conf import settings
 from django.db import connection, transaction
@@ -25,6 +25,7 @@ KEPT_HEADERS = ("Location", "Link")
 VISIBLE = re.compile(r"[!-~]{1,255}")
 
 Handler = TypeVar("Handler", bound=Callable[..., HttpResponseBase])
+Parts = ParamSpec("Parts")  # of the address
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,9 +55,7 @@ def idempotent(*, required: bool = True) -> Callable[[Handler], Handler]:
 
     So a worker that dies leaves all or nothing, and whatever is refused leaves the key free. It cannot serve an act
     that calls a gateway: that act must commit its intent before the call (its `atomic(durable=True)` refuses to run in
-    here), so its claim has to be committed with the intent, and its answer later. Such a view needs a second way
-    through: `claimed(request)` gives it the claim, `stored_answer(claim)` what a finished one answered, and
-    `keep(claim, answer)` what the next one is to be answered.
+    here), so its claim has to be committed with the intent, and its answer later: that is what `remembered` is for.
 
     A decorator rather than a mixin, since it must stand around the one method, inside DRF's handling of errors.
     """
@@ -64,7 +63,7 @@ def idempotent(*, required: bool = True) -> Callable[[Handler], Handler]:
     def decorate(handler: Handler) -> Handler:
         @functools.wraps(handler)
         def once(view: Any, request: Request, *args: Any, **kwargs: Any) -> HttpResponseBase:
-            claim = claimed(request, required=required)
+            claim = _claimed(request, required=required)
             if claim is None:
                 return handler(view, request, *args, **kwargs)
             try:
@@ -73,13 +72,44 @@ def idempotent(*, required: bool = True) -> Callable[[Handler], Handler]:
             except _NotKept as refusal:
                 return refusal.answer
 
-        once.idempotency_key_required = required  # type: ignore[attr-defined]  # rest.schema reads it
-        return once  # type: ignore[return-value]
+        return _takes_key(once, required=required)  # type: ignore[return-value]
 
     return decorate
 
 
-def claimed(request: Request, *, required: bool = True) -> Claim | None:
+def remembered(
+    handler: Callable[Concatenate[Any, Request, Claim, Parts], HttpResponseBase],
+) -> Callable[Concatenate[Any, Request, Parts], HttpResponseBase]:
+    """For a `post` that calls a gateway: it is given the claim, commits it with its intent, and its answer is kept.
+
+    Unlike `idempotent` it holds no lock meanwhile: the handler's own constraint decides between rivals, and what died
+    after its intent is for the handler to find. It raises what it refuses, for only successes are kept.
+    """
+
+    @functools.wraps(handler)
+    def once(view: Any, request: Request, /, *args: Parts.args, **kwargs: Parts.kwargs) -> HttpResponseBase:
+        claim = _claimed(request)
+        assert claim is not None  # noqa: S101 - the key is required
+        if (earlier := _stored_answer(claim)) is not None:
+            return earlier
+        answer = handler(view, request, claim, *args, **kwargs)
+        _keep(claim, answer)
+        return answer
+
+    return _takes_key(once)
+
+
+def keyed(handler: Handler) -> Handler:
+    """For a `post` whose act keeps the key with what it books, and finds it again by itself: only the API says so."""
+    return _takes_key(handler)
+
+
+def _takes_key(handler: Handler, *, required: bool = True) -> Handler:
+    handler.idempotency_key_required = required  # type: ignore[attr-defined]  # rest.schema reads it
+    return handler
+
+
+def _claimed(request: Request, *, required: bool = True) -> Claim | None:
     """The claim that this request makes; None when it sends no key and needs none."""
     key = request.headers.get(HEADER)
     if key is None:
@@ -106,7 +136,7 @@ def _answered_once(claim: Claim, act: Callable[[], HttpResponseBase]) -> HttpRes
     if not _try_lock(claim):
         raise IdempotencyKeyInProgress
     # A statement of its own: one that also took the lock would look with eyes from before it held it.
-    if (earlier := stored_answer(claim)) is not None:
+    if (earlier := _stored_answer(claim)) is not None:
         return earlier
     answer = act()
     if not 200 <= answer.status_code < 300:  # noqa: PLR2004 - the successes of HTTP
@@ -123,7 +153,7 @@ def _try_lock(claim: Claim) -> bool:
     return bool(won)
 
 
-def stored_answer(claim: Claim) -> HttpResponse | None:
+def _stored_answer(claim: Claim) -> HttpResponse | None:
     """What the same request was answered before; a key that came with another one is refused."""
     since = timezone.now() - timedelta(hours=settings.IDEMPOTENCY_HOURS)
     record = IdempotencyRecord.objects.filter(scope=claim.scope, key=claim.key, created_at__gt=since).first()
@@ -136,9 +166,9 @@ def stored_answer(claim: Claim) -> HttpResponse | None:
 
 
 @transaction.atomic
-def keep(claim: Claim, answer: HttpResponseBase) -> None:
+def _keep(claim: Claim, answer: HttpResponseBase) -> None:
     """Keep the answer of an act that committed its claim itself; who comes second leaves the first answer alone."""
-    if _try_lock(claim) and stored_answer(claim) is None:
+    if _try_lock(claim) and _stored_answer(claim) is None:
         _store(claim, answer)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Model, QuerySet
+from django.db.models import QuerySet
 from django.utils.http import urlencode
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -55,8 +55,8 @@ def page(rows: QuerySet[Any], *, limit: int, cursor: str = "") -> Page:
         return Page(rows=[], next=None, previous=None)
     return Page(
         rows=found,
-        next=_write(OLDER, found[-1]) if has_older else None,
-        previous=_write(NEWER, found[0]) if has_newer else None,
+        next=_write(OLDER, found[-1].pk) if has_older else None,
+        previous=_write(NEWER, found[0].pk) if has_newer else None,
     )
 
 
@@ -89,6 +89,19 @@ def page_of(serializer_class: type[serializers.BaseSerializer[Any]]) -> type[ser
     return type(name, (serializers.Serializer,), inside)
 
 
+def older(request: Request, edge: uuid.UUID | None) -> str | None:
+    """The link to what comes after that id, of a list that is no queryset and only goes back in time."""
+    return _link(request, _write(OLDER, edge) if edge else None)
+
+
+def edge_of(cursor: str) -> uuid.UUID:
+    """The id in a cursor of such a list."""
+    direction, edge = _read(cursor)
+    if direction != OLDER:
+        raise InvalidCursor
+    return edge
+
+
 def _link(request: Request, cursor: str | None) -> str | None:
     if cursor is None:
         return None
@@ -96,8 +109,8 @@ def _link(request: Request, cursor: str | None) -> str | None:
     return str(request.build_absolute_uri(f"{request.path}?{urlencode(parameters)}"))
 
 
-def _write(direction: bytes, row: Model) -> str:
-    return base64.urlsafe_b64encode(direction + row.pk.bytes).decode().rstrip("=")
+def _write(direction: bytes, edge: uuid.UUID) -> str:
+    return base64.urlsafe_b64encode(direction + edge.bytes).decode().rstrip("=")
 
 
 def _read(cursor: str) -> tuple[bytes, uuid.UUID]:

@@ -123,6 +123,16 @@ class Gateway:
             return None
         return address.path.removeprefix(start), dict(parse_qsl(address.query))
 
+    def payment_of_page(self, next_action: dict[str, Any], start: str) -> dict[str, Any] | None:
+        """The payment on whose page a redirect ends; None when it leads elsewhere."""
+        found = self.own_path(next_action)
+        if found is None:
+            return None
+        payment: dict[str, Any] | None = self.state["payments"].get(found[0].removeprefix(start))
+        if payment is None:
+            raise CannotPlay(f"{self.title} knows no such payment page.")
+        return payment
+
     def now(self) -> float:
         return self.clock.seconds()
 

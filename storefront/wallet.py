@@ -24,9 +24,9 @@ from billing.gateways.base import PayoutState
 from ledger import money
 from ledger.errors import LedgerError
 from ledger.money import Money, format_money
+from rest import spreadsheets
 from wallets import balances, destinations, pages, sellers, statement_files, statements, transactions, withdrawals
 from wallets import errors as refused
-from wallets.api.asking import csv_answer
 from wallets.balances import Balance
 from wallets.destinations import OPERATORS
 from wallets.models import DestinationKind, Wallet, Withdrawal, WithdrawalStatus
@@ -152,7 +152,7 @@ class StatementCsvView(View):
 
     def get(self, request: HttpRequest, token: str, currency: str, month: str) -> StreamingHttpResponse:
         statement = _statement(token, currency, month)
-        return csv_answer(statement.rows(), f"statement-{currency}-{month}")
+        return spreadsheets.answer([statement.rows()], f"statement-{currency}-{month}")
 
 
 def _statement(token: str, currency: str, month: str) -> Statement:

@@ -4,15 +4,15 @@ The file is read and checked by whoever calls; here is what differs, and making 
 off, never deleted: sales refer to it. Rules that people made in the admin are left alone.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Model
 from django.utils import timezone
 
+from rest.seeding import Change, changed, shown, update
 from wallets.models import CommissionRule, CommissionTier, SaleType, SellerKind, WhenWithdrawn
 
 
@@ -53,18 +53,6 @@ class Market:
     rules: Mapping[str, RuleEntry] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
-    """One line of a difference, and the act that makes it so. The sign is + new, ~ changed, - taken away."""
-
-    sign: str
-    text: str
-    act: Callable[[], object]
-
-    def __str__(self) -> str:
-        return f"{self.sign} {self.text}"
-
-
 def differences(market: Market) -> Iterator[Change]:
     """What seeding would change, without changing it. The acts are done in this order: rules name the rest."""
     kinds = {code: _label(label) for code, label in market.seller_kinds.items()}
@@ -101,7 +89,7 @@ def _labelled(
             make = partial(model._default_manager.create, code=code, catalogue=catalogue, **wanted)
             yield Change(sign="+", text=f"{what} {code}: {facts['label_en']}", act=make)
         else:
-            yield from _changed(stored[code], f"{what} {code}", wanted)
+            yield from changed(stored[code], f"{what} {code}", wanted)
     yield from _gone(stored, entries, what)
 
 
@@ -138,7 +126,7 @@ def _entry_of(rule: CommissionRule) -> RuleEntry:
 
 def _difference(before: RuleEntry, after: RuleEntry) -> str:
     names = [name for name in RuleEntry.__slots__ if getattr(before, name) != getattr(after, name)]
-    said = [f"{name} {_shown(getattr(before, name))} -> {_shown(getattr(after, name))}" for name in names]
+    said = [f"{name} {shown(getattr(before, name))} -> {shown(getattr(after, name))}" for name in names]
     return ", ".join(said) or "active again"
 
 
@@ -161,21 +149,4 @@ def _write_rule(rule: CommissionRule | None, code: str, catalogue: str, entry: R
 def _gone(stored: Mapping[str, Any], wanted: Mapping[str, Any], what: str) -> Iterator[Change]:
     for code, row in stored.items():
         if code not in wanted and row.is_active:
-            yield Change(sign="-", text=f"{what} {code}: switched off", act=partial(_update, row, {"is_active": False}))
-
-
-def _changed(row: Model, what: str, wanted: dict[str, Any]) -> Iterator[Change]:
-    different = {name: value for name, value in wanted.items() if getattr(row, name) != value}
-    if different:
-        said = ", ".join(f"{name} {_shown(getattr(row, name))} -> {_shown(new)}" for name, new in different.items())
-        yield Change(sign="~", text=f"{what}: {said}", act=partial(_update, row, different))
-
-
-def _update(row: Model, values: dict[str, Any]) -> None:
-    for name, value in values.items():
-        setattr(row, name, value)
-    row.save(update_fields=list(values))
-
-
-def _shown(value: object) -> str:
-    return "none" if value in (None, "") else str(value)
+            yield Change(sign="-", text=f"{what} {code}: switched off", act=partial(update, row, {"is_active": False}))

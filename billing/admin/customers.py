@@ -4,16 +4,31 @@ from typing import Any, cast
 
 from django.contrib import admin
 from django.contrib.auth.models import User
-from django.forms import Form
+from django.forms import Form, ModelForm
 from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
 
 from billing import customers
 from billing.models import Customer
 
 
+class CustomerForm(ModelForm):  # type: ignore[type-arg]
+    class Meta:
+        help_texts = {
+            "name": _("As invoices say it."),
+            "company": _("Invoices are made out to it; the name is then the contact."),
+            "email": _("Letters and invoices go there."),
+            "vat_number": _("Capitals and digits, without blanks, such as FR40303265045."),
+            "country": _("An ISO 3166 code, such as FR or CI. Tax and the choice of gateways go by it."),
+            "locale": _("Of letters, pages and invoices."),
+            "time_zone": _("An IANA name, such as Africa/Abidjan. Credits of plans fall due by this clock."),
+        }
+
+
 @admin.register(Customer)
 class CustomerAdmin(ModelAdmin):
+    form = CustomerForm
     list_display = ("user", "name", "company", "email", "country", "locale", "created_at")
     list_filter = ("locale", "country")
     list_select_related = ("user",)

@@ -32,6 +32,10 @@ class DraftForm(ModelForm):  # type: ignore[type-arg]
     class Meta:
         model = InvoiceDraft
         fields = ("user", "currency", "due_on")
+        help_texts = {
+            "currency": _("An ISO 4217 code, such as EUR or XOF; all lines are in it."),
+            "due_on": _("The invoice says so, and is overdue from the next day on."),
+        }
 
     def clean_currency(self) -> str:
         currency = str(self.cleaned_data["currency"]).strip().upper()
@@ -46,11 +50,18 @@ class LineForm(ModelForm):  # type: ignore[type-arg]
     unit_price = forms.CharField(
         label=_("unit price before tax"), max_length=20, widget=UnfoldAdminTextInputWidget, help_text=_("As in 9.99")
     )
-    discount = forms.CharField(label=_("discount"), max_length=20, required=False, widget=UnfoldAdminTextInputWidget)
+    discount = forms.CharField(
+        label=_("discount"),
+        max_length=20,
+        required=False,
+        widget=UnfoldAdminTextInputWidget,
+        help_text=_("Off the whole line, before tax."),
+    )
 
     class Meta:
         model = DraftLine
         fields = ("description", "quantity", "product")
+        help_texts = {"product": _("As the tax rates name it: standard, unless there is another.")}
 
     field_order = ("description", "quantity", "unit_price", "discount", "product")
 

@@ -65,6 +65,14 @@ class GatewaySettingForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 class GatewayTermsForm(forms.ModelForm):  # type: ignore[type-arg]
+    class Meta:
+        help_texts = {
+            "currency": _("An ISO 4217 code that the gateway takes."),
+            "minimum_minor": _("Smaller payments are not sent to it. Empty: the gateway's own minimum."),
+            "maximum_minor": _("Larger payments are not sent to it. Empty: the gateway's own maximum."),
+            "fixed_cost_minor": _("What the gateway keeps of a payment besides its share: 25 is 0.25 EUR, or 25 XOF."),
+        }
+
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
         able = capabilities(self.instance.gateway_id or "")

@@ -285,8 +285,19 @@ class VatCheckAdmin(BillingActsAdmin):
     readonly_fields = fields
 
 
+class TaxRateForm(forms.ModelForm):  # type: ignore[type-arg]
+    class Meta:
+        help_texts = {
+            "country": _("An ISO 3166 code, such as FR or CI."),
+            "category": _("standard, for all that has no kind of its own."),
+            "basis_points": _("2000 is 20 %."),
+            "valid_from": _("A rate that changes is a new row; invoices that were issued keep theirs."),
+        }
+
+
 @admin.register(TaxRate)
 class TaxRateAdmin(ModelAdmin):
+    form = TaxRateForm
     list_display = ("country", "category", "basis_points", "valid_from")
     list_filter = ("category", "country")
 

@@ -4,7 +4,6 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.models import User
-from django.http import HttpResponse
 from django.utils.translation import override
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers as answers
@@ -15,7 +14,7 @@ from rest_framework.response import Response
 
 from billing import checkout, coupons, customers, errors, plans, pricing, subscriptions
 from billing.api.coupons import CouponResponse, count_try
-from billing.api.shapes import CheckoutResponse, PaymentResponse, RoutingResponse, next_action
+from billing.api.shapes import CheckoutResponse, PaymentResponse, RoutingResponse, next_action, wishes_of
 from billing.checkout import Wishes
 from billing.gateways.base import Flow
 from billing.models import Customer, Payment, PlanPrice
@@ -26,7 +25,6 @@ from ledger.money import Money
 from rest import callers, fields, idempotency, serializers
 from rest import customers as accounts
 from rest.callers import Kind
-from rest.errors import IdempotencyKeyReused
 from rest.idempotency import Claim
 from rest.permissions import OwnerOrService
 from rest.views import ApiView
@@ -123,33 +121,21 @@ class CheckoutsView(ApiView):
         responses={201: CheckoutResponse},
         tags=["payments"],
     )
-    def post(self, request: Request) -> HttpResponse:
-        claim = idempotency.claimed(request)
-        assert claim is not None  # noqa: S101 - the key is required
-        if (stored := idempotency.stored_answer(claim)) is not None:
-            return stored
+    @idempotency.remembered
+    def post(self, request: Request, claim: Claim) -> Response:
         if (begun := checkout.earlier(claim)) is not None:
-            if bytes(begun.request_fingerprint) != claim.fingerprint:
-                raise IdempotencyKeyReused
             answer = _answer(begun)
             answer.headers[idempotency.REPLAYED] = "true"
-            idempotency.keep(claim, answer)
             return answer
         wish = serializers.read(request, CheckoutBody)
-        user, wishes = callers.customer(request), _wishes(wish)
+        user, wishes = callers.customer(request), wishes_of(wish)
         if "coupon" in wish:
             count_try(user)
         if "plan" in wish:
-            answer = _subscribe(wish, user, wishes, claim)
-            idempotency.keep(claim, answer)
-            return answer
+            return _subscribe(wish, user, wishes, claim)
         purchase = _purchase(wish, user, is_service=callers.of(request).kind is Kind.SERVICE)
         payment = checkout.start(user=user, purchase=purchase, wishes=wishes, claim=claim)
-        answer = _answer(Payment.objects.with_attempts().get(pk=payment.pk))
-        idempotency.keep(claim, answer)
-        return answer
-
-    post.idempotency_key_required = True  # type: ignore[attr-defined]  # rest.schema reads it
+        return _answer(Payment.objects.with_attempts().get(pk=payment.pk))
 
 
 class CheckoutPreviewView(ApiView):
@@ -169,7 +155,7 @@ class CheckoutPreviewView(ApiView):
         if "coupon" in wish:
             count_try(user)
         customer = customers.get(user)
-        wishes = checkout.checked(_wishes(wish), customer)
+        wishes = checkout.checked(wishes_of(wish), customer)
         if "plan" in wish:
             purchase = subscriptions.first_period(user=user, price=_plan_price(wish), coupon=wish.get("coupon", ""))
         else:
@@ -205,18 +191,6 @@ def _preview(purchase: Purchase, customer: Customer, wishes: Wishes, decision: D
             "unit": terms.unit,
         }
     return told
-
-
-def _wishes(wish: dict[str, Any]) -> Wishes:
-    return Wishes(
-        country=wish.get("country", ""),
-        gateways=wish.get("gateways", ()),
-        phone=wish.get("phone", ""),
-        success_url=wish.get("success_url", ""),
-        cancel_url=wish.get("cancel_url", ""),
-        flow=Flow(wish["flow"]) if "flow" in wish else None,
-        save_method=wish.get("save_method", False),
-    )
 
 
 def _purchase(wish: dict[str, Any], user: User, *, is_service: bool) -> Purchase:

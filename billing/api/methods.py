@@ -3,7 +3,6 @@
 from typing import Any
 from uuid import UUID
 
-from django.http import HttpResponse
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers as answers
 from rest_framework.request import Request
@@ -14,6 +13,7 @@ from billing.api.shapes import NextActionResponse
 from billing.models import MethodSetup, SavedMethod
 from billing.models.saved_methods import MethodSetupState
 from rest import callers, fields, idempotency, serializers
+from rest.idempotency import Claim
 from rest.permissions import OwnerOrService
 from rest.views import ApiView
 
@@ -76,17 +76,10 @@ class MethodsView(ApiView):
         responses={201: MethodSetupResponse},
         tags=TAGS,
     )
-    def post(self, request: Request) -> HttpResponse:
-        claim = idempotency.claimed(request)
-        assert claim is not None  # noqa: S101 - the key is required
-        if (stored := idempotency.stored_answer(claim)) is not None:
-            return stored
+    @idempotency.remembered
+    def post(self, request: Request, claim: Claim) -> Response:
         wish = serializers.read(request, MethodSetupBody, required=False)
-        answer = Response(_setup(method_setups.start(user=callers.customer(request), **wish)), status=201)
-        idempotency.keep(claim, answer)
-        return answer
-
-    post.idempotency_key_required = True  # type: ignore[attr-defined]  # rest.schema reads it
+        return Response(_setup(method_setups.start(user=callers.customer(request), **wish)), status=201)
 
 
 class MethodView(ApiView):

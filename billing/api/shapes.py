@@ -1,10 +1,12 @@
-"""What the API says of payments."""
+"""What the API says of payments, and how those who pay say how they want to."""
 
 from collections.abc import Iterable
 from typing import Any
 
 from rest_framework import serializers as answers
 
+from billing.checkout import Wishes
+from billing.gateways.base import Flow
 from billing.models import Attempt, Payment
 from billing.models.payments import AttemptState, PaymentKind, PaymentStatus
 
@@ -75,6 +77,19 @@ class CheckoutResponse(answers.Serializer[Any]):
     payment = PaymentResponse(allow_null=True, help_text="Null for a plan on trial, or one that its gateway renews.")
     next_action = NextActionResponse()
     routing = RoutingResponse(allow_null=True)
+
+
+def wishes_of(wish: dict[str, Any]) -> Wishes:
+    """Of a request that was checked; what it does not say is ours to choose."""
+    return Wishes(
+        country=wish.get("country", ""),
+        gateways=wish.get("gateways", ()),
+        phone=wish.get("phone", ""),
+        success_url=wish.get("success_url", ""),
+        cancel_url=wish.get("cancel_url", ""),
+        flow=Flow(wish["flow"]) if "flow" in wish else None,
+        save_method=wish.get("save_method", False),
+    )
 
 
 def next_action(payment: Payment) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from django.http import HttpResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers as answers
@@ -13,15 +12,14 @@ from rest_framework.response import Response
 from billing import checkout, dunning, plan_changes, plans, subscriptions
 from billing import gateway_subscriptions as renewing
 from billing.api.coupons import count_try
-from billing.api.shapes import NextActionResponse, PaymentResponse, next_action
-from billing.checkout import Wishes
+from billing.api.shapes import NextActionResponse, PaymentResponse, next_action, wishes_of
 from billing.models import Payment, Subscription
 from billing.models.plans import PlanInterval
 from billing.models.subscriptions import SubscriptionStatus
 from billing.plan_changes import NOW, PERIOD_END, ChangePlan
 from credits import calendar
 from rest import callers, fields, idempotency, serializers
-from rest.errors import IdempotencyKeyReused
+from rest.idempotency import Claim
 from rest.permissions import OwnerOrService
 from rest.views import ApiView
 
@@ -155,30 +153,20 @@ class SubscriptionView(ApiView):
         responses={201: BegunResponse},
         tags=TAGS,
     )
-    def post(self, request: Request) -> HttpResponse:
-        claim = idempotency.claimed(request)
-        assert claim is not None  # noqa: S101 - the key is required
-        if (stored := idempotency.stored_answer(claim)) is not None:
-            return stored
+    @idempotency.remembered
+    def post(self, request: Request, claim: Claim) -> Response:
         user = callers.customer(request)
         if (begun := checkout.earlier(claim)) is not None:
-            if bytes(begun.request_fingerprint) != claim.fingerprint:
-                raise IdempotencyKeyReused
             found = Subscription.objects.of(user).get(pk=begun.details["subscription"])
-            answer = _begun(found, begun, None)
-        else:
-            wish = serializers.read(request, SubscribeBody)
-            price = plans.price_of(plans.find(wish["plan"]), wish["currency"], wish.get("interval", ""))
-            if "coupon" in wish:
-                count_try(user)
-            made = subscriptions.start(
-                user=user, price=price, wishes=_wishes(wish), coupon=wish.get("coupon", ""), claim=claim
-            )
-            answer = _begun(made.subscription, made.payment, made.next_action)
-        idempotency.keep(claim, answer)
-        return answer
-
-    post.idempotency_key_required = True  # type: ignore[attr-defined]  # rest.schema reads it
+            return _begun(found, begun, None)
+        wish = serializers.read(request, SubscribeBody)
+        price = plans.price_of(plans.find(wish["plan"]), wish["currency"], wish.get("interval", ""))
+        if "coupon" in wish:
+            count_try(user)
+        made = subscriptions.start(
+            user=user, price=price, wishes=wishes_of(wish), coupon=wish.get("coupon", ""), claim=claim
+        )
+        return _begun(made.subscription, made.payment, made.next_action)
 
     @extend_schema(
         operation_id="unsubscribe",
@@ -210,11 +198,8 @@ class SubscriptionChangeView(ApiView):
         responses=ChangeResponse,
         tags=TAGS,
     )
-    def post(self, request: Request) -> HttpResponse:
-        claim = idempotency.claimed(request)
-        assert claim is not None  # noqa: S101 - the key is required
-        if (stored := idempotency.stored_answer(claim)) is not None:
-            return stored
+    @idempotency.remembered
+    def post(self, request: Request, claim: Claim) -> Response:
         asked, wish = serializers.query(request, SubscriptionQuery), serializers.read(request, ChangeBody)
         found = subscriptions.of(callers.customer(request), asked.get("catalogue", ""))
         price = subscriptions.price_for(found, wish["plan"], wish.get("interval", ""))
@@ -222,16 +207,10 @@ class SubscriptionChangeView(ApiView):
         if wish.get("preview"):
             plan, payment = plan_changes.preview(subscription=found, price=price, when=when), None
         else:
-            done = plan_changes.change(subscription=found, price=price, wishes=_wishes(wish), when=when, claim=claim)
+            done = plan_changes.change(subscription=found, price=price, wishes=wishes_of(wish), when=when, claim=claim)
             plan, payment = done.preview, done.payment
         again = Subscription.objects.of(found.user).get(pk=found.pk)
-        answer = Response(
-            {"subscription": told(again), "preview": _preview(plan), **_payment(payment, None)}, status=200
-        )
-        idempotency.keep(claim, answer)
-        return answer
-
-    post.idempotency_key_required = True  # type: ignore[attr-defined]  # rest.schema reads it
+        return Response({"subscription": told(again), "preview": _preview(plan), **_payment(payment, None)})
 
 
 class SubscriptionRenewView(ApiView):
@@ -246,21 +225,14 @@ class SubscriptionRenewView(ApiView):
         responses=BegunResponse,
         tags=TAGS,
     )
-    def post(self, request: Request) -> HttpResponse:
-        claim = idempotency.claimed(request)
-        assert claim is not None  # noqa: S101 - the key is required
-        if (stored := idempotency.stored_answer(claim)) is not None:
-            return stored
+    @idempotency.remembered
+    def post(self, request: Request, claim: Claim) -> Response:
         asked = serializers.query(request, SubscriptionQuery)
         wish = serializers.read(request, PaymentWish, required=False)
         found = subscriptions.of(callers.customer(request), asked.get("catalogue", ""))
-        wishes = _wishes(wish) if wish else subscriptions.wishes_of(found)
+        wishes = wishes_of(wish) if wish else subscriptions.wishes_of(found)
         payment = subscriptions.renew(subscription=found, wishes=wishes, claim=claim)
-        answer = _begun(found, payment, None, status=200)
-        idempotency.keep(claim, answer)
-        return answer
-
-    post.idempotency_key_required = True  # type: ignore[attr-defined]  # rest.schema reads it
+        return _begun(found, payment, None, status=200)
 
 
 class SubscriptionResumeView(ApiView):
@@ -361,13 +333,3 @@ def _preview(plan: ChangePlan) -> dict[str, Any]:
         "next_amount": plan.next_amount.minor,
         "next_payment_at": plan.next_payment_at,
     }
-
-
-def _wishes(wish: dict[str, Any]) -> Wishes:
-    return Wishes(
-        country=wish.get("country", ""),
-        gateways=wish.get("gateways", ()),
-        phone=wish.get("phone", ""),
-        success_url=wish.get("success_url", ""),
-        cancel_url=wish.get("cancel_url", ""),
-    )

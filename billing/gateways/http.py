@@ -10,7 +10,7 @@ from decimal import Decimal
 from http.cookiejar import DefaultCookiePolicy
 from json import JSONDecodeError
 from json import loads as read_json
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -24,6 +24,7 @@ from billing.gateways.redaction import redacted_path
 from ledger.errors import LedgerError
 
 logger = logging.getLogger(__name__)
+Told = TypeVar("Told", bound=GatewayError)
 
 CHUNK_BYTES = 65_536
 SERVER_ERROR = 500
@@ -91,19 +92,15 @@ class Reply:
     def uncertain(
         self, message: str, *, code: str = "", category: FailureCategory = FailureCategory.UNKNOWN
     ) -> Uncertain:
-        return Uncertain(
-            message,
-            gateway=self.gateway,
-            category=category,
-            code=code or str(self.status),
-            trace=self.trace,
-            retry_after_seconds=self.retry_after_seconds,
-        )
+        return self._error(Uncertain, message, code, category)
 
     def unavailable(
         self, message: str, *, code: str = "", category: FailureCategory = FailureCategory.PROVIDER_DOWN
     ) -> Unavailable:
-        return Unavailable(
+        return self._error(Unavailable, message, code, category)
+
+    def _error(self, kind: type[Told], message: str, code: str, category: FailureCategory) -> Told:
+        return kind(
             message,
             gateway=self.gateway,
             category=category,

@@ -4,12 +4,14 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import time_machine
 from django.contrib.auth.models import User
 
 from billing.gateways import registry
 from billing.models import GatewaySetting
 from billing.tests import shop
-from billing.tests.fakes import CapturingGateway, ChargingGateway, FakeGateway, RefundingGateway
+from billing.tests.fakes import CapturingGateway, ChargingGateway, Fake, FakeGateway, RefundingGateway, StandIn
+from billing.tests.subscribers import BEGIN, make_plans
 from credits import usage
 
 
@@ -44,11 +46,20 @@ def paypal(gateways: dict[str, Any]) -> CapturingGateway:
 
 
 @pytest.fixture
-def charging(gateways: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> ChargingGateway:
-    fake = ChargingGateway("stripe")
-    monkeypatch.setitem(registry.BUILDERS, "stripe", lambda: fake)
-    registry.forget()
-    return fake
+def stand_in(gateways: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> StandIn:
+    """Puts a fake in the place of the gateway whose name it has."""
+
+    def put(fake: Fake) -> Fake:
+        monkeypatch.setitem(registry.BUILDERS, fake.name, lambda: fake)
+        registry.forget()
+        return fake
+
+    return put
+
+
+@pytest.fixture
+def charging(stand_in: StandIn) -> ChargingGateway:
+    return stand_in(ChargingGateway("stripe"))
 
 
 @pytest.fixture
@@ -59,3 +70,15 @@ def ann(charging: ChargingGateway) -> User:
     usage.spend(user=user, key="all", amount=275)
     charging.asked.clear()
     return user
+
+
+@pytest.fixture
+def clock() -> Iterator[time_machine.Traveller]:
+    """It stands at the beginning of everything, until the test moves it."""
+    with time_machine.travel(BEGIN, tick=False) as traveller:
+        yield traveller
+
+
+@pytest.fixture
+def on_sale(gateways: dict[str, Any], clock: time_machine.Traveller) -> None:
+    make_plans()

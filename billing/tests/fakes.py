@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import orjson
 
@@ -219,3 +219,10 @@ class ChargingGateway(RefundingGateway):
         told = super()._answer(reference)
         method = SavedMethod(id=self.card, kind="card", brand="visa", last4="4242", expires="12/2031")
         return replace(told, method=method, gateway_customer="cus_1")
+
+
+Fake = TypeVar("Fake", bound=FakeGateway)
+
+
+class StandIn(Protocol):
+    def __call__(self, fake: Fake) -> Fake: ...

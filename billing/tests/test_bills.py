@@ -35,11 +35,11 @@ from billing.models import Attempt, Invoice, InvoiceDraft, Payment, Refund, TaxR
 from billing.models.payments import PaymentStatus
 from billing.tests import shop
 from billing.tests.papers import faults_of_schematron, french, known
-from credits.tests.callers import customer, get, post, service
 from events.models import Event
 from ledger import checks
 from ledger.money import Money
 from ledger.tests.races import run_all
+from rest.tests.callers import customer, get, post, service
 
 __all__ = ["french"]
 pytestmark = pytest.mark.django_db

@@ -11,7 +11,7 @@ from billing.models.coupons import CouponDuration, CouponKind
 from billing.tests import shop
 from billing.tests.couponing import make_coupon, moved, taxed, uses
 from billing.tests.subscribers import make_plan
-from credits.tests.callers import customer, get, post, service
+from rest.tests.callers import customer, get, post, service
 
 pytestmark = pytest.mark.django_db
 

@@ -6,38 +6,26 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-import time_machine
 from django.utils import timezone
 
 from billing import errors, gateway_coupons, renewals, subscriptions
 from billing.checkout import Wishes
 from billing.discounts import Terms
-from billing.gateways import registry
 from billing.gateways.base import Flow, NextAction
 from billing.gateways.subscribing import CouponRequest, InvoiceResult, SubscriptionResult, SubscriptionState
 from billing.models import Payment, Plan, Redemption, Subscription
 from billing.models.coupons import CouponDuration, CouponKind
 from billing.tests import shop
 from billing.tests.couponing import make_coupon, moved, state, uses
-from billing.tests.subscribers import BEGIN, end_of, fails, fresh, make_plans, make_user, pay, price
+from billing.tests.fakes import StandIn
+from billing.tests.subscribers import end_of, fails, fresh, make_user, pay, price
 from billing.tests.test_subscriptions_at_gateways import END, RenewingGateway, read, write
 from credits import balances, calendar
 from events.models import Event
 from ledger import checks
 from ledger.money import Money
 
-pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(autouse=True)
-def clock():
-    with time_machine.travel(BEGIN, tick=False) as traveller:
-        yield traveller
-
-
-@pytest.fixture
-def on_sale(gateways, clock) -> None:
-    make_plans()
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clock")]
 
 
 def begin(gateway: str = "paypal", user: Any = None, code: str = "premium", interval: str = "month") -> Any:
@@ -179,11 +167,8 @@ class CouponGateway(RenewingGateway):
 
 
 @pytest.fixture
-def renewing(gateways, monkeypatch, on_sale) -> CouponGateway:
-    made = CouponGateway("stripe")
-    monkeypatch.setitem(registry.BUILDERS, "stripe", lambda: made)
-    registry.forget()
-    return made
+def renewing(stand_in: StandIn, on_sale) -> CouponGateway:
+    return stand_in(CouponGateway("stripe"))
 
 
 def heard(gateway: CouponGateway, found: Subscription, number: int = 0) -> None:

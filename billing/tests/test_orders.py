@@ -10,11 +10,10 @@ from django.test import Client
 from django.utils import timezone
 
 from billing import inbox, refund_sending
-from billing.gateways import registry
 from billing.gateways.base import Hint, Letter, PaymentState, RefundRef, RefundResult, RefundState, Subject, Trust
 from billing.models import Dispute, GatewayLetter, Payment, Refund
 from billing.tests import shop
-from billing.tests.fakes import SECRET, RefundingGateway
+from billing.tests.fakes import SECRET, RefundingGateway, StandIn
 from ledger import checks
 from ledger.money import Money
 
@@ -66,11 +65,8 @@ class DashboardGateway(RefundingGateway):
 
 
 @pytest.fixture
-def dashboard(gateways, monkeypatch) -> DashboardGateway:
-    fake = DashboardGateway("stripe")
-    monkeypatch.setitem(registry.BUILDERS, "stripe", lambda: fake)
-    registry.forget()
-    return fake
+def dashboard(stand_in: StandIn) -> DashboardGateway:
+    return stand_in(DashboardGateway("stripe"))
 
 
 def hear(name: str, reference: str, order: str) -> None:

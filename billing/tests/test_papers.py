@@ -37,9 +37,9 @@ from billing.tests import shop
 from billing.tests.papers import faults_of_schematron, french, known
 from billing.tests.test_payments_in_the_admin import browser, member, press
 from credits import catalogue_files, usage
-from credits.tests.callers import get
 from ledger import checks
 from ledger.money import Money
+from rest.tests.callers import get
 
 __all__ = ["french"]
 pytestmark = pytest.mark.django_db

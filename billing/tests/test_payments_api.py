@@ -9,8 +9,8 @@ from django.test import override_settings
 from billing.gateways.errors import Declined, FailureCategory
 from billing.models import Payment
 from billing.tests import shop
-from credits.tests.callers import customer, get, post, service
 from rest.models import IdempotencyRecord
+from rest.tests.callers import customer, get, post, service
 
 pytestmark = pytest.mark.django_db
 

@@ -5,8 +5,8 @@ import threading
 import pytest
 
 from billing import payout_sending
-from billing.gateways import registry
 from billing.gateways.base import DestinationKind, PayoutRequest, PayoutResult
+from billing.tests.fakes import StandIn
 from billing.tests.paying import PayingGateway, approved, fresh
 from ledger.checks import faults
 from ledger.tests.races import run_together
@@ -32,11 +32,8 @@ class CountingGateway(PayingGateway):
 
 
 @pytest.fixture
-def paypal(gateways, monkeypatch) -> CountingGateway:
-    fake = CountingGateway()
-    monkeypatch.setitem(registry.BUILDERS, "paypal", lambda: fake)
-    registry.forget()
-    return fake
+def paypal(stand_in: StandIn) -> CountingGateway:
+    return stand_in(CountingGateway())
 
 
 def test_rivals_send_once(paypal: CountingGateway) -> None:

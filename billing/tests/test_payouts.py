@@ -7,12 +7,12 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 
 from billing import cases, errors, payout_sending, payouts, tasks
-from billing.gateways import registry
 from billing.gateways.base import DestinationKind, PayoutState
 from billing.gateways.errors import Declined, FailureCategory, Unavailable
 from billing.models import Case, GatewayLetter, GatewaySetting, Payout
 from billing.models.cases import CaseKind
 from billing.models.inbox import LetterState
+from billing.tests.fakes import StandIn
 from billing.tests.paying import PayingGateway, approved, due, fresh
 from events.models import Event
 from ledger.checks import faults
@@ -26,19 +26,13 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def paypal(gateways, monkeypatch) -> PayingGateway:
-    fake = PayingGateway("paypal", payout=frozenset({DestinationKind.EMAIL}))
-    monkeypatch.setitem(registry.BUILDERS, "paypal", lambda: fake)
-    registry.forget()
-    return fake
+def paypal(stand_in: StandIn) -> PayingGateway:
+    return stand_in(PayingGateway("paypal", payout=frozenset({DestinationKind.EMAIL})))
 
 
 @pytest.fixture
-def cinetpay(gateways, monkeypatch) -> PayingGateway:
-    fake = PayingGateway("cinetpay", payout=frozenset({DestinationKind.PHONE}), countries=frozenset({"CI"}))
-    monkeypatch.setitem(registry.BUILDERS, "cinetpay", lambda: fake)
-    registry.forget()
-    return fake
+def cinetpay(stand_in: StandIn) -> PayingGateway:
+    return stand_in(PayingGateway("cinetpay", payout=frozenset({DestinationKind.PHONE}), countries=frozenset({"CI"})))
 
 
 def status(withdrawal: Withdrawal) -> str:
@@ -119,10 +113,8 @@ def test_seller_may_take_back_what_waits_for_a_gateway(paypal) -> None:
     assert available(seller(withdrawal)) == 10_000
 
 
-def test_another_gateway_takes_it_when_the_first_never_heard_of_it(paypal, cinetpay, monkeypatch) -> None:
-    mtn = PayingGateway("stripe", payout=frozenset({DestinationKind.PHONE}))
-    monkeypatch.setitem(registry.BUILDERS, "stripe", lambda: mtn)
-    registry.forget()
+def test_another_gateway_takes_it_when_the_first_never_heard_of_it(paypal, cinetpay, stand_in) -> None:
+    mtn = stand_in(PayingGateway("stripe", payout=frozenset({DestinationKind.PHONE})))
     withdrawal = approved(destination=MTN)
     mtn.refuses_payout = Unavailable("away", gateway="stripe")
     payout_sending.send(withdrawal)
@@ -213,10 +205,8 @@ def test_absence_is_proven_neither_soon_nor_by_one_answer(paypal) -> None:
     assert (payout.withdrawal.status, payout.not_found) == ("approved", 0)
 
 
-def test_after_a_doubt_the_same_gateway_is_asked_again_and_no_other(cinetpay, monkeypatch) -> None:
-    other = PayingGateway("stripe", payout=frozenset({DestinationKind.PHONE}))
-    monkeypatch.setitem(registry.BUILDERS, "stripe", lambda: other)
-    registry.forget()
+def test_after_a_doubt_the_same_gateway_is_asked_again_and_no_other(cinetpay, stand_in) -> None:
+    other = stand_in(PayingGateway("stripe", payout=frozenset({DestinationKind.PHONE})))
     withdrawal = approved(destination=MTN)
     payout_sending._begin(withdrawal.pk, payout_sending._choose(withdrawal))
     payout = Payout.objects.whole().get()

@@ -7,12 +7,12 @@ from django.test import Client
 from django.urls import reverse
 
 from billing import payout_sending
-from billing.gateways import registry
 from billing.gateways.base import DestinationKind
 from billing.models import Case, Payment
 from billing.tests import shop
+from billing.tests.fakes import StandIn
 from billing.tests.paying import PayingGateway, approved, due, fresh
-from credits.tests.callers import post, service
+from rest.tests.callers import post, service
 from wallets.tests.people import available, make_rule, make_type
 from wallets.tests.test_admin import page, send, signed_in
 
@@ -20,11 +20,8 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def paypal(gateways, monkeypatch) -> PayingGateway:
-    fake = PayingGateway("paypal", payout=frozenset({DestinationKind.EMAIL}))
-    monkeypatch.setitem(registry.BUILDERS, "paypal", lambda: fake)
-    registry.forget()
-    return fake
+def paypal(stand_in: StandIn) -> PayingGateway:
+    return stand_in(PayingGateway("paypal", payout=frozenset({DestinationKind.EMAIL})))
 
 
 @pytest.fixture

@@ -19,11 +19,11 @@ from billing.tests import shop
 from billing.tests.fakes import Sold
 from credits import balances, usage
 from credits.models import Grant
-from credits.tests.callers import customer, get, post, service
 from events.models import Event
 from ledger import checks
 from ledger.money import Money
 from ledger.tests.races import run_together
+from rest.tests.callers import customer, get, post, service
 
 pytestmark = pytest.mark.django_db
 

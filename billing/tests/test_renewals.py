@@ -3,7 +3,6 @@
 from datetime import datetime, timedelta
 
 import pytest
-import time_machine
 from django.core.management import call_command
 from django.test import Client
 from django.utils import timezone
@@ -18,14 +17,8 @@ from credits.models import Grant, GrantSource
 from events.models import Event
 from ledger import checks
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clock")]
 DAY = timedelta(days=1)
-
-
-@pytest.fixture(autouse=True)
-def clock():
-    with time_machine.travel(BEGIN, tick=False) as traveller:
-        yield traveller
 
 
 @pytest.fixture

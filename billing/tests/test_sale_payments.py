@@ -17,9 +17,9 @@ from billing.models.refunds import RefundPolicy
 from billing.tests import shop
 from billing.tests.fakes import RefundingGateway
 from credits.tests import gates
-from credits.tests.callers import customer, post, service
 from ledger.checks import faults
 from ledger.money import Money
+from rest.tests.callers import customer, post, service
 from wallets import sales, sellers, withdrawals
 from wallets.errors import SellerCannotCover
 from wallets.models import Sale, TakeBack, Wallet

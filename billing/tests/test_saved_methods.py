@@ -7,12 +7,11 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 
 from billing import method_removals, method_setups, saved_methods, tasks, top_up_charges
-from billing.gateways import registry
 from billing.gateways.base import Flow, NextAction
 from billing.gateways.base import SavedMethod as Told
 from billing.gateways.subscribing import SetupResult, SetupState
 from billing.models import MethodSetup, SavedMethod, TopUp, TopUpCharge
-from billing.tests.fakes import ChargingGateway
+from billing.tests.fakes import ChargingGateway, StandIn
 from billing.tests.topping import agree
 
 pytestmark = pytest.mark.django_db
@@ -39,11 +38,8 @@ class KeepingGateway(ChargingGateway):
 
 
 @pytest.fixture
-def keeping(charging: ChargingGateway, monkeypatch: pytest.MonkeyPatch) -> KeepingGateway:
-    fake = KeepingGateway("stripe")
-    monkeypatch.setitem(registry.BUILDERS, "stripe", lambda: fake)
-    registry.forget()
-    return fake
+def keeping(charging: ChargingGateway, stand_in: StandIn) -> KeepingGateway:
+    return stand_in(KeepingGateway("stripe"))
 
 
 def test_sweep_saves_what_nobody_came_back_from_and_forgets_what_was_removed(ann: User, keeping: Any) -> None:

@@ -11,7 +11,6 @@ import time_machine
 from django.db import connection
 
 from billing import errors, inbox, renewals, subscription_states, tasks
-from billing.gateways import registry
 from billing.gateways.subscribing import SubscriptionState
 from billing.models import Payment, Subscription
 from billing.tests.subscribers import BEGIN, begin, end_of, make_plans, make_user, pay, subscribed
@@ -159,11 +158,9 @@ def test_sweeps_at_once_remind_once_and_more_often_without_the_lock(clock, paypa
 
 
 @pytest.fixture
-def past_due_there(clock, monkeypatch) -> Subscription:
+def past_due_there(clock, stand_in) -> Subscription:
     """Its gateway could not charge it, and neither its letter nor the sweep has been heard of yet."""
-    renewing = RenewingGateway("stripe")
-    monkeypatch.setitem(registry.BUILDERS, "stripe", lambda: renewing)
-    registry.forget()
+    renewing = stand_in(RenewingGateway("stripe"))
     found = begin_at_gateway()
     renewing.is_paid()
     write(found, "paid", subject="invoice")

@@ -3,7 +3,6 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-import time_machine
 from django.db import DatabaseError, IntegrityError, transaction
 from django.utils import timezone
 
@@ -19,7 +18,6 @@ from billing.tests.subscribers import (
     fails,
     fresh,
     make_plan,
-    make_plans,
     make_user,
     pay,
     price,
@@ -31,19 +29,8 @@ from events.models import Event
 from ledger import checks
 from ledger.money import Money
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clock")]
 LONG = datetime(2099, 1, 1, tzinfo=UTC)
-
-
-@pytest.fixture(autouse=True)
-def clock():
-    with time_machine.travel(BEGIN, tick=False) as traveller:
-        yield traveller
-
-
-@pytest.fixture
-def on_sale(gateways, clock) -> None:
-    make_plans()
 
 
 def told(user) -> list[str]:

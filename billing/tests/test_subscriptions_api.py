@@ -3,22 +3,15 @@
 from typing import Any
 
 import pytest
-import time_machine
 from django.test import Client
 
 from billing.models import Payment, Subscription
 from billing.tests import shop
-from billing.tests.subscribers import BEGIN, make_plans, make_user, pay, subscribed
+from billing.tests.subscribers import make_plans, make_user, pay, subscribed
 from credits import balances
-from credits.tests.callers import customer, get, post
+from rest.tests.callers import customer, get, post
 
-pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(autouse=True)
-def clock():
-    with time_machine.travel(BEGIN, tick=False) as traveller:
-        yield traveller
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clock")]
 
 
 @pytest.fixture

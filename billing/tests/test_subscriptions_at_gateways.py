@@ -1,7 +1,6 @@
 """Plans that a gateway renews by itself: whatever order its letters come in, ours ends as it says."""
 
 import itertools
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -13,7 +12,6 @@ from django.utils import timezone
 
 from billing import inbox, invoices, renewals, subscription_states, subscriptions
 from billing.checkout import Wishes
-from billing.gateways import registry
 from billing.gateways.base import Flow, NextAction
 from billing.gateways.errors import Declined, FailureCategory, GatewayError, Unavailable
 from billing.gateways.subscribing import (
@@ -26,8 +24,8 @@ from billing.gateways.subscribing import (
 from billing.gateways.tax_figures import TaxFigures, TaxReason
 from billing.models import Case, GatewayLetter, Payment, Subscription, TaxRate
 from billing.tests import shop
-from billing.tests.fakes import RefundingGateway
-from billing.tests.subscribers import BEGIN, fresh, make_plans, make_user, price
+from billing.tests.fakes import RefundingGateway, StandIn
+from billing.tests.subscribers import BEGIN, fresh, make_user, price
 from billing.tests.test_inbox import send
 from credits import balances, calendar
 from credits.models import Grant
@@ -115,13 +113,8 @@ class RenewingGateway(RefundingGateway):
 
 
 @pytest.fixture
-def renewing(gateways, monkeypatch) -> Iterator[RenewingGateway]:
-    made = RenewingGateway("stripe")
-    monkeypatch.setitem(registry.BUILDERS, "stripe", lambda: made)
-    registry.forget()
-    with time_machine.travel(BEGIN, tick=False):
-        make_plans()
-        yield made
+def renewing(stand_in: StandIn, on_sale) -> RenewingGateway:
+    return stand_in(RenewingGateway("stripe"))
 
 
 def begin(user: Any = None) -> Subscription:

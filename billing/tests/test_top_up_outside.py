@@ -7,7 +7,7 @@ from django.contrib.auth.models import User
 
 from billing.models import TopUp
 from billing.tests.topping import WORDS, agree
-from credits.tests.callers import customer, delete, get, put, service
+from rest.tests.callers import customer, delete, get, put, service
 
 pytestmark = pytest.mark.django_db
 TERMS = {"pack": "medium", "currency": "EUR", "threshold": 100, "monthly_cap": 5_000, "consent": WORDS}

@@ -1,3 +1,6 @@
+from collections.abc import Iterator
+from typing import Any
+
 import pytest
 from allauth.mfa.models import Authenticator
 from auditlog.models import LogEntry
@@ -5,13 +8,28 @@ from django.contrib import admin
 from django.contrib.auth.models import Group, Permission, User
 from django.core.management import call_command
 from django.db import models
-from django.test import Client
+from django.forms import Field
+from django.http import HttpRequest
+from django.test import Client, RequestFactory
 from django.urls import reverse
 from djstripe.models import APIKey, Customer, WebhookEndpoint, WebhookEventTrigger
 
 from config import groups, stripe_mirror
 
 EVERY_MODEL = sorted((model._meta.label_lower for model in admin.site._registry), key=str)
+# Their label says all that there is to say.
+PLAIN = (
+    "name_en",
+    "description_en",
+    "label_en",
+    "description",
+    "quantity",
+    "address",
+    "postcode",
+    "city",
+    "user",
+    "pack",
+)
 STRIPE_MODELS = [label for label in EVERY_MODEL if label.startswith("djstripe.")]
 
 
@@ -48,6 +66,28 @@ def test_every_list_opens_searches_and_refuses_whoever_may_not_view(label: str, 
     assert as_root.get(list_of(label)).status_code == 200
     assert as_root.get(list_of(label), {"q": "x"}).status_code == 200
     assert nobody.get(list_of(label)).status_code == 403
+
+
+def fields_of(its_admin: Any, request: HttpRequest) -> Iterator[tuple[str, Field]]:
+    yield from its_admin.get_form(request)().fields.items()
+    for inline in its_admin.get_inline_instances(request):
+        yield from inline.get_formset(request).form.base_fields.items()
+
+
+@pytest.mark.parametrize("app", ["billing", "credits", "wallets", "events", "rest"])
+def test_every_field_that_is_filled_in_says_what_for(app: str, root: User, rf: RequestFactory) -> None:
+    request = rf.get("/")
+    request.user = root
+    ours = [(model, found) for model, found in admin.site._registry.items() if model._meta.app_label == app]
+    edited = [(m, a) for m, a in ours if a.has_add_permission(request) or a.has_change_permission(request)]
+    mute = [
+        f"{model.__name__}.{name}"
+        for model, its_admin in edited
+        for name, field in fields_of(its_admin, request)
+        if not field.help_text and name not in PLAIN
+    ]
+    assert edited
+    assert mute == []
 
 
 def test_the_mirror_is_whole() -> None:

@@ -8,9 +8,9 @@ from django.contrib.auth.models import User
 from billing import customers
 from credits import balances
 from credits.models import Spend
-from credits.tests.callers import customer, post
 from credits.tests.factories import make_pack, make_price
 from credits.tests.people import give, make_user
+from rest.tests.callers import customer, post
 
 
 @pytest.fixture

@@ -26,6 +26,9 @@ from ledger.errors import LedgerError
 from ledger.money import Money, format_money
 
 TERMS = [field.name for field in fields(Terms)]
+SEEDED = _("Seeding this catalogue's file puts everything back as the file says.")
+IN_ENGLISH = _("Empty: the English text.")
+UNIT = _("Which credits: CREDIT, unless the catalogue has units of its own.")
 
 
 def shown(price: PackPrice) -> str:
@@ -87,8 +90,26 @@ class PackPriceInline(TabularInline):
         return shown(price)
 
 
+class PackForm(forms.ModelForm):  # type: ignore[type-arg]
+    class Meta:
+        help_texts = {
+            "code": _("What applications and catalogue files call it. It never changes."),
+            "catalogue": SEEDED,
+            "name_fr": IN_ENGLISH,
+            "description_fr": IN_ENGLISH,
+            "unit": UNIT,
+            "credits": _("Without the bonus."),
+            "bonus": _("Given on top, as a grant of its own."),
+            "expires_after_days": _("Counted from the purchase. Empty: never."),
+            "bonus_expires_after_days": _("Counted from the purchase. Empty: never."),
+            "position": _("The smallest stands first where packs are shown."),
+            "is_active": _("Off: nobody can buy it. Credits that were bought stay."),
+        }
+
+
 @admin.register(Pack)
 class PackAdmin(ModelAdmin):
+    form = PackForm
     list_display = ("code", "catalogue", "name", "credits", "bonus", "prices_now", "is_active")
     list_filter = ("catalogue", "is_active", "unit")
     search_fields = ("code", "name_en", "name_fr")
@@ -138,6 +159,7 @@ class PackPriceForm(VersionForm):
     class Meta:
         model = PackPrice
         fields = ("pack", "currency", "amount", "valid_from")
+        help_texts = {"currency": _("An ISO 4217 code, such as EUR or XOF.")}
 
     def clean_currency(self) -> str:
         currency = str(self.cleaned_data["currency"]).upper()
@@ -199,6 +221,21 @@ class CostForm(VersionForm):
     class Meta:
         model = Cost
         fields = ("action", *TERMS, "valid_from")
+        help_texts = {
+            "action": _("What applications name when they spend."),
+            "catalogue": SEEDED,
+            "kind": _(
+                "Per unit: times the quantity that is sent. Between: the application says how much, within both."
+            ),
+            "label_fr": IN_ENGLISH,
+            "amount": _("Of each use, or of each unit. Empty for a cost between two amounts."),
+            "minimum": _("Only for a cost between two amounts."),
+            "maximum": _("Only for a cost between two amounts; holds take this much until the cost is known."),
+            "unit": UNIT,
+            "real_cost_micros": _("What one use costs the shop: 40000 is 0.04. Customers never see it."),
+            "real_cost_currency": _("An ISO 4217 code. Empty where no real cost is given."),
+            "is_active": _("Off: the action cannot be used any more."),
+        }
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
@@ -269,8 +306,24 @@ class CostAdmin(VersionAdmin):
 # ---------------------------------------------------------------- grant rules
 
 
+class GrantRuleForm(forms.ModelForm):  # type: ignore[type-arg]
+    class Meta:
+        help_texts = {
+            "code": _("What plans call it. It never changes."),
+            "catalogue": SEEDED,
+            "amount": _("Credits that each grant gives. Running subscriptions keep what they began with."),
+            "unit": UNIT,
+            "every": _("Counted from the beginning of the subscription, by the customer's clock."),
+            "expires_after_days": _("Counted from each grant. Empty: never, unless the next one ends it."),
+            "expires_at_next": _("What is left of a grant is lost when the next one comes."),
+            "catch_up": _("What is given when grants could not be made in time."),
+            "is_active": _("Whether the catalogue's file still has it. Plans that name it give by it either way."),
+        }
+
+
 @admin.register(GrantRule)
 class GrantRuleAdmin(ModelAdmin):
+    form = GrantRuleForm
     list_display = ("code", "catalogue", "amount", "unit", "every", "catch_up", "is_active")
     list_filter = ("catalogue", "every", "is_active")
     search_fields = ("code",)

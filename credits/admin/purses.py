@@ -19,6 +19,7 @@ from credits import balances, grants, history, purses
 from credits.admin import acts
 from credits.admin.acts import ActForm, ActsAdmin, ReasonForm, operator
 from credits.models import Allowance, DebtPolicy, Hold, HoldState, Purse, Spend
+from rest.acts import StandingAdmin
 
 SHOWN = 10
 
@@ -75,7 +76,7 @@ class OwingFilter(admin.SimpleListFilter):
 
 
 @admin.register(Purse)
-class PurseAdmin(ActsAdmin):
+class PurseAdmin(StandingAdmin, ActsAdmin):  # type: ignore[misc]
     list_display = ("customer", "unit", "available", "held", "owed", "state_shown", "debt_policy", "unlimited_until")
     list_filter = ("state", OwingFilter, "debt_policy", "unit")
     search_fields = ("user__username",)
@@ -122,17 +123,7 @@ class PurseAdmin(ActsAdmin):
 
     # ------------------------------------------------------------ the customer's page
 
-    def changeform_view(  # type: ignore[override]  # unfold says TemplateResponse, and redirects as we do
-        self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: Any = None
-    ) -> HttpResponse:
-        standing = self._standing(request, object_id) if object_id else {}
-        answer: HttpResponse = super().changeform_view(request, object_id, form_url, (extra_context or {}) | standing)
-        return answer
-
-    def _standing(self, request: HttpRequest, object_id: str) -> dict[str, Any]:
-        purse = self.get_object(request, object_id)
-        if purse is None or not self.has_view_permission(request, purse):
-            return {}  # Django's own view answers that
+    def standing(self, request: HttpRequest, purse: Purse) -> dict[str, Any]:
         return {
             "balance": balances.of(purse.user, purse.unit),
             "transactions": history.transactions(user=purse.user, unit=purse.unit, limit=SHOWN),
@@ -243,6 +234,12 @@ class AllowanceForm(forms.ModelForm):  # type: ignore[type-arg]
     class Meta:
         model = Allowance
         fields = ("token", "unit", "daily_limit", "monthly_limit")
+        help_texts = {
+            "token": _("Whose spending is limited, whichever customers it acts for."),
+            "unit": _("Which credits are counted: CREDIT, unless a catalogue has units of its own."),
+            "daily_limit": _("In a day of UTC, over all customers. Empty: none."),
+            "monthly_limit": _("In a month of UTC, over all customers. Empty: none."),
+        }
 
 
 @admin.register(Allowance)

@@ -46,6 +46,7 @@ class HoldsView(ApiView):
         parameters=[asking.UNIT_PARAMETER],
         tags=TAGS,
     )
+    @idempotency.keyed
     def post(self, request: Request) -> HttpResponse:
         key = asking.key(request)
         wish = serializers.read(request, HoldRequest)
@@ -53,8 +54,6 @@ class HoldsView(ApiView):
         held = holds.reserve(user=user, key=key, unit=asking.unit(request), token_id=token_id, **wish)
         told = {"hold": held.id, "amount": held.amount, "available": held.available, "expires_at": held.expires_at}
         return asking.answer(told, 201, is_replay=held.is_replay)
-
-    post.idempotency_key_required = True  # type: ignore[attr-defined]  # rest.schema reads it
 
 
 class SettleRequest(serializers.StrictSerializer):

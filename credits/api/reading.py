@@ -1,9 +1,5 @@
 """Reading: how a customer stands, what happened, and where every credit came from and went."""
 
-import base64
-import binascii
-import csv
-import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,8 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib.auth.models import User
-from django.http import HttpResponse, HttpResponseBase, StreamingHttpResponse
-from django.utils.http import urlencode
+from django.http import HttpResponse, HttpResponseBase
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers as answers
@@ -25,8 +20,7 @@ from credits.balances import Balance, OpenGrant
 from credits.history import Explanation, Transaction
 from ledger import ids
 from ledger.money import CREDIT
-from rest import callers, fields, pagination, serializers
-from rest.errors import InvalidCursor
+from rest import callers, fields, pagination, serializers, spreadsheets
 from rest.permissions import OwnerOrService
 from rest.views import ApiView
 
@@ -195,17 +189,10 @@ class TransactionsView(ApiView):
             kind=asked.get("kind"),
             action=asked.get("action"),
         )
-        accepts_csv = request.headers.get("Accept", "").split(";")[0].strip() == "text/csv"
-        if asked.get("format") == "csv" or ("format" not in asked and accepts_csv):
-            response = StreamingHttpResponse(_csv(wanted), "text/csv; charset=utf-8")
-            response.headers["Content-Disposition"] = 'attachment; filename="credits.csv"'
-            return response
+        if spreadsheets.are_wanted(request, asked):
+            return spreadsheets.answer(_csv(wanted), "credits")
         rows, following = _page(wanted, asked["limit"])
-        link = None
-        if following is not None:
-            parameters = {**request.query_params.dict(), "cursor": _cursor(following)}
-            link = request.build_absolute_uri(f"{request.path}?{urlencode(parameters)}")
-        return asking.answer({"next": link, "previous": None, "results": rows})
+        return asking.answer({"next": pagination.older(request, following), "previous": None, "results": rows})
 
 
 def _page(wanted: Filter, limit: int) -> tuple[list[Transaction], UUID | None]:
@@ -227,49 +214,18 @@ def _page(wanted: Filter, limit: int) -> tuple[list[Transaction], UUID | None]:
     return rows, None
 
 
-def _csv(wanted: Filter) -> Iterator[str]:
+def _csv(wanted: Filter) -> Iterator[list[Sequence[Any]]]:
     columns = ("id", "kind", "at", "change", "metered", "action", "reference", "reverses")
-    yield _lines([columns])
+    yield [columns]
     for page in wanted.pages():
-        fitting = [each for each in page if wanted.fits(each)]
-        if fitting:
-            yield _lines([[_cell(getattr(each, name)) for name in columns] for each in fitting])
-
-
-def _lines(rows: Sequence[Sequence[Any]]) -> str:
-    text = io.StringIO()
-    csv.writer(text).writerows(rows)
-    return text.getvalue()
-
-
-def _cell(value: Any) -> Any:
-    if isinstance(value, datetime):
-        return value.isoformat().replace("+00:00", "Z")
-    # A spreadsheet would run a reference that looks like a formula.
-    if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r"):
-        return "'" + value
-    return "" if value is None else value
+        yield [[getattr(each, name) for name in columns] for each in page if wanted.fits(each)]
 
 
 def _before(asked: dict[str, Any]) -> UUID | None:
-    edges = [_read_cursor(asked["cursor"])] if asked.get("cursor") else []
+    edges = [pagination.edge_of(asked["cursor"])] if asked.get("cursor") else []
     if "until" in asked:
         edges.append(ids.first_at(asked["until"]))
     return min(edges, default=None)
-
-
-def _cursor(edge: UUID) -> str:
-    return base64.urlsafe_b64encode(b"o" + edge.bytes).decode().rstrip("=")
-
-
-def _read_cursor(cursor: str) -> UUID:
-    try:
-        raw = base64.b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
-        if raw[:1] != b"o":
-            raise InvalidCursor
-        return UUID(bytes=raw[1:])
-    except (ValueError, binascii.Error):
-        raise InvalidCursor from None
 
 
 # ---------------------------------------------------------------- explain

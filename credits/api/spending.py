@@ -13,7 +13,7 @@ from credits import balances, errors, usage
 from credits.api import asking
 from credits.asked import Use
 from credits.usage import Spent, Wish
-from rest import callers, fields, parsers, serializers
+from rest import callers, fields, idempotency, parsers, serializers
 from rest.permissions import HasPermission, OwnerOrService
 from rest.views import ApiView
 
@@ -40,14 +40,13 @@ class SpendView(ApiView):
         parameters=[asking.UNIT_PARAMETER],
         tags=TAGS,
     )
+    @idempotency.keyed
     def post(self, request: Request) -> HttpResponse:
         key = asking.key(request)
         wish = serializers.read(request, asking.SpendRequest)
         user, token_id = asking.who(request)
         spent = usage.spend(user=user, key=key, unit=asking.unit(request), token_id=token_id, **wish)
         return asking.answer(_told(spent), 201, is_replay=spent.is_replay)
-
-    post.idempotency_key_required = True  # type: ignore[attr-defined]  # rest.schema reads it
 
 
 class BatchedSpendRequest(asking.SpendRequest):
@@ -179,14 +178,13 @@ class ReverseView(ApiView):
         responses={201: ReversedResponse},
         tags=TAGS,
     )
+    @idempotency.keyed
     def post(self, request: Request, spend: Any) -> HttpResponse:
         key = asking.key(request)
         wish = serializers.read(request, ReverseRequest, required=False)
         given = usage.reverse(spend=spend, key=key, user=callers.customer(request), **wish)
         told = {"reversal": given.id, "spend": spend, "amount": given.amount, "available": given.available}
         return asking.answer(told, 201, is_replay=given.is_replay)
-
-    post.idempotency_key_required = True  # type: ignore[attr-defined]  # rest.schema reads it
 
 
 def _told(spent: Spent) -> dict[str, Any]:

@@ -13,9 +13,9 @@ from django.utils.dateparse import parse_datetime
 
 from credits import balances, holds, purses, usage
 from credits.models import CostKind, Grant, Hold, Spend
-from credits.tests.callers import customer, get, post, service
 from credits.tests.factories import make_cost, make_pack, make_price
 from credits.tests.people import give, make_user
+from rest.tests.callers import customer, get, post, service
 
 
 @pytest.fixture

@@ -12,9 +12,9 @@ from credits import balances, errors, holds
 from credits.decorators import credits_hold
 from credits.models import CostKind, Hold, Spend
 from credits.tests import toys
-from credits.tests.callers import customer
 from credits.tests.factories import make_between, make_cost
 from credits.tests.people import give, make_user
+from rest.tests.callers import customer
 
 pytestmark = pytest.mark.urls("credits.tests.toys")
 

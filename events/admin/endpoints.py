@@ -40,6 +40,10 @@ class EndpointForm(forms.ModelForm[Endpoint]):
     class Meta:
         model = Endpoint
         fields = ("url", "description", "types", "contact_email")
+        help_texts = {
+            "url": _("A public address that takes a POST, by https."),
+            "description": _("For people: it stands in lists in place of the address."),
+        }
 
     def clean_url(self) -> str:
         url: str = self.cleaned_data["url"]

@@ -13,7 +13,7 @@ from events import deliveries, tasks
 from events.admin.acts import ReadingAdmin
 from events.errors import EventsError
 from events.models import Delivery, Event, Message
-from rest.acts import ActForm, asks_for
+from rest.acts import ActForm, StandingAdmin, asks_for
 
 DELIVERY_LABELS = {"dead": "danger", "delivered": "success", "pending": "info", "sending": "info"}
 MESSAGE_LABELS = {"failed": "danger", "sent": "success", "queued": "info", "sending": "info"}
@@ -37,7 +37,7 @@ class EventAdmin(ReadingAdmin):
 
 
 @admin.register(Delivery)
-class DeliveryAdmin(ReadingAdmin):
+class DeliveryAdmin(StandingAdmin, ReadingAdmin):  # type: ignore[misc]
     list_display = (
         "id",
         "state_shown",
@@ -76,15 +76,8 @@ class DeliveryAdmin(ReadingAdmin):
     def state_shown(self, delivery: Delivery) -> tuple[str, str]:
         return delivery.state, str(delivery.get_state_display())
 
-    def changeform_view(  # type: ignore[override]  # unfold says TemplateResponse, and redirects as we do
-        self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: Any = None
-    ) -> HttpResponse:
-        delivery = self.get_object(request, object_id) if object_id else None
-        log = delivery.log.order_by("-id") if delivery and self.has_view_permission(request, delivery) else []
-        answer: HttpResponse = super().changeform_view(
-            request, object_id, form_url, (extra_context or {}) | {"log": log}
-        )
-        return answer
+    def standing(self, request: HttpRequest, delivery: Delivery) -> dict[str, Any]:
+        return {"log": delivery.log.order_by("-id")}
 
     @action(description=_("Replay"), url_path="replay", permissions=["replay_delivery"], icon="replay")  # type: ignore[arg-type, operator]
     def replay(self, request: HttpRequest, object_id: str) -> HttpResponse:

@@ -149,6 +149,59 @@ def test_the_purge_forgets_what_is_over_and_keeps_the_rest(db, settings) -> None
     assert [record.key for record in IdempotencyRecord.objects.all()] == ["young"]
 
 
+# ---------------------------------------------------------------- acts that commit before they answer
+
+
+def post_far(key: str | None = "key-1", **body: Any) -> Any:
+    return post(key, path="/api/v1/far-groups", **body)
+
+
+def test_a_remembered_answer_is_given_again_and_its_act_not_done_again(db) -> None:
+    first, second = post_far(), post_far()
+    assert (first.status_code, first.json(), first["X-Own"]) == (201, {"number": 1}, "1")
+    assert (second.status_code, second.content) == (201, first.content)
+    assert (second["Location"], second["Idempotency-Replayed"]) == (first["Location"], "true")
+    assert "Idempotency-Replayed" not in first
+    assert "X-Own" not in second
+    assert made().count() == 1
+
+
+@pytest.mark.parametrize(
+    ("key", "status", "code"),
+    [(None, 400, "idempotency_key_missing"), ("a b", 400, "idempotency_key_invalid")],
+)
+def test_what_is_to_be_remembered_needs_a_key(db, key: str | None, status: int, code: str) -> None:
+    answer = post_far(key)
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+    assert made().count() == 0
+
+
+def test_a_remembered_key_with_another_wish_is_refused(db) -> None:
+    post_far()
+    answer = post_far(name="b")
+    assert (answer.status_code, answer.json()["code"]) == (422, "idempotency_key_reused")
+    assert made().count() == 1
+
+
+def test_what_fails_after_its_intent_is_not_remembered(transactional_db, monkeypatch) -> None:
+    def fail() -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(GroupView, "before_answer", fail)
+    assert post_far().status_code == 500
+    assert (made().count(), IdempotencyRecord.objects.count()) == (1, 0)
+
+
+def test_of_two_answers_under_one_key_the_first_is_remembered(transactional_db, monkeypatch) -> None:
+    def overtake() -> None:
+        monkeypatch.setattr(GroupView, "before_answer", lambda: None)
+        assert post_far().json() == {"number": 2}
+
+    monkeypatch.setattr(GroupView, "before_answer", overtake)
+    assert post_far().json() == {"number": 1}
+    assert post_far().json() == {"number": 2}
+
+
 # ---------------------------------------------------------------- rivals
 
 

@@ -15,7 +15,7 @@ from rest_framework.response import Response
 
 from rest import fields, serializers
 from rest.callers import Caller, Kind
-from rest.idempotency import idempotent
+from rest.idempotency import Claim, idempotent, remembered
 from rest.views import ApiView
 
 handler400 = "config.error_pages.bad_request"
@@ -135,6 +135,22 @@ class LenientGroupView(GroupView):
         return Response(status=204)
 
 
+@extend_schema(exclude=True)
+class FarGroupView(ApiView):
+    """Commits its group before it answers, as one has to that asks a gateway in between."""
+
+    authentication_classes = (ByName,)
+    permission_classes = ()
+    throttle_classes = ()
+
+    @remembered
+    def post(self, request: Request, claim: Claim) -> Response:
+        Group.objects.create(name=f"{claim.key}-{uuid.uuid4()}")
+        number = made().count()
+        GroupView.before_answer()
+        return Response({"number": number}, status=201, headers={"Location": f"/groups/{number}", "X-Own": "1"})
+
+
 class NoteRequest(serializers.StrictSerializer):
     text = fields.StringField(max_length=10)
 
@@ -152,6 +168,7 @@ urlpatterns = [
     path("api/v1/notes", NoteView.as_view()),
     path("api/v1/groups", GroupView.as_view()),
     path("api/v1/lenient-groups", LenientGroupView.as_view()),
+    path("api/v1/far-groups", FarGroupView.as_view()),
     path("api/v1/orders", OrderView.as_view()),
     path("api/v1/echo", EchoView.as_view()),
     path("api/v1/fault", FaultView.as_view()),

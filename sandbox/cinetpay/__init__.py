@@ -4,7 +4,7 @@ from typing import Any
 
 from sandbox.books import Entry
 from sandbox.cinetpay import api_v1, checkout_v2, notices, payments, transfers
-from sandbox.gateway import CannotPlay, Gateway, Played
+from sandbox.gateway import Gateway, Played
 from sandbox.letters import Envelope, Letter
 from sandbox.wire import Reply, Request, json_reply
 
@@ -39,12 +39,9 @@ class CinetPay(Gateway):
         transfers.conclude_due(self)
 
     def play(self, next_action: dict[str, Any], act: str) -> Played | None:
-        found = self.own_path(next_action)
-        if found is None:
-            return None
-        payment = self.state["payments"].get(found[0].removeprefix(PAGE))
+        payment = self.payment_of_page(next_action, PAGE)
         if payment is None:
-            raise CannotPlay("CinetPay knows no such payment page.")
+            return None
         redirect_to = payments.act_of_payer(self, payment, act)
         return Played(payment_id=payment["transaction_id"], state=payment["state"], redirect_to=redirect_to)
 

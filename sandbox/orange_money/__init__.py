@@ -5,7 +5,7 @@ import secrets
 from typing import Any
 
 from sandbox.books import Entry
-from sandbox.gateway import CannotPlay, Gateway, Played
+from sandbox.gateway import Gateway, Played
 from sandbox.letters import Envelope, Letter
 from sandbox.orange_money import payments
 from sandbox.wire import Reply, Request, json_reply
@@ -46,12 +46,9 @@ class OrangeMoney(Gateway):
         payments.conclude_due(self)
 
     def play(self, next_action: dict[str, Any], act: str) -> Played | None:
-        found = self.own_path(next_action)
-        if found is None:
-            return None
-        payment = self.state["payments"].get(found[0].removeprefix(PAGE))
+        payment = self.payment_of_page(next_action, PAGE)
         if payment is None:
-            raise CannotPlay("Orange Money knows no such payment page.")
+            return None
         redirect_to = payments.act_of_payer(self, payment, act)
         return Played(payment_id=payment["order_id"], state=payment["status"], redirect_to=redirect_to)
 

@@ -43,13 +43,7 @@ def attempt(
 
 
 def _challenge(state: State, intent: Thing) -> None:
-    url = f"{state.base_url}/pages/challenge/{intent['id']}"
-    return_url = state.private(intent).get("return_url")
-    if return_url:
-        action: Thing = {"type": "redirect_to_url", "redirect_to_url": {"url": url, "return_url": return_url}}
-    else:
-        action = {"type": "use_stripe_sdk", "use_stripe_sdk": {"type": "three_d_secure_redirect", "stripe_js": url}}
-    intent.update(status="requires_action", next_action=action)
+    intent.update(status="requires_action", next_action=shapes.challenge(state, intent))
     state.tell("payment_intent.requires_action", intent)
 
 

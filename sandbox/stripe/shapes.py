@@ -24,6 +24,15 @@ def billing_details(name: str | None = None, email: str | None = None, address: 
     return {"address": {**NO_ADDRESS, **(address or {})}, "email": email, "name": name, "phone": None, "tax_id": None}
 
 
+def challenge(state: State, intent: Thing) -> Thing:
+    """Where the bank asks its customer: a page to be led to, or one that Stripe's script opens."""
+    url = f"{state.base_url}/pages/challenge/{intent['id']}"
+    return_url = state.private(intent).get("return_url")
+    if return_url:
+        return {"type": "redirect_to_url", "redirect_to_url": {"url": url, "return_url": return_url}}
+    return {"type": "use_stripe_sdk", "use_stripe_sdk": {"type": "three_d_secure_redirect", "stripe_js": url}}
+
+
 def card_face(card: Card, year: int) -> Thing:
     return {
         "brand": card.brand,

@@ -12,12 +12,12 @@ from django.utils import timezone
 
 from billing.gateways.base import PayoutState
 from billing.models import Payout
+from rest.tests.callers import customer, post
 from storefront.tests.test_pages import Page
 from storefront.wallet import why
 from wallets import pages, withdrawals
 from wallets.models import Withdrawal
 from wallets.statements import COLUMNS
-from wallets.tests.callers import customer, post
 from wallets.tests.people import ask, available, make_rule, make_user, sell, sell_cleared
 
 pytestmark = pytest.mark.django_db

@@ -23,6 +23,20 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]
             "fixed_minor", "minimum_minor", "maximum_minor", "clearing_days", "when_withdrawn", "debt_limit_minor",
             "is_active",
         )  # fmt: skip
+        help_texts = {
+            "code": _("What sales call it. It never changes."),
+            "sale_type": _("Empty: of every type. Of all rules that fit a sale the most specific one counts."),
+            "seller_kind": _("Empty: of every kind."),
+            "seller": _("Empty: of everybody."),
+            "currency": _("An ISO 4217 code. Empty: of all, and then the rule is a percentage alone."),
+            "valid_from": _("Sales keep the terms that they were made by."),
+            "valid_until": _("Empty: until it is switched off."),
+            "minimum_minor": _("We keep at least this much of a sale. Empty: no minimum."),
+            "maximum_minor": _("We keep at most this much of a sale. Empty: no maximum."),
+            "when_withdrawn": _("What happens when a buyer wants back what the seller has already been paid."),
+            "debt_limit_minor": _("How much a seller may owe us. Zero, unless the seller owes such refunds."),
+            "is_active": _("Off: later sales go by other rules."),
+        }
 
     def clean_currency(self) -> str:
         currency = str(self.cleaned_data["currency"]).upper()
@@ -41,8 +55,17 @@ class TierForms(PaginationInlineFormSet):
             )
 
 
+class TierForm(forms.ModelForm):  # type: ignore[type-arg]
+    class Meta:
+        help_texts = {
+            "from_volume_minor": _("What the seller has sold in the same month of UTC."),
+            "basis_points": _("1000 is ten percent."),
+        }
+
+
 class TierInline(TabularInline):
     model = CommissionTier
+    form = TierForm
     formset = TierForms
     fields = ("from_volume_minor", "basis_points")
     extra = 0

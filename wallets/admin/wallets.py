@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from unfold.decorators import action
 
 from rest import acts
-from rest.acts import ActForm, ReasonForm, operator
+from rest.acts import ActForm, ReasonForm, StandingAdmin, operator
 from rest.labels import display
 from wallets import adjustments, balances, sellers, transactions
 from wallets.admin.shared import ActsAdmin, DecimalAmountField, OfWallets, parse_amount, shown
@@ -87,7 +87,7 @@ class SellerAdmin(ActsAdmin):
 
 
 @admin.register(Wallet)
-class WalletAdmin(ActsAdmin):
+class WalletAdmin(StandingAdmin, ActsAdmin):  # type: ignore[misc]
     list_display = ("seller_shown", "currency", "pending_shown", "available_shown", "held_shown", "owed_shown")
     list_filter = ("currency", "seller__kind")
     search_fields = ("seller__user__username",)
@@ -120,17 +120,7 @@ class WalletAdmin(ActsAdmin):
     def owed_shown(self, wallet: Wallet) -> str:
         return shown(-wallet.debt.balance, wallet.currency)
 
-    def changeform_view(  # type: ignore[override]  # unfold says TemplateResponse, and redirects as we do
-        self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: Any = None
-    ) -> HttpResponse:
-        standing = self._standing(request, object_id) if object_id else {}
-        answer: HttpResponse = super().changeform_view(request, object_id, form_url, (extra_context or {}) | standing)
-        return answer
-
-    def _standing(self, request: HttpRequest, object_id: str) -> dict[str, Any]:
-        wallet = self.get_object(request, object_id)
-        if wallet is None or not self.has_view_permission(request, wallet):
-            return {}  # Django's own view answers that
+    def standing(self, request: HttpRequest, wallet: Wallet) -> dict[str, Any]:
         found = balances.of_wallet(wallet)
         parts = {
             _("Pending"): found.pending,

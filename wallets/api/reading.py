@@ -1,16 +1,13 @@
 """Reading a wallet: what is in it, what happened, sums and monthly statements."""
 
-import base64
-import binascii
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from django.http import HttpResponse, HttpResponseBase
 from django.utils import timezone
-from django.utils.http import urlencode
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers as answers
@@ -19,14 +16,13 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from ledger import ids
-from rest import fields, pagination, serializers
-from rest.errors import InvalidCursor
+from rest import fields, pagination, serializers, spreadsheets
 from rest.views import ApiView
 from wallets import balances, statement_files, statements, statistics, transactions
 from wallets.api import asking
 from wallets.errors import NotYours
 from wallets.models import Wallet
-from wallets.transactions import KINDS, Transaction, Wanted
+from wallets.transactions import KINDS, Wanted
 
 LONGEST_STATISTICS = timedelta(days=366)
 MONTH = re.compile(r"(20[0-9]{2})-(0[1-9]|1[0-2])")
@@ -116,48 +112,27 @@ class TransactionsView(ApiView):
             since=asked.get("since"),
             before=_before(asked),
         )
-        if asking.wants_csv(request, asked):
-            return asking.csv_answer(_csv(wanted), "wallet")
+        if spreadsheets.are_wanted(request, asked):
+            return spreadsheets.answer(_csv(wanted), "wallet")
         found = transactions.page(wanted, asked["limit"] + 1)
-        rows, link = found[: asked["limit"]], None
-        if len(found) > len(rows):
-            parameters = {**request.query_params.dict(), "cursor": _cursor(rows[-1].id)}
-            link = request.build_absolute_uri(f"{request.path}?{urlencode(parameters)}")
+        rows = found[: asked["limit"]]
+        following = rows[-1].id if len(found) > len(rows) else None
         told = WalletTransactionResponse(rows, many=True).data
-        return Response({"next": link, "previous": None, "results": told})
+        return Response({"next": pagination.older(request, following), "previous": None, "results": told})
 
 
-def _csv(wanted: Wanted) -> Iterator[list[Any]]:
+def _csv(wanted: Wanted) -> Iterator[list[Sequence[Any]]]:
     columns = ("id", "kind", "at", "currency", "change", "pending", "available", "reserve", "debt")
-    yield [*columns, "references"]
+    yield [(*columns, "references")]
     for page in transactions.every(wanted):
-        for each in page:
-            yield [*(_value(each, name) for name in columns), " ".join(each.references)]
-
-
-def _value(each: Transaction, name: str) -> Any:
-    return getattr(each, name)
+        yield [(*(getattr(each, name) for name in columns), " ".join(each.references)) for each in page]
 
 
 def _before(asked: dict[str, Any]) -> UUID | None:
-    edges = [_read_cursor(asked["cursor"])] if asked.get("cursor") else []
+    edges = [pagination.edge_of(asked["cursor"])] if asked.get("cursor") else []
     if "until" in asked:
         edges.append(ids.first_at(asked["until"]))
     return min(edges, default=None)
-
-
-def _cursor(edge: UUID) -> str:
-    return base64.urlsafe_b64encode(b"o" + edge.bytes).decode().rstrip("=")
-
-
-def _read_cursor(cursor: str) -> UUID:
-    try:
-        raw = base64.b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
-        if raw[:1] != b"o":
-            raise InvalidCursor
-        return UUID(bytes=raw[1:])
-    except (ValueError, binascii.Error):
-        raise InvalidCursor from None
 
 
 # ---------------------------------------------------------------- statistics
@@ -296,8 +271,8 @@ class StatementView(ApiView):
         wallet = _wallet(request, asked["currency"])
         found = statements.of_month(wallet, **_month(asked.get("month")))
         name = f"statement-{wallet.currency}-{found.since:%Y-%m}"
-        if asking.wants_csv(request, asked):
-            return asking.csv_answer(found.rows(), name)
+        if spreadsheets.are_wanted(request, asked):
+            return spreadsheets.answer([found.rows()], name)
         if asked.get("format") == "pdf":
             headers = {"Content-Disposition": f'attachment; filename="{name}.pdf"'}
             return HttpResponse(statement_files.draw(found), "application/pdf", headers=headers)

@@ -5,9 +5,9 @@ from django.test import Client
 
 from ledger.checks import faults
 from ledger.money import Money
+from rest.tests.callers import customer, get, post, service
 from wallets import sellers, withdrawals
 from wallets.models import Withdrawal
-from wallets.tests.callers import customer, get, post, service
 from wallets.tests.people import (
     ask,
     available,

@@ -14,10 +14,10 @@ from ledger import accounts, transfers
 from ledger.checks import faults
 from ledger.money import Money
 from ledger.tests.races import PATIENCE_SECONDS, run_all, run_together
+from rest.tests.callers import customer, post
 from wallets import sales, sellers, withdrawals
 from wallets.errors import AboveSale, DailyMaximumReached, InsufficientFunds, SellerCannotCover, WithdrawalState
 from wallets.models import Sale, TakeBack, Wallet, Withdrawal
-from wallets.tests.callers import customer, post
 from wallets.tests.people import (
     FAR_AWAY,
     PAYPAL,

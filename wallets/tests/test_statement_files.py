@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from django.utils.translation import override
 
+from rest.tests.callers import customer, get
 from wallets import statement_files, statements
-from wallets.tests.callers import customer, get
 from wallets.tests.people import ask, make_rule, make_user, sell_cleared, wallet_of
 
 pytestmark = pytest.mark.django_db

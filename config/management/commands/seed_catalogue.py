@@ -12,10 +12,10 @@ from billing.gateways import registry
 from billing.gateways.errors import GatewayError
 from billing.gateways.stripe import Stripe
 from config import seeding
-from config.seeding import Change
 from credits import catalogue_files
 from credits.catalogue_files import Catalogue
 from credits.errors import CatalogueMistake
+from rest.seeding import Change
 
 
 class Command(BaseCommand):

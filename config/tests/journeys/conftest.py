@@ -13,7 +13,7 @@ from billing import tasks
 from billing.gateways import registry
 from billing.tests import shop as counter
 from credits.models import Pack
-from credits.tests.callers import customer
+from rest.tests.callers import customer
 from sandbox.testing import Sandbox
 
 BASES = {

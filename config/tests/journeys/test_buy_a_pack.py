@@ -8,8 +8,8 @@ from django.utils import timezone
 from billing import refund_sending, tasks
 from billing.tests import shop as counter
 from config.tests.journeys.conftest import Shop
-from credits.tests.callers import post, service
 from ledger import checks
+from rest.tests.callers import post, service
 
 GATEWAYS = [("stripe", "EUR"), ("paypal", "EUR"), ("cinetpay", "XOF"), ("mtn_momo", "XAF"), ("orange_money", "XOF")]
 NOBODY = "http://127.0.0.1:1"  # nothing listens there: the connection is refused

@@ -10,8 +10,8 @@ from billing import gateway_prices, renewals, tasks
 from billing.models import Payment, Subscription
 from config.tests.journeys.conftest import Shop
 from config.tests.journeys.subscriber import Subscriber, subscriber
-from credits.tests.callers import customer
 from ledger import checks
+from rest.tests.callers import customer
 from sandbox.testing import Refused
 
 

@@ -16,9 +16,9 @@ from billing.models import GatewaySetting, MethodSetup, Payment, SavedMethod, Su
 from billing.tests.topping import agree
 from config.tests.journeys.conftest import Shop
 from config.tests.journeys.subscriber import FAILING, GOOD, put_on_sale, visit
-from credits.tests.callers import customer
 from events.models import Event
 from ledger import checks
+from rest.tests.callers import customer
 
 
 @pytest.fixture(autouse=True)

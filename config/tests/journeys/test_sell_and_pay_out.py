@@ -20,16 +20,15 @@ from billing.models import GatewaySetting
 from billing.tests import shop as counter
 from config.tests.journeys.conftest import Shop
 from config.tests.processes import kill_group
-from credits.tests.callers import post, service
 from ledger import checks, transfers
 from ledger.tests.races import run_all
 from ledger.transfers import Reserve
+from rest.tests.callers import customer, post, service
+from rest.tests.callers import get as ask
 from sandbox.testing import Sandbox
 from wallets import destinations, sales
 from wallets.models import Sale, Withdrawal
 from wallets.tests import people
-from wallets.tests.callers import customer
-from wallets.tests.callers import get as ask
 from wallets.tests.test_admin import page, send, signed_in
 
 NOBODY = "http://127.0.0.1:1"  # nothing listens there: the connection is refused

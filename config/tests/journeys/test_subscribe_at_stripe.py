@@ -17,10 +17,10 @@ from billing.tests import shop as counter
 from config.tests.journeys.conftest import Shop
 from config.tests.journeys.subscriber import BEGIN, FAILING, GOOD, Subscriber, subscriber, visit
 from credits.models import Grant
-from credits.tests.callers import customer
 from events.models import Event
 from ledger import checks
 from ledger.tests.races import run_all
+from rest.tests.callers import customer
 
 
 @pytest.fixture

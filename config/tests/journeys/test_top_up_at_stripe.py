@@ -4,9 +4,9 @@ from billing import tasks
 from billing.models import Payment, TopUp, TopUpCharge
 from config.tests.journeys.conftest import Shop
 from config.tests.journeys.subscriber import visit
-from credits.tests.callers import customer, put
 from events.models import Event
 from ledger import checks
+from rest.tests.callers import customer, put
 
 ASKS_ALWAYS = "4000002760003184"
 TERMS = {

@@ -1,0 +1,41 @@
+"""What is refused of kept cards and automatic top-ups."""
+
+from billing.errors.base import BillingError
+
+
+class TopUpOff(BillingError):
+    def __init__(self) -> None:
+        super().__init__("The automatic top-up is not switched on.")
+
+
+class NoSavedMethod(BillingError):
+    def __init__(self) -> None:
+        super().__init__("No card is kept for later charges: add one, or pay once with save_method.")
+
+
+class NoGatewayKeepsMethods(BillingError):
+    def __init__(self) -> None:
+        super().__init__("No gateway that is switched on keeps cards for later charges.")
+
+
+class MethodPaysPlan(BillingError):
+    """Its gateway renews a plan with it."""
+
+    def __init__(self, plan: str) -> None:
+        self.plan = plan
+        super().__init__(f"The plan {plan} is paid with this card: give it another one first.")
+
+
+class CapTooLow(BillingError):
+    def __init__(self, price: int, currency: str) -> None:
+        self.price = price
+        self.currency = currency
+        super().__init__(f"The pack costs {price} {currency} in minor units, and the monthly cap is less.")
+
+
+class ThresholdTooHigh(BillingError):
+    """Above what the pack brings every purchase would call for the next one."""
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        super().__init__(f"The pack brings {most} credits: the threshold must not be more.")

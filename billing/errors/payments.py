@@ -1,0 +1,125 @@
+"""What is refused of payments, and of the money that goes back: refunds and disputes."""
+
+from uuid import UUID
+
+from billing.errors.base import BillingError
+from ledger.money import Money
+
+
+class PaymentOver(BillingError):
+    def __init__(self, payment: UUID, status: str) -> None:
+        self.payment = payment
+        self.state = status
+        super().__init__(f"The payment is {status}.")
+
+
+class AttemptLive(BillingError):
+    """Another attempt of this payment could still be paid."""
+
+    def __init__(self, payment: UUID) -> None:
+        self.payment = payment
+        super().__init__("The payment is under way at a gateway; a second one could be paid as well.")
+
+
+class PaymentOfInvoice(BillingError):
+    """An invoice asks for it: as long as that stands, so does the payment."""
+
+    def __init__(self, payment: UUID) -> None:
+        self.payment = payment
+        super().__init__("An invoice asks for this payment; cancel the invoice instead.")
+
+
+class CannotCancel(BillingError):
+    """The gateway knows no way back, or the buyer may be paying just now."""
+
+    def __init__(self, gateway: str) -> None:
+        self.gateway = gateway
+        super().__init__("This payment cannot be cancelled at its gateway; left unpaid, it ends by itself.")
+
+
+class GatewaySilent(BillingError):
+    """The gateway did not answer the question; nothing has changed here."""
+
+    def __init__(self, gateway: str, retry_after_seconds: int | None = None) -> None:
+        self.gateway = gateway
+        self.retry_after_seconds = retry_after_seconds
+        super().__init__("The gateway does not answer at the moment. Nothing was changed.")
+
+
+class NotRefundable(BillingError):
+    """Nothing has been paid, or all of it has gone back already."""
+
+    def __init__(self, state: str) -> None:
+        self.state = state
+        super().__init__(f"There is nothing to refund: the payment is {state}.")
+
+
+class RefundTooLarge(BillingError):
+    """More than is left to refund, refunds under way included."""
+
+    def __init__(self, refundable: int, currency: str) -> None:
+        self.refundable = refundable
+        self.currency = currency
+        super().__init__(f"At most {Money(refundable, currency)} can still be refunded.")
+
+
+class CreditsSpent(BillingError):
+    """The policy wants credits back that are spent; `refundable` is what it allows."""
+
+    def __init__(self, missing: int, refundable: int) -> None:
+        self.missing = missing
+        self.refundable = refundable
+        super().__init__(f"{missing} of the credits are spent. Under this policy {refundable} can be refunded.")
+
+
+class DisputeOpen(BillingError):
+    """The buyer's bank decides about this money: a refund now could be paid twice."""
+
+    def __init__(self, dispute: UUID) -> None:
+        self.dispute = dispute
+        super().__init__("A dispute about this payment is open. Refund it, if need be, when the dispute is over.")
+
+
+class PartialNotPossible(BillingError):
+    def __init__(self, gateway: str) -> None:
+        self.gateway = gateway
+        super().__init__("The gateway can only refund this payment as a whole.")
+
+
+class ReasonMissing(BillingError):
+    def __init__(self) -> None:
+        super().__init__("Say why the money goes back.")
+
+
+class RefundOver(BillingError):
+    def __init__(self, refund: UUID, state: str) -> None:
+        self.refund = refund
+        self.state = state
+        super().__init__(f"The refund is {state}.")
+
+
+class SecondOperatorNeeded(BillingError):
+    """Above the limit, whoever asked for a refund by hand does not confirm it too."""
+
+    def __init__(self) -> None:
+        super().__init__("A refund of this size is confirmed by somebody else than who asked for it.")
+
+
+class CannotAnswer(BillingError):
+    def __init__(self, gateway: str) -> None:
+        self.gateway = gateway
+        super().__init__("This gateway takes evidence in its own dashboard only.")
+
+
+class DisputeOver(BillingError):
+    def __init__(self, dispute: UUID, state: str) -> None:
+        self.dispute = dispute
+        self.state = state
+        super().__init__("The dispute is over, or was answered already.")
+
+
+class EvidenceFileRefused(BillingError):
+    def __init__(self, most_bytes: int) -> None:
+        self.most_bytes = most_bytes
+        megabytes = most_bytes // 1_000_000
+        super().__init__(f"The bank reads a PDF, a PNG or a JPEG of at most {megabytes} MB.")

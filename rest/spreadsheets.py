@@ -1,0 +1,40 @@
+"""Tables as CSV, for those who open them in a spreadsheet."""
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from django.http import StreamingHttpResponse
+from rest_framework.request import Request
+
+
+def are_wanted(request: Request, asked: dict[str, Any]) -> bool:
+    """By `?format=csv`; without a format by what the caller accepts."""
+    accepts = request.headers.get("Accept", "").split(";")[0].strip() == "text/csv"
+    return asked.get("format") == "csv" or ("format" not in asked and accepts)
+
+
+def answer(pages: Iterable[Iterable[Sequence[Any]]], name: str) -> StreamingHttpResponse:
+    """Sent page by page, so that a long history is never all in memory."""
+    # An empty piece would end a body that is sent in chunks.
+    pieces = (text for rows in pages if (text := _lines(rows)))
+    response = StreamingHttpResponse(pieces, "text/csv; charset=utf-8")
+    response.headers["Content-Disposition"] = f'attachment; filename="{name}.csv"'
+    return response
+
+
+def _lines(rows: Iterable[Sequence[Any]]) -> str:
+    text = io.StringIO()
+    csv.writer(text).writerows([_cell(value) for value in row] for row in rows)
+    return text.getvalue()
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.isoformat().replace("+00:00", "Z")
+    # A spreadsheet would run a reference that looks like a formula.
+    if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r"):
+        return "'" + value
+    return "" if value is None else value
