@@ -89,9 +89,9 @@ def settle(instruction: GatewayInstruction) -> None:
             status = SubscriptionStatus.CANCELLED
             subscription_states.end(subscription_id=pk, status=status, why="asked", by=by, reason=reason)
         case InstructionKind.END_LATER:
-            subscription_states.set_cancel_at_period_end(subscription_id=pk, cancels=True, by=by, reason=reason)
+            subscription_states.end_later(subscription_id=pk, by=by, reason=reason)
         case InstructionKind.KEEP:
-            subscription_states.set_cancel_at_period_end(subscription_id=pk, cancels=False, by=by, reason=reason)
+            subscription_states.go_on(subscription_id=pk, by=by, reason=reason)
         case InstructionKind.PAUSE:
             subscription_states.pause(subscription_id=pk, by=by, reason=reason)
         case InstructionKind.RESUME:
