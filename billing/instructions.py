@@ -143,5 +143,5 @@ def claim(now: datetime) -> list[GatewayInstruction]:
     found = list(due.select_related("subscription__user", "subscription__price__plan")[: settings.RENEWAL_BATCH])
     for each in found:
         each.next_ask_at = schedule.next_ask_at(each.created_at, now=now)
-        each.save(update_fields=["next_ask_at"])
+    GatewayInstruction.objects.bulk_update(found, ["next_ask_at"])
     return found

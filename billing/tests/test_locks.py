@@ -3,7 +3,7 @@
 import itertools
 from collections import Counter
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -11,18 +11,43 @@ from django.conf import settings
 from django.db.models import Model, QuerySet
 from django.utils import timezone
 
-from billing import drafts, invoices, method_setups, payments, plans, usage_invoices
+from billing import (
+    asking,
+    drafts,
+    instructions,
+    invoices,
+    method_setups,
+    payments,
+    payout_sending,
+    plans,
+    refund_sending,
+    refunds,
+    usage_invoices,
+)
 from billing.drafts import Wanted
 from billing.gateways.base import Flow, NextAction, SavedMethod
 from billing.gateways.subscribing import SetupResult, SetupState
-from billing.models import Invoice, InvoiceDraft, MethodSetup, Payment, PlanPrice
+from billing.models import (
+    Attempt,
+    GatewayInstruction,
+    Invoice,
+    InvoiceDraft,
+    MethodSetup,
+    Payment,
+    Payout,
+    PlanPrice,
+    Refund,
+    Subscription,
+)
 from billing.tests import shop
 from billing.tests.fakes import RefundingGateway
 from billing.tests.papers import french, known
+from billing.tests.paying import approved
 from billing.tests.subscribers import make_plan
 from credits import usage, versions
 from credits.tests import gates
 from ledger.money import Money
+from wallets.models import Withdrawal
 
 __all__ = ["french"]
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("french")]
@@ -82,13 +107,6 @@ def old_answer_after_the_new_one(monkeypatch: pytest.MonkeyPatch, stripe: Refund
     return MethodSetup.objects.get().state
 
 
-def two_sweeps_claim_one_setup(monkeypatch: pytest.MonkeyPatch, stripe: RefundingGateway) -> Any:
-    open_setup()
-    gate(monkeypatch, method_setups, "_next_ask")
-    claimed = gates.run_through_the_gate([lambda: len(method_setups._claim(timezone.now()))] * 2)
-    return sorted(claimed)
-
-
 def two_set_one_price(monkeypatch: pytest.MonkeyPatch, stripe: RefundingGateway) -> Any:
     """Whether what was written last is what counts from then on."""
     plan, usual, calls = make_plan("premium", {}), versions.begin, itertools.count()
@@ -136,7 +154,6 @@ LOCKS: dict[str, tuple[Fight, Any, Callable[[pytest.MonkeyPatch], None]]] = {
     ),
     "usage_invoices._issue": (two_sweeps_invoice_one_month, {"1": 1, "0": 1}, no_payment_is_locked),
     "method_setups._note": (old_answer_after_the_new_one, "saved", no_row_is_locked(MethodSetup)),
-    "method_setups._claim": (two_sweeps_claim_one_setup, [0, 1], no_row_is_locked(MethodSetup)),
     "plans._add_version": (two_set_one_price, True, no_version_is_locked),
 }
 
@@ -153,3 +170,69 @@ def test_without_the_lock_it_goes_wrong(name: str, monkeypatch: pytest.MonkeyPat
     fight, outcome, unlock = LOCKS[name]
     unlock(monkeypatch)
     assert fight(monkeypatch, stripe) != outcome
+
+
+# ---------------------------------------------------------------- sweeps that pass over what another has taken
+
+
+def attempt_to_ask_about(stripe: RefundingGateway) -> None:
+    shop.buy(gateways=["stripe"])
+    Attempt.objects.update(next_ask_at=timezone.now())
+
+
+def checkout_that_is_late(stripe: RefundingGateway) -> None:
+    shop.buy(gateways=["stripe"])
+    Payment.objects.update(expires_at=timezone.now())
+
+
+def refund_to_send(stripe: RefundingGateway) -> None:
+    refunds.request(payment=shop.paid(stripe), reason="not delivered")
+
+
+def payout_to_ask_about(stripe: RefundingGateway) -> None:
+    withdrawal, now = approved(), timezone.now()
+    times = dict.fromkeys(("sent_at", "first_sent_at", "next_try_at"), now)
+    Payout.objects.create(withdrawal=withdrawal, gateway="paypal", sends=1, **times)
+    Withdrawal.objects.update(status="sending", gateway="paypal")
+
+
+def instruction_to_ask_about(stripe: RefundingGateway) -> None:
+    user, price = shop.make_user(), make_plan("premium", {"month": 999}).prices.get()
+    asked = Subscription.objects.create(user=user, catalogue="companions", price=price, time_zone="Europe/Paris")
+    GatewayInstruction.objects.create(subscription=asked, kind="end_now", next_ask_at=timezone.now())
+
+
+def setup_to_ask_about(stripe: RefundingGateway) -> None:
+    open_setup()
+
+
+Claim = Callable[[datetime], list[Any]]
+CLAIMS: dict[str, tuple[Callable[[RefundingGateway], None], Claim, type[Model]]] = {
+    "asking._claim": (attempt_to_ask_about, asking._claim, Attempt),
+    "asking._claim_late": (checkout_that_is_late, asking._claim_late, Payment),
+    "refund_sending._claim": (refund_to_send, refund_sending._claim, Refund),
+    "payout_sending._claim": (payout_to_ask_about, lambda now: payout_sending._claim(now, set()), Payout),
+    "instructions.claim": (instruction_to_ask_about, instructions.claim, GatewayInstruction),
+    "method_setups._claim": (setup_to_ask_about, method_setups._claim, MethodSetup),
+}
+
+
+def claimed_by_two(name: str, monkeypatch: pytest.MonkeyPatch, stripe: RefundingGateway) -> list[int]:
+    """How much of the one thing that is due each of two sweeps takes, stopped before they write its next time down."""
+    make, claim, _ = CLAIMS[name]
+    make(stripe)
+    now = timezone.now()
+    gate(monkeypatch, QuerySet, "bulk_update")
+    return sorted(gates.run_through_the_gate([lambda: len(claim(now))] * 2))
+
+
+@pytest.mark.parametrize("name", CLAIMS)
+def test_of_two_sweeps_one_takes_it(name: str, monkeypatch: pytest.MonkeyPatch, stripe: RefundingGateway) -> None:
+    assert claimed_by_two(name, monkeypatch, stripe) == [0, 1]
+
+
+@pytest.mark.parametrize("name", CLAIMS)
+def test_without_the_lock_both_take_it(name: str, monkeypatch: pytest.MonkeyPatch, stripe: RefundingGateway) -> None:
+    """If this fails, the test above proves nothing."""
+    no_row_is_locked(CLAIMS[name][2])(monkeypatch)
+    assert claimed_by_two(name, monkeypatch, stripe) == [1, 1]

@@ -1,4 +1,4 @@
-"""A sender passes over what another is just claiming, and a rotation waits for another. Canaries take the locks away."""
+"""A sender passes over what another is just claiming; a rotation waits for another. Canaries take the locks away."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -8,9 +8,10 @@ from uuid import UUID
 import pytest
 from django.contrib.auth.models import User
 from django.db import IntegrityError, connection, transaction
+from django.utils import timezone
 
-from events import deliveries, dispatching, endpoints, signing
-from events.models import Endpoint, Event
+from events import deliveries, dispatching, endpoints, mail, signing
+from events.models import Endpoint, Event, Message
 from events.tests.receivers import Receiver
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -70,6 +71,27 @@ def test_canary_without_the_lock_both_claim_the_same(monkeypatch: pytest.MonkeyP
     first, second = claims_of_two()
     assert len(first) == EACH
     assert first == second
+
+
+def letters_of_two(user: User, reach: Callable[..., Any], tell: Callable[..., Event]) -> tuple[set[UUID], set[UUID]]:
+    """The same for letters to customers."""
+    reach(user)
+    tell(user, "payment.succeeded")
+    dispatching.tell_new()
+    return second_while_the_first_is_open(lambda: {letter.pk for letter in mail._claim(timezone.now())})
+
+
+def test_letter_to_a_customer_is_claimed_once(user: User, reach: Any, tell: Any) -> None:
+    first, second = letters_of_two(user, reach, tell)
+    assert (len(first), second) == (1, set())
+
+
+def test_canary_without_the_lock_the_letter_is_claimed_twice(
+    user: User, reach: Any, tell: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(type(Message.objects.all()), "select_for_update", lambda self, **how: self)
+    first, second = letters_of_two(user, reach, tell)
+    assert first == second != set()
 
 
 def rotate() -> str:
