@@ -16,7 +16,7 @@ from django.utils import timezone
 from bench import databases, load, machine, measuring, web
 from bench.load import Load, Result
 from bench.measuring import Figures, Measure, Say, Target, WentWrong
-from billing import inbox, payments, storing
+from billing import inbox, payments
 from billing.gateways import registry
 from billing.gateways.base import (
     Capabilities,
@@ -127,7 +127,7 @@ def _read(plan: Plan) -> float:
     """Letters about as many payments, each paid and delivered by one worker; the gateway answers at once."""
     with databases.using(plan.database), _instant_gateway(), override_settings(INBOX_DRAIN_SECONDS=600):
         for attempt in _attempts(plan.letters):
-            storing.store("stripe", [_hint(attempt)])
+            inbox.store("stripe", [_hint(attempt)])
         started = time.perf_counter()
         done = inbox.drain()
         took = time.perf_counter() - started

@@ -37,20 +37,20 @@ def get(user: User) -> Customer:
 @transaction.atomic
 def change(customer: Customer, *, by: User | Caller, **facts: Unpack[Facts]) -> Customer:
     """Write down what is different; the whole record must then make sense."""
-    locked = Customer.objects.select_for_update(of=("self",)).select_related("user").get(pk=customer.pk)
-    different = {name: value for name, value in facts.items() if getattr(locked, name) != value}
+    fresh = Customer.objects.select_related("user").get(pk=customer.pk)
+    different = {name: value for name, value in facts.items() if getattr(fresh, name) != value}
     if not different:
-        return locked
+        return fresh
     for name, value in different.items():
-        setattr(locked, name, value)
-    locked.full_clean(validate_unique=False)
-    locked.save(update_fields=[*different, "updated_at"])
+        setattr(fresh, name, value)
+    fresh.full_clean(validate_unique=False)
+    fresh.save(update_fields=[*different, "updated_at"])
     if "time_zone" in different:
-        subscription_states.move_to_zone(user=locked.user, time_zone=locked.time_zone)
+        subscription_states.move_to_zone(user=fresh.user, time_zone=fresh.time_zone)
     who = by.identity if isinstance(by, Caller) else f"operator:{by.pk}"
     # Which facts changed, never what they say: they are a person's.
-    logger.info("customer.changed", extra={"customer": locked.pk, "by": who, "facts": sorted(different)})
-    return locked
+    logger.info("customer.changed", extra={"customer": fresh.pk, "by": who, "facts": sorted(different)})
+    return fresh
 
 
 def contacts(users: Collection[int]) -> dict[int, Contact]:

@@ -42,7 +42,7 @@ from billing.gateways.subscribing import (
     SubscriptionState,
 )
 from billing.models import GatewayCustomer, PlanPrice, Subscription, SubscriptionEvent
-from billing.models.subscriptions import OVER, SubscriptionStatus
+from billing.models.subscriptions import IN_FORCE, OVER, SubscriptionStatus
 from billing.pricing import Reduction
 
 CLOSING = "closing_page"  # the line of the timeline that is committed before the gateway is asked to
@@ -233,8 +233,9 @@ def _follow(subscription: Subscription, found: SubscriptionResult) -> None:
             subscription_states.end(subscription_id=pk, status=SubscriptionStatus.EXPIRED, why="unpaid")
     ends = found.cancel_at_period_end or found.cancel_at is not None
     now = Subscription.objects.get(pk=pk)
-    if now.status in ("active", "trialing", "past_due") and now.cancel_at_period_end != ends:
-        subscription_states.set_cancel_at_period_end(subscription_id=pk, cancels=ends)
+    if now.status in IN_FORCE and now.cancel_at_period_end != ends:
+        follow = subscription_states.end_later if ends else subscription_states.go_on
+        follow(subscription_id=pk)
 
 
 # ---------------------------------------------------------------- letters

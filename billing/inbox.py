@@ -1,4 +1,4 @@
-"""Reading the inbox: each letter says where to look, and the gateway is asked what is true.
+"""The inbox: what a gateway says happened is stored once; read later, it says where to look, and the gateway is asked.
 
 The worker takes some letters at a time by a lease, so that no lock is held while a gateway is asked, and a worker that
 dies gives them back. Several letters about one attempt in one batch are one question.
@@ -6,8 +6,10 @@ dies gives them back. Several letters about one attempt in one batch are one que
 
 import logging
 import time
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+import orjson
 from celery.exceptions import SoftTimeLimitExceeded
 from django.conf import settings
 from django.utils import timezone
@@ -15,15 +17,28 @@ from prometheus_client import Counter
 
 from billing import readers
 from billing.gateways import errors as gateway
+from billing.gateways.base import Hint, Subject
 from billing.models import GatewayLetter
 from billing.models.inbox import LetterState
 from billing.readers import Batch, NotKnownYet
+from credits import procedures
+from ledger.ids import uuid7
 
 logger = logging.getLogger(__name__)
 
 READ = Counter("payment_webhooks_read", "Letters of gateways that were read.", ["gateway", "state"])
 STRANGER_TRIES = 3  # a letter may be faster than what it is about
 
+# Whoever comes second with an event does nothing. Times and defaults are the database's.
+_STORE = """
+    INSERT INTO billing_gatewayletter (
+        id, gateway, event_id, kind, subject, trust, token, reference, ids, facts, amount_minor, currency, occurred_at)
+    VALUES (%s::uuid, %s::text, %s::text, %s::text, %s::text, %s::text, %s::text, %s::text, %s::jsonb, %s::jsonb,
+            %s::bigint, %s::text, %s::timestamptz)
+    ON CONFLICT (gateway, event_id) DO NOTHING RETURNING 1
+"""
+# What our own handling needs beyond ids; of all others the gateway itself is asked, and nothing personal is kept.
+_WITH_FACTS = {Subject.DISPUTE, Subject.REFUND, Subject.SUBSCRIPTION, Subject.INVOICE, Subject.PAYOUT}
 _CLAIM = """
     UPDATE billing_gatewayletter SET tries = tries + 1, next_try_at = %(until)s
      WHERE id IN (
@@ -32,6 +47,35 @@ _CLAIM = """
            )
     RETURNING *
 """
+
+
+# ---------------------------------------------------------------- in
+
+
+def store(gateway: str, hints: Sequence[Hint], *, token: str = "") -> int:
+    """Each event once; how many were new."""
+    return sum(len(procedures.rows(_STORE, _row(gateway, hint, token))) for hint in hints)
+
+
+def _row(gateway: str, hint: Hint, token: str) -> tuple[object, ...]:
+    return (
+        uuid7(),
+        gateway,
+        hint.event_id[:255],
+        hint.kind[:100],
+        hint.subject.value,
+        hint.trust.value,
+        token[:64],
+        hint.reference[:64],
+        orjson.dumps(dict(hint.ids)).decode(),
+        orjson.dumps(dict(hint.object)).decode() if hint.subject in _WITH_FACTS else "{}",
+        hint.amount.minor if hint.amount else None,
+        hint.amount.unit if hint.amount else "",
+        hint.occurred_at,
+    )
+
+
+# ---------------------------------------------------------------- read
 
 
 def drain(now: datetime | None = None) -> int:

@@ -10,9 +10,10 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from billing import dunning, errors, schedule, subscription_states, timeline
+from billing import cases, dunning, errors, schedule, subscription_states, timeline
 from billing.gateways.subscribing import SubscriptionResult, SubscriptionState
 from billing.models import GatewayInstruction, GatewayPrice, Subscription
+from billing.models.cases import CaseKind
 from billing.models.instructions import InstructionKind, InstructionState
 from billing.models.subscriptions import IN_FORCE, LIVE, SubscriptionStatus
 
@@ -82,6 +83,8 @@ def settle(instruction: GatewayInstruction) -> None:
         return
     if not _may(subscription, instruction.kind):
         timeline.keep(subscription, "overtaken", facts={"instruction": instruction.kind})
+        if instruction.kind == InstructionKind.PAUSE and subscription.status in IN_FORCE:
+            _undo_pause(subscription)
         return
     pk, by, reason = subscription.pk, instruction.by, instruction.reason
     match instruction.kind:
@@ -89,9 +92,9 @@ def settle(instruction: GatewayInstruction) -> None:
             status = SubscriptionStatus.CANCELLED
             subscription_states.end(subscription_id=pk, status=status, why="asked", by=by, reason=reason)
         case InstructionKind.END_LATER:
-            subscription_states.set_cancel_at_period_end(subscription_id=pk, cancels=True, by=by, reason=reason)
+            subscription_states.end_later(subscription_id=pk, by=by, reason=reason)
         case InstructionKind.KEEP:
-            subscription_states.set_cancel_at_period_end(subscription_id=pk, cancels=False, by=by, reason=reason)
+            subscription_states.go_on(subscription_id=pk, by=by, reason=reason)
         case InstructionKind.PAUSE:
             subscription_states.pause(subscription_id=pk, by=by, reason=reason)
         case InstructionKind.RESUME:
@@ -101,10 +104,26 @@ def settle(instruction: GatewayInstruction) -> None:
             subscription_states.set_next_price(subscription_id=pk, price=other, by=by, reason=reason)
 
 
+def _undo_pause(subscription: Subscription) -> None:
+    """It stands still there and not here, and would never be charged again. What else can be overtaken is so only by
+    the end of the plan, which is the end there too."""
+    now = timezone.now()
+    subscription.instructions.create(kind=InstructionKind.RESUME, reason="its pause came too late", next_ask_at=now)
+
+
+@transaction.atomic
 def withdraw(instruction: GatewayInstruction, code: str) -> None:
     """The gateway said no, or surely never heard of it: nothing is done there, and nothing will be."""
+    subscription = subscription_states.lock(instruction.subscription_id)
     instruction.failure_code = code[:100]
-    _close(instruction, InstructionState.REFUSED)
+    if not _close(instruction, InstructionState.REFUSED):
+        return
+    if instruction.kind == InstructionKind.RESUME and subscription.status in IN_FORCE:
+        facts = {"gateway": subscription.gateway, "gateway_id": subscription.gateway_id}
+        facts |= {"instruction": instruction.kind, "code": instruction.failure_code}
+        cases.open(
+            kind=CaseKind.SUBSCRIPTION, subscription=subscription, key=f"instruction:{instruction.pk}", facts=facts
+        )
 
 
 def is_open(instruction: GatewayInstruction) -> bool:
@@ -124,5 +143,5 @@ def claim(now: datetime) -> list[GatewayInstruction]:
     found = list(due.select_related("subscription__user", "subscription__price__plan")[: settings.RENEWAL_BATCH])
     for each in found:
         each.next_ask_at = schedule.next_ask_at(each.created_at, now=now)
-        each.save(update_fields=["next_ask_at"])
+    GatewayInstruction.objects.bulk_update(found, ["next_ask_at"])
     return found

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.utils import timezone
 
-from billing import storing
+from billing import inbox
 from billing.gateways import registry
 from billing.gateways.errors import GatewayError
 from billing.gateways.subscribing import ListsEvents
@@ -22,7 +22,7 @@ def collect(now: datetime | None = None) -> int:
         if not isinstance(adapter, ListsEvents):
             continue
         try:
-            new += storing.store(name, adapter.undelivered(since=since))
+            new += inbox.store(name, adapter.undelivered(since=since))
         except GatewayError as error:
             logger.warning("undelivered.not_told", extra={"gateway": name, "reason": str(error)})
     if new:

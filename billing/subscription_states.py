@@ -277,15 +277,27 @@ def start_trial(*, subscription_id: UUID, until: datetime) -> Subscription:
 
 
 @transaction.atomic
-def set_cancel_at_period_end(
-    *, subscription_id: UUID, cancels: bool, by: User | None = None, reason: str = ""
-) -> Subscription:
+def end_later(*, subscription_id: UUID, by: User | None = None, reason: str = "") -> Subscription:
+    """It ends with the period that is paid for."""
     subscription = lock(subscription_id)
     if subscription.status not in IN_FORCE:
-        raise errors.SubscriptionState(subscription.status, "nothing of it is to end or to go on")
-    if subscription.cancel_at_period_end != cancels:
-        subscription.cancel_at_period_end = cancels
-        timeline.keep(subscription, "cancel_later" if cancels else "resumed", by=by, reason=reason)
+        raise errors.SubscriptionState(subscription.status, "nothing of it is to end")
+    if not subscription.cancel_at_period_end:
+        subscription.cancel_at_period_end = True
+        timeline.keep(subscription, "cancel_later", by=by, reason=reason)
+        timeline.tell_updated(subscription, "cancel_at_period_end")
+    return subscription
+
+
+@transaction.atomic
+def go_on(*, subscription_id: UUID, by: User | None = None, reason: str = "") -> Subscription:
+    """It does not end with its period after all."""
+    subscription = lock(subscription_id)
+    if subscription.status not in IN_FORCE:
+        raise errors.SubscriptionState(subscription.status, "nothing of it is to go on")
+    if subscription.cancel_at_period_end:
+        subscription.cancel_at_period_end = False
+        timeline.keep(subscription, "resumed", by=by, reason=reason)
         timeline.tell_updated(subscription, "cancel_at_period_end")
     return subscription
 

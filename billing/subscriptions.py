@@ -201,9 +201,7 @@ def cancel(*, subscription: Subscription, by: User | None = None, reason: str = 
     if subscription.is_renewed_by_gateway:
         instruction_sending.give(subscription=subscription, kind=InstructionKind.END_LATER, by=by, reason=reason)
     else:
-        subscription_states.set_cancel_at_period_end(
-            subscription_id=subscription.pk, cancels=True, by=by, reason=reason
-        )
+        subscription_states.end_later(subscription_id=subscription.pk, by=by, reason=reason)
     return _again(subscription)
 
 
@@ -228,9 +226,7 @@ def resume(*, subscription: Subscription, by: User | None = None, reason: str = 
     elif is_paused:
         subscription_states.unpause(subscription_id=subscription.pk, by=by, reason=reason)
     else:
-        subscription_states.set_cancel_at_period_end(
-            subscription_id=subscription.pk, cancels=False, by=by, reason=reason
-        )
+        subscription_states.go_on(subscription_id=subscription.pk, by=by, reason=reason)
     return _again(subscription)
 
 

@@ -79,11 +79,10 @@ def _end(month: date) -> datetime:
 @transaction.atomic
 def _issue(found: list[Payment], month: date) -> bool:
     user, currency = found[0].user, found[0].currency
-    # Two sweeps at once: the second waits here, and then finds the month done.
-    User.objects.select_for_update(no_key=True).get(pk=user.pk)
+    # No refund arrives meanwhile; and of two sweeps at once the second waits here, and then finds the month done.
+    bought = [payments.lock(pk) for pk in sorted(payment.pk for payment in found)]
     if Invoice.objects.filter(user=user, month=month, currency=currency).exists():
         return False
-    bought = [payments.lock(pk) for pk in sorted(payment.pk for payment in found)]  # no refund arrives meanwhile
     counted = [(payment, consumed(payment, _end(month))) for payment in bought]
     worth = [(payment, used, _value(payment, used) - _taxed(payment)) for payment, used in counted]
     due = [each for each in worth if each[2] > 0]

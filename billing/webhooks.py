@@ -14,7 +14,7 @@ from django.views import View
 from django.views.decorators.csrf import csrf_exempt
 from prometheus_client import Counter
 
-from billing import storing, tasks
+from billing import inbox, tasks
 from billing.gateways import registry
 from billing.gateways.base import Gateway, Hint, Letter, ReceivesWebhooks
 from billing.gateways.errors import GatewayError, InvalidLetter
@@ -49,7 +49,7 @@ class WebhookView(View):
         except _Refused as refusal:
             RECEIVED.labels(gateway, refusal.outcome).inc()
             return _answer(refusal.status)
-        new = storing.store(gateway, hints, token=token)
+        new = inbox.store(gateway, hints, token=token)
         RECEIVED.labels(gateway, "stored" if new else "known").inc()
         if new:
             waker.wake()

@@ -32,9 +32,8 @@ def revoke_period(*, period: GrantPeriod, reason: str, by: User | None = None) -
     """Take back what is left of a period's grant; returns how much that was. Twice takes nothing more."""
     if not reason.strip():
         raise errors.InvalidUse("reason", "Revoking a period needs a reason.")
-    locked = GrantPeriod.objects.select_for_update(of=("self",)).select_related("grant").get(pk=period.pk)
-    if locked.grant is None:
+    fresh = GrantPeriod.objects.select_related("grant").get(pk=period.pk)
+    if fresh.grant is None:
         raise errors.InvalidUse("period", "Nothing was granted in this period.")
-    taken = grants.revoke(grant=locked.grant, reason=reason, by=by)
-    GrantPeriod.objects.filter(pk=locked.pk).update(state=PeriodState.REVOKED)
-    return taken
+    GrantPeriod.objects.filter(pk=fresh.pk).update(state=PeriodState.REVOKED)
+    return grants.revoke(grant=fresh.grant, reason=reason, by=by)

@@ -62,13 +62,13 @@ def returned(*, price: int, commission: int, taken_price: int, taken_commission:
     """How much of a refund of `amount` is commission, in minor units.
 
     Cumulative: what all refunds together took is the sale's own share of what they gave back, so that no rounding
-    adds up; the bounds keep both parts within what is left, and the last refund takes exactly the remainder.
+    adds up and the last refund takes exactly the remainder. An earlier share may stand that was computed beside a
+    refund which is no more, hence the bounds. What is left of both parts needs none: the share of a part is never more
+    than the commission, nor less than what the net cannot cover, since commission x together / price is at least
+    commission - (price - together), a whole number that no rounding goes below.
     """
-    together = taken_price + amount
-    share = (2 * commission * together + price) // (2 * price)  # a half rounds up, as in the split
-    commission_left = commission - taken_commission
-    net_left = price - taken_price - commission_left
-    return min(max(share - taken_commission, amount - net_left, 0), amount, commission_left)
+    share = (2 * commission * (taken_price + amount) + price) // (2 * price)  # a half rounds up, as in the split
+    return min(max(share - taken_commission, 0), amount)
 
 
 # ---------------------------------------------------------------- which rule counts

@@ -12,6 +12,7 @@ import gc
 import os
 import random
 import re
+import select
 import signal
 import sys
 import time
@@ -112,18 +113,18 @@ def _is_noticed(mutant: Mutant, items: list[pytest.Item], seconds: dict[str, flo
     child = os.fork()
     if child == 0:
         os._exit(_meet(mutant, items))
-    until = time.monotonic() + max(SHORTEST_PATIENCE_SECONDS, 5 * sum(seconds[item.nodeid] for item in items))
-    over, status = os.waitpid(child, os.WNOHANG)
-    while not over and time.monotonic() < until:
-        time.sleep(0.02)
-        over, status = os.waitpid(child, os.WNOHANG)
-    if not over:
+    over = os.pidfd_open(child)  # readable once the child has ended
+    patience = max(SHORTEST_PATIENCE_SECONDS, 5 * sum(seconds[item.nodeid] for item in items))
+    is_over = bool(select.select([over], [], [], patience)[0])
+    os.close(over)
+    if not is_over:
         os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
+    _, status = os.waitpid(child, 0)
+    if not is_over:
         with _database(items[0].config):
             connection.ops.sql_flush(None, [])  # type: ignore[arg-type]
     mutant.end()
-    return not over or status != 0
+    return status != 0
 
 
 def _meet(mutant: Mutant, items: list[pytest.Item]) -> int:

@@ -15,6 +15,7 @@ from credits.asked import Use
 from credits.models import DebtPolicy, Grant, Purse
 from credits.tests import gates
 from credits.tests.people import give, make_user
+from events import outbox
 from events.models import Event
 from events.types import EventType
 from ledger import checks
@@ -276,7 +277,27 @@ def lock_of_a_grant(monkeypatch: pytest.MonkeyPatch, *, unlocked: bool) -> int:
     return Event.objects.filter(user=user, type=EventType.CREDITS_ADJUSTED).count()
 
 
-PYTHON_LOCKS = {"purses.lock": (lock_of_the_purse, 2), "grants._lock": (lock_of_a_grant, 1)}
+def lock_of_what_expires(monkeypatch: pytest.MonkeyPatch, *, unlocked: bool) -> int:
+    """Two sweeps find one grant that expires soon; returns how often its owner is warned."""
+    user, usual = make_user(), outbox.record
+    give(user, 5, expires_at=timezone.now() + timedelta(days=1))
+
+    def record(**facts: Any) -> Any:
+        gates.wait_at_the_gate()
+        return usual(**facts)
+
+    monkeypatch.setattr(outbox, "record", record)
+    if unlocked:
+        monkeypatch.setattr(type(Grant.objects.all()), "select_for_update", lambda rows, **how: rows)
+    gates.run_through_the_gate([lambda: grants.warn_of_expiry(timezone.now() + timedelta(days=2))] * 2)
+    return Event.objects.filter(user=user, type=EventType.CREDITS_EXPIRING).count()
+
+
+PYTHON_LOCKS = {
+    "purses.lock": (lock_of_the_purse, 2),
+    "grants._lock": (lock_of_a_grant, 1),
+    "grants._warn_some": (lock_of_what_expires, 1),
+}
 
 
 @pytest.mark.parametrize("name", PYTHON_LOCKS)

@@ -18,10 +18,10 @@ from billing import (
 )
 from billing.gateways.errors import Unavailable, Uncertain
 from billing.gateways.subscribing import SubscriptionRef, SubscriptionResult, SubscriptionState
-from billing.models import GatewayInstruction, PlanPrice
+from billing.models import Case, GatewayInstruction, PlanPrice
 from billing.models.instructions import InstructionKind
 from config.tests.journeys.conftest import Shop
-from config.tests.journeys.subscriber import Subscriber, subscriber
+from config.tests.journeys.subscriber import FAILING, Subscriber, subscriber
 
 KINDS = ["end_now", "end_later", "keep", "pause", "resume", "next_price"]
 
@@ -162,3 +162,28 @@ def test_what_may_not_be_done_is_not_sent(ada: Subscriber) -> None:
     with pytest.raises(errors.SubscriptionState):
         subscriptions.pause(subscription=ada.ours)
     assert changes(ada) == sent
+
+
+def overtaken_pause(ada: Subscriber) -> None:
+    """Written down by a process that died; before the sweep carries it on, the card of the next period is declined."""
+    ada.use_card(FAILING)
+    instructions.write(prepare(ada, "pause"))
+    ada.pass_time(days=33)
+    assert (here(ada)["status"], there(ada).is_paused) == ("past_due", True)
+
+
+def test_pause_that_came_too_late_is_taken_back_there(ada: Subscriber) -> None:
+    overtaken_pause(ada)
+    sweep()
+    assert (here(ada)["status"], there(ada).is_paused) == ("past_due", False)
+    assert list(GatewayInstruction.objects.values_list("kind", "state")) == [("pause", "done"), ("resume", "done")]
+    assert not Case.objects.exists()
+
+
+def test_pause_that_cannot_be_taken_back_comes_before_people(ada: Subscriber) -> None:
+    overtaken_pause(ada)
+    ada.shop.sandbox.reset()  # Stripe knows nothing of it any more
+    sweep()
+    assert list(GatewayInstruction.objects.values_list("kind", "state")) == [("pause", "done"), ("resume", "refused")]
+    case = Case.objects.get()
+    assert (case.kind, case.subscription, case.facts["instruction"]) == ("subscription", ada.ours, "resume")

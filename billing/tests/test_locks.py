@@ -1,0 +1,238 @@
+"""Locks of billing that no race of its own module shows, each twice: held, and taken away by a canary."""
+
+import itertools
+from collections import Counter
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.db.models import Model, QuerySet
+from django.utils import timezone
+
+from billing import (
+    asking,
+    drafts,
+    instructions,
+    invoices,
+    method_setups,
+    payments,
+    payout_sending,
+    plans,
+    refund_sending,
+    refunds,
+    usage_invoices,
+)
+from billing.drafts import Wanted
+from billing.gateways.base import Flow, NextAction, SavedMethod
+from billing.gateways.subscribing import SetupResult, SetupState
+from billing.models import (
+    Attempt,
+    GatewayInstruction,
+    Invoice,
+    InvoiceDraft,
+    MethodSetup,
+    Payment,
+    Payout,
+    PlanPrice,
+    Refund,
+    Subscription,
+)
+from billing.tests import shop
+from billing.tests.fakes import RefundingGateway
+from billing.tests.papers import french, known
+from billing.tests.paying import approved
+from billing.tests.subscribers import make_plan
+from credits import usage, versions
+from credits.tests import gates
+from ledger.money import Money
+from wallets.models import Withdrawal
+
+__all__ = ["french"]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("french")]
+Fight = Callable[[pytest.MonkeyPatch, RefundingGateway], Any]
+
+
+def gate(monkeypatch: pytest.MonkeyPatch, module: Any, function: str) -> None:
+    """Whoever calls it waits until its rival has come as far, is held up or is done."""
+    usual = getattr(module, function)
+
+    def gated(*args: Any, **more: Any) -> Any:
+        gates.wait_at_the_gate()
+        return usual(*args, **more)
+
+    monkeypatch.setattr(module, function, gated)
+
+
+def names(results: list[Any]) -> Counter[str]:
+    return Counter(str(each) if isinstance(each, int) else type(each).__name__ for each in results)
+
+
+def two_issue_one_draft(monkeypatch: pytest.MonkeyPatch, stripe: RefundingGateway) -> Any:
+    lines = [Wanted(description="Consulting", unit_price_minor=3_333)]
+    due_on = drafts.today_here() + timedelta(days=30)
+    draft = drafts.write(user=known(), currency="EUR", due_on=due_on, lines=lines)
+    gate(monkeypatch, drafts, "reckon")
+    issued = names(gates.run_through_the_gate([lambda: drafts.issue(draft=draft)] * 2))
+    return issued, Invoice.objects.count(), Payment.objects.count()
+
+
+def two_sweeps_invoice_one_month(monkeypatch: pytest.MonkeyPatch, stripe: RefundingGateway) -> Any:
+    monkeypatch.setattr(settings, "TAX_AT_USE_CATALOGUES", ["companion-tokens"])
+    buyer, later = known(), timezone.now() + timedelta(days=32)
+    invoices.issue(payment=shop.paid(stripe, buyer))
+    usage.spend(user=buyer, amount=100, key="s-1")
+    gate(monkeypatch, usage_invoices, "consumed")
+    return names(gates.run_through_the_gate([lambda: usage_invoices.issue_due(now=later)] * 2))
+
+
+def open_setup() -> MethodSetup:
+    return MethodSetup.objects.create(user=shop.make_user(), gateway="stripe", next_ask_at=timezone.now())
+
+
+def old_answer_after_the_new_one(monkeypatch: pytest.MonkeyPatch, stripe: RefundingGateway) -> Any:
+    """One who asked before the card was given writes down what they heard after one who asked later."""
+    setup = open_setup()
+    page = NextAction(type=Flow.REDIRECT, url="https://stripe.example/setup")
+    before = SetupResult(state=SetupState.REQUIRES_ACTION, next_action=page)
+    after = SetupResult(state=SetupState.SUCCEEDED, method=SavedMethod(id="pm_1"))
+    gate(monkeypatch, payments, "told")
+
+    def note_later() -> None:
+        gates.wait_for_a_rival()
+        method_setups._note(setup, after)
+
+    gates.run_through_the_gate([lambda: method_setups._note(setup, before), note_later])
+    return MethodSetup.objects.get().state
+
+
+def two_set_one_price(monkeypatch: pytest.MonkeyPatch, stripe: RefundingGateway) -> Any:
+    """Whether what was written last is what counts from then on."""
+    plan, usual, calls = make_plan("premium", {}), versions.begin, itertools.count()
+
+    def begin(valid_from: Any) -> Any:
+        begun = usual(valid_from)
+        if next(calls) == 0:
+            gates.wait_at_the_gate()
+        return begun
+
+    def set_later() -> None:
+        gates.wait_for_a_rival()
+        plans.set_price(plan=plan, interval="month", price=Money(1_299, "EUR"))
+
+    monkeypatch.setattr(versions, "begin", begin)
+    first = Money(1_199, "EUR")
+    gates.run_through_the_gate([lambda: plans.set_price(plan=plan, interval="month", price=first), set_later])
+    return list(PlanPrice.objects.order_by("valid_from").values_list("amount_minor", flat=True)) == list(
+        PlanPrice.objects.order_by("pk").values_list("amount_minor", flat=True)
+    )
+
+
+def no_row_is_locked(model: type[Model]) -> Callable[[pytest.MonkeyPatch], None]:
+    usual = QuerySet.select_for_update
+
+    def select(rows: QuerySet[Any], **how: Any) -> QuerySet[Any]:
+        return rows if rows.model is model else usual(rows, **how)
+
+    return lambda monkeypatch: monkeypatch.setattr(QuerySet, "select_for_update", select)
+
+
+def no_payment_is_locked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(payments, "lock", lambda pk: Payment.objects.select_related("user").get(pk=pk))
+
+
+def no_version_is_locked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(versions, "lock", lambda subject: None)
+
+
+LOCKS: dict[str, tuple[Fight, Any, Callable[[pytest.MonkeyPatch], None]]] = {
+    "drafts.issue": (
+        two_issue_one_draft,
+        ({"Invoice": 1, "DraftIssued": 1}, 1, 1),
+        no_row_is_locked(InvoiceDraft),
+    ),
+    "usage_invoices._issue": (two_sweeps_invoice_one_month, {"1": 1, "0": 1}, no_payment_is_locked),
+    "method_setups._note": (old_answer_after_the_new_one, "saved", no_row_is_locked(MethodSetup)),
+    "plans._add_version": (two_set_one_price, True, no_version_is_locked),
+}
+
+
+@pytest.mark.parametrize("name", LOCKS)
+def test_rivals_go_one_after_the_other(name: str, monkeypatch: pytest.MonkeyPatch, stripe: RefundingGateway) -> None:
+    fight, outcome, _ = LOCKS[name]
+    assert fight(monkeypatch, stripe) == outcome
+
+
+@pytest.mark.parametrize("name", LOCKS)
+def test_without_the_lock_it_goes_wrong(name: str, monkeypatch: pytest.MonkeyPatch, stripe: RefundingGateway) -> None:
+    """If this fails, the test above proves nothing."""
+    fight, outcome, unlock = LOCKS[name]
+    unlock(monkeypatch)
+    assert fight(monkeypatch, stripe) != outcome
+
+
+# ---------------------------------------------------------------- sweeps that pass over what another has taken
+
+
+def attempt_to_ask_about(stripe: RefundingGateway) -> None:
+    shop.buy(gateways=["stripe"])
+    Attempt.objects.update(next_ask_at=timezone.now())
+
+
+def checkout_that_is_late(stripe: RefundingGateway) -> None:
+    shop.buy(gateways=["stripe"])
+    Payment.objects.update(expires_at=timezone.now())
+
+
+def refund_to_send(stripe: RefundingGateway) -> None:
+    refunds.request(payment=shop.paid(stripe), reason="not delivered")
+
+
+def payout_to_ask_about(stripe: RefundingGateway) -> None:
+    withdrawal, now = approved(), timezone.now()
+    times = dict.fromkeys(("sent_at", "first_sent_at", "next_try_at"), now)
+    Payout.objects.create(withdrawal=withdrawal, gateway="paypal", sends=1, **times)
+    Withdrawal.objects.update(status="sending", gateway="paypal")
+
+
+def instruction_to_ask_about(stripe: RefundingGateway) -> None:
+    user, price = shop.make_user(), make_plan("premium", {"month": 999}).prices.get()
+    asked = Subscription.objects.create(user=user, catalogue="companions", price=price, time_zone="Europe/Paris")
+    GatewayInstruction.objects.create(subscription=asked, kind="end_now", next_ask_at=timezone.now())
+
+
+def setup_to_ask_about(stripe: RefundingGateway) -> None:
+    open_setup()
+
+
+Claim = Callable[[datetime], list[Any]]
+CLAIMS: dict[str, tuple[Callable[[RefundingGateway], None], Claim, type[Model]]] = {
+    "asking._claim": (attempt_to_ask_about, asking._claim, Attempt),
+    "asking._claim_late": (checkout_that_is_late, asking._claim_late, Payment),
+    "refund_sending._claim": (refund_to_send, refund_sending._claim, Refund),
+    "payout_sending._claim": (payout_to_ask_about, lambda now: payout_sending._claim(now, set()), Payout),
+    "instructions.claim": (instruction_to_ask_about, instructions.claim, GatewayInstruction),
+    "method_setups._claim": (setup_to_ask_about, method_setups._claim, MethodSetup),
+}
+
+
+def claimed_by_two(name: str, monkeypatch: pytest.MonkeyPatch, stripe: RefundingGateway) -> list[int]:
+    """How much of the one thing that is due each of two sweeps takes, stopped before they write its next time down."""
+    make, claim, _ = CLAIMS[name]
+    make(stripe)
+    now = timezone.now()
+    gate(monkeypatch, QuerySet, "bulk_update")
+    return sorted(gates.run_through_the_gate([lambda: len(claim(now))] * 2))
+
+
+@pytest.mark.parametrize("name", CLAIMS)
+def test_of_two_sweeps_one_takes_it(name: str, monkeypatch: pytest.MonkeyPatch, stripe: RefundingGateway) -> None:
+    assert claimed_by_two(name, monkeypatch, stripe) == [0, 1]
+
+
+@pytest.mark.parametrize("name", CLAIMS)
+def test_without_the_lock_both_take_it(name: str, monkeypatch: pytest.MonkeyPatch, stripe: RefundingGateway) -> None:
+    """If this fails, the test above proves nothing."""
+    no_row_is_locked(CLAIMS[name][2])(monkeypatch)
+    assert claimed_by_two(name, monkeypatch, stripe) == [1, 1]
