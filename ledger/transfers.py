@@ -365,7 +365,7 @@ def _write(
 ) -> None:
     if locked is None:
         locked = accounts.lock([account for _, move in moves for account in (move.source, move.target)])
-    entry.save(force_insert=True)
+    entry.save()
     Transfer.objects.bulk_create(
         Transfer(entry=entry, number=number, source=move.source, target=move.target, amount=move.amount.minor)
         for number, move in moves

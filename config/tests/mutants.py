@@ -196,7 +196,7 @@ def _changes(node: ast.AST) -> Iterator[tuple[str, Any]]:
             yield "value", not node.value
         case ast.Constant(value=int(number)):
             yield from (("value", number + step) for step in (1, -1))
-        case ast.Return(value=value) if value is not None:
+        case ast.Return(value=value) if value is not None and ast.unparse(value) != "None":
             yield "value", ast.Constant(None)
         case ast.If() | ast.IfExp() if not isinstance(node.test, (ast.Compare, ast.UnaryOp)):  # those change themselves
             yield "test", ast.UnaryOp(ast.Not(), node.test)
