@@ -95,6 +95,48 @@ def test_none_does_not_give_even_the_last_week_when_it_is_over(user: User) -> No
     assert calendar.grant_due(at=START + 3 * WEEK) == calendar.Outcome(skipped=2)
 
 
+def test_a_week_is_over_at_its_last_instant(user: User) -> None:
+    open_schedule(user, Terms(code="r", amount=5, every=Every.WEEK, catch_up=CatchUp.NONE), weeks=2)
+    assert calendar.grant_due(at=START + WEEK) == calendar.Outcome(granted=1, skipped=1)
+
+
+def test_what_is_missed_is_counted_for_each_customer_and_rule(user: User) -> None:
+    """The last of each is made up for, however far the others are."""
+    weekly = Terms(code="weekly", amount=5, every=Every.WEEK, catch_up=CatchUp.LAST)
+    monthly = Terms(code="monthly", amount=100, every=Every.MONTH, catch_up=CatchUp.LAST, unit="TOKEN")
+    newcomer = make_user()
+    open_schedule(user, weekly, monthly, weeks=9)
+    late = START + 2 * WEEK
+    open_schedule(newcomer, weekly, reference="subscription:2", anchor=late, paid_until=late + WEEK)
+    assert calendar.grant_due(at=late) == calendar.Outcome(granted=3, skipped=2)
+    assert [available(each, late) for each in (user, newcomer)] == [5, 5]
+    assert balances.of(user, "TOKEN", at=late).available == 100
+
+
+def test_a_cap_is_of_each_customer_and_rule(user: User) -> None:
+    capped = [Terms(code=code, amount=100, every=Every.WEEK, rollover_cap=150) for code in ("a", "b")]
+    other = make_user()
+    open_schedule(user, *capped)
+    open_schedule(other, *capped, reference="subscription:2")
+    assert calendar.grant_due(at=START) == calendar.Outcome(granted=4)
+    assert calendar.grant_due(at=START + WEEK) == calendar.Outcome(granted=4)
+    assert [available(each, START + WEEK) for each in (user, other)] == [300, 300]
+
+
+def test_a_cap_counts_nothing_that_is_over(user: User) -> None:
+    rule = Terms(code="r", amount=100, every=Every.WEEK, rollover_cap=150, expires_at_next=True)
+    open_schedule(user, rule)
+    for week in range(2):
+        calendar.grant_due(at=START + week * WEEK)
+    assert list(Grant.objects.values_list("amount", flat=True)) == [100, 100]
+
+
+def test_what_comes_at_its_last_instant_comes_late(user: User) -> None:
+    open_schedule(user, Terms(code="r", amount=5, every=Every.WEEK, expires_at_next=True), weeks=1)
+    calendar.grant_due(at=START + WEEK)
+    assert Grant.objects.get().expires_at == START + 2 * WEEK
+
+
 def test_what_comes_late_lives_as_long_as_it_would_have_lived(user: User) -> None:
     open_schedule(user, Terms(code="r", amount=5, every=Every.WEEK, expires_at_next=True), weeks=2)
     late = START + 9 * WEEK

@@ -99,3 +99,4 @@ def test_an_account_that_was_never_opened_is_unknown() -> None:
 def test_lock_leaves_house_accounts_alone() -> None:
     account = guarded("grant:1")
     assert accounts.lock([house("credits:spent"), account]) == {account.pk: account}
+    assert accounts.lock([house("credits:spent")]) == {}
