@@ -1,5 +1,6 @@
 """Limits: how much a customer, a service token and somebody unlimited may use in a day and a month of UTC."""
 
+import hashlib
 import itertools
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -35,7 +36,8 @@ def token() -> ServiceToken:
 
 
 def make_token(name: str) -> ServiceToken:
-    return ServiceToken.objects.create(name=name, prefix=f"tl_{name}", digest=name, created_at=timezone.now())
+    known = {"name": name, "prefix": f"tl_{name:x<8}", "created_at": timezone.now()}
+    return ServiceToken.objects.create(digest=hashlib.sha256(name.encode()).hexdigest(), **known)
 
 
 def only(kind: str, limit: int) -> dict[str, Any]:
