@@ -196,3 +196,11 @@ def test_parse_reads_back_what_plain_writes(minor: int, unit: str) -> None:
 )
 def test_people_read_amounts_in_their_own_way(amount: Money, locale: str, expected: str) -> None:
     assert money.format_money(amount, locale) == expected
+
+
+@pytest.mark.parametrize("other", [5, 5.0, None, "5.00 EUR"])
+def test_money_does_not_go_with_plain_numbers(other: object) -> None:
+    five = Money(5, "EUR")
+    for act in (five.__add__, five.__sub__, five.__lt__, five.__ge__):
+        with pytest.raises(TypeError):
+            act(other)  # type: ignore[arg-type]
