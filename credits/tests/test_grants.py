@@ -170,6 +170,25 @@ def test_frozen_grant_is_untouched_until_it_is_free_again(user: User) -> None:
     assert usage.spend(user=user, amount=10, key="a", at=late).available == 0
 
 
+def test_frozen_grant_that_never_expires_still_never_does(user: User) -> None:
+    grant = give(user, 10)
+    for _ in range(2):
+        grants.freeze(grant=grant, reason="disputed")
+    assert balances.of(user).available == 0
+    for _ in range(2):
+        assert grants.unfreeze(grant=grant, reason="won").expires_at is None
+    assert balances.of(user).available == 10
+    told = Event.objects.filter(type="credits.adjusted").order_by("id")
+    assert [event.data["change"] for event in told] == ["frozen", "unfrozen"]
+
+
+@pytest.mark.parametrize("key", ["", "k" * 181, "line\n"])
+def test_key_of_a_grant_is_a_printable_sentence(user: User, key: str) -> None:
+    with pytest.raises(errors.InvalidUse) as refused:
+        give(user, 1, key=key)
+    assert (refused.value.field, Grant.objects.count()) == ("key", 0)
+
+
 def test_extend_lengthens_a_living_grant_only(user: User) -> None:
     start = timezone.now()
     grant = give(user, 10, expires_at=start + timedelta(days=2))
