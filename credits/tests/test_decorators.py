@@ -8,7 +8,7 @@ from django.core.signals import request_finished
 from django.db import IntegrityError, close_old_connections, transaction
 from django.test import Client
 
-from credits import balances, errors, holds
+from credits import balances, costs, errors, holds
 from credits.decorators import credits_hold
 from credits.models import CostKind, Hold, Spend
 from credits.tests import toys
@@ -291,10 +291,12 @@ def test_an_address_is_charged_to_whom_a_service_speaks_for(charging: User) -> N
 
 
 def test_an_address_is_charged_to_whoever_is_signed_in(charging: User) -> None:
+    make_cost(action="ai.page", amount=3, url_pattern="/ai/generate")
+    costs.forget()
     browser = Client()
     browser.force_login(charging)
-    assert browser.post("/api/ai/generate", "{}", content_type="application/json").status_code == 200
-    assert standing(charging) == (15, 0)
+    assert browser.post("/ai/generate").status_code == 200
+    assert standing(charging) == (17, 0)
 
 
 def test_looking_is_free(charging: User) -> None:
