@@ -57,6 +57,7 @@ def test_spend_takes_from_the_grant_and_says_what_is_left(user: User) -> None:
     assert (spent.cost, spent.metered, spent.available, spent.state, spent.is_replay) == (30, 0, 70, "ok", False)
     row = Spend.objects.get(pk=spent.id)
     assert (row.amount, row.reference, row.metadata, row.available_after) == (30, "job 1", {"size": "big"}, 70)
+    assert row.quantity == 1
     assert balances.of(user).available == 70
     assert checks.faults() == {}
 
@@ -253,6 +254,17 @@ def test_batch_of_more_than_five_hundred_is_refused(user: User) -> None:
     with pytest.raises(errors.InvalidUse):
         usage.spend_many([usage.Wish(user=user, use=Use(key=str(n), amount=1)) for n in range(501)])
     assert usage.spend_many([]) == []
+    give(user, 500)
+    assert len(usage.spend_many([usage.Wish(user=user, use=Use(key=str(n), amount=1)) for n in range(500)])) == 500
+    assert (balances.of(user).available, set(Spend.objects.values_list("quantity", flat=True))) == (0, {1})
+
+
+def test_a_quantity_is_written_down_with_what_it_cost(user: User) -> None:
+    give(user, 100)
+    make_cost(action="image", kind=CostKind.PER_UNIT, amount=5)
+    usage.spend(user=user, action="image", quantity=3, key="a")
+    usage.spend_many([usage.Wish(user=user, use=Use(key="b", action="image", quantity=4))])
+    assert list(Spend.objects.order_by("pk").values_list("quantity", "amount")) == [(3, 15), (4, 20)]
 
 
 # ---------------------------------------------------------------- low and empty
@@ -448,6 +460,16 @@ def test_reborn_credits_live_at_least_some_days(user: User, settings: Any) -> No
     usage.reverse(spend=spent.id, key="r", at=start + timedelta(days=1))
     fresh = Grant.objects.get(source=GrantSource.REVERSAL)
     assert fresh.expires_at == start + timedelta(days=4)
+
+
+@pytest.mark.parametrize(("field", "value"), [("key", ""), ("key", "a\x00"), ("amount", 0), ("amount", True)])
+def test_what_cannot_be_given_back_is_refused_before(user: User, field: str, value: Any) -> None:
+    give(user, 10)
+    spent = usage.spend(user=user, amount=6, key="a")
+    wish: dict[str, Any] = {"spend": spent.id, "key": "r", field: value}
+    with pytest.raises(errors.InvalidUse) as refused:
+        usage.reverse(**wish)
+    assert (refused.value.field, balances.of(user).available) == (field, 4)
 
 
 def test_anothers_spend_is_not_found(user: User) -> None:
