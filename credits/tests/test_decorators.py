@@ -280,12 +280,10 @@ def test_an_address_is_refused_without_the_credits_or_credentials(charging: User
 
 
 def test_an_address_is_charged_to_whom_a_service_speaks_for(charging: User) -> None:
-    headers = {"content_type": "application/json"}
-    speaks = service("spend_credits", acts_for=charging)
-    assert Client().post("/api/ai/generate", "{}", headers=speaks, **headers).status_code == 200
+    speaks, silent = service("spend_credits", acts_for=charging), service(acts_for=charging)
+    assert Client().post("/api/ai/generate", headers=speaks).status_code == 200
     assert standing(charging) == (15, 0)
-    silent = service(acts_for=charging)
-    answer = Client().post("/api/ai/generate", "{}", headers=silent, **headers)
+    answer = Client().post("/api/ai/generate", headers=silent)
     assert (answer.status_code, answer.json()["code"]) == (403, "permission_missing")
     assert standing(charging) == (15, 0)
 

@@ -70,7 +70,8 @@ def test_grant_that_a_settlement_does_not_need_is_given_back_whole(user: User) -
 
 def test_held_credits_cannot_be_spent_or_held_again(user: User) -> None:
     holds.reserve(user=user, amount=80, key="h")
-    for act in (usage.spend, holds.reserve):
+    acts: tuple[Any, ...] = (usage.spend, holds.reserve)
+    for act in acts:
         with pytest.raises(errors.InsufficientCredits) as refused:
             act(user=user, amount=21, key="a")
         assert vars(refused.value) == {"needed": 21, "available": 20, "missing": 1, "unit": "CREDIT"}

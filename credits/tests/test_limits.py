@@ -36,7 +36,7 @@ def token() -> ServiceToken:
 
 
 def make_token(name: str) -> ServiceToken:
-    known = {"name": name, "prefix": f"tl_{name:x<8}", "created_at": timezone.now()}
+    known: dict[str, Any] = {"name": name, "prefix": f"tl_{name:x<8}", "created_at": timezone.now()}
     return ServiceToken.objects.create(digest=hashlib.sha256(name.encode()).hexdigest(), **known)
 
 
