@@ -7,7 +7,7 @@ import pytest
 from django.db import OperationalError, transaction
 from django.utils import timezone
 
-from billing import errors, refund_plans, refunds
+from billing import errors, refund_plans, refund_sending, refunds
 from billing.gateways import registry
 from billing.gateways.base import Failure, RefundResult, RefundState
 from billing.gateways.errors import FailureCategory
@@ -137,7 +137,34 @@ def test_pending_refund_is_asked_about_for_as_long_as_it_takes(stripe, settings)
     assert before + timedelta(hours=6) <= asked_at <= timezone.now() + timedelta(hours=6)
 
 
+def test_refund_that_was_sent_is_not_sent_again(stripe) -> None:
+    refund = ask_for(shop.paid(stripe))
+    assert refund_sending.send(refund).status == RefundStatus.SUCCEEDED
+    assert refund_sending.send(refund).pk == refund.pk
+    assert sum(what.startswith("refund ") for what in stripe.asked) == 1
+
+
+def test_gateway_that_is_silent_is_asked_another_time(stripe) -> None:
+    refund = ask_for(shop.paid(stripe))
+    Refund.objects.update(status=RefundStatus.UNKNOWN, sent_at=timezone.now(), next_try_at=timezone.now())
+    stripe.silent = True
+    assert refund_sending.work_through() == 1
+    refund.refresh_from_db()
+    assert (refund.status, refund.tries, refund.next_try_at is None) == (RefundStatus.UNKNOWN, 1, False)
+
+
 # ---------------------------------------------------------------- asked for
+
+
+def test_nothing_more_can_go_back_than_was_paid(stripe) -> None:
+    payment = shop.paid(stripe)
+    with pytest.raises(errors.RefundTooLarge):
+        refunds.request(payment=payment, amount=Money(999, "XOF"), reason="late")
+    say(ask_for(payment), RefundState.SUCCEEDED)
+    for minor in (None, 1):
+        with pytest.raises(errors.NotRefundable):
+            ask_for(payment, minor)
+    assert Refund.objects.count() == 1
 
 
 def test_who_asked_is_kept_as_far_as_it_fits(stripe) -> None:
