@@ -79,13 +79,17 @@ def pytest_runtestloop(session: pytest.Session) -> bool:
     found = list(_of_sql(file, session.config) if file.suffix == ".sql" else _of_python(file))
     chance = random.Random(session.config.option.seed)  # noqa: S311 - a draw that can be repeated
     drawn = chance.sample(found, min(session.config.option.most, len(found)))
-    survivors = []
-    for mutant in sorted(drawn, key=lambda each: each.line):
+    survivors = 0
+    for number, mutant in enumerate(sorted(drawn, key=lambda each: each.line), 1):
         items = session.items if file.suffix == ".sql" else reached.get(mutant.line, [])
         if not items or not _is_noticed(mutant, sorted(items, key=lambda item: seconds[item.nodeid]), seconds):
-            survivors.append(f"  {file.name}:{mutant.line}: {mutant.text}" + ("" if items else "  [no test gets here]"))
-    score = f"{file.name}: {len(drawn) - len(survivors)} of {len(drawn)} noticed, of {len(found)} possible. Survivors:"
-    sys.stdout.write("\n".join(["", score, *(survivors or ["  none"]), ""]))
+            survivors += 1
+            where = f"{file.name}:{mutant.line}" if items else f"{file.name}:{mutant.line} [no test gets here]"
+            # At once: a run that is cut short has said what it knew.
+            sys.stdout.write(f"\n{number}/{len(drawn)} {where}: {mutant.text}")
+            sys.stdout.flush()
+    noticed = f"{len(drawn) - survivors} of {len(drawn)} noticed, of {len(found)} possible"
+    sys.stdout.write(f"\n{file.name}: {noticed}; above are those that were not.\n")
     return True
 
 
