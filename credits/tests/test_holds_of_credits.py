@@ -30,6 +30,7 @@ def test_hold_reserves_and_settle_takes_what_was_used(user: User) -> None:
     assert (held.amount, held.available) == (50, 50)
     balance = balances.of(user)
     assert (balance.available, balance.held) == (50, 50)
+    assert (held.state, held.version) == (balance.state, balance.version)
     spent = holds.settle(hold=held.id, amount=20)
     assert (spent.cost, spent.available) == (20, 80)
     row = Spend.objects.get(pk=spent.id)

@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 
 from ledger import accounts, transfers
@@ -26,7 +28,8 @@ def test_open_refuses_the_same_name_with_another_nature() -> None:
 def test_open_refuses_an_unknown_unit_and_a_floor_above_zero() -> None:
     with pytest.raises(UnknownUnit):
         accounts.open(name="x", unit="ABC", guarded=False)
-    for floor in (1, -(10**15) - 1, True, -1.0):
+    floors: list[Any] = [1, -(10**15) - 1, True, -1.0]
+    for floor in floors:
         with pytest.raises(InvalidAmount):
             accounts.open(name="x", unit="CREDIT", guarded=True, floor=floor)
     assert not Account.objects.exists()
