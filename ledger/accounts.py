@@ -105,13 +105,13 @@ def rolled_up(account: Account) -> tuple[int, int]:
     with connection.cursor() as cursor:
         cursor.execute(
             """
-            SELECT roll_up.mark, coalesce(total.balance, 0),
+            SELECT coalesce((SELECT mark FROM ledger_rollup), 0),
+                   coalesce((SELECT balance FROM ledger_housetotal WHERE account_id = %s), 0),
                    pg_snapshot_xmin(pg_current_snapshot())::text::bigint
-              FROM ledger_rollup roll_up LEFT JOIN ledger_housetotal total ON total.account_id = %s
             """,
             [account.pk],
         )
-        mark, total, oldest_running = cursor.fetchone() or (0, 0, 0)
+        mark, total, oldest_running = cursor.fetchone()
     if mark > oldest_running:
         # The books were restored into a cluster that counts its transactions from a lower number. What it writes now
         # lies below the mark, so the totals say nothing until a roll-up has made them anew.

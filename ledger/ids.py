@@ -29,8 +29,8 @@ def uuid7() -> uuid.UUID:
 
 
 def first_at(instant: datetime) -> uuid.UUID:
-    """The lowest id of that instant: ids below it are earlier, it and those above it are not."""
-    microseconds = (instant - EPOCH) // timedelta(microseconds=1)
+    """The lowest id of that instant: ids below it are earlier, it and those above it are not. None is before 1970."""
+    microseconds = (max(instant, EPOCH) - EPOCH) // timedelta(microseconds=1)
     # Rounded up: an id of the tick that began before the instant is earlier than the instant.
     return _assemble(-(-microseconds * TICKS_PER_MS // 1_000), 0)
 

@@ -113,9 +113,7 @@ def hold(*, key: str, reserves: Sequence[Reserve], expires_at: datetime | None =
     ]
     # A rival with the same key may have made them while we looked or waited: then the insert does nothing.
     if not _insert_holds(new):
-        if replay := _holds_of(key, reserves):
-            return replay
-        raise KeyReused(key)
+        return _holds_of(key, reserves)
     changes: dict[int, Change] = defaultdict(Change)
     for reserve in reserves:
         changes[reserve.account.pk].held += reserve.amount.minor
@@ -365,7 +363,7 @@ def _write(
 ) -> None:
     if locked is None:
         locked = accounts.lock([account for _, move in moves for account in (move.source, move.target)])
-    entry.save(force_insert=True)
+    entry.save()
     Transfer.objects.bulk_create(
         Transfer(entry=entry, number=number, source=move.source, target=move.target, amount=move.amount.minor)
         for number, move in moves

@@ -364,6 +364,26 @@ def test_what_was_paid_twice_goes_back_by_itself(gateways) -> None:
     assert checks.faults() == {}
 
 
+def test_what_was_paid_twice_and_cannot_go_back_is_told_to_people_alone(gateways) -> None:
+    """The buyer has what they paid for, and knows of no refund."""
+    payment = paid_twice(gateways, "stripe", "paypal")
+    gateways["stripe"].refuses_refund = Declined("no", gateway="stripe", category=FailureCategory.EXPIRED)
+    tasks.work_through_refunds()
+    refund_sending.work_through()
+    assert Refund.objects.get().status == RefundStatus.FAILED
+    assert Case.objects.get().kind == "refund_failed"
+    assert not Event.objects.filter(type="refund.failed").exists()
+    assert shop.credits_of(payment.user) == 275
+
+
+def test_what_was_paid_twice_goes_back_once(gateways) -> None:
+    payment = paid_twice(gateways, "stripe", "paypal")
+    first = payment.attempts.order_by("id")[0]
+    assert refund_sending.return_surplus(first) is not None
+    assert refund_sending.return_surplus(first) is None
+    assert Refund.objects.count() == 1
+
+
 def test_what_was_paid_twice_where_nothing_can_be_sent_back_is_a_case(gateways) -> None:
     payment = paid_twice(gateways, "cinetpay", "stripe")
     for _ in range(3):

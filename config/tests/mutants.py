@@ -80,13 +80,17 @@ def pytest_runtestloop(session: pytest.Session) -> bool:
     found = list(_of_sql(file, session.config) if file.suffix == ".sql" else _of_python(file))
     chance = random.Random(session.config.option.seed)  # noqa: S311 - a draw that can be repeated
     drawn = chance.sample(found, min(session.config.option.most, len(found)))
-    survivors = []
-    for mutant in sorted(drawn, key=lambda each: each.line):
+    survivors = 0
+    for number, mutant in enumerate(sorted(drawn, key=lambda each: each.line), 1):
         items = session.items if file.suffix == ".sql" else reached.get(mutant.line, [])
         if not items or not _is_noticed(mutant, sorted(items, key=lambda item: seconds[item.nodeid]), seconds):
-            survivors.append(f"  {file.name}:{mutant.line}: {mutant.text}" + ("" if items else "  [no test gets here]"))
-    score = f"{file.name}: {len(drawn) - len(survivors)} of {len(drawn)} noticed, of {len(found)} possible. Survivors:"
-    sys.stdout.write("\n".join(["", score, *(survivors or ["  none"]), ""]))
+            survivors += 1
+            where = f"{file.name}:{mutant.line}" if items else f"{file.name}:{mutant.line} [no test gets here]"
+            # At once: a run that is cut short has said what it knew.
+            sys.stdout.write(f"\n{number}/{len(drawn)} {where}: {mutant.text}")
+            sys.stdout.flush()
+    noticed = f"{len(drawn) - survivors} of {len(drawn)} noticed, of {len(found)} possible"
+    sys.stdout.write(f"\n{file.name}: {noticed}; above are those that were not.\n")
     return True
 
 
@@ -102,6 +106,8 @@ def _run_unchanged(items: list[pytest.Item], file: Path) -> tuple[dict[int, list
             raise pytest.UsageError(f"{item.nodeid} fails without any mutant.")
         seconds[item.nodeid] = time.monotonic() - began
     measured.stop()
+    if file.suffix == ".sql":
+        return {}, seconds  # it runs in the database, where nobody counts its lines
     by_name = {item.nodeid: item for item in items}
     contexts = measured.get_data().contexts_by_lineno(str(file))
     return {line: [by_name[name] for name in names if name in by_name] for line, names in contexts.items()}, seconds
@@ -197,7 +203,7 @@ def _changes(node: ast.AST) -> Iterator[tuple[str, Any]]:
             yield "value", not node.value
         case ast.Constant(value=int(number)):
             yield from (("value", number + step) for step in (1, -1))
-        case ast.Return(value=value) if value is not None:
+        case ast.Return(value=value) if value is not None and ast.unparse(value) != "None":
             yield "value", ast.Constant(None)
         case ast.If() | ast.IfExp() if not isinstance(node.test, (ast.Compare, ast.UnaryOp)):  # those change themselves
             yield "test", ast.UnaryOp(ast.Not(), node.test)

@@ -11,9 +11,11 @@ from django.test import Client
 from django.utils import timezone
 
 from credits import balances, grants, holds, usage
-from credits.models import Grant, Hold, Purse
+from credits.admin.holdings import state_of
+from credits.models import Allowance, Grant, Hold, Purse
 from credits.tests.people import give, make_user
 from ledger.models import Entry
+from rest.models import ServiceToken
 
 ROOT = "/admin/credits"
 
@@ -57,6 +59,50 @@ def test_a_customers_page_tells_how_they_stand(root: User, ann: User, client: Cl
     assert all(each in told for each in ("913 CREDIT", "picture 9", "film 3", "Explain every credit"))
     explained = client.get(path, {"explain": "yes"}).content.decode()
     assert "Where 1013 credits come from" in explained
+
+
+def test_a_page_of_a_purse_that_is_not_there_leads_back(root: User, client: Client) -> None:
+    assert client.get(page("purse", 404)).status_code == 302
+
+
+def test_the_button_to_give_knows_whom_and_what(root: User, ann: User, client: Client) -> None:
+    give(ann, 5, unit="TOKEN")
+    opened = client.get(page("purse", purse_of(ann).pk, "give"), follow=True)
+    assert opened.status_code == 200
+    assert all(f'value="{word}"' in opened.content.decode() for word in (ann.username, "TOKEN"))
+
+
+def test_a_list_of_grants_says_what_became_of_each(root: User, ann: User, client: Client) -> None:
+    now = timezone.now()
+    give(ann, 1, expires_at=now - timedelta(days=1), at=now - timedelta(days=2))
+    give(ann, 2, priority=-1)
+    usage.spend(user=ann, amount=2, key="s")
+    grants.freeze(grant=give(ann, 3), reason="r")
+    grants.revoke(grant=give(ann, 4), reason="r")
+    give(ann, 5)
+    rows = client.get(f"{ROOT}/grant/").context["cl"].result_list
+    assert {row.amount: state_of(row) for row in rows} == {
+        1: "expired", 2: "used", 3: "frozen", 4: "revoked", 5: "open",
+    }  # fmt: skip
+
+
+def test_a_grant_may_be_extended_for_ever(root: User, ann: User, client: Client) -> None:
+    grant = give(ann, 5, expires_at=timezone.now() + timedelta(days=1))
+    act(client, page("grant", grant.pk, "extend"), expires_at="", reason="r")
+    assert Grant.objects.get(pk=grant.pk).expires_at is None
+
+
+def test_the_limits_of_a_token_are_set_and_kept(root: User, client: Client) -> None:
+    token = ServiceToken.objects.create(name="shop", prefix="tl_abcdefgh", digest="a" * 64, created_at=timezone.now())
+    path = f"{ROOT}/allowance"
+    assert client.get(f"{path}/add/").status_code == 200
+    client.post(f"{path}/add/", {"token": token.pk, "unit": "CREDIT", "daily_limit": 10, "monthly_limit": ""})
+    made = Allowance.objects.get()
+    assert (made.token, made.unit, made.daily_limit, made.monthly_limit) == (token, "CREDIT", 10, None)
+    client.post(page("allowance", made.pk), {"daily_limit": "", "monthly_limit": 50})
+    made.refresh_from_db()
+    assert (made.unit, made.daily_limit, made.monthly_limit) == ("CREDIT", None, 50)
+    assert client.post(page("allowance", made.pk, "delete"), {"post": "yes"}).status_code == 403
 
 
 def test_giving_credits(root: User, ann: User, client: Client) -> None:

@@ -11,8 +11,9 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
-from credits import balances, holds, purses, usage
-from credits.models import CostKind, Grant, Hold, Spend
+from credits import balances, history, holds, purses, usage
+from credits.api import reading
+from credits.models import CostKind, DebtPolicy, Grant, Hold, Spend
 from credits.tests.factories import make_cost, make_pack, make_price
 from credits.tests.people import give, make_user
 from rest.tests.callers import customer, get, post, service
@@ -335,6 +336,20 @@ def test_an_estimate_takes_nothing(ann: User) -> None:
     assert available(ann) == 20
 
 
+@pytest.mark.parametrize(("limit", "missing"), [(4, 5), (5, 0)])
+def test_what_may_be_owed_is_not_missing(ann: User, limit: int, missing: int) -> None:
+    give(ann, 20)
+    purses.set_debt_policy(user=ann, policy=DebtPolicy.LIMITED, limit=limit)
+    told = post("credits/estimate", customer(ann), {"amount": 25}, key=None).json()
+    assert (told["missing"], told["can_pay"]) == (missing, missing == 0)
+
+
+def test_nothing_is_missing_for_the_unlimited(ann: User) -> None:
+    purses.allow_unlimited(user=ann, until=timezone.now() + timedelta(days=1))
+    told = post("credits/estimate", customer(ann), {"amount": 25}, key=None).json()
+    assert (told["missing"], told["can_pay"], told["unlimited"]) == (0, True, True)
+
+
 # ---------------------------------------------------------------- holds
 
 
@@ -544,6 +559,20 @@ def test_transactions_as_csv_are_complete_and_no_formula(ann: User, query: str, 
     rows = list(csv.DictReader(io.StringIO(b"".join(answer.streaming_content).decode())))
     assert [int(row["change"]) for row in rows] == [-2, -1] * 5 + [100]
     assert {row["reference"] for row in rows} == {"", "'=1+1"}
+
+
+def test_a_long_search_answers_in_steps(ann: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever filters for something rare does not wait for the whole history, and misses nothing."""
+    many_transactions(ann)
+    monkeypatch.setattr(history, "LARGEST_PAGE", 4)
+    monkeypatch.setattr(reading, "MOST_SCANNED", 8)
+    first = get("credits/transactions?kind=credits.grant", customer(ann)).json()
+    assert first["results"] == []
+    rest = get(first["next"].partition("/api/v1/")[2], customer(ann)).json()
+    assert ([each["change"] for each in rest["results"]], rest["next"]) == ([100], None)
+    file = get("credits/transactions?format=csv&kind=credits.grant", customer(ann))
+    rows = list(csv.DictReader(io.StringIO(b"".join(file.streaming_content).decode())))
+    assert [row["change"] for row in rows] == ["100"]
 
 
 @pytest.mark.parametrize(

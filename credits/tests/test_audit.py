@@ -187,6 +187,13 @@ def test_what_cannot_be_judged_is_said() -> None:
     ]
 
 
+def test_what_cannot_be_judged_is_no_finding() -> None:
+    text = CLEAN.replace("rates: {EUR/XOF: 655.957}\n", "").replace(", fair_use: 2000", "")
+    for cost in ("0.04", "0.001"):
+        text = text.replace(f", real_cost: {cost} EUR", "")
+    assert list(audit.audit(shop(text))) == []
+
+
 # ---------------------------------------------------------------- the command
 
 

@@ -95,6 +95,48 @@ def test_none_does_not_give_even_the_last_week_when_it_is_over(user: User) -> No
     assert calendar.grant_due(at=START + 3 * WEEK) == calendar.Outcome(skipped=2)
 
 
+def test_a_week_is_over_at_its_last_instant(user: User) -> None:
+    open_schedule(user, Terms(code="r", amount=5, every=Every.WEEK, catch_up=CatchUp.NONE), weeks=2)
+    assert calendar.grant_due(at=START + WEEK) == calendar.Outcome(granted=1, skipped=1)
+
+
+def test_what_is_missed_is_counted_for_each_customer_and_rule(user: User) -> None:
+    """The last of each is made up for, however far the others are."""
+    weekly = Terms(code="weekly", amount=5, every=Every.WEEK, catch_up=CatchUp.LAST)
+    monthly = Terms(code="monthly", amount=100, every=Every.MONTH, catch_up=CatchUp.LAST, unit="TOKEN")
+    newcomer = make_user()
+    open_schedule(user, weekly, monthly, weeks=9)
+    late = START + 2 * WEEK
+    open_schedule(newcomer, weekly, reference="subscription:2", anchor=late, paid_until=late + WEEK)
+    assert calendar.grant_due(at=late) == calendar.Outcome(granted=3, skipped=2)
+    assert [available(each, late) for each in (user, newcomer)] == [5, 5]
+    assert balances.of(user, "TOKEN", at=late).available == 100
+
+
+def test_a_cap_is_of_each_customer_and_rule(user: User) -> None:
+    capped = [Terms(code=code, amount=100, every=Every.WEEK, rollover_cap=150) for code in ("a", "b")]
+    other = make_user()
+    open_schedule(user, *capped)
+    open_schedule(other, *capped, reference="subscription:2")
+    assert calendar.grant_due(at=START) == calendar.Outcome(granted=4)
+    assert calendar.grant_due(at=START + WEEK) == calendar.Outcome(granted=4)
+    assert [available(each, START + WEEK) for each in (user, other)] == [300, 300]
+
+
+def test_a_cap_counts_nothing_that_is_over(user: User) -> None:
+    rule = Terms(code="r", amount=100, every=Every.WEEK, rollover_cap=150, expires_at_next=True)
+    open_schedule(user, rule)
+    for week in range(2):
+        calendar.grant_due(at=START + week * WEEK)
+    assert list(Grant.objects.values_list("amount", flat=True)) == [100, 100]
+
+
+def test_what_comes_at_its_last_instant_comes_late(user: User) -> None:
+    open_schedule(user, Terms(code="r", amount=5, every=Every.WEEK, expires_at_next=True), weeks=1)
+    calendar.grant_due(at=START + WEEK)
+    assert Grant.objects.get().expires_at == START + 2 * WEEK
+
+
 def test_what_comes_late_lives_as_long_as_it_would_have_lived(user: User) -> None:
     open_schedule(user, Terms(code="r", amount=5, every=Every.WEEK, expires_at_next=True), weeks=2)
     late = START + 9 * WEEK
@@ -165,6 +207,77 @@ def test_a_pause_gives_nothing_and_is_not_made_up_for(user: User) -> None:
     assert [number for number, _ in rows(PeriodState.GRANTED)] == [0, 3, 4, 5]
 
 
+def test_what_is_paid_during_a_pause_is_given_after_it(user: User) -> None:
+    open_schedule(user, weeks=1)
+    calendar.pause(reference=REFERENCE, at=START + timedelta(days=1))
+    calendar.extend_schedule(reference=REFERENCE, paid_until=START + 3 * WEEK)
+    assert [number for number, _ in rows()] == [0]
+    calendar.resume(reference=REFERENCE, at=START + timedelta(days=2))
+    assert [number for number, _ in rows()] == [0, 1, 2]
+
+
+def test_what_has_been_done_is_not_done_again(user: User) -> None:
+    schedule = open_schedule(user, unlimited=Unlimited())
+
+    def standing() -> list[Any]:
+        schedule.refresh_from_db()
+        return [rows(), schedule.state, schedule.paid_until, schedule.time_zone, Purse.objects.get().unlimited_until]
+
+    day, later = START + timedelta(days=1), START + timedelta(days=9)
+    acts: list[Any] = [
+        lambda at: calendar.resume(reference=REFERENCE, at=at),
+        lambda at: calendar.move_to_zone(reference=REFERENCE, time_zone="Africa/Abidjan", at=at),
+        lambda at: calendar.pause(reference=REFERENCE, at=at),
+        lambda at: calendar.close(reference=REFERENCE, at=at),
+    ]
+    for act in acts:
+        act(day)
+        before = standing()
+        act(later)
+        assert standing() == before
+
+
+def test_a_closed_schedule_keeps_its_new_rules_and_zone_for_later(user: User) -> None:
+    open_schedule(user, weeks=1)
+    calendar.grant_due(at=START)
+    calendar.close(reference=REFERENCE, at=START + timedelta(days=1))
+    better = Terms(code="elite-weekly", amount=900, every=Every.WEEK)
+    calendar.change_rules(reference=REFERENCE, rules=[better], at=START + timedelta(days=2))
+    calendar.move_to_zone(reference=REFERENCE, time_zone="Europe/Paris", at=START + timedelta(days=2))
+    assert rows() == [(0, 500)]
+    again = START + 2 * WEEK
+    schedule = calendar.extend_schedule(reference=REFERENCE, paid_until=again + WEEK, anchor=again)
+    assert (rows(), schedule.time_zone) == ([(0, 500), (1, 900)], "Europe/Paris")
+
+
+def test_a_rule_that_is_worth_no_more_gives_nothing_at_once(user: User) -> None:
+    open_schedule(user)
+    calendar.grant_due(at=START)
+    worse = Terms(code="basic-weekly", amount=100, every=Every.WEEK)
+    calendar.change_rules(reference=REFERENCE, rules=[worse], at=START + timedelta(days=1))
+    assert calendar.grant_due(at=START + timedelta(days=1)) == calendar.Outcome()
+    assert rows() == [(0, 500), (1, 100), (2, 100), (3, 100)]
+
+
+def test_grants_may_live_for_so_many_days(user: User) -> None:
+    open_schedule(user, Terms(code="r", amount=5, every=Every.WEEK, expires_after_days=30))
+    calendar.grant_due(at=START)
+    assert Grant.objects.get().expires_at == START + timedelta(days=30)
+
+
+def test_a_change_may_end_unlimited_use(user: User) -> None:
+    schedule = open_schedule(user, unlimited=Unlimited())
+    before = datetime.now(UTC)
+    calendar.change_rules(reference=REFERENCE, rules=[WEEKLY], at=START)
+    ended = Purse.objects.get().unlimited_until
+    assert ended is not None
+    assert before <= ended <= datetime.now(UTC)
+    calendar.close(reference=REFERENCE, at=START)
+    assert Purse.objects.get().unlimited_until == ended
+    schedule.refresh_from_db()
+    assert not schedule.is_unlimited
+
+
 def test_a_late_payment_begins_anew_with_its_own_dates(user: User) -> None:
     open_schedule(user, weeks=1)
     calendar.grant_due(at=START)
@@ -227,6 +340,8 @@ def test_a_period_is_given_again_with_a_reason(user: User) -> None:
     period = GrantPeriod.objects.get(number=0)
     with pytest.raises(errors.InvalidUse):
         corrections.grant_again(period=period, reason=" ", key="a")
+    with pytest.raises(errors.InvalidUse):
+        corrections.revoke_period(period=period, reason=" ")
     again = corrections.grant_again(period=period, reason="our fault", key="a")
     assert corrections.grant_again(period=period, reason="our fault", key="a") == again
     assert Grant.objects.count() == 2

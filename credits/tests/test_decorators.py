@@ -8,13 +8,13 @@ from django.core.signals import request_finished
 from django.db import IntegrityError, close_old_connections, transaction
 from django.test import Client
 
-from credits import balances, errors, holds
+from credits import balances, costs, errors, holds
 from credits.decorators import credits_hold
 from credits.models import CostKind, Hold, Spend
 from credits.tests import toys
 from credits.tests.factories import make_between, make_cost
 from credits.tests.people import give, make_user
-from rest.tests.callers import customer
+from rest.tests.callers import customer, service
 
 pytestmark = pytest.mark.urls("credits.tests.toys")
 
@@ -139,6 +139,23 @@ def test_outside_of_a_transaction_a_hold_is_seen_at_once(run_together: Any) -> N
         assert run_together(1, lambda: standing(user)) == [(5, 15)]
 
 
+@pytest.mark.django_db(transaction=True)
+def test_outside_of_a_transaction_work_that_fails_costs_nothing() -> None:
+    user = make_user()
+    give(user, 20)
+    with pytest.raises(toys.Broken), credits_hold(user, amount=5):
+        raise toys.Broken
+    assert standing(user) == (20, 0)
+
+
+def test_work_that_died_goes_on_under_its_key(ann: User) -> None:
+    """Its process was killed, and left the hold open: whoever does it again takes the same one."""
+    held = holds.reserve(user=ann, amount=5, key="job:7")
+    with credits_hold(ann, amount=5, key="job:7") as hold:
+        assert hold.id == held.id
+    assert standing(ann) == (15, 0)
+
+
 def test_a_hold_that_was_given_back_meanwhile_is_told(ann: User) -> None:
     with pytest.raises(errors.HoldResolved), credits_hold(ann, amount=10) as hold:
         holds.release(hold=hold.id)
@@ -260,6 +277,24 @@ def test_an_address_is_refused_without_the_credits_or_credentials(charging: User
         assert (answer.status_code, answer.json()["missing"]) == (402, 3)
     assert Client().post("/api/ai/generate").status_code == 401
     assert call("api/ai/generate", charging, authorization="Bearer nonsense").status_code == 401
+
+
+def test_an_address_is_charged_to_whom_a_service_speaks_for(charging: User) -> None:
+    speaks, silent = service("spend_credits", acts_for=charging), service(acts_for=charging)
+    assert Client().post("/api/ai/generate", headers=speaks).status_code == 200
+    assert standing(charging) == (15, 0)
+    answer = Client().post("/api/ai/generate", headers=silent)
+    assert (answer.status_code, answer.json()["code"]) == (403, "permission_missing")
+    assert standing(charging) == (15, 0)
+
+
+def test_an_address_is_charged_to_whoever_is_signed_in(charging: User) -> None:
+    make_cost(action="ai.page", amount=3, url_pattern="/ai/generate")
+    costs.forget()
+    browser = Client()
+    browser.force_login(charging)
+    assert browser.post("/ai/generate").status_code == 200
+    assert standing(charging) == (17, 0)
 
 
 def test_looking_is_free(charging: User) -> None:

@@ -1,15 +1,20 @@
 """The SQL functions of the credits write events themselves, so their data is held against the schemas here."""
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
+import orjson
 import pytest
+import redis
 from django.utils import timezone
 
 from credits import grants, holds, usage
+from credits.asked import Use
 from credits.tests.people import give, make_user
-from events import shapes
+from events import hints, shapes
 from events.models import Event
+from ledger.tests.races import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.django_db
 
@@ -45,3 +50,30 @@ def test_whatever_the_credits_tell_has_the_shape_of_its_type() -> None:
         "credits.adjusted",
         "credits.expired",
     }
+
+
+def test_streams_are_hinted_at_whose_standing_is_another(
+    settings: Any, django_capture_on_commit_callbacks: Any
+) -> None:
+    """And at whether there may be news: after most spends nobody need look for an event."""
+    user = make_user()
+    give(user, 100)
+    with redis.Redis.from_url(settings.REDIS_URL) as client, client.pubsub(ignore_subscribe_messages=True) as heard:
+        heard.subscribe(hints.channel())
+
+        def has_news(act: Callable[[], Any]) -> bool:
+            with django_capture_on_commit_callbacks(execute=True):
+                done.append(act())
+            while True:
+                message = heard.get_message(timeout=PATIENCE_SECONDS)
+                if message is not None:
+                    told = orjson.loads(message["data"])
+                    if told["users"] == [user.pk]:
+                        return bool(told["has_news"])
+
+        done: list[Any] = []
+        assert not has_news(lambda: usage.spend(user=user, amount=50, key="a"))
+        assert has_news(lambda: usage.spend(user=user, amount=40, key="b"))  # low now
+        assert has_news(lambda: usage.reverse(spend=done[0].id, key="r1", amount=1))
+        assert has_news(lambda: usage.reverse(spend=done[0].id, key="r2", amount=1, user=user))
+        assert has_news(lambda: usage.spend_many([usage.Wish(user=user, use=Use(key="c", amount=1))]))

@@ -7,7 +7,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.utils import timezone
 
-from credits import balances, errors, grants, history, tasks, usage
+from credits import balances, errors, grants, history, holds, tasks, usage
 from credits.models import Grant, GrantSource
 from credits.tests.people import give, make_user
 from events.models import Event
@@ -121,12 +121,36 @@ def test_sweep_books_away_what_is_over_and_nothing_else(user: User) -> None:
     assert checks.faults() == {}
 
 
+def test_sweep_takes_a_grant_at_its_last_instant(user: User) -> None:
+    end = timezone.now() + timedelta(days=1)
+    give(user, 5, expires_at=end)
+    assert grants.expire_due(end - timedelta(microseconds=1)) == 0
+    assert grants.expire_due(end) == 1
+
+
+def test_what_is_held_of_a_grant_goes_when_its_hold_is_over(user: User) -> None:
+    end = timezone.now() + timedelta(days=1)
+    withdrawn, over, kept = give(user, 5, priority=-1), give(user, 4, expires_at=end), give(user, 3)
+    held = holds.reserve(user=user, amount=9, key="h")
+    assert grants.revoke(grant=withdrawn, reason="r") == 0
+    assert grants.expire_due(end) == 0
+    holds.release(hold=held.id, at=end)
+    assert grants.expire_due(end) == 2
+    accounts = Grant.objects.order_by("pk").values_list("pk", "account__balance", "is_open")
+    assert list(accounts) == [(withdrawn.pk, 0, False), (over.pk, 0, False), (kept.pk, 3, True)]
+    kinds = Entry.objects.filter(kind__in=["credits.expiry", "credits.revocation"]).order_by("kind")
+    assert list(kinds.values_list("kind", "transfers__amount")) == [("credits.expiry", 4), ("credits.revocation", 5)]
+    assert checks.faults() == {}
+
+
 def test_revoked_grant_is_gone_once(user: User) -> None:
-    grant = give(user, 10)
+    grant, other = give(user, 10), give(user, 3)
     usage.spend(user=user, amount=4, key="a")
     assert grants.revoke(grant=grant, reason="refunded") == 6
+    revoked_at = Grant.objects.get(pk=grant.pk).revoked_at
     assert grants.revoke(grant=grant, reason="refunded") == 0
-    assert balances.of(user).available == 0
+    assert Grant.objects.get(pk=grant.pk).revoked_at == revoked_at
+    assert (balances.of(user).available, Grant.objects.get(pk=other.pk).revoked_at) == (3, None)
     assert Entry.objects.get(kind="credits.revocation").metadata == {"reason": "refunded", "by": None}
     with pytest.raises(errors.GrantClosed):
         grants.freeze(grant=grant, reason="late")
@@ -144,6 +168,25 @@ def test_frozen_grant_is_untouched_until_it_is_free_again(user: User) -> None:
     thawed = grants.unfreeze(grant=grant, reason="won", at=late)
     assert thawed.expires_at == late + timedelta(days=1)
     assert usage.spend(user=user, amount=10, key="a", at=late).available == 0
+
+
+def test_frozen_grant_that_never_expires_still_never_does(user: User) -> None:
+    grant = give(user, 10)
+    for _ in range(2):
+        grants.freeze(grant=grant, reason="disputed")
+    assert balances.of(user).available == 0
+    for _ in range(2):
+        assert grants.unfreeze(grant=grant, reason="won").expires_at is None
+    assert balances.of(user).available == 10
+    told = Event.objects.filter(type="credits.adjusted").order_by("id")
+    assert [event.data["change"] for event in told] == ["frozen", "unfrozen"]
+
+
+@pytest.mark.parametrize("key", ["", "k" * 181, "line\n"])
+def test_key_of_a_grant_is_a_printable_sentence(user: User, key: str) -> None:
+    with pytest.raises(errors.InvalidUse) as refused:
+        give(user, 1, key=key)
+    assert (refused.value.field, Grant.objects.count()) == ("key", 0)
 
 
 def test_extend_lengthens_a_living_grant_only(user: User) -> None:
@@ -164,10 +207,26 @@ def test_correction_goes_both_ways_once_with_a_reason(user: User) -> None:
     assert balances.of(user).available == 6
     with pytest.raises(errors.InvalidUse):
         grants.adjust(user=user, amount=1, reason=" ", key="k2")
-    with pytest.raises(errors.InsufficientCredits):
+    with pytest.raises(errors.KeyReused):
+        grants.adjust(user=user, amount=-5, reason="mistake", key="k")
+    with pytest.raises(errors.InsufficientCredits) as refused:
         grants.adjust(user=user, amount=-7, reason="r", key="k3")
+    assert vars(refused.value) == {"needed": 7, "available": 6, "missing": 1, "unit": "CREDIT"}
     assert balances.of(user).available == 6
     assert checks.faults() == {}
+
+
+def test_correction_takes_from_its_own_customer_and_unit(user: User) -> None:
+    other = make_user()
+    for each, unit in ((other, "CREDIT"), (user, "TOKEN"), (user, "CREDIT")):
+        give(each, 10, unit=unit)
+    taken = grants.adjust(user=user, amount=-4, reason="mistake", key="k")
+    assert isinstance(taken, usage.Reversed)
+    assert (taken.amount, taken.available, taken.unit) == (4, 6, "CREDIT")
+    assert [balances.of(user).available, balances.of(user, "TOKEN").available] == [6, 10]
+    assert balances.of(other).available == 10
+    told = Event.objects.get(type="credits.adjusted")
+    assert told.data == {"unit": "CREDIT", "amount": -4}
 
 
 def test_owner_is_warned_once_of_each_expiry(user: User) -> None:

@@ -136,6 +136,20 @@ def two_batches_in_opposite_order() -> Acts:
     return [lambda: batch([0, 1], "a"), lambda: batch([1, 0], "b")]
 
 
+def batch_and_spend_of_one_token() -> Acts:
+    token = make_token()
+    purses.set_token_limits(token=token, daily=5, monthly=None)
+    user = make_user()
+    give(user, 10)
+    wishes = [usage.Wish(user=user, use=Use(key="a", amount=1))]
+
+    def spend() -> usage.Spent:
+        gates.wait_for_a_rival()
+        return usage.spend(user=user, amount=1, key="b", token_id=token.pk)
+
+    return [lambda: usage.spend_many(wishes, token_id=token.pk), spend]
+
+
 PURSE_BY_USER = "SELECT * INTO purse FROM credits_purse WHERE user_id = p_user AND unit = p_unit FOR NO KEY UPDATE;"
 SPEND = ("spend.sql", "credits_charge", "entry := credits_entry_id(p_at);")
 LOCKS = {
@@ -198,6 +212,11 @@ LOCKS = {
         "spend.sql", "credits_spend_batch", "ORDER BY p.id FOR NO KEY UPDATE;",
         (("spend.sql", "credits_charge", "entry := credits_entry_id(p_at);"),), two_batches_in_opposite_order,
         {"Spent, Spent": 2},
+    ),
+    "allowance of a batch": Lock(
+        "spend.sql", "credits_spend_batch",
+        "FROM credits_allowance WHERE token_id = p_token ORDER BY id FOR NO KEY UPDATE;",
+        (("spend.sql", "credits_spend_batch", "FOR item IN"),), batch_and_spend_of_one_token, {"Spent": 2},
     ),
 }  # fmt: skip
 

@@ -42,6 +42,7 @@ def test_cheapest_for_what_is_missing(missing: int, code: str, count: int, price
 @pytest.mark.usefixtures("companion")
 def test_nothing_is_suggested_in_a_currency_or_unit_nobody_sells() -> None:
     assert packs.choose(1, "XOF", packs.on_sale(currency="XOF")) is None
+    assert packs.choose(1, "XOF", packs.on_sale(currency="EUR")) is None
     assert packs.choose(1, "EUR", packs.on_sale(currency="EUR", unit="SPARK")) is None
 
 

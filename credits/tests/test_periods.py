@@ -45,6 +45,13 @@ def test_an_hour_that_the_clocks_leave_out_is_an_hour_later() -> None:
     assert grid("2027-03-21T02:30", "Europe/Paris", Every.WEEK).start(1) == datetime(2027, 3, 28, 1, 30, tzinfo=UTC)
 
 
+def test_an_hour_that_comes_twice_belongs_to_the_week_that_began_in_its_first_turn() -> None:
+    weeks = grid("2027-10-24T02:45", "Europe/Paris", Every.WEEK)
+    assert weeks.start(1) == datetime(2027, 10, 31, 0, 45, tzinfo=UTC)
+    assert weeks.at(datetime(2027, 10, 31, 0, 44, tzinfo=UTC)) == 0
+    assert weeks.at(datetime(2027, 10, 31, 1, 30, tzinfo=UTC)) == 1  # half past two for the second time
+
+
 def test_days_are_days_on_the_calendar() -> None:
     before = datetime(2027, 3, 27, 11, 0, tzinfo=UTC)
     assert days_later(before, 1, ZoneInfo("Europe/Paris")) - before == timedelta(hours=23)

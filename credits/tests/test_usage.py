@@ -57,6 +57,7 @@ def test_spend_takes_from_the_grant_and_says_what_is_left(user: User) -> None:
     assert (spent.cost, spent.metered, spent.available, spent.state, spent.is_replay) == (30, 0, 70, "ok", False)
     row = Spend.objects.get(pk=spent.id)
     assert (row.amount, row.reference, row.metadata, row.available_after) == (30, "job 1", {"size": "big"}, 70)
+    assert row.quantity == 1
     assert balances.of(user).available == 70
     assert checks.faults() == {}
 
@@ -253,6 +254,17 @@ def test_batch_of_more_than_five_hundred_is_refused(user: User) -> None:
     with pytest.raises(errors.InvalidUse):
         usage.spend_many([usage.Wish(user=user, use=Use(key=str(n), amount=1)) for n in range(501)])
     assert usage.spend_many([]) == []
+    give(user, 500)
+    assert len(usage.spend_many([usage.Wish(user=user, use=Use(key=str(n), amount=1)) for n in range(500)])) == 500
+    assert (balances.of(user).available, set(Spend.objects.values_list("quantity", flat=True))) == (0, {1})
+
+
+def test_a_quantity_is_written_down_with_what_it_cost(user: User) -> None:
+    give(user, 100)
+    make_cost(action="image", kind=CostKind.PER_UNIT, amount=5)
+    usage.spend(user=user, action="image", quantity=3, key="a")
+    usage.spend_many([usage.Wish(user=user, use=Use(key="b", action="image", quantity=4))])
+    assert list(Spend.objects.order_by("pk").values_list("quantity", "amount")) == [(3, 15), (4, 20)]
 
 
 # ---------------------------------------------------------------- low and empty
@@ -263,6 +275,8 @@ def test_low_and_empty_are_told_once_each_on_the_way_down(user: User) -> None:
     states = [usage.spend(user=user, amount=part, key=f"{n}").state for n, part in enumerate([80, 1, 5, 14])]
     assert states == ["ok", "low", "low", "empty"]
     assert told(user) == ["credits.granted", "credits.low", "credits.empty"]
+    low = Event.objects.get(user=user, type="credits.low")
+    assert low.data == {"unit": "CREDIT", "available": 19, "version": balances.of(user).version - 2}
     give(user, 100)
     assert balances.of(user).state == "ok"
     usage.spend(user=user, amount=100, key="all")
@@ -297,9 +311,24 @@ def test_debt_goes_down_to_its_limit_and_a_new_grant_repays_it_first(user: User)
         usage.spend(user=user, amount=4, key="b")
     assert (refused.value.available, refused.value.missing) == (3, 1)
     assert balances.of(user).owed == 7
+    give(user, 3)
+    assert (balances.of(user).owed, balances.of(user).available) == (4, 0)
     give(user, 20)
-    assert (balances.of(user).owed, balances.of(user).available) == (0, 13)
-    assert Entry.objects.filter(kind="credits.repayment").count() == 1
+    assert (balances.of(user).owed, balances.of(user).available) == (0, 16)
+    assert Entry.objects.filter(kind="credits.repayment").count() == 2
+    assert usage.spend(user=user, amount=1, key="c").available == 15
+    assert checks.faults() == {}
+
+
+def test_a_grant_repays_only_what_its_own_customer_owes(user: User) -> None:
+    other = make_user()
+    for each, amount in ((other, 9), (user, 4)):
+        purses.set_debt_policy(user=each, policy=DebtPolicy.LIMITED, limit=10)
+        usage.spend(user=each, amount=amount, key="a")
+    version = balances.of(other).version
+    give(user, 20)
+    assert (balances.of(user).owed, balances.of(user).available) == (0, 16)
+    assert (balances.of(other).owed, balances.of(other).version) == (9, version)
     assert checks.faults() == {}
 
 
@@ -349,6 +378,9 @@ def test_unlimited_use_is_metered_at_no_cost_up_to_fair_use(user: User) -> None:
         usage.spend(user=user, amount=11, key="b")
     assert refused.value.limit == 100
     usage.reverse(spend=spent.id, key="r", amount=1)
+    with pytest.raises(errors.SpendExceeded) as exceeded:
+        usage.reverse(spend=spent.id, key="r2", amount=90)
+    assert exceeded.value.left == 89
     assert usage.spend(user=user, amount=11, key="b").metered == 11
     assert checks.faults() == {}
 
@@ -365,6 +397,8 @@ def test_unlimited_ends_at_its_instant(user: User) -> None:
 
 
 def test_reversal_goes_back_to_the_same_grants_the_last_taken_first(user: User) -> None:
+    emptied = give(user, 3)
+    usage.spend(user=user, amount=3, key="before")
     given = [give(user, 10, priority=1), give(user, 10, priority=2)]
     spent = usage.spend(user=user, amount=15, key="a")
     assert usage.reverse(spend=spent.id, key="r1", amount=7).available == 12
@@ -374,7 +408,9 @@ def test_reversal_goes_back_to_the_same_grants_the_last_taken_first(user: User) 
     with pytest.raises(errors.SpendExceeded) as refused:
         usage.reverse(spend=spent.id, key="r3")
     assert refused.value.left == 0
-    assert Spend.objects.get().reversed_amount == 15
+    assert Spend.objects.get(pk=spent.id).reversed_amount == 15
+    assert [grant.is_open for grant in Grant.objects.order_by("pk")] == [False, True, True]
+    assert left(emptied) == [0]
     assert checks.faults() == {}
 
 
@@ -405,6 +441,16 @@ def test_what_came_from_an_expired_grant_comes_back_with_the_life_it_had(user: U
     assert checks.faults() == {}
 
 
+def test_a_grant_is_over_at_its_last_instant_for_what_comes_back_too(user: User) -> None:
+    end = timezone.now() + timedelta(days=1)
+    given = give(user, 10, expires_at=end)
+    spent = usage.spend(user=user, amount=6, key="a")
+    usage.reverse(spend=spent.id, key="before", amount=2, at=end - timedelta(microseconds=1))
+    assert left(given) == [6]
+    usage.reverse(spend=spent.id, key="at", amount=1, at=end)
+    assert (left(given), Grant.objects.get(source=GrantSource.REVERSAL).amount) == ([6], 1)
+
+
 def test_reborn_credits_live_at_least_some_days(user: User, settings: Any) -> None:
     settings.CREDITS_REVERSAL_LEAST_DAYS = 3
     start = timezone.now()
@@ -414,6 +460,16 @@ def test_reborn_credits_live_at_least_some_days(user: User, settings: Any) -> No
     usage.reverse(spend=spent.id, key="r", at=start + timedelta(days=1))
     fresh = Grant.objects.get(source=GrantSource.REVERSAL)
     assert fresh.expires_at == start + timedelta(days=4)
+
+
+@pytest.mark.parametrize(("field", "value"), [("key", ""), ("key", "a\x00"), ("amount", 0), ("amount", True)])
+def test_what_cannot_be_given_back_is_refused_before(user: User, field: str, value: Any) -> None:
+    give(user, 10)
+    spent = usage.spend(user=user, amount=6, key="a")
+    wish: dict[str, Any] = {"spend": spent.id, "key": "r", field: value}
+    with pytest.raises(errors.InvalidUse) as refused:
+        usage.reverse(**wish)
+    assert (refused.value.field, balances.of(user).available) == (field, 4)
 
 
 def test_anothers_spend_is_not_found(user: User) -> None:

@@ -77,6 +77,7 @@ urlpatterns = [
     path("api/toys/plain", plain),
     path("toys/plain", plain),
     path("api/toys/drawing", Drawing.as_view()),
+    path("ai/generate", free),
     path("api/ai/generate", free),
     path("api/3d/render-highres", Rendering.as_view()),
     path("api/3d/<str:what>", free),

@@ -1,9 +1,12 @@
+from typing import Any
+
 import pytest
 
-from ledger import accounts
+from ledger import accounts, transfers
 from ledger.errors import AccountDiffers, InsufficientFunds, InvalidAmount, NotGuarded, UnknownAccount, UnknownUnit
 from ledger.models import Account
 from ledger.tests.books import balance, credits_, guarded, house, move
+from ledger.transfers import Reserve
 
 pytestmark = pytest.mark.django_db
 
@@ -25,9 +28,12 @@ def test_open_refuses_the_same_name_with_another_nature() -> None:
 def test_open_refuses_an_unknown_unit_and_a_floor_above_zero() -> None:
     with pytest.raises(UnknownUnit):
         accounts.open(name="x", unit="ABC", guarded=False)
-    with pytest.raises(InvalidAmount):
-        accounts.open(name="x", unit="CREDIT", guarded=True, floor=1)
+    floors: list[Any] = [1, -(10**15) - 1, True, -1.0]
+    for floor in floors:
+        with pytest.raises(InvalidAmount):
+            accounts.open(name="x", unit="CREDIT", guarded=True, floor=floor)
     assert not Account.objects.exists()
+    assert accounts.open(name="x", unit="CREDIT", guarded=True, floor=-(10**15)).floor == -(10**15)
 
 
 def test_available_is_what_could_be_paid() -> None:
@@ -58,18 +64,42 @@ def test_a_limit_above_the_debt_is_refused() -> None:
     assert accounts.available(account) == credits_(0)
 
 
+def test_what_is_held_counts_against_a_limit() -> None:
+    account = guarded("grant:1", having=2, floor=-10)
+    move(account, house("credits:spent"), 5)
+    transfers.hold(key="job:1", reserves=[Reserve(account, credits_(4))])
+    with pytest.raises(InsufficientFunds) as refused:
+        accounts.limit(account, floor=-6)
+    assert refused.value.missing == credits_(1)
+    accounts.limit(account, floor=-7)
+    assert (balance(account), accounts.available(account)) == (-3, credits_(0))
+
+
+def test_a_limit_is_zero_or_a_debt() -> None:
+    account = guarded("grant:1", having=10)
+    with pytest.raises(InvalidAmount):
+        accounts.limit(account, floor=5)
+    assert accounts.available(account) == credits_(10)
+
+
 def test_house_accounts_have_no_limit() -> None:
     with pytest.raises(NotGuarded):
         accounts.limit(house("credits:spent"), floor=-5)
 
 
 def test_an_account_that_was_never_opened_is_unknown() -> None:
+    nobody = Account(pk=404, name="nobody", unit="CREDIT", guarded=True)
     with pytest.raises(UnknownAccount):
-        accounts.balance_of(Account(pk=404, name="nobody", unit="CREDIT", guarded=True))
+        accounts.balance_of(nobody)
     with pytest.raises(UnknownAccount):
-        accounts.lock([Account(pk=404, name="nobody", unit="CREDIT", guarded=True)])
+        accounts.available(nobody)
+    with pytest.raises(UnknownAccount):
+        accounts.limit(nobody, floor=-5)
+    with pytest.raises(UnknownAccount):
+        accounts.lock([guarded("grant:1"), nobody])
 
 
 def test_lock_leaves_house_accounts_alone() -> None:
     account = guarded("grant:1")
     assert accounts.lock([house("credits:spent"), account]) == {account.pk: account}
+    assert accounts.lock([house("credits:spent")]) == {}

@@ -159,6 +159,10 @@ class TestCommand:
         assert lines[0].startswith("Every balance is the sum of its transfers … yes (1 guarded accounts, ")
         assert lines[-1] == "The books are in order."
 
+    def test_books_in_order_are_one_json_document(self) -> None:
+        call_command("check_ledger", "--json", stdout=(out := StringIO()))
+        assert json.loads(out.getvalue())["in_order"] is True
+
     def test_a_fault_is_shown_and_ends_in_failure(self) -> None:
         run("UPDATE ledger_account SET held = held + 1 WHERE guarded")
         out = StringIO()

@@ -36,6 +36,12 @@ def test_an_id_is_neither_before_its_own_instant_nor_after_the_next_millisecond(
     assert first_at(instant - timedelta(microseconds=1)) <= made < first_at(instant + timedelta(milliseconds=2))
 
 
+def test_no_id_is_of_a_time_before_1970() -> None:
+    lowest = first_at(datetime(1970, 1, 1, tzinfo=UTC))
+    assert [first_at(datetime(year, 12, 31, tzinfo=UTC)) for year in (1, 1969)] == [lowest] * 2
+    assert lowest < uuid7()
+
+
 def test_the_database_reads_the_same_time_from_an_id(db) -> None:
     from django.db import connection
 

@@ -1,4 +1,6 @@
+import operator
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from babel.numbers import list_currencies
@@ -196,3 +198,11 @@ def test_parse_reads_back_what_plain_writes(minor: int, unit: str) -> None:
 )
 def test_people_read_amounts_in_their_own_way(amount: Money, locale: str, expected: str) -> None:
     assert money.format_money(amount, locale) == expected
+
+
+@pytest.mark.parametrize("other", [5, 5.0, None, "5.00 EUR"])
+def test_money_does_not_go_with_plain_numbers(other: Any) -> None:
+    five = Money(5, "EUR")
+    for act in (operator.add, operator.sub, operator.lt, operator.ge):
+        with pytest.raises(TypeError):
+            act(five, other)

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 
 import pytest
-from django.db import IntegrityError, OperationalError, transaction
+from django.db import IntegrityError, OperationalError, connection, transaction
 
 from ledger import accounts, checks, transfers
 from ledger.errors import AboveEntry, HoldResolved, InsufficientFunds, KeyReused
@@ -54,6 +54,19 @@ class TestTheLockOfAccounts:
         assert Counter(run_together(50, hold)) == {"held": 3, "refused": 47}
         assert accounts.available(grant) == credits_(10)
         assert checks.faults() == {}
+
+    def test_what_refers_to_a_locked_account_does_not_wait(self) -> None:
+        """As the database asks for itself when a row with a foreign key to it is written."""
+        grant = guarded("grant:1", having=100)
+
+        def refer() -> int:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT FROM ledger_account WHERE id = %s FOR KEY SHARE NOWAIT", [grant.pk])
+                return int(cursor.rowcount)
+
+        with transaction.atomic():
+            accounts.lock([grant])
+            assert run_all([refer]) == [1]
 
     def test_without_the_lock_only_the_database_stands_between(self, monkeypatch) -> None:
         """If this fails, the tests above prove nothing: without the lock all look first, and all see enough."""

@@ -4,6 +4,7 @@ import pytest
 import time_machine
 
 from ledger import accounts, statements
+from ledger.errors import UnknownAccount
 from ledger.models import Account
 from ledger.tests.books import balance, credits_, guarded, house, move
 
@@ -85,3 +86,8 @@ def test_an_account_without_history_has_an_empty_statement() -> None:
     account = guarded("grant:1")
     assert list(statements.lines(account, since=MONDAY, until=MONDAY + DAY)) == []
     assert statements.balance_at(account, MONDAY) == credits_(0)
+
+
+def test_an_account_that_was_never_opened_has_no_statement() -> None:
+    with pytest.raises(UnknownAccount):
+        statements.balance_at(Account(pk=404, name="nobody", unit="CREDIT", guarded=True), MONDAY)

@@ -1,3 +1,5 @@
+import uuid
+
 import pytest
 from django.db import transaction
 
@@ -15,7 +17,7 @@ from ledger.errors import (
 from ledger.models import Account, Entry, EntryKey, Transfer
 from ledger.money import Money
 from ledger.tests.books import balance, credits_, guarded, house, move
-from ledger.transfers import Move
+from ledger.transfers import Move, Reserve
 
 pytestmark = pytest.mark.django_db
 
@@ -105,11 +107,23 @@ def test_a_callers_fingerprint_says_what_the_same_act_is() -> None:
     assert (balance(first), balance(second)) == (0, 4)
 
 
+def test_stored_fingerprints_are_known_again() -> None:
+    """They are in the books for good: computed in another way, every key would stand for another act."""
+    asked = transfers.fingerprint_of("spend", ["amina é", 4])
+    assert asked == uuid.UUID("35798f47-ef85-3a20-79c0-93e14caa6a44")
+
+
 @pytest.mark.parametrize("minor", [0, -1, 10**15 + 1])
 def test_amounts_that_cannot_move_are_refused(minor: int) -> None:
     with pytest.raises(InvalidAmount):
         move(house("a:1"), house("a:2"), minor)
     assert nothing_was_booked()
+
+
+@pytest.mark.parametrize("minor", [1, 10**15])
+def test_the_smallest_and_the_largest_amount_move(minor: int) -> None:
+    move(house("a:1"), house("a:2"), minor)
+    assert balance(house("a:2")) == minor
 
 
 def test_an_entry_moves_something_somewhere() -> None:
@@ -133,7 +147,15 @@ def test_units_do_not_mix() -> None:
 def test_keys_are_printable_sentences(key: str) -> None:
     with pytest.raises(InvalidKey):
         transfers.post(key=key, kind="test", moves=[Move(house("a:1"), house("a:2"), credits_(1))])
+    with pytest.raises(InvalidKey):
+        transfers.hold(key=key, reserves=[Reserve(guarded("grant:1"), credits_(1))])
     assert nothing_was_booked()
+
+
+@pytest.mark.parametrize("key", ["k", "é" * 400])
+def test_the_shortest_and_the_longest_key_book(key: str) -> None:
+    entry = move(house("a:1"), house("a:2"), 1, key=key)
+    assert entry.entry_key.key == key
 
 
 def test_unknown_accounts_are_refused() -> None:
@@ -164,8 +186,9 @@ class TestReverse:
         with pytest.raises(AboveEntry) as refused:
             transfers.reverse(key="r:2", entry=entry, amounts={1: credits_(2)})
         assert refused.value.left == {0: credits_(3), 1: credits_(1)}
-        with pytest.raises(AboveEntry):
-            transfers.reverse(key="r:2", entry=entry, amounts={2: credits_(1)})
+        for beyond in ({2: credits_(1)}, {0: credits_(1), 1: credits_(2)}):
+            with pytest.raises(AboveEntry):
+                transfers.reverse(key="r:2", entry=entry, amounts=beyond)
         transfers.reverse(key="r:2", entry=entry)
         assert [balance(each) for each in (first, second, spent)] == [3, 5, 0]
         with pytest.raises(AboveEntry):

@@ -25,6 +25,7 @@ from wallets.models import Wallet
 from wallets.transactions import KINDS, Wanted
 
 LONGEST_STATISTICS = timedelta(days=366)
+THE_FIRST = datetime.min.replace(tzinfo=UTC)  # instant that there is
 MONTH = re.compile(r"(20[0-9]{2})-(0[1-9]|1[0-2])")
 
 
@@ -145,10 +146,7 @@ class WalletStatisticsQuery(asking.CurrencyQuery):
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         until = attrs.setdefault("until", timezone.now())
-        try:
-            since = attrs.setdefault("since", until - LONGEST_STATISTICS)
-        except OverflowError:
-            since = attrs["since"] = until
+        since = attrs.setdefault("since", until - min(LONGEST_STATISTICS, until - THE_FIRST))
         if not timedelta() <= until - since <= LONGEST_STATISTICS:
             message = "It begins before its end, and covers at most 366 days."
             raise ValidationError({"since": [ErrorDetail(message, code="range")]})

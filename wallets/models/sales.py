@@ -141,18 +141,6 @@ class Sale(models.Model):
         return self.wallet.currency
 
     @property
-    def price(self) -> Money:
-        return Money(self.price_minor, self.currency)
-
-    @property
-    def commission(self) -> Money:
-        return Money(self.commission_minor, self.currency)
-
-    @property
-    def net(self) -> Money:
-        return Money(self.net_minor, self.currency)
-
-    @property
     def left(self) -> Money:
         """What of the price can still be taken back."""
         return Money(self.price_minor - self.taken_price_minor, self.currency)

@@ -162,6 +162,30 @@ def test_a_sales_page_explains_its_rule(finance: Client, user: User) -> None:
     assert finance.post(page("sale", "delete", sale.pk), {"post": "yes"}).status_code == 403
 
 
+def test_a_sales_page_says_all_terms_of_that_day(finance: Client, user: User) -> None:
+    rule = make_rule(
+        code="mine", seller=sellers.of(user), currency="EUR", fixed_minor=10, minimum_minor=20, maximum_minor=900,
+        when_withdrawn="debt", debt_limit_minor=3_000,
+    )  # fmt: skip
+    rule.tiers.create(from_volume_minor=100_000, basis_points=500)
+    text = finance.get(page("sale", "change", sell(user, 500).pk)).content.decode()
+    for said in (
+        "fixed part: €0.10", "at least €0.20", "at most €9.00", "debt limit: €30.00",
+        "from €1,000.00 sold in the month on: 5.00 %",
+    ):  # fmt: skip
+        assert f"<div>{said}</div>" in text
+
+
+def test_a_sale_that_no_rule_fitted_says_so(finance: Client, user: User) -> None:
+    CommissionRule.objects.update(is_active=False)
+    text = finance.get(page("sale", "change", sell(user, 500).pk)).content.decode()
+    assert "No rule fitted: the setting WALLETS_COMMISSION_BASIS_POINTS." in text
+
+
+def test_a_page_of_a_wallet_that_is_not_there_leads_back(finance: Client) -> None:
+    assert finance.get(page("wallet", "change", 404)).status_code == 302
+
+
 def test_kind_and_reserve_are_set_by_buttons(finance: Client, user: User) -> None:
     seller, kind = sellers.of(user), make_kind("designer")
     send(finance, page("seller", "set_kind", seller.pk), kind=kind.pk)

@@ -1,3 +1,4 @@
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -86,6 +87,15 @@ def test_transactions_are_paged_filtered_and_sum_to_the_balance(user: Any) -> No
     assert results(get("wallets/transactions?until=2020-01-01T00:00:00Z", customer(user))) == []
 
 
+@pytest.mark.parametrize("year", ["0001", "1960"])
+def test_nothing_was_sold_long_ago(user: Any, year: str) -> None:
+    until = f"{year}-01-02T00:00:00Z"
+    assert results(get(f"wallets/transactions?until={until}", customer(user))) == []
+    assert len(results(get(f"wallets/transactions?since={until}", customer(user)))) == 2
+    found = get(f"wallets/statistics?until={until}", customer(user)).json()["wallets"][0]
+    assert (found["total"]["sales"], found["periods"]) == (0, [])
+
+
 def test_transactions_come_as_csv_that_no_spreadsheet_runs(user: Any) -> None:
     sell(user, 5, reference="=cmd()")
     answer = get("wallets/transactions?format=csv", customer(user))
@@ -157,6 +167,8 @@ def test_each_commission_says_which_rule_and_why(user: Any) -> None:
     assert (found["sale"], found["commission"], found["net"], found["rule"]) == (str(sale.pk), 100, 900, "tickets")
     assert (found["because"], found["before"], found["basis_points"]) == (["type"], ["house"], 1_000)
     assert results(get("commissions?type=nothing", customer(user))) == []
+    assert len(results(get("commissions?currency=EUR", customer(user)))) == 2
+    assert results(get("commissions?currency=XOF", customer(user))) == []
 
 
 def test_rates_are_listed_the_most_specific_first(user: Any) -> None:
@@ -183,6 +195,16 @@ def test_a_projection_is_what_a_real_sale_becomes(user: Any) -> None:
     assert [(month["gross"], month["commission"]) for month in found["months"]] == [(3_015, 252), (3_015, 252)]
     later = post("commissions/projections", customer(user), wish | {"monthly_volume": 2_000}, key=None).json()
     assert (later["commission"], sell(user, 1_005).commission_minor) == (50, 50)
+
+
+def test_a_projection_says_when_a_reserve_ends(user: Any) -> None:
+    make_rule(code="tickets", sale_type=make_type(), basis_points=0, clearing_days=3)
+    sellers.set_reserve(seller=sellers.of(user), basis_points=1_000, days=30)
+    wish = {"type": "ticket_sale", "amount": 1_005, "currency": "EUR"}
+    found = post("commissions/projections", customer(user), wish, key=None).json()["settlement"]
+    assert [part["amount"] for part in found] == [904, 101]
+    cleared, freed = (datetime.fromisoformat(part["at"]) for part in found)
+    assert freed - cleared == timedelta(days=30)
 
 
 def test_a_projection_for_another_kind_of_seller(user: Any) -> None:
@@ -232,6 +254,8 @@ def test_a_withdrawal_is_asked_for_followed_and_taken_back(user: Any) -> None:
     assert answer["Location"] == f"/api/v1/wallets/withdrawals/{made['id']}"
     assert results(get("wallets/withdrawals?status=requested", customer(user)))[0]["id"] == made["id"]
     assert results(get("wallets/withdrawals?status=paid", customer(user))) == []
+    assert len(results(get("wallets/withdrawals?currency=EUR", customer(user)))) == 1
+    assert results(get("wallets/withdrawals?currency=XOF", customer(user))) == []
     cancelled = post(f"wallets/withdrawals/{made['id']}/cancel", customer(user)).json()
     assert [step["status"] for step in cancelled["steps"]] == ["requested", "cancelled"]
     assert available(user) == 10_000
@@ -364,6 +388,8 @@ def test_why_it_has_not_arrived_is_one_word(user: Any, settings: Any) -> None:
         "wallets/statements?currency=EUR&month=2026-13",
         "wallets/statements",
         "wallets/transactions?cursor=nonsense",
+        "wallets/transactions?cursor=cGFnZQ",
+        "wallets/statistics?currency=EUR&until=0001-01-02T00:00:00Z&since=2026-01-01T00:00:00Z",
         "wallets/transactions?kind=nonsense",
         "wallets/withdrawals/quote?amount=0&currency=EUR",
         "commissions/rates?x=1",

@@ -9,9 +9,10 @@ from django.db import IntegrityError, transaction
 from events.models import Event
 from ledger.checks import faults
 from ledger.errors import KeyReused as LedgerKeyReused
+from ledger.errors import UnknownUnit
 from ledger.money import Money
 from wallets import sales, sellers, tasks
-from wallets.errors import BelowMinimum, InvalidValue, UnknownSaleType, WrongGateway
+from wallets.errors import BelowMinimum, InvalidValue, UnknownSaleType, UnknownSellerKind, WrongGateway
 from wallets.models import Sale
 from wallets.sales import Line
 from wallets.tests.people import (
@@ -178,6 +179,21 @@ def test_a_gateway_without_a_proper_name_is_refused_and_nothing_moves() -> None:
     assert everything() == {}
 
 
+@pytest.mark.parametrize("key", ["", "k" * 201, "line\n"])
+def test_a_payment_without_a_proper_key_is_refused_and_nothing_moves(key: str) -> None:
+    with pytest.raises(InvalidValue):
+        sell(make_user(), 1_000, key=key)
+    assert everything() == {}
+
+
+def test_a_type_that_nobody_knows_is_refused_when_it_is_recorded_too() -> None:
+    make_type()
+    with pytest.raises(UnknownSaleType) as refused:
+        sell(make_user(), 1_000, type="nonsense")
+    assert refused.value.known_types == ["ticket_sale"]
+    assert everything() == {}
+
+
 # ---------------------------------------------------------------- clearing
 
 
@@ -263,6 +279,12 @@ def test_in_production_the_command_does_not_run_ahead(settings: Any) -> None:
     assert parts(user)["available"] == 0
 
 
+@pytest.mark.parametrize("days", ["-1", "100000"])
+def test_the_command_runs_ahead_by_a_sensible_time(days: str) -> None:
+    with pytest.raises(CommandError, match="--ahead-days goes from 0 to"):
+        call_command("release_sales", "--ahead-days", days)
+
+
 @pytest.mark.parametrize(("points", "days"), [(1, 0), (0, 1), (10_001, 5), (-1, 5), (100, 366)])
 def test_half_a_reserve_is_refused(points: int, days: int) -> None:
     with pytest.raises(InvalidValue):
@@ -276,6 +298,18 @@ def test_the_database_refuses_a_split_that_does_not_sum() -> None:
             Sale.objects.filter(pk=sale.pk).update(**change)
     sale.refresh_from_db()
     assert (sale.net_minor, sale.taken_net_minor, sale.released_at) == (900, 0, FAR_AWAY)
+
+
+def test_a_kind_that_nobody_knows_is_refused_with_those_that_are_known() -> None:
+    make_kind("designer")
+    with pytest.raises(UnknownSellerKind) as refused:
+        sellers.set_kind(user=make_user(), kind="painter")
+    assert refused.value.known_kinds == ["designer"]
+
+
+def test_a_wallet_is_of_a_currency() -> None:
+    with pytest.raises(UnknownUnit):
+        sellers.open(make_user(), "CREDIT")
 
 
 def test_a_kind_of_seller_decides_the_rule() -> None:

@@ -209,6 +209,29 @@ def test_a_refund_that_the_gateway_refuses_leaves_everything_as_it_was() -> None
     assert faults() == {}
 
 
+def test_what_had_gone_back_and_came_again_is_the_sellers_once() -> None:
+    make_rule(basis_points=1_000)
+    user = make_user()
+    sale = sell(user, 1_000)
+    held = take_backs.hold(sale=sale, key="refund:1", amount=euros(300))
+    with pytest.raises(TakeBackState):
+        take_backs.give_again(take_back=held)
+    take_backs.settle(take_back=held)
+    for _ in range(2):
+        assert take_backs.give_again(take_back=held).state == "voided"
+    assert (parts(user)["pending"], on("commission:EUR"), on("gateway:stripe:EUR")) == (900, 100, -1_000)
+    assert Sale.objects.get().left == euros(1_000)
+    assert faults() == {}
+
+
+@pytest.mark.parametrize("key", ["", "k" * 201, "line\n"])
+def test_a_refund_without_a_proper_key_is_refused(key: str) -> None:
+    sale = sell(make_user(), 1_000)
+    with pytest.raises(InvalidValue):
+        take_backs.hold(sale=sale, key=key)
+    assert not TakeBack.objects.exists()
+
+
 def test_settling_twice_is_once_and_void_comes_too_late() -> None:
     sale = sell(make_user(), 1_000)
     held = take_backs.hold(sale=sale, key="refund:1", amount=euros(300))

@@ -217,6 +217,35 @@ def test_a_paid_one_leaves_the_wallet_once(user: User) -> None:
     assert faults() == {}
 
 
+def test_a_paid_one_that_comes_back_is_the_sellers_once(user: User) -> None:
+    withdrawal = sending(user)
+    with pytest.raises(WithdrawalState):
+        withdrawals.mark_returned(withdrawal=withdrawal, reason="closed account")
+    withdrawals.mark_paid(withdrawal=withdrawal)
+    for _ in range(2):
+        returned = withdrawals.mark_returned(withdrawal=withdrawal, reason="x" * 400)
+        assert (returned.status, returned.reason) == ("returned", "x" * 300)
+    assert (available(user), on("gateway:mtn_momo:EUR")) == (10_000, 0)
+    assert Event.objects.filter(type="withdrawal.failed").count() == 1
+    assert faults() == {}
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"key": ""}, "key"),
+        ({"key": "k" * 256}, "key"),
+        ({"key": "line\n"}, "key"),
+        ({"minor": 0}, "amount"),
+        ({"minor": 10**15 + 1}, "amount"),
+    ],
+)
+def test_a_wish_that_makes_no_sense_is_refused(user: User, changes: dict[str, Any], field: str) -> None:
+    with pytest.raises(InvalidValue) as refused:
+        ask(user, **{"minor": 100} | changes)
+    assert (refused.value.field, Withdrawal.objects.exists()) == (field, False)
+
+
 def test_a_failed_one_comes_back_once(user: User) -> None:
     withdrawal = sending(user)
     withdrawals.mark_failed(withdrawal=withdrawal, reason="payee_not_found")
