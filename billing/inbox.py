@@ -22,6 +22,7 @@ from billing.models import GatewayLetter
 from billing.models.inbox import LetterState
 from billing.readers import Batch, NotKnownYet
 from credits import procedures
+from credits.statements import Parameter
 from ledger.ids import uuid7
 
 logger = logging.getLogger(__name__)
@@ -31,11 +32,12 @@ STRANGER_TRIES = 3  # a letter may be faster than what it is about
 
 # Whoever comes second with an event does nothing. Times and defaults are the database's.
 _STORE = """
-    INSERT INTO billing_gatewayletter (
+    WITH stored AS (INSERT INTO billing_gatewayletter (
         id, gateway, event_id, kind, subject, trust, token, reference, ids, facts, amount_minor, currency, occurred_at)
-    VALUES (%s::uuid, %s::text, %s::text, %s::text, %s::text, %s::text, %s::text, %s::text, %s::jsonb, %s::jsonb,
-            %s::bigint, %s::text, %s::timestamptz)
-    ON CONFLICT (gateway, event_id) DO NOTHING RETURNING 1
+    VALUES ($1::uuid, $2::text, $3::text, $4::text, $5::text, $6::text, $7::text, $8::text, $9::jsonb, $10::jsonb,
+            $11::bigint, $12::text, $13::timestamptz)
+    ON CONFLICT (gateway, event_id) DO NOTHING RETURNING 1)
+    SELECT count(*) FROM stored
 """
 # What our own handling needs beyond ids; of all others the gateway itself is asked, and nothing personal is kept.
 _WITH_FACTS = {Subject.DISPUTE, Subject.REFUND, Subject.SUBSCRIPTION, Subject.INVOICE, Subject.PAYOUT}
@@ -54,10 +56,10 @@ _CLAIM = """
 
 def store(gateway: str, hints: Sequence[Hint], *, token: str = "") -> int:
     """Each event once; how many were new."""
-    return sum(len(procedures.rows(_STORE, _row(gateway, hint, token))) for hint in hints)
+    return sum(procedures.one_row(_STORE, _row(gateway, hint, token)) == [b"1"] for hint in hints)
 
 
-def _row(gateway: str, hint: Hint, token: str) -> tuple[object, ...]:
+def _row(gateway: str, hint: Hint, token: str) -> tuple[Parameter, ...]:
     return (
         uuid7(),
         gateway,

@@ -50,14 +50,16 @@ def _make_ready() -> None:
     connection.validate_no_broken_transaction()
 
 
-def call(sql: str, parameters: Sequence[Parameter], *, key: str = "") -> Answer:
-    """The answer of a function that gives one, or its refusal as an exception; see `statements` for what it costs."""
+def one_row(sql: str, parameters: Sequence[Parameter]) -> list[Value]:
+    """What a statement answers that always answers one row; see `statements` for what may be asked so, and why."""
     _make_ready()
     with connection.wrap_database_errors:
-        values = statements.one_row(
-            connection.connection, sql, parameters, prepares=settings.CREDITS_PREPARED_STATEMENTS
-        )
-    answer = _read(tuple(map(_from_text, values, _READERS)))
+        return statements.one_row(connection.connection, sql, parameters, prepares=settings.CREDITS_PREPARED_STATEMENTS)
+
+
+def call(sql: str, parameters: Sequence[Parameter], *, key: str = "") -> Answer:
+    """The answer of a function that gives one, or its refusal as an exception."""
+    answer = _read(tuple(map(_from_text, one_row(sql, parameters), _READERS)))
     if answer.refusal is not None:
         raise refusal(answer, key)
     return answer
