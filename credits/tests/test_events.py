@@ -60,16 +60,17 @@ def test_streams_are_hinted_at_whose_standing_is_another(
     give(user, 100)
     with redis.Redis.from_url(settings.REDIS_URL) as client, client.pubsub(ignore_subscribe_messages=True) as heard:
         heard.subscribe(hints.channel())
+        assert heard.get_message(timeout=PATIENCE_SECONDS) is None  # that it is subscribed, which is left out
 
         def has_news(act: Callable[[], Any]) -> bool:
             with django_capture_on_commit_callbacks(execute=True):
                 done.append(act())
             while True:
                 message = heard.get_message(timeout=PATIENCE_SECONDS)
-                if message is not None:
-                    told = orjson.loads(message["data"])
-                    if told["users"] == [user.pk]:
-                        return bool(told["has_news"])
+                assert message is not None, "nobody was told"
+                told = orjson.loads(message["data"])
+                if told["users"] == [user.pk]:
+                    return bool(told["has_news"])
 
         done: list[Any] = []
         assert not has_news(lambda: usage.spend(user=user, amount=50, key="a"))
