@@ -98,7 +98,10 @@ class _Line(http.client.HTTPConnection):
                 socket.socket.shutdown(self.sock, socket.SHUT_RDWR)  # past the method of TLS, which is not for threads
 
     def reason(self, fault: Exception) -> str:
-        if self.was_cut:
+        is_overdue = (
+            isinstance(fault, TimeoutError) and self.sock is not None
+        )  # connected, and as patient as the watchdog
+        if self.was_cut or is_overdue:
             return f"no answer within {settings.WEBHOOKS_DEADLINE_SECONDS:g} s"
         if isinstance(fault, ssl.SSLCertVerificationError):
             return f"certificate refused: {fault.verify_message}"[:200]

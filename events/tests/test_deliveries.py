@@ -258,6 +258,18 @@ def test_answer_that_never_ends_is_cut_at_the_deadline_and_only_its_beginning_ke
     answer = posting.post(receiver.url, {}, b"{}")
     held.set()
     assert (answer.status, answer.error) == (None, "no answer within 0.3 s")
+
+
+def test_a_line_that_loses_patience_before_the_watchdog_says_the_same(
+    receiver: Receiver, settings, monkeypatch
+) -> None:
+    settings.WEBHOOKS_DEADLINE_SECONDS = 0.3
+    monkeypatch.setattr(posting._Line, "cut", lambda _: None)
+    held = threading.Event()
+    receiver.reply = lambda *_: 200 if held.wait(20) else 500
+    answer = posting.post(receiver.url, {}, b"{}")
+    held.set()
+    assert (answer.status, answer.error) == (None, "no answer within 0.3 s")
     receiver.content = b"x\x00" * 5_000
     settings.WEBHOOKS_DEADLINE_SECONDS = 20
     assert posting.post(receiver.url, {}, b"{}").excerpt == "x" * 500
