@@ -16,6 +16,7 @@ from billing.admin.acts import BillingActsAdmin
 from billing.models import Case, GatewayLetter
 from billing.models.inbox import LetterState
 from credits.admin.acts import ActForm, operator
+from ledger import columns
 
 LABELS = {
     LetterState.PENDING: "info",
@@ -49,11 +50,11 @@ class GatewayLetterAdmin(BillingActsAdmin):
     ordering = ("-id",)
     actions_detail = ("replay",)  # type: ignore[assignment]
     fields = (
-        "gateway", "event_id", "kind", "subject", "trust", "reference", "ids", "facts", "amount_minor", "currency",
-        "occurred_at", "received_at", "state", "tries", "next_try_at", "error", "handled_at",
+        "gateway", "event_id", "kind", "subject", "trust", "reference", "ids", "facts", "amount", "occurred_at", "received_at", "state", "tries", "next_try_at", "error", "handled_at",
         "mirror_at", "mirror_tries", "mirror_error",
     )  # fmt: skip
     readonly_fields = fields
+    amount = columns.amount("amount_minor", _("amount"))
 
     @display(description=_("state"), label=LABELS)  # type: ignore[arg-type]
     def state_shown(self, letter: GatewayLetter) -> tuple[str, str]:

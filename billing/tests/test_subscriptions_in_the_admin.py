@@ -1,11 +1,14 @@
 """What operators do about subscriptions, and what they may not."""
 
+import re
+
 import pytest
 import time_machine
 
 from billing.models import Payment, Subscription
 from billing.tests.subscribers import BEGIN, end_of, fresh, make_plans, subscribed
 from billing.tests.test_payments_in_the_admin import browser, member, page, press
+from ledger.money import format_money
 
 pytestmark = pytest.mark.django_db
 
@@ -24,6 +27,16 @@ def test_pages_show_the_timeline_and_what_comes(found) -> None:
     for name in ("billing_subscription_changelist", "billing_plan_changelist"):
         assert browser(member()).get(page(name)).status_code == 200
     assert browser(member()).get(page("billing_plan_change", found.price.plan_id)).status_code == 200
+
+
+def test_prices_and_paid_periods_are_written_as_money(found) -> None:
+    plan, price = found.price.plan_id, found.price.money
+    told = format_money(price, "en")
+    assert browser(member()).get(page("billing_subscription_change", found.pk)).content.decode().count(told) == 3
+    text = browser(member()).get(page("billing_plan_change", plan)).content.decode()
+    assert told in text
+    assert str(price.minor) not in re.sub(r"<[^>]*>", " ", text)
+    assert "minor units" not in text
 
 
 def test_change_is_previewed_then_asked_for(found) -> None:

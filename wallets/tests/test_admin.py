@@ -1,3 +1,4 @@
+import re
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from wallets.models import Adjustment, CommissionRule, Withdrawal
 from wallets.tests.people import (
     ask,
     available,
+    give_back,
     make_kind,
     make_rule,
     make_user,
@@ -160,6 +162,14 @@ def test_a_sales_page_explains_its_rule(finance: Client, user: User) -> None:
     for said in ("10.00 %", "clears after 7 days", "refund after a withdrawal: refuse the refund"):
         assert f"<div>{said}</div>" in text
     assert finance.post(page("sale", "delete", sale.pk), {"post": "yes"}).status_code == 403
+
+
+def test_what_was_taken_back_is_written_as_money(finance: Client, user: User) -> None:
+    sale = sell(user, 2_500, reference="seat 9")
+    give_back(sale, "refund:1", price=Money(1_250, "EUR"))
+    text = re.sub(r"<[^>]*>", " ", finance.get(page("sale", "change", sale.pk)).content.decode())
+    assert "€12.50" in text
+    assert "1250" not in text
 
 
 def test_kind_and_reserve_are_set_by_buttons(finance: Client, user: User) -> None:
