@@ -14,7 +14,8 @@ from django.utils.translation import gettext_lazy as _
 from unfold.admin import TabularInline
 from unfold.decorators import action
 
-from billing import dunning, plan_changes, subscription_states, subscriptions
+from billing import dunning, errors, plan_changes, refusal_words, subscription_states, subscriptions
+from billing.admin import facts, timeline_words
 from billing.admin.acts import BillingActsAdmin
 from billing.admin.payments import shown
 from billing.models import GatewayInstruction, PaidPeriod, Plan, PlanPrice, Subscription, SubscriptionEvent
@@ -55,8 +56,16 @@ class ReadOnlyInline(TabularInline):
 
 class TimelineInline(ReadOnlyInline):
     model = SubscriptionEvent
-    fields = ("created_at", "act", "status", "reason", "by", "facts")
+    fields = ("created_at", "act_shown", "status", "reason", "by", "facts_shown")
     readonly_fields = fields
+
+    @admin.display(description=_("what happened"))
+    def act_shown(self, line: SubscriptionEvent) -> str:
+        return str(timeline_words.ACTS.get(line.act, line.act))
+
+    @admin.display(description=_("facts"))
+    def facts_shown(self, line: SubscriptionEvent) -> str:
+        return facts.listed(timeline_words.facts_of(line))
 
 
 class PricedInline(ReadOnlyInline):
@@ -153,6 +162,11 @@ class SubscriptionAdmin(BillingActsAdmin):
         return format_html_join("", "<div>{} · {}</div>", lines) or "-"
 
     # ------------------------------------------------------------ acts
+
+    def words_of(self, refusal: Exception) -> str:
+        if isinstance(refusal, errors.ChangeNotNow):  # its own text speaks of a field of the API
+            return refusal_words.words(refusal)
+        return super().words_of(refusal)
 
     @action(description=_("Change"), url_path="change_plan", permissions=["manage_subscription"], icon="swap_horiz")  # type: ignore[arg-type, operator]
     def change_plan(self, request: HttpRequest, object_id: str) -> HttpResponse:

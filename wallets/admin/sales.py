@@ -18,8 +18,8 @@ from wallets.models import Sale, TakeBack, WhenWithdrawn
 class TakeBackInline(TabularInline):
     model = TakeBack
     fields = (
-        "created_at", "kind", "state", "price", "commission", "pending", "reserve", "available", "debt", "cost", "reason",
-        "by", "resolved_at",
+        "created_at", "kind", "state", "price", "commission", "pending", "reserve", "available", "debt", "cost",
+        "reason", "by", "resolved_at",
     )  # fmt: skip
     readonly_fields = fields
     price = columns.amount("price_minor", _("price"), unit="sale.currency")

@@ -166,7 +166,7 @@ def test_a_sales_page_explains_its_rule(finance: Client, user: User) -> None:
 
 def test_what_was_taken_back_is_written_as_money(finance: Client, user: User) -> None:
     sale = sell(user, 2_500, reference="seat 9")
-    give_back(sale, "refund:1", price=Money(1_250, "EUR"))
+    give_back(sale, "refund:1", amount=Money(1_250, "EUR"))
     text = re.sub(r"<[^>]*>", " ", finance.get(page("sale", "change", sale.pk)).content.decode())
     assert "€12.50" in text
     assert "1250" not in text
