@@ -98,6 +98,9 @@ class ActingAdmin(ModelAdmin):
             raise PermissionDenied
         return thing
 
+    def words_of(self, refusal: Exception) -> str:
+        return str(refusal)
+
     def page_of(self, thing: Model | None) -> str:
         name = f"admin:{self.opts.app_label}_{self.opts.model_name}"
         return reverse(f"{name}_change", args=[thing.pk]) if thing else reverse(f"{name}_changelist")
@@ -130,7 +133,7 @@ class ActingAdmin(ModelAdmin):
                 else:
                     done = do(sent)
             except self.refusals as refusal:
-                sent.add_error(None, str(refusal))
+                sent.add_error(None, self.words_of(refusal))
             else:
                 if not lines:
                     return self._done(request, thing, title, done)

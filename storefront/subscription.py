@@ -169,6 +169,7 @@ def told(found: Subscription) -> dict[str, Any]:
         "pay_url": pages.page_of(waiting) if waiting else "",
         "is_over": not in_force and found.status not in (SubscriptionStatus.INCOMPLETE, SubscriptionStatus.PAUSED),
         "is_past_due": found.status == SubscriptionStatus.PAST_DUE,
+        "is_paused": found.status == SubscriptionStatus.PAUSED,
         "ends": found.cancel_at_period_end,
         "may_cancel": in_force and not found.cancel_at_period_end,
         "may_resume": (in_force and found.cancel_at_period_end) or found.status == SubscriptionStatus.PAUSED,

@@ -22,7 +22,7 @@ from django.views.generic import View
 
 from billing.gateways.base import PayoutState
 from ledger import money
-from ledger.errors import LedgerError
+from ledger.errors import InvalidAmount, LedgerError
 from ledger.money import Money, format_money
 from rest import spreadsheets
 from wallets import balances, destinations, pages, sellers, statement_files, statements, transactions, withdrawals
@@ -62,7 +62,13 @@ REFUSALS = {
     refused.DailyMaximumReached: _("At most %(maximum)s a day; %(left)s are left today."),
     refused.WithdrawalOpen: _("Another withdrawal is still under way. Wait for it, or cancel it."),
     refused.WithdrawalState: _("It has moved on already."),
+    refused.KeyReused: _(
+        "This form was sent before, with something else in it: see under “Withdrawals” what became of that. If you "
+        "want this one as well, send it again."
+    ),
+    InvalidAmount: AMOUNT,
 }
+UNFORESEEN = _("This cannot be done as your wallet stands, and nothing was moved. Write to us, and we look into it.")
 FACTS = ("missing", "minimum", "maximum", "left")
 FIELDS = {
     "destination.phone": _("This is no number as in +237670000001."),
@@ -109,6 +115,8 @@ class WalletView(View):
             try:
                 _ask(user, form.cleaned_data)
             except (refused.WalletsError, LedgerError) as refusal:
+                if isinstance(refusal, refused.KeyReused):
+                    form = _with_a_new_key(user, request)
                 form.add_error(None, _sentence(refusal))
             else:
                 return redirect(request.path)
@@ -178,6 +186,11 @@ def _ask(user: User, wish: dict[str, Any]) -> None:
     goal = destinations.parse(kind=wish["kind"], value=wish["value"].strip(), operator=operator)
     amount = money.parse(wish["amount"].strip().replace(",", "."), wish["currency"])
     withdrawals.request(user=user, amount=amount, destination=goal, key=f"page:{user.pk}:{wish['key']}")
+
+
+def _with_a_new_key(user: User, request: HttpRequest) -> WithdrawalForm:
+    """The same wish as another one, for whoever means it."""
+    return WithdrawalForm(_currencies(user), request.POST.dict() | {"key": uuid.uuid4()})
 
 
 def _page(
@@ -293,4 +306,4 @@ def _sentence(refusal: Exception) -> str:
     if isinstance(refusal, refused.InvalidValue):
         return str(FIELDS.get(refusal.field, AMOUNT))
     facts = {name: _shown(getattr(refusal, name), refusal.currency) for name in FACTS if hasattr(refusal, name)}  # type: ignore[attr-defined]
-    return str(REFUSALS.get(type(refusal), AMOUNT)) % facts
+    return str(REFUSALS.get(type(refusal), UNFORESEEN)) % facts

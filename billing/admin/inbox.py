@@ -16,6 +16,7 @@ from billing.admin.acts import BillingActsAdmin
 from billing.models import Case, GatewayLetter
 from billing.models.inbox import LetterState
 from credits.admin.acts import ActForm, operator
+from ledger import columns
 
 LABELS = {
     LetterState.PENDING: "info",
@@ -49,11 +50,12 @@ class GatewayLetterAdmin(BillingActsAdmin):
     ordering = ("-id",)
     actions_detail = ("replay",)  # type: ignore[assignment]
     fields = (
-        "gateway", "event_id", "kind", "subject", "trust", "reference", "ids", "facts", "amount_minor", "currency",
-        "occurred_at", "received_at", "state", "tries", "next_try_at", "error", "handled_at",
-        "mirror_at", "mirror_tries", "mirror_error",
+        "gateway", "event_id", "kind", "subject", "trust", "reference", "ids", "facts", "amount", "occurred_at",
+        "received_at", "state", "tries", "next_try_at", "error", "handled_at", "mirror_at", "mirror_tries",
+        "mirror_error",
     )  # fmt: skip
     readonly_fields = fields
+    amount = columns.amount("amount_minor", _("amount"))
 
     @display(description=_("state"), label=LABELS)  # type: ignore[arg-type]
     def state_shown(self, letter: GatewayLetter) -> tuple[str, str]:
@@ -82,7 +84,7 @@ class CaseAdmin(BillingActsAdmin):
     list_display = ("opened_at", "kind", "payment", "payout", "subscription", "closed_at", "resolution")
     list_filter = (OpenFilter, "kind")
     search_fields = ("=id", "=payment__id", "payment__user__username", "=payout__withdrawal__id", "=subscription__id")
-    list_select_related = ("payment", "payout", "subscription__price")
+    list_select_related = ("payment", "payout", "subscription__price__plan")
     ordering = (F("closed_at").desc(nulls_first=True), "-id")
     actions_detail = ("close",)  # type: ignore[assignment]
     fields = (

@@ -23,8 +23,10 @@ from billing.admin.payments import shown
 from billing.models import Invoice, InvoiceFile, InvoiceLine, InvoiceMailing, TaxRate, VatCheck
 from billing.models.invoices import InvoiceKind
 from credits.admin.acts import ActForm, ReasonForm, operator
+from ledger import columns
 from ledger.money import Money
 from rest.labels import display
+from wallets.admin.shared import percent
 
 STANDINGS = {
     "paid": "success", "issued": "info", "overdue": "danger", "credited": "warning", "partly_credited": "warning",
@@ -70,12 +72,21 @@ class Standing(admin.SimpleListFilter):
 class InvoiceLineInline(TabularInline):
     model = InvoiceLine
     fields = (
-        "position", "description", "quantity", "unit_price_minor", "discount_minor", "net_minor", "tax_category",
-        "tax_basis_points", "gross_minor",
+        "position", "description", "quantity", "unit_price", "discount", "net", "tax_category", "tax_rate", "tax",
+        "gross",
     )  # fmt: skip
     readonly_fields = fields
     extra = 0
     can_delete = False
+    unit_price = columns.amount("unit_price_minor", _("unit price"), unit="invoice.currency")
+    discount = columns.amount("discount_minor", _("discount"), unit="invoice.currency")
+    net = columns.amount("net_minor", _("net"), unit="invoice.currency")
+    tax = columns.amount("tax_minor", _("tax"), unit="invoice.currency")
+    gross = columns.amount("gross_minor", _("total"), unit="invoice.currency")
+
+    @admin.display(description=_("tax rate"))
+    def tax_rate(self, line: InvoiceLine) -> str:
+        return percent(line.tax_basis_points)
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False

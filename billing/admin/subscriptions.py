@@ -14,7 +14,8 @@ from django.utils.translation import gettext_lazy as _
 from unfold.admin import TabularInline
 from unfold.decorators import action
 
-from billing import dunning, plan_changes, subscription_states, subscriptions
+from billing import dunning, errors, plan_changes, refusal_words, subscription_states, subscriptions
+from billing.admin import facts, timeline_words
 from billing.admin.acts import BillingActsAdmin
 from billing.admin.payments import shown
 from billing.models import GatewayInstruction, PaidPeriod, Plan, PlanPrice, Subscription, SubscriptionEvent
@@ -24,6 +25,7 @@ from billing.plan_changes import NOW, PERIOD_END
 from credits import calendar
 from credits.admin import acts
 from credits.admin.acts import ActForm, EndOfDayField, ReasonForm, operator
+from ledger import columns
 from rest.labels import display
 
 LABELS = {
@@ -35,6 +37,10 @@ LABELS = {
     "cancelled": "warning",
     "expired": "warning",
 }
+
+
+def priced(price: PlanPrice | None) -> str:
+    return f"{price.plan.code} · {shown(price.money)} / {price.get_interval_display()}" if price else "-"
 
 
 class ReadOnlyInline(TabularInline):
@@ -50,22 +56,41 @@ class ReadOnlyInline(TabularInline):
 
 class TimelineInline(ReadOnlyInline):
     model = SubscriptionEvent
-    fields = ("created_at", "act", "status", "reason", "by", "facts")
+    fields = ("created_at", "act_shown", "status", "reason", "by", "facts_shown")
     readonly_fields = fields
 
+    @admin.display(description=_("what happened"))
+    def act_shown(self, line: SubscriptionEvent) -> str:
+        return str(timeline_words.ACTS.get(line.act, line.act))
 
-class PaidPeriodInline(ReadOnlyInline):
+    @admin.display(description=_("facts"))
+    def facts_shown(self, line: SubscriptionEvent) -> str:
+        return facts.listed(timeline_words.facts_of(line))
+
+
+class PricedInline(ReadOnlyInline):
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        found: QuerySet[Any] = super().get_queryset(request).select_related("price__plan")
+        return found
+
+    @admin.display(description=_("price"))
+    def price_shown(self, row: Any) -> str:
+        return priced(row.price)
+
+
+class PaidPeriodInline(PricedInline):
     model = PaidPeriod
     fk_name = "subscription"
-    fields = ("starts_at", "ends_at", "price", "amount_minor", "payment", "created_at")
+    fields = ("starts_at", "ends_at", "price_shown", "amount", "payment", "created_at")
     readonly_fields = fields
+    amount = columns.amount("amount_minor", _("amount"), unit="price.currency")
 
 
-class InstructionInline(ReadOnlyInline):
+class InstructionInline(PricedInline):
     """What its gateway was told to do, and whether it has."""
 
     model = GatewayInstruction
-    fields = ("created_at", "kind", "price", "state", "next_ask_at", "closed_at", "failure_code", "reason", "by")
+    fields = ("created_at", "kind", "price_shown", "state", "next_ask_at", "closed_at", "failure_code", "reason", "by")
     readonly_fields = fields
 
 
@@ -101,7 +126,7 @@ class SubscriptionAdmin(BillingActsAdmin):
     inlines = (TimelineInline, InstructionInline, PaidPeriodInline)
     actions_detail = ("change_plan", "cancel", "resume", "pause", "extend")  # type: ignore[assignment]
     fields = (
-        "customer", "plan", "amount", "next_price", "status_shown", "gateway", "gateway_id", "time_zone",
+        "customer", "plan", "amount", "next_price_shown", "status_shown", "gateway", "gateway_id", "time_zone",
         "period_start", "paid_until", "trial_until", "cancel_at_period_end", "lapses_at", "next_look_at", "tries",
         "next_grants", "paused_at", "ended_at", "end_reason", "created_at",
     )  # fmt: skip
@@ -119,6 +144,10 @@ class SubscriptionAdmin(BillingActsAdmin):
     def amount(self, subscription: Subscription) -> str:
         return f"{shown(subscription.price.money)} / {subscription.price.get_interval_display()}"
 
+    @admin.display(description=_("price from the next period"))
+    def next_price_shown(self, subscription: Subscription) -> str:
+        return priced(subscription.next_price)
+
     @display(description=_("status"), label=LABELS)
     def status_shown(self, subscription: Subscription) -> tuple[str, str]:
         return subscription.status, str(subscription.get_status_display())
@@ -133,6 +162,11 @@ class SubscriptionAdmin(BillingActsAdmin):
         return format_html_join("", "<div>{} · {}</div>", lines) or "-"
 
     # ------------------------------------------------------------ acts
+
+    def words_of(self, refusal: Exception) -> str:
+        if isinstance(refusal, errors.ChangeNotNow):  # its own text speaks of a field of the API
+            return refusal_words.words(refusal)
+        return super().words_of(refusal)
 
     @action(description=_("Change"), url_path="change_plan", permissions=["manage_subscription"], icon="swap_horiz")  # type: ignore[arg-type, operator]
     def change_plan(self, request: HttpRequest, object_id: str) -> HttpResponse:
@@ -236,8 +270,9 @@ class SubscriptionAdmin(BillingActsAdmin):
 
 class PriceInline(ReadOnlyInline):
     model = PlanPrice
-    fields = ("interval", "currency", "amount_minor", "valid_from", "is_active", "subscribers")
+    fields = ("interval", "currency", "amount", "valid_from", "is_active", "subscribers")
     readonly_fields = fields
+    amount = columns.amount("amount_minor", _("amount"))
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[PlanPrice]:
         on_it = Count("subscriptions", filter=Q(subscriptions__status__in=LIVE))

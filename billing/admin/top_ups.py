@@ -17,6 +17,7 @@ from billing import method_removals, top_up
 from billing.admin.acts import BillingActsAdmin
 from billing.models import MethodSetup, SavedMethod, TopUp, TopUpCharge
 from credits.admin.acts import ActForm, ReasonForm, operator
+from ledger import columns
 from rest.labels import display
 
 logger = logging.getLogger(__name__)
@@ -40,8 +41,7 @@ class TopUpAdmin(BillingActsAdmin):
         "customer",
         "pack",
         "threshold",
-        "monthly_cap_minor",
-        "currency",
+        "monthly_cap",
         "state",
         "declines",
         "next_try_at",
@@ -53,11 +53,13 @@ class TopUpAdmin(BillingActsAdmin):
     inlines = (ChargeInline,)
     actions_detail = ("withdraw",)  # type: ignore[assignment]  # unfold means any tuple
     fields = (
-        "customer", "state", "pack", "currency", "price_minor", "threshold", "monthly_cap_minor", "consent",
-        "consent_by", "consented_at", "withdrawn_at", "withdrawn_by", "declines", "suspended_at", "suspended_for",
+        "customer", "state", "pack", "price", "threshold", "monthly_cap", "consent", "consent_by",
+        "consented_at", "withdrawn_at", "withdrawn_by", "declines", "suspended_at", "suspended_for",
         "next_try_at",
     )  # fmt: skip
     readonly_fields = fields
+    price = columns.amount("price_minor", _("agreed price"))
+    monthly_cap = columns.amount("monthly_cap_minor", _("monthly cap"))
 
     @admin.display(description=_("customer"), ordering="user__username")
     def customer(self, row: TopUp) -> str:

@@ -113,7 +113,7 @@ class PlanPrice(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.plan_id}: {self.amount_minor} {self.currency} / {self.interval}"
+        return f"{self.plan_id}: {self.money} / {self.interval}"
 
     @property
     def money(self) -> Money:

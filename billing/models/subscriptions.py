@@ -127,7 +127,7 @@ class Subscription(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.price.plan_id} {self.id}"
+        return f"{self.price.plan.code} {self.id}"
 
     @property
     def reference(self) -> str:

@@ -428,7 +428,11 @@ def test_list_shows_totals_and_what_is_missing(stripe, french) -> None:
         {"kind": "invoice", "count": "1", "net": "€8.32", "tax": "€1.67", "gross": "€9.99"}
     ]
     page = browser(member()).get(f"/admin/billing/invoice/{Invoice.objects.get().pk}/change/")
-    assert "address, city" in page.content.decode()
+    text = page.content.decode()
+    assert "address, city" in text
+    assert all(text.count(each) >= 2 for each in ("€8.32", "€1.67", "€9.99"))  # of the paper and of its line
+    assert "20.00 %" in text
+    assert "minor units" not in text
 
 
 def test_operator_sends_a_document_by_mail(stripe, french) -> None:

@@ -68,6 +68,15 @@ def test_lists_and_pages_open(stripe, operator) -> None:
     assert client.get(page("billing_gatewayletter_change", GatewayLetter.objects.get().pk)).status_code == 200
 
 
+def test_letter_says_its_amount_as_money(stripe, operator) -> None:
+    shop.paid(stripe)
+    send(stripe.letter())
+    GatewayLetter.objects.update(amount_minor=1_990, currency="EUR")
+    text = browser(operator).get(page("billing_gatewayletter_change", GatewayLetter.objects.get().pk)).content.decode()
+    assert "€19.90" in text
+    assert "minor units" not in text
+
+
 def test_page_says_in_words_what_was_bought_and_why_this_gateway(stripe, operator) -> None:
     payment = shop.paid(stripe)
     payment.routing["ruled_out"] += [

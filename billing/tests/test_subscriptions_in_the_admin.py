@@ -1,11 +1,17 @@
 """What operators do about subscriptions, and what they may not."""
 
+import re
+
 import pytest
 import time_machine
+from django.utils.translation import override
 
+from billing import plans
+from billing.admin import timeline_words
 from billing.models import Payment, Subscription
 from billing.tests.subscribers import BEGIN, end_of, fresh, make_plans, subscribed
 from billing.tests.test_payments_in_the_admin import browser, member, page, press
+from ledger.money import format_money
 
 pytestmark = pytest.mark.django_db
 
@@ -26,6 +32,25 @@ def test_pages_show_the_timeline_and_what_comes(found) -> None:
     assert browser(member()).get(page("billing_plan_change", found.price.plan_id)).status_code == 200
 
 
+def test_timeline_is_told_in_words(found) -> None:
+    text = browser(member()).get(page("billing_subscription_change", found.pk)).content.decode()
+    words = [each.strip() for each in re.findall(r'<li class="mb-1">(.*?)</li>', text)]
+    assert "amount: €9.99" in words
+    assert any(each.startswith("until: ") and "T" not in each for each in words)
+    with override("fr"):
+        assert {str(each) for each in timeline_words.ACTS.values()}.isdisjoint({"period paid", "asked for", "ended"})
+
+
+def test_prices_and_paid_periods_are_written_as_money(found) -> None:
+    plan, price = found.price.plan_id, found.price.money
+    told = format_money(price, "en")
+    assert browser(member()).get(page("billing_subscription_change", found.pk)).content.decode().count(told) >= 3
+    text = browser(member()).get(page("billing_plan_change", plan)).content.decode()
+    assert told in text
+    assert f" {price.minor} " not in re.sub(r"<[^>]*>", " ", text)
+    assert "minor units" not in text
+
+
 def test_change_is_previewed_then_asked_for(found) -> None:
     operator = member("manage_subscription")
     wish = {"plan": "elite", "interval": "month", "when": "now", "reason": "asked by telephone"}
@@ -36,6 +61,18 @@ def test_change_is_previewed_then_asked_for(found) -> None:
     assert Payment.objects.count() == 1
     browser(operator).post(path, key | wish)
     assert Payment.objects.get(status="pending").amount_minor == 1_000
+
+
+def test_change_that_must_wait_is_refused_in_words_of_the_form(found) -> None:
+    operator = member("manage_subscription")
+    wish = {"plan": "premium", "interval": "month", "when": "now", "reason": "asked by telephone", "preview": "1"}
+    elite = plans.price_of(plans.find("elite"), found.price.currency, "month")
+    Subscription.objects.update(price=elite)
+    path = f"/admin/billing/subscription/{found.pk}/change_plan/"
+    key = {"key": "0190c6a4-5a3e-4c1b-9f3e-2b1a0c4d5e6f"}
+    text = browser(operator).post(path, key | wish).content.decode()
+    assert "This change can only begin with the next period." in text
+    assert "period_end" not in re.sub(r"<[^>]*>", " ", text)
 
 
 def test_cancel_writes_who_and_why(found) -> None:

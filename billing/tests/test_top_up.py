@@ -49,6 +49,14 @@ def standing(user: User) -> TopUp:
     return top_up.of(user)
 
 
+def test_operators_read_its_price_and_its_cap_as_money(charging: ChargingGateway, ann: User, admin_client: Any) -> None:
+    row = agree(ann)
+    for path in ("", f"{row.pk}/change/"):
+        assert "€50.00" in admin_client.get(f"/admin/billing/topup/{path}").content.decode()
+    text = admin_client.get(f"/admin/billing/topup/{row.pk}/change/").content.decode()
+    assert ("€9.99" in text, "minor units" in text) == (True, False)
+
+
 # ---------------------------------------------------------------- charging
 
 

@@ -16,6 +16,7 @@ from credits import grants, holds, usage
 from credits.admin import acts
 from credits.admin.acts import ActForm, ActsAdmin, ReasonForm, operator
 from credits.models import Grant, GrantSource, Hold, Spend
+from ledger import columns
 from rest.labels import display
 
 GRANT_STATES = {
@@ -92,9 +93,10 @@ class GrantAdmin(OfCustomers):
     actions_detail = ("extend", "freeze", "unfreeze", "revoke")  # type: ignore[assignment]
     fields = (
         "customer", "unit", "source", "amount", "left", "held", "state", "priority", "is_promotional", "expires_at",
-        "issued_at", "issued_by", "reason", "paid_minor", "paid_currency", "frozen_at", "revoked_at",
+        "issued_at", "issued_by", "reason", "paid", "frozen_at", "revoked_at",
     )  # fmt: skip
     readonly_fields = fields
+    paid = columns.amount("paid_minor", _("paid"), unit="paid_currency")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Grant]:
         return super().get_queryset(request).select_related("purse__user", "account", "issued_by")

@@ -14,6 +14,8 @@ from django.db.models import F, Q
 from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 
+from ledger.money import Money
+
 CODE = r"^[a-z0-9]+([._-][a-z0-9]+)*$"
 # As the ledger has it: three letters are always a currency.
 UNIT = r"^(?![A-Z]{3}$)[A-Z][A-Z0-9_]{2,11}$"
@@ -150,7 +152,7 @@ class PackPrice(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.pack_id}: {self.amount_minor} {self.currency}"
+        return f"{self.pack_id}: {Money(self.amount_minor, self.currency)}"
 
 
 class CostQuerySet(models.QuerySet["Cost"]):

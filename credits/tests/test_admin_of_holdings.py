@@ -165,6 +165,11 @@ def test_a_grant_is_extended_frozen_given_free_and_revoked(root: User, ann: User
     assert entry.metadata == {"reason": "fraud", "by": root.pk}
 
 
+def test_what_a_grant_cost_is_written_as_money(root: User, ann: User, client: Client) -> None:
+    grant = give(ann, 50, paid_minor=1_990, paid_currency="EUR")
+    assert "€19.90" in client.get(page("grant", grant.pk)).content.decode()
+
+
 def test_what_cannot_be_is_told_in_the_form(root: User, ann: User, client: Client) -> None:
     grant = give(ann, 50)
     answer = act(client, page("grant", grant.pk, "extend"), expires_at="", reason="for ever")

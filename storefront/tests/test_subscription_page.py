@@ -9,6 +9,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
 
+from billing import subscriptions
 from billing.models import Customer, Payment, Subscription
 from billing.tests.subscribers import BEGIN, make_plans, pay
 from credits import balances, calendar
@@ -107,6 +108,22 @@ def test_end_and_going_on_are_a_button_each(ada: Client, gateways) -> None:
     assert Subscription.objects.get().cancel_at_period_end
     assert "Paid until" in press(ada, "resume")
     assert not Subscription.objects.get().cancel_at_period_end
+
+
+def test_plan_that_ends_is_followed_by_none(ada: Client, gateways) -> None:
+    found = subscribed(ada, gateways)
+    Subscription.objects.update(next_price=found.price)
+    assert "From then on: Premium." in ada.get("/subscription").content.decode()
+    assert "From then on" not in press(ada, "cancel")
+
+
+def test_paused_plan_says_that_it_stands_still_and_is_resumed(ada: Client, gateways) -> None:
+    subscriptions.pause(subscription=subscribed(ada, gateways))
+    page = ada.get("/subscription").content.decode()
+    assert "It stands still" in page
+    assert "Paid until" not in page
+    assert "Resume the plan" in page
+    assert "Paid until" in press(ada, "resume")
 
 
 @pytest.mark.parametrize("act", ["change", "cancel", "resume", "portal"])

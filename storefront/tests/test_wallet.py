@@ -9,13 +9,16 @@ import time_machine
 from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
+from django.utils.translation import override
 
 from billing.gateways.base import PayoutState
 from billing.models import Payout
+from ledger.errors import UnknownUnit
 from rest.tests.callers import customer, post
 from storefront.tests.test_pages import Page
-from storefront.wallet import why
+from storefront.wallet import _sentence, why
 from wallets import pages, withdrawals
+from wallets.errors import WalletsError
 from wallets.models import Withdrawal
 from wallets.statements import COLUMNS
 from wallets.tests.people import ask, available, make_rule, make_user, sell, sell_cleared
@@ -84,6 +87,27 @@ def test_form_that_is_sent_twice_asks_once(client: Client, seller: User, path: s
     for _ in range(2):
         assert wish(client, path, key=key).status_code == 302
     assert available(seller) == 6_000
+
+
+def test_form_that_is_sent_again_with_another_wish_says_so_and_can_be_sent_as_a_new_one(
+    client: Client, seller: User, path: str, settings: Any
+) -> None:
+    settings.WALLETS_ONE_OPEN_WITHDRAWAL = False
+    key = "8c1f0f8e-0a57-4a4e-9f0e-0d8f6a0f8a11"
+    assert wish(client, path, key=key).status_code == 302
+    answer = wish(client, path, key=key, amount="30")
+    text = answer.content.decode()
+    assert (answer.status_code, "This form was sent before" in text, available(seller)) == (400, True, 6_000)
+    [offered] = re.findall(r'name="key" value="([^"]+)"', text)
+    assert wish(client, path, key=offered, amount="30").status_code == 302
+    assert available(seller) == 3_000
+
+
+@pytest.mark.parametrize("refusal", [WalletsError("inner word"), UnknownUnit("inner word")])
+def test_refusal_that_the_page_does_not_know_speaks_of_no_amount(refusal: Exception) -> None:
+    assert _sentence(refusal).startswith("This cannot be done as your wallet stands, and nothing was moved.")
+    with override("fr"):
+        assert _sentence(refusal).startswith("Ce n’est pas possible dans l’état de votre portefeuille")
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import TabularInline
 
+from ledger import columns
 from wallets.admin.shared import OfWallets, percent, shown
 from wallets.models import Sale, TakeBack, WhenWithdrawn
 
@@ -17,10 +18,17 @@ from wallets.models import Sale, TakeBack, WhenWithdrawn
 class TakeBackInline(TabularInline):
     model = TakeBack
     fields = (
-        "created_at", "kind", "state", "price_minor", "commission_minor", "pending_minor", "reserve_minor",
-        "available_minor", "debt_minor", "cost_minor", "reason", "by", "resolved_at",
+        "created_at", "kind", "state", "price", "commission", "pending", "reserve", "available", "debt", "cost",
+        "reason", "by", "resolved_at",
     )  # fmt: skip
     readonly_fields = fields
+    price = columns.amount("price_minor", _("price"), unit="sale.currency")
+    commission = columns.amount("commission_minor", _("commission"), unit="sale.currency")
+    pending = columns.amount("pending_minor", _("from what had not cleared"), unit="sale.currency")
+    reserve = columns.amount("reserve_minor", _("from the reserve"), unit="sale.currency")
+    available = columns.amount("available_minor", _("from the available"), unit="sale.currency")
+    debt = columns.amount("debt_minor", _("owed by the seller"), unit="sale.currency")
+    cost = columns.amount("cost_minor", _("borne by us"), unit="sale.currency")
     ordering = ("id",)
     extra = 0
     can_delete = False

@@ -1,3 +1,4 @@
+import re
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from wallets.models import Adjustment, CommissionRule, Withdrawal
 from wallets.tests.people import (
     ask,
     available,
+    give_back,
     make_kind,
     make_rule,
     make_user,
@@ -184,6 +186,14 @@ def test_a_sale_that_no_rule_fitted_says_so(finance: Client, user: User) -> None
 
 def test_a_page_of_a_wallet_that_is_not_there_leads_back(finance: Client) -> None:
     assert finance.get(page("wallet", "change", 404)).status_code == 302
+
+
+def test_what_was_taken_back_is_written_as_money(finance: Client, user: User) -> None:
+    sale = sell(user, 2_500, reference="seat 9")
+    give_back(sale, "refund:1", amount=Money(1_250, "EUR"))
+    text = re.sub(r"<[^>]*>", " ", finance.get(page("sale", "change", sale.pk)).content.decode())
+    assert "€12.50" in text
+    assert "1250" not in text
 
 
 def test_kind_and_reserve_are_set_by_buttons(finance: Client, user: User) -> None:

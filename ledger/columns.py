@@ -1,0 +1,30 @@
+"""Amounts of a row as money, for the lists and pages of the admin."""
+
+from collections.abc import Callable
+from operator import attrgetter
+from typing import Any
+
+from django.contrib import admin
+from django.utils.translation import get_language
+
+from ledger.errors import UnknownUnit
+from ledger.money import Money, format_money
+
+
+def amount(field: str, label: Any, *, unit: str = "currency") -> Callable[[Any, Any], str]:
+    """A column for a field of minor units; `unit` says where the row has its unit, as in `sale.currency`."""
+    unit_of = attrgetter(unit)
+
+    @admin.display(description=label, ordering=field)
+    def column(_page: Any, row: Any) -> str:
+        minor = getattr(row, field)
+        return "-" if minor is None else _written(minor, unit_of(row))
+
+    return column
+
+
+def _written(minor: int, unit: str) -> str:
+    try:
+        return format_money(Money(minor, unit), get_language() or "en")
+    except UnknownUnit:  # a letter of a gateway may name anything
+        return f"{minor} {unit}"
