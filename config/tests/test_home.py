@@ -1,13 +1,17 @@
 import datetime
+from html import unescape
 
 import pytest
 from allauth.mfa.models import Authenticator
 from django.contrib.auth.models import User
 from django.test import Client
+from django.urls import reverse
 from django.utils import timezone
 
 from billing.models import Case, Payment
 from config import home
+from credits.models import Purse
+from credits.tests.people import give, make_user
 from rest.models import ServiceToken
 
 
@@ -89,7 +93,20 @@ def test_acts_stand_with_their_operator(as_root: Client) -> None:
     assert "Nothing yet." in as_root.get("/admin/").content.decode()  # a command made root
     as_root.post("/admin/auth/group/add/", {"name": "night shift"})
     acts = as_root.get("/admin/").context["acts"]
-    assert (str(acts[0].actor), str(acts[0])) == ("root", "Created night shift")
+    assert (str(acts[0].user), acts[0].object_repr) == ("root", "night shift")
+
+
+def test_what_a_button_did_stands_there_in_its_words(as_root: Client) -> None:
+    user = make_user()
+    give(user, 10)
+    purse = Purse.objects.get(user=user)
+    path = reverse("admin:credits_purse_adjust", args=[purse.pk])
+    key = as_root.get(path).context["form"]["key"].value()
+    as_root.post(path, {"direction": "more", "amount": "5", "reason": "lost in an outage", "key": key})
+    home_page = as_root.get("/admin/")
+    assert [act.user.username for act in home_page.context["acts"]] == ["root"]
+    assert home_page.context["acts"][0].get_change_message() in unescape(home_page.content.decode())
+    assert f"/admin/credits/purse/{purse.pk}/change/" in home_page.content.decode()
 
 
 def test_home_speaks_french(as_root: Client) -> None:
