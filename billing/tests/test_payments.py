@@ -15,7 +15,7 @@ from credits.models import Grant, Pack
 from events.models import Event
 from ledger import checks
 from ledger.money import Money
-from ledger.tests.races import run_together
+from ledger.tests.races import meeting_of, run_together
 
 pytestmark = pytest.mark.django_db
 
@@ -336,8 +336,12 @@ def test_the_race_is_real_without_the_lock(stripe, monkeypatch) -> None:
     shop.buy()
     stripe.pays()
 
+    meet = meeting_of(8)
+
     def look_without_locking(payment_id):
-        return Payment.objects.select_related("user").get(pk=payment_id)
+        found = Payment.objects.select_related("user").get(pk=payment_id)
+        meet()
+        return found
 
     monkeypatch.setattr(payments, "lock", look_without_locking)
 

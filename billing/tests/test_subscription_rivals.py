@@ -1,6 +1,5 @@
 """The same act at the same moment: one of them happens. Each canary takes the guard away and sees the harm."""
 
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -10,7 +9,7 @@ import pytest
 import time_machine
 from django.db import connection
 
-from billing import errors, inbox, renewals, subscription_states, tasks
+from billing import errors, inbox, renewals, subscription_states, tasks, timeline
 from billing.gateways.subscribing import SubscriptionState
 from billing.models import Payment, Subscription
 from billing.tests.subscribers import BEGIN, begin, end_of, make_plans, make_user, pay, subscribed
@@ -21,7 +20,7 @@ from credits.models import Grant, GrantPeriod
 from credits.tests import gates
 from events.models import Event
 from ledger import checks
-from ledger.tests.races import run_all, run_together
+from ledger.tests.races import meeting_of, run_all, run_together
 
 pytestmark = pytest.mark.django_db(transaction=True)
 RIVALS = 8
@@ -63,9 +62,16 @@ def test_starts_at_once_leave_one_live_and_one_payment(clock) -> None:
     assert (Subscription.objects.live().count(), Payment.objects.count()) == (1, 1)
 
 
-def test_starts_at_once_are_several_without_the_index(clock) -> None:
+def test_starts_at_once_are_several_without_the_index(clock, monkeypatch) -> None:
+    meet, keep = meeting_of(RIVALS), timeline.keep
+
+    def kept(subscription: Subscription, kind: str, **facts: Any) -> Any:
+        meet()
+        return keep(subscription, kind, **facts)
+
+    monkeypatch.setattr(timeline, "keep", kept)
     with without_the_index():
-        assert start_together(make_user()).count("begun") > 1
+        assert start_together(make_user()).count("begun") == RIVALS
 
 
 def renew_together(clock: time_machine.Traveller, paypal: Any) -> int:
@@ -81,17 +87,8 @@ def test_sweeps_at_once_begin_one_payment(clock, paypal) -> None:
 
 
 def test_sweeps_at_once_begin_several_without_the_lock(clock, paypal, monkeypatch) -> None:
-    seen = threading.Barrier(RIVALS, timeout=20)
-
-    def unlocked(subscription_id: Any) -> Subscription:
-        found = Subscription.objects.select_related("user", "price__plan", "next_price__plan").get(pk=subscription_id)
-        if found.tries == 0 and not seen.broken and found.reminders == 0 and found.status == "active":
-            seen.wait()  # all have looked before the first one writes
-        return found
-
-    subscribed_first = subscribed(paypal)
-    clock.move_to(end_of(subscribed_first))
-    monkeypatch.setattr(subscription_states, "lock", unlocked)
+    clock.move_to(end_of(subscribed(paypal)))
+    unlocked_until_all_have_looked(monkeypatch)
     run_together(RIVALS, renewals.renew_due)
     assert Payment.objects.filter(details__purpose="renew").count() > 1
 
@@ -135,13 +132,11 @@ def letters(kind: str) -> int:
 
 def unlocked_until_all_have_looked(monkeypatch: pytest.MonkeyPatch) -> None:
     """The first look of each rival waits for those of the others; what is read again later does not."""
-    seen, looked = threading.Barrier(RIVALS, timeout=20), threading.local()
+    meet = meeting_of(RIVALS)
 
     def unlocked(subscription_id: Any) -> Subscription:
         found = Subscription.objects.select_related("user", "price__plan", "next_price__plan").get(pk=subscription_id)
-        if not getattr(looked, "once", False):
-            looked.once = True
-            seen.wait()
+        meet()
         return found
 
     monkeypatch.setattr(subscription_states, "lock", unlocked)

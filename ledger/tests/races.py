@@ -40,6 +40,21 @@ def run_all(acts: Sequence[Callable[[], T]]) -> list[T]:
         return [future.result() for future in [threads.submit(run, act) for act in acts]]
 
 
+def meeting_of(count: int) -> Callable[[], None]:
+    """For a canary: call it between the look and the act, and all have looked before the first of them acts.
+
+    Each thread waits once; what it looks at again later does not hold it up.
+    """
+    barrier, been_there = threading.Barrier(count), threading.local()
+
+    def meet() -> None:
+        if not getattr(been_there, "once", False):
+            been_there.once = True
+            barrier.wait(PATIENCE_SECONDS)
+
+    return meet
+
+
 @contextmanager
 def without_constraint(table: str, name: str) -> Iterator[None]:
     """Take one constraint out of the database, and put it back once the books are emptied."""

@@ -13,11 +13,12 @@ from django.db.models import QuerySet
 from ledger import accounts, transfers
 from ledger.checks import faults
 from ledger.money import Money
-from ledger.tests.races import PATIENCE_SECONDS, run_all, run_together
+from ledger.tests.races import PATIENCE_SECONDS, meeting_of, run_all, run_together
 from rest.tests.callers import customer, post
-from wallets import sales, sellers, withdrawals
+from wallets import destinations, sales, sellers, withdrawals
+from wallets.destinations import Asked
 from wallets.errors import AboveSale, DailyMaximumReached, InsufficientFunds, SellerCannotCover, WithdrawalState
-from wallets.models import Sale, TakeBack, Wallet, Withdrawal
+from wallets.models import Destination, Sale, Seller, TakeBack, Wallet, Withdrawal
 from wallets.tests.people import (
     FAR_AWAY,
     PAYPAL,
@@ -105,8 +106,15 @@ def test_the_race_for_a_daily_maximum_is_real_without_the_lock(
     settings.WALLETS_WITHDRAWAL_MAXIMUM_PER_DAY_MINOR = {"EUR": 100}
     monkeypatch.setattr(sellers, "_locked", without_lock)
     monkeypatch.setattr(accounts, "lock", lambda found: {account.pk: account for account in found})
+    meet, remember = meeting_of(6), destinations.remember
+
+    def remember_when_all_have_looked(seller: Seller, asked: Asked) -> Destination:
+        meet()
+        return remember(seller, asked)
+
     monkeypatch.setattr(transfers, "hold", lambda **_: [])
-    assert Counter(run_together(6, maximum_race(seller)))["done"] > 1
+    monkeypatch.setattr(destinations, "remember", remember_when_all_have_looked)
+    assert Counter(run_together(6, maximum_race(seller))) == {"done": 6}
 
 
 def test_a_daily_maximum_holds_against_rivals(seller: Any, settings: Any) -> None:
