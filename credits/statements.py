@@ -1,9 +1,8 @@
 """A statement that answers one row, prepared on its connection and sent by libpq's own blocking call.
 
 A cursor of psycopg's sends and waits in steps of Python, at each of which the threads of a process fight for the
-interpreter anew: that costs as much as all else that Python does for a spend. libpq's call lets the interpreter go
-once. `bench ledger` shows what it is worth: (b) beside (a). It gives up psycopg's waiting, which a signal can
-interrupt: here DATABASE_STATEMENT_TIMEOUT_MS ends what takes too long.
+interpreter anew. libpq's call lets it go once; `bench ledger` shows what that is worth: (b) beside (a). It gives up
+psycopg's waiting, which a signal can interrupt: here DATABASE_STATEMENT_TIMEOUT_MS ends what takes too long.
 """
 
 from collections.abc import Sequence

@@ -18,8 +18,9 @@ from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
 
 from ledger import statements
+from ledger.columns import shown
 from ledger.models import Account, Entry, Hold
-from ledger.money import Money, format_money
+from ledger.money import format_money
 
 LINES_SHOWN = 50
 COUNTED_EXACTLY = 100_000
@@ -58,10 +59,6 @@ class ReadOnlyAdmin(ModelAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
-
-
-def shown(minor: int, unit: str) -> str:
-    return format_money(Money(minor, unit), get_language() or "en")
 
 
 def table(heads: tuple[Any, ...], rows: list[tuple[Any, ...]]) -> SafeString:

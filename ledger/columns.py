@@ -1,4 +1,4 @@
-"""Amounts of a row as money, for the lists and pages of the admin."""
+"""Amounts in minor units as money, for the lists and pages of the admin."""
 
 from collections.abc import Callable
 from operator import attrgetter
@@ -23,8 +23,12 @@ def amount(field: str, label: Any, *, unit: str = "currency") -> Callable[[Any, 
     return column
 
 
+def shown(minor: int, unit: str) -> str:
+    return format_money(Money(minor, unit), get_language() or "en")
+
+
 def _written(minor: int, unit: str) -> str:
     try:
-        return format_money(Money(minor, unit), get_language() or "en")
+        return shown(minor, unit)
     except UnknownUnit:  # a letter of a gateway may name anything
         return f"{minor} {unit}"

@@ -113,7 +113,9 @@ def hold(*, key: str, reserves: Sequence[Reserve], expires_at: datetime | None =
     ]
     # A rival with the same key may have made them while we looked or waited: then the insert does nothing.
     if not _insert_holds(new):
-        return _holds_of(key, reserves)
+        if replay := _holds_of(key, reserves):
+            return replay
+        raise KeyReused(key)
     changes: dict[int, Change] = defaultdict(Change)
     for reserve in reserves:
         changes[reserve.account.pk].held += reserve.amount.minor

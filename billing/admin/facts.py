@@ -7,13 +7,13 @@ from django.contrib.auth.models import User
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
-from django.utils.translation import get_language, gettext
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from billing.models import Payment
 from billing.models.invoices import TaxCategory
 from billing.routing import Rule
-from ledger.money import Money, format_money
+from ledger.columns import shown
 
 RULES = {
     Rule.UNKNOWN: _("there is no such gateway"),
@@ -86,7 +86,7 @@ def _sales(payment: Payment, lines: list[dict[str, Any]]) -> Iterator[str]:
     people = User.objects.in_bulk([each["seller"] for each in lines])
     for each in lines:
         seller = people[each["seller"]].get_username()
-        words = [seller, each["type"], each["reference"], each["description"], _money(each["amount"], payment.currency)]
+        words = [seller, each["type"], each["reference"], each["description"], shown(each["amount"], payment.currency)]
         yield " · ".join(word for word in words if word)
 
 
@@ -96,7 +96,7 @@ def _tax(told: Mapping[str, Any], currency: str) -> str:
         str(TaxCategory(told["category"]).label),
         f"{whole}.{hundredths:02} %" if told["basis_points"] else "",
         told["country"],
-        _money(told["minor"], currency) if told["minor"] else "",
+        shown(told["minor"], currency) if told["minor"] else "",
         gettext("added to the price") if told.get("is_added") else "",
         told["mention"],
     ]
@@ -115,7 +115,7 @@ def choice(told: Mapping[str, Any], currency: str) -> Iterator[str]:
     for each in told.get("ruled_out", []):
         known = each["rule"] in set(Rule)
         why = str(RULES[Rule(each["rule"])]) if known else each["rule"]
-        nearest = ", ".join(_money(minor, currency) for minor in each.get("nearest_amounts", []))
+        nearest = ", ".join(shown(minor, currency) for minor in each.get("nearest_amounts", []))
         more = [each.get("detail", ""), gettext("nearest: %(amounts)s") % {"amounts": nearest} if nearest else ""]
         said = "; ".join(word for word in more if word)
         yield f"{each['gateway']}: {why}" + (f" ({said})" if said else "")
@@ -128,7 +128,3 @@ def pairs(told: Mapping[str, Any]) -> Iterator[str]:
             yield from (f"{name}.{line}" for line in pairs(value))
         elif value not in (None, "", [], {}):
             yield f"{name}: {value}"
-
-
-def _money(minor: int, currency: str) -> str:
-    return format_money(Money(minor, currency), get_language() or "en")

@@ -8,7 +8,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.functional import Promise
 from django.utils.html import format_html_join
-from django.utils.translation import get_language, gettext
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.widgets import UnfoldAdminTextInputWidget
@@ -18,7 +18,7 @@ from billing.gateways import registry
 from billing.gateways.base import Capabilities
 from billing.models import GatewaySetting, GatewayTerms
 from billing.routing import Health
-from ledger.money import Money, format_money
+from ledger import columns
 from rest.labels import display
 
 NAMES = {
@@ -171,8 +171,5 @@ class GatewaySettingAdmin(ModelAdmin):
 
 
 def _range(currency: str, minimum_minor: int | None, maximum_minor: int | None) -> str:
-    ends = [
-        format_money(Money(minor, currency), get_language() or "en") if minor is not None else ""
-        for minor in (minimum_minor, maximum_minor)
-    ]
+    ends = [columns.shown(minor, currency) if minor is not None else "" for minor in (minimum_minor, maximum_minor)]
     return f"{currency}: {ends[0]} … {ends[1]}"

@@ -15,9 +15,10 @@ from billing import errors, payout_sending, payouts
 from billing.admin import facts
 from billing.errors import BillingError
 from billing.models import Payout
+from ledger.columns import shown
 from rest import acts
 from rest.acts import ActForm, asks_for, operator
-from wallets.admin.shared import ActsAdmin, shown
+from wallets.admin.shared import ActsAdmin
 from wallets.admin.withdrawals import WithdrawalAdmin
 from wallets.models import Withdrawal
 

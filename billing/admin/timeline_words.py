@@ -6,11 +6,10 @@ from typing import Any
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 from django.utils.formats import date_format
-from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 
 from billing.models import SubscriptionEvent
-from ledger.money import Money, format_money
+from ledger import columns
 
 ACTS = {
     "asked": _("asked for"),
@@ -27,6 +26,8 @@ ACTS = {
     "moved": _("moved to another time zone"),
     "closing_page": _("payment page to be closed"),
     "ended": _("ended"),
+    "adopted": _("found at its gateway"),
+    "overtaken": _("instruction came too late"),
 }
 # Whatever has no name here is written with its own, so that nothing is hidden.
 NAMES = {
@@ -48,6 +49,6 @@ def facts_of(line: SubscriptionEvent) -> Iterator[str]:
 
 def _written(line: SubscriptionEvent, name: str, value: Any) -> str:
     if name == "amount" and isinstance(value, int):
-        return format_money(Money(value, line.subscription.price.currency), get_language() or "en")
+        return columns.shown(value, line.subscription.price.currency)
     moment = parse_datetime(value) if name == "until" and isinstance(value, str) else None
     return date_format(timezone.localtime(moment), "DATETIME_FORMAT") if moment else str(value)

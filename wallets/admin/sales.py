@@ -11,7 +11,8 @@ from django.utils.translation import gettext_lazy as _
 from unfold.admin import TabularInline
 
 from ledger import columns
-from wallets.admin.shared import OfWallets, percent, shown
+from ledger.columns import shown
+from wallets.admin.shared import OfWallets, percent
 from wallets.models import Sale, TakeBack, WhenWithdrawn
 
 

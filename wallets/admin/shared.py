@@ -4,20 +4,15 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 from ledger import money
 from ledger.errors import LedgerError
-from ledger.money import Money, format_money
+from ledger.money import Money
 from rest import acts
 from rest.acts import asks_for
 from wallets.errors import WalletsError
-
-
-def shown(minor: int, currency: str) -> str:
-    return format_money(Money(minor, currency), get_language() or "en")
 
 
 def percent(basis_points: int) -> str:

@@ -11,11 +11,12 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import action
 
+from ledger.columns import shown
 from rest import acts
 from rest.acts import ActForm, ReasonForm, StandingAdmin, operator
 from rest.labels import display
 from wallets import adjustments, balances, sellers, transactions
-from wallets.admin.shared import ActsAdmin, DecimalAmountField, OfWallets, parse_amount, shown
+from wallets.admin.shared import ActsAdmin, DecimalAmountField, OfWallets, parse_amount
 from wallets.models import Adjustment, AdjustmentStatus, Seller, SellerKind, Wallet, Withdrawal
 from wallets.sellers import PARTS
 from wallets.transactions import Wanted

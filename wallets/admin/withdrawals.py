@@ -10,10 +10,11 @@ from django.utils.translation import gettext_lazy as _
 from unfold.admin import TabularInline
 from unfold.decorators import action
 
+from ledger.columns import shown
 from rest.acts import ActForm, ReasonForm, operator
 from rest.labels import display
 from wallets import withdrawals
-from wallets.admin.shared import OfWallets, shown
+from wallets.admin.shared import OfWallets
 from wallets.models import Withdrawal, WithdrawalStatus, WithdrawalStep
 
 # The order of "what needs me?": to approve, then what nobody is sure of, then the rest.
