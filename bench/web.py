@@ -57,7 +57,7 @@ def environment(database: str, folder: Path) -> dict[str, str]:
         "DATABASE_URL": databases.url(database),
         "REDIS_URL": settings.REDIS_URL,
         "REDIS_PREFIX": f"{database}:",
-        "DATABASE_POOL_SIZE": str(THREADS),
+        "DATABASE_KEEP_SECONDS": "600",
         "PROMETHEUS_MULTIPROC_DIR": str(metrics),
         # As in production, where the embedded defaults for people differ.
         "DEBUG": "false",

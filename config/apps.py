@@ -12,7 +12,7 @@ class ConfigConfig(AppConfig):
     verbose_name = "Tirelire"
 
     def ready(self) -> None:
-        from config import audit, checks, metrics  # noqa: F401 - their receivers and checks count from here on
+        from config import audit, checks, connections, metrics  # noqa: F401 - their receivers and checks count from here on
 
         audit.register_models()
         gc.freeze()  # nor are they looked through later; and forked workers go on sharing their memory

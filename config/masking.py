@@ -66,15 +66,25 @@ def masked(value: Any, depth: int = 0) -> Any:
     if depth >= DEEPEST:
         return MASK
     if isinstance(value, Mapping):
-        named = ((str(key), item) for key, item in value.items())
-        return {_masked_name(name): MASK if _is_secret(name, item) else masked(item, depth + 1) for name, item in named}
+        return dict(_member(key, item, depth + 1) for key, item in value.items())
     if isinstance(value, list | tuple | set | frozenset):
         return [masked(item, depth + 1) for item in value]
     return masked_text(value.decode(errors="replace") if isinstance(value, bytes) else str(value))
 
 
+# Texts that were looked at and found plain: routes, kinds, names of events. The same few come with every line.
+_found_plain: set[str] = set()
+MOST_FOUND_PLAIN, LONGEST_FOUND_PLAIN = 4_096, 200
+
+
 def masked_text(text: str) -> str:
-    if not _SUSPICIOUS.search(text) or _HARMLESS.fullmatch(text):
+    if text in _found_plain or _HARMLESS.fullmatch(text):
+        return text
+    if not _SUSPICIOUS.search(text):
+        if len(text) <= LONGEST_FOUND_PLAIN:
+            if len(_found_plain) >= MOST_FOUND_PLAIN:
+                _found_plain.clear()
+            _found_plain.add(text)
         return text
     text = _NAMED.sub(rf"\g<name>\g<is>{MASK}", text)
     text = _SCHEME.sub(rf"\1 {MASK}", text)
@@ -85,19 +95,18 @@ def masked_text(text: str) -> str:
     return _BARE_MSISDN.sub(_keep_last_two, text)
 
 
-@lru_cache(maxsize=2048)
-def _masked_name(name: str) -> str:
-    return masked_text(name)
-
-
-def _is_secret(name: str, value: Any) -> bool:
+def _member(key: Any, value: Any, depth: int) -> tuple[str, Any]:
+    name, is_secret = _judged(key if isinstance(key, str) else str(key))
     # A flag or nothing tells nothing: `has_password: true`, `token: null`.
-    return value is not None and not isinstance(value, bool) and _names_a_secret(name)
+    if is_secret and value is not None and not isinstance(value, bool):
+        return name, MASK
+    return name, masked(value, depth)
 
 
 @lru_cache(maxsize=2048)
-def _names_a_secret(name: str) -> bool:
-    return _SECRET_NAME.fullmatch(name) is not None
+def _judged(name: str) -> tuple[str, bool]:
+    """A name as it may be written, and whether it is a secret's."""
+    return masked_text(name), _SECRET_NAME.fullmatch(name) is not None
 
 
 def _keep_last_two(found: "re.Match[str]") -> str:

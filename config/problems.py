@@ -3,7 +3,6 @@
 import logging
 import math
 import re
-import threading
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -12,7 +11,7 @@ import psycopg
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.core import exceptions as django_errors
-from django.db import DatabaseError, InterfaceError, OperationalError, connections
+from django.db import DatabaseError, InterfaceError, OperationalError
 from django.http import Http404, HttpResponse, UnreadablePostError
 from django.http.multipartparser import MultiPartParserError
 from psycopg_pool import PoolTimeout
@@ -21,7 +20,7 @@ from rest_framework.settings import api_settings
 
 from billing import errors as billing
 from billing.gateways import errors as gateway
-from config import offers
+from config import connections, offers
 from config.billing_problems import OF_BILLING
 from config.floor_problems import OF_THE_FLOORS
 from config.problem_kinds import AWAY, BUSY, FAULT, FORBIDDEN, INVALID, NOT_FOUND, Problem
@@ -122,6 +121,9 @@ def kinds() -> list[tuple[str, Problem]]:
 # ---------------------------------------------------------------- from an exception to an answer
 
 
+IN_VAIN = (PoolTimeout, psycopg.errors.ConnectionTimeout)
+
+
 def answer(error: BaseException, user: User | None = None) -> HttpResponse:
     """The problem that tells the caller about this exception; faults of ours are logged here, with their trace.
 
@@ -148,10 +150,10 @@ def answer(error: BaseException, user: User | None = None) -> HttpResponse:
     if "Retry-After" in headers:
         body["retry_after_seconds"] = int(headers["Retry-After"])
     response = HttpResponse(orjson.dumps(body, default=str), CONTENT_TYPE, status, headers=headers)
-    if problem is AWAY and (isinstance(error, PoolTimeout) or isinstance(error.__cause__, PoolTimeout)):
+    if problem is AWAY and (isinstance(error, IN_VAIN) or isinstance(error.__cause__, IN_VAIN)):
         response.waited_in_vain = True  # type: ignore[attr-defined]  # for the gate: who comes next need not wait too
     elif problem is AWAY:
-        _replace_broken_connections()
+        connections.replace_broken()
     if status >= 500:  # noqa: PLR2004 - the first status that is our fault
         _log(error, response)
     return response
@@ -238,24 +240,6 @@ def _log(error: BaseException, response: HttpResponse) -> None:
     else:
         logger.warning("request.unavailable", extra={"reason": type(error.__cause__ or error).__name__})
     response._has_been_logged = True  # type: ignore[attr-defined]  # else Django logs it again, without the trace
-
-
-# ---------------------------------------------------------------- a database that went away
-
-_checking = threading.Lock()
-
-
-def _replace_broken_connections() -> None:
-    """After a restart of the database every pooled connection is dead; without this each would fail one request."""
-    if not _checking.acquire(blocking=False):
-        return
-    try:
-        for alias in connections:
-            pool = getattr(connections[alias], "pool", None)
-            if pool is not None and not pool.closed:
-                pool.check()
-    finally:
-        _checking.release()
 
 
 def handle(error: Exception, context: Mapping[str, Any]) -> HttpResponse:

@@ -63,7 +63,9 @@ if not PRODUCTION and not (DATABASE_URL and REDIS_URL):
     if APP_ENV == "test":  # the workers of pytest-xdist inherit these and start nothing
         os.environ |= {"DATABASE_URL": DATABASE_URL, "REDIS_URL": REDIS_URL}
 
-DATABASE_POOL_SIZE = env.int("DATABASE_POOL_SIZE", default=0)  # 0: no pool; the web server has one
+DATABASE_POOL_SIZE = env.int("DATABASE_POOL_SIZE", default=0)  # 0: no pool; the stream server has one
+# How long a thread keeps its connection from request to request, where there is no pool; the web server does.
+DATABASE_KEEP_SECONDS = env.int("DATABASE_KEEP_SECONDS", default=0)
 DATABASE_WAIT_SECONDS = env.int("DATABASE_WAIT_SECONDS", default=1)
 DATABASE_STATEMENT_TIMEOUT_MS = env.int("DATABASE_STATEMENT_TIMEOUT_MS", default=15_000)
 DATABASE_LOCK_TIMEOUT_MS = env.int("DATABASE_LOCK_TIMEOUT_MS", default=5_000)
@@ -86,6 +88,8 @@ if DATABASE_POOL_SIZE:
         "timeout": DATABASE_WAIT_SECONDS,
         "reconnect_timeout": 2,  # give up soon, so that the next request tries again
     }
+else:
+    DATABASES["default"]["CONN_MAX_AGE"] = DATABASE_KEEP_SECONDS
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # ---------------------------------------------------------------- Redis and Celery

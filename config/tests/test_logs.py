@@ -2,6 +2,8 @@ import io
 import json
 import logging
 import logging.config
+import os
+import threading
 from decimal import Decimal
 from types import SimpleNamespace
 from uuid import UUID
@@ -119,6 +121,41 @@ def test_line_survives_what_the_quick_writer_refuses(written) -> None:
     [line] = written()
     assert line["number"] == 2**70
     assert (line["id"], line["amount"]) == (str(UUID(int=7)), "1.50")
+
+
+def test_lines_of_many_threads_stay_whole() -> None:
+    reading, writing = os.pipe()
+    handler = logs.Console(os.fdopen(writing, "w"))
+    handler.setFormatter(logs.JsonLines(processor=logs.as_json))
+
+    def write(thread: int) -> None:
+        for number in range(100):
+            handler.handle(logging.makeLogRecord({"msg": "x" * 300, "thread_number": thread, "number": number}))
+
+    threads = [threading.Thread(target=write, args=[number]) for number in range(8)]
+    with os.fdopen(reading) as read:
+        for thread in threads:
+            thread.start()
+        lines = [json.loads(next(read)) for _ in range(800)]
+        for thread in threads:
+            thread.join()
+        handler.stream.close()
+        assert read.read() == ""
+    assert {(line["thread_number"], line["number"]) for line in lines} == {(t, n) for t in range(8) for n in range(100)}
+
+
+def test_console_writes_where_celery_and_tests_have_put_a_stream_of_their_own() -> None:
+    handler = logs.Console(stream := io.StringIO())
+    handler.handle(logging.makeLogRecord({"msg": "here"}))
+    assert stream.getvalue() == "here\n"
+
+
+def test_what_cannot_be_written_is_told_and_stops_nobody(capsys) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w") as stream:
+        logs.Console(stream).handle(logging.makeLogRecord({"msg": "nobody reads"}))
+    assert "BrokenPipeError" in capsys.readouterr().err
 
 
 def test_pretty_lines_are_for_people() -> None:

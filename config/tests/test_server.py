@@ -25,7 +25,7 @@ from config.tests.processes import free_port
 WAIT_SECONDS = 60  # how long a broken test may hang
 FAR_AWAY = 4_000_000_000
 LIMIT_BYTES = 2_000
-POOL = 4
+THREADS = 4
 
 
 class Proxy:
@@ -110,13 +110,13 @@ def server(database: Proxy, request: pytest.FixtureRequest) -> Iterator[int]:
         **os.environ,
         "APP_ENV": "test",
         "DATABASE_URL": f"postgres://{login}@127.0.0.1:{database.port}/{connection.settings_dict['NAME']}",
-        "DATABASE_POOL_SIZE": str(POOL),
+        "DATABASE_KEEP_SECONDS": "600",
         "API_MAX_BODY_BYTES": str(LIMIT_BYTES),
         **getattr(request, "param", {}),
     }
     command = ["-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(port)]
     child = subprocess.Popen(
-        [sys.executable, *command, "--blocking-threads", "4", "config.wsgi:application"],
+        [sys.executable, *command, "--blocking-threads", str(THREADS), "config.wsgi:application"],
         cwd=settings.BASE_DIR,
         env=environment,
         stdout=subprocess.PIPE,
@@ -247,19 +247,19 @@ PATIENT = {
 }
 
 
-@pytest.mark.parametrize("server", [PATIENT], indirect=True)
+@pytest.mark.parametrize("server", [PATIENT, PATIENT | {"DATABASE_POOL_SIZE": str(THREADS)}], indirect=True)
 def test_a_restart_of_the_database_costs_one_answer_at_most(server: int) -> None:
     assert ask(server, "PATCH", b'{"name": "Ann"}')[0] == 200
-    changes = [threading.Thread(target=ask, args=[server, "PATCH", b'{"name": "Ben"}']) for _ in range(POOL)]
+    changes = [threading.Thread(target=ask, args=[server, "PATCH", b'{"name": "Ben"}']) for _ in range(THREADS)]
     with connection.cursor() as cursor:
         with transaction.atomic():  # all of them wait for this row, so that each needs a connection of its own
             cursor.execute("SELECT FROM billing_customer FOR UPDATE")
             for change in changes:
                 change.start()
-            assert any(_count(cursor) == POOL for _ in range(100_000)), "They never waited together."
+            assert any(_count(cursor) == THREADS for _ in range(100_000)), "They never waited together."
         for change in changes:
             change.join(WAIT_SECONDS)
         cursor.execute(TERMINATE, [WAIT_SECONDS * 1000])
-        assert cursor.fetchone() == (POOL, True)
+        assert cursor.fetchone() == (THREADS, True)
     assert ask(server)[0] == 503
-    assert [ask(server)[0] for _ in range(2 * POOL)] == [200] * 2 * POOL
+    assert [ask(server)[0] for _ in range(2 * THREADS)] == [200] * 2 * THREADS

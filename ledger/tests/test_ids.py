@@ -1,6 +1,9 @@
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 
 import time_machine
+from django.conf import settings
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -27,6 +30,22 @@ def test_ids_follow_a_clock_that_was_set_back() -> None:
         later = uuid7()
     with time_machine.travel(NOON - timedelta(days=1), tick=False):
         assert uuid7() < later
+
+
+FORKING = """
+import os
+from ledger.ids import uuid7
+uuid7()  # draws for the next ones as well
+child = os.fork()
+print(*(uuid7().int & (1 << 62) - 1 for _ in range(60)), flush=True)
+if child:
+    os.waitpid(child, 0)
+"""
+
+
+def test_a_forked_process_draws_for_itself() -> None:
+    told = subprocess.check_output([sys.executable, "-c", FORKING], cwd=settings.BASE_DIR, text=True)
+    assert len(set(told.split())) == 120
 
 
 @given(st.datetimes(datetime(2000, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC)))  # noqa: DTZ001

@@ -155,7 +155,7 @@ def services(host: str, base_url: str, stream_url: str, out: Output) -> list[Ser
         Service(
             name="web",
             command=python(*granian, *sizes, "config.wsgi:application"),
-            environment=shared | {"DATABASE_POOL_SIZE": str(WEB_THREADS)},
+            environment=shared | {"DATABASE_KEEP_SECONDS": "600"},
             parting_signal=signal.SIGKILL,  # granian, asked to stop while it starts, may wait for ever
         ),
         Service(
