@@ -130,7 +130,7 @@ class JsonLines(structlog.stdlib.ProcessorFormatter):
 
 
 class Console(logging.StreamHandler[Any]):
-    """Each line is one write of its own, without a lock: threads that wait for a line of another's cost more than it."""
+    """Each line is one write of its own, without a lock: to wait for another thread's line costs more than the line."""
 
     def handle(self, record: logging.LogRecord) -> bool:
         try:
@@ -143,7 +143,7 @@ class Console(logging.StreamHandler[Any]):
         if passed:
             try:
                 _write(descriptor, self.format(record).encode(errors="backslashreplace") + b"\n")
-            except Exception:
+            except Exception:  # noqa: BLE001 - as the standard library's own handlers: no act fails for its line
                 self.handleError(record)
         return bool(passed)
 
