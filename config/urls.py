@@ -25,7 +25,10 @@ API = [
 ]
 
 urlpatterns = [
+    # Machines first: patterns are tried in turn, and they ask most.
     path(settings.API_PREFIX.lstrip("/"), include(API)),
+    path("webhooks/<str:gateway>", WebhookView.as_view(), name="webhook"),
+    path("webhooks/<str:gateway>/<str:token>", WebhookView.as_view(), name="webhook-of-attempt"),
     path("", include("storefront.urls")),
     # Pages behind signed links tell no referrer, so browsers send `Origin: null` with their forms, which Django's CSRF
     # check refuses. Whoever forges this one changes a language.
@@ -38,8 +41,6 @@ urlpatterns = [
     path("api/schema", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),
     path("problems", error_pages.ProblemsView.as_view(), name="problems"),
-    path("webhooks/<str:gateway>", WebhookView.as_view(), name="webhook"),
-    path("webhooks/<str:gateway>/<str:token>", WebhookView.as_view(), name="webhook-of-attempt"),
     path("health", health.overall, name="health"),
     path("health/live", health.live, name="health-live"),
     path("health/ready", health.ready, name="health-ready"),

@@ -9,7 +9,8 @@ from uuid import UUID
 import orjson
 import psycopg
 from django.conf import settings
-from django.db import connection
+from django.db import DEFAULT_DB_ALIAS, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 from credits import errors, statements
 from credits.statements import Parameter, Value
@@ -38,23 +39,26 @@ def rows(sql: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
     Django's own cursor binds on the client and never prepares, which costs twice the time of a whole spend's Python.
     What it does besides is done here: dead connections are replaced, errors become Django's.
     """
-    _make_ready()
-    with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
+    server = _ready()
+    with server.wrap_database_errors, psycopg.Cursor(server.connection) as cursor:
         cursor.execute(sql.encode(), parameters, prepare=settings.CREDITS_PREPARED_STATEMENTS)
         return cursor.fetchall()
 
 
-def _make_ready() -> None:
-    connection.close_if_health_check_failed()
-    connection.ensure_connection()
-    connection.validate_no_broken_transaction()
+def _ready() -> BaseDatabaseWrapper:
+    """This thread's own; `django.db.connection` would look it up at each word."""
+    server = connections[DEFAULT_DB_ALIAS]
+    server.close_if_health_check_failed()
+    server.ensure_connection()
+    server.validate_no_broken_transaction()
+    return server
 
 
 def one_row(sql: str, parameters: Sequence[Parameter]) -> list[Value]:
     """What a statement answers that always answers one row; see `statements` for what may be asked so, and why."""
-    _make_ready()
-    with connection.wrap_database_errors:
-        return statements.one_row(connection.connection, sql, parameters, prepares=settings.CREDITS_PREPARED_STATEMENTS)
+    server = _ready()
+    with server.wrap_database_errors:
+        return statements.one_row(server.connection, sql, parameters, prepares=settings.CREDITS_PREPARED_STATEMENTS)
 
 
 def call(sql: str, parameters: Sequence[Parameter], *, key: str = "") -> Answer:
