@@ -220,6 +220,17 @@ MIDDLEWARE = [
     "config.error_pages.ProblemsMiddleware",
     "rest.throttles.RateLimitHeaders",
 ]
+# What of it a gateway's letter meets (config/doors.py).
+MIDDLEWARE_OF_LETTERS = [
+    "config.metrics.RequestMetrics",
+    "rest.middleware.RequestId",
+    "config.logs.RequestLog",
+    "django.middleware.security.SecurityMiddleware",
+    "config.gate.DatabaseGate",
+    "rest.middleware.PeoplesLanguage",
+    "django.middleware.common.CommonMiddleware",
+    "config.error_pages.ProblemsMiddleware",
+]
 ROOT_URLCONF = "config.urls"
 WSGI_APPLICATION = "config.wsgi.application"
 TEMPLATES = [

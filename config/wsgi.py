@@ -2,11 +2,10 @@
 
 import os
 
-from django.core.wsgi import get_wsgi_application
-
 import embedded
+from config import doors
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 if "SUPERVISED" in os.environ:  # by `manage.py up`: should granian's own main process be killed, its workers go too
     embedded.end_with_parent()
-application = get_wsgi_application()
+application = doors.opened()

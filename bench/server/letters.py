@@ -1,4 +1,7 @@
-"""A webhook as it would be without us: a view that only inserts a row, and the way of most Django teams."""
+"""A webhook as it would be without us: a view that only inserts a row, and the way of most Django teams.
+
+That way stands twice: behind all of the middleware, as a project has one list for all addresses, and behind ours.
+"""
 
 import json
 

@@ -14,7 +14,8 @@ urlpatterns = [
     path("api/bench/bare", bare.BareView.as_view()),
     path("api/bench/idiomatic", idiomatic.SpendView.as_view()),
     path("api/bench/orm", idiomatic.LeanSpendView.as_view()),
-    path("api/bench/letter-bare", letters.bare),
+    path("webhooks/bench/bare", letters.bare),
+    path("webhooks/bench/usual", letters.usual),
     path("api/bench/letter-usual", letters.usual),
     *product,
 ]

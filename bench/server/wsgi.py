@@ -2,10 +2,10 @@
 
 import os
 
-from django.core.wsgi import get_wsgi_application
+from config import doors
 
 os.environ["DJANGO_SETTINGS_MODULE"] = "bench.server.settings"
-application = get_wsgi_application()
+application = doors.opened()
 
 
 def know_everybody() -> None:
