@@ -36,9 +36,9 @@ from billing.models.payments import PaymentKind, PaymentStatus
 SECRET = "whsec_sandbox"  # noqa: S105 - of the sandbox
 RIVALS = {
     "ours": ("/webhooks/stripe", "POST /webhooks/stripe: proven, stored once, acknowledged"),
-    "bare": ("/webhooks/bench/bare", "a bare view that only inserts a row, behind as little middleware"),
+    "bare": ("/webhooks/bench/letter/bare", "a bare view that only inserts a row, behind as little middleware"),
     "usual": ("/api/bench/letter-usual", "construct_event, ORM, one task per event, as usual behind all of it"),
-    "short": ("/webhooks/bench/usual", "the usual way behind as little middleware as ours"),
+    "short": ("/webhooks/bench/letter/usual", "the usual way behind as little middleware as ours"),
 }
 
 

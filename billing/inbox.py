@@ -32,12 +32,11 @@ STRANGER_TRIES = 3  # a letter may be faster than what it is about
 
 # Whoever comes second with an event does nothing. Times and defaults are the database's.
 _STORE = """
-    WITH stored AS (INSERT INTO billing_gatewayletter (
+    INSERT INTO billing_gatewayletter (
         id, gateway, event_id, kind, subject, trust, token, reference, ids, facts, amount_minor, currency, occurred_at)
     VALUES ($1::uuid, $2::text, $3::text, $4::text, $5::text, $6::text, $7::text, $8::text, $9::jsonb, $10::jsonb,
             $11::bigint, $12::text, $13::timestamptz)
-    ON CONFLICT (gateway, event_id) DO NOTHING RETURNING 1)
-    SELECT count(*) FROM stored
+    ON CONFLICT (gateway, event_id) DO NOTHING RETURNING 1
 """
 # What our own handling needs beyond ids; of all others the gateway itself is asked, and nothing personal is kept.
 _WITH_FACTS = {Subject.DISPUTE, Subject.REFUND, Subject.SUBSCRIPTION, Subject.INVOICE, Subject.PAYOUT}

@@ -1,4 +1,4 @@
-"""A statement that answers one row, prepared on its connection and sent by libpq's own blocking call.
+"""A statement that answers one row at most, prepared on its connection and sent by libpq's own blocking call.
 
 A cursor of psycopg's sends and waits in steps of Python, at each of which the threads of a process fight for the
 interpreter anew. libpq's call lets it go once; `bench ledger` shows what that is worth: (b) beside (a). It gives up
@@ -59,7 +59,7 @@ def _names(raw: Any) -> dict[str, bytes]:
 
 def _values(result: PGresult, server: PGconn) -> list[Value]:
     _check(result, ExecStatus.TUPLES_OK, server)
-    return [result.get_value(0, column) for column in range(result.nfields)]
+    return [result.get_value(0, column) for column in range(result.nfields)] if result.ntuples else []
 
 
 def _check(result: PGresult, wanted: ExecStatus, server: PGconn) -> None:
