@@ -171,6 +171,8 @@ def told(found: Subscription) -> dict[str, Any]:
         "is_past_due": found.status == SubscriptionStatus.PAST_DUE,
         "is_paused": found.status == SubscriptionStatus.PAUSED,
         "ends": found.cancel_at_period_end,
+        "has_payments": found.status in (*IN_FORCE, SubscriptionStatus.PAUSED)
+        and (renewing.renews_it(found) or (in_force and not found.cancel_at_period_end)),
         "may_cancel": in_force and not found.cancel_at_period_end,
         "may_resume": (in_force and found.cancel_at_period_end) or found.status == SubscriptionStatus.PAUSED,
         "paid_until": found.paid_until,
