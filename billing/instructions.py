@@ -9,6 +9,7 @@ from datetime import datetime
 from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext_noop
 
 from billing import cases, dunning, errors, schedule, subscription_states, timeline
 from billing.gateways.subscribing import SubscriptionResult, SubscriptionState
@@ -34,7 +35,7 @@ def write(wanted: GatewayInstruction) -> GatewayInstruction:
         if (waiting := open_of(subscription)) is not None:
             return waiting
         if not _may(subscription, wanted.kind):
-            raise errors.SubscriptionState(subscription.status, "that cannot be done with it now")
+            raise errors.SubscriptionState(subscription.status, gettext_noop("that cannot be done with it now"))
         wanted.next_ask_at = schedule.next_ask_at(now, now=now)
         wanted.save(force_insert=True)
     return wanted

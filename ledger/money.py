@@ -10,7 +10,7 @@ from decimal import Decimal
 from babel import Locale
 from babel.numbers import format_decimal, parse_pattern
 
-from ledger.errors import InvalidAmount, UnitMismatch, UnknownUnit
+from ledger.errors import InvalidAmount, NotDecimal, TooManyDecimals, UnitMismatch, UnknownUnit
 
 LARGEST_MINOR = 10**15
 BASIS_POINTS = 10_000
@@ -138,10 +138,10 @@ def parse(text: str, unit: str) -> Money:
     digits = exponent(unit)
     match = _DECIMAL.fullmatch(text) if isinstance(text, str) else None
     if match is None:
-        raise InvalidAmount(f"{text!r} is not a decimal number like 12 or 9.99.")
+        raise NotDecimal(text)
     whole, decimals = match[1], match[2] or ""
     if len(decimals) > digits:
-        raise InvalidAmount(f"{text} has {len(decimals)} decimals; {unit} has {digits}.")
+        raise TooManyDecimals(text, decimals=len(decimals), unit=unit, digits=digits)
     return Money(int(whole + decimals.ljust(digits, "0")), unit)
 
 

@@ -142,9 +142,7 @@ def _plans(user: User) -> list[dict[str, str]]:
     """Those whose card their gateway keeps by itself: we know neither its digits nor whether it is one of ours."""
     live = Subscription.objects.of(user).live().exclude(status=SubscriptionStatus.INCOMPLETE).order_by("id")
     return [
-        {"name": each.price.plan.name, "gateway": _spelled(each.gateway)}
-        for each in live
-        if each.is_renewed_by_gateway
+        {"name": each.price.plan.name, "gateway": _spelled(each.gateway)} for each in live if each.is_renewed_by_gateway
     ]
 
 

@@ -20,6 +20,7 @@ from unfold.widgets import UnfoldAdminTextInputWidget, UnfoldBooleanSwitchWidget
 from billing import coupon_making
 from billing.admin.acts import BillingActsAdmin
 from billing.admin.payments import shown
+from billing.admin.refusal_words import WORDS
 from billing.coupon_making import Wanted
 from billing.models import Coupon, Payment, Redemption
 from billing.models.coupons import CouponDuration, CouponKind
@@ -28,6 +29,7 @@ from credits.admin.acts import ActForm, EndOfDayField, amount_field, choice_fiel
 from ledger import money
 from ledger.errors import LedgerError
 from ledger.money import Money
+from rest.acts import words_of
 from rest.labels import display
 
 LABELS = {"valid": "success", "later": "info", "used_up": "warning", "over": "warning", "stopped": "danger"}
@@ -89,7 +91,7 @@ class CouponForm(ActForm):
         try:
             return currency, money.parse(match["number"].replace(",", "."), currency).minor
         except LedgerError as error:
-            raise forms.ValidationError(str(error)) from error
+            raise forms.ValidationError(words_of(error, WORDS)) from error
 
     @property
     def wanted(self) -> Wanted:

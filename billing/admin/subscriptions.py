@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from unfold.admin import TabularInline
 from unfold.decorators import action
 
-from billing import dunning, errors, plan_changes, refusal_words, subscription_states, subscriptions
+from billing import dunning, plan_changes, subscription_states, subscriptions
 from billing.admin import facts, timeline_words
 from billing.admin.acts import BillingActsAdmin
 from billing.admin.payments import shown
@@ -162,11 +162,6 @@ class SubscriptionAdmin(BillingActsAdmin):
         return format_html_join("", "<div>{} · {}</div>", lines) or "-"
 
     # ------------------------------------------------------------ acts
-
-    def words_of(self, refusal: Exception) -> str:
-        if isinstance(refusal, errors.ChangeNotNow):  # its own text speaks of a field of the API
-            return refusal_words.words(refusal)
-        return super().words_of(refusal)
 
     @action(description=_("Change"), url_path="change_plan", permissions=["manage_subscription"], icon="swap_horiz")  # type: ignore[arg-type, operator]
     def change_plan(self, request: HttpRequest, object_id: str) -> HttpResponse:

@@ -18,12 +18,14 @@ from unfold.decorators import action
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 from credits import costs, packs, payable
+from credits.admin.refusal_words import WORDS
 from credits.costs import Terms
 from credits.errors import AmountNotPayable
 from credits.models import Cost, CostKind, GrantRule, Pack, PackPrice
 from ledger import money
 from ledger.errors import LedgerError
 from ledger.money import Money, format_money
+from rest.acts import words_of
 
 TERMS = [field.name for field in fields(Terms)]
 SEEDED = _("Seeding this catalogue's file puts everything back as the file says.")
@@ -176,7 +178,7 @@ class PackPriceForm(VersionForm):
                     self.add_error("amount", gettext("The price must be above zero."))
                 payable.require(price)
             except (LedgerError, AmountNotPayable) as error:
-                self.add_error("amount", str(error))
+                self.add_error("amount", words_of(error, WORDS))
             else:
                 self.instance.amount_minor = price.minor
         return cleaned

@@ -98,7 +98,7 @@ def test_an_operator_rejects_with_a_reason(finance: Client, user: User) -> None:
     withdrawal.refresh_from_db()
     assert (withdrawal.status, withdrawal.reason, available(user)) == ("rejected", "Not your number.", 10_000)
     late = send(finance, page("withdrawal", "approve", withdrawal.pk))
-    assert "The withdrawal is rejected already." in late.content.decode()
+    assert "The withdrawal has moved on: rejected." in late.content.decode()
 
 
 def test_an_adjustment_needs_a_reason_and_is_booked_once(finance: Client, user: User) -> None:
@@ -128,10 +128,14 @@ def test_a_large_adjustment_waits_for_another_person(finance: Client, user: User
     assert (adjustment.status, available(user)) == ("requested", 10_000)
     own = send(finance, page("adjustment", "approve", adjustment.pk))
     assert "it needs a second person" in own.content.decode()
+    finance.cookies["django_language"] = "fr"
+    french = send(finance, page("adjustment", "approve", adjustment.pk))
+    assert "Vous l’avez déjà approuvé : il faut une deuxième personne." in french.content.decode()
+    finance.cookies["django_language"] = "en"
     send(signed_in("peter", "finance"), page("adjustment", "approve", adjustment.pk))
     assert (Adjustment.objects.get().status, available(user)) == ("booked", 10_600)
     late = send(finance, page("adjustment", "reject", adjustment.pk))
-    assert "The adjustment is booked already." in late.content.decode()
+    assert "The adjustment is decided already: booked." in late.content.decode()
     assert faults() == {}
 
 
