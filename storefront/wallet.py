@@ -248,7 +248,7 @@ def _transaction(each: Transaction) -> dict[str, Any]:
     return {
         "at": each.at,
         "kind": LABELS.get(each.kind, each.kind),
-        "references": ", ".join(reference for reference in each.references if reference),
+        "references": each.about,
         "change": _shown(each.change, each.currency),
         "available": _shown(each.available, each.currency),
     }
