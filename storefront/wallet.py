@@ -306,4 +306,4 @@ def _sentence(refusal: Exception) -> str:
     if isinstance(refusal, refused.InvalidValue):
         return str(FIELDS.get(refusal.field, AMOUNT))
     facts = {name: _shown(getattr(refusal, name), refusal.currency) for name in FACTS if hasattr(refusal, name)}  # type: ignore[attr-defined]
-    return str(REFUSALS.get(type(refusal), UNFORESEEN)) % facts
+    return str(next((said for kind, said in REFUSALS.items() if isinstance(refusal, kind)), UNFORESEEN)) % facts
