@@ -56,6 +56,6 @@ class DecimalAmountField(forms.CharField):
 def parse_amount(text: str, currency: str) -> Money:
     """Refusals come as the form shows them."""
     try:
-        return money.parse(text.strip(), currency)
+        return money.parse(text.strip().replace(",", "."), currency)
     except LedgerError as error:
         raise WalletsError(words_of(error, WORDS)) from error
