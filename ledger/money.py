@@ -9,6 +9,7 @@ from decimal import Decimal
 
 from babel import Locale
 from babel.numbers import format_decimal, parse_pattern
+from django.utils.translation import get_language
 
 from ledger.errors import InvalidAmount, NotDecimal, TooManyDecimals, UnitMismatch, UnknownUnit
 
@@ -151,6 +152,11 @@ def plain(amount: Money) -> str:
     text = str(abs(amount.minor)).rjust(digits + 1, "0")
     sign = "-" if amount.minor < 0 else ""
     return sign + (f"{text[:-digits]}.{text[-digits:]}" if digits else text)
+
+
+def for_reader(amount: Money) -> str:
+    """In the language of the page, letter or paper that is being made."""
+    return format_money(amount, get_language() or "en")
 
 
 def format_money(amount: Money, locale: str) -> str:

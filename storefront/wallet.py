@@ -14,7 +14,6 @@ from django.utils import timezone
 from django.utils.decorators import method_decorator
 from django.utils.formats import date_format
 from django.utils.functional import Promise
-from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
@@ -23,7 +22,7 @@ from django.views.generic import View
 from billing.gateways.base import PayoutState
 from ledger import money
 from ledger.errors import InvalidAmount, LedgerError
-from ledger.money import Money, format_money
+from ledger.money import Money, for_reader
 from rest import spreadsheets
 from wallets import balances, destinations, pages, sellers, statement_files, statements, transactions, withdrawals
 from wallets import errors as refused
@@ -214,7 +213,7 @@ def _page(
 
 
 def _shown(minor: int, currency: str) -> str:
-    return format_money(Money(minor, currency), get_language() or "en")
+    return for_reader(Money(minor, currency))
 
 
 def _balance(balance: Balance) -> dict[str, Any]:

@@ -17,7 +17,6 @@ from unfold.decorators import action
 from billing import dunning, plan_changes, subscription_states, subscriptions
 from billing.admin import facts, timeline_words
 from billing.admin.acts import BillingActsAdmin
-from billing.admin.payments import shown
 from billing.models import GatewayInstruction, PaidPeriod, Plan, PlanPrice, Subscription, SubscriptionEvent
 from billing.models.plans import PlanInterval
 from billing.models.subscriptions import IN_FORCE, LIVE
@@ -26,6 +25,7 @@ from credits import calendar
 from credits.admin import acts
 from credits.admin.acts import ActForm, EndOfDayField, ReasonForm, operator
 from ledger import columns
+from ledger.money import for_reader
 from rest.labels import display
 
 LABELS = {
@@ -40,7 +40,7 @@ LABELS = {
 
 
 def priced(price: PlanPrice | None) -> str:
-    return f"{price.plan.code} · {shown(price.money)} / {price.get_interval_display()}" if price else "-"
+    return f"{price.plan.code} · {for_reader(price.money)} / {price.get_interval_display()}" if price else "-"
 
 
 class ReadOnlyInline(TabularInline):
@@ -142,7 +142,7 @@ class SubscriptionAdmin(BillingActsAdmin):
 
     @admin.display(description=_("price"))
     def amount(self, subscription: Subscription) -> str:
-        return f"{shown(subscription.price.money)} / {subscription.price.get_interval_display()}"
+        return f"{for_reader(subscription.price.money)} / {subscription.price.get_interval_display()}"
 
     @admin.display(description=_("price from the next period"))
     def next_price_shown(self, subscription: Subscription) -> str:
@@ -173,12 +173,12 @@ class SubscriptionAdmin(BillingActsAdmin):
         def preview(form: ActForm) -> list[str]:
             plan = plan_changes.preview(subscription=subscription, price=price(form), when=form.facts["when"])
             return [
-                gettext("Charged now: %(amount)s") % {"amount": shown(plan.due)},
-                gettext("For the new plan: %(amount)s") % {"amount": shown(plan.charge)},
-                gettext("Taken off by the coupon: %(amount)s") % {"amount": shown(plan.discount)},
-                gettext("Credit for the old one: %(amount)s") % {"amount": shown(plan.credit)},
+                gettext("Charged now: %(amount)s") % {"amount": for_reader(plan.due)},
+                gettext("For the new plan: %(amount)s") % {"amount": for_reader(plan.charge)},
+                gettext("Taken off by the coupon: %(amount)s") % {"amount": for_reader(plan.discount)},
+                gettext("Credit for the old one: %(amount)s") % {"amount": for_reader(plan.credit)},
                 gettext("Begins: %(day)s") % {"day": date_format(plan.begins_at, "DATETIME_FORMAT")},
-                gettext("Then: %(amount)s") % {"amount": shown(plan.next_amount)},
+                gettext("Then: %(amount)s") % {"amount": for_reader(plan.next_amount)},
             ]
 
         def do(form: ActForm) -> str:
@@ -192,7 +192,7 @@ class SubscriptionAdmin(BillingActsAdmin):
             )
             if done.payment is not None:
                 return gettext("A payment of %(amount)s was started; the plan changes when it is paid.") % {
-                    "amount": shown(done.payment.money)
+                    "amount": for_reader(done.payment.money)
                 }
             return gettext("The plan changes at %(day)s.") % {
                 "day": date_format(done.preview.begins_at, "DATETIME_FORMAT")

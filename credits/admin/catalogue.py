@@ -11,7 +11,7 @@ from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.translation import get_language, gettext
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.decorators import action
@@ -24,7 +24,7 @@ from credits.errors import AmountNotPayable
 from credits.models import Cost, CostKind, GrantRule, Pack, PackPrice
 from ledger import money
 from ledger.errors import LedgerError
-from ledger.money import Money, format_money
+from ledger.money import Money, for_reader
 from rest.acts import words_of
 
 TERMS = [field.name for field in fields(Terms)]
@@ -34,7 +34,7 @@ UNIT = _("Which credits: CREDIT, unless the catalogue has units of its own.")
 
 
 def shown(price: PackPrice) -> str:
-    return format_money(Money(price.amount_minor, price.currency), get_language() or "en")
+    return for_reader(Money(price.amount_minor, price.currency))
 
 
 class VersionForm(forms.ModelForm):  # type: ignore[type-arg]
