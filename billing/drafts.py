@@ -10,7 +10,7 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
-from django.utils.translation import gettext, override
+from django.utils.translation import gettext, gettext_noop, override
 
 from billing import customers, errors, invoice_links, invoice_writing, invoices, taxing
 from billing.invoice_writing import NewLine
@@ -97,9 +97,11 @@ def reckon(draft: InvoiceDraft) -> Reckoned:
     unit = draft.currency
     net, tax = total((line.net for line in lines), unit), total((line.tax for line in lines), unit)
     if not 0 < (net + tax).minor <= CEILING:
-        raise errors.DraftInvalid("An invoice asks for more than nothing, and for less than the largest amount.")
+        raise errors.DraftInvalid(
+            gettext_noop("An invoice asks for more than nothing, and for less than the largest amount.")
+        )
     if draft.due_on < today:
-        raise errors.DraftInvalid("The day by which it is to be paid is over.")
+        raise errors.DraftInvalid(gettext_noop("The day by which it is to be paid is over."))
     buyer, missing = invoice_writing.buyer(draft.user)
     return Reckoned(
         lines=lines,

@@ -12,6 +12,7 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext_noop
 
 from billing import (
     calling,
@@ -106,7 +107,7 @@ def open_page(
         # Somebody ended it while its page was being made, and could not close what was not there yet.
         ref = replace(_ref(subscription), session=result.session)
         calling.call(gateway, "close", lambda: adapter.close_page(ref))
-        raise errors.SubscriptionState(status, "it was ended while it began")
+        raise errors.SubscriptionState(status, gettext_noop("it was ended while it began"))
     return payments.told(result.next_action) if result.next_action else {"type": "none"}
 
 

@@ -29,24 +29,26 @@ def give(
             return
     try:
         _send(wanted)
-    except Unavailable as refusal:
+    except (Declined, Unavailable) as refusal:
         instructions.withdraw(wanted, refusal.code)
         raise
 
 
 def carry_on(instruction: GatewayInstruction) -> None:
-    """Its answer was lost. What has not arrived is sent again, under the same reference."""
+    """Its answer was lost. What has not arrived is sent again, under the same reference; whoever wanted it does not
+    hear of a refusal now, so operators do."""
     gateway_subscriptions.ask(instruction.subscription)
-    if instructions.is_open(instruction):
+    if not instructions.is_open(instruction):
+        return
+    try:
         _send(instruction)
+    except Declined as refusal:
+        instructions.refuse_unheard(instruction, refusal.code)
+        raise
 
 
 def _send(instruction: GatewayInstruction) -> None:
-    try:
-        calling.call(instruction.subscription.gateway, instruction.kind, _act(instruction))
-    except Declined as refusal:
-        instructions.withdraw(instruction, refusal.code)
-        raise
+    calling.call(instruction.subscription.gateway, instruction.kind, _act(instruction))
     instructions.settle(instruction)
 
 

@@ -9,6 +9,7 @@ from datetime import datetime
 from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext_noop
 
 from billing import cases, dunning, errors, schedule, subscription_states, timeline
 from billing.gateways.subscribing import SubscriptionResult, SubscriptionState
@@ -34,7 +35,7 @@ def write(wanted: GatewayInstruction) -> GatewayInstruction:
         if (waiting := open_of(subscription)) is not None:
             return waiting
         if not _may(subscription, wanted.kind):
-            raise errors.SubscriptionState(subscription.status, "that cannot be done with it now")
+            raise errors.SubscriptionState(subscription.status, gettext_noop("that cannot be done with it now"))
         wanted.next_ask_at = schedule.next_ask_at(now, now=now)
         wanted.save(force_insert=True)
     return wanted
@@ -111,14 +112,17 @@ def _undo_pause(subscription: Subscription) -> None:
     subscription.instructions.create(kind=InstructionKind.RESUME, reason="its pause came too late", next_ask_at=now)
 
 
-@transaction.atomic
-def withdraw(instruction: GatewayInstruction, code: str) -> None:
+def withdraw(instruction: GatewayInstruction, code: str) -> bool:
     """The gateway said no, or surely never heard of it: nothing is done there, and nothing will be."""
-    subscription = subscription_states.lock(instruction.subscription_id)
     instruction.failure_code = code[:100]
-    if not _close(instruction, InstructionState.REFUSED):
-        return
-    if instruction.kind == InstructionKind.RESUME and subscription.status in IN_FORCE:
+    return _close(instruction, InstructionState.REFUSED)
+
+
+@transaction.atomic
+def refuse_unheard(instruction: GatewayInstruction, code: str) -> None:
+    """The same, when nobody waits for the answer any more. A plan that is over has nothing left to be told."""
+    subscription = subscription_states.lock(instruction.subscription_id)
+    if withdraw(instruction, code) and subscription.status in LIVE:
         facts = {"gateway": subscription.gateway, "gateway_id": subscription.gateway_id}
         facts |= {"instruction": instruction.kind, "code": instruction.failure_code}
         cases.open(

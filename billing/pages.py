@@ -17,7 +17,7 @@ from billing import gateway_subscriptions as renewing
 from billing.models import Payment, Subscription
 from billing.models.subscriptions import SubscriptionStatus
 from billing.plan_payments import RENEW
-from ledger.money import format_money
+from ledger.money import for_reader
 
 
 @method_decorator([csrf_exempt, never_cache], name="dispatch")
@@ -47,7 +47,7 @@ class MendView(View):
             waiting = plan_payments.pending(subscription, RENEW)
             context: dict[str, Any] = {
                 "plan": price.plan.name,
-                "amount": format_money(subscriptions.next_amount(subscription, price), language()),
+                "amount": for_reader(subscriptions.next_amount(subscription, price)),
                 "status": subscription.get_status_display(),
                 "paid_until": subscription.paid_until,
                 "lapses_at": subscription.lapses_at,

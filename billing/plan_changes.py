@@ -10,6 +10,7 @@ from datetime import datetime
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.utils import timezone
+from django.utils.translation import gettext_noop
 
 from billing import (
     checkout,
@@ -63,7 +64,7 @@ def preview(*, subscription: Subscription, price: PlanPrice, when: str = "", at:
     """To the cent, as it would be at this instant."""
     now = at or timezone.now()
     if subscription.status not in (SubscriptionStatus.ACTIVE, SubscriptionStatus.TRIALING, SubscriptionStatus.PAST_DUE):
-        raise errors.SubscriptionState(subscription.status, "it cannot be changed")
+        raise errors.SubscriptionState(subscription.status, gettext_noop("it cannot be changed"))
     if price.pk == subscription.price_id and subscription.next_price_id is None:
         raise errors.SamePrice
     if price.currency != subscription.price.currency:

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext_noop
 
 from billing import dunning, errors, plans, redemptions, timeline
 from billing.models import PaidPeriod, Payment, PlanPrice, Subscription
@@ -195,7 +196,7 @@ def switch(*, subscription_id: UUID, price: PlanPrice, key: str, by: User | None
     """A change that costs nothing: on trial, or where what was paid covers it."""
     subscription = lock(subscription_id)
     if subscription.status not in IN_FORCE:
-        raise errors.SubscriptionState(subscription.status, "it cannot be changed")
+        raise errors.SubscriptionState(subscription.status, gettext_noop("it cannot be changed"))
     if subscription.anchor_at is not None:
         return change_now(subscription_id=subscription_id, price=price, key=key, amount_minor=0)
     before, subscription.price, subscription.next_price = subscription.price.plan.code, price, None
@@ -281,7 +282,7 @@ def end_later(*, subscription_id: UUID, by: User | None = None, reason: str = ""
     """It ends with the period that is paid for."""
     subscription = lock(subscription_id)
     if subscription.status not in IN_FORCE:
-        raise errors.SubscriptionState(subscription.status, "nothing of it is to end")
+        raise errors.SubscriptionState(subscription.status, gettext_noop("nothing of it is to end"))
     if not subscription.cancel_at_period_end:
         subscription.cancel_at_period_end = True
         timeline.keep(subscription, "cancel_later", by=by, reason=reason)
@@ -294,7 +295,7 @@ def go_on(*, subscription_id: UUID, by: User | None = None, reason: str = "") ->
     """It does not end with its period after all."""
     subscription = lock(subscription_id)
     if subscription.status not in IN_FORCE:
-        raise errors.SubscriptionState(subscription.status, "nothing of it is to go on")
+        raise errors.SubscriptionState(subscription.status, gettext_noop("nothing of it is to go on"))
     if subscription.cancel_at_period_end:
         subscription.cancel_at_period_end = False
         timeline.keep(subscription, "resumed", by=by, reason=reason)
@@ -309,7 +310,7 @@ def set_next_price(
     """What the next period costs and gives; None: the same as now."""
     subscription = lock(subscription_id)
     if subscription.status not in IN_FORCE:
-        raise errors.SubscriptionState(subscription.status, "it has no next period")
+        raise errors.SubscriptionState(subscription.status, gettext_noop("it has no next period"))
     subscription.next_price = price
     timeline.keep(subscription, "change_later", by=by, reason=reason, facts={"to": price.plan.code if price else None})
     timeline.tell_updated(subscription, "next_plan")
@@ -321,7 +322,7 @@ def pause(*, subscription_id: UUID, by: User | None = None, reason: str = "") ->
     """The time that is paid for stands still, and nothing is given or asked for."""
     subscription, now = lock(subscription_id), timezone.now()
     if subscription.status != SubscriptionStatus.ACTIVE or dunning.paid_until(subscription) <= now:
-        raise errors.SubscriptionState(subscription.status, "only an active one can be paused")
+        raise errors.SubscriptionState(subscription.status, gettext_noop("only an active one can be paused"))
     subscription.status, subscription.paused_at = SubscriptionStatus.PAUSED, now
     calendar.pause(reference=subscription.reference, at=now)
     timeline.keep(subscription, "paused", by=by, reason=reason)
@@ -333,7 +334,7 @@ def pause(*, subscription_id: UUID, by: User | None = None, reason: str = "") ->
 def unpause(*, subscription_id: UUID, by: User | None = None, reason: str = "") -> Subscription:
     subscription, now = lock(subscription_id), timezone.now()
     if subscription.status != SubscriptionStatus.PAUSED or subscription.paused_at is None:
-        raise errors.SubscriptionState(subscription.status, "it is not paused")
+        raise errors.SubscriptionState(subscription.status, gettext_noop("it is not paused"))
     left = dunning.paid_until(subscription) - subscription.paused_at
     subscription.status, subscription.paused_at = SubscriptionStatus.ACTIVE, None
     # Later periods follow from the end of this one.
@@ -353,7 +354,9 @@ def give_time(*, subscription_id: UUID, until: datetime, by: User, reason: str) 
     if not reason.strip():
         raise errors.ReasonMissing
     if subscription.status not in IN_FORCE or until <= dunning.paid_until(subscription):
-        raise errors.SubscriptionState(subscription.status, "it can only be extended to a later day while in force")
+        raise errors.SubscriptionState(
+            subscription.status, gettext_noop("it can only be extended to a later day while in force")
+        )
     subscription.paid_until = subscription.anchor_at = until
     subscription.status, subscription.periods = SubscriptionStatus.ACTIVE, 0
     if GrantSchedule.objects.filter(reference=subscription.reference).exists():

@@ -9,6 +9,7 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 from django.utils import timezone
+from django.utils.translation import gettext_noop
 
 from billing import (
     asking,
@@ -170,7 +171,7 @@ def ask_for_payment(
 def renew(*, subscription: Subscription, wishes: Wishes, claim: Claim | None = None) -> Payment:
     """The next period's payment, begun by hand: the customer mends it, or pays before the day."""
     if subscription.is_renewed_by_gateway or subscription.status not in (*IN_FORCE, SubscriptionStatus.EXPIRED):
-        raise errors.SubscriptionState(subscription.status, "there is no period to pay for")
+        raise errors.SubscriptionState(subscription.status, gettext_noop("there is no period to pay for"))
     if (waiting := plan_payments.pending(subscription, RENEW)) is not None:
         return waiting
     price = subscription.next_price or subscription.price
@@ -213,7 +214,7 @@ def cancel_now(*, subscription: Subscription, by: User | None = None, reason: st
     elif not subscription_states.end(
         subscription_id=subscription.pk, status=SubscriptionStatus.CANCELLED, why="asked", by=by, reason=reason
     ):
-        raise errors.SubscriptionState(subscription.status, "it is over already")
+        raise errors.SubscriptionState(subscription.status, gettext_noop("it is over already"))
     return _again(subscription)
 
 

@@ -11,6 +11,7 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext_noop
 
 from credits import asked, errors, procedures, usage
 from credits.models import Grant, GrantSource, Purse
@@ -104,7 +105,7 @@ def issue_many(rows: Sequence[NewGrant], *, at: datetime | None = None) -> Issue
     for row in rows:
         by_unit[row.unit].append(_checked(row))
     if len({row.key for row in rows}) != len(rows):
-        raise errors.InvalidUse("key", "Each grant needs a key of its own.")
+        raise errors.InvalidUse("key", gettext_noop("Each grant needs a key of its own."))
     outcomes: dict[str, str] = {}
     ids: dict[str, int] = {}
     with transaction.atomic():
@@ -174,7 +175,7 @@ def extend(
     """Let a grant live until a later instant, or for ever. What has expired already does not come back."""
     locked = _lock(grant)
     if locked.expires_at is None or (expires_at is not None and expires_at <= locked.expires_at):
-        raise errors.InvalidUse("expires_at", "A grant can only be extended.")
+        raise errors.InvalidUse("expires_at", gettext_noop("A grant can only be extended."))
     if locked.frozen_at is None and locked.expires_at <= (at or timezone.now()):
         raise errors.GrantClosed("expired")
     locked.expires_at, locked.warned_at = expires_at, None
@@ -196,7 +197,7 @@ def adjust(
 ) -> Grant | usage.Reversed:
     """Correct a balance by hand: upwards a manual grant, downwards in burn order, never below what debt allows."""
     if not reason.strip():
-        raise errors.InvalidUse("reason", "A correction by hand needs a reason.")
+        raise errors.InvalidUse("reason", gettext_noop("A correction by hand needs a reason."))
     if type(amount) is int and amount > 0:
         return issue(
             user=user, amount=amount, source=GrantSource.MANUAL, key=f"adjustment:{user.pk}:{key}", unit=unit,

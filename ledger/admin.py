@@ -13,14 +13,13 @@ from django.urls import reverse
 from django.utils.functional import cached_property
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
-from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
 
 from ledger import statements
 from ledger.columns import shown
 from ledger.models import Account, Entry, Hold
-from ledger.money import format_money
+from ledger.money import for_reader
 
 LINES_SHOWN = 50
 COUNTED_EXACTLY = 100_000
@@ -105,7 +104,6 @@ class AccountAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("latest transfers"))
     def lines(self, account: Account) -> SafeString:
-        locale = get_language() or "en"
         rows = [
             (
                 line.at.isoformat(sep=" ", timespec="seconds"),
@@ -113,8 +111,8 @@ class AccountAdmin(ReadOnlyAdmin):
                     '<a href="{}">{}</a>', reverse("admin:ledger_entry_change", args=[line.entry_id]), line.key
                 ),
                 line.other,
-                format_money(line.amount, locale),
-                format_money(line.balance, locale),
+                for_reader(line.amount),
+                for_reader(line.balance),
             )
             for line in statements.latest(account, count=LINES_SHOWN)
         ]

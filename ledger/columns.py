@@ -5,10 +5,9 @@ from operator import attrgetter
 from typing import Any
 
 from django.contrib import admin
-from django.utils.translation import get_language
 
 from ledger.errors import UnknownUnit
-from ledger.money import Money, format_money
+from ledger.money import Money, for_reader
 
 
 def amount(field: str, label: Any, *, unit: str = "currency") -> Callable[[Any, Any], str]:
@@ -24,7 +23,7 @@ def amount(field: str, label: Any, *, unit: str = "currency") -> Callable[[Any, 
 
 
 def shown(minor: int, unit: str) -> str:
-    return format_money(Money(minor, unit), get_language() or "en")
+    return for_reader(Money(minor, unit))
 
 
 def _written(minor: int, unit: str) -> str:

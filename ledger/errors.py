@@ -19,6 +19,18 @@ class InvalidAmount(LedgerError):
     """Not an amount we can book: a float, zero, a sign, too many decimals, or more than the largest amount."""
 
 
+class NotDecimal(InvalidAmount):
+    def __init__(self, text: object) -> None:
+        self.text = text
+        super().__init__(f"{text!r} is not a decimal number like 12 or 9.99.")
+
+
+class TooManyDecimals(InvalidAmount):
+    def __init__(self, text: str, *, decimals: int, unit: str, digits: int) -> None:
+        self.text, self.decimals, self.unit, self.digits = text, decimals, unit, digits
+        super().__init__(f"{text} has {decimals} decimals; {unit} has {digits}.")
+
+
 class UnknownUnit(LedgerError):
     """Neither a currency of ISO 4217 nor a possible credit unit."""
 

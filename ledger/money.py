@@ -9,8 +9,9 @@ from decimal import Decimal
 
 from babel import Locale
 from babel.numbers import format_decimal, parse_pattern
+from django.utils.translation import get_language
 
-from ledger.errors import InvalidAmount, UnitMismatch, UnknownUnit
+from ledger.errors import InvalidAmount, NotDecimal, TooManyDecimals, UnitMismatch, UnknownUnit
 
 LARGEST_MINOR = 10**15
 BASIS_POINTS = 10_000
@@ -138,10 +139,10 @@ def parse(text: str, unit: str) -> Money:
     digits = exponent(unit)
     match = _DECIMAL.fullmatch(text) if isinstance(text, str) else None
     if match is None:
-        raise InvalidAmount(f"{text!r} is not a decimal number like 12 or 9.99.")
+        raise NotDecimal(text)
     whole, decimals = match[1], match[2] or ""
     if len(decimals) > digits:
-        raise InvalidAmount(f"{text} has {len(decimals)} decimals; {unit} has {digits}.")
+        raise TooManyDecimals(text, decimals=len(decimals), unit=unit, digits=digits)
     return Money(int(whole + decimals.ljust(digits, "0")), unit)
 
 
@@ -151,6 +152,11 @@ def plain(amount: Money) -> str:
     text = str(abs(amount.minor)).rjust(digits + 1, "0")
     sign = "-" if amount.minor < 0 else ""
     return sign + (f"{text[:-digits]}.{text[-digits:]}" if digits else text)
+
+
+def for_reader(amount: Money) -> str:
+    """In the language of the page, letter or paper that is being made."""
+    return format_money(amount, get_language() or "en")
 
 
 def format_money(amount: Money, locale: str) -> str:

@@ -2,7 +2,7 @@
 
 import hashlib
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from django import forms
@@ -22,6 +22,7 @@ from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminSelectWidge
 from rest.fields import LARGEST_AMOUNT
 
 Text = str | Promise
+Words = Mapping[type[Exception], Text | Callable[[Any], Text]]
 
 
 class ActForm(forms.Form):
@@ -69,6 +70,14 @@ def choice_field(label: Any, choices: Any) -> forms.ChoiceField:
     return forms.ChoiceField(label=label, choices=choices, widget=UnfoldAdminSelectWidget)
 
 
+def words_of(refusal: Exception, words: Words) -> str:
+    """A refusal's own sentence is for developers who call the API; these are for people, with its facts in them."""
+    said = next((words[kind] for kind in type(refusal).__mro__ if kind in words), None)
+    if said is None:
+        return str(refusal)
+    return str(said(refusal)) if callable(said) else str(said) % vars(refusal)
+
+
 def operator(request: HttpRequest) -> User:
     if not isinstance(request.user, User):
         raise PermissionDenied
@@ -89,6 +98,7 @@ class ActingAdmin(ModelAdmin):
     """What can be done beside editing is a button with a permission of its own."""
 
     refusals: tuple[type[Exception], ...] = ()  # what an act may raise, that is shown above its form
+    words: Words = {}
 
     def found(self, request: HttpRequest, object_id: str) -> Any:
         thing = self.get_object(request, object_id)
@@ -97,9 +107,6 @@ class ActingAdmin(ModelAdmin):
         if not self.has_view_permission(request, thing):
             raise PermissionDenied
         return thing
-
-    def words_of(self, refusal: Exception) -> str:
-        return str(refusal)
 
     def page_of(self, thing: Model | None) -> str:
         name = f"admin:{self.opts.app_label}_{self.opts.model_name}"
@@ -133,7 +140,7 @@ class ActingAdmin(ModelAdmin):
                 else:
                     done = do(sent)
             except self.refusals as refusal:
-                sent.add_error(None, self.words_of(refusal))
+                sent.add_error(None, words_of(refusal, self.words))
             else:
                 if not lines:
                     return self._done(request, thing, title, done)

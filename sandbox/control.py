@@ -1,5 +1,6 @@
 """The sandbox's own interface, for tests and people: play the buyer, turn the dials, read the books, move the clock."""
 
+import time
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
@@ -12,6 +13,7 @@ from sandbox.wire import Reply, Request, html_reply, json_reply
 
 ACTS = ("pay", "decline", "challenge", "abandon")
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+LONGEST_WAIT_SECONDS = 60
 LONGEST_ADVANCE_SECONDS = 20 * 366 * 86_400
 
 
@@ -122,8 +124,13 @@ def _requests(sandbox: Sandbox, request: Request, _: str) -> Reply:
 
 
 def _letters(sandbox: Sandbox, request: Request, _: str) -> Reply:
-    name = request.query.get("gateway", "")
+    name, patience = request.query.get("gateway", ""), request.query.get("wait_seconds", "0")
+    if not patience.isdecimal() or int(patience) > LONGEST_WAIT_SECONDS:
+        return _refusal(400, f"wait_seconds is a whole number, at most {LONGEST_WAIT_SECONDS}.")
     chosen = [each for each in sandbox.gateways.values() if name in ("", each.name)]
+    until = time.monotonic() + int(patience)
+    for each in chosen:
+        each.postman.wait_for_none(max(until - time.monotonic(), 0))
     letters = [{"gateway": each.name, **line} for each in chosen for line in each.postman.history()]
     return json_reply({"waiting": sum(each.postman.waiting() for each in chosen), "letters": letters})
 

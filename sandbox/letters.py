@@ -79,6 +79,7 @@ class Postman:
             self.bag.clear()
             self.held_back.clear()
             self.sent.clear()
+            self.changed.notify_all()
 
     def wake(self) -> None:
         """The clock moved: something may be due."""
@@ -90,6 +91,11 @@ class Postman:
         with self.changed:
             soon = self.clock.seconds() + HELD_BACK_SECONDS
             return self.on_the_way + len(self.held_back) + sum(due <= soon for due, _, _ in self.bag)
+
+    def wait_for_none(self, seconds: float) -> bool:
+        """Until no letter is due or nearly, or that time is over; says which."""
+        with self.changed:
+            return self.changed.wait_for(lambda: not self.waiting(), seconds)
 
     def history(self) -> list[dict[str, Any]]:
         with self.changed:
@@ -145,6 +151,7 @@ class Postman:
             finally:
                 with self.changed:
                     self.on_the_way -= 1
+                    self.changed.notify_all()
 
     def _next(self) -> Letter | None:
         with self.changed:

@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -53,14 +52,11 @@ class Sandbox:
 
     def letters(self, gateway: str = "") -> list[dict[str, Any]]:
         """The notifications of that gateway, once none is on its way any more."""
-        until = time.monotonic() + PATIENCE_SECONDS
-        while time.monotonic() < until:
-            known = self.control("GET", f"/_letters?gateway={gateway}")
-            if not known["waiting"]:
-                sent: list[dict[str, Any]] = known["letters"]
-                return sent
-            time.sleep(0.02)
-        raise TimeoutError("Notifications are still on their way.")
+        known = self.control("GET", f"/_letters?gateway={gateway}&wait_seconds={PATIENCE_SECONDS}")
+        if known["waiting"]:
+            raise TimeoutError("Notifications are still on their way.")
+        sent: list[dict[str, Any]] = known["letters"]
+        return sent
 
     def reset(self) -> None:
         self.control("POST", "/_reset", {})
@@ -70,7 +66,7 @@ class Sandbox:
         headers = {"Content-Type": "application/json"}
         asked = urllib.request.Request(self.url + path, data=body, method=method, headers=headers)  # noqa: S310
         try:
-            with urllib.request.urlopen(asked, timeout=PATIENCE_SECONDS) as reply:  # noqa: S310 - our own process
+            with urllib.request.urlopen(asked, timeout=2 * PATIENCE_SECONDS) as reply:  # noqa: S310 - our own process
                 answered: dict[str, Any] = json.load(reply)
         except urllib.error.HTTPError as error:
             raise Refused(error.read().decode()) from error

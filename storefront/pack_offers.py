@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from django.utils.translation import get_language, gettext, ngettext
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from credits import packs
 from credits.packs import Offer
-from ledger.money import Money, format_money
+from ledger.money import Money, for_reader
 
 ONCE = _("once")
 
@@ -22,24 +22,23 @@ def currencies() -> set[str]:
 
 def _shown(offer: Offer, currency: str) -> dict[str, Any]:
     """The price in the currency asked for, else in the first of the pack; the other ones stand below it."""
-    language = get_language() or "en"
     first = currency if currency in offer.prices else next(iter(offer.prices))
-    others = [format_money(price, language) for unit, price in offer.prices.items() if unit != first]
-    price = format_money(offer.prices[first], language)
+    others = [for_reader(price) for unit, price in offer.prices.items() if unit != first]
+    price = for_reader(offer.prices[first])
     return {
         "catalogue": offer.pack.catalogue,
         "name": offer.pack.name,
         "price": price,
         "period": ONCE,
-        "description": offer.pack.description or _content(offer, language),
+        "description": offer.pack.description or _content(offer),
         "features": [gettext("or %(price)s") % {"price": each} for each in others] + _expiry(offer),
         "pack": {"code": offer.pack.code, "currency": first, "text": price},
     }
 
 
-def _content(offer: Offer, language: str) -> str:
+def _content(offer: Offer) -> str:
     pack = offer.pack
-    number = format_money(Money(pack.total, pack.unit), language).removesuffix(f" {pack.unit}")
+    number = for_reader(Money(pack.total, pack.unit)).removesuffix(f" {pack.unit}")
     return ngettext("%(count)s credit", "%(count)s credits", pack.total) % {"count": number}
 
 

@@ -4,10 +4,9 @@ from typing import Any
 from uuid import UUID
 
 from django.http import Http404, HttpRequest, HttpResponse
-from django.utils.translation import get_language
 
 from billing.models import Invoice, InvoiceFile
-from ledger.money import Money, format_money
+from ledger.money import Money, for_reader
 from storefront.signed_in import SignedIn
 
 MOST = 24
@@ -33,7 +32,7 @@ def listed(user: Any) -> list[dict[str, Any]]:
             "number": each.number,
             "kind": each.get_kind_display(),
             "issued_on": each.issued_on,
-            "total": format_money(Money(each.gross_minor, each.currency), get_language() or "en"),
+            "total": for_reader(Money(each.gross_minor, each.currency)),
             "has_pdf": hasattr(each, "file"),
         }
         for each in found

@@ -22,8 +22,9 @@ from django.views.generic import View
 
 from billing import errors, method_removals, method_setups, pages, refusal_words, saved_methods
 from billing.gateways.errors import GatewayError
-from billing.models import MethodSetup, SavedMethod, TopUp
+from billing.models import MethodSetup, SavedMethod, Subscription, TopUp
 from billing.models.saved_methods import MethodSetupState
+from billing.models.subscriptions import SubscriptionStatus
 
 REFUSALS: dict[type[Exception], Any] = {
     errors.MethodPaysPlan: _("Your plan is paid with this card. Give the plan another card first."),
@@ -83,6 +84,7 @@ class Page(View):
         has_left = "left" in self.request.GET
         context = {
             "methods": _methods(self.customer),
+            "plans": _plans(self.customer),
             "top_up": TopUp.objects.agreed().select_related("pack").filter(user=self.customer).first(),
             "setup_state": setup.state if setup else "",
             "waits": is_open and not has_left,
@@ -119,7 +121,7 @@ class LinkedMethodsView(Page):
 
 
 def name_of(method: SavedMethod) -> str:
-    brand = (method.brand or method.kind or method.gateway).replace("_", " ").title()
+    brand = _spelled(method.brand or method.kind or method.gateway)
     return f"{brand} •••• {method.last4}" if method.last4 else brand
 
 
@@ -134,6 +136,18 @@ def _methods(user: User) -> list[dict[str, Any]]:
         }
         for number, each in enumerate(SavedMethod.objects.of(user))
     ]
+
+
+def _plans(user: User) -> list[dict[str, str]]:
+    """Those whose card their gateway keeps by itself: we know neither its digits nor whether it is one of ours."""
+    live = Subscription.objects.of(user).live().exclude(status=SubscriptionStatus.INCOMPLETE).order_by("id")
+    return [
+        {"name": each.price.plan.name, "gateway": _spelled(each.gateway)} for each in live if each.is_renewed_by_gateway
+    ]
+
+
+def _spelled(name: str) -> str:
+    return name.replace("_", " ").title()
 
 
 def _told_of_removal(method: SavedMethod) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy as _
 from billing import plans
 from billing.models import PlanPrice
 from billing.plans import PlanOffer
-from ledger.money import Money, format_money
+from ledger.money import Money, for_reader
 
 PERIODS = {"week": _("per week"), "month": _("per month"), "year": _("per year")}
 EVERY = {"week": _("%(credits)s every week"), "month": _("%(credits)s every month")}
@@ -24,7 +24,7 @@ def currencies() -> list[str]:
 
 
 def price_text(price: PlanPrice) -> str:
-    return f"{format_money(price.money, get_language() or 'en')} {PERIODS[price.interval]}"
+    return f"{for_reader(price.money)} {PERIODS[price.interval]}"
 
 
 def _shown(offer: PlanOffer, currency: str) -> dict[str, Any]:
@@ -38,7 +38,7 @@ def _shown(offer: PlanOffer, currency: str) -> dict[str, Any]:
     return {
         "catalogue": offer.plan.catalogue,
         "name": offer.plan.name,
-        "price": format_money(first.money, language),
+        "price": for_reader(first.money),
         "period": PERIODS[first.interval],
         "description": offer.plan.description,
         "features": [*(_features(offer, language) or _given(offer)), *_trial(offer), *_also(elsewhere)],
@@ -55,7 +55,7 @@ def _given(offer: PlanOffer) -> list[str]:
 
 
 def credits_text(amount: int, unit: str) -> str:
-    number = format_money(Money(amount, unit), get_language() or "en").removesuffix(f" {unit}")
+    number = for_reader(Money(amount, unit)).removesuffix(f" {unit}")
     return ngettext("%(count)s credit", "%(count)s credits", amount) % {"count": number}
 
 
@@ -70,5 +70,4 @@ def _trial(offer: PlanOffer) -> list[str]:
 
 
 def _also(elsewhere: Sequence[PlanPrice]) -> list[str]:
-    language = get_language() or "en"
-    return [gettext("or %(price)s") % {"price": format_money(price.money, language)} for price in elsewhere]
+    return [gettext("or %(price)s") % {"price": for_reader(price.money)} for price in elsewhere]

@@ -20,7 +20,7 @@ from billing.models import PlanPrice, Subscription
 from billing.models.subscriptions import IN_FORCE, SubscriptionStatus
 from billing.plan_changes import PERIOD_END
 from credits import calendar, catalogue_titles
-from ledger.money import Money, format_money
+from ledger.money import for_reader
 from storefront import plan_offers
 from storefront.signed_in import SignedIn
 
@@ -171,6 +171,8 @@ def told(found: Subscription) -> dict[str, Any]:
         "is_past_due": found.status == SubscriptionStatus.PAST_DUE,
         "is_paused": found.status == SubscriptionStatus.PAUSED,
         "ends": found.cancel_at_period_end,
+        "has_payments": found.status in (*IN_FORCE, SubscriptionStatus.PAUSED)
+        and (renewing.renews_it(found) or (in_force and not found.cancel_at_period_end)),
         "may_cancel": in_force and not found.cancel_at_period_end,
         "may_resume": (in_force and found.cancel_at_period_end) or found.status == SubscriptionStatus.PAUSED,
         "paid_until": found.paid_until,
@@ -207,9 +209,6 @@ def _others(found: Subscription) -> list[dict[str, Any]]:
 
 
 def _preview(found: Subscription, plan: plan_changes.ChangePlan) -> dict[str, Any]:
-    def text(amount: Money) -> str:
-        return format_money(amount, pages.language())
-
     return {
         "subscription": str(found.pk),
         "plan": plan.price.plan.code,
@@ -218,9 +217,9 @@ def _preview(found: Subscription, plan: plan_changes.ChangePlan) -> dict[str, An
         "price": plan_offers.price_text(plan.price),
         "is_later": plan.when == PERIOD_END,
         "begins_at": plan.begins_at,
-        "due": text(plan.due),
-        "discount": text(plan.discount) if plan.discount.minor > 0 else "",
-        "next_amount": text(plan.next_amount),
+        "due": for_reader(plan.due),
+        "discount": for_reader(plan.discount) if plan.discount.minor > 0 else "",
+        "next_amount": for_reader(plan.next_amount),
         "next_payment_at": plan.next_payment_at,
         "time_zone": found.time_zone,
     }

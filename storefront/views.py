@@ -5,11 +5,10 @@ from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse
 from django.utils.cache import add_never_cache_headers
-from django.utils.translation import get_language
 from django.views.generic import TemplateView
 
 from billing.models import Payment
-from ledger.money import format_money
+from ledger.money import for_reader
 
 
 class HomeView(TemplateView):
@@ -25,7 +24,7 @@ class HomeView(TemplateView):
         if payment is None:
             return super().get(request, *args, **kwargs)
         templates = ["storefront/payment_part.html"] if "part" in request.GET else self.get_template_names()
-        price = format_money(payment.money, get_language() or "en")
+        price = for_reader(payment.money)
         answer = self.response_class(request, templates, {"payment": payment, "price": price, "view": self})
         add_never_cache_headers(answer)
         return answer

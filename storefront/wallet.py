@@ -14,7 +14,6 @@ from django.utils import timezone
 from django.utils.decorators import method_decorator
 from django.utils.formats import date_format
 from django.utils.functional import Promise
-from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
@@ -23,7 +22,7 @@ from django.views.generic import View
 from billing.gateways.base import PayoutState
 from ledger import money
 from ledger.errors import InvalidAmount, LedgerError
-from ledger.money import Money, format_money
+from ledger.money import Money, for_reader
 from rest import spreadsheets
 from wallets import balances, destinations, pages, sellers, statement_files, statements, transactions, withdrawals
 from wallets import errors as refused
@@ -214,7 +213,7 @@ def _page(
 
 
 def _shown(minor: int, currency: str) -> str:
-    return format_money(Money(minor, currency), get_language() or "en")
+    return for_reader(Money(minor, currency))
 
 
 def _balance(balance: Balance) -> dict[str, Any]:
@@ -248,7 +247,7 @@ def _transaction(each: Transaction) -> dict[str, Any]:
     return {
         "at": each.at,
         "kind": LABELS.get(each.kind, each.kind),
-        "references": ", ".join(reference for reference in each.references if reference),
+        "references": each.about,
         "change": _shown(each.change, each.currency),
         "available": _shown(each.available, each.currency),
     }
@@ -306,4 +305,4 @@ def _sentence(refusal: Exception) -> str:
     if isinstance(refusal, refused.InvalidValue):
         return str(FIELDS.get(refusal.field, AMOUNT))
     facts = {name: _shown(getattr(refusal, name), refusal.currency) for name in FACTS if hasattr(refusal, name)}  # type: ignore[attr-defined]
-    return str(REFUSALS.get(type(refusal), UNFORESEEN)) % facts
+    return str(next((said for kind, said in REFUSALS.items() if isinstance(refusal, kind)), UNFORESEEN)) % facts

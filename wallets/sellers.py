@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterable, Mapping
 from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import QuerySet
+from django.utils.translation import gettext_noop
 
 from ledger import accounts, money
 from ledger.errors import UnknownUnit
@@ -119,9 +120,11 @@ def set_kind(*, user: User, kind: str) -> Seller:
 def set_reserve(*, seller: Seller, basis_points: int, days: int) -> Seller:
     """Keep a part of each later release back for some days; zero and zero for none."""
     if not (0 <= basis_points <= BASIS_POINTS and 0 <= days <= LONGEST_RESERVE_DAYS):
-        raise InvalidValue("basis_points", "A reserve is 0 to 10000 basis points, for 0 to 365 days.")
+        raise InvalidValue("basis_points", gettext_noop("A reserve is 0 to 10000 basis points, for 0 to 365 days."))
     if (basis_points == 0) != (days == 0):
-        raise InvalidValue("days", "A reserve is a part of each sale for some days: say both, or neither.")
+        raise InvalidValue(
+            "days", gettext_noop("A reserve is a part of each sale for some days: say both, or neither.")
+        )
     seller.reserve_basis_points, seller.reserve_days = basis_points, days
     seller.save(update_fields=["reserve_basis_points", "reserve_days"])
     return seller

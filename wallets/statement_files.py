@@ -11,7 +11,7 @@ from django.conf import settings
 from django.template.loader import get_template
 from django.utils.translation import get_language, gettext
 
-from ledger.money import Money, format_money
+from ledger.money import Money, for_reader
 from wallets.models import WithdrawalStatus
 from wallets.statements import Line, Statement
 from wallets.transactions import LABELS
@@ -73,4 +73,4 @@ def _kind(kind: str) -> str:
 
 
 def _shown(statement: Statement, minor: int) -> str:
-    return format_money(Money(minor, statement.wallet.currency), get_language() or "en")
+    return for_reader(Money(minor, statement.wallet.currency))

@@ -97,7 +97,7 @@ def _line(each: Transaction) -> Line:
         reserve=each.reserve,
         debt=each.debt,
         balance=0,
-        note=", ".join(reference for reference in each.references if reference),
+        note=each.about,
     )
 
 

@@ -25,6 +25,7 @@ LABELS = {
 }
 KINDS = tuple(LABELS)
 LARGEST_PAGE = 500
+MOST_REFERENCES = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +40,13 @@ class Transaction:
     available: int
     reserve: int
     debt: int
-    references: tuple[str, ...]  # of the sales it is about; a clearing of many names none
+    references: tuple[str, ...]  # of the sales it is about, where they have one; a clearing of many names some
+    unnamed: int  # and has so many more
+
+    @property
+    def about(self) -> str:
+        named = ", ".join(reference for reference in self.references if reference)
+        return f"{named} (+{self.unnamed})" if self.unnamed else named
 
     @property
     def change(self) -> int:
@@ -77,6 +84,7 @@ def page(wanted: Wanted, limit: int) -> list[Transaction]:
                 "first": first_at(wanted.since) if wanted.since else UUID(int=0),
                 "before": wanted.before or UUID(int=2**128 - 1),
                 "limit": limit,
+                "most": MOST_REFERENCES,
             },
         )
         rows = cursor.fetchall()
@@ -95,7 +103,7 @@ def every(wanted: Wanted) -> Iterator[list[Transaction]]:
 
 
 def _transaction(row: Sequence[Any]) -> Transaction:
-    entry, kind, at, currency, pending, available, reserve, debt, references = row
+    entry, kind, at, currency, pending, available, reserve, debt, references, unnamed = row
     return Transaction(
         id=entry,
         kind=kind,
@@ -106,6 +114,7 @@ def _transaction(row: Sequence[Any]) -> Transaction:
         reserve=int(reserve),
         debt=int(debt),
         references=tuple(references or ()),
+        unnamed=unnamed,
     )
 
 
@@ -133,7 +142,8 @@ _PAGE = """
          ORDER BY entry.id DESC
          LIMIT %(limit)s
     )
-    SELECT rows.*, coalesce(sold.list, taken.list) AS list
+    SELECT rows.*, coalesce(sold.list, taken.list, cleared.list[:%(most)s]) AS list,
+           greatest(coalesce(cardinality(cleared.list), 0) - %(most)s, 0) AS unnamed
       FROM rows
       LEFT JOIN LATERAL (
             SELECT array_agg(sale.reference ORDER BY sale.number) AS list
@@ -146,5 +156,10 @@ _PAGE = """
               FROM wallets_takeback taken JOIN wallets_sale sale ON sale.id = taken.sale_id
              WHERE rows.kind IN ('sale.refund', 'sale.dispute') AND taken.entry_id = rows.id
            ) taken ON true
+      LEFT JOIN LATERAL (
+            SELECT array_agg(sale.reference ORDER BY sale.id) AS list
+              FROM wallets_sale sale
+             WHERE rows.kind = 'sale.release' AND sale.release_entry_id = rows.id AND sale.reference <> ''
+           ) cleared ON true
      ORDER BY rows.id DESC
 """

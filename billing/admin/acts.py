@@ -1,5 +1,6 @@
 """What the pages of billing have in common: read, and acted on by buttons with a permission of their own."""
 
+from billing.admin.refusal_words import WORDS
 from billing.errors import BillingError
 from billing.gateways.errors import GatewayError
 from credits.admin.acts import ActsAdmin, asks_for
@@ -10,6 +11,7 @@ from wallets.errors import WalletsError
 
 class BillingActsAdmin(ActsAdmin):
     refusals = (BillingError, CreditsError, WalletsError, LedgerError, GatewayError)
+    words = WORDS
 
     has_cancel_payment_permission = asks_for("billing.cancel_payment")
     has_refresh_payment_permission = asks_for("billing.refresh_payment")

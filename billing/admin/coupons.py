@@ -19,7 +19,7 @@ from unfold.widgets import UnfoldAdminTextInputWidget, UnfoldBooleanSwitchWidget
 
 from billing import coupon_making
 from billing.admin.acts import BillingActsAdmin
-from billing.admin.payments import shown
+from billing.admin.refusal_words import WORDS
 from billing.coupon_making import Wanted
 from billing.models import Coupon, Payment, Redemption
 from billing.models.coupons import CouponDuration, CouponKind
@@ -27,7 +27,8 @@ from billing.models.payments import PaymentStatus
 from credits.admin.acts import ActForm, EndOfDayField, amount_field, choice_field, operator, unit_field
 from ledger import money
 from ledger.errors import LedgerError
-from ledger.money import Money
+from ledger.money import Money, for_reader
+from rest.acts import words_of
 from rest.labels import display
 
 LABELS = {"valid": "success", "later": "info", "used_up": "warning", "over": "warning", "stopped": "danger"}
@@ -89,7 +90,7 @@ class CouponForm(ActForm):
         try:
             return currency, money.parse(match["number"].replace(",", "."), currency).minor
         except LedgerError as error:
-            raise forms.ValidationError(str(error)) from error
+            raise forms.ValidationError(words_of(error, WORDS)) from error
 
     @property
     def wanted(self) -> Wanted:
@@ -125,7 +126,7 @@ class CouponAdmin(BillingActsAdmin):
     @admin.display(description=_("worth"))
     def worth(self, coupon: Coupon) -> str:
         parts = [f"{coupon.basis_points / 100:g} %"] if coupon.basis_points else []
-        parts += [shown(Money(each.amount_minor, each.currency)) for each in coupon.amounts.all()]
+        parts += [for_reader(Money(each.amount_minor, each.currency)) for each in coupon.amounts.all()]
         parts += [f"{coupon.credits} {coupon.unit}"] if coupon.credits else []
         return " + ".join(parts)
 
@@ -158,7 +159,7 @@ class CouponAdmin(BillingActsAdmin):
         if not hasattr(coupon, "figures"):  # both columns come from one query
             coupon.figures = _figures(coupon)  # type: ignore[attr-defined]
         figures: dict[str, dict[str, int]] = coupon.figures  # type: ignore[attr-defined]
-        return ", ".join(shown(Money(minor, currency)) for currency, minor in sorted(figures[name].items())) or "-"
+        return ", ".join(for_reader(Money(minor, currency)) for currency, minor in sorted(figures[name].items())) or "-"
 
     @admin.display(description=_("who used it"))
     def their_uses(self, coupon: Coupon) -> str:
@@ -238,4 +239,6 @@ class RedemptionAdmin(BillingActsAdmin):
     @admin.display(description=_("payments"))
     def their_payments(self, redemption: Redemption) -> str:
         rows = redemption.payments.order_by("id")
-        return ", ".join(f"{shown(each.money)} (-{shown(each.discount)}), {each.get_status_display()}" for each in rows)
+        return ", ".join(
+            f"{for_reader(each.money)} (-{for_reader(each.discount)}), {each.get_status_display()}" for each in rows
+        )

@@ -16,12 +16,12 @@ from unfold.widgets import UnfoldAdminTextInputWidget
 
 from billing import drafts
 from billing.admin.acts import BillingActsAdmin
-from billing.admin.payments import shown
 from billing.drafts import Reckoned
 from billing.models import DraftLine, InvoiceDraft
 from credits.admin.acts import ActForm, operator
 from ledger import money
 from ledger.errors import LedgerError
+from ledger.money import for_reader
 from rest import codes
 from rest.labels import display
 
@@ -192,7 +192,7 @@ class InvoiceDraftAdmin(BillingActsAdmin):
 
     @admin.display(description=_("total before tax"))
     def total(self, draft: InvoiceDraft) -> str:
-        return shown(money.total((line.net for line in draft.lines.all()), draft.currency))
+        return for_reader(money.total((line.net for line in draft.lines.all()), draft.currency))
 
     @display(description=_("state"), label={"draft": "warning", "issued": "success"})
     def state(self, draft: InvoiceDraft) -> tuple[str, str]:
@@ -234,11 +234,13 @@ def _is_issued(draft: Model | None) -> bool:
 
 
 def _lines(draft: InvoiceDraft, reckoned: Reckoned) -> list[str]:
-    told = [f"{line.quantity} \N{MULTIPLICATION SIGN} {line.description}: {shown(line.net)}" for line in reckoned.lines]
+    told = [
+        f"{line.quantity} \N{MULTIPLICATION SIGN} {line.description}: {for_reader(line.net)}" for line in reckoned.lines
+    ]
     told += [
-        gettext("Total without tax: %(amount)s") % {"amount": shown(reckoned.net)},
-        gettext("Tax: %(amount)s") % {"amount": shown(reckoned.tax)},
-        gettext("To be paid: %(amount)s") % {"amount": shown(reckoned.gross)},
+        gettext("Total without tax: %(amount)s") % {"amount": for_reader(reckoned.net)},
+        gettext("Tax: %(amount)s") % {"amount": for_reader(reckoned.tax)},
+        gettext("To be paid: %(amount)s") % {"amount": for_reader(reckoned.gross)},
     ]
     if mention := reckoned.lines[0].treatment.mention:
         told.append(mention)

@@ -20,6 +20,7 @@ from billing.models import GatewaySetting, GatewayTerms
 from billing.routing import Health
 from ledger import columns
 from rest.labels import display
+from wallets.admin.amount_forms import AmountsForm, MinorField
 
 NAMES = {
     "stripe": "Stripe",
@@ -64,17 +65,24 @@ class GatewaySettingForm(forms.ModelForm):  # type: ignore[type-arg]
         return chosen
 
 
-class GatewayTermsForm(forms.ModelForm):  # type: ignore[type-arg]
+class GatewayTermsForm(AmountsForm):
+    minimum_minor = MinorField(
+        label=_("minimum"), help_text=_("Smaller payments are not sent to it. Empty: the gateway's own minimum.")
+    )
+    maximum_minor = MinorField(
+        label=_("maximum"), help_text=_("Larger payments are not sent to it. Empty: the gateway's own maximum.")
+    )
+    fixed_cost_minor = MinorField(
+        label=_("fixed cost of a payment"),
+        empty=0,
+        help_text=_("What the gateway keeps of a payment besides its share, such as 0.25 of EUR or 25 of XOF."),
+    )
+
     class Meta:
-        help_texts = {
-            "currency": _("An ISO 4217 code that the gateway takes."),
-            "minimum_minor": _("Smaller payments are not sent to it. Empty: the gateway's own minimum."),
-            "maximum_minor": _("Larger payments are not sent to it. Empty: the gateway's own maximum."),
-            "fixed_cost_minor": _("What the gateway keeps of a payment besides its share: 25 is 0.25 EUR, or 25 XOF."),
-        }
+        help_texts = {"currency": _("An ISO 4217 code that the gateway takes.")}
 
     def clean(self) -> dict[str, Any]:
-        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
+        cleaned = super().clean()
         able = capabilities(self.instance.gateway_id or "")
         currency = cleaned.get("currency")
         if able is not None and currency and currency not in able.currencies:

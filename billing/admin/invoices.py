@@ -19,12 +19,11 @@ from unfold.widgets import UnfoldAdminEmailInputWidget, UnfoldAdminTextInputWidg
 
 from billing import bills, drafts, errors, invoice_archive, invoice_links, invoice_mail
 from billing.admin.acts import BillingActsAdmin
-from billing.admin.payments import shown
 from billing.models import Invoice, InvoiceFile, InvoiceLine, InvoiceMailing, TaxRate, VatCheck
 from billing.models.invoices import InvoiceKind
 from credits.admin.acts import ActForm, ReasonForm, operator
 from ledger import columns
-from ledger.money import Money
+from ledger.money import Money, for_reader
 from rest.labels import display
 from wallets.admin.shared import percent
 
@@ -144,15 +143,15 @@ class InvoiceAdmin(BillingActsAdmin):
 
     @admin.display(description=_("net"))
     def net_shown(self, invoice: Invoice) -> str:
-        return shown(invoice.net)
+        return for_reader(invoice.net)
 
     @admin.display(description=_("tax"))
     def tax_shown(self, invoice: Invoice) -> str:
-        return shown(invoice.tax)
+        return for_reader(invoice.tax)
 
     @admin.display(description=_("total"))
     def gross_shown(self, invoice: Invoice) -> str:
-        return shown(invoice.gross)
+        return for_reader(invoice.gross)
 
     @admin.display(description=_("complete"), boolean=True)
     def is_complete(self, invoice: Invoice) -> bool:
@@ -280,7 +279,7 @@ def _totals(rows: QuerySet[Invoice]) -> list[dict[str, str]]:
         {
             "kind": str(InvoiceKind(each["kind"]).label),
             "count": str(each["count"]),
-            **{name: shown(Money(int(each[f"sum_{name}"]), each["currency"])) for name in _PARTS},
+            **{name: for_reader(Money(int(each[f"sum_{name}"]), each["currency"])) for name in _PARTS},
         }
         for each in sums.order_by("currency", "kind")
     ]

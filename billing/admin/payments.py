@@ -6,7 +6,7 @@ from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.html import format_html
-from django.utils.translation import get_language, gettext
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import TabularInline
 from unfold.decorators import action, display
@@ -22,7 +22,7 @@ from billing.sale_payments import Share
 from credits.admin import acts
 from credits.admin.acts import ActForm, ReasonForm, operator
 from ledger import money
-from ledger.money import Money, format_money
+from ledger.money import Money, for_reader
 
 LABELS = {
     PaymentStatus.PENDING: "info",
@@ -32,10 +32,6 @@ LABELS = {
     PaymentStatus.EXPIRED: "warning",
     PaymentStatus.QUARANTINED: "danger",
 }
-
-
-def shown(amount: Money) -> str:
-    return format_money(amount, get_language() or "en")
 
 
 class RefundForm(ReasonForm):
@@ -67,7 +63,7 @@ class RefundInline(TabularInline):
 
     @admin.display(description=_("amount"))
     def amount_shown(self, refund: Refund) -> str:
-        return shown(refund.money)
+        return for_reader(refund.money)
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
@@ -95,15 +91,15 @@ class PaymentAdmin(BillingActsAdmin):
 
     @admin.display(description=_("amount"), ordering="amount_minor")
     def amount(self, payment: Payment) -> str:
-        return shown(payment.money)
+        return for_reader(payment.money)
 
     @admin.display(description=_("tax"))
     def tax(self, payment: Payment) -> str:
-        return shown(payment.tax)
+        return for_reader(payment.tax)
 
     @admin.display(description=_("discount"))
     def discount(self, payment: Payment) -> str:
-        return shown(payment.discount)
+        return for_reader(payment.discount)
 
     @admin.display(description=_("coupon"))
     def coupon(self, payment: Payment) -> str:
@@ -135,7 +131,7 @@ class PaymentAdmin(BillingActsAdmin):
                 payment=payment, reason=form.facts["reason"], by=operator(request), **_wish(payment, form)
             )
             said = gettext("Refund of %(amount)s: %(status)s.")
-            said = said % {"amount": shown(made.money), "status": made.get_status_display()}
+            said = said % {"amount": for_reader(made.money), "status": made.get_status_display()}
             url = reverse("admin:billing_refund_change", args=[made.pk])
             return format_html('{} <a class="underline" href="{}">{}</a>', said, url, gettext("See the refund"))
 
@@ -195,11 +191,12 @@ def _wish(payment: Payment, form: ActForm) -> dict[str, Any]:
 
 def _lines(plan: Plan) -> list[str]:
     lines = [
-        gettext("Can be refunded at most: %(amount)s") % {"amount": shown(Money(plan.refundable, plan.amount.unit))},
-        gettext("Goes back to the buyer: %(amount)s") % {"amount": shown(plan.amount)},
+        gettext("Can be refunded at most: %(amount)s")
+        % {"amount": for_reader(Money(plan.refundable, plan.amount.unit))},
+        gettext("Goes back to the buyer: %(amount)s") % {"amount": for_reader(plan.amount)},
     ]
     if plan.tax.minor:
-        lines.append(gettext("Of that tax: %(amount)s") % {"amount": shown(plan.tax)})
+        lines.append(gettext("Of that tax: %(amount)s") % {"amount": for_reader(plan.tax)})
     for key, amount in plan.lines.items():
         source = gettext("bonus credits") if key.endswith((":bonus", ":coupon")) else gettext("paid credits")
         lines.append(gettext("Taken back: %(amount)s %(source)s") % {"amount": amount, "source": source})
@@ -226,5 +223,5 @@ def _of_seller(share: Share) -> list[str]:
     )
     for amount, sentence in said:
         if amount.minor:
-            lines.append(sentence % (named | {"amount": shown(amount)}))
+            lines.append(sentence % (named | {"amount": for_reader(amount)}))
     return lines

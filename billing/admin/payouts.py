@@ -13,6 +13,7 @@ from unfold.widgets import UnfoldAdminTextInputWidget
 
 from billing import errors, payout_sending, payouts
 from billing.admin import facts
+from billing.admin.refusal_words import WORDS
 from billing.errors import BillingError
 from billing.models import Payout
 from ledger.columns import shown
@@ -75,6 +76,7 @@ admin.site.unregister(Withdrawal)
 @admin.register(Withdrawal)
 class PaidWithdrawalAdmin(WithdrawalAdmin):
     refusals = (*ActsAdmin.refusals, BillingError)
+    words = WORDS
     inlines = (*WithdrawalAdmin.inlines, PayoutInline)  # type: ignore[assignment]
     actions_detail = ("approve", "reject", "ask", "resolve")  # type: ignore[assignment]
     has_ask_payout_permission = asks_for("billing.ask_payout")

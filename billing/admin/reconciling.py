@@ -12,12 +12,11 @@ from unfold.widgets import UnfoldAdminTextInputWidget
 from billing import reconcile
 from billing.admin.acts import BillingActsAdmin
 from billing.admin.inbox import OpenFilter
-from billing.admin.payments import shown
 from billing.models import Discrepancy, Reconciliation
 from billing.models.reconciling import Outcome, Resolution
 from credits.admin import acts
 from credits.admin.acts import ActForm, operator
-from ledger.money import Money
+from ledger.money import Money, for_reader
 
 LABELS = {Outcome.MISSING_HERE: "danger", Outcome.MISSING_THERE: "danger", Outcome.DIFFERENT: "warning"}
 BY_PEOPLE = [(value, label) for value, label in Resolution.choices if value != Resolution.SETTLED]
@@ -48,11 +47,11 @@ class DiscrepancyAdmin(BillingActsAdmin):
 
     @admin.display(description=_("here"))
     def here(self, found: Discrepancy) -> str:
-        return "-" if found.ours_minor is None else shown(Money(found.ours_minor, found.currency))
+        return "-" if found.ours_minor is None else for_reader(Money(found.ours_minor, found.currency))
 
     @admin.display(description=_("there"))
     def there(self, found: Discrepancy) -> str:
-        return "-" if found.theirs_minor is None else shown(Money(found.theirs_minor, found.their_currency))
+        return "-" if found.theirs_minor is None else for_reader(Money(found.theirs_minor, found.their_currency))
 
     @action(description=_("Resolve"), url_path="resolve", permissions=["resolve_discrepancy"], icon="task_alt")  # type: ignore[arg-type, operator]
     def resolve(self, request: HttpRequest, object_id: str) -> HttpResponse:

@@ -12,11 +12,11 @@ from unfold.widgets import UnfoldAdminFileFieldWidget, UnfoldAdminTextareaWidget
 
 from billing import disputes, refunds
 from billing.admin.acts import BillingActsAdmin
-from billing.admin.payments import shown
 from billing.gateways.subscribing import EvidenceFile
 from billing.models import Dispute, Refund
 from billing.models.refunds import DisputeState, RefundStatus
 from credits.admin.acts import ActForm, operator
+from ledger.money import for_reader
 
 REFUND_LABELS = {
     RefundStatus.REQUESTED: "info",
@@ -69,11 +69,11 @@ class RefundAdmin(BillingActsAdmin):
 
     @admin.display(description=_("amount"), ordering="amount_minor")
     def amount(self, refund: Refund) -> str:
-        return shown(refund.money)
+        return for_reader(refund.money)
 
     @admin.display(description=_("tax"))
     def tax(self, refund: Refund) -> str:
-        return shown(refund.tax)
+        return for_reader(refund.tax)
 
     @display(description=_("status"), label=REFUND_LABELS)  # type: ignore[arg-type]
     def status_shown(self, refund: Refund) -> tuple[str, str]:
@@ -131,7 +131,7 @@ class DisputeAdmin(BillingActsAdmin):
 
     @admin.display(description=_("amount"), ordering="amount_minor")
     def amount(self, dispute: Dispute) -> str:
-        return shown(dispute.money)
+        return for_reader(dispute.money)
 
     @display(description=_("state"), label=DISPUTE_LABELS)  # type: ignore[arg-type]
     def state_shown(self, dispute: Dispute) -> tuple[str, str]:

@@ -14,10 +14,9 @@ from django.utils.translation import gettext_lazy as _
 from unfold.admin import TabularInline
 from unfold.decorators import action
 
-from billing import dunning, errors, plan_changes, refusal_words, subscription_states, subscriptions
+from billing import dunning, plan_changes, subscription_states, subscriptions
 from billing.admin import facts, timeline_words
 from billing.admin.acts import BillingActsAdmin
-from billing.admin.payments import shown
 from billing.models import GatewayInstruction, PaidPeriod, Plan, PlanPrice, Subscription, SubscriptionEvent
 from billing.models.plans import PlanInterval
 from billing.models.subscriptions import IN_FORCE, LIVE
@@ -26,6 +25,7 @@ from credits import calendar
 from credits.admin import acts
 from credits.admin.acts import ActForm, EndOfDayField, ReasonForm, operator
 from ledger import columns
+from ledger.money import for_reader
 from rest.labels import display
 
 LABELS = {
@@ -40,7 +40,7 @@ LABELS = {
 
 
 def priced(price: PlanPrice | None) -> str:
-    return f"{price.plan.code} · {shown(price.money)} / {price.get_interval_display()}" if price else "-"
+    return f"{price.plan.code} · {for_reader(price.money)} / {price.get_interval_display()}" if price else "-"
 
 
 class ReadOnlyInline(TabularInline):
@@ -142,7 +142,7 @@ class SubscriptionAdmin(BillingActsAdmin):
 
     @admin.display(description=_("price"))
     def amount(self, subscription: Subscription) -> str:
-        return f"{shown(subscription.price.money)} / {subscription.price.get_interval_display()}"
+        return f"{for_reader(subscription.price.money)} / {subscription.price.get_interval_display()}"
 
     @admin.display(description=_("price from the next period"))
     def next_price_shown(self, subscription: Subscription) -> str:
@@ -163,11 +163,6 @@ class SubscriptionAdmin(BillingActsAdmin):
 
     # ------------------------------------------------------------ acts
 
-    def words_of(self, refusal: Exception) -> str:
-        if isinstance(refusal, errors.ChangeNotNow):  # its own text speaks of a field of the API
-            return refusal_words.words(refusal)
-        return super().words_of(refusal)
-
     @action(description=_("Change"), url_path="change_plan", permissions=["manage_subscription"], icon="swap_horiz")  # type: ignore[arg-type, operator]
     def change_plan(self, request: HttpRequest, object_id: str) -> HttpResponse:
         subscription = self.found(request, object_id)
@@ -178,12 +173,12 @@ class SubscriptionAdmin(BillingActsAdmin):
         def preview(form: ActForm) -> list[str]:
             plan = plan_changes.preview(subscription=subscription, price=price(form), when=form.facts["when"])
             return [
-                gettext("Charged now: %(amount)s") % {"amount": shown(plan.due)},
-                gettext("For the new plan: %(amount)s") % {"amount": shown(plan.charge)},
-                gettext("Taken off by the coupon: %(amount)s") % {"amount": shown(plan.discount)},
-                gettext("Credit for the old one: %(amount)s") % {"amount": shown(plan.credit)},
+                gettext("Charged now: %(amount)s") % {"amount": for_reader(plan.due)},
+                gettext("For the new plan: %(amount)s") % {"amount": for_reader(plan.charge)},
+                gettext("Taken off by the coupon: %(amount)s") % {"amount": for_reader(plan.discount)},
+                gettext("Credit for the old one: %(amount)s") % {"amount": for_reader(plan.credit)},
                 gettext("Begins: %(day)s") % {"day": date_format(plan.begins_at, "DATETIME_FORMAT")},
-                gettext("Then: %(amount)s") % {"amount": shown(plan.next_amount)},
+                gettext("Then: %(amount)s") % {"amount": for_reader(plan.next_amount)},
             ]
 
         def do(form: ActForm) -> str:
@@ -197,7 +192,7 @@ class SubscriptionAdmin(BillingActsAdmin):
             )
             if done.payment is not None:
                 return gettext("A payment of %(amount)s was started; the plan changes when it is paid.") % {
-                    "amount": shown(done.payment.money)
+                    "amount": for_reader(done.payment.money)
                 }
             return gettext("The plan changes at %(day)s.") % {
                 "day": date_format(done.preview.begins_at, "DATETIME_FORMAT")

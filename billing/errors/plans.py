@@ -48,6 +48,7 @@ class SubscriptionState(BillingError):
 
     def __init__(self, status: str, what: str) -> None:
         self.state = status
+        self.what = what
         super().__init__(f"The subscription is {status}; {what}.")
 
 

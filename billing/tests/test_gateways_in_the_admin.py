@@ -1,5 +1,6 @@
 """The gateways' page: what operators may choose there, and what they see."""
 
+import re
 from typing import Any
 
 import pytest
@@ -61,19 +62,22 @@ def test_finance_chooses_and_the_audit_log_keeps_it() -> None:
     terms = {
         "terms-TOTAL_FORMS": "1",
         "terms-0-currency": "EUR",
-        "terms-0-minimum_minor": "100",
+        "terms-0-minimum_minor": "1.00",
         "terms-0-maximum_minor": "",
-        "terms-0-fixed_cost_minor": "25",
+        "terms-0-fixed_cost_minor": "0,25",
     }
     changes = {"currencies": "USD,EUR", "countries": "FR", "priority": "5", "cost_basis_points": "290"}
     chosen: dict[str, Any] = {**PAGE, **terms, **changes}
     del chosen["is_enabled"]
-    answer = signed_in("finance").post(page(), chosen)
+    finance = signed_in("finance")
+    answer = finance.post(page(), chosen)
     assert answer.status_code == 302, errors(answer)
     row = GatewaySetting.objects.get(pk="stripe")
     assert (row.is_enabled, row.priority, row.currencies, row.countries) == (False, 5, ["EUR", "USD"], ["FR"])
     found = GatewayTerms.objects.get()
     assert (found.currency, found.minimum_minor, found.maximum_minor, found.fixed_cost_minor) == ("EUR", 100, None, 25)
+    opened = finance.get(page()).content.decode()
+    assert re.findall(r'name="terms-0-\w+_minor" value="([^"]*)"', opened) == ["1.00", "0.25"]
     entry = LogEntry.objects.filter(object_pk=row.pk, action=LogEntry.Action.UPDATE).first()
     assert entry is not None
     assert entry.changes_dict["is_enabled"] == ["True", "False"]

@@ -14,9 +14,12 @@ from django.utils import timezone
 from billing import (
     asking,
     drafts,
+    inbox,
     instructions,
+    invoice_files,
     invoices,
     method_setups,
+    mirror,
     payments,
     payout_sending,
     plans,
@@ -30,6 +33,7 @@ from billing.gateways.subscribing import SetupResult, SetupState
 from billing.models import (
     Attempt,
     GatewayInstruction,
+    GatewayLetter,
     Invoice,
     InvoiceDraft,
     MethodSetup,
@@ -47,6 +51,7 @@ from billing.tests.subscribers import make_plan
 from credits import usage, versions
 from credits.tests import gates
 from ledger.money import Money
+from rest.tests.rivals import Met, second_while_the_first_is_open
 from wallets.models import Withdrawal
 
 __all__ = ["french"]
@@ -236,3 +241,58 @@ def test_without_the_lock_both_take_it(name: str, monkeypatch: pytest.MonkeyPatc
     """If this fails, the test above proves nothing."""
     no_row_is_locked(CLAIMS[name][2])(monkeypatch)
     assert claimed_by_two(name, monkeypatch, stripe) == [1, 1]
+
+
+# ---------------------------------------------------------------- letters, by one statement that takes and leases them
+
+LETTER_LOCK = " FOR UPDATE SKIP LOCKED"
+
+
+def letters_of_two(module: Any, settings: Any) -> Met[set[str], set[str]]:
+    """Two batches wait; which letters each of two workers takes in one."""
+    settings.INBOX_BATCH = 2
+    facts = {"gateway": "stripe", "kind": "payment_intent.succeeded", "subject": "payment", "trust": "signed"}
+    GatewayLetter.objects.bulk_create(GatewayLetter(event_id=f"evt_{number}", **facts) for number in range(4))
+    now = timezone.now()
+
+    def claim() -> set[str]:
+        return {letter.event_id for letter in module._claim(now)}
+
+    return second_while_the_first_is_open(claim, claim)
+
+
+@pytest.mark.parametrize("module", [inbox, mirror], ids=["inbox", "mirror"])
+def test_two_workers_share_the_letters(module: Any, settings: Any) -> None:
+    first, second, waited = letters_of_two(module, settings)
+    assert (len(first), len(second), first & second, waited) == (2, 2, set(), False)
+
+
+@pytest.mark.parametrize("module", [inbox, mirror], ids=["inbox", "mirror"])
+def test_without_the_lock_both_take_the_same(module: Any, monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
+    """If this fails, the test above proves nothing."""
+    assert LETTER_LOCK in module._CLAIM
+    monkeypatch.setattr(module, "_CLAIM", module._CLAIM.replace(LETTER_LOCK, ""))
+    first, second, _ = letters_of_two(module, settings)
+    assert first == second != set()
+
+
+# ---------------------------------------------------------------- papers
+
+
+def drawn_by_two(monkeypatch: pytest.MonkeyPatch, stripe: RefundingGateway) -> Counter[str]:
+    """What becomes of two sweeps that have seen the same invoice wait."""
+    invoice = invoices.issue(payment=shop.paid(stripe, known()))
+    gate(monkeypatch, invoice_files, "documents")
+    return names(gates.run_through_the_gate([lambda: invoice_files._render_one(invoice.pk)] * 2))
+
+
+def test_paper_that_another_draws_is_passed_over(monkeypatch: pytest.MonkeyPatch, stripe: RefundingGateway) -> None:
+    assert drawn_by_two(monkeypatch, stripe) == {"True": 1, "False": 1}
+
+
+def test_without_the_lock_it_is_drawn_twice_and_the_later_sweep_ends(
+    monkeypatch: pytest.MonkeyPatch, stripe: RefundingGateway
+) -> None:
+    """If this fails, the test above proves nothing. The database keeps the second paper out; the sweep ends there."""
+    no_row_is_locked(Invoice)(monkeypatch)
+    assert drawn_by_two(monkeypatch, stripe) == {"True": 1, "IntegrityError": 1}

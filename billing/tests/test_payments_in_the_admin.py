@@ -142,10 +142,15 @@ def test_money_moves_by_what_was_previewed_and_by_nothing_else(stripe, operator)
     assert Refund.objects.get().amount_minor == 500
 
 
-def test_refusal_is_a_sentence_above_the_form(stripe, operator) -> None:
-    payment = shop.paid(stripe)
-    answer = press(operator, "billing_payment_refund", payment, amount="10", policy="goodwill", reason="late")
-    assert "At most 9.99 EUR can still be refunded." in answer.content.decode()
+@pytest.mark.parametrize(
+    ("language", "told"),
+    [("en", "At most €9.99 can still be refunded."), ("fr", "Au plus 9,99 € peuvent encore être remboursés.")],
+)
+def test_refusal_is_a_sentence_above_the_form(stripe, operator, language, told) -> None:
+    path, client = f"/admin/billing/payment/{shop.paid(stripe).pk}/refund/", browser(operator)
+    wish = {"key": str(uuid.uuid4()), "amount": "10", "policy": "goodwill", "reason": "late"}
+    answer = client.post(path, wish, headers={"accept-language": language})
+    assert told in answer.content.decode().replace("\xa0", " ")
     assert not Refund.objects.exists()
 
 

@@ -49,8 +49,10 @@ def test_silence_of_the_gateway_is_said_and_changes_nothing(paypal, sent) -> Non
 
 def test_what_was_never_sent_cannot_be_asked_about(paypal) -> None:
     withdrawal = approved()
-    answer = send(signed_in("sue", "support"), page("withdrawal", "ask", withdrawal.pk))
-    assert "It has not been sent to any gateway yet." in answer.content.decode()
+    support = signed_in("sue", "support")
+    assert "It has not been sent to any gateway yet." in send(support, page("withdrawal", "ask", withdrawal.pk)).text
+    support.cookies["django_language"] = "fr"
+    assert "encore été envoyé à aucune passerelle." in send(support, page("withdrawal", "ask", withdrawal.pk)).text
 
 
 def test_finance_says_how_it_ended_and_support_may_not(paypal, sent) -> None:

@@ -104,7 +104,9 @@ def test_what_a_button_did_stands_there_in_its_words(as_root: Client) -> None:
     key = as_root.get(path).context["form"]["key"].value()
     as_root.post(path, {"direction": "more", "amount": "5", "reason": "lost in an outage", "key": key})
     home_page = as_root.get("/admin/")
-    assert [act.user.username for act in home_page.context["acts"]] == ["root"]
+    assert [(act.user.username, act.object_repr) for act in home_page.context["acts"]] == [
+        ("root", f"{user.username} CREDIT")
+    ]
     assert home_page.context["acts"][0].get_change_message() in unescape(home_page.content.decode())
     assert f"/admin/credits/purse/{purse.pk}/change/" in home_page.content.decode()
 

@@ -9,6 +9,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.widgets import UnfoldAdminTextInputWidget
 
+from credits.admin.refusal_words import WORDS
 from credits.errors import CreditsError
 from credits.models.catalogue import unit_validator
 from ledger.errors import LedgerError
@@ -61,6 +62,7 @@ class ActsAdmin(acts.ActsAdmin):
     """The permissions that the buttons on credits ask for."""
 
     refusals: tuple[type[Exception], ...] = (CreditsError, LedgerError)
+    words = WORDS
 
     has_issue_grant_permission = asks_for("credits.issue_grant")
     has_extend_grant_permission = asks_for("credits.extend_grant")

@@ -11,19 +11,21 @@ from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.translation import get_language, gettext
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.decorators import action
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 from credits import costs, packs, payable
+from credits.admin.refusal_words import WORDS
 from credits.costs import Terms
 from credits.errors import AmountNotPayable
 from credits.models import Cost, CostKind, GrantRule, Pack, PackPrice
 from ledger import money
 from ledger.errors import LedgerError
-from ledger.money import Money, format_money
+from ledger.money import Money, for_reader
+from rest.acts import words_of
 
 TERMS = [field.name for field in fields(Terms)]
 SEEDED = _("Seeding this catalogue's file puts everything back as the file says.")
@@ -32,7 +34,7 @@ UNIT = _("Which credits: CREDIT, unless the catalogue has units of its own.")
 
 
 def shown(price: PackPrice) -> str:
-    return format_money(Money(price.amount_minor, price.currency), get_language() or "en")
+    return for_reader(Money(price.amount_minor, price.currency))
 
 
 class VersionForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -176,7 +178,7 @@ class PackPriceForm(VersionForm):
                     self.add_error("amount", gettext("The price must be above zero."))
                 payable.require(price)
             except (LedgerError, AmountNotPayable) as error:
-                self.add_error("amount", str(error))
+                self.add_error("amount", words_of(error, WORDS))
             else:
                 self.instance.amount_minor = price.minor
         return cleaned

@@ -97,7 +97,7 @@ class Purse(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.user_id} {self.unit}"
+        return f"{self.user.get_username()} {self.unit}"
 
 
 class Allowance(models.Model):

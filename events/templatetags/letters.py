@@ -7,7 +7,7 @@ from django import template
 from django.utils import timezone
 from django.utils.translation import get_language
 
-from ledger.money import Money, format_money
+from ledger.money import Money, for_reader
 
 register = template.Library()
 GATEWAYS = {"paypal": "PayPal", "cinetpay": "CinetPay", "mtn_momo": "MTN Mobile Money", "orange_money": "Orange Money"}
@@ -16,7 +16,7 @@ GATEWAYS = {"paypal": "PayPal", "cinetpay": "CinetPay", "mtn_momo": "MTN Mobile 
 @register.filter
 def money(minor: int, currency: str) -> str:
     """`{{ data.amount|money:data.currency }}`: 9,99 € in French, 6 500 F CFA where francs have no cents."""
-    return format_money(Money(minor, currency), get_language() or "en")
+    return for_reader(Money(minor, currency))
 
 
 @register.filter

@@ -1,6 +1,7 @@
 """Positions: in the order of commits, without a gap, by one process at a time."""
 
 import threading
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -8,11 +9,14 @@ import pytest
 from django.contrib.auth.models import User
 from django.db import connection
 
+import events
 from events.models import Event
+from rest.tests.rivals import Met, second_while_the_first_is_open
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 WRITE = "INSERT INTO events_event (type, user_id, data) VALUES ('credits.granted', %s, '{}') RETURNING id"
+HEAD_LOCK = " FOR UPDATE SKIP LOCKED"
 
 
 def another() -> "psycopg.Connection[Any]":
@@ -81,6 +85,39 @@ def test_one_at_a_time_gives_positions_and_the_other_does_not_wait(user: User) -
             written(writer, user)
         assert place() == []  # the holder has not committed
     assert place() == [2]
+
+
+def placed_by_two(user: User) -> tuple[Met[list[int], list[int]], list[str]]:
+    """What was written early is committed once the first has given its position, and before the second looks."""
+    names = {}
+    with another() as slow, another() as quick:
+        names[written(slow, user)], names[written(quick, user)] = "early", "late"
+        quick.commit()
+
+        def place_after_the_slow_one() -> list[int]:
+            slow.commit()
+            return place()
+
+        met = second_while_the_first_is_open(place, place_after_the_slow_one)
+    place()
+    return met, [names[pk] for pk in order()]
+
+
+def test_of_two_placers_the_second_leaves_at_once(user: User) -> None:
+    assert placed_by_two(user) == (([1], [], False), ["late", "early"])
+
+
+def test_canary_without_the_lock_of_the_head_an_event_moves_behind_readers(user: User) -> None:
+    """The early one gets the position that readers have passed, and the late one is given to them again."""
+    text = (Path(events.__file__).parent / "sql" / "place.sql").read_text()
+    assert HEAD_LOCK in text
+    with connection.cursor() as cursor:
+        cursor.execute(text.replace(HEAD_LOCK, ""))
+        try:
+            found = placed_by_two(user)
+        finally:
+            cursor.execute(text)
+    assert found == (([1], [1, 2], True), ["early", "late"])
 
 
 def test_a_pass_that_fails_gives_no_position_away(user: User) -> None:

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from babel.numbers import list_currencies
+from django.utils import translation
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -198,6 +199,12 @@ def test_parse_reads_back_what_plain_writes(minor: int, unit: str) -> None:
 )
 def test_people_read_amounts_in_their_own_way(amount: Money, locale: str, expected: str) -> None:
     assert money.format_money(amount, locale) == expected
+
+
+@pytest.mark.parametrize(("language", "expected"), [("en", "€9.99"), ("fr", "9,99\xa0€"), (None, "€9.99")])
+def test_money_is_written_in_the_language_of_the_page(language: str | None, expected: str) -> None:
+    with translation.override(language):
+        assert money.for_reader(Money(999, "EUR")) == expected
 
 
 @pytest.mark.parametrize("other", [5, 5.0, None, "5.00 EUR"])

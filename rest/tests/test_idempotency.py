@@ -16,10 +16,12 @@ import time_machine
 from django.conf import settings as project
 from django.contrib.auth.models import User
 from django.db import connection, connections
+from django.http import HttpResponse
 from django.test import Client
 
 from rest import idempotency, tasks
 from rest.models import IdempotencyRecord
+from rest.tests.rivals import second_while_the_first_is_open
 from rest.tests.urls import GroupView, made
 
 pytestmark = pytest.mark.urls("rest.tests.urls")
@@ -278,6 +280,36 @@ def test_the_primary_key_alone_also_keeps_the_second_effect_out(transactional_db
     monkeypatch.setattr(GroupView, "before_answer", lambda: both_inside.wait(WAIT_SECONDS))
     assert sorted(answer.status_code for answer in run_together(2, post)) == [201, 500]
     assert made().count() == 1
+
+
+# ---------------------------------------------------------------- the purge
+
+PURGE_LOCK = " FOR UPDATE SKIP LOCKED"
+
+
+def purged_beside_a_request() -> bool:
+    """A request replaces its record of yesterday and is not over; whether the purge of all others waits for it."""
+    for number in range(3):
+        post(f"key-{number}")
+    record = IdempotencyRecord.objects.get(key="key-1")
+    again = idempotency.Claim(scope=record.scope, key=record.key, fingerprint=bytes(record.fingerprint))
+
+    def store() -> None:
+        idempotency._store(again, HttpResponse(status=201))
+
+    with time_machine.travel(datetime.now(UTC) + timedelta(hours=project.IDEMPOTENCY_HOURS, seconds=1)):
+        return second_while_the_first_is_open(store, tasks.purge_idempotency_records).second_waited
+
+
+def test_purge_passes_over_the_record_that_a_request_replaces(transactional_db) -> None:
+    assert not purged_beside_a_request()
+    assert list(IdempotencyRecord.objects.values_list("key", flat=True)) == ["key-1"]
+
+
+def test_canary_without_the_lock_the_purge_waits_for_the_request(transactional_db, monkeypatch) -> None:
+    assert PURGE_LOCK in tasks.PURGE
+    monkeypatch.setattr(tasks, "PURGE", tasks.PURGE.replace(PURGE_LOCK, ""))
+    assert purged_beside_a_request()
 
 
 # ---------------------------------------------------------------- a worker that dies

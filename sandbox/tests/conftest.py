@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from sandbox.testing import Sandbox
+from sandbox.testing import PATIENCE_SECONDS, Sandbox
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,10 +21,11 @@ class Received:
 
 @dataclass
 class Shop:
-    """Answers every notification with `status`, and keeps it."""
+    """Answers every notification with `status` as soon as it may, and keeps it."""
 
     url: str
     status: int = 200
+    may_answer: threading.Event = field(default_factory=threading.Event)
     received: list[Received] = field(default_factory=list)
 
     def posted(self, sandbox: Sandbox, gateway: str) -> list[Received]:
@@ -43,6 +44,7 @@ def shop_server() -> Iterator[ThreadingHTTPServer]:
             body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
             headers = {name.lower(): value for name, value in self.headers.items()}
             shop.received.append(Received(method=self.command, path=self.path, headers=headers, body=body))
+            shop.may_answer.wait(PATIENCE_SECONDS)
             self.send_response(shop.status)
             self.send_header("Content-Length", "0")
             self.end_headers()
@@ -63,5 +65,6 @@ def shop_server() -> Iterator[ThreadingHTTPServer]:
 @pytest.fixture
 def shop(shop_server: ThreadingHTTPServer) -> Shop:
     shop = Shop(url=f"http://127.0.0.1:{shop_server.server_port}")
+    shop.may_answer.set()
     shop_server.shop = shop  # type: ignore[attr-defined]
     return shop

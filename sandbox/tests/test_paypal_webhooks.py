@@ -12,7 +12,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
-from sandbox.testing import Sandbox
+from sandbox.testing import Refused, Sandbox
 from sandbox.tests.clients import PayPal, redirect
 from sandbox.tests.conftest import Received, Shop
 
@@ -97,6 +97,21 @@ def test_paypal_verifies_its_own_letters(
         timeout=5,
     )
     assert reply.json() == {"verification_status": status}
+
+
+def test_letters_are_told_once_the_last_of_them_is_answered(sandbox: Sandbox, paypal: PayPal, listening: Shop) -> None:
+    listening.may_answer.clear()
+    approved(paypal, sandbox)
+    known = sandbox.control("GET", "/_letters?gateway=paypal")
+    assert (known["waiting"], known["letters"]) == (1, [])
+    listening.may_answer.set()
+    assert [line["status"] for line in sandbox.letters("paypal")] == [200]
+
+
+@pytest.mark.parametrize("seconds", ["-1", "soon", "61"])
+def test_nobody_waits_for_letters_without_end(sandbox: Sandbox, seconds: str) -> None:
+    with pytest.raises(Refused, match="wait_seconds"):
+        sandbox.control("GET", f"/_letters?wait_seconds={seconds}")
 
 
 def test_a_letter_that_is_not_taken_comes_again(sandbox: Sandbox, paypal: PayPal, listening: Shop) -> None:

@@ -61,6 +61,13 @@ def test_api_gives_the_link_and_it_opens_the_page(client: Client, seller: User) 
     assert all(shown in text for shown in ("€100.00", "€25.00", "seat 9", "Available soon"))
 
 
+def test_what_has_cleared_is_called_by_its_sale(client: Client, seller: User, path: str) -> None:
+    sell_cleared(seller, 300, reference="seat 12")
+    rows = re.findall(r"<tr>(.*?)</tr>", read(client, path), re.DOTALL)
+    assert sum("cleared" in row and "order-1" in row for row in rows) == 1
+    assert sum("cleared" in row and "seat 9, seat 12" in row for row in rows) == 1
+
+
 def test_page_obeys_the_strict_policy_and_is_not_kept(client: Client, seller: User, path: str) -> None:
     ask(seller, 1_000)
     answer = client.get(path)

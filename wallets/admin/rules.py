@@ -11,11 +11,25 @@ from unfold.admin import ModelAdmin, TabularInline
 from unfold.forms import PaginationInlineFormSet
 
 from ledger import money
+from wallets.admin.amount_forms import AmountsForm, MinorField
 from wallets.admin.shared import percent
 from wallets.models import CommissionRule, CommissionTier, SaleType, SellerKind
 
 
-class RuleForm(forms.ModelForm):  # type: ignore[type-arg]
+class RuleForm(AmountsForm):
+    fixed_minor = MinorField(label=_("fixed part"), empty=0, help_text=_("Added to the percentage."))
+    minimum_minor = MinorField(
+        label=_("minimum"), help_text=_("We keep at least this much of a sale. Empty: no minimum.")
+    )
+    maximum_minor = MinorField(
+        label=_("maximum"), help_text=_("We keep at most this much of a sale. Empty: no maximum.")
+    )
+    debt_limit_minor = MinorField(
+        label=_("debt limit"),
+        empty=0,
+        help_text=_("How much a seller may owe us. Zero, unless the seller owes such refunds."),
+    )
+
     class Meta:
         model = CommissionRule
         fields = (
@@ -31,10 +45,7 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]
             "currency": _("An ISO 4217 code. Empty: of all, and then the rule is a percentage alone."),
             "valid_from": _("Sales keep the terms that they were made by."),
             "valid_until": _("Empty: until it is switched off."),
-            "minimum_minor": _("We keep at least this much of a sale. Empty: no minimum."),
-            "maximum_minor": _("We keep at most this much of a sale. Empty: no maximum."),
             "when_withdrawn": _("What happens when a buyer wants back what the seller has already been paid."),
-            "debt_limit_minor": _("How much a seller may owe us. Zero, unless the seller owes such refunds."),
             "is_active": _("Off: later sales go by other rules."),
         }
 
@@ -46,6 +57,9 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 class TierForms(PaginationInlineFormSet):
+    def get_form_kwargs(self, index: int | None) -> dict[str, Any]:
+        return {**super().get_form_kwargs(index), "rule": self.instance}
+
     def clean(self) -> None:
         super().clean()
         kept = [form for form in self.forms if form.has_changed() or form.instance.pk]
@@ -55,12 +69,30 @@ class TierForms(PaginationInlineFormSet):
             )
 
 
-class TierForm(forms.ModelForm):  # type: ignore[type-arg]
+class TierForm(AmountsForm):
+    from_volume_minor = MinorField(
+        label=_("from a monthly volume"),
+        required=True,
+        help_text=_("What the seller has sold in the same month of UTC."),
+    )
+
     class Meta:
-        help_texts = {
-            "from_volume_minor": _("What the seller has sold in the same month of UTC."),
-            "basis_points": _("1000 is ten percent."),
-        }
+        help_texts = {"basis_points": _("1000 is ten percent.")}
+
+    def __init__(self, *arguments: Any, rule: CommissionRule, **named: Any) -> None:
+        self.rule, self.currency_before = rule, rule.currency  # the form of the rule may choose another
+        super().__init__(*arguments, **named)
+
+    def unit_before(self) -> str:
+        return self.currency_before
+
+    def unit_chosen(self) -> str:
+        return self.rule.currency
+
+    def has_changed(self) -> bool:
+        """The same figures are another amount in another currency."""
+        is_other = self.instance.pk is not None and self.rule.currency != self.currency_before
+        return is_other or super().has_changed()
 
 
 class TierInline(TabularInline):

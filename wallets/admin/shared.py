@@ -11,7 +11,8 @@ from ledger import money
 from ledger.errors import LedgerError
 from ledger.money import Money
 from rest import acts
-from rest.acts import asks_for
+from rest.acts import asks_for, words_of
+from wallets.admin.refusal_words import WORDS
 from wallets.errors import WalletsError
 
 
@@ -24,6 +25,7 @@ class ActsAdmin(acts.ActsAdmin):
     """The permissions that the buttons on wallets ask for."""
 
     refusals: tuple[type[Exception], ...] = (WalletsError, LedgerError)
+    words = WORDS
 
     has_approve_withdrawal_permission = asks_for("wallets.approve_withdrawal")
     has_adjust_wallet_permission = asks_for("wallets.adjust_wallet")
@@ -54,6 +56,6 @@ class DecimalAmountField(forms.CharField):
 def parse_amount(text: str, currency: str) -> Money:
     """Refusals come as the form shows them."""
     try:
-        return money.parse(text.strip(), currency)
+        return money.parse(text.strip().replace(",", "."), currency)
     except LedgerError as error:
-        raise WalletsError(str(error)) from error
+        raise WalletsError(words_of(error, WORDS)) from error

@@ -22,7 +22,7 @@ from wallets import balances, statement_files, statements, statistics, transacti
 from wallets.api import asking
 from wallets.errors import NotYours
 from wallets.models import Wallet
-from wallets.transactions import KINDS, Wanted
+from wallets.transactions import KINDS, MOST_REFERENCES, Transaction, Wanted
 
 LONGEST_STATISTICS = timedelta(days=366)
 THE_FIRST = datetime.min.replace(tzinfo=UTC)  # instant that there is
@@ -85,7 +85,9 @@ class WalletTransactionResponse(answers.Serializer[Any]):
     available = answers.IntegerField()
     reserve = answers.IntegerField()
     debt = answers.IntegerField()
-    references = answers.ListField(child=answers.CharField())
+    references = answers.ListField(
+        child=answers.CharField(), help_text=f"Of its sales; of many that cleared at once the first {MOST_REFERENCES}."
+    )
 
 
 class TransactionsView(ApiView):
@@ -126,7 +128,11 @@ def _csv(wanted: Wanted) -> Iterator[list[Sequence[Any]]]:
     columns = ("id", "kind", "at", "currency", "change", "pending", "available", "reserve", "debt")
     yield [(*columns, "references")]
     for page in transactions.every(wanted):
-        yield [(*(getattr(each, name) for name in columns), " ".join(each.references)) for each in page]
+        yield [(*(getattr(each, name) for name in columns), _references(each)) for each in page]
+
+
+def _references(each: Transaction) -> str:
+    return " ".join([*each.references, f"(+{each.unnamed})"] if each.unnamed else each.references)
 
 
 def _before(asked: dict[str, Any]) -> UUID | None:

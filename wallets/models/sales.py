@@ -130,6 +130,7 @@ class Sale(models.Model):
         indexes = [
             models.Index(name="sale_by_wallet", fields=["wallet", "id"]),
             models.Index(name="sale_to_release", fields=["releases_at"], condition=Q(released_at__isnull=True)),
+            models.Index(name="sale_by_release", fields=["release_entry"], condition=Q(release_entry__isnull=False)),
             models.Index(name="sale_to_free", fields=["reserved_until"], condition=Q(reserved_minor__gt=0)),
         ]
 

@@ -98,7 +98,7 @@ def test_an_operator_rejects_with_a_reason(finance: Client, user: User) -> None:
     withdrawal.refresh_from_db()
     assert (withdrawal.status, withdrawal.reason, available(user)) == ("rejected", "Not your number.", 10_000)
     late = send(finance, page("withdrawal", "approve", withdrawal.pk))
-    assert "The withdrawal is rejected already." in late.content.decode()
+    assert "The withdrawal has moved on: rejected." in late.content.decode()
 
 
 def test_an_adjustment_needs_a_reason_and_is_booked_once(finance: Client, user: User) -> None:
@@ -128,10 +128,14 @@ def test_a_large_adjustment_waits_for_another_person(finance: Client, user: User
     assert (adjustment.status, available(user)) == ("requested", 10_000)
     own = send(finance, page("adjustment", "approve", adjustment.pk))
     assert "it needs a second person" in own.content.decode()
+    finance.cookies["django_language"] = "fr"
+    french = send(finance, page("adjustment", "approve", adjustment.pk))
+    assert "Vous l’avez déjà approuvé : il faut une deuxième personne." in french.content.decode()
+    finance.cookies["django_language"] = "en"
     send(signed_in("peter", "finance"), page("adjustment", "approve", adjustment.pk))
     assert (Adjustment.objects.get().status, available(user)) == ("booked", 10_600)
     late = send(finance, page("adjustment", "reject", adjustment.pk))
-    assert "The adjustment is booked already." in late.content.decode()
+    assert "The adjustment is decided already: booked." in late.content.decode()
     assert faults() == {}
 
 
@@ -230,6 +234,10 @@ def test_a_rule_is_made_with_its_tiers_and_never_deleted(finance: Client) -> Non
         {"currency": "EUX"},
         {"currency": "", "fixed_minor": "5"},
         {"minimum_minor": "10", "maximum_minor": "5"},
+        {"minimum_minor": "0.001"},
+        {"maximum_minor": "-1"},
+        {"tiers-0-from_volume_minor": ""},
+        {"tiers-0-from_volume_minor": "much"},
         {"when_withdrawn": "debt"},
         {"clearing_days": "366"},
         {"code": "Not a code"},
@@ -238,8 +246,46 @@ def test_a_rule_is_made_with_its_tiers_and_never_deleted(finance: Client) -> Non
 def test_a_rule_that_makes_no_sense_is_refused(finance: Client, changes: dict[str, str]) -> None:
     answer = finance.post(page("commissionrule", "add"), RULE | changes)
     assert answer.status_code == 200
-    assert answer.context["adminform"].form.errors
+    tiers = answer.context["inline_admin_formsets"][0].formset
+    assert answer.context["adminform"].form.errors or any(tiers.errors)
     assert CommissionRule.objects.count() == 0
+
+
+AMOUNTS = {"fixed_minor": "0.25", "minimum_minor": "1", "maximum_minor": "1000,50", "tiers-0-from_volume_minor": "2500"}
+
+
+def fields_of(finance: Client, rule: CommissionRule) -> dict[str, str]:
+    opened = finance.get(page("commissionrule", "change", rule.pk)).content.decode()
+    return {name: value for name, value in re.findall(r'name="([^"]+_minor)" value="([^"]*)"', opened) if value}
+
+
+def test_amounts_of_a_rule_are_written_in_the_decimals_of_its_currency(finance: Client) -> None:
+    finance.post(page("commissionrule", "add"), RULE | AMOUNTS)
+    rule = CommissionRule.objects.get()
+    kept = (rule.fixed_minor, rule.minimum_minor, rule.maximum_minor, rule.tiers.get().from_volume_minor)
+    assert kept == (25, 100, 100_050, 250_000)
+    assert fields_of(finance, rule) == {
+        "fixed_minor": "0.25", "minimum_minor": "1.00", "maximum_minor": "1000.50", "debt_limit_minor": "0.00",
+        "tiers-0-from_volume_minor": "2500.00",
+    }  # fmt: skip
+
+
+def test_amounts_that_stay_are_others_in_another_currency(finance: Client) -> None:
+    """The page is sent as it is but for the currency; a tier that looks unchanged is read anew as well."""
+    francs = {"currency": "XOF", "fixed_minor": "25", "tiers-0-from_volume_minor": "2500"}
+    finance.post(page("commissionrule", "add"), RULE | francs)
+    rule = CommissionRule.objects.get()
+    tier = {"tiers-INITIAL_FORMS": "1", "tiers-0-id": str(rule.tiers.get().pk), "tiers-0-rule": str(rule.pk)}
+    sent = RULE | fields_of(finance, rule) | tier
+    assert sent["tiers-0-from_volume_minor"] == "2500"
+    finance.post(page("commissionrule", "change", rule.pk), sent | {"currency": "EUR"})
+    rule.refresh_from_db()
+    assert (rule.currency, rule.fixed_minor, rule.tiers.get().from_volume_minor) == ("EUR", 2_500, 250_000)
+    sent |= fields_of(finance, rule)
+    answer = finance.post(page("commissionrule", "change", rule.pk), sent | {"currency": "XOF"})
+    assert "2500.00 has more decimals than XOF, which has 0." in answer.content.decode()
+    rule.refresh_from_db()
+    assert (rule.currency, rule.tiers.get().from_volume_minor) == ("EUR", 250_000)
 
 
 def test_tiers_of_a_rule_for_every_currency_are_refused(finance: Client) -> None:

@@ -1,4 +1,4 @@
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -7,9 +7,10 @@ from django.test import Client
 from ledger.checks import faults
 from ledger.money import Money
 from rest.tests.callers import customer, get, post, service
-from wallets import sellers, withdrawals
+from wallets import sales, sellers, statements, transactions, withdrawals
 from wallets.models import Withdrawal
 from wallets.tests.people import (
+    FAR_AWAY,
     ask,
     available,
     give_back,
@@ -19,6 +20,7 @@ from wallets.tests.people import (
     make_user,
     sell,
     sell_cleared,
+    wallet_of,
 )
 
 pytestmark = pytest.mark.django_db
@@ -77,6 +79,7 @@ def test_transactions_are_paged_filtered_and_sum_to_the_balance(user: Any) -> No
     assert [each["kind"] for each in found] == ["sale.refund", "sale.release", "sale", "sale.release", "sale"]
     assert (found[0]["available"], found[0]["change"], found[0]["references"]) == (-100, -100, ["order-2"])
     assert (found[1]["pending"], found[1]["available"], found[1]["change"]) == (-300, 300, 0)
+    assert (found[1]["references"], found[3]["references"]) == (["order-2"], ["order-1"])
     assert sum(each["change"] for each in found) == 10_200
     first = get("wallets/transactions?limit=2", customer(user)).json()
     again = Client().get(first["next"], headers=customer(user)).json()
@@ -103,6 +106,20 @@ def test_transactions_come_as_csv_that_no_spreadsheet_runs(user: Any) -> None:
     assert rows[0] == "id,kind,at,currency,change,pending,available,reserve,debt,references"
     assert rows[1].split(",")[4:] == ["5", "5", "0", "0", "0", "'=cmd()"]
     assert len(rows) == 4
+
+
+def test_clearing_of_many_names_the_first_of_them_and_counts_the_others(user: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr(transactions, "MOST_REFERENCES", 2)
+    for reference in ("seat 1", "", "seat 2", "seat 3"):
+        sell(user, 100, reference=reference)
+    sales.release_due(FAR_AWAY)
+    told = results(get("wallets/transactions?kind=sale.release", customer(user)))[0]
+    assert (told["available"], told["references"]) == (400, ["seat 1", "seat 2"])
+    answer = get("wallets/transactions?kind=sale.release&format=csv", customer(user))
+    assert b"".join(answer.streaming_content).decode().splitlines()[1].endswith(",seat 1 seat 2 (+1)")
+    now = datetime.now(UTC)
+    lines = statements.of_month(wallet_of(user), year=now.year, month=now.month).lines
+    assert [line.note for line in lines if line.kind == "sale.release"] == ["order-1", "seat 1, seat 2 (+1)"]
 
 
 def test_nobody_sees_what_is_anothers(user: Any) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.contrib.auth.models import User
 from django.utils import timezone
 
@@ -16,12 +17,13 @@ from billing import (
     subscriptions,
     tasks,
 )
-from billing.gateways.errors import Unavailable, Uncertain
+from billing.gateways.errors import Declined, Unavailable, Uncertain
 from billing.gateways.subscribing import SubscriptionRef, SubscriptionResult, SubscriptionState
-from billing.models import Case, GatewayInstruction, PlanPrice
+from billing.models import Case, GatewayInstruction, GatewayPrice, PlanPrice
 from billing.models.instructions import InstructionKind
 from config.tests.journeys.conftest import Shop
 from config.tests.journeys.subscriber import FAILING, Subscriber, subscriber
+from events.models import Message
 
 KINDS = ["end_now", "end_later", "keep", "pause", "resume", "next_price"]
 
@@ -187,3 +189,32 @@ def test_pause_that_cannot_be_taken_back_comes_before_people(ada: Subscriber) ->
     assert list(GatewayInstruction.objects.values_list("kind", "state")) == [("pause", "done"), ("resume", "refused")]
     case = Case.objects.get()
     assert (case.kind, case.subscription, case.facts["instruction"]) == ("subscription", ada.ours, "resume")
+
+
+def price_that_stripe_sells_no_more(ada: Subscriber) -> GatewayInstruction:
+    wanted = prepare(ada, "next_price")
+    adapter: Any = gateway_subscriptions.adapter_of("stripe")
+    adapter.api.prices.update(GatewayPrice.objects.get(price=wanted.price).gateway_id, {"active": False})
+    return wanted
+
+
+def test_refusal_that_nobody_waits_for_comes_before_people(ada: Subscriber) -> None:
+    """Written down by a process that died: whoever wanted it was told nothing, and would wait for ever."""
+    before = here(ada)
+    instructions.write(price_that_stripe_sells_no_more(ada))
+    sweep()
+    case, refused = Case.objects.get(), GatewayInstruction.objects.get()
+    assert (refused.state, here(ada)) == ("refused", before)
+    assert (case.kind, case.subscription, case.facts["instruction"]) == ("subscription", ada.ours, "next_price")
+    assert case.facts["code"] == refused.failure_code != ""
+    assert Message.objects.filter(kind="case").count() == len(settings.OPERATOR_EMAILS)
+    sweep()
+    assert Case.objects.count() == 1
+
+
+def test_refusal_that_is_heard_is_no_case(ada: Subscriber) -> None:
+    wanted = price_that_stripe_sells_no_more(ada)
+    with pytest.raises(Declined):
+        give(wanted)
+    assert GatewayInstruction.objects.get().state == "refused"
+    assert not Case.objects.exists()

@@ -9,7 +9,7 @@ import time_machine
 from django.contrib.auth.models import User
 from django.utils import timezone
 
-from billing import saved_methods, tasks
+from billing import saved_methods, subscriptions, tasks
 from billing.gateways import registry
 from billing.gateways.subscribing import Subscribes, SubscriptionRef
 from billing.models import GatewaySetting, MethodSetup, Payment, SavedMethod, Subscription, TopUp
@@ -135,12 +135,16 @@ def test_removal_that_stripe_did_not_hear_of_is_told_by_the_sweep(shop: Shop) ->
     assert method.forgotten_at is not None
 
 
-def test_card_that_pays_a_plan_is_not_removed(shop: Shop) -> None:
+def subscribed(shop: Shop) -> Subscription:
     put_on_sale()
     wish = {"plan": "premium", "currency": "EUR", "gateways": ["stripe"]}
     shop.play(shop.post("subscription", wish, **{"idempotency-key": "start"}).json())
     shop.hear("stripe")
-    found, adapter = Subscription.objects.get(), registry.get("stripe")
+    return Subscription.objects.get()
+
+
+def test_card_that_pays_a_plan_is_not_removed(shop: Shop) -> None:
+    found, adapter = subscribed(shop), registry.get("stripe")
     assert isinstance(adapter, Subscribes)
     paying = adapter.fetch_subscription(SubscriptionRef(reference="", id=str(found.gateway_id))).method
     method = SavedMethod.objects.create(user=shop.user, gateway="stripe", gateway_id=paying)
@@ -184,6 +188,39 @@ def test_page_adds_a_card_and_says_what_a_removal_stops(shop: Shop, settings: An
     assert "has stopped, since no card is left" in done
     assert not SavedMethod.objects.kept().exists()
     assert "No card is kept" in done
+
+
+@pytest.mark.parametrize(
+    ("language", "told", "nothing_else"),
+    [
+        ("en", "Stripe keeps it and pays the plan with it; we do not see it.", "No other card is kept."),
+        ("fr", "Stripe la garde et paie la formule avec elle ; nous ne la voyons pas.", "Aucune autre carte"),
+    ],
+)
+def test_page_tells_of_the_card_that_stripe_keeps_for_a_plan(
+    shop: Shop, language: str, told: str, nothing_else: str
+) -> None:
+    subscribed(shop)
+    shop.browser.force_login(shop.user)
+    page = text(shop.browser.get("/payment-methods", headers={"accept-language": language}))
+    assert (told in page, nothing_else in page, "No card is kept" in page) == (True, True, False)
+    assert 'href="/subscription"' in page
+    saved(shop)
+    assert nothing_else not in text(shop.browser.get("/payment-methods", headers={"accept-language": language}))
+
+
+@pytest.mark.parametrize("state", ["active", "ending", "paused"])
+def test_card_of_a_plan_is_changed_from_the_page_of_the_plan(shop: Shop, state: str) -> None:
+    found = subscribed(shop)
+    if state == "ending":
+        subscriptions.cancel(subscription=found)
+    if state == "paused":
+        subscriptions.pause(subscription=found)
+    shop.browser.force_login(shop.user)
+    assert "Card and payments" in text(shop.browser.get("/subscription"))
+    led = text(shop.browser.post("/subscription/portal", {"subscription": str(found.pk)}))
+    [url] = re.findall(r'class="button" href="([^"]+)"', led)
+    assert url.startswith(f"{shop.sandbox.base('stripe')}/")
 
 
 def test_link_of_a_letter_opens_the_page_of_its_customer_in_their_language(shop: Shop, settings: Any) -> None:

@@ -1,0 +1,44 @@
+"""What operators read when an act on credits is refused."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.utils.translation import gettext, pgettext_lazy
+from django.utils.translation import gettext_lazy as _
+
+from credits import errors
+from credits.models import HoldState
+from ledger import refusal_words as ledger_words
+from rest.acts import Words
+
+STATES: Mapping[str, Any] = {
+    "expired": pgettext_lazy("grant", "expired"),
+    "revoked": pgettext_lazy("grant", "revoked"),
+    "used up or expired": pgettext_lazy("grant", "used up or expired"),
+}
+
+
+def _closed(refusal: errors.GrantClosed) -> str:
+    return gettext("The grant cannot be changed any more: %(state)s.") % {
+        "state": STATES.get(refusal.state, refusal.state)
+    }
+
+
+def _hold_over(refusal: errors.HoldResolved) -> str:
+    return gettext("The hold is over: %(state)s.") % {"state": HoldState(refusal.state).label}
+
+
+WORDS: Words = {
+    **ledger_words.WORDS,
+    errors.InsufficientCredits: _(
+        "%(needed)s %(unit)s are needed and %(available)s are available: %(missing)s are missing."
+    ),
+    errors.GrantClosed: _closed,
+    errors.HoldResolved: _hold_over,
+    errors.HoldExceeded: _("Only %(held)s are held."),
+    errors.SpendExceeded: _("Only %(left)s of this spend are left to give back."),
+    errors.KeyReused: ledger_words.ALREADY_DONE,
+    errors.NotYours: _("There is nothing here."),
+    errors.VersionInThePast: _("A new version cannot begin in the past."),
+    errors.InvalidUse: lambda refusal: gettext(str(refusal)),
+}
