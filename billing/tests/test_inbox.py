@@ -293,8 +293,8 @@ def test_refund_that_may_be_the_one_under_way_is_not_booked_as_another(stripe) -
 def test_refund_that_nobody_vouches_for_is_not_booked(stripe, trust, minor, ids) -> None:
     payment = shop.paid(stripe)
     letter = GatewayLetter.objects.create(
-        gateway="stripe", event_id="e1", kind="x", subject="refund", trust=trust, amount_minor=minor, currency="EUR" if minor else "",
-        ids={**payment.attempts.get().gateway_ids, **ids},
+        gateway="stripe", event_id="e1", kind="x", subject="refund", trust=trust,
+        amount_minor=minor, currency="EUR" if minor else "", ids={**payment.attempts.get().gateway_ids, **ids},
     )  # fmt: skip
     tasks.drain_inbox()
     letter.refresh_from_db()
