@@ -139,3 +139,5 @@ def _work_on(refund: Refund) -> None:
             ask(refund)
     except gateway.GatewayError as error:
         logger.info("refund.not_told", extra={"refund": str(refund.pk), "why": str(error)})
+    except registry.UnknownGateway:
+        logger.warning("refund.gateway_gone", extra={"refund": str(refund.pk), "gateway": refund.attempt.gateway})

@@ -89,6 +89,17 @@ def status_of(invoice: Invoice) -> str:
     return Payment.objects.get(invoices=invoice.pk).status
 
 
+def test_payment_of_an_invoice_is_cancelled_with_the_invoice_only(stripe, french) -> None:
+    invoice = issued()
+    assert invoice.payment is not None
+    with pytest.raises(errors.PaymentOfInvoice):
+        asking.cancel(invoice.payment)
+    begun(invoice)
+    with pytest.raises(errors.AttemptLive):  # a rival has just opened a page
+        payments.cancel_bill(payment=invoice.payment)
+    assert status_of(invoice) == PaymentStatus.PENDING
+
+
 # ---------------------------------------------------------------- issuing
 
 

@@ -13,9 +13,9 @@ from django.db import connection
 from django.test import Client, override_settings
 from django.utils import timezone
 
-from billing import asking, inbox, tasks, waking
+from billing import asking, inbox, refund_sending, refunds, tasks, waking
 from billing.gateways.base import PaymentState
-from billing.models import Attempt, Case, GatewayLetter, Payment
+from billing.models import Attempt, Case, Dispute, GatewayLetter, Payment, Refund
 from billing.models.inbox import LetterState
 from billing.models.payments import AttemptState, PaymentStatus
 from billing.tests import shop
@@ -242,6 +242,71 @@ def test_address_of_one_attempt_says_nothing_about_another(stripe) -> None:
     tasks.drain_inbox()
     assert len(stripe.asked) == asked
     assert not Payment.objects.filter(status=PaymentStatus.SUCCEEDED).exists()
+
+
+@pytest.mark.parametrize("reference", ["no number of ours", "ab" * 16])
+def test_reference_that_is_not_ours_does_not_hide_the_ids(stripe, reference) -> None:
+    payment = shop.buy()
+    stripe.pays()
+    send(stripe.letter(reference=reference, ids=payment.attempts.get().gateway_ids, subject="dispute"))
+    tasks.drain_inbox()
+    assert Payment.objects.get().status == PaymentStatus.SUCCEEDED
+
+
+def test_secret_of_another_attempt_opens_none(stripe) -> None:
+    payment = shop.buy()
+    stripe.pays()
+    asked = len(stripe.asked)
+    Attempt.objects.update(gateway_ids={"notif_token": "right"})
+    letter = GatewayLetter.objects.create(
+        gateway="stripe", event_id="e1", kind="x", subject="payment", trust="shared_secret",
+        reference=payment.attempts.get().reference, ids={"notif_token": "wrong"},
+    )  # fmt: skip
+    tasks.drain_inbox()
+    letter.refresh_from_db()
+    assert letter.error == "It does not know the secret of the attempt."
+    assert (len(stripe.asked), Payment.objects.get().status) == (asked, PaymentStatus.PENDING)
+
+
+def test_dispute_of_what_nobody_has_paid_waits(stripe) -> None:
+    shop.buy()
+    send(stripe.letter(subject="dispute", ids={"dispute": "dp_1"}))
+    tasks.drain_inbox()
+    assert GatewayLetter.objects.get().error == "The payment that it is about is not paid here."
+    assert not Dispute.objects.exists()
+
+
+def test_refund_that_may_be_the_one_under_way_is_not_booked_as_another(stripe) -> None:
+    payment = shop.paid(stripe)
+    stripe.loses_refund = True
+    refund_sending.send(refunds.request(payment=payment, by=None, reason="x"))
+    send(stripe.letter(subject="refund", ids={"refund": "re_x", **payment.attempts.get().gateway_ids}))
+    tasks.drain_inbox()
+    assert GatewayLetter.objects.get().error == "It may be the refund that is being sent."
+    assert Refund.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    ("trust", "minor", "ids"),
+    [("unsigned", 400, {"refund": "re_x"}), ("signed", None, {"refund": "re_x"}), ("signed", 400, {})],
+)
+def test_refund_that_nobody_vouches_for_is_not_booked(stripe, trust, minor, ids) -> None:
+    payment = shop.paid(stripe)
+    letter = GatewayLetter.objects.create(
+        gateway="stripe", event_id="e1", kind="x", subject="refund", trust=trust,
+        amount_minor=minor, currency="EUR" if minor else "", ids={**payment.attempts.get().gateway_ids, **ids},
+    )  # fmt: skip
+    tasks.drain_inbox()
+    letter.refresh_from_db()
+    assert letter.error == "It names no refund of ours, and nobody has signed for it."
+    assert not Refund.objects.exists()
+
+
+@pytest.mark.parametrize("subject", ["subscription", "invoice", "setup"])
+def test_letter_about_what_its_gateway_does_not_do_for_us_is_ignored(stripe, subject) -> None:
+    send(stripe.letter("ab" * 16, subject=subject, ids={"subscription": "sub_1"}))
+    tasks.drain_inbox()
+    assert [state for _, state in letters()] == ["ignored"]
 
 
 def test_unknown_kind_is_kept_and_ignored(stripe) -> None:

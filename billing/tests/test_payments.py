@@ -1,4 +1,5 @@
 from collections import Counter
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -6,11 +7,13 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from billing import asking, errors, payments
+from billing.gateways import registry
 from billing.gateways.base import PaymentState
 from billing.gateways.errors import Declined, FailureCategory, Unavailable, Uncertain
 from billing.models import Attempt, Case, Payment
 from billing.models.payments import AttemptState, PaymentStatus
 from billing.tests import shop
+from billing.tests.fakes import Sold
 from credits.models import Grant, Pack
 from events.models import Event
 from ledger import checks
@@ -103,6 +106,13 @@ def test_second_live_attempt_is_refused_by_the_database_too(stripe) -> None:
     assert payment.attempts.count() == 1
 
 
+def test_payment_that_is_over_is_brought_to_no_other_gateway(stripe) -> None:
+    payment = asking.cancel(shop.buy())
+    with pytest.raises(errors.PaymentOver):
+        payments.begin(payment=payment, gateway_name="paypal")
+    assert states(payment) == [("stripe", "cancelled")]
+
+
 def test_price_of_the_moment_stays_that_of_the_payment(stripe) -> None:
     payment = shop.buy()
     payment_details = dict(payment.details)
@@ -178,6 +188,14 @@ def test_quarantine_opens_one_case_however_often_it_is_heard(stripe) -> None:
     assert shop.balance("suspense:EUR") == 1
 
 
+@pytest.mark.parametrize("late", [payments.refuse, payments.doubt])
+def test_call_that_fails_after_its_letter_undoes_nothing(stripe, late) -> None:
+    payment = shop.paid(stripe)
+    late(attempt=payment.attempts.get(), error=Declined("no", gateway="stripe"))
+    assert states(payment) == [("stripe", "succeeded")]
+    assert payment.attempts.get().failure_category == ""
+
+
 # ---------------------------------------------------------------- not paid
 
 
@@ -214,6 +232,16 @@ def test_money_that_comes_late_is_delivered(stripe) -> None:
     assert checks.faults() == {}
 
 
+def test_paid_stays_paid_when_its_gateway_has_forgotten_it(stripe) -> None:
+    payment = shop.paid(stripe)
+    Attempt.objects.update(created_at=timezone.now() - timedelta(minutes=5))
+    stripe.sold.clear()
+    for _ in range(4):
+        assert shop.told(payment).status == PaymentStatus.SUCCEEDED
+    attempt = payment.attempts.get()
+    assert (attempt.state, attempt.not_found) == (AttemptState.SUCCEEDED, 0)
+
+
 @pytest.mark.parametrize("later", [PaymentState.FAILED, PaymentState.EXPIRED, PaymentState.PENDING])
 def test_paid_stays_paid_whatever_is_heard_later(stripe, later) -> None:
     payment = shop.buy()
@@ -239,6 +267,56 @@ def test_second_payment_of_the_same_thing_waits_aside(gateways) -> None:
     assert shop.credits_of(payment.user) == 275
     assert (shop.balance("revenue:packs:EUR"), shop.balance("suspense:EUR")) == (999, 999)
     assert checks.faults() == {}
+
+
+@pytest.fixture
+def paid_late(gateways) -> Payment:
+    """PayPal seemed to be down, so that Stripe's page was opened; then it was paid at PayPal after all."""
+    gateways["paypal"].silent = True
+    payment = shop.buy(gateways=["paypal", "stripe"])
+    gateways["paypal"].silent = False
+    first = payment.attempts.select_related("payment").get(gateway="paypal")
+    gateways["paypal"].sold[first.reference] = Sold(amount=payment.money, state=PaymentState.SUCCEEDED)
+    asking.ask(first)
+    return Payment.objects.get(pk=payment.pk)
+
+
+def test_page_of_what_was_paid_elsewhere_is_taken_back(paid_late, stripe) -> None:
+    assert shop.told(paid_late).status == PaymentStatus.SUCCEEDED
+    assert stripe.sold[stripe.only].state is PaymentState.CANCELLED
+    assert states(paid_late) == [("paypal", "succeeded"), ("stripe", "cancelled")]
+    assert not Event.objects.filter(type="payment.failed").exists()
+
+
+def test_page_of_what_was_paid_elsewhere_may_be_paid_already(paid_late, stripe) -> None:
+    stripe.pays()
+    shop.told(paid_late)
+    assert states(paid_late) == [("paypal", "succeeded"), ("stripe", "surplus")]
+    assert (shop.credits_of(paid_late.user), shop.balance("suspense:EUR")) == (275, 999)
+
+
+def test_page_that_fails_beside_one_that_was_paid_is_no_failure(paid_late, stripe, monkeypatch) -> None:
+    monkeypatch.setattr(stripe, "cancel_checkout", stripe.fetch_payment)
+    stripe.becomes(PaymentState.FAILED)
+    assert shop.told(paid_late).status == PaymentStatus.SUCCEEDED
+    assert states(paid_late) == [("paypal", "succeeded"), ("stripe", "failed")]
+    assert not Event.objects.filter(type="payment.failed").exists()
+
+
+def test_wrong_amount_beside_one_that_was_paid_leaves_that_as_it_is(paid_late, stripe) -> None:
+    stripe.pays(amount=Money(1, "EUR"))
+    assert shop.told(paid_late).status == PaymentStatus.SUCCEEDED
+    assert states(paid_late) == [("paypal", "succeeded"), ("stripe", "quarantined")]
+    assert (shop.credits_of(paid_late.user), shop.balance("suspense:EUR")) == (275, 1)
+    assert Case.objects.get().kind == "mismatch"
+    assert checks.faults() == {}
+
+
+def test_page_stays_known_when_the_gateway_says_only_that_it_waits(stripe, monkeypatch) -> None:
+    payment, usual = shop.buy(), stripe.fetch_payment
+    monkeypatch.setattr(stripe, "fetch_payment", lambda known: replace(usual(known), next_action=None))
+    shop.told(payment)
+    assert payment.attempts.get().next_action["url"] == f"https://stripe.example/pay/{stripe.only}"
 
 
 # ---------------------------------------------------------------- unknown
@@ -303,6 +381,56 @@ def test_gateway_that_knows_no_way_back_cannot_be_cancelled(gateways) -> None:
     with pytest.raises(errors.CannotCancel):
         asking.cancel(payment)
     assert Payment.objects.get().status == PaymentStatus.PENDING
+
+
+def test_cancelling_at_a_silent_gateway_changes_nothing(stripe) -> None:
+    payment = shop.buy()
+    stripe.silent = True
+    with pytest.raises(errors.GatewaySilent):
+        asking.cancel(payment)
+    assert Payment.objects.get().status == PaymentStatus.PENDING
+
+
+def test_payment_that_can_still_be_paid_is_not_said_to_be_cancelled(stripe, monkeypatch) -> None:
+    payment = shop.buy()
+    monkeypatch.setattr(stripe, "cancel_checkout", stripe.fetch_payment)
+    with pytest.raises(errors.CannotCancel):
+        asking.cancel(payment)
+    assert Payment.objects.get().status == PaymentStatus.PENDING
+    assert states(payment) == [("stripe", "requires_action")]
+
+
+def test_refusal_to_cancel_that_nobody_explains_leaves_it_open(stripe, monkeypatch) -> None:
+    payment = shop.buy()
+
+    def refuse_and_fall_silent(known):
+        stripe.silent = True
+        raise Declined("no", gateway="stripe")
+
+    monkeypatch.setattr(stripe, "cancel_checkout", refuse_and_fall_silent)
+    with pytest.raises(errors.CannotCancel):
+        asking.cancel(payment)
+    assert Payment.objects.get().status == PaymentStatus.PENDING
+
+
+def test_gateway_that_is_ours_no_more_does_not_stop_the_sweep(stripe, monkeypatch) -> None:
+    gone, other = shop.buy(gateways=["cinetpay"], currency="XOF"), shop.buy()
+    now = timezone.now()
+    gone.attempts.update(next_ask_at=now - timedelta(minutes=2))
+    other.attempts.update(next_ask_at=now - timedelta(minutes=1))
+    stripe.pays()
+    monkeypatch.delitem(registry.BUILDERS, "cinetpay")
+    monkeypatch.setattr(registry, "NAMES", ("stripe", "paypal"))
+    registry.forget()
+    assert asking.ask_due(now) == 2
+    assert [Payment.objects.get(pk=each.pk).status for each in (gone, other)] == ["pending", "succeeded"]
+
+
+def test_refresh_of_what_is_paid_asks_nobody(stripe) -> None:
+    payment = shop.paid(stripe)
+    stripe.asked.clear()
+    assert asking.refresh(payment).status == PaymentStatus.SUCCEEDED
+    assert stripe.asked == []
 
 
 def test_refresh_of_a_silent_gateway_changes_nothing(stripe) -> None:

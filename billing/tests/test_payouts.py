@@ -6,9 +6,10 @@ import pytest
 from django.contrib.auth.models import User
 from django.utils import timezone
 
-from billing import cases, errors, payout_sending, payouts, tasks
+from billing import breaker, cases, errors, payout_sending, payouts, tasks
+from billing.gateways import registry
 from billing.gateways.base import DestinationKind, PayoutState
-from billing.gateways.errors import Declined, FailureCategory, Unavailable
+from billing.gateways.errors import Declined, FailureCategory, Unavailable, Uncertain
 from billing.models import Case, GatewayLetter, GatewaySetting, Payout
 from billing.models.cases import CaseKind
 from billing.models.inbox import LetterState
@@ -173,6 +174,7 @@ def test_destination_that_cools_down_waits(paypal) -> None:
     type(withdrawal).objects.filter(pk=withdrawal.pk).update(not_before=timezone.now() + timedelta(hours=1))
     payout_sending.work_through()
     payout_sending.send(withdrawal)
+    assert payout_sending._begin(withdrawal.pk, payout_sending._choose(withdrawal)) is None
     assert (paypal.payouts, status(withdrawal)) == ({}, "approved")
 
 
@@ -228,6 +230,8 @@ def test_worker_that_slept_cannot_give_back_what_another_has_sent(paypal) -> Non
     payout_sending.work_through()
     payouts.declined(payout=slept, error=Declined("no", gateway="paypal"))
     payouts.put_off(payout=slept, error=Unavailable("away", gateway="paypal"))
+    payouts.doubted(payout=slept, error=Uncertain("lost", gateway="paypal", code="slept"))
+    assert Payout.objects.get().failure_code == ""
     assert (status(withdrawal), available(seller(withdrawal))) == ("uncertain", 6_000)
 
 
@@ -292,6 +296,77 @@ def test_another_amount_than_ours_is_a_case_and_moves_nothing(paypal) -> None:
     assert (status(withdrawal), available(seller(withdrawal))) == ("uncertain", 6_000)
     assert Case.objects.get().payout_id == withdrawal.pk
     assert faults() == {}
+
+
+def test_another_amount_that_is_heard_later_is_a_case_too(paypal) -> None:
+    withdrawal = approved()
+    payout_sending.send(withdrawal)
+    paypal.says_amount = Money(40, "EUR")
+    paypal.pays_out()
+    payout_sending.ask(Payout.objects.whole().get())
+    assert (status(withdrawal), available(seller(withdrawal))) == ("uncertain", 6_000)
+    assert Case.objects.get().facts["why"] == "paypal paid 0.40 EUR and should have paid 40.00 EUR"
+    assert Payout.objects.get().next_try_at is None
+    assert faults() == {}
+
+
+def test_paid_stays_paid_when_the_gateway_has_forgotten_it(paypal) -> None:
+    withdrawal = approved()
+    paypal.pays_out()
+    payout_sending.send(withdrawal)
+    due(withdrawal, days=1)
+    paypal.payouts.clear()
+    for _ in range(4):
+        payout_sending.ask(Payout.objects.whole().get())
+    assert (status(withdrawal), available(seller(withdrawal)), Payout.objects.get().not_found) == ("paid", 6_000, 0)
+    assert faults() == {}
+
+
+# ---------------------------------------------------------------- sweeps
+
+
+def test_one_that_cannot_be_tried_does_not_stop_those_behind_it(paypal, monkeypatch) -> None:
+    broken, other = approved(), approved()
+    usual = payout_sending.request_of
+
+    def request_of(withdrawal, gateway):
+        if withdrawal.pk == broken.pk:
+            raise ZeroDivisionError("ours")
+        return usual(withdrawal, gateway)
+
+    monkeypatch.setattr(payout_sending, "request_of", request_of)
+    payout_sending.work_through()
+    assert list(paypal.payouts) == [other.pk.hex]
+
+
+def test_gateway_that_is_ours_no_more_keeps_its_money_held_and_people_are_asked(paypal, monkeypatch) -> None:
+    withdrawal = approved()
+    payout_sending.send(withdrawal)
+    monkeypatch.delitem(registry.BUILDERS, "paypal")
+    monkeypatch.setattr(registry, "NAMES", ("stripe", "cinetpay"))
+    registry.forget()
+    due(withdrawal, hours=25)
+    payout_sending.work_through()
+    assert (status(withdrawal), available(seller(withdrawal))) == ("uncertain", 6_000)
+    assert Case.objects.get().payout_id == withdrawal.pk
+
+
+def test_gateway_that_is_only_away_is_waited_for_without_asking_people(paypal, settings) -> None:
+    withdrawal = approved()
+    for _ in range(settings.GATEWAY_BREAKER_FAILURES):
+        breaker.note("paypal", Unavailable("away", gateway="paypal", category=FailureCategory.PROVIDER_DOWN))
+    payout_sending.work_through()
+    ruled_out = {each["gateway"]: each["rule"] for each in Payout.objects.get().choice["ruled_out"]}
+    assert (ruled_out["paypal"], paypal.payouts, Case.objects.count()) == ("breaker_open", {}, 0)
+    assert status(withdrawal) == "approved"
+
+
+def test_nobody_asks_about_one_that_was_never_sent(paypal) -> None:
+    approved(destination=destinations.parse(kind="stripe", value="acct_1NkV2zLkdIwHu7ix"))
+    payout_sending.work_through()
+    with pytest.raises(errors.PayoutNotSent):
+        payout_sending.ask_now(Payout.objects.whole().get())
+    assert paypal.asked == []
 
 
 # ---------------------------------------------------------------- people

@@ -1,6 +1,7 @@
 """A day of ours held against a gateway's list, its answers, or its statement."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date, timedelta
 from io import StringIO
 from pathlib import Path
@@ -8,10 +9,11 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.utils import timezone
 
-from billing import errors, reconcile, statements
+from billing import errors, reconcile, refund_sending, refunds, statements
 from billing.gateways import registry
-from billing.gateways.base import MovementKind, RefundRequest
+from billing.gateways.base import Movement, MovementKind, RefundRequest, RefundState
 from billing.gateways.stripe import Stripe
 from billing.models import Discrepancy, GatewaySetting, Payment, Reconciliation
 from billing.models.payments import PaymentStatus
@@ -159,6 +161,41 @@ def test_who_does_not_answer_is_no_match(gateways: dict[str, Any]) -> None:
         run("--gateway", "paypal", "--day", day_of(payment).isoformat())
     row = Reconciliation.objects.get()
     assert (row.matched, row.exceptions, row.unanswered) == (0, 0, 1)
+
+
+def test_gateway_that_knows_of_no_money_is_an_exception(gateways: dict[str, Any]) -> None:
+    payment = shop.paid(gateways["paypal"])
+    gateways["paypal"].sold.clear()
+    report = reconcile.compare("paypal", day_of(payment))
+    assert [line.outcome for line in report.lines] == [Outcome.MISSING_THERE]
+
+
+@pytest.mark.parametrize(
+    ("state", "outcome"),
+    [(RefundState.SUCCEEDED, None), (RefundState.PENDING, None), (RefundState.FAILED, Outcome.MISSING_THERE)],
+)
+def test_refund_is_asked_about_like_a_payment(gateways: dict[str, Any], state: Any, outcome: Any) -> None:
+    payment = shop.paid(gateways["stripe"])
+    refund = refund_sending.send(refunds.request(payment=payment, by=None, reason="x"))
+    gateways["stripe"].refund_states[refund.reference] = state
+    report = reconcile.compare("stripe", day_of(payment))
+    assert [(line.kind, line.outcome) for line in report.lines] == [
+        (MovementKind.PAYMENT, None),
+        (MovementKind.REFUND, outcome),
+    ]
+
+
+def test_refund_on_a_statement_is_found_of_any_day(gateways: dict[str, Any]) -> None:
+    payment = shop.paid(gateways["stripe"])
+    refund = refund_sending.send(refunds.request(payment=payment, by=None, reason="x"))
+    at, day = timezone.now() + timedelta(days=3), day_of(payment) + timedelta(days=3)
+    line = Movement(kind=MovementKind.REFUND, amount=Money(999, "EUR"), at=at)
+    told = [replace(line, reference=refund.reference), replace(line, reference="not ours", ids={"refund": "re_none"})]
+    report = reconcile.compare("stripe", day, statement=told)
+    assert [(found.outcome, found.ours and found.ours.payment) for found in report.lines] == [
+        (None, payment),
+        (Outcome.MISSING_HERE, None),
+    ]
 
 
 def test_statement_is_held_against_the_day(gateways: dict[str, Any], tmp_path: Path) -> None:

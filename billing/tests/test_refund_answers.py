@@ -237,3 +237,14 @@ def test_refund_by_hand_is_proven_once_and_with_a_proof(gateways) -> None:
         refunds.cancel(refund=refund)
     assert Refund.objects.get().proof == "OM-123"
     assert checks.faults() == {}
+
+
+def test_refund_at_a_gateway_that_is_ours_no_more_does_not_stop_the_others(stripe, stand_in, monkeypatch) -> None:
+    other = stand_in(RefundingGateway("paypal"))
+    gone, kept = (refunds.request(payment=shop.paid(each), by=None, reason="x") for each in (other, stripe))
+    Refund.objects.filter(pk=gone.pk).update(next_try_at=timezone.now() - timedelta(minutes=1))
+    monkeypatch.delitem(registry.BUILDERS, "paypal")
+    monkeypatch.setattr(registry, "NAMES", ("stripe", "cinetpay"))
+    registry.forget()
+    refund_sending.work_through()
+    assert [Refund.objects.get(pk=each.pk).status for each in (gone, kept)] == ["sending", "succeeded"]

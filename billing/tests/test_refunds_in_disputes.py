@@ -1,15 +1,18 @@
 """Somebody gives money back in the gateway's own dashboard while the buyer's bank wants it as well."""
 
+from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.utils import timezone
 
-from billing import disputes, refund_sending, refunds
+from billing import disputes, errors, refund_sending, refunds, tasks
 from billing.gateways.base import RefundState
-from billing.gateways.subscribing import DisputeResult, DisputeState
-from billing.models import Case, Payment, Refund
+from billing.gateways.subscribing import DisputeResult, DisputeState, EvidenceRequest
+from billing.models import Case, Dispute, GatewayLetter, Payment, Refund
 from billing.tests import shop
+from billing.tests.fakes import RefundingGateway
 from credits import usage
 from events.models import Event
 from ledger import checks
@@ -112,3 +115,83 @@ def test_refund_made_after_a_lost_dispute_is_our_loss(stripe) -> None:
     assert (refund.status, refund.policy, refund.lines) == ("succeeded", "goodwill", {})
     assert (shop.balance("loss:EUR"), shop.balance("revenue:packs:EUR")) == (-1_399, 999)
     assert checks.faults() == {}
+
+
+# ---------------------------------------------------------------- what a gateway says of a dispute
+
+
+class DisputedGateway(RefundingGateway):
+    """It can be asked about a dispute, and says what the test has it say."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.dispute = DisputeResult(id="dp_1", state=DisputeState.NEEDS_RESPONSE, amount=Money(999, "EUR"))
+
+    def fetch_dispute(self, *, dispute: str) -> DisputeResult:
+        return self.dispute
+
+    def send_evidence(self, request: EvidenceRequest) -> DisputeResult:
+        raise AssertionError("no test asks for this")
+
+
+def hear(payment: Payment, **facts: Any) -> str:
+    letter = GatewayLetter.objects.create(
+        gateway="stripe", event_id=f"evt_{GatewayLetter.objects.count()}", kind="x", subject="dispute",
+        reference=payment.attempts.get().reference, **{"trust": "signed", "ids": {"dispute": "dp_1"}, **facts},
+    )  # fmt: skip
+    tasks.drain_inbox()
+    letter.refresh_from_db()
+    return letter.state
+
+
+def test_gateway_that_can_be_asked_is_believed_and_not_the_letter(stand_in) -> None:
+    stripe = stand_in(DisputedGateway("stripe"))
+    payment = shop.paid(stripe)
+    assert hear(payment, amount_minor=1, currency="EUR") == "done"
+    dispute = Dispute.objects.get()
+    assert (dispute.amount_minor, dispute.due_at, shop.credits_of(payment.user)) == (999, None, 0)
+    due = timezone.now() + timedelta(days=7)
+    stripe.dispute = replace(stripe.dispute, due_by=due)
+    assert hear(payment) == "done"
+    assert Dispute.objects.get().due_at == due
+    assert Case.objects.count() == 1
+
+
+def test_question_of_a_bank_that_takes_no_money_freezes_nothing(stand_in) -> None:
+    stripe = stand_in(DisputedGateway("stripe"))
+    payment = shop.paid(stripe)
+    stripe.dispute = replace(stripe.dispute, state=next(each for each in DisputeState if each not in disputes._STATES))
+    assert hear(payment) == "ignored"
+    assert (Dispute.objects.count(), shop.credits_of(payment.user)) == (0, 275)
+
+
+@pytest.mark.parametrize("facts", [
+    {"trust": "unsigned", "amount_minor": 999, "currency": "EUR"},
+    {"ids": {}, "amount_minor": 999, "currency": "EUR"},
+    {"amount_minor": None},
+], ids=["unsigned", "without a name", "without an amount"])  # fmt: skip
+def test_letter_that_proves_no_dispute_freezes_nothing(stripe, facts) -> None:
+    payment = shop.paid(stripe)
+    assert hear(payment, **facts) == "ignored"
+    assert (Dispute.objects.count(), shop.credits_of(payment.user)) == (0, 275)
+
+
+def test_credits_stay_frozen_until_the_last_dispute_about_them_is_over(stripe) -> None:
+    payment = shop.paid(stripe)
+    one, other = (
+        DisputeResult(id=name, state=DisputeState.NEEDS_RESPONSE, amount=Money(100, "EUR")) for name in ("dp_1", "dp_2")
+    )
+    for each in (one, other, replace(one, state=DisputeState.WON)):
+        disputes.note(attempt=payment.attempts.get(), result=each)
+    assert shop.credits_of(payment.user) == 0
+    disputes.note(attempt=payment.attempts.get(), result=replace(other, state=DisputeState.WON))
+    assert shop.credits_of(payment.user) == 275
+    assert checks.faults() == {}
+
+
+def test_dispute_at_a_gateway_that_takes_no_answers_says_so(stripe) -> None:
+    payment = shop.paid(stripe)
+    disputed(payment, DisputeState.NEEDS_RESPONSE)
+    with pytest.raises(errors.CannotAnswer):
+        disputes.answer(dispute=Dispute.objects.get(), evidence="It was delivered.", by=payment.user)
+    assert Dispute.objects.get().evidence_sent_at is None

@@ -341,3 +341,116 @@ def test_nothing_that_happens_to_a_plan_touches_packs_and_promotions(on_sale, pa
     calendar.grant_due(at=timezone.now())
     assert (fresh(found).status, others()) == ("active", untouched)
     assert checks.faults() == {}
+
+
+# ---------------------------------------------------------------- what cannot be
+
+
+@pytest.mark.parametrize("act", [
+    subscriptions.cancel, subscriptions.cancel_now, subscriptions.resume, subscriptions.pause,
+])  # fmt: skip
+def test_what_is_over_is_neither_ended_nor_paused_nor_resumed(on_sale, paypal, act) -> None:
+    over = subscriptions.cancel_now(subscription=subscribed(paypal))
+    kinds = told(over.user)
+    with pytest.raises(errors.SubscriptionState):
+        act(subscription=over)
+    assert (fresh(over).ended_at, fresh(over).cancel_at_period_end) == (over.ended_at, False)
+    assert told(over.user) == kinds
+
+
+def test_what_is_over_has_no_other_price_and_no_more_time(on_sale, paypal) -> None:
+    over = subscriptions.cancel_now(subscription=subscribed(paypal))
+    known, elite, by = {"subscription_id": over.pk}, price("elite"), shop.make_user()
+    with pytest.raises(errors.SubscriptionState):
+        subscription_states.set_next_price(price=elite, **known)
+    with pytest.raises(errors.SubscriptionState):
+        subscription_states.switch(price=elite, key="free", **known)
+    with pytest.raises(errors.SubscriptionState):
+        subscription_states.give_time(until=LONG, by=by, reason="late", **known)
+    assert not subscription_states.change_now(price=elite, key="late", amount_minor=1, **known)
+    ours = fresh(over)
+    assert (ours.price.plan.code, ours.next_price, ours.paid_until) == ("premium", None, over.paid_until)
+    assert PaidPeriod.objects.count() == 1
+
+
+def test_time_is_never_taken_by_giving_it(on_sale, paypal) -> None:
+    found = subscribed(paypal)
+    with pytest.raises(errors.SubscriptionState):
+        subscription_states.give_time(
+            subscription_id=found.pk, until=end_of(found), by=shop.make_user(), reason="The same day."
+        )
+    assert fresh(found).paid_until == found.paid_until
+
+
+def test_wish_that_stands_already_is_told_once(on_sale, paypal) -> None:
+    found = subscribed(paypal)
+    for act in (subscriptions.resume, subscriptions.cancel, subscriptions.cancel, subscriptions.resume):
+        act(subscription=found)
+    assert told(found.user) == ["subscription.activated", "subscription.updated", "subscription.updated"]
+    assert fresh(found).cancel_at_period_end is False
+
+
+def test_same_change_is_paid_and_told_once(on_sale, paypal) -> None:
+    found = subscribed(paypal)
+    for _ in range(2):
+        assert subscription_states.change_now(
+            subscription_id=found.pk, price=price("elite"), key="change", amount_minor=1_000
+        )
+    assert PaidPeriod.objects.filter(subscription=found).count() == 2
+    assert told(found.user) == ["subscription.activated", "subscription.updated"]
+
+
+def test_paused_plan_that_is_cancelled_is_over_at_once(on_sale, paypal) -> None:
+    found = subscriptions.pause(subscription=subscribed(paypal))
+    assert subscriptions.cancel(subscription=found).status == "cancelled"
+
+
+def test_period_that_is_paid_during_a_pause_does_not_end_it(on_sale, paypal) -> None:
+    found = subscriptions.pause(subscription=subscribed(paypal))
+    ends = end_of(found)
+    subscription_states.extend(subscription_id=found.pk, key="second", price=found.price, amount_minor=999)
+    assert (fresh(found).status, end_of(found) > ends) == ("paused", True)
+
+
+def test_trial_changes_its_plan_for_nothing(on_sale, paypal) -> None:
+    make_plan("tried", {"month": 500}, trial_days=7)
+    found = begin(make_user(), "tried").subscription
+    plan_changes.change(subscription=fresh(found), price=price("elite"), wishes=Wishes())
+    ours = fresh(found)
+    assert (ours.status, ours.price.plan.code, ours.trial_until) == ("trialing", "elite", BEGIN + timedelta(days=7))
+    assert not Payment.objects.exists()
+    assert told(ours.user) == ["subscription.activated", "subscription.updated"]
+
+
+def test_period_that_waits_for_another_plan_is_not_paid_before_its_day(on_sale, paypal) -> None:
+    found = subscribed(paypal, code="elite")
+    subscription_states.set_next_price(subscription_id=found.pk, price=price("premium"))
+    with pytest.raises(errors.ChangeNotNow):
+        subscriptions.renew(subscription=fresh(found), wishes=Wishes(gateways=("paypal",)))
+    assert Payment.objects.count() == 1
+
+
+def test_nothing_is_to_be_paid_for_what_somebody_ended(on_sale, paypal) -> None:
+    over = subscriptions.cancel_now(subscription=subscribed(paypal))
+    with pytest.raises(errors.SubscriptionState):
+        subscriptions.renew(subscription=over, wishes=Wishes(gateways=("paypal",)))
+    assert Payment.objects.count() == 1
+
+
+def test_customer_of_two_catalogues_has_to_say_which(on_sale, paypal) -> None:
+    make_plan("other", {"month": 500}, catalogue="other")
+    first = subscribed(paypal)
+    second = subscribed(paypal, first.user, "other")
+    with pytest.raises(errors.SubscriptionAmbiguous) as refused:
+        subscriptions.of(first.user)
+    assert refused.value.catalogues == ["companions", "other"]
+    assert [subscriptions.of(first.user, each.catalogue).pk for each in (first, second)] == [first.pk, second.pk]
+    with pytest.raises(errors.UnknownPlan):
+        subscriptions.price_for(first, "other")
+
+
+def test_moving_to_where_one_is_tells_nothing(on_sale, paypal) -> None:
+    found = subscribed(paypal)
+    lines = found.timeline.count()
+    subscription_states.move_to_zone(user=found.user, time_zone=found.time_zone)
+    assert found.timeline.count() == lines

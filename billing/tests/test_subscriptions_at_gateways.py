@@ -206,6 +206,53 @@ def test_unknown_subscription_is_adopted_when_it_names_our_customer(renewing) ->
     assert (ours.status, ours.gateway_id, balances.of(user).available) == ("active", "sub_1", 500)
 
 
+@pytest.mark.parametrize("metadata", [{}, {"user": "nobody"}, {"user": "buyer", "price": "9" * 30}])
+def test_subscription_that_names_nobody_of_ours_is_not_adopted(renewing, metadata) -> None:
+    renewing.is_paid()
+    renewing.known = replace(renewing.known, raw={"metadata": metadata})
+    send(renewing.letter("ab" * 16, subject="subscription", ids={"subscription": "sub_1"}, id="evt_1"))
+    read()
+    assert GatewayLetter.objects.get().error == "It is about no subscription of ours."
+    assert not Subscription.objects.exists()
+
+
+def test_second_subscription_of_a_catalogue_is_not_adopted(renewing) -> None:
+    found = begin()
+    renewing.is_paid()
+    write(found, "paid", subject="invoice")
+    read()
+    metadata = {"user": found.user.username, "price": str(found.price_id)}
+    renewing.known = replace(renewing.known, id="sub_2", raw={"metadata": metadata})
+    send(renewing.letter("ab" * 16, subject="subscription", ids={"subscription": "sub_2"}, id="evt_2"))
+    read()
+    assert GatewayLetter.objects.get(event_id="evt_2").error == "It is about no subscription of ours."
+    assert Subscription.objects.get().gateway_id == "sub_1"
+
+
+def test_page_on_which_a_plan_begins_is_about_the_plan(renewing) -> None:
+    found = begin()
+    renewing.is_paid()
+    write(found, "completed", subject="payment")
+    read()
+    assert (fresh(found).status, balances.of(found.user).available) == ("active", 500)
+
+
+def test_period_that_is_told_after_the_next_one_changes_nothing_of_today(renewing) -> None:
+    found = begin()
+    later = END + timedelta(days=30)
+    renewing.is_paid()
+    write(found, "paid", subject="invoice")
+    read()
+    ends = fresh(found).paid_until
+    assert ends is not None
+    elite, facts = price("elite"), {"subscription_id": found.pk, "amount_minor": 999}
+    subscription_states.extend(key="third", price=price("premium"), until=(later, later + timedelta(days=30)), **facts)
+    subscription_states.extend(key="second", price=elite, until=(END, later), **facts)
+    ours = fresh(found)
+    assert (ours.price.plan.code, ours.paid_until) == ("premium", later + timedelta(days=30))
+    assert ours.paid_periods.count() == 3
+
+
 def test_cancel_with_the_period_is_told_to_the_gateway(renewing) -> None:
     found = begin()
     renewing.is_paid()
