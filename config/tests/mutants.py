@@ -67,6 +67,9 @@ class Mutant:
     end: Callable[[], None]  # in this process, afterwards
 
 
+def _nothing() -> None: ...
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("mutants")
     group.addoption("--mutate", required=True, help="the module, a .py or .sql file")
@@ -77,6 +80,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_runtestloop(session: pytest.Session) -> bool:
     file = Path(session.config.option.mutate).resolve()
     reached, seconds = _run_unchanged(session.items, file)
+    if _is_noticed(Mutant(0, "", _nothing, _nothing), session.items, seconds):
+        raise pytest.UsageError("The tests fail in a fork without any mutant, so that they would notice all of them.")
     found = list(_of_sql(file, session.config) if file.suffix == ".sql" else _of_python(file))
     chance = random.Random(session.config.option.seed)  # noqa: S311 - a draw that can be repeated
     drawn = chance.sample(found, min(session.config.option.most, len(found)))
@@ -164,7 +169,7 @@ def _of_python(file: Path) -> Iterator[Mutant]:
             after = _words(node)
             code = compile(ast.fix_missing_locations(tree), str(file), "exec", dont_inherit=True)
             setattr(node, field, usual)
-            yield Mutant(node.lineno, f"{before}  →  {after}", _putting(file, code), lambda: None)  # type: ignore[attr-defined]
+            yield Mutant(node.lineno, f"{before}  →  {after}", _putting(file, code), _nothing)  # type: ignore[attr-defined]
 
 
 def _functions(parent: ast.Module | ast.ClassDef) -> Iterator[ast.FunctionDef]:
