@@ -3,8 +3,9 @@
     python3 manage.py test -q -n 0 -p config.tests.mutants --mutate ledger/money.py --most 60 ledger/tests/test_money.py
 
 The tests run once as they are, so that it is known which of them reach which line. Then each mutant lives in a fork of
-this process, where the functions have got their changed code, and meets only the tests that reach its line. A module of
-SQL (`credits/sql/spend.sql`) is installed anew for each mutant, and meets all the tests.
+this process, where the functions have got their changed code, and meets only the tests that reach its line. SQL is
+changed too, and meets all the tests: that in the strings of a module, and a file of it (`credits/sql/spend.sql`), which
+is installed anew for each mutant.
 """
 
 import ast
@@ -57,6 +58,7 @@ SWAPPED_NAMES = {"min": "max", "max": "min", "any": "all", "all": "any"}
 SWAPPED_SQL = {"<": "<=", "<=": "<", ">": ">=", ">=": ">", "+": "-", "-": "+", "=": "<>", "AND": "OR"}
 _SQL_SIGN = re.compile(r"(?<= )(<=|>=|<|>|\+|-|=|AND)(?= )")
 _SQL_QUESTION = re.compile(r"\b(WHERE|AND|OR|WHEN|IF|ON)\b")  # elsewhere `=` gives a value
+_SQL_WORD = re.compile(r"\b(SELECT|FROM|WHERE|JOIN)\b")  # a string with one of these is SQL
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,10 @@ class Mutant:
     text: str
     begin: Callable[[], None]  # in the fork
     end: Callable[[], None]  # in this process, afterwards
+    is_sql: bool = False  # nobody counts which tests reach its line
+
+
+def _nothing() -> None: ...
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -77,12 +83,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_runtestloop(session: pytest.Session) -> bool:
     file = Path(session.config.option.mutate).resolve()
     reached, seconds = _run_unchanged(session.items, file)
+    if _is_noticed(Mutant(0, "", _nothing, _nothing), session.items, seconds):
+        raise pytest.UsageError("The tests fail in a fork without any mutant, so that they would notice all of them.")
     found = list(_of_sql(file, session.config) if file.suffix == ".sql" else _of_python(file))
     chance = random.Random(session.config.option.seed)  # noqa: S311 - a draw that can be repeated
     drawn = chance.sample(found, min(session.config.option.most, len(found)))
     survivors = 0
     for number, mutant in enumerate(sorted(drawn, key=lambda each: each.line), 1):
-        items = session.items if file.suffix == ".sql" else reached.get(mutant.line, [])
+        items = session.items if mutant.is_sql else reached.get(mutant.line, [])
         if not items or not _is_noticed(mutant, sorted(items, key=lambda item: seconds[item.nodeid]), seconds):
             survivors += 1
             where = f"{file.name}:{mutant.line}" if items else f"{file.name}:{mutant.line} [no test gets here]"
@@ -164,7 +172,24 @@ def _of_python(file: Path) -> Iterator[Mutant]:
             after = _words(node)
             code = compile(ast.fix_missing_locations(tree), str(file), "exec", dont_inherit=True)
             setattr(node, field, usual)
-            yield Mutant(node.lineno, f"{before}  →  {after}", _putting(file, code), lambda: None)  # type: ignore[attr-defined]
+            yield Mutant(node.lineno, f"{before}  →  {after}", _putting(file, code), _nothing)  # type: ignore[attr-defined]
+
+    yield from _of_strings(file, tree)
+
+
+def _of_strings(file: Path, tree: ast.Module) -> Iterator[Mutant]:
+    """SQL in the functions' strings, and in those of the module, out of which it may make others."""
+    explained = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    names = ast.Module([part for part in tree.body if isinstance(part, (ast.Assign, ast.AnnAssign))], [])
+    for node in ast.walk(tree):
+        match node:
+            case ast.Constant(value=str(usual)) if _SQL_WORD.search(usual) and id(node) not in explained:
+                for line, text, changed in _changed_sql(usual):
+                    node.value = changed
+                    code = compile(tree, str(file), "exec", dont_inherit=True)
+                    named = compile(names, str(file), "exec", dont_inherit=True)
+                    node.value = usual
+                    yield Mutant(node.lineno + line, text, _putting(file, code, named), _nothing, is_sql=True)
 
 
 def _functions(parent: ast.Module | ast.ClassDef) -> Iterator[ast.FunctionDef]:
@@ -213,7 +238,7 @@ def _changes(node: ast.AST) -> Iterator[tuple[str, Any]]:
             yield "value", ast.Constant(None)
 
 
-def _putting(file: Path, module: CodeType) -> Callable[[], None]:
+def _putting(file: Path, module: CodeType, names: CodeType | None = None) -> Callable[[], None]:
     """Give the functions that exist already their new code: whoever holds one of them holds the mutant."""
 
     def begin() -> None:
@@ -224,6 +249,12 @@ def _putting(file: Path, module: CodeType) -> Callable[[], None]:
                 code = new.get((each.__code__.co_qualname, each.__code__.co_firstlineno))
                 if code is not None and code.co_freevars == each.__code__.co_freevars:
                     each.__code__ = code
+        if names is not None:
+            known = next(vars(each) for each in sys.modules.values() if getattr(each, "__file__", "") == str(file))
+            exec(names, fresh := dict(known))  # noqa: S102 - the module's own lines
+            known |= {
+                name: value for name, value in fresh.items() if isinstance(value, (str, dict)) and name[:2] != "__"
+            }
 
     return begin
 
@@ -240,15 +271,20 @@ def _codes(code: CodeType) -> Iterator[CodeType]:
 
 def _of_sql(file: Path, config: pytest.Config) -> Iterator[Mutant]:
     usual = file.read_text()
+    for line, text, changed in _changed_sql(usual):
+        yield Mutant(line + 1, text, partial(_install, config, changed), partial(_install, config, usual), is_sql=True)
+
+
+def _changed_sql(usual: str) -> Iterator[tuple[int, str, str]]:
+    """Each change of some SQL: how many lines go before it, what it is in words, and all of it with the change."""
     begun = 0
-    for number, line in enumerate(usual.splitlines(keepends=True), 1):
+    for number, line in enumerate(usual.splitlines(keepends=True)):
         for found in _SQL_SIGN.finditer(line.partition("--")[0]):
             if found[0] == "=" and not _SQL_QUESTION.search(line[: found.start()]):
                 continue
             start, end = begun + found.start(), begun + found.end()
             changed = usual[:start] + SWAPPED_SQL[found[0]] + usual[end:]
-            text = f"{found[0]} → {SWAPPED_SQL[found[0]]}  in  {line.strip()}"
-            yield Mutant(number, text, partial(_install, config, changed), partial(_install, config, usual))
+            yield number, f"{found[0]} → {SWAPPED_SQL[found[0]]}  in  {line.strip()}", changed
         begun += len(line)
 
 

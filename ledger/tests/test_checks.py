@@ -24,7 +24,7 @@ def books() -> None:
     grant, spent = guarded("grant:1", having=100), house("credits:spent")
     spend = move(grant, spent, 30, key="spend:1")
     transfers.hold(key="job:1", reserves=[Reserve(grant, credits_(10))])
-    (hold,) = transfers.hold(key="job:2", reserves=[Reserve(grant, credits_(10))])
+    (hold,) = transfers.hold(key="job:2", reserves=[Reserve(grant, credits_(12))])
     transfers.settle(key="job:2:settle", kind="spend", parts=[Part(hold, spent, credits_(5))])
     transfers.reverse(key="spend:1:reversal", entry=spend, amounts={0: credits_(10)})
     accounts.roll_up()
@@ -40,6 +40,14 @@ def faulty() -> set[str]:
 
 
 def test_books_in_order_have_no_faults() -> None:
+    assert checks.faults() == {}
+
+
+def test_books_at_their_very_limits_have_no_faults() -> None:
+    """An account at its floor that holds nothing, and an entry that was given back in full."""
+    spend = move(guarded("grant:2", having=5), house("credits:spent"), 5, key="spend:2")
+    guarded("grant:3")
+    transfers.reverse(key="spend:2:reversal", entry=spend, amounts={0: credits_(5)})
     assert checks.faults() == {}
 
 

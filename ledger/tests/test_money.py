@@ -53,6 +53,7 @@ def test_arithmetic_is_exact() -> None:
     assert Money(1, "EUR") < Money(2, "EUR") <= Money(2, "EUR")
     assert Money(3, "EUR") > Money(2, "EUR") >= Money(2, "EUR")
     assert not Money(2, "EUR") > Money(2, "EUR")
+    assert not Money(2, "EUR") < Money(2, "EUR")
     assert Money(1, "EUR") != Money(1, "USD")
 
 
@@ -97,6 +98,7 @@ def test_parts_sum_to_the_whole_and_none_is_off_by_a_unit(minor: int, weights: l
 def test_equal_parts_give_what_is_left_over_to_the_first() -> None:
     assert [part.minor for part in Money(100, "EUR").parts(3)] == [34, 33, 33]
     assert [part.minor for part in Money(-100, "EUR").parts(3)] == [-34, -33, -33]
+    assert [part.minor for part in Money(-1, "EUR").parts(3)] == [-1, 0, 0]
 
 
 @pytest.mark.parametrize(("weights", "parts"), [([3, 3, 1], [4, 4, 2]), ([1, 3, 3], [2, 4, 4]), ([0, 1], [0, 10])])
@@ -170,7 +172,7 @@ def test_parse_refuses_decimals_where_there_are_none() -> None:
     ("minor", "unit", "text"),
     [
         (999, "EUR", "9.99"),
-        (-5, "EUR", "-0.05"),
+        (-1, "EUR", "-0.01"),
         (0, "EUR", "0.00"),
         (7, "XOF", "7"),
         (-7, "XOF", "-7"),

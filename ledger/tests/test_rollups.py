@@ -46,6 +46,15 @@ def test_a_roll_up_counts_everything_once_however_often_it_runs() -> None:
     assert checks.faults() == {}
 
 
+def test_what_moved_in_the_roll_ups_own_transaction_is_left_to_the_next() -> None:
+    stripe, revenue = house("stripe", "EUR"), house("revenue", "EUR")
+    with transaction.atomic():
+        move(stripe, revenue, 10)
+        accounts.roll_up()
+    assert (totals(), balance(revenue), balance(stripe)) == ({}, 10, -10)
+    assert checks.faults() == {}
+
+
 def test_a_roll_up_of_empty_books_does_nothing() -> None:
     accounts.roll_up()
     assert totals() == {}

@@ -2,6 +2,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import time_machine
+from django.db import transaction
+from django.utils import timezone
 
 from ledger import accounts, statements
 from ledger.errors import UnknownAccount
@@ -16,7 +18,8 @@ DAY = timedelta(days=1)
 
 @pytest.fixture
 def week() -> tuple[Account, Account, Account]:
-    """+100 on Monday, -30 on Tuesday, -20 and +5 on Wednesday at the same moment."""
+    """+100 on Monday, -30 on Tuesday, -20 and +5 on Wednesday at the same moment; another account has 7."""
+    guarded("grant:0", having=7)
     grant, issued, spent = guarded("grant:1"), house("credits:issued"), house("credits:spent")
     for day, source, target, minor in (
         (0, issued, grant, 100),
@@ -49,6 +52,15 @@ def test_balance_at_any_instant(week: tuple[Account, Account, Account], rolled_u
     assert seen(grant) == [0, 100, 100, 70, 55]
     assert seen(issued) == [0, -100, -100, -100, -105]
     assert seen(spent) == [0, 0, 0, 30, 50]
+
+
+def test_what_moved_in_a_roll_ups_own_transaction_is_in_the_balance() -> None:
+    issued, spent = house("credits:issued"), house("credits:spent")
+    with transaction.atomic():
+        move(issued, spent, 10)
+        accounts.roll_up()
+    tomorrow = timezone.now() + DAY
+    assert [statements.balance_at(each, tomorrow) for each in (issued, spent)] == [credits_(-10), credits_(10)]
 
 
 def test_lines_have_the_balance_after_each(week: tuple[Account, Account, Account]) -> None:
