@@ -55,7 +55,7 @@ def _ready() -> BaseDatabaseWrapper:
 
 
 def one_row(sql: str, parameters: Sequence[Parameter]) -> list[Value]:
-    """The row that a statement answers, empty if it answers none; see `statements` for what may be asked so, and why."""
+    """The row that a statement answers, or none; see `statements` for what may be asked so, and why."""
     server = _ready()
     with server.wrap_database_errors:
         return statements.one_row(server.connection, sql, parameters, prepares=settings.CREDITS_PREPARED_STATEMENTS)
