@@ -1,6 +1,7 @@
 """A subscription's life at a gateway that does not renew by itself, seen through the acts."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from django.db import DatabaseError, IntegrityError, transaction
@@ -360,7 +361,8 @@ def test_what_is_over_is_neither_ended_nor_paused_nor_resumed(on_sale, paypal, a
 
 def test_what_is_over_has_no_other_price_and_no_more_time(on_sale, paypal) -> None:
     over = subscriptions.cancel_now(subscription=subscribed(paypal))
-    known, elite, by = {"subscription_id": over.pk}, price("elite"), shop.make_user()
+    known: dict[str, Any] = {"subscription_id": over.pk}
+    elite, by = price("elite"), shop.make_user()
     with pytest.raises(errors.SubscriptionState):
         subscription_states.set_next_price(price=elite, **known)
     with pytest.raises(errors.SubscriptionState):

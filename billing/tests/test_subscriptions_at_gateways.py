@@ -245,7 +245,8 @@ def test_period_that_is_told_after_the_next_one_changes_nothing_of_today(renewin
     read()
     ends = fresh(found).paid_until
     assert ends is not None
-    elite, facts = price("elite"), {"subscription_id": found.pk, "amount_minor": 999}
+    elite = price("elite")
+    facts: dict[str, Any] = {"subscription_id": found.pk, "amount_minor": 999}
     subscription_states.extend(key="third", price=price("premium"), until=(later, later + timedelta(days=30)), **facts)
     subscription_states.extend(key="second", price=elite, until=(END, later), **facts)
     ours = fresh(found)
