@@ -123,7 +123,7 @@ class JsonLines(structlog.stdlib.ProcessorFormatter):
         if record.exc_info or record.exc_text or record.stack_info or isinstance(record.msg, dict):
             return super().format(record)
         event: EventDict = {name: value for name, value in record.__dict__.items() if name not in _OF_EVERY_RECORD}
-        event |= {"event": record.getMessage(), "level": record.levelname.lower(), "logger": record.name}
+        event.update(event=record.getMessage(), level=record.levelname.lower(), logger=record.name)
         event = mask(None, "", add_request_id(None, "", event))
         event["timestamp"] = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="microseconds")[:-6] + "Z"
         return as_json(None, "", event)
