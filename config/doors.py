@@ -1,7 +1,7 @@
-"""The two ways in: pages and the API by all of the middleware, letters of gateways by a third of it.
+"""The two ways in: pages and the API by all of the middleware, letters of gateways by half of it.
 
-A letter has no session, no language, no origin and no browser behind it, and comes thousands of times an hour: what is
-made for those would be half of what it costs.
+A letter has no session, no origin and no operator behind it, and comes thousands of times an hour. Its answer is the
+same, with the same headers.
 """
 
 from collections.abc import Callable, Iterable, Sequence

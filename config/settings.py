@@ -89,7 +89,7 @@ if DATABASE_POOL_SIZE:
         "reconnect_timeout": 2,  # give up soon, so that the next request tries again
     }
 else:
-    DATABASES["default"]["CONN_MAX_AGE"] = DATABASE_KEEP_SECONDS
+    DATABASES["default"].setdefault("CONN_MAX_AGE", DATABASE_KEEP_SECONDS)  # ?conn_max_age= of the URL comes first
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # ---------------------------------------------------------------- Redis and Celery
@@ -226,9 +226,11 @@ MIDDLEWARE_OF_LETTERS = [
     "rest.middleware.RequestId",
     "config.logs.RequestLog",
     "django.middleware.security.SecurityMiddleware",
+    "rest.middleware.SecurityHeaders",
     "config.gate.DatabaseGate",
     "rest.middleware.PeoplesLanguage",
     "django.middleware.common.CommonMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "config.error_pages.ProblemsMiddleware",
 ]
 ROOT_URLCONF = "config.urls"

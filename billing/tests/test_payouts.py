@@ -310,6 +310,17 @@ def test_another_amount_that_is_heard_later_is_a_case_too(paypal) -> None:
     assert faults() == {}
 
 
+def test_another_amount_that_is_heard_after_it_was_paid_is_a_case_and_it_stays_paid(paypal) -> None:
+    withdrawal = approved()
+    paypal.pays_out()
+    payout_sending.send(withdrawal)
+    paypal.says_amount = Money(40, "EUR")
+    payout_sending.ask(Payout.objects.whole().get())
+    assert (status(withdrawal), available(seller(withdrawal))) == ("paid", 6_000)
+    assert Case.objects.get().facts["why"] == "paypal paid 0.40 EUR and should have paid 40.00 EUR"
+    assert faults() == {}
+
+
 def test_paid_stays_paid_when_the_gateway_has_forgotten_it(paypal) -> None:
     withdrawal = approved()
     paypal.pays_out()

@@ -28,7 +28,7 @@ from billing.tests.fakes import RefundingGateway, StandIn
 from billing.tests.subscribers import BEGIN, fresh, make_user, price
 from billing.tests.test_inbox import send
 from credits import balances, calendar
-from credits.models import Grant
+from credits.models import Grant, GrantSchedule
 from ledger import checks
 from ledger.money import Money
 
@@ -248,7 +248,9 @@ def test_period_that_is_told_after_the_next_one_changes_nothing_of_today(renewin
     elite = price("elite")
     facts: dict[str, Any] = {"subscription_id": found.pk, "amount_minor": 999}
     subscription_states.extend(key="third", price=price("premium"), until=(later, later + timedelta(days=30)), **facts)
+    before = list(GrantSchedule.objects.filter(user=found.user).values())
     subscription_states.extend(key="second", price=elite, until=(END, later), **facts)
+    assert list(GrantSchedule.objects.filter(user=found.user).values()) == before != []
     ours = fresh(found)
     assert (ours.price.plan.code, ours.paid_until) == ("premium", later + timedelta(days=30))
     assert ours.paid_periods.count() == 3

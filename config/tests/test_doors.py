@@ -23,7 +23,6 @@ ASKED: list[tuple[str, str, dict[str, Any]]] = [
     ("get", "/webhooks/", {}),
     ("get", "/webhooks/stripe/token/more", {}),
 ]
-ABOUT_THE_ANSWER = ("Content-Type", "Content-Length", "Allow", "Retry-After")
 
 
 @pytest.fixture(autouse=True)
@@ -54,10 +53,7 @@ def test_letters_are_answered_as_behind_all_of_the_middleware(
     sent = {"HTTP_X_REQUEST_ID": "the-same", "HTTP_HOST": "localhost"}
     status, headers, body = answer_of(application, getattr(RequestFactory(), method)(path, **more, **sent))
     usual = getattr(client, method)(path, **more, **sent)
-    assert (int(status[:3]), body) == (usual.status_code, usual.content)
-    assert {name: headers.get(name) for name in ABOUT_THE_ANSWER} == {
-        name: usual.headers.get(name) for name in ABOUT_THE_ANSWER
-    }
+    assert (int(status[:3]), body, headers) == (usual.status_code, usual.content, dict(usual.headers))
     assert headers["X-Request-ID"] == "the-same"
     assert not GatewayLetter.objects.exists()
 
