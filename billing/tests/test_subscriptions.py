@@ -369,6 +369,8 @@ def test_what_is_over_has_no_other_price_and_no_more_time(on_sale, paypal) -> No
         subscription_states.switch(price=elite, key="free", **known)
     with pytest.raises(errors.SubscriptionState):
         subscription_states.give_time(until=LONG, by=by, reason="late", **known)
+    with pytest.raises(errors.SubscriptionState):
+        subscription_states.unpause(**known)
     assert not subscription_states.change_now(price=elite, key="late", amount_minor=1, **known)
     ours = fresh(over)
     assert (ours.price.plan.code, ours.next_price, ours.paid_until) == ("premium", None, over.paid_until)

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from django import forms
+from django.utils.text import capfirst
 from django.utils.translation import gettext
 from unfold.widgets import UnfoldAdminTextInputWidget
 
@@ -24,6 +25,7 @@ class MinorField(forms.CharField):
         self.empty = empty
         widget = UnfoldAdminTextInputWidget(attrs={"inputmode": "decimal"})
         super().__init__(**{"required": False, "max_length": 24, "widget": widget, **changes})
+        self.label = capfirst(self.label)  # as Django writes the labels of a model's fields
 
 
 class AmountsForm(ModelForm):
