@@ -47,7 +47,8 @@ def fail(secret: str) -> None:
     raise ValueError(f"cannot use token={secret}")
 
 
-@app.task
+# Limits of its own: a test that shortens everybody's, so that a lost task comes back soon, must not hit this one.
+@app.task(time_limit=LONG, soft_time_limit=LONG)
 def act_once(key: str) -> None:
     """Safe to run twice, as every task of ours is; the test decides when it may go on."""
     tell("test:started", child=os.getpid(), worker=os.getppid())
