@@ -9,9 +9,7 @@ from weakref import WeakKeyDictionary
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
-from django.utils.decorators import method_decorator
 from django.views import View
-from django.views.decorators.csrf import csrf_exempt
 from prometheus_client import Counter
 
 from billing import inbox, tasks
@@ -28,7 +26,6 @@ RECEIVED = Counter("payment_webhooks_total", "Letters of gateways that came in."
 waker = Waker("inbox", tasks.drain_inbox.delay)
 
 
-@method_decorator(csrf_exempt, name="dispatch")
 class WebhookView(View):
     """No DRF, no session and no query but the insert: a gateway waits for this answer, and many come at once."""
 

@@ -101,7 +101,8 @@ def drop_what_formatters_left(_: Any, __: str, event: EventDict) -> EventDict:
 
 def mask(_: Any, __: str, event: EventDict) -> EventDict:
     """The last step before the line is written, so that nothing gets in behind it."""
-    return dict(masked(event))
+    hidden: EventDict = masked(event)
+    return hidden
 
 
 def as_json(_: Any, __: str, event: EventDict) -> str:

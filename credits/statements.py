@@ -28,7 +28,8 @@ def one_row(raw: "psycopg.Connection", sql: str, parameters: Sequence[Parameter]
     """`sql` is a constant, so that few are kept, with a cast at each `$n`, so that all parameters travel as text."""
     if not raw.autocommit and raw.pgconn.transaction_status == TransactionStatus.IDLE:
         raw.execute("")  # psycopg begins a transaction before the first statement that it sends itself
-    texts, server = [_text(each) for each in parameters], raw.pgconn
+    texts = [each.encode() if type(each) is str else _text(each) for each in parameters]
+    server = raw.pgconn
     # In a transaction a statement that is gone would be found out too late, and psycopg deallocates all of them after
     # a rollback.
     if not prepares or server.transaction_status != TransactionStatus.IDLE:

@@ -25,7 +25,7 @@ class RequestId:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        value = requestid.accepted(request.headers.get(requestid.HEADER))
+        value = requestid.accepted(request.META.get(requestid.IN_META))  # `headers` would read all of them
         token = requestid.bind(value)
         try:
             response = self.get_response(request)

@@ -5,6 +5,7 @@ import re
 from contextvars import ContextVar, Token
 
 HEADER = "X-Request-ID"
+IN_META = "HTTP_X_REQUEST_ID"
 ACCEPTED = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 _current: ContextVar[str] = ContextVar("request_id", default="")

@@ -273,13 +273,15 @@ def moment(seconds: Any) -> datetime | None:
 
 def id_of(value: Any) -> str:
     """Stripe writes an id, or in its place the object, when it was asked to."""
-    if isinstance(value, Mapping):
-        return str(value.get("id") or "")
-    return value if isinstance(value, str) else ""
+    if isinstance(value, str):
+        return value
+    return str(value.get("id") or "") if isinstance(value, Mapping) else ""
 
 
 def part(value: Any) -> Fields:
     """The object, where it is one; Stripe may have written an id or null in its place."""
+    if isinstance(value, dict):
+        return value
     return dict(value) if isinstance(value, Mapping) else {}
 
 
