@@ -57,10 +57,15 @@ def _line(statement: Statement, line: Line, locale: str) -> list[str]:
     return [
         format_date(line.at, "short", locale=locale),
         _kind(line.kind),
-        line.note,
+        _about(statement, line),
         _shown(statement, line.change) if line.change else "",
         _shown(statement, line.balance),
     ]
+
+
+def _about(statement: Statement, line: Line) -> str:
+    parts = [line.about] if line.asked is None else [_shown(statement, line.asked), line.about]
+    return " · ".join(part for part in parts if part)
 
 
 def _kind(kind: str) -> str:

@@ -29,7 +29,7 @@ def test_paper_says_each_line_and_the_sums(statement) -> None:
         ["opening balance", "", "", "€0.00"],
         ["sale", "seat 7", "€90.00", "€90.00"],
         ["cleared", "seat 7", "", "€90.00"],
-        ["withdrawal: waits for approval", "4000", "", "€90.00"],
+        ["withdrawal: waits for approval", "€40.00", "", "€90.00"],
     ]
     assert told["closing"] == "Closing balance: €90.00"
 
