@@ -40,4 +40,4 @@ def _written(minor: int, unit: str) -> str:
     try:
         return shown(minor, unit)
     except UnknownUnit:  # a letter of a gateway may name anything
-        return f"{minor} {unit}"
+        return f"{minor} {unit}".rstrip()
