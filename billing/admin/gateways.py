@@ -101,6 +101,7 @@ class GatewayTermsInline(AmountsAdmin, TabularInline):  # type: ignore[misc]
     fixed_cost = columns.amount("fixed_cost_minor", _("fixed cost of a payment"))
     extra = 0
     tab = False
+    hide_title = True  # the row says it already
 
 
 @admin.register(GatewaySetting)

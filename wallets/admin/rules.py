@@ -104,11 +104,13 @@ class TierInline(AmountsAdmin, TabularInline):  # type: ignore[misc]
     from_volume = columns.amount("from_volume_minor", _("from a monthly volume"), unit="rule.currency")
     extra = 0
     tab = False
+    hide_title = True  # the row says it already
 
 
 @admin.register(CommissionRule)
 class CommissionRuleAdmin(AmountsAdmin, ModelAdmin):  # type: ignore[misc]
     form = RuleForm
+    fields = RuleForm.Meta.fields
     list_display = (
         "code", "sale_type", "seller_kind", "seller", "currency", "percent_shown", "valid_from", "is_active",
     )  # fmt: skip
