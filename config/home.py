@@ -14,7 +14,7 @@ from django.db.models import Exists, OuterRef
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.formats import date_format
+from django.utils.formats import localize
 from django.utils.functional import Promise
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
@@ -103,7 +103,7 @@ def overdue_invoices() -> Found:
         first=[
             Need(
                 label=f"{invoice.number} {invoice.user.get_username()}",
-                detail=f"{for_reader(invoice.gross)}, {date_format(invoice.due_on, 'DATE_FORMAT')}",
+                detail=f"{for_reader(invoice.gross)}, {localize(invoice.due_on)}",
                 url=reverse("admin:billing_invoice_change", args=[invoice.pk]),
             )
             for invoice in overdue.order_by("due_on")[:ROWS_SHOWN]

@@ -29,7 +29,8 @@ class Target:
 def target(url: str) -> Target:
     """The parts of an endpoint's URL, or AddressRefused. Looks at the text only."""
     if len(url) > LONGEST_URL or not url.isascii() or not url.isprintable() or " " in url or "\\" in url:
-        raise AddressRefused(gettext_noop("Send a URL of up to 2000 plain characters; write other letters as punycode."))
+        said = gettext_noop("Send a URL of up to 2000 plain characters; write other letters as punycode.")
+        raise AddressRefused(said)
     try:
         parts = urlsplit(url)
         port = parts.port

@@ -299,9 +299,7 @@ def _free_batch(wallet_pk: int, moment: datetime) -> int:
     amount = Money(sum(sale.reserved_minor for sale in sales), wallet.currency)
     moves = sellers.moves_to_available(wallet, locked, wallet.reserve, amount)
     # One sale can come here again, when a part of its reserve was held and given back meanwhile.
-    transfers.post(
-        key=f"sale:{sales[0].pk}:free:{ids.uuid7()}", kind="sale.free", moves=moves, metadata=_named(sales)
-    )
+    transfers.post(key=f"sale:{sales[0].pk}:free:{ids.uuid7()}", kind="sale.free", moves=moves, metadata=_named(sales))
     Sale.objects.filter(pk__in=[sale.pk for sale in sales]).update(reserved_minor=0)
     return len(sales)
 

@@ -47,7 +47,13 @@ def told(statement: Statement) -> dict[str, Any]:
             gettext("From %(first)s to %(last)s (UTC)") % period,
         ],
         "page": gettext("Page"),
-        "columns": [gettext("Date"), gettext("What"), gettext("Reference"), pgettext("amount", "Change"), gettext("Balance")],
+        "columns": [
+            gettext("Date"),
+            gettext("What"),
+            gettext("Reference"),
+            pgettext("amount", "Change"),
+            gettext("Balance"),
+        ],
         "lines": [opening, *(_line(statement, line, locale) for line in statement.lines)],
         "closing": gettext("Closing balance: %(amount)s") % {"amount": _shown(statement, statement.closing)},
     }

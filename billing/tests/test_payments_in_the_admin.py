@@ -160,7 +160,9 @@ def test_form_and_case_say_amounts_as_the_reader_writes_them(stripe, operator, l
     client, speaking = browser(operator), {"accept-language": language}
     form = client.get(f"/admin/billing/payment/{payment.pk}/refund/", headers=speaking)
     assert f"{price} " in html.unescape(form.content.decode())
-    case = Case.objects.create(kind="mismatch", key="one", payment=payment, facts={"expected": "9.99 EUR", "said": None})
+    case = Case.objects.create(
+        kind="mismatch", key="one", payment=payment, facts={"expected": "9.99 EUR", "said": None}
+    )
     text = html.unescape(client.get(page("billing_case_change", case.pk), headers=speaking).content.decode())
     assert f": {price}</li>" in text
     assert "9.99 EUR" not in text

@@ -75,7 +75,11 @@ def test_new_price_is_a_new_version_by_whoever_made_it() -> None:
         ({"amount": "9.995"}, "amount", "9.995 has more decimals than EUR, which has 2."),
         ({"amount": "0"}, "amount", "The price must be above zero."),
         ({"amount": "-1"}, "amount", "Write an amount such as 12 or 9.99."),
-        ({"amount": "999", "currency": "XOF"}, "amount", "F\u202fCFA\xa0999 cannot be paid by cinetpay. Possible amounts"),
+        (
+            {"amount": "999", "currency": "XOF"},
+            "amount",
+            "F\u202fCFA\xa0999 cannot be paid by cinetpay. Possible amounts",
+        ),
         ({"currency": "EUX"}, "currency", "This is no currency of ISO 4217."),
         ({"valid_from_0": "2020-01-01", "valid_from_1": "00:00"}, "valid_from", "cannot begin in the past"),
     ],

@@ -143,9 +143,7 @@ class WalletAdmin(StandingAdmin, ActsAdmin):  # type: ignore[misc]
                 (each, shown(each.amount_minor, wallet.currency))
                 for each in Withdrawal.objects.open().filter(wallet=wallet).order_by("id")[:SHOWN]
             ],
-            "lines": [
-                (line, LABELS.get(line.kind, line.kind), *_amounts(line, wallet.currency)) for line in lines
-            ],
+            "lines": [(line, LABELS.get(line.kind, line.kind), *_amounts(line, wallet.currency)) for line in lines],
             "today": datetime.now(UTC),
         }
 

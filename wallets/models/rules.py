@@ -181,5 +181,5 @@ class CommissionTier(models.Model):
         ]
 
     def __str__(self) -> str:
-        unit = self.rule.currency  # a rule that lost its currency keeps no tiers; until it is saved there is none to write
+        unit = self.rule.currency  # none, while the form of a rule is being refused
         return for_reader(Money(self.from_volume_minor, unit)) if unit else str(self.from_volume_minor)
