@@ -26,6 +26,8 @@ logger = logging.getLogger(__name__)
 
 def send(refund: Refund) -> Refund:
     """Ask the gateway to send it; of two who come at once, one does."""
+    adapter = registry.get(refund.attempt.gateway)
+    assert isinstance(adapter, Refunds)  # noqa: S101 - others are refunded by hand
     now = timezone.now()
     requested = Refund.objects.filter(pk=refund.pk, status=RefundStatus.REQUESTED)
     with transaction.atomic(durable=True):
@@ -33,8 +35,6 @@ def send(refund: Refund) -> Refund:
     if not won:
         return refund
     fresh = _fetched(refund.pk)
-    adapter = registry.get(fresh.attempt.gateway)
-    assert isinstance(adapter, Refunds)  # noqa: S101 - others are refunded by hand
     wanted = RefundRequest(
         reference=fresh.reference,
         payment=asking.ref(fresh.attempt),
@@ -141,3 +141,22 @@ def _work_on(refund: Refund) -> None:
         logger.info("refund.not_told", extra={"refund": str(refund.pk), "why": str(error)})
     except registry.UnknownGateway:
         logger.warning("refund.gateway_gone", extra={"refund": str(refund.pk), "gateway": refund.attempt.gateway})
+        _gateway_gone(refund)
+
+
+@transaction.atomic
+def _gateway_gone(refund: Refund) -> None:
+    """Its gateway is not here any more. What it was never asked for is sent by hand; of the rest somebody finds out
+    there what became of it."""
+    payment = payments.lock(refund.payment_id)
+    locked = Refund.objects.select_related("attempt").get(pk=refund.pk)
+    locked.payment = locked.attempt.payment = payment
+    if locked.status == RefundStatus.REQUESTED:
+        locked.status, locked.next_try_at = RefundStatus.MANUAL, None
+        locked.save(update_fields=["status", "next_try_at"])
+        refunds.ask_people(locked)
+    elif locked.status in UNDER_WAY:
+        name = locked.attempt.gateway
+        facts = {"refund": str(locked.pk), "amount": str(locked.money), "gateway": name, "why": f"{name} is gone"}
+        kind, key = CaseKind.STILL_UNKNOWN, f"refund:{locked.pk}"
+        cases.open(kind=kind, payment=payment, attempt=locked.attempt, key=key, facts=facts)

@@ -14,6 +14,7 @@ from django.db.models import Exists, OuterRef
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.formats import localize
 from django.utils.functional import Promise
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
@@ -23,6 +24,8 @@ from billing.models import Case, Invoice
 from config import broker
 from config.second_factor import SECOND_FACTORS
 from credits.models import Hold, HoldState, Purse
+from ledger.columns import rewritten, shown
+from ledger.money import for_reader
 from rest.models import ServiceToken
 from wallets.models import Withdrawal, WithdrawalStatus
 
@@ -100,7 +103,7 @@ def overdue_invoices() -> Found:
         first=[
             Need(
                 label=f"{invoice.number} {invoice.user.get_username()}",
-                detail=f"{invoice.gross}, {invoice.due_on}",
+                detail=f"{for_reader(invoice.gross)}, {localize(invoice.due_on)}",
                 url=reverse("admin:billing_invoice_change", args=[invoice.pk]),
             )
             for invoice in overdue.order_by("due_on")[:ROWS_SHOWN]
@@ -117,7 +120,7 @@ def debtors() -> Found:
         first=[
             Need(
                 label=purse.user.get_username(),
-                detail=f"{purse.debt_account.balance} {purse.unit}" if purse.debt_account else "",
+                detail=shown(purse.debt_account.balance, purse.unit) if purse.debt_account else "",
                 url=reverse("admin:credits_purse_change", args=[purse.pk]),
             )
             for purse in first
@@ -136,7 +139,7 @@ def stuck_holds() -> Found:
         first=[
             Need(
                 label=hold.purse.user.get_username(),
-                detail=f"{hold.amount} {hold.purse.unit}",
+                detail=shown(hold.amount, hold.purse.unit),
                 at=hold.expires_at,
                 url=reverse("admin:credits_hold_change", args=[hold.pk]),
             )
@@ -154,7 +157,7 @@ def withdrawals_to_approve() -> Found:
         first=[
             Need(
                 label=withdrawal.wallet.seller.user.get_username(),
-                detail=str(withdrawal.amount),
+                detail=for_reader(withdrawal.amount),
                 at=withdrawal.created_at,
                 url=reverse("admin:wallets_withdrawal_change", args=[withdrawal.pk]),
             )
@@ -172,7 +175,7 @@ def open_cases() -> Found:
         first=[
             Need(
                 label=str(case.get_kind_display()),
-                detail=str(case.facts.get("why") or case.facts.get("amount") or ""),
+                detail=rewritten(str(case.facts.get("why") or case.facts.get("amount") or "")),
                 at=case.opened_at,
                 url=reverse("admin:billing_case_change", args=[case.pk]),
             )

@@ -83,8 +83,9 @@ class VersionInThePast(CreditsError):
 class AmountNotPayable(CreditsError):
     """A gateway that takes this currency cannot take this amount."""
 
-    def __init__(self, *, amount: str, reasons: list[str], nearest: list[str]) -> None:
+    def __init__(self, *, amount: str, gateways: list[str], reasons: list[str], nearest: list[str]) -> None:
         self.amount = amount
+        self.gateways = gateways
         self.reasons = reasons
         self.nearest = nearest
         super().__init__(f"{amount} cannot be paid: {'; '.join(reasons)}. Nearest: {' or '.join(nearest)}.")

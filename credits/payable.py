@@ -62,17 +62,22 @@ LIMITS: Mapping[str, Mapping[str, Limit]] = {
 
 def refusals(amount: Money) -> list[str]:
     """Why gateways would refuse this amount, one sentence each; empty when each one takes it."""
-    found = []
+    return [f"{gateway} takes {what}" for gateway, what in _refused(amount).items()]
+
+
+def _refused(amount: Money) -> dict[str, str]:
+    """What they take instead, by gateway."""
+    found = {}
     for gateway, limits in LIMITS.items():
         limit = limits.get(amount.unit)
         if limit is None:
             continue
         if amount.minor < limit.minimum:
-            found.append(f"{gateway} takes at least {Money(limit.minimum, amount.unit)}")
+            found[gateway] = f"at least {Money(limit.minimum, amount.unit)}"
         elif amount.minor > limit.maximum:
-            found.append(f"{gateway} takes at most {Money(limit.maximum, amount.unit)}")
+            found[gateway] = f"at most {Money(limit.maximum, amount.unit)}"
         elif amount.minor % limit.step:
-            found.append(f"{gateway} takes multiples of {Money(limit.step, amount.unit)}")
+            found[gateway] = f"multiples of {Money(limit.step, amount.unit)}"
     return found
 
 
@@ -94,4 +99,9 @@ def nearest(amount: Money) -> list[Money]:
 
 def require(amount: Money) -> None:
     if reasons := refusals(amount):
-        raise AmountNotPayable(amount=str(amount), reasons=reasons, nearest=[str(each) for each in nearest(amount)])
+        raise AmountNotPayable(
+            amount=str(amount),
+            gateways=list(_refused(amount)),
+            reasons=reasons,
+            nearest=[str(each) for each in nearest(amount)],
+        )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from django.conf import settings
+from django.utils.translation import gettext_noop
 
 from events.errors import AddressRefused
 
@@ -28,20 +29,21 @@ class Target:
 def target(url: str) -> Target:
     """The parts of an endpoint's URL, or AddressRefused. Looks at the text only."""
     if len(url) > LONGEST_URL or not url.isascii() or not url.isprintable() or " " in url or "\\" in url:
-        raise AddressRefused("Send a URL of up to 2000 plain characters; write other letters as punycode.")
+        said = gettext_noop("Send a URL of up to 2000 plain characters; write other letters as punycode.")
+        raise AddressRefused(said)
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError:
-        raise AddressRefused("This is no URL.") from None
+        raise AddressRefused(gettext_noop("This is no URL.")) from None
     if parts.scheme not in PORTS or not parts.hostname:
-        raise AddressRefused("Send a URL such as https://shop.example.com/hooks.")
+        raise AddressRefused(gettext_noop("Send a URL such as https://shop.example.com/hooks."))
     if parts.scheme == "http" and not settings.WEBHOOKS_ALLOW_HTTP:
-        raise AddressRefused("Deliveries go by https only.")
+        raise AddressRefused(gettext_noop("Deliveries go by https only."))
     if parts.username is not None or parts.password is not None:
-        raise AddressRefused("Leave out the user and the password: deliveries are signed instead.")
+        raise AddressRefused(gettext_noop("Leave out the user and the password: deliveries are signed instead."))
     if parts.fragment or "#" in url:
-        raise AddressRefused("Leave out the # and what follows: no server ever sees it.")
+        raise AddressRefused(gettext_noop("Leave out the # and what follows: no server ever sees it."))
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     return Target(scheme=parts.scheme, host=parts.hostname, port=port or PORTS[parts.scheme], path=path)
 
@@ -54,10 +56,10 @@ def resolve(goal: Target) -> str:
     try:
         found = socket.getaddrinfo(goal.host, goal.port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
-        raise AddressRefused("The name of this server is not known.") from None
+        raise AddressRefused(gettext_noop("The name of this server is not known.")) from None
     addresses = [str(address[0]) for *_, address in found]
     if not settings.WEBHOOKS_ALLOW_PRIVATE_ADDRESSES and not all(map(is_public, addresses)):
-        raise AddressRefused("This server is not on the public internet.")
+        raise AddressRefused(gettext_noop("This server is not on the public internet."))
     return addresses[0]
 
 

@@ -6,7 +6,8 @@ from typing import Any
 
 from django.contrib import admin
 
-from ledger.errors import UnknownUnit
+from ledger import money
+from ledger.errors import LedgerError, UnknownUnit
 from ledger.money import Money, for_reader
 
 
@@ -26,8 +27,17 @@ def shown(minor: int, unit: str) -> str:
     return for_reader(Money(minor, unit))
 
 
+def rewritten(text: str) -> str:
+    """An amount that was kept as text, "9.99 EUR", for the reader; whatever is none stays as it is."""
+    figures, _, unit = text.partition(" ")
+    try:
+        return for_reader(money.parse(figures, unit))
+    except LedgerError:
+        return text
+
+
 def _written(minor: int, unit: str) -> str:
     try:
         return shown(minor, unit)
     except UnknownUnit:  # a letter of a gateway may name anything
-        return f"{minor} {unit}"
+        return f"{minor} {unit}".rstrip()

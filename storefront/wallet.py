@@ -33,6 +33,7 @@ from wallets.sellers import PARTS
 from wallets.statements import Statement
 from wallets.transactions import LABELS, Transaction, Wanted
 
+MOVED_WITHIN = "\N{EM DASH}"  # money that clears is as much as it was: a zero would read as if nothing had come
 MOST_TRANSACTIONS, MOST_WITHDRAWALS = 50, 20
 GATEWAYS = {
     "stripe": "Stripe",
@@ -248,7 +249,7 @@ def _transaction(each: Transaction) -> dict[str, Any]:
         "at": each.at,
         "kind": LABELS.get(each.kind, each.kind),
         "references": each.about,
-        "change": _shown(each.change, each.currency),
+        "change": _shown(each.change, each.currency) if each.change else MOVED_WITHIN,
         "available": _shown(each.available, each.currency),
     }
 

@@ -22,6 +22,7 @@ from wallets import commissions, sellers
 from wallets.commissions import Choice, Question, Split
 from wallets.errors import BelowMinimum, InvalidValue, UnknownSaleType, WrongGateway
 from wallets.models import CommissionRule, Sale, SaleType, Wallet
+from wallets.transactions import MOST_REFERENCES
 
 LONGEST_KEY = 200
 LONGEST_REFERENCE = 200
@@ -298,9 +299,15 @@ def _free_batch(wallet_pk: int, moment: datetime) -> int:
     amount = Money(sum(sale.reserved_minor for sale in sales), wallet.currency)
     moves = sellers.moves_to_available(wallet, locked, wallet.reserve, amount)
     # One sale can come here again, when a part of its reserve was held and given back meanwhile.
-    transfers.post(key=f"sale:{sales[0].pk}:free:{ids.uuid7()}", kind="sale.free", moves=moves)
+    transfers.post(key=f"sale:{sales[0].pk}:free:{ids.uuid7()}", kind="sale.free", moves=moves, metadata=_named(sales))
     Sale.objects.filter(pk__in=[sale.pk for sale in sales]).update(reserved_minor=0)
     return len(sales)
+
+
+def _named(sales: list[Sale]) -> dict[str, Any]:
+    """What statements call a freeing by: a sale does not know by which entries its reserve came free."""
+    named = [sale.reference for sale in sales if sale.reference]
+    return {"references": named[:MOST_REFERENCES], "unnamed": max(len(named) - MOST_REFERENCES, 0)}
 
 
 def tell(sale: Sale, what: EventType, facts: dict[str, Any]) -> None:

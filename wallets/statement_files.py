@@ -9,7 +9,7 @@ import typst
 from babel.dates import format_date
 from django.conf import settings
 from django.template.loader import get_template
-from django.utils.translation import get_language, gettext
+from django.utils.translation import get_language, gettext, pgettext
 
 from ledger.money import Money, for_reader
 from wallets.models import WithdrawalStatus
@@ -47,7 +47,13 @@ def told(statement: Statement) -> dict[str, Any]:
             gettext("From %(first)s to %(last)s (UTC)") % period,
         ],
         "page": gettext("Page"),
-        "columns": [gettext("Date"), gettext("What"), gettext("Reference"), gettext("Change"), gettext("Balance")],
+        "columns": [
+            gettext("Date"),
+            gettext("What"),
+            gettext("Reference"),
+            pgettext("amount", "Change"),
+            gettext("Balance"),
+        ],
         "lines": [opening, *(_line(statement, line, locale) for line in statement.lines)],
         "closing": gettext("Closing balance: %(amount)s") % {"amount": _shown(statement, statement.closing)},
     }
@@ -57,10 +63,15 @@ def _line(statement: Statement, line: Line, locale: str) -> list[str]:
     return [
         format_date(line.at, "short", locale=locale),
         _kind(line.kind),
-        line.note,
+        _about(statement, line),
         _shown(statement, line.change) if line.change else "",
         _shown(statement, line.balance),
     ]
+
+
+def _about(statement: Statement, line: Line) -> str:
+    parts = [line.about] if line.asked is None else [_shown(statement, line.asked), line.about]
+    return " · ".join(part for part in parts if part)
 
 
 def _kind(kind: str) -> str:
@@ -69,7 +80,7 @@ def _kind(kind: str) -> str:
         return str(LABELS[kind])
     step = kind.removeprefix("withdrawal.")
     known = {each.value: each.label for each in WithdrawalStatus}
-    return f"{LABELS['withdrawal']}: {known.get(step, step)}"
+    return gettext("withdrawal: %(step)s") % {"step": known.get(step, step)}
 
 
 def _shown(statement: Statement, minor: int) -> str:

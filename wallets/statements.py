@@ -25,7 +25,12 @@ class Line:
     reserve: int
     debt: int
     balance: int
-    note: str
+    about: str
+    asked: int | None = None  # of a step of a withdrawal: how much it is about
+
+    @property
+    def note(self) -> str:
+        return self.about if self.asked is None else f"{self.asked} {self.about}".strip()
 
     @property
     def change(self) -> int:
@@ -75,7 +80,8 @@ def between(wallet: Wallet, *, since: datetime, until: datetime) -> Statement:
                 reserve=event.reserve,
                 debt=event.debt,
                 balance=balance,
-                note=event.note,
+                about=event.about,
+                asked=event.asked,
             )
         )
     return Statement(wallet=wallet, since=since, until=until, opening=opening, closing=balance, lines=lines)
@@ -97,7 +103,7 @@ def _line(each: Transaction) -> Line:
         reserve=each.reserve,
         debt=each.debt,
         balance=0,
-        note=each.about,
+        about=each.about,
     )
 
 
@@ -106,7 +112,6 @@ def _steps(wallet: Wallet, since: datetime, until: datetime) -> Iterator[Line]:
     nothing."""
     steps = WithdrawalStep.objects.filter(withdrawal__wallet=wallet, created_at__gte=since, created_at__lt=until)
     for step in steps.exclude(status__in=["paid", "returned"]).select_related("withdrawal"):
-        note = f"{step.withdrawal.amount_minor} {step.note}".strip()
         yield Line(
             at=step.created_at,
             kind=f"withdrawal.{step.status}",
@@ -116,5 +121,6 @@ def _steps(wallet: Wallet, since: datetime, until: datetime) -> Iterator[Line]:
             reserve=0,
             debt=0,
             balance=0,
-            note=note,
+            about=step.note,
+            asked=step.withdrawal.amount_minor,
         )

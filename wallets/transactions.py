@@ -142,8 +142,8 @@ _PAGE = """
          ORDER BY entry.id DESC
          LIMIT %(limit)s
     )
-    SELECT rows.*, coalesce(sold.list, taken.list, cleared.list[:%(most)s]) AS list,
-           greatest(coalesce(cardinality(cleared.list), 0) - %(most)s, 0) AS unnamed
+    SELECT rows.*, coalesce(sold.list, taken.list, cleared.list[:%(most)s], freed.list) AS list,
+           greatest(coalesce(cardinality(cleared.list) - %(most)s, freed.unnamed, 0), 0) AS unnamed
       FROM rows
       LEFT JOIN LATERAL (
             SELECT array_agg(sale.reference ORDER BY sale.number) AS list
@@ -161,5 +161,11 @@ _PAGE = """
               FROM wallets_sale sale
              WHERE rows.kind = 'sale.release' AND sale.release_entry_id = rows.id AND sale.reference <> ''
            ) cleared ON true
+      LEFT JOIN LATERAL (
+            SELECT array(SELECT jsonb_array_elements_text(entry.metadata -> 'references')) AS list,
+                   (entry.metadata ->> 'unnamed')::int AS unnamed
+              FROM ledger_entry entry
+             WHERE rows.kind = 'sale.free' AND entry.id = rows.id
+           ) freed ON true
      ORDER BY rows.id DESC
 """

@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from billing.models import Payment
 from billing.models.invoices import TaxCategory
 from billing.routing import Rule
-from ledger.columns import shown
+from ledger.columns import rewritten, shown
 
 RULES = {
     Rule.UNKNOWN: _("there is no such gateway"),
@@ -46,6 +46,17 @@ NAMES = {
     "is_over": _("came when the subscription was over"),
 }
 PURPOSES = {"start": _("first period"), "renew": _("another period"), "change": _("change of plan")}
+NAMES_OF_CASES = {
+    "amount": _("amount"),
+    "expected": _("expected"),
+    "gateway": _("gateway"),
+    "is_waiting": _("closes by itself once it has come"),
+    "reason": _("reason"),
+    "refund": _("refund"),
+    "said": _("what the gateway says"),
+    "state": _("state"),
+    "why": _("why"),
+}
 NAMED_ELSEWHERE = ("name_en", "name_fr")
 
 
@@ -119,6 +130,13 @@ def choice(told: Mapping[str, Any], currency: str) -> Iterator[str]:
         more = [each.get("detail", ""), gettext("nearest: %(amounts)s") % {"amounts": nearest} if nearest else ""]
         said = "; ".join(word for word in more if word)
         yield f"{each['gateway']}: {why}" + (f" ({said})" if said else "")
+
+
+def of_case(told: Mapping[str, Any]) -> Iterator[str]:
+    """What whoever opened a case knew."""
+    for name, value in told.items():
+        if value not in (None, ""):
+            yield f"{NAMES_OF_CASES.get(name, name.replace('_', ' '))}: {rewritten(_plain(name, value))}"
 
 
 def pairs(told: Mapping[str, Any]) -> Iterator[str]:

@@ -20,7 +20,7 @@ from billing.models import GatewaySetting, GatewayTerms
 from billing.routing import Health
 from ledger import columns
 from rest.labels import display
-from wallets.admin.amount_forms import AmountsForm, MinorField
+from wallets.admin.amount_forms import AmountsAdmin, AmountsForm, MinorField
 
 NAMES = {
     "stripe": "Stripe",
@@ -91,12 +91,17 @@ class GatewayTermsForm(AmountsForm):
         return cleaned
 
 
-class GatewayTermsInline(TabularInline):
+class GatewayTermsInline(AmountsAdmin, TabularInline):  # type: ignore[misc]
     model = GatewayTerms
     form = GatewayTermsForm
     fields = ("currency", "minimum_minor", "maximum_minor", "fixed_cost_minor")
+    amounts = {"minimum_minor": "minimum", "maximum_minor": "maximum", "fixed_cost_minor": "fixed_cost"}
+    minimum = columns.amount("minimum_minor", _("minimum"))
+    maximum = columns.amount("maximum_minor", _("maximum"))
+    fixed_cost = columns.amount("fixed_cost_minor", _("fixed cost of a payment"))
     extra = 0
     tab = False
+    hide_title = True  # the row says it already
 
 
 @admin.register(GatewaySetting)

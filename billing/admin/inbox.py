@@ -6,12 +6,14 @@ from django import forms
 from django.contrib import admin
 from django.db.models import F, QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import action, display
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 from billing import cases, inbox
+from billing.admin import facts
 from billing.admin.acts import BillingActsAdmin
 from billing.models import Case, GatewayLetter
 from billing.models.inbox import LetterState
@@ -88,10 +90,14 @@ class CaseAdmin(BillingActsAdmin):
     ordering = (F("closed_at").desc(nulls_first=True), "-id")
     actions_detail = ("close",)  # type: ignore[assignment]
     fields = (
-        "kind", "payment", "attempt", "payout", "subscription", "facts", "opened_at", "closed_at", "closed_by",
+        "kind", "payment", "attempt", "payout", "subscription", "told", "opened_at", "closed_at", "closed_by",
         "resolution",
     )  # fmt: skip
     readonly_fields = fields
+
+    @admin.display(description=_("facts"))
+    def told(self, case: Case) -> SafeString:
+        return facts.listed(facts.of_case(case.facts))
 
     @action(description=_("Close"), url_path="close", permissions=["close_case"], icon="task_alt")  # type: ignore[arg-type, operator]
     def close(self, request: HttpRequest, object_id: str) -> HttpResponse:

@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from billing.models.gateways import CEILING, CURRENCY
 from billing.models.subscriptions import Subscription
 from ledger.ids import uuid7
-from ledger.money import BASIS_POINTS, CREDIT
+from ledger.money import BASIS_POINTS, CREDIT, Money, for_reader
 
 COUPON_CODE = r"^[A-Z0-9][A-Z0-9_-]{2,39}$"  # people type them in either case; here they stand in capitals
 
@@ -151,7 +151,7 @@ class CouponAmount(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.amount_minor} {self.currency}"
+        return for_reader(Money(self.amount_minor, self.currency))
 
 
 class RedemptionQuerySet(models.QuerySet["Redemption"]):

@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from billing.models.gateways import CEILING, CURRENCY
 from ledger.ids import uuid7
-from ledger.money import Money
+from ledger.money import Money, for_reader
 
 
 class PaymentKind(models.TextChoices):
@@ -165,7 +165,7 @@ class Payment(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.money} {self.description}"
+        return f"{for_reader(self.money)} {self.description}"
 
     @property
     def money(self) -> Money:

@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from billing.models.gateways import CEILING, CURRENCY
 from credits.models.catalogue import CODE, code_validator, in_our_language
-from ledger.money import Money
+from ledger.money import Money, for_reader
 
 UNLIMITED = "unlimited"
 
@@ -113,7 +113,7 @@ class PlanPrice(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.plan_id}: {self.money} / {self.interval}"
+        return f"{self.plan_id}: {for_reader(self.money)} / {self.get_interval_display()}"
 
     @property
     def money(self) -> Money:

@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from billing.models.gateways import CEILING, CURRENCY
 from billing.models.payments import Attempt, Payment
 from ledger.ids import uuid7
-from ledger.money import Money
+from ledger.money import Money, for_reader
 
 
 class RefundPolicy(models.TextChoices):
@@ -132,7 +132,7 @@ class Refund(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.money} {self.payment_id}"
+        return f"{for_reader(self.money)} {self.payment_id}"
 
     @property
     def money(self) -> Money:

@@ -41,6 +41,16 @@ def errors(answer: Any) -> dict[str, list[str]]:
     return {name: list(texts) for name, texts in found.items()}
 
 
+def test_who_may_only_look_sees_terms_as_money() -> None:
+    browser = signed_in("auditor")
+    browser.get(page())  # it makes the rows of gateways
+    GatewayTerms.objects.create(gateway_id="stripe", currency="EUR", minimum_minor=1_900, fixed_cost_minor=25)
+    text = browser.get(page()).content.decode()
+    for amount in ("€19.00", "€0.25"):
+        assert re.search(rf">\s*{amount}\s*<", text)
+    assert not re.search(r">\s*1,?900\s*<", text)
+
+
 @pytest.mark.parametrize("group", ["support", "finance", "auditor"])
 def test_all_operators_see_the_gateways(group: str) -> None:
     text = signed_in(group).get(reverse("admin:billing_gatewaysetting_changelist")).content.decode()

@@ -154,6 +154,20 @@ def test_refusal_is_a_sentence_above_the_form(stripe, operator, language, told) 
     assert not Refund.objects.exists()
 
 
+@pytest.mark.parametrize(("language", "price"), [("en", "€9.99"), ("fr", "9,99\xa0€")])
+def test_form_and_case_say_amounts_as_the_reader_writes_them(stripe, operator, language, price) -> None:
+    payment = shop.paid(stripe)
+    client, speaking = browser(operator), {"accept-language": language}
+    form = client.get(f"/admin/billing/payment/{payment.pk}/refund/", headers=speaking)
+    assert f"{price} " in html.unescape(form.content.decode())
+    case = Case.objects.create(
+        kind="mismatch", key="one", payment=payment, facts={"expected": "9.99 EUR", "said": None}
+    )
+    text = html.unescape(client.get(page("billing_case_change", case.pk), headers=speaking).content.decode())
+    assert f": {price}</li>" in text
+    assert "9.99 EUR" not in text
+
+
 def test_others_may_look_and_not_refund(stripe) -> None:
     payment = shop.paid(stripe)
     user = member("refresh_payment", "cancel_payment")

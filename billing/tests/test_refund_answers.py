@@ -247,4 +247,35 @@ def test_refund_at_a_gateway_that_is_ours_no_more_does_not_stop_the_others(strip
     monkeypatch.setattr(registry, "NAMES", ("stripe", "cinetpay"))
     registry.forget()
     refund_sending.work_through()
-    assert [Refund.objects.get(pk=each.pk).status for each in (gone, kept)] == ["sending", "succeeded"]
+    assert [Refund.objects.get(pk=each.pk).status for each in (gone, kept)] == ["manual", "succeeded"]
+
+
+def test_refund_whose_gateway_is_gone_before_it_was_asked_is_sent_by_hand(stripe, monkeypatch) -> None:
+    refund = ask_for(shop.paid(stripe))
+    monkeypatch.delitem(registry.BUILDERS, "stripe")
+    assert refund_sending.work_through() == 1
+    refund.refresh_from_db()
+    case = Case.objects.get()
+    assert (refund.status, refund.sent_at, refund.next_try_at) == (RefundStatus.MANUAL, None, None)
+    assert (case.kind, case.payment_id) == ("manual_refund", refund.payment_id)
+    assert refunds.prove(refund=refund, proof="transfer 7", by=shop.make_user()).status == RefundStatus.SUCCEEDED
+    assert checks.faults() == {}
+
+
+def test_operators_are_told_once_that_the_gateway_of_a_sent_refund_is_gone(stripe, monkeypatch) -> None:
+    refund = ask_for(shop.paid(stripe))
+    Refund.objects.update(status=RefundStatus.SENDING, sent_at=timezone.now())
+    monkeypatch.delitem(registry.BUILDERS, "stripe")
+    for days in (1, 2):
+        assert refund_sending.work_through(timezone.now() + timedelta(days=days)) == 1
+    refund.refresh_from_db()
+    case = Case.objects.get()
+    assert (refund.status, case.kind, case.payment_id) == (RefundStatus.SENDING, "still_unknown", refund.payment_id)
+    assert case.facts["why"] == "stripe is gone"
+
+
+def test_refund_is_asked_for_though_its_gateway_is_gone(stripe, monkeypatch) -> None:
+    payment = shop.paid(stripe)
+    monkeypatch.delitem(registry.BUILDERS, "stripe")
+    assert ask_for(payment).status == RefundStatus.MANUAL
+    assert Case.objects.get().kind == "manual_refund"

@@ -58,6 +58,12 @@ TOLD = [
     (credit_errors.SpendExceeded(left=3), "Il ne reste que 3 à rendre de cette dépense."),
     (credit_errors.InvalidUse("expires_at", "A grant can only be extended."), "Un lot ne peut être que prolongé."),
     (
+        credit_errors.AmountNotPayable(
+            amount="9.99 EUR", gateways=["stripe", "paypal"], reasons=[], nearest=["9.95 EUR", "10.00 EUR"]
+        ),
+        "9,99 € ne peut être payé par stripe, paypal. Montants possibles les plus proches : 9,95 €, 10,00 €.",
+    ),
+    (
         wallet_errors.InsufficientFunds(needed=NINE, available=FIVE),
         "9,00 € dépassent les 5,00 € disponibles.",
     ),

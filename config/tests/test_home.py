@@ -13,6 +13,8 @@ from config import home
 from credits.models import Purse
 from credits.tests.people import give, make_user
 from rest.models import ServiceToken
+from wallets.tests.people import ask, make_rule, sell_cleared
+from wallets.tests.people import make_user as make_seller
 
 
 @pytest.fixture
@@ -68,16 +70,34 @@ def test_long_list_shows_its_first_and_a_way_to_the_rest(as_root: Client) -> Non
     assert f'href="{found.more_url}"' in page
 
 
-def test_open_cases_stand_first_with_a_way_to_them(as_root: Client) -> None:
+def of_a_payment() -> dict[str, Payment]:
     buyer = User.objects.create(username="ann")
-    paid = Payment.objects.create(user=buyer, kind="amount", amount_minor=5, currency="EUR", expires_at=timezone.now())
-    case = Case.objects.create(kind="payout", key="one", payment=paid, facts={"why": "paypal has not said"})
-    Case.objects.create(kind="surplus", key="two", payment=paid, closed_at=timezone.now(), resolution="given back")
+    made = Payment.objects.create(user=buyer, kind="amount", amount_minor=5, currency="EUR", expires_at=timezone.now())
+    return {"payment": made}
+
+
+def test_open_cases_stand_first_with_a_way_to_them(as_root: Client) -> None:
+    about = of_a_payment()
+    case = Case.objects.create(kind="payout", key="one", facts={"why": "paypal has not said"}, **about)
+    Case.objects.create(kind="surplus", key="two", **about, closed_at=timezone.now(), resolution="given back")
     found = home.open_cases()
     assert (found.total, found.first[0].detail) == (1, "paypal has not said")
     page = as_root.get("/admin/").content.decode()
     assert f"/admin/billing/case/{case.pk}/change/" in page
     assert as_root.get(found.more_url).context["cl"].result_count == 1
+
+
+def test_amounts_are_written_in_the_language_of_the_page(as_root: Client) -> None:
+    make_rule(basis_points=0)
+    seller = make_seller()
+    sell_cleared(seller, 10_000)
+    withdrawal = ask(seller, 4_000)
+    Case.objects.create(kind="payout", key="one", facts={"amount": "19.00 EUR"}, **of_a_payment())
+    page = unescape(as_root.get("/admin/", headers={"Accept-Language": "fr"}).content.decode())
+    assert "40,00\xa0€" in page
+    assert "19,00\xa0€" in page
+    form = as_root.get(f"/admin/wallets/withdrawal/{withdrawal.pk}/approve/").content.decode()
+    assert "€40.00</p>" in form
 
 
 def test_calm_home_says_so(db, client: Client) -> None:

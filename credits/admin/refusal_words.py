@@ -9,6 +9,7 @@ from django.utils.translation import gettext_lazy as _
 from credits import errors
 from credits.models import HoldState
 from ledger import refusal_words as ledger_words
+from ledger.columns import rewritten
 from rest.acts import Words
 
 STATES: Mapping[str, Any] = {
@@ -28,6 +29,14 @@ def _hold_over(refusal: errors.HoldResolved) -> str:
     return gettext("The hold is over: %(state)s.") % {"state": HoldState(refusal.state).label}
 
 
+def _not_payable(refusal: errors.AmountNotPayable) -> str:
+    return gettext("%(amount)s cannot be paid by %(gateways)s. Possible amounts close to it: %(nearest)s.") % {
+        "amount": rewritten(refusal.amount),
+        "gateways": ", ".join(refusal.gateways),
+        "nearest": ", ".join(map(rewritten, refusal.nearest)),
+    }
+
+
 WORDS: Words = {
     **ledger_words.WORDS,
     errors.InsufficientCredits: _(
@@ -39,6 +48,7 @@ WORDS: Words = {
     errors.SpendExceeded: _("Only %(left)s of this spend are left to give back."),
     errors.KeyReused: ledger_words.ALREADY_DONE,
     errors.NotYours: _("There is nothing here."),
+    errors.AmountNotPayable: _not_payable,
     errors.VersionInThePast: _("A new version cannot begin in the past."),
     errors.InvalidUse: lambda refusal: gettext(str(refusal)),
 }

@@ -14,7 +14,7 @@ from django.db.models import F, Q
 from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 
-from ledger.money import Money
+from ledger.money import Money, for_reader
 
 CODE = r"^[a-z0-9]+([._-][a-z0-9]+)*$"
 # As the ledger has it: three letters are always a currency.
@@ -152,7 +152,7 @@ class PackPrice(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.pack_id}: {Money(self.amount_minor, self.currency)}"
+        return f"{self.pack_id}: {for_reader(Money(self.amount_minor, self.currency))}"
 
 
 class CostQuerySet(models.QuerySet["Cost"]):

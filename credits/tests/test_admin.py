@@ -75,7 +75,11 @@ def test_new_price_is_a_new_version_by_whoever_made_it() -> None:
         ({"amount": "9.995"}, "amount", "9.995 has more decimals than EUR, which has 2."),
         ({"amount": "0"}, "amount", "The price must be above zero."),
         ({"amount": "-1"}, "amount", "Write an amount such as 12 or 9.99."),
-        ({"amount": "999", "currency": "XOF"}, "amount", "999 XOF cannot be paid: cinetpay takes multiples of 5 XOF."),
+        (
+            {"amount": "999", "currency": "XOF"},
+            "amount",
+            "F\u202fCFA\xa0999 cannot be paid by cinetpay. Possible amounts",
+        ),
         ({"currency": "EUX"}, "currency", "This is no currency of ISO 4217."),
         ({"valid_from_0": "2020-01-01", "valid_from_1": "00:00"}, "valid_from", "cannot begin in the past"),
     ],
@@ -87,6 +91,13 @@ def test_new_price_is_refused_with_the_reason(said: dict[str, str], field: str, 
     assert list(found) == [field]
     assert message in found[field][0]
     assert PackPrice.objects.count() == 1
+
+
+def test_price_that_gateways_do_not_take_is_refused_in_french() -> None:
+    form = {"pack": make_pack().pk, "currency": "EUR", "amount": "0.49", "valid_from_0": "", "valid_from_1": ""}
+    answer = signed_in("finance").post(page("packprice", "add"), form, headers={"accept-language": "fr"})
+    (said,) = errors(answer)["amount"]
+    assert said == "0,49\xa0€ ne peut être payé par stripe. Montants possibles les plus proches : 0,50\xa0€."
 
 
 def test_planned_price_waits_for_its_day() -> None:

@@ -2,6 +2,7 @@
 
 from django.http import HttpRequest
 
+from events.admin.refusal_words import WORDS
 from events.errors import EventsError
 from rest import acts
 from rest.acts import operator
@@ -13,7 +14,9 @@ def identity(request: HttpRequest) -> str:
 
 class ActingAdmin(acts.ActingAdmin):
     refusals = (EventsError,)
+    words = WORDS
 
 
 class ReadingAdmin(acts.ActsAdmin):
     refusals = (EventsError,)
+    words = WORDS

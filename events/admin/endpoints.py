@@ -20,10 +20,11 @@ from unfold.widgets import (
 
 from events import addresses, endpoints, tasks
 from events.admin.acts import ActingAdmin, identity
-from events.errors import AddressRefused
+from events.admin.refusal_words import WORDS
+from events.errors import AddressRefused, TooManyEndpoints
 from events.models import DisabledReason, Endpoint
 from events.types import EventType
-from rest.acts import ActForm, asks_for
+from rest.acts import ActForm, asks_for, words_of
 
 STATES = {"live": _("in force"), "failing": _("failing"), "disabled": _("disabled")}
 
@@ -50,8 +51,14 @@ class EndpointForm(forms.ModelForm[Endpoint]):
         try:
             addresses.check(url)
         except AddressRefused as refusal:
-            raise ValidationError(refusal.reason) from refusal
+            raise ValidationError(words_of(refusal, WORDS)) from refusal
         return url
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
+        if self.instance._state.adding and Endpoint.objects.count() >= endpoints.MOST_ENDPOINTS:
+            raise ValidationError(words_of(TooManyEndpoints(endpoints.MOST_ENDPOINTS), WORDS))
+        return cleaned
 
 
 class RangeForm(ActForm):

@@ -9,11 +9,15 @@ from django.contrib.auth.models import Group, User
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import override
 from standardwebhooks import Webhook
 
 from events import dispatching, endpoints, sending
+from events.admin.refusal_words import WORDS
+from events.errors import DeliveryUnderWay, EndpointDisabled, EventsError, TooManyEndpoints
 from events.models import Delivery, Endpoint, Event
 from events.tests.receivers import Receiver
+from rest.acts import words_of
 
 pytestmark = pytest.mark.django_db
 Tell = Callable[..., Event]
@@ -113,11 +117,36 @@ def test_endpoint_is_added_with_its_secret_on_the_answer(receiver: Receiver, use
         Webhook(rotated.context["secret"]).verify(body, headers)
 
 
-def test_private_address_is_refused_in_the_form(settings) -> None:
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [("en", "This server is not on the public internet."), ("fr", "Ce serveur n’est pas sur l’internet public.")],
+)
+def test_private_address_is_refused_in_the_form(settings, language: str, said: str) -> None:
     settings.WEBHOOKS_ALLOW_PRIVATE_ADDRESSES = False
-    page = signed_in(is_superuser=True).post(reverse("admin:events_endpoint_add"), {"url": "http://10.0.0.1/"})
-    assert "not on the public internet" in page.content.decode()
+    path, speaking = reverse("admin:events_endpoint_add"), {"accept-language": language}
+    page = signed_in(is_superuser=True).post(path, {"url": "http://10.0.0.1/"}, headers=speaking)
+    assert said in page.content.decode()
     assert not Endpoint.objects.exists()
+
+
+def test_one_endpoint_too_many_is_refused_in_the_form(receiver: Receiver, monkeypatch) -> None:
+    monkeypatch.setattr(endpoints, "MOST_ENDPOINTS", 0)
+    page = signed_in(is_superuser=True).post(reverse("admin:events_endpoint_add"), {"url": receiver.url})
+    assert "There are 0 endpoints already; delete one first." in page.content.decode()
+    assert not Endpoint.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("refusal", "said"),
+    [
+        (EndpointDisabled(), "Ce point de réception est désactivé. Activez-le d’abord."),
+        (DeliveryUnderWay(), "Cette livraison est en cours en ce moment même."),
+        (TooManyEndpoints(3), "Il y a déjà 3 points de réception ; supprimez-en un d’abord."),
+    ],
+)
+def test_refusal_is_told_in_french(refusal: EventsError, said: str) -> None:
+    with override("fr"):
+        assert words_of(refusal, WORDS) == said
 
 
 def test_endpoint_is_disabled_enabled_and_told_again(dead: Delivery) -> None:

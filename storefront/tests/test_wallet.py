@@ -68,6 +68,13 @@ def test_what_has_cleared_is_called_by_its_sale(client: Client, seller: User, pa
     assert sum("cleared" in row and "seat 9, seat 12" in row for row in rows) == 1
 
 
+def test_clearing_changes_nothing_in_all_and_says_no_zero(client: Client, path: str) -> None:
+    rows = re.findall(r"<tr>(.*?)</tr>", read(client, path), re.DOTALL)
+    cleared = next(row for row in rows if "cleared" in row)
+    cells = [re.sub(r"<[^>]+>", "", cell).strip() for cell in re.findall(r"<td.*?</td>", cleared, re.DOTALL)]
+    assert cells[-2:] == ["\N{EM DASH}", "€100.00"]
+
+
 def test_page_obeys_the_strict_policy_and_is_not_kept(client: Client, seller: User, path: str) -> None:
     ask(seller, 1_000)
     answer = client.get(path)

@@ -1,8 +1,10 @@
 """Fields of minor units in the admin's forms, written and read as money in the decimals of their unit."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from django import forms
+from django.http import HttpRequest
 from django.utils.text import capfirst
 from django.utils.translation import gettext
 from unfold.widgets import UnfoldAdminTextInputWidget
@@ -60,6 +62,26 @@ class AmountsForm(ModelForm):
 
     def _amounts(self) -> dict[str, MinorField]:
         return {name: field for name, field in self.fields.items() if isinstance(field, MinorField)}
+
+
+class AmountsAdmin:
+    """A page with such a form, or a part of one: who may only look reads the same amounts as money, by the columns in
+    `amounts`, named after their fields."""
+
+    amounts: Mapping[str, str] = {}
+
+    def get_fields(self: Any, request: HttpRequest, obj: Any = None) -> list[str]:
+        names = super().get_fields(request, obj)  # type: ignore[misc]
+        if not self._only_shows(request, obj):
+            return list(names)
+        return list(dict.fromkeys(self.amounts.get(name, name) for name in names))
+
+    def get_readonly_fields(self: Any, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        fixed = tuple(super().get_readonly_fields(request, obj))  # type: ignore[misc]
+        return (*fixed, *self.amounts.values()) if self._only_shows(request, obj) else fixed
+
+    def _only_shows(self: Any, request: HttpRequest, obj: Any) -> bool:
+        return obj is not None and not self.has_change_permission(request, obj)
 
 
 def _minor(text: str, unit: str, empty: int | None) -> int | None:

@@ -10,8 +10,8 @@ from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.forms import PaginationInlineFormSet
 
-from ledger import money
-from wallets.admin.amount_forms import AmountsForm, MinorField
+from ledger import columns, money
+from wallets.admin.amount_forms import AmountsAdmin, AmountsForm, MinorField
 from wallets.admin.shared import percent
 from wallets.models import CommissionRule, CommissionTier, SaleType, SellerKind
 
@@ -95,18 +95,22 @@ class TierForm(AmountsForm):
         return is_other or super().has_changed()
 
 
-class TierInline(TabularInline):
+class TierInline(AmountsAdmin, TabularInline):  # type: ignore[misc]
     model = CommissionTier
     form = TierForm
     formset = TierForms
     fields = ("from_volume_minor", "basis_points")
+    amounts = {"from_volume_minor": "from_volume"}
+    from_volume = columns.amount("from_volume_minor", _("from a monthly volume"), unit="rule.currency")
     extra = 0
     tab = False
+    hide_title = True  # the row says it already
 
 
 @admin.register(CommissionRule)
-class CommissionRuleAdmin(ModelAdmin):
+class CommissionRuleAdmin(AmountsAdmin, ModelAdmin):  # type: ignore[misc]
     form = RuleForm
+    fields = RuleForm.Meta.fields
     list_display = (
         "code", "sale_type", "seller_kind", "seller", "currency", "percent_shown", "valid_from", "is_active",
     )  # fmt: skip
@@ -116,9 +120,19 @@ class CommissionRuleAdmin(ModelAdmin):
     ordering = ("code",)
     autocomplete_fields = ("seller",)
     inlines = (TierInline,)
+    amounts = {
+        "fixed_minor": "fixed",
+        "minimum_minor": "minimum",
+        "maximum_minor": "maximum",
+        "debt_limit_minor": "debt_limit",
+    }
+    fixed = columns.amount("fixed_minor", _("fixed part"))
+    minimum = columns.amount("minimum_minor", _("minimum"))
+    maximum = columns.amount("maximum_minor", _("maximum"))
+    debt_limit = columns.amount("debt_limit_minor", _("debt limit"))
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
-        return ("code",) if obj else ()
+        return (*super().get_readonly_fields(request, obj), *(("code",) if obj else ()))
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False

@@ -19,9 +19,14 @@ from wallets import adjustments, balances, sellers, transactions
 from wallets.admin.shared import ActsAdmin, DecimalAmountField, OfWallets, parse_amount
 from wallets.models import Adjustment, AdjustmentStatus, Seller, SellerKind, Wallet, Withdrawal
 from wallets.sellers import PARTS
-from wallets.transactions import Wanted
+from wallets.transactions import LABELS, Transaction, Wanted
 
 SHOWN = 15
+
+
+def _amounts(line: Transaction, currency: str) -> tuple[str, str]:
+    """What it changed in all, unless money only moved on within the wallet, and what of it is available."""
+    return shown(line.change, currency) if line.change else "\N{EM DASH}", shown(line.available, currency)
 
 
 class AdjustForm(ReasonForm):
@@ -138,9 +143,7 @@ class WalletAdmin(StandingAdmin, ActsAdmin):  # type: ignore[misc]
                 (each, shown(each.amount_minor, wallet.currency))
                 for each in Withdrawal.objects.open().filter(wallet=wallet).order_by("id")[:SHOWN]
             ],
-            "lines": [
-                (line, shown(line.change, wallet.currency), shown(line.available, wallet.currency)) for line in lines
-            ],
+            "lines": [(line, LABELS.get(line.kind, line.kind), *_amounts(line, wallet.currency)) for line in lines],
             "today": datetime.now(UTC),
         }
 

@@ -10,7 +10,7 @@ from django.utils import timezone
 from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 
-from ledger.money import BASIS_POINTS, LARGEST_MINOR
+from ledger.money import BASIS_POINTS, LARGEST_MINOR, Money, for_reader
 
 CODE = r"^[a-z0-9]+([._-][a-z0-9]+)*$"
 code_validator = RegexValidator(CODE, _("Lower-case letters and digits, joined by dots, dashes or underscores."))
@@ -181,4 +181,5 @@ class CommissionTier(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.from_volume_minor}: {self.basis_points}"
+        unit = self.rule.currency  # none, while the form of a rule is being refused
+        return for_reader(Money(self.from_volume_minor, unit)) if unit else str(self.from_volume_minor)

@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from ledger.ids import uuid7
 from ledger.models import Entry
-from ledger.money import LARGEST_MINOR, Money
+from ledger.money import LARGEST_MINOR, Money, for_reader
 from wallets.models.wallets import Seller, Wallet
 
 
@@ -195,7 +195,7 @@ class Withdrawal(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.amount_minor} {self.wallet.currency}"
+        return for_reader(self.amount)
 
     @property
     def amount(self) -> Money:

@@ -153,7 +153,7 @@ def test_a_wallets_page_says_how_it_stands(finance: Client, user: User) -> None:
     sell(user, 777, reference="order-77")
     ask(user, 4_000)
     text = finance.get(page("wallet", "change", wallet_of(user).pk)).content.decode()
-    for said in ("€60.00", "€40.00", "€7.77", "order-77"):
+    for said in ("€60.00", "€40.00", "€7.77", "order-77", "cleared · <strong>\N{EM DASH}</strong> · available €100.00"):
         assert said in text
     assert user.username in finance.get(page("wallet", "changelist")).content.decode()
 
@@ -286,6 +286,15 @@ def test_amounts_that_stay_are_others_in_another_currency(finance: Client) -> No
     assert "2500.00 has more decimals than XOF, which has 0." in answer.content.decode()
     rule.refresh_from_db()
     assert (rule.currency, rule.tiers.get().from_volume_minor) == ("EUR", 250_000)
+
+
+def test_who_may_only_look_at_a_rule_sees_money_too(user: User) -> None:
+    rule = make_rule(code="vip", currency="EUR", fixed_minor=25, maximum_minor=100_050, minimum_minor=None)
+    rule.tiers.create(from_volume_minor=250_000, basis_points=400)
+    text = signed_in("paul", "auditor").get(page("commissionrule", "change", rule.pk)).content.decode()
+    for amount in ("€0.25", "€1,000.50", "€2,500.00"):
+        assert re.search(rf">\s*{amount}\s*<", text)
+    assert not re.search(r">\s*(25|100,?050|250,?000)\s*<", text)
 
 
 def test_tiers_of_a_rule_for_every_currency_are_refused(finance: Client) -> None:

@@ -11,7 +11,7 @@ from ledger.checks import faults
 from ledger.errors import KeyReused as LedgerKeyReused
 from ledger.errors import UnknownUnit
 from ledger.money import Money
-from wallets import sales, sellers, tasks
+from wallets import sales, sellers, tasks, transactions
 from wallets.errors import BelowMinimum, InvalidValue, UnknownSaleType, UnknownSellerKind, WrongGateway
 from wallets.models import Sale
 from wallets.sales import Line
@@ -27,7 +27,9 @@ from wallets.tests.people import (
     parts,
     sell,
     sell_cleared,
+    wallet_of,
 )
+from wallets.transactions import Wanted
 
 pytestmark = pytest.mark.django_db
 MAY = datetime(2026, 5, 20, 12, tzinfo=UTC)
@@ -235,6 +237,19 @@ def test_a_rolling_reserve_is_kept_for_its_days() -> None:
     assert sales.free_due(MAY + timedelta(days=31)) == 1
     assert parts(user) == {"pending": 0, "available": 1_005, "reserve": 0, "debt": 0}
     assert faults() == {}
+
+
+def test_what_is_freed_is_called_by_its_sales(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sales, "MOST_REFERENCES", 2)
+    user = make_user()
+    make_rule(basis_points=0, clearing_days=1)
+    sellers.set_reserve(seller=sellers.of(user), basis_points=1_000, days=30)
+    for reference in ("seat 1", "", "seat 2", "seat 3"):
+        sell(user, 1_000, at=MAY, reference=reference)
+    sales.release_due(MAY + timedelta(days=1))
+    sales.free_due(MAY + timedelta(days=31))
+    freed, *_others = transactions.page(Wanted(wallets=[wallet_of(user)]), 5)
+    assert (freed.kind, freed.about) == ("sale.free", "seat 1, seat 2 (+1)")
 
 
 def test_the_sweep_of_reserves_frees_them() -> None:

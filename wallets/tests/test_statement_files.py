@@ -29,7 +29,7 @@ def test_paper_says_each_line_and_the_sums(statement) -> None:
         ["opening balance", "", "", "€0.00"],
         ["sale", "seat 7", "€90.00", "€90.00"],
         ["cleared", "seat 7", "", "€90.00"],
-        ["withdrawal: waits for approval", "4000", "", "€90.00"],
+        ["withdrawal: waits for approval", "€40.00", "", "€90.00"],
     ]
     assert told["closing"] == "Closing balance: €90.00"
 
@@ -38,6 +38,8 @@ def test_paper_speaks_french(statement) -> None:
     with override("fr"):
         told = statement_files.told(statement)
     assert (told["title"], told["lines"][1][1:3]) == ("Relevé de votre portefeuille", ["vente", "seat 7"])
+    assert told["columns"][3] == "Mouvement"
+    assert told["lines"][-1][1:3] == ["retrait : attend une approbation", "40,00\xa0€"]
 
 
 def test_seller_gets_it_as_a_pdf(statement) -> None:
