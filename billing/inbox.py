@@ -19,7 +19,7 @@ from billing import readers
 from billing.gateways import errors as gateway
 from billing.gateways.base import Hint, Subject
 from billing.models import GatewayLetter
-from billing.models.inbox import LetterState
+from billing.models.inbox import OVER, LetterState
 from billing.readers import Batch, NotKnownYet
 from credits import procedures
 from credits.statements import Parameter
@@ -141,7 +141,7 @@ def replay(letter: GatewayLetter) -> bool:
 def purge(now: datetime | None = None) -> int:
     """Forget what was done long ago; what somebody should look at stays."""
     until = (now or timezone.now()) - timedelta(days=settings.INBOX_KEEP_DAYS)
-    over = GatewayLetter.objects.filter(received_at__lt=until, state__in=[LetterState.DONE, LetterState.IGNORED])
+    over = GatewayLetter.objects.filter(received_at__lt=until, state__in=OVER)
     total = 0
     while True:
         some = list(over.values_list("pk", flat=True)[: settings.INBOX_PURGE_BATCH])

@@ -3,6 +3,7 @@
 import ipaddress
 import logging
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any, cast
 from weakref import WeakKeyDictionary
 
@@ -22,6 +23,7 @@ from rest import addresses
 logger = logging.getLogger(__name__)
 
 RECEIVED = Counter("payment_webhooks_total", "Letters of gateways that came in.", ["gateway", "outcome"])
+_received = cache(RECEIVED.labels)  # few, and looking one up costs more than counting
 
 waker = Waker("inbox", tasks.drain_inbox.delay)
 
@@ -44,10 +46,10 @@ class WebhookView(View):
         try:
             hints = _proven(receiver, request, gateway, token)
         except _Refused as refusal:
-            RECEIVED.labels(gateway, refusal.outcome).inc()
+            _received(gateway, refusal.outcome).inc()
             return _answer(refusal.status)
         new = inbox.store(gateway, hints, token=token)
-        RECEIVED.labels(gateway, "stored" if new else "known").inc()
+        _received(gateway, "stored" if new else "known").inc()
         if new:
             waker.wake()
         return _answer(200)

@@ -113,6 +113,9 @@ def as_json(_: Any, __: str, event: EventDict) -> str:
         return json.dumps(event, default=str, ensure_ascii=False)
 
 
+# No line says by which thread or process it was written, and each record would ask for them.
+logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+
 # What every record has; the rest is what its caller said.
 _OF_EVERY_RECORD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime"}
 

@@ -23,6 +23,10 @@ class LetterQuerySet(models.QuerySet["GatewayLetter"]):
         return self.filter(state__in=[LetterState.DEAD, LetterState.UNKNOWN])
 
 
+# What nobody has to look at any more.
+OVER = [LetterState.DONE.value, LetterState.IGNORED.value]
+
+
 class GatewayLetter(models.Model):
     """One event of a gateway. It says where to look; what is true, the gateway is asked."""
 
@@ -70,7 +74,8 @@ class GatewayLetter(models.Model):
         ]
         indexes = [
             models.Index(name="gateway_letter_to_read", fields=["next_try_at"], condition=Q(state="pending")),
-            models.Index(name="gateway_letter_to_purge", fields=["received_at"]),
+            # Of what is over only: a letter that comes in does not wait for an index of what is forgotten in a month.
+            models.Index(name="gateway_letter_to_forget", fields=["received_at"], condition=Q(state__in=OVER)),
             models.Index(
                 name="gateway_letter_to_mirror",
                 fields=["mirror_at"],
