@@ -60,11 +60,10 @@ _PLAIN_EXACTLY = frozenset(_PLAIN)
 
 def masked(value: Any, depth: int = 0) -> Any:
     """The same value without what must not be read; anything that is not plain data becomes its text first."""
-    if type(value) in _PLAIN_EXACTLY:  # looked up, where a walk along _PLAIN costs most of what a line's members cost
-        return value
     if isinstance(value, str):
         return masked_text(value)
-    if isinstance(value, _PLAIN):
+    # Looked up first: a walk along them would cost most of what a line's members cost.
+    if type(value) in _PLAIN_EXACTLY or isinstance(value, _PLAIN):
         return value
     if depth >= DEEPEST:
         return MASK
