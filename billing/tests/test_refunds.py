@@ -61,6 +61,7 @@ POLICIES = [
     ("proportional", 0, 500, (500, 137, 0, 0)),
     ("proportional", 138, None, (497, 136, 0, 0)),
     ("proportional", 138, 400, (400, 110, 0, 0)),
+    ("proportional", 138, 500, (500, 137, 0, 0)),  # exactly what is left, though by its worth it would be 497
     ("proportional", 275, None, errors.CreditsSpent),
     ("full_with_debt", 0, None, (999, 275, 0, 0)),
     ("full_with_debt", 138, None, (999, 137, 138, 0)),
@@ -98,8 +99,54 @@ def test_policy_says_what_spent_credits_cost(stripe, policy, spent, asked, expec
     assert checks.faults() == {}
 
 
+@pytest.mark.parametrize(
+    ("policy", "spent", "expected"),
+    [("unspent_only", 137, (137, 501)), ("unspent_only", 275, (275, 0)), ("proportional", 275, (275, 0))],
+)
+def test_refusal_says_what_is_missing_and_what_would_be_possible(stripe, policy, spent, expected) -> None:
+    payment = shop.paid(stripe)
+    spend(payment, spent)
+    with pytest.raises(errors.CreditsSpent) as refusal:
+        refunds.preview(payment=payment, policy=RefundPolicy(policy))
+    assert (refusal.value.missing, refusal.value.refundable) == expected
+
+
+def test_nothing_is_refundable_once_more_went_back_than_credits_are_left_for(stripe) -> None:
+    payment = shop.paid(stripe)
+    ask_for(payment, 500, policy=RefundPolicy.GOODWILL)
+    spend(payment, 275)
+    with pytest.raises(errors.CreditsSpent) as refusal:
+        refunds.preview(payment=payment, policy=RefundPolicy.UNSPENT_ONLY)
+    assert refusal.value.refundable == 0
+
+
+def test_last_cent_that_credits_are_left_for_can_go_back(stripe) -> None:
+    payment = shop.paid(stripe)
+    ask_for(payment, 2)
+    spend(payment, 274)
+    assert refunds.preview(payment=payment, policy=RefundPolicy.PROPORTIONAL).amount == Money(1, "EUR")
+
+
+def test_tax_of_many_refunds_is_the_tax_of_the_payment(stripe) -> None:
+    payment = shop.paid(stripe)
+    Payment.objects.update(tax_minor=167)
+    payment.refresh_from_db()
+    taxes = [ask_for(payment, 333).tax_minor, ask_for(payment, 333).tax_minor, ask_for(payment).tax_minor]
+    assert taxes == [55, 56, 56]
+
+
+def test_payment_of_nothing_has_nothing_to_refund(stripe) -> None:
+    payment = shop.paid(stripe)
+    Payment.objects.update(amount_minor=0, discount_minor=999)
+    payment.refresh_from_db()
+    with pytest.raises(errors.NotRefundable, match="free"):
+        ask_for(payment)
+
+
 def test_bonus_goes_back_first(stripe) -> None:
     payment = shop.paid(stripe)
+    bonus = f"payment:{payment.pk}:bonus"
+    assert refunds.preview(payment=payment, amount=Money(90, "EUR")).lines == {bonus: 24}
     sent(ask_for(payment, 200))
     assert left(payment) == {"pack": 220, "bonus": 0}
 
