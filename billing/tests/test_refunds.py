@@ -135,6 +135,22 @@ def test_tax_of_many_refunds_is_the_tax_of_the_payment(stripe) -> None:
     assert taxes == [55, 56, 56]
 
 
+def test_second_refund_stands_for_the_credits_that_the_first_did_not(stripe) -> None:
+    payment = shop.paid(stripe)
+    due = [ask_for(payment, 333).credits_due, ask_for(payment, 333).credits_due, ask_for(payment).credits_due]
+    assert due == [91, 92, 92]
+
+
+def test_last_cent_of_a_payment_is_refundable_and_then_nothing_is(stripe) -> None:
+    payment = shop.paid(stripe)
+    ask_for(payment, 998)
+    with pytest.raises(errors.RefundTooLarge):
+        refunds.preview(payment=payment, amount=Money(0, "EUR"))
+    assert ask_for(payment).amount_minor == 1
+    with pytest.raises(errors.NotRefundable, match="refunded"):
+        ask_for(payment)
+
+
 def test_payment_of_nothing_has_nothing_to_refund(stripe) -> None:
     payment = shop.paid(stripe)
     Payment.objects.update(amount_minor=0, discount_minor=999)
