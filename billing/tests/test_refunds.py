@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from billing import asking, disputes, errors, payments, refund_plans, refund_sending, refunds, tasks
 from billing.gateways.base import RefundState
-from billing.gateways.errors import Declined, FailureCategory, Unavailable
+from billing.gateways.errors import Declined, FailureCategory, Unavailable, Uncertain
 from billing.gateways.subscribing import DisputeResult, DisputeState
 from billing.models import Attempt, Case, Dispute, Payment, Refund
 from billing.models.refunds import RefundPolicy, RefundStatus
@@ -241,8 +241,32 @@ def test_refund_is_committed_before_the_gateway_is_called(stripe, monkeypatch) -
         raise Unavailable("down", gateway="stripe", category=FailureCategory.PROVIDER_DOWN)
 
     monkeypatch.setattr(stripe, "send_refund", look)
+    before = timezone.now()
     assert sent(refund).status == RefundStatus.REQUESTED
     assert seen == [RefundStatus.SENDING]
+    assert sent(refund).next_try_at > before  # it is not asked again at once
+    assert seen == [RefundStatus.SENDING]
+
+
+def test_long_word_of_a_refusal_is_cut(stripe, monkeypatch) -> None:
+    refund = ask_for(shop.paid(stripe))
+
+    def refuse(request):
+        raise Declined("no", gateway="stripe", category=FailureCategory.PAYER_DECLINED, code="x" * 150)
+
+    monkeypatch.setattr(stripe, "send_refund", refuse)
+    assert refund_sending.send(refund).failure_code == "x" * 100
+
+
+@pytest.mark.parametrize("fault", [Unavailable, Uncertain])
+def test_who_sends_is_told_what_has_become_of_it(stripe, monkeypatch, fault) -> None:
+    refund = ask_for(shop.paid(stripe))
+
+    def fail(request):
+        raise fault("nobody answers", gateway="stripe")
+
+    monkeypatch.setattr(stripe, "send_refund", fail)
+    assert refund_sending.send(refund).pk == refund.pk
 
 
 def test_refusal_frees_what_was_held_and_opens_a_case(stripe) -> None:
