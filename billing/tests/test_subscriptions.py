@@ -95,6 +95,16 @@ def test_one_whose_payment_is_over_makes_room_for_another_try(on_sale, gateways,
     assert second.subscription.price.plan.code == "elite"
 
 
+def test_one_that_was_left_while_it_began_makes_room_once_nobody_can_be_at_it(on_sale, paypal, clock, settings) -> None:
+    user = make_user()
+    left = Subscription.objects.create(user=user, catalogue="companions", price=price("premium"), time_zone="UTC")
+    with pytest.raises(errors.SubscriptionLive):
+        begin(user)
+    clock.shift(settings.CHECKOUT_CALL_SECONDS + 1)
+    assert begin(user, "elite").payment is not None
+    assert fresh(left).status == "expired"
+
+
 def test_no_gateway_leaves_nothing_live(on_sale, paypal) -> None:
     paypal.refuses = Declined("no", gateway="paypal", category=FailureCategory.PAYER_DECLINED)
     user = make_user()
