@@ -358,6 +358,16 @@ def test_plan_whose_page_cannot_be_closed_is_not_given_up(renewing, attribute, v
         assert (renewals.expire_due().abandoned, fresh(found).status) == (1, "expired")
 
 
+def test_plan_that_was_paid_before_its_end_is_written_down_goes_on(renewing) -> None:
+    unpaid = begin()
+    renewing.is_paid()
+    write(unpaid, "paid", subject="invoice")
+    read()
+    with pytest.raises(errors.SubscriptionLive):
+        subscriptions.cancel_now(subscription=unpaid)  # as whoever asks for it has read it
+    assert (fresh(unpaid).status, "close cs_1" in renewing.asked) == ("active", False)
+
+
 def test_plan_that_began_there_unpaid_is_ended_there_when_it_is_given_up(renewing) -> None:
     found = begin()
     renewing.becomes_in(SubscriptionState.INCOMPLETE, id="sub_1")  # the page is done with, its first invoice is open
