@@ -1,5 +1,6 @@
 """How prices are taxed, what VIES says, documents by mail, months of use, and what leaves in files."""
 
+import csv
 import json
 import threading
 import zipfile
@@ -372,6 +373,57 @@ def test_archive_of_a_month_holds_every_paper_and_an_index(stripe, french) -> No
         assert archive.read(f"credit_note/{note.number}.pdf") == bytes(note.file.pdf)
         assert archive.read(f"credit_note/{note.number}.xml") == bytes(note.file.xml)
         assert len(archive.read("index.csv").splitlines()) == 3
+
+
+def test_export_writes_the_archive_and_says_what_is_not_rendered_yet(stripe, french, tmp_path, capsys) -> None:
+    payment = shop.paid(stripe, known())
+    invoice = invoices.issue(payment=payment)
+    invoice_files.render_due()
+    refunded(payment, 500)
+    file, month = tmp_path / "a.zip", f"{invoice.issued_on:%Y-%m}"
+    call_command("export_invoices", "--month", month, "--out", str(file))
+    assert capsys.readouterr().out.splitlines() == [
+        f"{file}: 2 papers",
+        "1 of them are not rendered yet: the index names them without a digest.",
+    ]
+    assert [each.name for each in tmp_path.iterdir()] == ["a.zip"]  # nothing unfinished is left beside it
+    with zipfile.ZipFile(file) as archive:
+        assert archive.read(f"invoice/{invoice.number}.pdf") == bytes(InvoiceFile.objects.get().pdf)
+        rows = list(csv.DictReader(archive.read("index.csv").decode().splitlines()))
+    digests = {row["kind"]: row["pdf_sha256"] for row in rows}
+    assert digests == {"invoice": InvoiceFile.objects.get().pdf_sha256, "credit_note": ""}
+
+    invoice_files.render_due()
+    call_command("export_invoices", "--month", month, "--out", str(file))
+    assert capsys.readouterr().out == f"{file}: 2 papers\n"
+
+
+def test_export_wants_a_month(tmp_path) -> None:
+    with pytest.raises(CommandError, match=r"'2026-13' is no month; write for example 2026-11\."):
+        call_command("export_invoices", "--month", "2026-13", "--out", str(tmp_path / "a.zip"))
+
+
+def test_missing_papers_are_issued_since_a_day_and_each_once(stripe, french, settings, capsys) -> None:
+    settings.INVOICE_SWEEP_BATCH = 1
+    today = timezone.now().date()
+    later = today + timedelta(days=2)
+    payments = [shop.paid(stripe, known()) for _ in range(2)]
+    refunds.request(payment=payments[0], policy=RefundPolicy.GOODWILL, reason="not delivered", amount=Money(500, "EUR"))
+    refund_sending.work_through()
+    nothing, said = "Nothing is missing since {}, but what the log says could not be issued.", []
+    for since in (later, today, today):
+        call_command("issue_missing_invoices", "--since", since.isoformat())
+        said.append(capsys.readouterr().out.splitlines())
+    assert said == [
+        [nothing.format(later)],
+        ["2 issued", "3 issued", nothing.format(today)],
+        [nothing.format(today)],
+    ]
+    assert sorted(Invoice.objects.values_list("kind", "gross_minor")) == [
+        ("credit_note", 500),
+        ("invoice", 999),
+        ("invoice", 999),
+    ]
 
 
 def test_archive_of_an_empty_month_is_refused(tmp_path) -> None:

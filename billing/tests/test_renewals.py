@@ -139,6 +139,15 @@ def test_never_paid_is_over_after_a_day(gateways, paypal, clock) -> None:
     assert fresh(begun.subscription).status == "expired"
 
 
+def test_plan_whose_first_payment_could_still_be_paid_is_not_given_up(gateways, paypal, clock) -> None:
+    make_plans()
+    begun = subscriptions.start(user=make_user(), price=price("premium"), wishes=Wishes(gateways=("paypal",)))
+    clock.shift(DAY)
+    assert renewals.expire_due().abandoned == 0
+    pay(paypal, begun.payment)
+    assert fresh(begun.subscription).status == "active"
+
+
 def test_gateway_that_is_down_costs_one_line_of_the_table(premium, clock, paypal) -> None:
     clock.move_to(premium.paid_until)
     paypal.silent = True

@@ -7,7 +7,7 @@ import pytest
 from django.db import DatabaseError, IntegrityError, transaction
 from django.utils import timezone
 
-from billing import customers, entitlements, errors, plan_changes, renewals, subscription_states, subscriptions
+from billing import customers, entitlements, errors, plan_changes, plans, renewals, subscription_states, subscriptions
 from billing.checkout import Wishes
 from billing.gateways.errors import Declined, FailureCategory
 from billing.models import Case, PaidPeriod, Payment, PlanPrice, Subscription
@@ -93,6 +93,16 @@ def test_one_whose_payment_is_over_makes_room_for_another_try(on_sale, gateways,
     second = begin(user, "elite")
     assert fresh(first.subscription).status == "expired"
     assert second.subscription.price.plan.code == "elite"
+
+
+def test_one_that_was_left_while_it_began_makes_room_once_nobody_can_be_at_it(on_sale, paypal, clock, settings) -> None:
+    user = make_user()
+    left = Subscription.objects.create(user=user, catalogue="companions", price=price("premium"), time_zone="UTC")
+    with pytest.raises(errors.SubscriptionLive):
+        begin(user)
+    clock.shift(settings.CHECKOUT_CALL_SECONDS + 1)
+    assert begin(user, "elite").payment is not None
+    assert fresh(left).status == "expired"
 
 
 def test_no_gateway_leaves_nothing_live(on_sale, paypal) -> None:
@@ -256,6 +266,68 @@ def test_year_begins_at_once_and_takes_what_the_month_is_worth(on_sale, paypal) 
     pay(paypal, plan_changes.change(
         subscription=found, price=price("gold", "year"), wishes=Wishes(gateways=("paypal",))).payment)  # fmt: skip
     assert fresh(found).paid_until == datetime(2027, 3, 2, 9, 0, tzinfo=UTC)
+
+
+def test_month_does_not_end_a_year_that_is_paid(on_sale, paypal) -> None:
+    """Elite is the dearer plan, but a month of it would be over before the year of Premium is."""
+    found = subscribed(paypal, interval="year")
+    with pytest.raises(errors.ChangeNotNow):
+        plan_changes.preview(subscription=found, price=price("elite"), when="now")
+    plan = plan_changes.preview(subscription=found, price=price("elite"))
+    assert (plan.when, plan.begins_at, plan.due.minor) == ("period_end", found.paid_until, 0)
+
+
+def test_change_of_what_is_paid_for_no_more_begins_with_the_next_period(on_sale, paypal, clock) -> None:
+    found = subscribed(paypal)
+    clock.move_to(found.paid_until)
+    with pytest.raises(errors.ChangeNotNow):
+        plan_changes.preview(subscription=found, price=price("elite"), when="now")
+    plan_changes.change(subscription=found, price=price("elite"), wishes=Wishes())
+    renewed = subscriptions.renew(subscription=fresh(found), wishes=Wishes(gateways=("paypal",)))
+    assert (fresh(found).price.plan.code, renewed.amount_minor) == ("premium", 1_999)
+    pay(paypal, renewed)
+    assert fresh(found).price.plan.code == "elite"
+
+
+def test_plan_that_was_to_change_is_kept_when_its_own_price_is_asked_for(on_sale, paypal) -> None:
+    found = subscribed(paypal, code="elite")
+    plan_changes.change(subscription=found, price=price("premium"), wishes=Wishes())
+    done = plan_changes.change(subscription=fresh(found), price=price("elite"), wishes=Wishes())
+    assert (done.payment, done.preview.when, done.preview.due.minor) == (None, "period_end", 0)
+    assert (fresh(found).price.plan.code, fresh(found).next_price) == ("elite", None)
+
+
+def test_change_that_waits_for_its_payment_is_asked_for_once(on_sale, paypal) -> None:
+    make_plan("studio", {"month": 2_999})
+    found = subscribed(paypal)
+    wishes = Wishes(gateways=("paypal",))
+    first, again = [
+        plan_changes.change(subscription=found, price=price("elite"), wishes=wishes).payment for _ in range(2)
+    ]
+    assert first is not None
+    assert (first, first.amount_minor) == (again, 1_000)
+    with pytest.raises(errors.AttemptLive) as refused:
+        plan_changes.change(subscription=found, price=price("studio"), wishes=wishes)
+    assert (refused.value.payment, Payment.objects.filter(status="pending").count()) == (first.pk, 1)
+
+
+@pytest.mark.parametrize("act", [subscriptions.pause, subscriptions.cancel_now])
+def test_what_is_not_in_force_is_not_changed(on_sale, paypal, act) -> None:
+    found = act(subscription=subscribed(paypal))
+    with pytest.raises(errors.SubscriptionState, match=f"is {found.status}; it cannot be changed"):
+        plan_changes.change(subscription=found, price=price("elite"), wishes=Wishes())
+    assert (fresh(found).price.plan.code, fresh(found).next_price) == ("premium", None)
+
+
+def test_plan_is_not_changed_to_another_currency(on_sale, paypal) -> None:
+    found = subscribed(paypal)
+    francs = PlanPrice.objects.create(
+        plan=plans.find("elite"), interval="month", currency="XOF", amount_minor=15_000, valid_from=BEGIN
+    )
+    for when in ("", "now", "period_end"):
+        with pytest.raises(errors.ChangeNotNow):
+            plan_changes.change(subscription=found, price=francs, wishes=Wishes(), when=when)
+    assert (fresh(found).price.plan.code, fresh(found).next_price) == ("premium", None)
 
 
 # ---------------------------------------------------------------- ending, pausing

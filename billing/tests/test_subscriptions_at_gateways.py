@@ -10,7 +10,16 @@ import pytest
 import time_machine
 from django.utils import timezone
 
-from billing import inbox, invoices, renewals, subscription_states, subscriptions
+from billing import (
+    errors,
+    gateway_subscriptions,
+    inbox,
+    instructions,
+    invoices,
+    renewals,
+    subscription_states,
+    subscriptions,
+)
 from billing.checkout import Wishes
 from billing.gateways.base import Flow, NextAction
 from billing.gateways.errors import Declined, FailureCategory, GatewayError, Unavailable
@@ -22,7 +31,8 @@ from billing.gateways.subscribing import (
     SubscriptionState,
 )
 from billing.gateways.tax_figures import TaxFigures, TaxReason
-from billing.models import Case, GatewayLetter, Payment, Subscription, TaxRate
+from billing.models import Case, GatewayInstruction, GatewayLetter, Payment, Subscription, TaxRate
+from billing.models.instructions import InstructionKind
 from billing.tests import shop
 from billing.tests.fakes import RefundingGateway, StandIn
 from billing.tests.subscribers import BEGIN, fresh, make_user, price
@@ -47,6 +57,7 @@ class RenewingGateway(RefundingGateway):
         self.invoices: dict[str, InvoiceResult] = {}
         self.known = SubscriptionResult(state=SubscriptionState.INCOMPLETE)
         self.refusal: GatewayError | None = None
+        self.keeps_pages = False
 
     def is_paid(self, invoice: str = "in_1", start: datetime = BEGIN, end: datetime = END, minor: int = 999) -> None:
         amount = Money(minor, "EUR")
@@ -71,7 +82,9 @@ class RenewingGateway(RefundingGateway):
 
     def close_page(self, subscription: Any) -> SubscriptionResult:
         self.asked.append(f"close {subscription.session}")
-        if self.known.state is SubscriptionState.INCOMPLETE and not self.known.id:
+        if self.refusal is not None:
+            raise self.refusal
+        if not self.keeps_pages and self.known.state is SubscriptionState.INCOMPLETE and not self.known.id:
             self.becomes_in(SubscriptionState.EXPIRED)
         return self.known
 
@@ -332,6 +345,51 @@ def test_page_that_nobody_paid_on_is_given_up(renewing) -> None:
     assert (fresh(found).status, Payment.objects.count()) == ("expired", 0)
 
 
+DOWN = Unavailable("No.", gateway="stripe", category=FailureCategory.PROVIDER_DOWN)
+
+
+@pytest.mark.parametrize(("attribute", "value"), [("refusal", DOWN), ("keeps_pages", True)])
+def test_plan_whose_page_cannot_be_closed_is_not_given_up(renewing, attribute, value) -> None:
+    found, usual = begin(), getattr(renewing, attribute)
+    setattr(renewing, attribute, value)
+    with time_machine.travel(BEGIN + timedelta(hours=25), tick=False):
+        assert (renewals.expire_due().abandoned, fresh(found).status) == (0, "incomplete")
+        setattr(renewing, attribute, usual)
+        assert (renewals.expire_due().abandoned, fresh(found).status) == (1, "expired")
+
+
+def test_plan_that_was_paid_before_its_end_is_written_down_goes_on(renewing) -> None:
+    unpaid = begin()
+    renewing.is_paid()
+    write(unpaid, "paid", subject="invoice")
+    read()
+    with pytest.raises(errors.SubscriptionLive):
+        subscriptions.cancel_now(subscription=unpaid)  # as whoever asks for it has read it
+    assert (fresh(unpaid).status, "close cs_1" in renewing.asked) == ("active", False)
+
+
+def test_plan_that_began_there_unpaid_is_ended_there_when_it_is_given_up(renewing) -> None:
+    found = begin()
+    renewing.becomes_in(SubscriptionState.INCOMPLETE, id="sub_1")  # the page is done with, its first invoice is open
+    with time_machine.travel(BEGIN + timedelta(hours=25), tick=False):
+        assert renewals.expire_due().abandoned == 1
+    assert (fresh(found).status, renewing.known.state) == ("expired", SubscriptionState.CANCELLED)
+
+
+def test_what_could_not_be_charged_is_mended_on_its_invoice_else_in_the_portal(renewing) -> None:
+    found = begin()
+    with pytest.raises(errors.NotYours):  # nobody is known there yet
+        gateway_subscriptions.portal(subscription=found, return_url="")
+    renewing.is_paid()
+    write(found, "paid", subject="invoice")
+    read()
+    led = []
+    for page in (None, NextAction(type=Flow.REDIRECT, url="https://stripe.example/invoice/in_2")):
+        renewing.becomes_in(SubscriptionState.PAST_DUE, next_action=page)
+        led.append(gateway_subscriptions.mending_page(subscription=fresh(found)))
+    assert led == ["https://stripe.example/portal/cus_1", "https://stripe.example/invoice/in_2"]
+
+
 def test_money_of_an_invoice_that_is_told_after_the_end_is_a_case(renewing) -> None:
     found = begin()
     renewing.is_paid()
@@ -399,3 +457,15 @@ def test_plan_of_which_we_may_not_ask_goes_on_and_somebody_is_told(renewing, kin
         assert [renewals.expire_due().total for _ in range(2)] == [0, 0]
     assert fresh(found).status == "active"
     assert list(Case.objects.values_list("kind", "subscription")) == [("subscription", found.pk)] * cases
+
+
+def test_instruction_of_which_nobody_hears_in_the_end_comes_before_people(renewing, settings) -> None:
+    found = paid_once(renewing)
+    instructions.write(GatewayInstruction(subscription=found, kind=InstructionKind.END_LATER))  # and its process died
+    renewing.refusal = DOWN
+    last, cases = timedelta(seconds=settings.GATEWAY_ASK_UNTIL_SECONDS), []
+    for moment in (BEGIN + last / 2, BEGIN + last, BEGIN + 2 * last):
+        renewals.carry_instructions_on(now=moment)
+        cases.append(list(Case.objects.values_list("kind", "subscription")))
+    assert cases == [[], [("subscription", found.pk)], [("subscription", found.pk)]]
+    assert GatewayInstruction.objects.get().state == "open"
