@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from billing import asking, errors, gateway_choices, saved_methods, tasks, top_up, top_up_charges
 from billing.gateways.base import PaymentState, SavedMethod
-from billing.gateways.errors import Declined, FailureCategory
+from billing.gateways.errors import Declined, FailureCategory, Unavailable
 from billing.models import Payment, TopUp, TopUpCharge
 from billing.models.payments import PaymentStatus
 from billing.routing import Wish
@@ -211,6 +211,24 @@ def test_fault_of_the_gateway_is_no_decline_of_the_card(charging: ChargingGatewa
     stopped = standing(ann)
     assert (stopped.declines, stopped.suspended_at) == (0, None)
     assert stopped.next_try_at is not None
+
+
+def test_gateway_that_is_gone_ends_the_payment_but_declines_no_card(charging: ChargingGateway, ann: User) -> None:
+    agree(ann)
+    charging.refuses_charge = Unavailable("no answer", gateway="stripe", category=FailureCategory.PROVIDER_DOWN)
+    before = timezone.now()
+    assert [sweep(ann), sweep(ann)] == [1, 0]
+    [charge] = TopUpCharge.objects.all()
+    assert (charge.payment.status, charge.settled_at is not None) == (PaymentStatus.FAILED, True)
+    waits = standing(ann)
+    assert (waits.declines, waits.suspended_at) == (0, None)
+    assert waits.next_try_at is not None
+    assert timedelta(0) <= waits.next_try_at - before - timedelta(hours=1) < timedelta(minutes=5)
+
+    charging.refuses_charge = None
+    assert sweep(ann, days=1) == 1
+    assert TopUpCharge.objects.filter(payment__status=PaymentStatus.SUCCEEDED).count() == 1
+    assert (standing(ann).next_try_at, checks.faults()) == (None, {})
 
 
 def test_switching_off_and_on_is_no_way_around_a_suspension(charging: ChargingGateway, ann: User) -> None:
