@@ -140,9 +140,8 @@ def freeze(payment: Payment, *, key: str, amount: Money, reason: str) -> None:
     """Of what a bank asks for as much as is left of the sales; it may ask for what was refunded already."""
     _lock(payment)
     wanted = min(amount.minor, _left(payment).minor) if amount.unit == payment.currency else 0
-    if wanted:
-        for sale, part in _parts(payment, Money(wanted, payment.currency)):
-            take_backs.freeze(sale=sale, key=f"{key}:{sale.number}", amount=part, reason=reason)
+    for sale, part in _parts(payment, Money(wanted, payment.currency)):
+        take_backs.freeze(sale=sale, key=f"{key}:{sale.number}", amount=part, reason=reason)
 
 
 def settle(payment: Payment, key: str) -> Money:

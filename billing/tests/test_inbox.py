@@ -529,6 +529,27 @@ def test_page_that_cannot_be_taken_back_is_waited_for(gateways) -> None:
     assert Payment.objects.get().status == PaymentStatus.EXPIRED
 
 
+def test_checkout_that_is_paid_while_it_is_taken_back_is_delivered(stripe, monkeypatch) -> None:
+    payment = shop.buy()
+
+    def paid_a_moment_ago(known):
+        stripe.pays()
+        return stripe.fetch_payment(known)
+
+    monkeypatch.setattr(stripe, "cancel_checkout", paid_a_moment_ago)
+    assert asking.expire_abandoned(timezone.now() + timedelta(days=1)) == 0
+    assert Payment.objects.get().status == PaymentStatus.SUCCEEDED
+    assert shop.credits_of(payment.user) == 275
+
+
+def test_checkout_whose_process_died_between_two_gateways_expires_and_asks_nobody(stripe) -> None:
+    shop.buy()
+    Attempt.objects.update(state=AttemptState.FAILED)
+    stripe.asked.clear()
+    assert asking.expire_abandoned(timezone.now() + timedelta(days=1)) == 1
+    assert (Payment.objects.get().status, stripe.asked) == (PaymentStatus.EXPIRED, [])
+
+
 def test_silent_gateway_keeps_a_checkout_from_expiring(stripe) -> None:
     shop.buy()
     stripe.silent = True

@@ -140,6 +140,26 @@ def test_paid_pack_brings_paid_and_bonus_credits_and_books_the_money(stripe) -> 
     assert checks.faults() == {}
 
 
+def test_pack_without_a_bonus_brings_what_was_paid_and_no_more(stripe) -> None:
+    shop.make_pack(bonus=0)
+    payment = shop.paid(stripe)
+    assert list(Grant.objects.of(payment.user).values_list("source", "amount")) == [("pack", 250)]
+    assert (shop.credits_of(payment.user), checks.faults()) == (250, {})
+
+
+@pytest.mark.parametrize(("fee", "booked"), [(Money(45, "EUR"), -45), (Money(50, "USD"), 0)])
+def test_fee_that_is_said_later_is_booked_where_it_is_of_the_same_currency(stripe, fee, booked) -> None:
+    stripe.capabilities = replace(stripe.capabilities, tells_fees=True)
+    payment = shop.paid(stripe)
+    stripe.pays(stripe.only, fee=fee)
+    for _ in range(2):
+        shop.told(payment)
+    assert (payment.attempts.get().fee_minor, payment.attempts.get().fee_currency) == (fee.minor, fee.unit)
+    assert (shop.balance("fees:stripe:EUR"), shop.balance("fees:stripe:USD")) == (booked, 0)
+    assert shop.balance("gateway:stripe:EUR") == -999 - booked
+    assert checks.faults() == {}
+
+
 def test_paid_payment_is_told_once(stripe) -> None:
     payment = shop.buy()
     stripe.pays()

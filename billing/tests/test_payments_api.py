@@ -6,9 +6,13 @@ from typing import Any
 import pytest
 from django.test import override_settings
 
+from billing import checkout, pricing
+from billing.checkout import Wishes
 from billing.gateways.errors import Declined, FailureCategory
 from billing.models import Payment
 from billing.tests import shop
+from rest.errors import IdempotencyKeyInProgress
+from rest.idempotency import Claim
 from rest.models import IdempotencyRecord
 from rest.tests.callers import customer, get, post, service
 
@@ -83,6 +87,24 @@ def test_request_whose_gateway_is_still_called_is_in_progress(buyer, stripe) -> 
     assert (answer.status_code, answer.json()["code"]) == (409, "idempotency_key_in_progress")
 
 
+def test_key_whose_answer_was_never_kept_is_still_of_its_own_request(buyer, stripe) -> None:
+    buy(buyer, key="k-1")
+    IdempotencyRecord.objects.all().delete()
+    answer = buy(buyer, key="k-1", currency="XOF")
+    assert (answer.status_code, answer.json()["code"]) == (422, "idempotency_key_reused")
+    assert (Payment.objects.count(), len(stripe.asked)) == (1, 1)
+
+
+def test_rival_with_the_same_key_that_is_slower_begins_nothing(buyer, stripe) -> None:
+    """Both have found no payment of the key; the database knows of the first when the second is written."""
+    claim = Claim(scope=f"user:{buyer.pk}", key="k-1", fingerprint=b"same")
+    purchase = pricing.pack("medium", "EUR", "en")
+    checkout.start(user=buyer, purchase=purchase, wishes=Wishes(), claim=claim)
+    with pytest.raises(IdempotencyKeyInProgress):
+        checkout.start(user=buyer, purchase=purchase, wishes=Wishes(), claim=claim)
+    assert (Payment.objects.count(), len(stripe.asked)) == (1, 1)
+
+
 def test_key_is_free_again_when_every_gateway_was_down(buyer, gateways) -> None:
     for fake in gateways.values():
         fake.silent = True
@@ -113,6 +135,7 @@ def test_refusal_names_the_reason_of_each_gateway(buyer, stripe) -> None:
         ({"gateways": []}, 400, "validation_error"),
         ({"phone": "0701020304"}, 400, "phone_invalid"),
         ({"phone": "+999"}, 400, "phone_invalid"),
+        ({"phone": "+225070102"}, 400, "phone_invalid"),
         ({"success_url": "https://evil.example/"}, 400, "return_url_refused"),
         ({"success_url": "https://localhost@evil.example/"}, 400, "return_url_refused"),
         ({"success_url": "javascript:alert(1)"}, 400, "return_url_refused"),
@@ -126,6 +149,11 @@ def test_bad_wishes_are_refused_and_begin_nothing(buyer, stripe, body, status, c
     assert (answer.status_code, answer.json()["code"]) == (status, code)
     assert not Payment.objects.exists()
     assert stripe.asked == []
+
+
+def test_phone_is_kept_as_gateways_write_it(buyer) -> None:
+    assert buy(buyer, phone="+225 07 01-02-03-04").status_code == 201
+    assert Payment.objects.get().phone == "+2250701020304"
 
 
 def test_customer_may_not_name_an_amount(buyer) -> None:

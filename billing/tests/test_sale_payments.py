@@ -288,6 +288,16 @@ def test_bank_that_asks_for_more_than_was_paid_costs_us_the_rest(stripe) -> None
     assert faults() == {}
 
 
+@pytest.mark.parametrize(("state", "loss"), [("needs_response", 0), ("won", 0), ("lost", -4_000)])
+def test_bank_that_asks_for_what_was_refunded_takes_nothing_of_the_seller(stripe, state: str, loss: int) -> None:
+    payment = sold(stripe, TICKET, TICKET | {"amount": 1_000})
+    refund_sending.send(refund(payment))
+    disputed(payment, words.DisputeState(state))
+    assert (on("loss:EUR"), parts(seller(payment))["pending"]) == (loss, 0)
+    assert TakeBack.objects.count() == 2  # those of the refund
+    assert faults() == {}
+
+
 def made_in_the_dashboard(stripe: RefundingGateway, payment: Payment, minor: int) -> Refund:
     attempt = payment.attempts.get()
     made = refunds.book_made_at_gateway(attempt=attempt, amount=Money(minor, "EUR"), ids={"refund": "re_dash"})
