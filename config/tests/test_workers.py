@@ -85,6 +85,9 @@ def test_beat_and_worker_show_that_they_live(tmp_path: Path) -> None:
         seen: set[str] = set()
         while len(seen) < 2:
             ran = wait_for("test:ran")
-            assert ran == {"task": tasks.heartbeat.name, "state": "SUCCESS"}
-            seen = {name for name, age in broker.heartbeat_ages().items() if name.startswith("worker:") and age}
+            if ran["task"] != tasks.heartbeat.name:
+                continue  # a sweep whose time has come; there is no database for it here
+            assert ran["state"] == "SUCCESS"
+            ages = broker.heartbeat_ages()
+            seen = {name for name, age in ages.items() if name.startswith("worker:") and age is not None}
         assert None not in broker.heartbeat_ages().values()
