@@ -149,14 +149,15 @@ def _gateway_gone(refund: Refund) -> None:
     """Its gateway is not here any more. What it was never asked for is sent by hand; of the rest somebody finds out
     there what became of it."""
     payment = payments.lock(refund.payment_id)
-    locked = Refund.objects.select_related("attempt").get(pk=refund.pk)
-    locked.payment = locked.attempt.payment = payment
-    if locked.status == RefundStatus.REQUESTED:
-        locked.status, locked.next_try_at = RefundStatus.MANUAL, None
-        locked.save(update_fields=["status", "next_try_at"])
-        refunds.ask_people(locked)
-    elif locked.status in UNDER_WAY:
-        name = locked.attempt.gateway
-        facts = {"refund": str(locked.pk), "amount": str(locked.money), "gateway": name, "why": f"{name} is gone"}
-        kind, key = CaseKind.STILL_UNKNOWN, f"refund:{locked.pk}"
-        cases.open(kind=kind, payment=payment, attempt=locked.attempt, key=key, facts=facts)
+    # A worker of a version that still has the gateway may be sending it at this moment: of the two, one does.
+    requested = Refund.objects.filter(pk=refund.pk, status=RefundStatus.REQUESTED)
+    is_ours = requested.update(status=RefundStatus.MANUAL, next_try_at=None)
+    fresh = Refund.objects.select_related("attempt").get(pk=refund.pk)
+    fresh.payment = fresh.attempt.payment = payment
+    if is_ours:
+        refunds.ask_people(fresh)
+    elif fresh.status in UNDER_WAY:
+        name = fresh.attempt.gateway
+        facts = {"refund": str(fresh.pk), "amount": str(fresh.money), "gateway": name, "why": f"{name} is gone"}
+        kind, key = CaseKind.STILL_UNKNOWN, f"refund:{fresh.pk}"
+        cases.open(kind=kind, payment=payment, attempt=fresh.attempt, key=key, facts=facts)
