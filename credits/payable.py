@@ -62,7 +62,11 @@ LIMITS: Mapping[str, Mapping[str, Limit]] = {
 
 def refusals(amount: Money) -> list[str]:
     """Why gateways would refuse this amount, one sentence each; empty when each one takes it."""
-    return [f"{gateway} takes {what}" for gateway, what in _refused(amount).items()]
+    return _sentences(_refused(amount))
+
+
+def _sentences(refused: Mapping[str, str]) -> list[str]:
+    return [f"{gateway} takes {what}" for gateway, what in refused.items()]
 
 
 def _refused(amount: Money) -> dict[str, str]:
@@ -98,10 +102,10 @@ def nearest(amount: Money) -> list[Money]:
 
 
 def require(amount: Money) -> None:
-    if reasons := refusals(amount):
+    if refused := _refused(amount):
         raise AmountNotPayable(
             amount=str(amount),
-            gateways=list(_refused(amount)),
-            reasons=reasons,
+            gateways=list(refused),
+            reasons=_sentences(refused),
             nearest=[str(each) for each in nearest(amount)],
         )
