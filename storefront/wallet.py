@@ -31,9 +31,8 @@ from wallets.destinations import OPERATORS
 from wallets.models import DestinationKind, Wallet, Withdrawal, WithdrawalStatus
 from wallets.sellers import PARTS
 from wallets.statements import Statement
-from wallets.transactions import LABELS, Transaction, Wanted
+from wallets.transactions import LABELS, MOVED_WITHIN, Transaction, Wanted
 
-MOVED_WITHIN = "\N{EM DASH}"  # money that clears is as much as it was: a zero would read as if nothing had come
 MOST_TRANSACTIONS, MOST_WITHDRAWALS = 50, 20
 GATEWAYS = {
     "stripe": "Stripe",

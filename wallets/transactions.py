@@ -26,6 +26,7 @@ LABELS = {
 KINDS = tuple(LABELS)
 LARGEST_PAGE = 500
 MOST_REFERENCES = 20
+MOVED_WITHIN = "\N{EM DASH}"  # money that clears is as much as it was: a zero would read as if nothing had come
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

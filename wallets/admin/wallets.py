@@ -19,14 +19,14 @@ from wallets import adjustments, balances, sellers, transactions
 from wallets.admin.shared import ActsAdmin, DecimalAmountField, OfWallets, parse_amount
 from wallets.models import Adjustment, AdjustmentStatus, Seller, SellerKind, Wallet, Withdrawal
 from wallets.sellers import PARTS
-from wallets.transactions import LABELS, Transaction, Wanted
+from wallets.transactions import LABELS, MOVED_WITHIN, Transaction, Wanted
 
 SHOWN = 15
 
 
 def _amounts(line: Transaction, currency: str) -> tuple[str, str]:
     """What it changed in all, unless money only moved on within the wallet, and what of it is available."""
-    return shown(line.change, currency) if line.change else "\N{EM DASH}", shown(line.available, currency)
+    return shown(line.change, currency) if line.change else MOVED_WITHIN, shown(line.available, currency)
 
 
 class AdjustForm(ReasonForm):
