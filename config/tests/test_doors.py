@@ -7,7 +7,7 @@ import pytest
 from django.core.signals import request_finished, request_started
 from django.db import close_old_connections
 from django.http import HttpRequest
-from django.test import RequestFactory
+from django.test import Client, RequestFactory
 
 from billing.models import GatewayLetter
 from config import doors
@@ -47,9 +47,8 @@ def answer_of(door: Any, request: HttpRequest) -> tuple[str, dict[str, str], byt
 
 @pytest.mark.django_db
 @pytest.mark.parametrize(("method", "path", "more"), ASKED)
-def test_letters_are_answered_as_behind_all_of_the_middleware(
-    method: str, path: str, more: dict[str, Any], client
-) -> None:
+def test_letters_are_answered_as_behind_all_of_the_middleware(method: str, path: str, more: dict[str, Any]) -> None:
+    client = Client(enforce_csrf_checks=True)  # as in production
     sent = {"HTTP_X_REQUEST_ID": "the-same", "HTTP_HOST": "localhost"}
     status, headers, body = answer_of(application, getattr(RequestFactory(), method)(path, **more, **sent))
     usual = getattr(client, method)(path, **more, **sent)
