@@ -162,6 +162,7 @@ def test_payment_of_nothing_has_nothing_to_refund(stripe) -> None:
 def test_bonus_goes_back_first(stripe) -> None:
     payment = shop.paid(stripe)
     bonus = f"payment:{payment.pk}:bonus"
+    assert refunds.preview(payment=payment, amount=Money(7, "EUR")).lines == {bonus: 1}
     assert refunds.preview(payment=payment, amount=Money(90, "EUR")).lines == {bonus: 24}
     sent(ask_for(payment, 200))
     assert left(payment) == {"pack": 220, "bonus": 0}
@@ -447,6 +448,7 @@ def test_what_was_paid_twice_goes_back_by_itself(gateways) -> None:
         tasks.work_through_refunds()
     [refund] = Refund.objects.all()
     assert (refund.origin, refund.status, refund.amount_minor) == ("surplus", RefundStatus.SUCCEEDED, 999)
+    assert refund.tax_minor == 0
     assert (shop.balance("suspense:EUR"), shop.balance("gateway:stripe:EUR")) == (0, 0)
     assert shop.credits_of(payment.user) == 275
     assert not Event.objects.filter(type="payment.refunded").exists()
