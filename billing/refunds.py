@@ -350,7 +350,9 @@ def prove(*, refund: Refund, proof: str, by: User, note: str = "") -> Refund:
 def cancel(*, refund: Refund) -> Refund:
     """Take a refund back that has not been sent; what was held is free again."""
     payment = payments.lock(refund.payment_id)
-    locked = Refund.objects.select_related("attempt").get(pk=refund.pk)
+    # The row itself too: whoever sends it claims it without the payment, and what is being sent is not taken back.
+    rows = Refund.objects.select_related("attempt").select_for_update(of=("self",), no_key=True)
+    locked = rows.get(pk=refund.pk)
     locked.payment = payment
     if locked.status not in (RefundStatus.MANUAL, RefundStatus.REQUESTED):
         raise errors.RefundOver(locked.pk, locked.status)

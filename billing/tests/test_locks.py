@@ -14,6 +14,7 @@ from django.utils import timezone
 from billing import (
     asking,
     drafts,
+    errors,
     inbox,
     instructions,
     invoice_files,
@@ -274,6 +275,38 @@ def test_without_the_lock_both_take_the_same(module: Any, monkeypatch: pytest.Mo
     monkeypatch.setattr(module, "_CLAIM", module._CLAIM.replace(LETTER_LOCK, ""))
     first, second, _ = letters_of_two(module, settings)
     assert first == second != set()
+
+
+# ---------------------------------------------------------------- a refund that is taken back while it is being sent
+
+
+def taken_back_while_it_is_sent(stripe: RefundingGateway) -> tuple[Counter[str], str]:
+    """What whoever takes it back is told, and what stands there then. The sender has claimed it, and not committed."""
+    refund = refunds.request(payment=shop.paid(stripe), reason="not wanted")
+
+    def claim() -> int:
+        return Refund.objects.filter(pk=refund.pk, status="requested").update(status="sending")
+
+    def take_back() -> Any:
+        try:
+            return refunds.cancel(refund=refund)
+        except errors.RefundOver as refusal:
+            return refusal
+
+    met = second_while_the_first_is_open(claim, take_back)
+    return names([met.second]), Refund.objects.get().status
+
+
+def test_refund_that_is_being_sent_is_not_taken_back(stripe: RefundingGateway) -> None:
+    assert taken_back_while_it_is_sent(stripe) == ({"RefundOver": 1}, "sending")
+
+
+def test_without_the_lock_what_is_being_sent_is_taken_back(
+    monkeypatch: pytest.MonkeyPatch, stripe: RefundingGateway
+) -> None:
+    """If this fails, the test above proves nothing."""
+    no_row_is_locked(Refund)(monkeypatch)
+    assert taken_back_while_it_is_sent(stripe) == ({"Refund": 1}, "cancelled")
 
 
 # ---------------------------------------------------------------- papers
