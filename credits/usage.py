@@ -15,6 +15,10 @@ the database it runs, in this order:
 Ten statements for the usual spend, and one more for each of: a service token (1), a limit that is set (what is held
 counts), grants that it empties (they leave the index of open ones), low or empty crossed (the event).
 
+A batch is one call as well (credits/sql/batch.sql). It locks the allowances of its token and all its purses first, the
+latter by primary key; then one statement writes all its plain spends together (whose customer asks once in it, has no
+limit, and has one grant that pays), and the rest go one by one, as above.
+
 NO KEY UPDATE, because new grants, spends and holds look at the purse through their foreign keys and need not wait. No
 house account is locked or written. All locks are taken in one order everywhere: allowance, purse (several: by primary
 key), then accounts, which nobody reaches but through their purse. A spend in a caller's own transaction keeps its

@@ -6,7 +6,7 @@ from django.db import migrations
 
 SQL = Path(__file__).parent.parent / "sql"
 # Each file uses only what stands before it.
-FILES = ["types", "purse", "book", "limits", "spend", "hold", "reverse", "issue", "close"]
+FILES = ["types", "purse", "book", "limits", "spend", "batch", "hold", "reverse", "issue", "close"]
 
 
 def text(name: str) -> list[str]:

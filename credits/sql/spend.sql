@@ -127,25 +127,3 @@ BEGIN
     END IF;
     RETURN credits_charge(purse, allowance, p_amount, entry_key, p_fingerprint, use, p_low, moment, p_at);
 END $$;
-
--- Many spends in one trip, each for itself. All purses are locked first, in one order, so that two batches that meet
--- wait for each other instead of dying.
-CREATE OR REPLACE FUNCTION credits_spend_batch(p_items jsonb, p_token uuid, p_low integer, p_at timestamptz DEFAULT NULL)
-RETURNS SETOF credits_answer LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan AS $$
-DECLARE
-    item record;
-BEGIN
-    PERFORM FROM credits_allowance WHERE token_id = p_token ORDER BY id FOR NO KEY UPDATE;
-    PERFORM FROM credits_purse p
-      WHERE (p.user_id, p.unit) IN (SELECT i.user_id, i.unit FROM jsonb_to_recordset(p_items) i (user_id bigint, unit text))
-      ORDER BY p.id FOR NO KEY UPDATE;
-    FOR item IN
-        SELECT * FROM jsonb_to_recordset(p_items) i (
-            user_id bigint, unit text, amount bigint, key text, fingerprint uuid, action text, cost_version integer,
-            quantity bigint, reference text, metadata jsonb)
-    LOOP
-        RETURN NEXT credits_spend(
-            item.user_id, item.unit, item.amount, item.key, item.fingerprint, item.action, item.cost_version,
-            item.quantity, item.reference, item.metadata, p_token, p_low, p_at);
-    END LOOP;
-END $$;

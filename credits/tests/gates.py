@@ -47,6 +47,11 @@ def gated(file: str, function: str, before: str) -> tuple[str, str, str, str]:
     return file, function, before, f"PERFORM pg_advisory_xact_lock_shared({GATE});\n    {before}"
 
 
+def gated_inside(file: str, function: str, condition: str) -> tuple[str, str, str, str]:
+    """The same in the middle of a statement, which has its snapshot by then: before it asks a condition of a row."""
+    return file, function, condition, f"pg_advisory_xact_lock_shared({GATE})::text = '' AND {condition}"
+
+
 def wait_at_the_gate() -> None:
     """The same for rivals in Python: what they have locked they keep, since they are in a transaction."""
     with connection.cursor() as cursor:

@@ -21,6 +21,7 @@ from hypothesis.stateful import (
 )
 
 from credits import balances, errors, grants, history, holds, purses, usage
+from credits.asked import Use
 from credits.models import DebtPolicy, Grant, GrantSource
 from credits.tests import gates
 from credits.tests.people import make_user
@@ -94,22 +95,42 @@ class Histories(RuleBasedStateMachine):
         assert grants.issue(**given) == grant
         self.plain.give(amount, self.now, **facts)
 
-    @rule(amount=amounts)
-    def spend(self, amount: int) -> None:
-        wish: dict[str, Any] = {"user": self.user, "amount": amount, "key": self.key()}
+    def spend_ours(self, wish: dict[str, Any], *, in_a_batch: bool) -> usage.Spent:
+        if not in_a_batch:
+            return usage.spend(user=self.user, **wish, at=self.now)
+        [answer] = usage.spend_many([usage.Wish(user=self.user, use=Use(**wish))], at=self.now)
+        if isinstance(answer, errors.CreditsError):
+            raise answer
+        return answer
+
+    @rule(amount=amounts, in_a_batch=st.booleans())
+    def spend(self, amount: int, in_a_batch: bool = False) -> None:
+        wish: dict[str, Any] = {"amount": amount, "key": self.key()}
         done = self.both(
-            lambda: usage.spend(**wish, at=self.now),
+            lambda: self.spend_ours(wish, in_a_batch=in_a_batch),
             lambda: self.plain.spend(amount, self.now),
         )
         if done:
             self.spends.append((done[0], done[1], wish))
 
+    @rule(parts=st.lists(amounts, min_size=2, max_size=3))
+    def spend_twice_in_a_batch(self, parts: list[int]) -> None:
+        wishes = [{"amount": part, "key": self.key()} for part in parts]
+        self.now += timedelta(seconds=1)
+        answers = usage.spend_many([usage.Wish(user=self.user, use=Use(**wish)) for wish in wishes], at=self.now)
+        for wish, answer in zip(wishes, answers, strict=True):
+            if isinstance(answer, errors.CreditsError):
+                with pytest.raises(Refused):
+                    self.plain.spend(wish["amount"], self.now)
+            else:
+                self.spends.append((answer, self.plain.spend(wish["amount"], self.now), wish))
+
     @precondition(lambda self: self.spends)
-    @rule(choice=choices)
-    def spend_again_with_the_same_key(self, choice: int) -> None:
+    @rule(choice=choices, in_a_batch=st.booleans())
+    def spend_again_with_the_same_key(self, choice: int, in_a_batch: bool) -> None:
         spent, _, wish = self.spends[choice % len(self.spends)]
         if wish:
-            again = usage.spend(**wish, at=self.now)
+            again = self.spend_ours(wish, in_a_batch=in_a_batch)
             assert (again.id, again.cost, again.available, again.is_replay) == (
                 spent.id,
                 spent.cost,
@@ -275,6 +296,12 @@ def burn_across_priorities(history: Histories) -> None:
     history.spend(amount=5)
 
 
+def burn_across_priorities_in_a_batch(history: Histories) -> None:
+    history.give(amount=5, hours=1, promotional=False, priority=1)
+    history.give(amount=5, hours=None, promotional=False, priority=0)
+    history.spend(amount=5, in_a_batch=True)
+
+
 def release_while_owing(history: Histories) -> None:
     history.give(amount=5, hours=None, promotional=False, priority=0)
     history.set_debt(limit=10)
@@ -293,6 +320,13 @@ MISTAKES = [
         "false",
     ),
     (burn_across_priorities, "book.sql", "credits_burn", "g.priority, g.expires_at,", "g.expires_at, g.priority,"),
+    (
+        burn_across_priorities_in_a_batch,
+        "batch.sql",
+        "credits_spend_plain",
+        "g.priority, g.expires_at,",
+        "g.expires_at, g.priority,",
+    ),
     (release_while_owing, "hold.sql", "credits_release", "PERFORM credits_repay(purse, moment, p_at);", ""),
 ]
 

@@ -37,6 +37,7 @@ class Lock:
     gates: tuple[tuple[str, str, str], ...]  # file, function, the statement before which rivals wait
     rivals: Callable[[], Acts]
     outcome: dict[str, int]
+    inside: tuple[tuple[str, str, str], ...] = ()  # file, function, the condition in a statement before which they wait
 
 
 def make_token() -> ServiceToken:
@@ -125,15 +126,25 @@ def two_holds_of_one_token() -> Acts:
 
 
 def two_batches_in_opposite_order() -> Acts:
+    """Each asks twice of everybody, so that its spends go one by one."""
     users = [make_user(), make_user()]
     for user in users:
         give(user, 10)
 
-    def batch(order: list[int], key: str) -> list[Any]:
-        wishes = [usage.Wish(user=users[place], use=Use(key=key, amount=1)) for place in order]
-        return usage.spend_many(wishes)
+    def batch(order: list[int], name: str) -> list[Any]:
+        uses = [(place, Use(key=f"{name} {time}", amount=1)) for place in order for time in range(2)]
+        return usage.spend_many([usage.Wish(user=users[place], use=use) for place, use in uses])
 
     return [lambda: batch([0, 1], "a"), lambda: batch([1, 0], "b")]
+
+
+def two_batches_of_plain_spends() -> Acts:
+    user = make_user()
+    give(user, 5)
+    return [
+        lambda key=key: usage.spend_many([usage.Wish(user=user, use=Use(key=key, amount=3))])  # type: ignore[misc]
+        for key in "ab"
+    ]
 
 
 def batch_and_spend_of_one_token() -> Acts:
@@ -209,14 +220,19 @@ LOCKS = {
         {"Held": 1, "LimitReached": 1},
     ),
     "batch": Lock(
-        "spend.sql", "credits_spend_batch", "ORDER BY p.id FOR NO KEY UPDATE;",
+        "batch.sql", "credits_spend_batch", "ORDER BY p.id FOR NO KEY UPDATE;",
         (("spend.sql", "credits_charge", "entry := credits_entry_id(p_at);"),), two_batches_in_opposite_order,
-        {"Spent, Spent": 2},
+        {"Spent, Spent, Spent, Spent": 2},
+    ),
+    "batch of plain spends": Lock(
+        "batch.sql", "credits_spend_batch", "ORDER BY p.id FOR NO KEY UPDATE;", (), two_batches_of_plain_spends,
+        {"Spent": 1, "InsufficientCredits": 1}, (("batch.sql", "credits_spend_plain", "asked.is_unbound"),),
     ),
     "allowance of a batch": Lock(
-        "spend.sql", "credits_spend_batch",
+        "batch.sql", "credits_spend_batch",
         "FROM credits_allowance WHERE token_id = p_token ORDER BY id FOR NO KEY UPDATE;",
-        (("spend.sql", "credits_spend_batch", "FOR item IN"),), batch_and_spend_of_one_token, {"Spent": 2},
+        (("batch.sql", "credits_spend_batch", "FOR item IN SELECT * FROM credits_items"),),
+        batch_and_spend_of_one_token, {"Spent": 2},
     ),
 }  # fmt: skip
 
@@ -228,7 +244,7 @@ def name_of(result: Any) -> str:
 
 
 def fight(lock: Lock, *, unlocked: bool) -> tuple[dict[str, int], dict[str, list[str]]]:
-    changes = [gates.gated(*gate) for gate in lock.gates]
+    changes = [gates.gated(*gate) for gate in lock.gates] + [gates.gated_inside(*gate) for gate in lock.inside]
     if unlocked:
         kept = lock.statement.replace(" FOR NO KEY UPDATE", "")
         changes.append((lock.file, lock.function, lock.statement, kept))

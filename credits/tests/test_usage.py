@@ -216,49 +216,6 @@ def test_unknown_action_names_the_known_ones(user: User) -> None:
     assert refused.value.known_actions == ["ai.generate"]
 
 
-# ---------------------------------------------------------------- batches
-
-
-def test_each_spend_of_a_batch_stands_for_itself(user: User) -> None:
-    other = make_user()
-    give(user, 10)
-    give(other, 5)
-    wishes = [
-        usage.Wish(user=user, use=Use(key="a", amount=6)),
-        usage.Wish(user=user, use=Use(key="b", amount=6)),
-        usage.Wish(user=other, use=Use(key="a", amount=5, metadata={"n": [1]})),
-        usage.Wish(user=user, use=Use(key="c", action="no.such")),
-        usage.Wish(user=user, use=Use(key="a", amount=6)),
-        usage.Wish(user=user, use=Use(key="a", amount=7)),
-        usage.Wish(user=make_user(), use=Use(key="a", amount=1)),
-    ]
-    results = usage.spend_many(wishes)
-    assert [type(each).__name__ for each in results] == [
-        "Spent",
-        "InsufficientCredits",
-        "Spent",
-        "UnknownAction",
-        "Spent",
-        "KeyReused",
-        "InsufficientCredits",
-    ]
-    replay = results[4]
-    assert isinstance(replay, usage.Spent)
-    assert replay.is_replay
-    assert (balances.of(user).available, balances.of(other).available) == (4, 0)
-    assert Spend.objects.get(purse__user=other).metadata == {"n": [1]}
-    assert checks.faults() == {}
-
-
-def test_batch_of_more_than_five_hundred_is_refused(user: User) -> None:
-    with pytest.raises(errors.InvalidUse):
-        usage.spend_many([usage.Wish(user=user, use=Use(key=str(n), amount=1)) for n in range(501)])
-    assert usage.spend_many([]) == []
-    give(user, 500)
-    assert len(usage.spend_many([usage.Wish(user=user, use=Use(key=str(n), amount=1)) for n in range(500)])) == 500
-    assert (balances.of(user).available, set(Spend.objects.values_list("quantity", flat=True))) == (0, {1})
-
-
 def test_a_quantity_is_written_down_with_what_it_cost(user: User) -> None:
     give(user, 100)
     make_cost(action="image", kind=CostKind.PER_UNIT, amount=5)
