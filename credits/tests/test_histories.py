@@ -115,15 +115,16 @@ class Histories(RuleBasedStateMachine):
 
     @rule(parts=st.lists(amounts, min_size=2, max_size=3))
     def spend_twice_in_a_batch(self, parts: list[int]) -> None:
-        wishes = [{"amount": part, "key": self.key()} for part in parts]
+        uses = [Use(key=self.key(), amount=part) for part in parts]
         self.now += timedelta(seconds=1)
-        answers = usage.spend_many([usage.Wish(user=self.user, use=Use(**wish)) for wish in wishes], at=self.now)
-        for wish, answer in zip(wishes, answers, strict=True):
+        answers = usage.spend_many([usage.Wish(user=self.user, use=use) for use in uses], at=self.now)
+        for part, use, answer in zip(parts, uses, answers, strict=True):
             if isinstance(answer, errors.CreditsError):
                 with pytest.raises(Refused):
-                    self.plain.spend(wish["amount"], self.now)
+                    self.plain.spend(part, self.now)
             else:
-                self.spends.append((answer, self.plain.spend(wish["amount"], self.now), wish))
+                wish = {"amount": part, "key": use.key}
+                self.spends.append((answer, self.plain.spend(part, self.now), wish))
 
     @precondition(lambda self: self.spends)
     @rule(choice=choices, in_a_batch=st.booleans())
