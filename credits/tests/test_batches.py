@@ -203,7 +203,12 @@ def told(answer: usage.Spent | errors.CreditsError) -> Any:
 def alone(user: User, use: Use) -> usage.Spent | errors.CreditsError:
     try:
         return usage.spend(
-            user=user, key=use.key, amount=use.amount, reference=use.reference, metadata=dict(use.metadata or {}), at=NOW
+            user=user,
+            key=use.key,
+            amount=use.amount,
+            reference=use.reference,
+            metadata=dict(use.metadata or {}),
+            at=NOW,
         )
     except errors.CreditsError as refused:
         return refused
