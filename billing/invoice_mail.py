@@ -4,7 +4,6 @@ import logging
 import smtplib
 from datetime import timedelta
 
-from babel.dates import format_date
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.mail import EmailMessage
@@ -13,6 +12,7 @@ from django.utils.translation import gettext, override
 
 from billing import errors, invoice_links, invoice_words
 from billing.models import Invoice, InvoiceFile, InvoiceMailing
+from rest.dates import long_date
 
 logger = logging.getLogger(__name__)
 
@@ -58,7 +58,7 @@ def _send(mailing: InvoiceMailing) -> bool:
 def _how_to_pay(invoice: Invoice) -> list[str]:
     if not invoice.is_to_be_paid:
         return []
-    day = format_date(invoice.due_on, "long", locale=invoice.locale)
+    day = long_date(invoice.due_on, invoice.locale)
     return [gettext("Please pay it by %(date)s:") % {"date": day}, invoice_links.url(invoice)]
 
 

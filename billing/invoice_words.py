@@ -1,7 +1,6 @@
 """All that a paper says, as people write it in its language; the template adds only the look."""
 
 from collections.abc import Sequence
-from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from billing.invoice_writing import here
 from billing.models import Invoice, InvoiceLine
 from billing.models.invoices import InvoiceKind, TaxCategory
 from ledger.money import BASIS_POINTS, Money, format_money
+from rest.dates import long_date
 
 # What gateways call themselves.
 GATEWAYS = {
@@ -96,10 +96,10 @@ def plan_line(name: str) -> str:
 def _facts(invoice: Invoice) -> list[list[str]]:
     facts = [
         [gettext("Number"), invoice.number],
-        [gettext("Date"), format_date(invoice.issued_on, "long", locale=invoice.locale)],
+        [gettext("Date"), long_date(invoice.issued_on, invoice.locale)],
     ]
     if invoice.due_on:
-        facts.append([gettext("To be paid by"), format_date(invoice.due_on, "long", locale=invoice.locale)])
+        facts.append([gettext("To be paid by"), long_date(invoice.due_on, invoice.locale)])
     if invoice.month:
         month = format_date(invoice.month, "LLLL y", locale=invoice.locale)
         facts.append([gettext("Used in"), month])
@@ -122,7 +122,7 @@ def _identity(invoice: Invoice) -> str:
 def _notes(invoice: Invoice) -> list[str]:
     if invoice.corrects is None:
         return []
-    day = format_date(invoice.corrects.issued_on, "long", locale=invoice.locale)
+    day = long_date(invoice.corrects.issued_on, invoice.locale)
     facts = {"number": invoice.corrects.number, "date": day}
     if invoice.corrects.is_credit_note:
         return [gettext("Takes credit note %(number)s of %(date)s back: its refund was returned to us.") % facts]
@@ -180,12 +180,12 @@ def _settled(invoice: Invoice) -> str:
     if invoice.month:
         return gettext("Paid when the credits were bought.")
     if invoice.due_on:
-        return gettext("To be paid by %(date)s.") % {"date": _day(invoice.due_on, invoice)}
+        return gettext("To be paid by %(date)s.") % {"date": long_date(invoice.due_on, invoice.locale)}
     if invoice.corrects is not None:
         return _settled_after(invoice)
     paid_at = invoice.payment.ended_at if invoice.payment else None
     facts = {
-        "date": _day(here(paid_at).date() if paid_at else invoice.issued_on, invoice),
+        "date": long_date(here(paid_at).date() if paid_at else invoice.issued_on, invoice.locale),
         "gateway": GATEWAYS.get(invoice.payment_method, invoice.payment_method),
     }
     if not invoice.payment_method:
@@ -198,11 +198,7 @@ def _settled_after(invoice: Invoice) -> str:
     if not invoice.is_credit_note:
         came_back_at = invoice.refund.ended_at if invoice.refund else None
         day = here(came_back_at).date() if came_back_at else invoice.issued_on
-        return gettext("Paid: the refund came back on %(date)s.") % {"date": _day(day, invoice)}
+        return gettext("Paid: the refund came back on %(date)s.") % {"date": long_date(day, invoice.locale)}
     if invoice.refund_id is None:
         return gettext("This cancels an invoice that was not paid: nothing is owed.")
-    return gettext("Refunded on %(date)s.") % {"date": _day(invoice.issued_on, invoice)}
-
-
-def _day(day: date, invoice: Invoice) -> str:
-    return str(format_date(day, "long", locale=invoice.locale))
+    return gettext("Refunded on %(date)s.") % {"date": long_date(invoice.issued_on, invoice.locale)}

@@ -12,6 +12,7 @@ from django.template.loader import get_template
 from django.utils.translation import get_language, gettext, pgettext
 
 from ledger.money import Money, for_reader
+from rest.dates import long_date
 from wallets.models import WithdrawalStatus
 from wallets.statements import Line, Statement
 from wallets.transactions import LABELS
@@ -34,7 +35,7 @@ def told(statement: Statement) -> dict[str, Any]:
     """All that the paper says, as people in its language write it."""
     locale, wallet, first = get_language() or "en", statement.wallet, statement.since
     last = statement.until - timedelta(days=1)
-    period = {name: format_date(day, "long", locale=locale) for name, day in (("first", first), ("last", last))}
+    period = {name: long_date(day, locale) for name, day in (("first", first), ("last", last))}
     opening = ["", gettext("opening balance"), "", "", _shown(statement, statement.opening)]
     return {
         "lang": locale[:2],

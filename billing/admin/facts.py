@@ -10,9 +10,11 @@ from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from billing.models import Payment
+from billing.models import Payment, PlanPrice
 from billing.models.invoices import TaxCategory
+from billing.models.payments import PaymentKind
 from billing.routing import Rule
+from credits.models import PackPrice
 from ledger.columns import rewritten, shown
 
 RULES = {
@@ -66,6 +68,11 @@ def listed(lines: Iterable[Any]) -> SafeString:
     return format_html("<ul>{}</ul>", items) if items else mark_safe("-")
 
 
+def named(name: Any, value: Any) -> str:
+    """A line of a list. French has a space before its colon."""
+    return gettext("%(name)s: %(value)s") % {"name": name, "value": value}
+
+
 def details(payment: Payment) -> Iterator[Any]:
     """What was bought, as it was on sale at that moment."""
     for name, value in payment.details.items():
@@ -78,9 +85,18 @@ def details(payment: Payment) -> Iterator[Any]:
                 yield _coupon(value)
             case "subscription", str():
                 url = reverse("admin:billing_subscription_change", args=[value])
-                yield format_html('{}: <a class="underline" href="{}">{}</a>', gettext("subscription"), url, value)
+                link = format_html('<a class="underline" href="{}">{}</a>', url, value)
+                yield mark_safe(named(gettext("subscription"), link))  # noqa: S308 - our own word and a link made safe
+            case "price", int():
+                yield named(NAMES[name], _price(payment, value))
             case _ if name not in NAMED_ELSEWHERE and value not in (None, ""):
-                yield f"{NAMES.get(name, name.replace('_', ' '))}: {_plain(name, value)}"
+                yield named(NAMES.get(name, name.replace("_", " ")), _plain(name, value))
+
+
+def _price(payment: Payment, pk: int) -> str:
+    """What it cost in the catalogue then; prices stay there when they are no longer asked."""
+    prices = PlanPrice if payment.kind == PaymentKind.PLAN else PackPrice
+    return str(prices.objects.filter(pk=pk).first() or pk)
 
 
 def _plain(name: str, value: Any) -> str:
@@ -111,12 +127,12 @@ def _tax(told: Mapping[str, Any], currency: str) -> str:
         gettext("added to the price") if told.get("is_added") else "",
         told["mention"],
     ]
-    return f"{gettext('tax')}: " + " · ".join(word for word in words if word)
+    return named(gettext("tax"), " · ".join(word for word in words if word))
 
 
 def _coupon(told: Mapping[str, Any]) -> str:
     brings = gettext("%(credits)s credits") % {"credits": told["credits"]} if told.get("credits") else ""
-    return f"{gettext('coupon')}: " + " · ".join(word for word in (told["code"], brings) if word)
+    return named(gettext("coupon"), " · ".join(word for word in (told["code"], brings) if word))
 
 
 def choice(told: Mapping[str, Any], currency: str) -> Iterator[str]:
@@ -129,14 +145,14 @@ def choice(told: Mapping[str, Any], currency: str) -> Iterator[str]:
         nearest = ", ".join(shown(minor, currency) for minor in each.get("nearest_amounts", []))
         more = [each.get("detail", ""), gettext("nearest: %(amounts)s") % {"amounts": nearest} if nearest else ""]
         said = "; ".join(word for word in more if word)
-        yield f"{each['gateway']}: {why}" + (f" ({said})" if said else "")
+        yield named(each["gateway"], why + (f" ({said})" if said else ""))
 
 
 def of_case(told: Mapping[str, Any]) -> Iterator[str]:
     """What whoever opened a case knew."""
     for name, value in told.items():
         if value not in (None, ""):
-            yield f"{NAMES_OF_CASES.get(name, name.replace('_', ' '))}: {rewritten(_plain(name, value))}"
+            yield named(NAMES_OF_CASES.get(name, name.replace("_", " ")), rewritten(_plain(name, value)))
 
 
 def pairs(told: Mapping[str, Any]) -> Iterator[str]:
@@ -145,4 +161,4 @@ def pairs(told: Mapping[str, Any]) -> Iterator[str]:
         if isinstance(value, Mapping):
             yield from (f"{name}.{line}" for line in pairs(value))
         elif value not in (None, "", [], {}):
-            yield f"{name}: {value}"
+            yield named(name, value)

@@ -8,6 +8,7 @@ from django.utils.dateparse import parse_datetime
 from django.utils.formats import date_format
 from django.utils.translation import gettext_lazy as _
 
+from billing.admin import facts
 from billing.models import SubscriptionEvent
 from ledger import columns
 
@@ -44,7 +45,7 @@ NAMES = {
 def facts_of(line: SubscriptionEvent) -> Iterator[str]:
     for name, value in line.facts.items():
         if value is not None:
-            yield f"{NAMES.get(name, name)}: {_written(line, name, value)}"
+            yield facts.named(NAMES.get(name, name), _written(line, name, value))
 
 
 def _written(line: SubscriptionEvent, name: str, value: Any) -> str:

@@ -113,7 +113,7 @@ class PlanPrice(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.plan_id}: {for_reader(self.money)} / {self.get_interval_display()}"
+        return f"{self.plan.code}: {for_reader(self.money)} / {self.get_interval_display()}"
 
     @property
     def money(self) -> Money:

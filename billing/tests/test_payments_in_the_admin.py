@@ -87,6 +87,7 @@ def test_page_says_in_words_what_was_bought_and_why_this_gateway(stripe, operato
     text = browser(operator).get(page("billing_payment_change", payment.pk)).content.decode()
     items = [html.unescape(item) for item in re.findall(r'<li class="mb-1">(.*?)</li>', text)]
     for said in (
+        "price of the catalogue: medium: €9.99",
         "credits: 250",
         "bonus credits: 25",
         "possible, the best first: stripe",
@@ -95,6 +96,8 @@ def test_page_says_in_words_what_was_bought_and_why_this_gateway(stripe, operato
     ):
         assert said in items
     assert "{" not in "".join(items)
+    french = browser(operator).get(page("billing_payment_change", payment.pk), headers={"accept-language": "fr"})
+    assert "prix du catalogue : medium: 9,99\u00a0€" in html.unescape(french.content.decode())
 
 
 def test_tax_and_discount_are_written_as_money(stripe, operator) -> None:

@@ -152,7 +152,7 @@ class PackPrice(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.pack_id}: {for_reader(Money(self.amount_minor, self.currency))}"
+        return f"{self.pack.code}: {for_reader(Money(self.amount_minor, self.currency))}"
 
 
 class CostQuerySet(models.QuerySet["Cost"]):

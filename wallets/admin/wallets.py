@@ -131,7 +131,7 @@ class WalletAdmin(StandingAdmin, ActsAdmin):  # type: ignore[misc]
         parts = {
             _("Pending"): found.pending,
             _("Available"): found.available,
-            _("Held"): found.held,
+            _("On its way out, or held"): found.held,
             _("In reserve"): found.reserved,
             _("Owed"): found.owed,
         }
