@@ -1,4 +1,4 @@
-"""Installs batches of spends anew: the plain ones among them are booked together."""
+"""Installs batches of spends anew: those of one customer are booked together."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
--- Many spends in one trip, each for itself: those that ask for nothing special together, the others one by one.
+-- Many spends in one trip, each for itself: those of one purse together where they can be, the others one by one.
 
 -- The items of a batch in the order in which they were asked for.
 CREATE OR REPLACE FUNCTION credits_items(
@@ -12,92 +12,114 @@ CREATE OR REPLACE FUNCTION credits_items(
     )) WITH ORDINALITY
 $$;
 
--- Books the plain ones among the items, whose purses are locked, by a statement over all of them: whoever asks once in this
--- batch and under a new key, has no limit, is not unlimited, and has one grant, the first to burn, that pays all of it.
--- What it books and answers is what credits_spend would; the others are not in its answer, and nothing is done for them.
-CREATE OR REPLACE FUNCTION credits_spend_plain(
-    p_items jsonb, p_token uuid, p_low integer, p_moment timestamptz, p_at timestamptz,
+-- Books spends of one locked purse that has no limit and is not unlimited, all of them by one statement, and answers what
+-- credits_spend would have answered to one after the other. Where a key is known or comes twice, or where the grants do not
+-- pay for all, it does nothing and answers nothing.
+-- Spends and grants stand in line, each from where the one before ends: a spend takes of the grants that lie beside it.
+CREATE OR REPLACE FUNCTION credits_spend_line(
+    p_purse credits_purse, p_items jsonb, p_token uuid, p_low integer, p_moment timestamptz, p_at timestamptz,
     OUT place bigint, OUT answer credits_answer
 ) RETURNS SETOF record LANGUAGE plpgsql AS $$
 DECLARE
+    prefix text := 'spend:' || p_purse.user_id || ':';
+    target bigint := credits_house('spent', p_purse.unit);
     today date := (p_moment AT TIME ZONE 'UTC')::date;
-    this_month date := date_trunc('month', p_moment AT TIME ZONE 'UTC')::date;
+    this_month date := date_trunc('month', today)::date;
+    total bigint;
+    times bigint;
+    funds bigint;
+    has_new_keys boolean;
 BEGIN
+    SELECT sum(i.amount), count(*), count(DISTINCT i.key) = count(*) AND count(k.key) = 0
+      INTO total, times, has_new_keys
+      FROM credits_items(p_items) i LEFT JOIN ledger_entrykey k ON k.key = prefix || i.key;
+    SELECT s.available INTO funds FROM credits_standing(p_purse.id, p_moment) s;
+    IF NOT has_new_keys OR funds < total THEN
+        RETURN;
+    END IF;
+
     RETURN QUERY
-    WITH asked AS (
-        SELECT i.*, 'spend:' || i.user_id || ':' || i.key AS entry_key, p.id AS purse_id, p.state, p.version, p.low_percent,
-               p.unlimited_until IS NULL AND p.daily_limit IS NULL AND p.monthly_limit IS NULL AS is_unbound,
-               count(*) OVER (PARTITION BY p.id) AS times
-          FROM credits_items(p_items) i JOIN credits_purse p ON p.user_id = i.user_id AND p.unit = i.unit
-    ), plain AS MATERIALIZED (
-        SELECT asked.*, credits_entry_id(p_at) AS entry_id, lots.source, credits_house('spent', asked.unit) AS target,
-               first.balance = asked.amount AS is_drained, lots.available - asked.amount AS left_over,
-               credits_state(
-                   lots.available - asked.amount,
-                   lots.base - CASE WHEN first.balance = asked.amount THEN bought.amount ELSE 0 END,
-                   coalesce(asked.low_percent, p_low)
-               ) AS state_after
-          FROM asked
-         CROSS JOIN LATERAL (
-               SELECT sum(a.balance - a.held)::bigint AS available, sum(g.amount)::bigint AS base, min(a.balance) AS least,
-                      (array_agg(g.account_id ORDER BY g.priority, g.expires_at, g.is_promotional DESC, g.account_id)
-                          FILTER (WHERE a.balance > a.held))[1] AS source
-                 FROM credits_grant g JOIN ledger_account a ON a.id = g.account_id
-                WHERE g.purse_id = asked.purse_id AND g.is_open AND g.frozen_at IS NULL AND g.revoked_at IS NULL
-                  AND (g.expires_at IS NULL OR g.expires_at > p_moment)
-         ) lots
-          JOIN ledger_account first ON first.id = lots.source AND first.balance - first.held >= asked.amount
-          JOIN credits_grant bought ON bought.account_id = lots.source
-         WHERE asked.is_unbound AND asked.times = 1 AND lots.least > 0
-           AND NOT EXISTS (SELECT FROM ledger_entrykey k WHERE k.key = asked.entry_key)
+    WITH wish AS MATERIALIZED (
+        SELECT i.*, (sum(i.amount) OVER line - i.amount)::bigint AS start, (sum(i.amount) OVER line)::bigint AS stop
+          FROM credits_items(p_items) i
+        WINDOW line AS (ORDER BY i.place)
+    ), lot AS MATERIALIZED (
+        SELECT g.account_id, g.amount AS bought, a.held, row_number() OVER line AS number,
+               (sum(a.balance - a.held) OVER line - (a.balance - a.held))::bigint AS start,
+               (sum(a.balance - a.held) OVER line)::bigint AS stop
+          FROM credits_grant g JOIN ledger_account a ON a.id = g.account_id
+         WHERE g.purse_id = p_purse.id AND g.is_open AND g.frozen_at IS NULL AND g.revoked_at IS NULL
+           AND (g.expires_at IS NULL OR g.expires_at > p_moment)
+        WINDOW line AS (ORDER BY g.priority, g.expires_at, g.is_promotional DESC, g.account_id)
+    ), spent AS MATERIALIZED (
+        SELECT ordered.*, credits_entry_id(p_at) AS entry_id
+          FROM (
+            SELECT wish.*, p_purse.version + wish.place AS version,
+                   credits_state(funds - wish.stop, (
+                       -- A grant of which nothing is left, nor held, is no longer open.
+                       SELECT coalesce(sum(lot.bought), 0) FROM lot WHERE lot.held > 0 OR lot.stop > wish.stop
+                   )::bigint, coalesce(p_purse.low_percent, p_low)) AS state_after
+              FROM wish ORDER BY wish.place
+          ) ordered
+    ), part AS MATERIALIZED (
+        SELECT spent.entry_id, lot.account_id AS source,
+               row_number() OVER (PARTITION BY spent.entry_id ORDER BY lot.number) - 1 AS number,
+               least(spent.stop, lot.stop) - greatest(spent.start, lot.start) AS amount
+          FROM spent JOIN lot ON lot.start < spent.stop AND lot.stop > spent.start AND lot.start < lot.stop
     ), entries AS (
-        INSERT INTO ledger_entry (id, kind, metadata) SELECT entry_id, 'credits.spend', '{}' FROM plain
+        INSERT INTO ledger_entry (id, kind, metadata) SELECT entry_id, 'credits.spend', '{}' FROM spent
     ), keys AS (
-        INSERT INTO ledger_entrykey (key, entry_id, fingerprint) SELECT entry_key, entry_id, fingerprint FROM plain
+        INSERT INTO ledger_entrykey (key, entry_id, fingerprint) SELECT prefix || key, entry_id, fingerprint FROM spent
     ), transfers AS (
         INSERT INTO ledger_transfer (entry_id, number, source_id, target_id, amount)
-        SELECT entry_id, 0, source, target, amount FROM plain
+        SELECT entry_id, number, source, target, amount FROM part
     ), balances AS (
-        UPDATE ledger_account a SET balance = a.balance - plain.amount FROM plain WHERE a.id = plain.source
+        UPDATE ledger_account a SET balance = a.balance - taken.amount
+          FROM (SELECT source, sum(amount)::bigint AS amount FROM part GROUP BY source) taken
+         WHERE a.id = taken.source
     ), drained AS (
-        UPDATE credits_grant g SET is_open = false FROM plain WHERE g.account_id = plain.source AND plain.is_drained
+        UPDATE credits_grant g SET is_open = false FROM lot
+         WHERE g.account_id = lot.account_id AND lot.held = 0 AND lot.stop <= total
     ), spends AS (
         INSERT INTO credits_spend (
             entry_id, purse_id, action, cost_version, quantity, amount, metered, available_after, reference, metadata,
             token_id
         )
-        SELECT entry_id, purse_id, action, cost_version, quantity, amount, 0, left_over, reference, metadata, p_token
-          FROM plain
+        SELECT entry_id, p_purse.id, action, cost_version, quantity, amount, 0, funds - stop,
+               reference, metadata, p_token
+          FROM spent
     ), purses AS (
         UPDATE credits_purse p
-           SET version = p.version + 1,
-               state = plain.state_after,
+           SET version = p.version + times,
+               state = spent.state_after,
                day = today,
-               day_spent = CASE WHEN p.day = today THEN p.day_spent ELSE 0 END + plain.amount,
+               day_spent = CASE WHEN p.day = today THEN p.day_spent ELSE 0 END + total,
                month = this_month,
-               month_spent = CASE WHEN p.month = this_month THEN p.month_spent ELSE 0 END + plain.amount,
+               month_spent = CASE WHEN p.month = this_month THEN p.month_spent ELSE 0 END + total,
                month_metered = CASE WHEN p.month = this_month THEN p.month_metered ELSE 0 END
-          FROM plain WHERE p.id = plain.purse_id
-    ), news AS (
+          FROM spent WHERE p.id = p_purse.id AND spent.place = times
+    ), told AS (
+        SELECT spent.*, credits_news(lag(state_after, 1, p_purse.state) OVER (ORDER BY spent.place), state_after) AS news
+          FROM spent
+    ), events AS (
         INSERT INTO events_event (type, user_id, data)
-        SELECT credits_news(plain.state, plain.state_after), plain.user_id,
-               jsonb_build_object('unit', plain.unit, 'available', left_over, 'version', plain.version + 1)
-          FROM plain WHERE credits_news(plain.state, plain.state_after) IS NOT NULL
+        SELECT news, p_purse.user_id, jsonb_build_object(
+                   'unit', p_purse.unit, 'available', funds - stop, 'version', version)
+          FROM told WHERE news IS NOT NULL ORDER BY told.place
     )
-    SELECT plain.place,
-           ROW(NULL, NULL, entry_id, plain.amount, 0, left_over, state_after, plain.version + 1, false,
-               uuid_extract_timestamp(entry_id), plain.unit)::credits_answer
-      FROM plain;
+    SELECT spent.place,
+           ROW(NULL, NULL, entry_id, amount, 0, funds - stop, state_after, version, false,
+               uuid_extract_timestamp(entry_id), p_purse.unit)::credits_answer
+      FROM spent;
 END $$;
 
 -- All purses are locked first, in one order, so that two batches that meet wait for each other instead of dying.
 CREATE OR REPLACE FUNCTION credits_spend_batch(p_items jsonb, p_token uuid, p_low integer, p_at timestamptz DEFAULT NULL)
-RETURNS SETOF credits_answer LANGUAGE plpgsql
-SET plan_cache_mode = force_generic_plan
-SET random_page_cost = 1.1  -- a look at an index is cheaper than the table, also for many
-AS $$
+RETURNS SETOF credits_answer LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
+    moment timestamptz;
     answers credits_answer[];
+    line record;
     item record;
     is_counted boolean;
 BEGIN
@@ -106,11 +128,22 @@ BEGIN
     PERFORM FROM credits_purse p
       WHERE (p.user_id, p.unit) IN (SELECT i.user_id, i.unit FROM credits_items(p_items) i)
       ORDER BY p.id FOR NO KEY UPDATE;
-    IF NOT is_counted THEN
-        FOR item IN SELECT * FROM credits_spend_plain(p_items, p_token, p_low, coalesce(p_at, clock_timestamp()), p_at) LOOP
-            answers[item.place] := item.answer;
+    moment := coalesce(p_at, clock_timestamp());
+
+    FOR line IN
+        SELECT p AS purse, jsonb_agg(e.item ORDER BY e.place) AS items, array_agg(e.place ORDER BY e.place) AS places
+          FROM jsonb_array_elements(p_items) WITH ORDINALITY e (item, place)
+          JOIN credits_purse p ON p.user_id = (e.item->>'user_id')::bigint AND p.unit = e.item->>'unit'
+         WHERE NOT is_counted
+           AND p.unlimited_until IS NULL AND p.daily_limit IS NULL AND p.monthly_limit IS NULL
+         GROUP BY p.id
+        HAVING count(*) > 1
+    LOOP
+        FOR item IN SELECT * FROM credits_spend_line(line.purse, line.items, p_token, p_low, moment, p_at) LOOP
+            answers[line.places[item.place]] := item.answer;
         END LOOP;
-    END IF;
+    END LOOP;
+
     FOR item IN SELECT * FROM credits_items(p_items) ORDER BY place LOOP
         IF (answers[item.place]).replayed IS NULL THEN
             answers[item.place] := credits_spend(

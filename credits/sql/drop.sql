@@ -30,7 +30,7 @@ DROP FUNCTION credits_revoke;
 DROP FUNCTION credits_settle;
 DROP FUNCTION credits_spend;
 DROP FUNCTION credits_spend_batch;
-DROP FUNCTION credits_spend_plain;
+DROP FUNCTION credits_spend_line;
 DROP FUNCTION credits_standing;
 DROP FUNCTION credits_state;
 DROP FUNCTION credits_take;

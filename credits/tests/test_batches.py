@@ -137,7 +137,7 @@ def have_spent_last_month(user: User) -> None:
 
 
 def have_used_the_key(user: User) -> None:
-    usage.spend(user=user, amount=20, key="a", at=NOW - timedelta(minutes=1))
+    usage.spend(user=user, amount=20, key="0", reference="r0", metadata={"n": 0}, at=NOW - timedelta(minutes=1))
 
 
 KINDS: list[Callable[[User], None]] = [
@@ -158,13 +158,23 @@ KINDS: list[Callable[[User], None]] = [
     have_spent_last_month,
     have_used_the_key,
 ]
-AMOUNTS = [1, 20, 30, 99, 100, 101]  # a part, what one grant pays exactly, and what none does
+BATCHES = [
+    [1, 1],
+    [20, 30],
+    [30, 70],
+    [4, 96, 1],
+    [90, 9, 1],  # told when it is low, and when it is empty
+    [25, 1, 40],
+    [100, 1],
+    [101, 1],
+    [30],
+]
 
 
 def standing(user: User) -> dict[str, Any]:
     """All that a spend writes, without what no two customers share."""
     purse = Purse.objects.filter(user=user).values().get()
-    spends = Spend.objects.filter(purse__user=user).order_by("pk")
+    spends = Spend.objects.filter(purse__user=user).order_by("reference")  # those of one instant have no other order
     lots = Grant.objects.of(user).order_by("account_id")
     return {
         "purse": {name: value for name, value in purse.items() if name not in ("id", "user_id", "debt_account_id")},
@@ -177,8 +187,8 @@ def standing(user: User) -> dict[str, Any]:
         ),
         "transfers": list(
             Transfer.objects.filter(entry__spend__purse__user=user)
-            .order_by("entry_id", "number")
-            .values_list("number", "amount", "target__name")
+            .order_by("entry__spend__reference", "number")
+            .values_list("source__grant__priority", "number", "amount", "target__name")
         ),
         "news": list(
             Event.objects.filter(user=user).order_by("id").values_list("type", "data__available", "data__version")
@@ -221,24 +231,28 @@ def test_a_batch_ends_as_its_spends_would_one_by_one() -> None:
         prepare(user)
         return user
 
-    cases = [
-        (kind, Use(key="a", amount=amount, reference="r", metadata={"n": 1})) for kind in KINDS for amount in AMOUNTS
-    ]
-    together, one_by_one = ([customer(kind) for kind, _ in cases] for _ in range(2))
-    wishes = [usage.Wish(user=user, use=use) for user, (_, use) in zip(together, cases, strict=True)]
-    answers = usage.spend_many(wishes, at=NOW)
-    for mine, theirs, answer, (kind, use) in zip(together, one_by_one, answers, cases, strict=True):
-        name = f"{kind.__name__} {use.amount}"
-        assert (name, told(answer)) == (name, told(alone(theirs, use)))
+    def uses(amounts: list[int]) -> list[Use]:
+        return [
+            Use(key=f"{n}", amount=amount, reference=f"r{n}", metadata={"n": n}) for n, amount in enumerate(amounts)
+        ]
+
+    cases = [(customer(kind), customer(kind), kind, batch) for kind in KINDS for batch in BATCHES]
+    wishes = [usage.Wish(user=mine, use=use) for mine, _, _, batch in cases for use in uses(batch)]
+    answers = [told(answer) for answer in usage.spend_many(wishes, at=NOW)]
+    for mine, theirs, kind, batch in cases:
+        name = f"{kind.__name__} {batch}"
+        ours, answers = answers[: len(batch)], answers[len(batch) :]
+        assert (name, ours) == (name, [told(alone(theirs, use)) for use in uses(batch)])
         assert (name, standing(mine)) == (name, standing(theirs))
     assert checks.faults() == {}
 
 
-def test_plain_spends_of_a_batch_are_booked_together() -> None:
-    """By the one statement, which is what makes a batch cheap: the function for one spend is not even called."""
-    users = [make_user() for _ in range(3)]
+def test_spends_of_one_customer_are_booked_together() -> None:
+    """By one statement, which is what makes a batch cheap: the function for one spend is not even called."""
+    users = [make_user() for _ in range(2)]
     for user in users:
         give(user, 10)
+    wishes = [usage.Wish(user=user, use=Use(key=f"{n}", amount=3)) for n in range(3) for user in users]
     broken = (
         "spend.sql",
         "credits_spend",
@@ -246,6 +260,6 @@ def test_plain_spends_of_a_batch_are_booked_together() -> None:
         "RAISE 'one by one'; IF p_token IS NOT NULL THEN",
     )
     with gates.variant(broken):
-        results = usage.spend_many([usage.Wish(user=user, use=Use(key="a", amount=3)) for user in users])
-    assert [told(each)[:3] for each in results] == [(3, 0, 7)] * 3
+        results = usage.spend_many(wishes)
+    assert [told(each)[:3] for each in results] == [(3, 0, left) for left in (7, 4, 1) for _ in users]
     assert checks.faults() == {}

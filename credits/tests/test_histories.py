@@ -95,43 +95,40 @@ class Histories(RuleBasedStateMachine):
         assert grants.issue(**given) == grant
         self.plain.give(amount, self.now, **facts)
 
-    def spend_ours(self, wish: dict[str, Any], *, in_a_batch: bool) -> usage.Spent:
-        if not in_a_batch:
-            return usage.spend(user=self.user, **wish, at=self.now)
-        [answer] = usage.spend_many([usage.Wish(user=self.user, use=Use(**wish))], at=self.now)
-        if isinstance(answer, errors.CreditsError):
-            raise answer
-        return answer
-
-    @rule(amount=amounts, in_a_batch=st.booleans())
-    def spend(self, amount: int, in_a_batch: bool = False) -> None:
+    @rule(amount=amounts)
+    def spend(self, amount: int) -> None:
         wish: dict[str, Any] = {"amount": amount, "key": self.key()}
         done = self.both(
-            lambda: self.spend_ours(wish, in_a_batch=in_a_batch),
+            lambda: usage.spend(user=self.user, **wish, at=self.now),
             lambda: self.plain.spend(amount, self.now),
         )
         if done:
             self.spends.append((done[0], done[1], wish))
 
-    @rule(parts=st.lists(amounts, min_size=2, max_size=3))
-    def spend_twice_in_a_batch(self, parts: list[int]) -> None:
-        uses = [Use(key=self.key(), amount=part) for part in parts]
+    def batch(self, uses: list[Use]) -> list[usage.Spent | errors.CreditsError]:
+        return usage.spend_many([usage.Wish(user=self.user, use=use) for use in uses], at=self.now)
+
+    @rule(parts=st.lists(amounts, min_size=1, max_size=4))
+    def spend_in_a_batch(self, parts: list[int]) -> None:
         self.now += timedelta(seconds=1)
-        answers = usage.spend_many([usage.Wish(user=self.user, use=use) for use in uses], at=self.now)
-        for part, use, answer in zip(parts, uses, answers, strict=True):
+        uses = [Use(key=self.key(), amount=part) for part in parts]
+        for part, use, answer in zip(parts, uses, self.batch(uses), strict=True):
             if isinstance(answer, errors.CreditsError):
                 with pytest.raises(Refused):
                     self.plain.spend(part, self.now)
             else:
-                wish = {"amount": part, "key": use.key}
-                self.spends.append((answer, self.plain.spend(part, self.now), wish))
+                self.spends.append((answer, self.plain.spend(part, self.now), {"amount": part, "key": use.key}))
 
     @precondition(lambda self: self.spends)
     @rule(choice=choices, in_a_batch=st.booleans())
     def spend_again_with_the_same_key(self, choice: int, in_a_batch: bool) -> None:
         spent, _, wish = self.spends[choice % len(self.spends)]
         if wish:
-            again = self.spend_ours(wish, in_a_batch=in_a_batch)
+            again: Any
+            if in_a_batch:
+                again, _reused = self.batch([Use(**wish), Use(key=wish["key"], amount=wish["amount"] + 1)])
+            else:
+                again = usage.spend(user=self.user, **wish, at=self.now)
             assert (again.id, again.cost, again.available, again.is_replay) == (
                 spent.id,
                 spent.cost,
@@ -300,7 +297,13 @@ def burn_across_priorities(history: Histories) -> None:
 def burn_across_priorities_in_a_batch(history: Histories) -> None:
     history.give(amount=5, hours=1, promotional=False, priority=1)
     history.give(amount=5, hours=None, promotional=False, priority=0)
-    history.spend(amount=5, in_a_batch=True)
+    history.spend_in_a_batch(parts=[2, 3])
+
+
+def take_of_two_grants_in_a_batch(history: Histories) -> None:
+    history.give(amount=5, hours=1, promotional=False, priority=0)
+    history.give(amount=5, hours=2, promotional=False, priority=0)
+    history.spend_in_a_batch(parts=[3, 4])
 
 
 def release_while_owing(history: Histories) -> None:
@@ -324,9 +327,16 @@ MISTAKES = [
     (
         burn_across_priorities_in_a_batch,
         "batch.sql",
-        "credits_spend_plain",
+        "credits_spend_line",
         "g.priority, g.expires_at,",
         "g.expires_at, g.priority,",
+    ),
+    (
+        take_of_two_grants_in_a_batch,
+        "batch.sql",
+        "credits_spend_line",
+        "lot.stop > spent.start",
+        "lot.stop >= spent.stop",
     ),
     (release_while_owing, "hold.sql", "credits_release", "PERFORM credits_repay(purse, moment, p_at);", ""),
 ]
