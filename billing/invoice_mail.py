@@ -56,7 +56,7 @@ def _send(mailing: InvoiceMailing) -> bool:
 
 
 def _how_to_pay(invoice: Invoice) -> list[str]:
-    if not invoice.is_to_be_paid:
+    if invoice.due_on is None or not invoice.is_to_be_paid:
         return []
     day = long_date(invoice.due_on, invoice.locale)
     return [gettext("Please pay it by %(date)s:") % {"date": day}, invoice_links.url(invoice)]
