@@ -482,15 +482,20 @@ def test_accounting_file_wants_a_year(year, tmp_path) -> None:
         call_command("export_fec", "--year", year, "--out", str(tmp_path / "fec.txt"))
 
 
+@pytest.mark.usefixtures("french")
 @pytest.mark.parametrize(
     ("command", "file", "says"),
     [
         (["export_fec", "--year", "{:%Y}"], "nowhere/fec.txt", "fec.txt.part cannot be written: No such file"),
         (["export_invoices", "--month", "{:%Y-%m}"], "nowhere/a.zip", "a.zip.part cannot be written: No such file"),
-        (["show_invoices", "--catalogue", "ai-credits"], "taken", "pictures cannot be written to .*/taken: File exists"),
+        (
+            ["show_invoices", "--catalogue", "ai-credits"],
+            "taken",
+            "pictures cannot be written to .*/taken: File exists",
+        ),
     ],
 )
-def test_place_that_cannot_be_written_to_is_told(stripe, french, command, file, says, tmp_path) -> None:
+def test_place_that_cannot_be_written_to_is_told(stripe, command, file, says, tmp_path) -> None:
     issued = invoices.issue(payment=shop.paid(stripe, known()))
     (tmp_path / "taken").touch()
     with pytest.raises(CommandError, match=says):
@@ -618,7 +623,10 @@ def test_rates_of_a_file_of_ones_own_are_added(db, tmp_path) -> None:
         (RATES.replace("as_of: 2026-11-26\n", ""), "rates.yaml:1: as_of: is missing; write for example"),
         (RATES.replace("2027-01-01", "soon"), "rates.yaml:2: valid_from: 'soon' does not fit; write for example 2026-"),
         (RATES.replace("2027-01-01", "2027-02-29"), "rates.yaml:2: valid_from: '2027-02-29' is no day"),
-        (RATES.replace("2050", "20.5"), "rates.yaml:5: rates.FR: '20.5' does not fit; write a whole number from 0 to 9"),
+        (
+            RATES.replace("2050", "20.5"),
+            "rates.yaml:5: rates.FR: '20.5' does not fit; write a whole number from 0 to 9",
+        ),
         (RATES.replace("2050", "10000"), "rates.yaml:5: rates.FR: '10000' does not fit"),
         (RATES.replace("FR", "France"), "rates.yaml:5: rates.France: 'France' is not a good name here"),
         (RATES.partition("  FR")[0], "rates.yaml:4: rates: says no rate; write for example `FR: 2000`"),

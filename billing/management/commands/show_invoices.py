@@ -11,7 +11,6 @@ from billing.models.customers import Locale
 from credits import catalogue_files
 from credits.errors import CatalogueMistake
 
-
 MOST_LINES = 1_000
 
 
