@@ -32,9 +32,11 @@ def read(text: str) -> list[Movement]:
     sample = text.lstrip("\ufeff")
     delimiter = ";" if sample.partition("\n")[0].count(";") else ","
     rows = csv.reader(io.StringIO(sample), delimiter=delimiter)
-    header = next(rows, [])
-    places = _places(header)
-    return [_movement(row, places, number) for number, row in enumerate(rows, start=2) if any(row)]
+    try:
+        places = _places(next(rows, []))
+        return [_movement(row, places, number) for number, row in enumerate(rows, start=2) if any(row)]
+    except csv.Error as error:
+        raise StatementUnreadable(f"Line {rows.line_num}: {error}.") from error
 
 
 def _places(header: list[str]) -> dict[str, int]:

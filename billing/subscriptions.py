@@ -90,28 +90,40 @@ def first_period(*, user: User, price: PlanPrice, coupon: str = "") -> Purchase:
 
 
 def _make(user: User, price: PlanPrice, wishes: Wishes, wanted: Purchase) -> Subscription:
-    customer, catalogue = customers.get(user), price.plan.catalogue
-    for old in Subscription.objects.of(user).live().filter(catalogue=catalogue):
-        is_abandoned = old.status == SubscriptionStatus.INCOMPLETE and old.gateway_id is None
-        is_waiting = renewing.is_open(old) or plan_payments.pending(old) is not None or is_being_started(old)
-        if not is_abandoned or is_waiting:
-            raise errors.SubscriptionLive(old.pk, old.price.plan.code, old.status)
-        _give_up_unpaid(old, SubscriptionStatus.EXPIRED, "unpaid")
+    _make_room(user, price.plan.catalogue)
     try:
-        with transaction.atomic(durable=True):
-            made = Subscription(
-                user=user, catalogue=catalogue, price=price, time_zone=customer.time_zone, phone=wishes.phone[:20]
-            )
-            timeline.keep(made, "asked", facts={"plan": price.plan.code, "price": price.pk})
-            if wanted.reduction is not None:
-                coupons.reserve(user=user, reduction=wanted.reduction, subscription=made)
+        return _write(user, price, wishes, wanted)
     except IntegrityError as error:
         if "subscription_live_once_per_catalogue" not in str(error):
             raise
-        rival = Subscription.objects.of(user).live().filter(catalogue=catalogue).first()
-        if rival is None:
-            raise
-        raise errors.SubscriptionLive(rival.pk, rival.price.plan.code, rival.status) from error
+        # A rival was faster by a moment: this one is refused for it, or begins where it is over already.
+        _make_room(user, price.plan.catalogue)
+        return _write(user, price, wishes, wanted)
+
+
+def _make_room(user: User, catalogue: str) -> None:
+    """Refused while there is a live one, unless that was left before it was paid: then it ends."""
+    for old in Subscription.objects.of(user).live().filter(catalogue=catalogue):
+        is_abandoned = old.status == SubscriptionStatus.INCOMPLETE and old.gateway_id is None
+        # In this order: a payment that is written between the two looks is seen by the second.
+        is_waiting = renewing.is_open(old) or is_being_started(old) or plan_payments.pending(old) is not None
+        if not is_abandoned or is_waiting:
+            raise errors.SubscriptionLive(old.pk, old.price.plan.code, old.status)
+        _give_up_unpaid(old, SubscriptionStatus.EXPIRED, "unpaid")
+
+
+@transaction.atomic(durable=True)
+def _write(user: User, price: PlanPrice, wishes: Wishes, wanted: Purchase) -> Subscription:
+    made = Subscription(
+        user=user,
+        catalogue=price.plan.catalogue,
+        price=price,
+        time_zone=customers.get(user).time_zone,
+        phone=wishes.phone[:20],
+    )
+    timeline.keep(made, "asked", facts={"plan": price.plan.code, "price": price.pk})
+    if wanted.reduction is not None:
+        coupons.reserve(user=user, reduction=wanted.reduction, subscription=made)
     return made
 
 

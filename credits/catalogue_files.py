@@ -150,7 +150,7 @@ def every() -> list[Catalogue]:
 
 def load(path: Path) -> Catalogue:
     """Read one file; every mistake in it is told at once."""
-    top = open_file(path)
+    top = open_file(path, wanted="`catalogue: name` and the sections packs, costs and so on")
     catalogue = _catalogue(top, path)
     top.close()
     top.report.raise_if_any()

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from decimal import ROUND_DOWN, ROUND_UP, Decimal, InvalidOperation
 from pathlib import Path
-from typing import NoReturn
 
 import yaml
 
@@ -215,8 +214,8 @@ def _neighbours(found: str, currency: str) -> str:
     return f" Write {below} or {above}." if 0 < below < above else f" Write {above}." if above > 0 else ""
 
 
-def open_file(path: Path) -> Section:
-    """The whole file as a section; what is no YAML, or no mapping, is refused at once."""
+def open_file(path: Path, *, wanted: str) -> Section:
+    """The whole file as a section; what is no YAML, or no mapping, is refused at once, with what it should say."""
     report = Report(path.name)
     try:
         node = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
@@ -229,9 +228,5 @@ def open_file(path: Path) -> Section:
             [f"{path.name}:{line}: is not YAML: {getattr(error, 'problem', None) or error}"]
         ) from error
     if not isinstance(node, yaml.MappingNode):
-        _refuse_whole(path)
+        raise CatalogueMistake([f"{path.name}:1: write {wanted}."])
     return Section(report, node)
-
-
-def _refuse_whole(path: Path) -> NoReturn:
-    raise CatalogueMistake([f"{path.name}:1: write `catalogue: name` and the sections packs, costs and so on."])

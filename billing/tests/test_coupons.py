@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from billing import asking, coupon_making, disputes, errors, fulfilment, gifts, payments, refund_sending, refunds
 from billing.coupon_making import Wanted
-from billing.gateways.base import AmountRule, PaymentState
+from billing.gateways.base import AmountRule, PaymentState, RefundResult, RefundState
 from billing.gateways.errors import Declined, FailureCategory
 from billing.gateways.subscribing import DisputeResult, DisputeState
 from billing.models import Coupon, Payment, Redemption
@@ -232,14 +232,20 @@ def test_payment_that_comes_late_takes_its_use_again(bob, stripe) -> None:
     assert (state(), uses()) == ([("redeemed", True)], 1)
 
 
-def test_payment_that_comes_late_is_delivered_though_the_coupon_is_used_up(bob, stripe, paypal) -> None:
-    make_coupon(limit=1)
-    late = buy(bob, gateways=["stripe"])
+def paid_when_the_coupon_is_used_up(user: Any, stripe: Any, paypal: Any) -> Payment:
+    """It seemed to have failed, somebody else has taken the only use since, and then the money comes."""
+    late = buy(user, gateways=["stripe"])
     stripe.becomes(PaymentState.FAILED)
     shop.told(late)
     paid(paypal, shop.make_user())
     stripe.pays()
-    assert (shop.told(late).status, shop.credits_of(bob)) == ("succeeded", 275)
+    return shop.told(late)
+
+
+def test_payment_that_comes_late_is_delivered_though_the_coupon_is_used_up(bob, stripe, paypal) -> None:
+    make_coupon(limit=1)
+    late = paid_when_the_coupon_is_used_up(bob, stripe, paypal)
+    assert (late.status, shop.credits_of(bob)) == ("succeeded", 275)
     assert (state(), uses()) == ([("redeemed", False), ("redeemed", True)], 1)
     assert checks.faults() == {}
 
@@ -292,6 +298,12 @@ def test_coupon_that_returns_can_be_used_again_after_a_full_refund(bob, stripe) 
     assert buy(bob).amount_minor == 899
 
 
+def test_use_that_is_not_counted_makes_no_room_when_it_returns(bob, stripe, paypal) -> None:
+    make_coupon(limit=1, returns_after_refund=True)
+    sent_back(paid_when_the_coupon_is_used_up(bob, stripe, paypal))
+    assert (state(), uses()) == ([("returned", False), ("redeemed", True)], 1)
+
+
 def test_farming_a_returning_coupon_never_leaves_credits_that_were_not_paid_for(bob, stripe) -> None:
     """Bought with it, spent, refunded, again: what was spent becomes a debt that the next purchase pays first."""
     make_coupon(limit_per_customer=1, returns_after_refund=True, credits=40)
@@ -311,6 +323,13 @@ def test_refund_that_comes_back_takes_the_use_again(bob, stripe) -> None:
         refunds._came_back(refund)
         refund.save()
     assert (state(), uses()) == ([("redeemed", True)], 1)
+
+
+def test_refund_that_comes_back_counts_no_use_twice_that_had_stayed_used(bob, stripe) -> None:
+    make_coupon(limit=2)
+    refund = sent_back(paid(stripe, bob))
+    refunds.move(refund, RefundResult(state=RefundState.FAILED), {})
+    assert (state(), uses(), shop.credits_of(bob)) == ([("redeemed", True)], 1, 275)
 
 
 def test_dispute_freezes_and_takes_the_coupons_credits_too(bob, stripe) -> None:

@@ -130,6 +130,14 @@ def test_trial_that_nobody_pays_for_gives_the_use_back(on_sale) -> None:
     assert (state(), uses()) == ([("released", False)], 0)
 
 
+def test_use_that_was_paid_for_stays_used_when_its_plan_ends(on_sale, paypal) -> None:
+    make_coupon(limit=1)
+    begun = begin()
+    pay(paypal, begun.payment)
+    subscriptions.cancel_now(subscription=fresh(begun.subscription))
+    assert (fresh(begun.subscription).status, state(), uses()) == ("cancelled", [("redeemed", True)], 1)
+
+
 def test_coupon_for_another_plan_begins_nothing(on_sale) -> None:
     make_coupon(plans=["elite"])
     before = moved()

@@ -6,7 +6,8 @@ import threading
 import zipfile
 from datetime import date, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
-from io import BytesIO
+from io import BytesIO, StringIO
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -129,6 +130,20 @@ def test_papers_of_every_catalogue_are_drawn_and_valid_in_both_languages(name, s
 def test_long_invoice_has_three_pages(tmp_path) -> None:
     call_command("show_invoices", "--catalogue", "ai-credits", "--lines", "90", "--out", str(tmp_path), verbosity=0)
     assert len(list(tmp_path.glob("ai-credits-invoice-EUR-fr-*.png"))) == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--catalogue", "nothing"], r"There is no catalogue 'nothing'\. There are: ai-credits, "),
+        (["--catalogue", "ai-credits", "--lines", "0"], "'0' is no number of lines; write for example 90"),
+        (["--catalogue", "ai-credits", "--lines", "many"], "'many' is no number of lines; write for example 90"),
+    ],
+)
+def test_pictures_of_what_is_not_there_are_refused(arguments, says, tmp_path) -> None:
+    with pytest.raises(CommandError, match=says):
+        call_command("show_invoices", *arguments, "--out", str(tmp_path / "pictures"))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_catalogue_without_a_price_in_that_currency_is_told(tmp_path) -> None:
@@ -461,6 +476,33 @@ def test_accounting_file_with_a_line_or_an_entry_missing_is_refused(stripe, fren
         accounting_file.check(file)
 
 
+@pytest.mark.parametrize("year", ["soon", "0", "99999", "202"])
+def test_accounting_file_wants_a_year(year, tmp_path) -> None:
+    with pytest.raises(CommandError, match=f"'{year}' is no year; write for example 2026\\."):
+        call_command("export_fec", "--year", year, "--out", str(tmp_path / "fec.txt"))
+
+
+@pytest.mark.usefixtures("french")
+@pytest.mark.parametrize(
+    ("command", "file", "says"),
+    [
+        (["export_fec", "--year", "{:%Y}"], "nowhere/fec.txt", "fec.txt.part cannot be written: No such file"),
+        (["export_invoices", "--month", "{:%Y-%m}"], "nowhere/a.zip", "a.zip.part cannot be written: No such file"),
+        (
+            ["show_invoices", "--catalogue", "ai-credits"],
+            "taken",
+            "pictures cannot be written to .*/taken: File exists",
+        ),
+    ],
+)
+def test_place_that_cannot_be_written_to_is_told(stripe, command, file, says, tmp_path) -> None:
+    issued = invoices.issue(payment=shop.paid(stripe, known()))
+    (tmp_path / "taken").touch()
+    with pytest.raises(CommandError, match=says):
+        call_command(*(word.format(issued.issued_on) for word in command), "--out", str(tmp_path / file))
+    assert [each.name for each in tmp_path.iterdir()] == ["taken"]
+
+
 def test_accounting_file_is_not_written_while_an_account_has_no_number(stripe, french, settings, tmp_path) -> None:
     shop.paid(stripe, known())
     settings.FEC_ACCOUNTS = {"gateway:": ["517000", "Prestataires"]}
@@ -542,3 +584,57 @@ def test_rates_of_the_file_are_added_once_and_change_none(db, capsys) -> None:
     assert taxing.rate("FR", "standard", date(2026, 6, 1)) == 1_960
     assert taxing.rate("FI", "standard", date(2026, 6, 1)) == 2_550
     assert taxing.rate("TD", "standard", date(2026, 6, 1)) == 1_750
+
+
+RATES = """as_of: 2026-11-26
+valid_from: 2027-01-01
+category: standard
+rates:
+  FR: 2050
+  NO: 2500
+"""
+
+
+def seeded(tmp_path: Path, text: str | None) -> str:
+    """What the command says of a file with this text; without one there is none."""
+    file, told = tmp_path / "rates.yaml", StringIO()
+    if text is not None:
+        file.write_text(text)
+    try:
+        call_command("seed_tax_rates", "--file", str(file), stdout=told)
+    except CommandError as refusal:
+        return str(refusal)
+    return told.getvalue()
+
+
+def test_rates_of_a_file_of_ones_own_are_added(db, tmp_path) -> None:
+    assert seeded(tmp_path, RATES) == "2 added, of 2 as of 2026-11-26.\n"
+    assert taxing.rate("FR", "standard", date(2026, 12, 31)) == 2_000
+    assert taxing.rate("FR", "standard", date(2027, 1, 1)) == 2_050
+    assert taxing.rate("NO", "standard", date(2027, 1, 1)) == 2_500  # a country, and not the word for false
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (None, "rates.yaml: cannot be read: "),
+        ("rates: [", "rates.yaml:1: is not YAML: "),
+        ("", "rates.yaml:1: write `as_of`, `valid_from`, `category` and the section `rates`"),
+        (RATES.replace("as_of: 2026-11-26\n", ""), "rates.yaml:1: as_of: is missing; write for example"),
+        (RATES.replace("2027-01-01", "soon"), "rates.yaml:2: valid_from: 'soon' does not fit; write for example 2026-"),
+        (RATES.replace("2027-01-01", "2027-02-29"), "rates.yaml:2: valid_from: '2027-02-29' is no day"),
+        (
+            RATES.replace("2050", "20.5"),
+            "rates.yaml:5: rates.FR: '20.5' does not fit; write a whole number from 0 to 9",
+        ),
+        (RATES.replace("2050", "10000"), "rates.yaml:5: rates.FR: '10000' does not fit"),
+        (RATES.replace("FR", "France"), "rates.yaml:5: rates.France: 'France' is not a good name here"),
+        (RATES.partition("  FR")[0], "rates.yaml:4: rates: says no rate; write for example `FR: 2000`"),
+        (RATES + "rate: 5\n", "rates.yaml:7: rate: is not known; known here: as_of, category, rates, valid_from"),
+    ],
+)
+def test_file_of_rates_that_cannot_be_read_adds_none_and_says_where(db, tmp_path, text, says) -> None:
+    before = TaxRate.objects.count()
+    first, _, mistake = seeded(tmp_path, text).partition("\n")
+    assert (first, TaxRate.objects.count()) == ("The rates cannot be read:", before)
+    assert mistake.removeprefix(f"{tmp_path}/").startswith(says)

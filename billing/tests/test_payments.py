@@ -6,7 +6,7 @@ import pytest
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from billing import asking, errors, payments
+from billing import asking, breaker, errors, payments
 from billing.gateways import registry
 from billing.gateways.base import PaymentState
 from billing.gateways.errors import Declined, FailureCategory, Unavailable, Uncertain
@@ -95,6 +95,17 @@ def test_all_gateways_down_is_said_with_the_time_to_wait(gateways) -> None:
     assert refusal.value.retry_after_seconds == 7
     assert Payment.objects.get().status == PaymentStatus.FAILED
     assert not Event.objects.filter(type="payment.failed").exists()
+
+
+def test_gateways_that_are_left_alone_for_a_while_are_not_asked_and_the_while_is_told(gateways, settings) -> None:
+    for name in gateways:
+        for _ in range(settings.GATEWAY_BREAKER_FAILURES):
+            breaker.note(name, Unavailable("down", gateway=name, category=FailureCategory.PROVIDER_DOWN))
+    with pytest.raises(errors.GatewaysDown) as refusal:
+        shop.buy()
+    assert refusal.value.retry_after_seconds == settings.GATEWAY_BREAKER_OPEN_SECONDS
+    assert [fake.asked for fake in gateways.values()] == [[], [], []]
+    assert not Payment.objects.exists()
 
 
 def test_second_live_attempt_is_refused_by_the_database_too(stripe) -> None:

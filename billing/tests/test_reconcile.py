@@ -250,12 +250,32 @@ def test_statement_is_of_one_gateway() -> None:
         ("date,reference,amount,currency\n2026-08-31,a,1,EURO\n", "Line 2: 'EURO' is no currency"),
         ("date,reference,amount,currency\n2026-08-31,,1,EUR\n", "Line 2: neither a reference nor an id"),
         ("date,id,amount,currency,type\n2026-08-31,a,1,EUR,gift\n", "Line 2: 'gift' is no kind"),
+        (f'date,reference,amount,currency\n2026-08-31,"{"a" * 200_000}', "Line 2: field larger than field limit"),
     ],
 )
 def test_statement_that_cannot_be_read_says_where(text: str, says: str) -> None:
     with pytest.raises(errors.StatementUnreadable) as refused:
         statements.read(text)
     assert str(refused.value).startswith(says)
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (None, "No such file"),
+        ("Référence;Montant".encode("latin-1"), "can't decode"),
+        (b"date,reference\n", "Line 1: no column for amount, currency"),
+    ],
+)
+def test_statement_that_is_no_file_of_ours_is_told_by_its_name(
+    db: Any, tmp_path: Path, content: bytes | None, says: str
+) -> None:
+    file = tmp_path / "day.csv"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(CommandError, match=rf"^day\.csv: .*{says}"):
+        run("--gateway", "cinetpay", "--statement", str(file))
+    assert not Reconciliation.objects.exists()
 
 
 def test_statement_is_read_by_any_of_its_usual_names() -> None:

@@ -7,9 +7,9 @@ from django.core.management import call_command
 from django.test import Client
 from django.utils import timezone
 
-from billing import dunning, entitlements, plan_changes, renewals, subscriptions, tasks
+from billing import dunning, entitlements, plan_changes, plan_payments, renewals, subscriptions, tasks
 from billing.checkout import Wishes
-from billing.models import Payment
+from billing.models import Payment, Subscription
 from billing.tests import shop
 from billing.tests.subscribers import BEGIN, end_of, fails, fresh, make_plans, make_user, pay, price, subscribed
 from credits import balances, calendar, grants
@@ -120,6 +120,22 @@ def test_late_payment_resumes_with_dates_of_its_own(premium, clock, paypal) -> N
     assert (found.status, found.period_start) == ("active", premium.paid_until + 20 * DAY)
     assert end_of(found).isoformat() == "2026-05-22T08:00:00+00:00"
     assert Grant.objects.count() == given + 1  # the weeks of the lapse are not given
+
+
+def test_plan_that_is_paid_while_the_sweep_ends_another_goes_on(premium, clock, paypal) -> None:
+    """Both were to end when the sweep looked."""
+    subscribed(paypal)
+    clock.move_to(premium.paid_until)
+    renewals.renew_due()
+    clock.move_to(premium.paid_until + 7 * DAY)
+
+    def pay_what_is_left(done: int) -> None:
+        for left in Subscription.objects.live():
+            if (late := plan_payments.pending(left)) is not None:
+                pay(paypal, late)
+
+    assert renewals.expire_due(told=pay_what_is_left).total == 1
+    assert sorted(Subscription.objects.values_list("status", flat=True)) == ["active", "expired"]
 
 
 def test_cancelled_at_the_end_of_its_period_asks_for_nothing(premium, clock) -> None:

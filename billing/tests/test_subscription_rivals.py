@@ -9,10 +9,20 @@ import pytest
 import time_machine
 from django.db import connection
 
-from billing import errors, inbox, renewals, subscription_states, tasks, timeline
+from billing import (
+    errors,
+    inbox,
+    plan_payments,
+    renewals,
+    subscription_states,
+    subscriptions,
+    tasks,
+    timeline,
+)
+from billing.checkout import Wishes
 from billing.gateways.subscribing import SubscriptionState
 from billing.models import Payment, Subscription
-from billing.tests.subscribers import BEGIN, begin, end_of, make_plans, make_user, pay, subscribed
+from billing.tests.subscribers import BEGIN, begin, end_of, make_plans, make_user, pay, price, subscribed
 from billing.tests.test_subscriptions_at_gateways import END, LATER, RenewingGateway, read, write
 from billing.tests.test_subscriptions_at_gateways import begin as begin_at_gateway
 from credits import tasks as sweeps
@@ -72,6 +82,48 @@ def test_starts_at_once_are_several_without_the_index(clock, monkeypatch) -> Non
     monkeypatch.setattr(timeline, "keep", kept)
     with without_the_index():
         assert start_together(make_user()).count("begun") == RIVALS
+
+
+def test_start_beside_a_rival_that_is_over_before_anybody_looks_begins(clock, paypal, monkeypatch) -> None:
+    """The rival has the place when our row is written, and has left it when we look whose place it is."""
+    user, keep, make_room = make_user(), timeline.keep, subscriptions._make_room
+
+    def kept_after_a_rival(*said: Any, **facts: Any) -> None:
+        monkeypatch.setattr(timeline, "keep", keep)
+        [rival] = run_together(1, lambda: begin(user, "elite").subscription)
+
+        def made_after_its_end(*said: Any) -> None:
+            run_together(1, lambda: subscriptions.cancel_now(subscription=rival))
+            make_room(*said)
+
+        monkeypatch.setattr(subscriptions, "_make_room", made_after_its_end)
+        keep(*said, **facts)
+
+    monkeypatch.setattr(timeline, "keep", kept_after_a_rival)
+    assert begin(user).payment is not None
+    rows = Subscription.objects.order_by("id").values_list("price__plan__code", "status")
+    assert sorted(rows) == [("elite", "cancelled"), ("premium", "incomplete")]
+
+
+def test_start_does_not_end_a_rival_whose_payment_is_being_written(clock, paypal, monkeypatch) -> None:
+    """The payment comes after our first look at what the rival has and before the second."""
+    user, of = make_user(), plan_payments.of
+    rival = Subscription.objects.create(user=user, catalogue="companions", price=price("elite"), time_zone="UTC")
+
+    def first_look(subscription: Subscription) -> Any:
+        monkeypatch.setattr(plan_payments, "of", second_look)
+        return of(subscription)
+
+    def second_look(subscription: Subscription) -> Any:
+        monkeypatch.setattr(plan_payments, "of", of)
+        wishes = Wishes(gateways=("paypal",))
+        run_together(1, lambda: subscriptions.ask_for_payment(rival, rival.price, plan_payments.START, wishes))
+        return of(subscription)
+
+    monkeypatch.setattr(plan_payments, "of", first_look)
+    with pytest.raises(errors.SubscriptionLive) as refused:
+        begin(user)
+    assert (refused.value.subscription, Subscription.objects.get().status) == (rival.pk, "incomplete")
 
 
 def renew_together(clock: time_machine.Traveller, paypal: Any) -> int:

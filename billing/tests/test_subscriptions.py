@@ -29,6 +29,7 @@ from credits.models import Grant, GrantRule, GrantSource, Purse
 from events.models import Event
 from ledger import checks
 from ledger.money import Money
+from ledger.tests.races import NO_ROW, refuse_every_row
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clock")]
 LONG = datetime(2099, 1, 1, tzinfo=UTC)
@@ -84,6 +85,13 @@ def test_database_keeps_one_live_subscription_for_each_catalogue(on_sale, paypal
     first = subscribed(paypal)
     with pytest.raises(IntegrityError, match="subscription_live_once_per_catalogue"), transaction.atomic():
         Subscription.objects.create(user=first.user, catalogue="companions", price=first.price, time_zone="UTC")
+
+
+def test_row_that_the_database_refuses_for_another_reason_than_a_rival_is_an_error(on_sale, paypal) -> None:
+    refuse_every_row("billing_subscription")
+    with pytest.raises(IntegrityError, match=NO_ROW):
+        begin(make_user())
+    assert (paypal.asked, Payment.objects.count()) == ([], 0)
 
 
 def test_one_whose_payment_is_over_makes_room_for_another_try(on_sale, gateways, paypal) -> None:

@@ -33,6 +33,7 @@ from billing.gateways.subscribing import (
 from billing.gateways.tax_figures import TaxFigures, TaxReason
 from billing.models import Case, GatewayInstruction, GatewayLetter, Payment, Subscription, TaxRate
 from billing.models.instructions import InstructionKind
+from billing.models.subscriptions import SubscriptionStatus
 from billing.tests import shop
 from billing.tests.fakes import RefundingGateway, StandIn
 from billing.tests.subscribers import BEGIN, fresh, make_user, price
@@ -457,6 +458,21 @@ def test_plan_of_which_we_may_not_ask_goes_on_and_somebody_is_told(renewing, kin
         assert [renewals.expire_due().total for _ in range(2)] == [0, 0]
     assert fresh(found).status == "active"
     assert list(Case.objects.values_list("kind", "subscription")) == [("subscription", found.pk)] * cases
+
+
+def test_plan_that_a_letter_ends_while_the_sweep_asks_stays_as_the_letter_said(renewing, monkeypatch) -> None:
+    found, usual = paid_once(renewing), subscription_states.end_later
+    renewing.becomes_in(SubscriptionState.ACTIVE, cancel_at_period_end=True)
+
+    def end_later(**facts: Any) -> Subscription:
+        ended = SubscriptionStatus.CANCELLED
+        assert subscription_states.end(subscription_id=found.pk, status=ended, why="at_gateway")
+        return usual(**facts)
+
+    monkeypatch.setattr(subscription_states, "end_later", end_later)
+    with time_machine.travel(lapsed(found), tick=False):
+        assert renewals.expire_due().total == 0
+    assert (fresh(found).status, fresh(found).end_reason) == ("cancelled", "at_gateway")
 
 
 def test_instruction_of_which_nobody_hears_in_the_end_comes_before_people(renewing, settings) -> None:

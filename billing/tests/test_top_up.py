@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from django.db import connection, transaction
+from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
 from billing import asking, errors, gateway_choices, saved_methods, tasks, top_up, top_up_charges
@@ -27,7 +27,7 @@ from credits.tests import gates
 from credits.tests.people import give
 from events.models import Event
 from ledger import checks
-from ledger.tests.races import meeting_of, run_together
+from ledger.tests.races import NO_ROW, meeting_of, refuse_every_row, run_together
 
 pytestmark = pytest.mark.django_db
 NO = Declined("no", gateway="stripe", category=FailureCategory.INSUFFICIENT_FUNDS, code="insufficient_funds")
@@ -512,6 +512,16 @@ def test_charge_without_consent_is_a_fault(ann: User) -> None:
     [(name, [fault])] = checks.faults().items()
     assert name == "billing.top_up.charges_had_consent"
     assert fault.endswith("without consent")
+
+
+def test_charge_that_the_database_refuses_for_another_reason_than_a_rival_is_an_error(
+    charging: ChargingGateway, ann: User
+) -> None:
+    agreed, before = agree(ann), Payment.objects.count()
+    refuse_every_row("billing_topupcharge")
+    with pytest.raises(IntegrityError, match=NO_ROW):
+        top_up_charges.charge(agreed, timezone.now())
+    assert (charging.charged, Payment.objects.count()) == ([], before)
 
 
 def test_database_refuses_a_second_charge_in_flight(charging: ChargingGateway, ann: User) -> None:

@@ -81,6 +81,13 @@ def test_command_fails_on_a_danger(planted) -> None:
         call_command("check_migrations", "planted")
 
 
+def test_command_says_that_there_is_none(planted, capsys) -> None:
+    planted(HARMLESS)
+    with modify_settings(INSTALLED_APPS={"append": "planted"}):
+        call_command("check_migrations", "planted")
+    assert capsys.readouterr().out == "No dangerous migration.\n"
+
+
 def test_our_own_migrations_are_not_dangerous(transactional_db) -> None:
     # Indexes that are made concurrently refuse to be written out inside a transaction.
     assert migration_rules.check() == []

@@ -175,6 +175,16 @@ def test_products_of_others_are_left_alone(write: Callable[[str], None], stripe:
     assert stripe.api.products.retrieve("mug").active is True
 
 
+def test_stripe_without_a_key_is_refused_before_anything_is_seeded(
+    write: Callable[[str], None], stripe: Stripe, settings: Any
+) -> None:
+    settings.STRIPE_SECRET_KEY = ""
+    registry.forget()
+    with pytest.raises(CommandError, match=r"^Stripe is not configured: STRIPE_SECRET_KEY"):
+        run("--stripe")
+    assert Pack.objects.count() == 0
+
+
 def test_stripe_that_is_away_is_said_and_the_next_run_goes_on(
     write: Callable[[str], None], stripe: Stripe, sandbox: Sandbox
 ) -> None:

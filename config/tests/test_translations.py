@@ -61,6 +61,14 @@ def test_update_keeps_what_is_translated_and_drops_what_is_gone(small_catalogue:
     assert "not translated: 'Nothing is for sale yet'" in capsys.readouterr().out
 
 
+def test_compiling_alone_leaves_the_texts_as_they_are(small_catalogue: Path, capsys) -> None:
+    before = small_catalogue.read_text()
+    for _ in range(2):
+        call_command("compile_translations")
+    assert capsys.readouterr().out == f"compiled {small_catalogue.with_suffix('.mo')}\n"
+    assert small_catalogue.read_text() == before
+
+
 def test_french_is_in_use() -> None:
     with translation.override("fr"):
         assert translation.gettext("Nothing is for sale yet") == "Rien n’est encore en vente"

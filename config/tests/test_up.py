@@ -257,3 +257,53 @@ def test_fresh_without_a_terminal_deletes_nothing(
     (tmp_path / "demo.json").touch()
     assert "--fresh --yes" in refusal("--fresh")
     assert (tmp_path / "demo.json").exists()
+
+
+def test_production_is_refused(refusal: Callable[..., str], settings: Any) -> None:
+    settings.PRODUCTION = True
+    assert "docker-compose.yml" in refusal()
+
+
+def test_address_that_is_not_of_this_machine_is_said_plainly(refusal: Callable[..., str]) -> None:
+    assert refusal("--host", "203.0.113.1") == "No port is free on 203.0.113.1."
+
+
+@pytest.fixture
+def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """What must still be there after a refusal; the servers run, and nobody may delete what they have."""
+    monkeypatch.setattr("embedded.running", lambda profile: object())
+    monkeypatch.setattr("embedded.release", lambda profile: False)
+    monkeypatch.setattr("config.management.commands.up.forget", pytest.fail)
+    (tmp_path / "demo.json").touch()
+    return tmp_path / "demo.json"
+
+
+class Keyboard(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("typed", ["n\n", "\n", "yess\n", ""], ids=["no", "return", "a slip", "Ctrl-D"])
+def test_fresh_deletes_nothing_unless_yes_is_typed(
+    refusal: Callable[..., str], kept: Path, monkeypatch: pytest.MonkeyPatch, typed: str
+) -> None:
+    monkeypatch.setattr("sys.stdin", Keyboard(typed))
+    assert refusal("--fresh") == "Nothing was deleted."
+    assert kept.exists()
+
+
+@pytest.mark.parametrize("typed", ["y\n", "Oui\n"])
+def test_fresh_deletes_nothing_that_others_use(
+    refusal: Callable[..., str], kept: Path, monkeypatch: pytest.MonkeyPatch, typed: str
+) -> None:
+    monkeypatch.setattr("sys.stdin", Keyboard(typed))
+    assert refusal("--fresh") == "Another process uses the embedded servers. Close it, then try again."
+    assert kept.exists()
+
+
+def test_fresh_deletes_no_database_of_ones_own(
+    refusal: Callable[..., str], kept: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("embedded.running", lambda profile: None)
+    assert "yours is set by DATABASE_URL" in refusal("--fresh", "--yes")
+    assert kept.exists()

@@ -219,6 +219,14 @@ def test_command_passes_a_clean_file(tmp_path: Path) -> None:
     assert run(str(path)) == ("shop: nothing found\n", "")
 
 
+def test_command_counts_a_single_finding(tmp_path: Path) -> None:
+    path = tmp_path / "shop.yaml"
+    dominated = "packs:\n" + pack("small", 100, "EUR: 5") + pack("other", 100, "EUR: 4.99")
+    path.write_text("catalogue: shop\ntitle: {en: Shop}\n" + dominated, encoding="utf-8")
+    out, error = run(str(path))
+    assert (out.splitlines()[0], error) == ("shop: 1 found", "1 finding.")
+
+
 def test_command_tells_json(tmp_path: Path) -> None:
     out, error = run("--json", "companion-tokens", "image-credits")
     told = json.loads(out)

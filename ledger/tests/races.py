@@ -14,6 +14,7 @@ T = TypeVar("T")
 
 # Only a rival that hangs meets this; a race that is won or lost is over long before.
 PATIENCE_SECONDS = 60
+NO_ROW = "no_row_at_all"
 
 
 def run_together(count: int, act: Callable[[], T]) -> list[T]:
@@ -67,6 +68,13 @@ def without_constraint(table: str, name: str) -> Iterator[None]:
         finally:
             empty_the_books()
             cursor.execute(f'ALTER TABLE {table} ADD CONSTRAINT "{name}" {definition}')
+
+
+def refuse_every_row(table: str) -> None:
+    """From now on the database says no, and for no reason that anybody waits for. The end of the test takes it back,
+    so that it needs one that is rolled back."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"ALTER TABLE {table} ADD CONSTRAINT {NO_ROW} CHECK (false) NOT VALID")
 
 
 @contextmanager

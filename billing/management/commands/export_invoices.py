@@ -34,9 +34,12 @@ class Command(BaseCommand):
         file = out or Path(f"invoices-{month:%Y-%m}.zip")
         unfinished = file.with_name(file.name + ".part")
         bar = Bar(sys.stderr, total=total, what="papers")
-        with unfinished.open("wb") as target:
-            for piece in invoice_archive.stream(month, bar.show):
-                target.write(piece)
+        try:
+            with unfinished.open("wb") as target:
+                for piece in invoice_archive.stream(month, bar.show):
+                    target.write(piece)
+        except OSError as error:
+            raise CommandError(f"{unfinished} cannot be written: {error.strerror}.") from error
         bar.end()
         unfinished.replace(file)
         self.stdout.write(f"{file}: {total} papers")

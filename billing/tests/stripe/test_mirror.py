@@ -14,9 +14,11 @@ from billing.gateways import registry
 from billing.gateways.base import PaymentRef, RefundRequest
 from billing.gateways.stripe import Stripe
 from billing.gateways.subscribing import PriceRequest, ProductRequest
+from billing.management.commands import stripe_backfill
 from billing.models import GatewayLetter
 from billing.tests.gateways import contenders
 from ledger.money import Money
+from ledger.tests.races import refuse_every_row
 from sandbox.testing import Sandbox
 
 AMOUNT = Money(2_500, "EUR")
@@ -155,6 +157,71 @@ def test_backfill_reads_every_list_and_says_how_far_it_is(sandbox: Sandbox, gate
 def test_backfill_of_an_unknown_kind_says_which_there_are(gateway: Stripe) -> None:
     with pytest.raises(CommandError, match=r"Unknown: tables\. There are: products, "):
         call_command("stripe_backfill", "tables")
+
+
+def backfilled(*arguments: str, screen: StringIO | None = None) -> str:
+    """What it writes, and last what it refuses."""
+    out = screen or StringIO()
+    try:
+        call_command("stripe_backfill", *arguments, stdout=out)
+    except CommandError as refusal:
+        return f"{out.getvalue()}{refusal}"
+    return out.getvalue()
+
+
+def test_backfill_without_a_key_is_refused(gateway: Stripe, settings: Any) -> None:
+    settings.STRIPE_SECRET_KEY = ""
+    registry.forget()
+    assert backfilled("products") == "Stripe is not configured."
+
+
+def test_backfill_of_a_list_that_stripe_does_not_give_ends_there(sandbox: Sandbox, gateway: Stripe) -> None:
+    sandbox.turn("stripe", http500_before=1.0)
+    assert backfilled("prices", "products").startswith("Stripe's list of products could not be read: ")
+
+
+def test_backfill_goes_on_after_what_cannot_be_mirrored_and_counts_it(sandbox: Sandbox, gateway: Stripe) -> None:
+    gateway.put_product(ProductRequest(id="pack_medium", name="Medium"))
+    refuse_every_row("djstripe_product")
+    assert backfilled("products", "coupons").splitlines() == [
+        "[....................] products: 0 mirrored, 1 failed",
+        "[##########..........] coupons: 0 mirrored, 0 failed",
+        "[####################] done",
+        "1 objects could not be mirrored; the log says why.",
+    ]
+
+
+@pytest.mark.parametrize(("since", "kept"), [("2000-01-01", 1), ("2100-01-01", 0)])
+def test_backfill_reads_what_was_made_from_a_day_on(sandbox: Sandbox, gateway: Stripe, since: str, kept: int) -> None:
+    gateway.put_product(ProductRequest(id="pack_medium", name="Medium"))
+    assert f"products: {kept} mirrored, 0 failed" in backfilled("products", "--since", since)
+    assert mirrored.Product.objects.count() == kept
+
+
+def test_backfill_since_no_day_is_refused(gateway: Stripe) -> None:
+    assert backfilled("products", "--since", "soon") == "soon is no day; write for example 2026-08-31."
+
+
+class Screen(StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_backfill_draws_a_bar_in_place_on_a_terminal(
+    sandbox: Sandbox, gateway: Stripe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stripe_backfill, "EVERY", 2)
+    for name in ("small", "medium", "large"):
+        gateway.put_product(ProductRequest(id=f"pack_{name}", name=name))
+    drawn = backfilled("products", screen=Screen())
+    assert [" ".join(line.split()) for line in drawn.split("\r")] == [
+        "",
+        "[....................] products",
+        "[....................] products 2",
+        "[....................] products: 3 mirrored, 0 failed",
+        "[####################] done",
+    ]
+    assert drawn.count("\n") == 2
 
 
 def errors() -> dict[Any, str]:

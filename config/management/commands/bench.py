@@ -35,6 +35,8 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         if settings.PRODUCTION:
             raise CommandError("Benchmarks fill databases and servers of their own: run them in development.")
+        if options["json"] and not options["json"].parent.is_dir():
+            raise CommandError(f"There is no folder {options['json'].parent} for the figures. Nothing was measured.")
         found = _module(options["name"]).run(options, self.say)
         connections.close_all()
         if options["json"]:

@@ -100,7 +100,11 @@ class Command(BaseCommand):
     def says_yes(self, question: str) -> bool:
         if not sys.stdin.isatty():
             raise CommandError("Not a terminal: say --fresh --yes to delete the local data without being asked.")
-        return input(f"{question} [y/N] ").strip().lower() in {"y", "yes", "o", "oui"}
+        try:
+            said = input(f"{question} [y/N] ")
+        except EOFError:  # Ctrl-D
+            return False
+        return said.strip().lower() in {"y", "yes", "o", "oui"}
 
     def check_port(self, host: str, port: int, *, option: str) -> None:
         with socket.socket() as probe:
