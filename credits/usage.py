@@ -16,8 +16,8 @@ Ten statements for the usual spend, and one more for each of: a service token (1
 counts), grants that it empties (they leave the index of open ones), low or empty crossed (the event).
 
 A batch is one call as well (credits/sql/batch.sql). It locks the allowances of its token and all its purses first, the
-latter by primary key. Several spends of one customer are written by one statement, if no limit is set and the grants pay
-for all of them; any others go one by one, as above.
+latter by primary key. Several spends of one customer are written by one statement, if no limit is set and their grants
+pay for all of them; any others go one by one, as above.
 
 NO KEY UPDATE, because new grants, spends and holds look at the purse through their foreign keys and need not wait. No
 house account is locked or written. All locks are taken in one order everywhere: allowance, purse (several: by primary
