@@ -126,7 +126,8 @@ class Generator:
             opened.send(self.request())
         counts_from = time.perf_counter() + self.load.warm_seconds
         until = counts_from + self.load.seconds
-        while (now := time.perf_counter()) < until:
+        last = until
+        while time.perf_counter() < until or not self.times:  # whatever takes longer than its turn is measured once
             ready = selector.select(PATIENCE_SECONDS)
             if not ready:
                 raise SystemExit(f"no answer within {PATIENCE_SECONDS} seconds")
@@ -136,13 +137,14 @@ class Generator:
                 if answer is None:
                     continue
                 now = time.perf_counter()
-                if counts_from <= now < until:
+                if counts_from <= now and (now < until or not self.times):
                     self.note(answer, now - opened.sent_at)
+                    last = max(last, now)
                 opened.send(self.request())
         ordered = sorted(self.times) or [0.0]
         return Result(
             requests=len(self.times),
-            seconds=self.load.seconds,
+            seconds=last - counts_from,
             p50_ms=ordered[len(ordered) // 2] * 1_000,
             p99_ms=ordered[len(ordered) * 99 // 100] * 1_000,
             statuses=self.statuses,

@@ -1,8 +1,11 @@
 """Real workers on the real broker: what arrives, what survives a kill -9, and what the log says about it."""
 
+import contextlib
 import json
 import os
 import signal
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +20,23 @@ def lines(log: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
 
 
-def test_request_id_reaches_the_worker_and_its_log(tmp_path: Path) -> None:
-    token = requestid.bind("req-of-the-web")
-    try:
-        worker_app.say_request_id.delay()
-    finally:
-        requestid.reset(token)
-    log = tmp_path / "worker.log"
+@contextlib.contextmanager
+def worker(log: Path) -> Iterator["subprocess.Popen[bytes]"]:
+    """One that is ready. What were sent before could be handed to the worker of another test, killed a moment ago: the
+    broker gives whatever comes first to a reader whose end it has not heard of yet."""
     with running(WORKER, log) as process:
+        wait_for("test:ready")
+        yield process
+
+
+def test_request_id_reaches_the_worker_and_its_log(tmp_path: Path) -> None:
+    log = tmp_path / "worker.log"
+    with worker(log) as process:
+        token = requestid.bind("req-of-the-web")
+        try:
+            worker_app.say_request_id.delay()
+        finally:
+            requestid.reset(token)
         assert wait_for("test:request-id") == {"request_id": "req-of-the-web"}
         process.terminate()  # a warm stop: everything is written
         process.wait()
@@ -35,9 +47,9 @@ def test_request_id_reaches_the_worker_and_its_log(tmp_path: Path) -> None:
 
 
 def test_failure_is_logged_with_its_traceback_and_without_the_secret(tmp_path: Path) -> None:
-    worker_app.fail.delay("tl_0123456789abcdef")
     log = tmp_path / "worker.log"
-    with running(WORKER, log) as process:
+    with worker(log) as process:
+        worker_app.fail.delay("tl_0123456789abcdef")
         assert wait_for("test:ran")["state"] == "FAILURE"
         process.terminate()
         process.wait()
@@ -48,8 +60,8 @@ def test_failure_is_logged_with_its_traceback_and_without_the_secret(tmp_path: P
 
 
 def test_task_of_a_killed_child_is_done_once_in_effect(tmp_path: Path) -> None:
-    worker_app.act_once.delay("order-1")
-    with running(WORKER, tmp_path / "worker.log"):
+    with worker(tmp_path / "worker.log"):
+        worker_app.act_once.delay("order-1")
         first = wait_for("test:started")
         os.kill(first["child"], signal.SIGKILL)
         second = wait_for("test:started")
@@ -59,13 +71,13 @@ def test_task_of_a_killed_child_is_done_once_in_effect(tmp_path: Path) -> None:
 
 
 def test_task_of_a_killed_worker_is_done_once_in_effect(tmp_path: Path) -> None:
-    worker_app.act_once.delay("order-2")
     short = {
         "TASK_VISIBILITY_TIMEOUT_SECONDS": "2",
         "TASK_TIME_LIMIT_SECONDS": "1",
         "TASK_SOFT_TIME_LIMIT_SECONDS": "1",
     }
-    with running(WORKER, tmp_path / "first.log") as process:
+    with worker(tmp_path / "first.log") as process:
+        worker_app.act_once.delay("order-2")
         first = wait_for("test:started")
         assert first["worker"] == process.pid
         kill_group(process)
