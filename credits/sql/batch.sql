@@ -135,7 +135,7 @@ BEGIN
           FROM jsonb_array_elements(p_items) WITH ORDINALITY e (item, place)
           JOIN credits_purse p ON p.user_id = (e.item->>'user_id')::bigint AND p.unit = e.item->>'unit'
          WHERE NOT is_counted
-           AND p.unlimited_until IS NULL AND p.daily_limit IS NULL AND p.monthly_limit IS NULL
+           AND (p.unlimited_until > moment) IS NOT TRUE AND p.daily_limit IS NULL AND p.monthly_limit IS NULL
          GROUP BY p.id
         HAVING count(*) > 1
     LOOP

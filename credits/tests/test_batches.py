@@ -288,8 +288,8 @@ def test_a_batch_ends_as_its_spends_would_one_by_one() -> None:
 def test_spends_of_one_customer_are_booked_together() -> None:
     """By one statement, which is what makes a batch cheap: the function for one spend is not even called."""
     users = [make_user() for _ in range(2)]
-    for user in users:
-        give(user, 10)
+    for user, amount in zip(users, (10, 20), strict=True):
+        give(user, amount)
     wishes = [usage.Wish(user=user, use=Use(key=f"{n}", amount=3)) for n in range(3) for user in users]
     broken = (
         "spend.sql",
@@ -299,5 +299,5 @@ def test_spends_of_one_customer_are_booked_together() -> None:
     )
     with gates.variant(broken):
         results = usage.spend_many(wishes)
-    assert [told(each)[:3] for each in results] == [(3, 0, left) for left in (7, 4, 1) for _ in users]
+    assert [told(each)[:3] for each in results] == [(3, 0, left) for left in (7, 17, 4, 14, 1, 11)]
     assert checks.faults() == {}
