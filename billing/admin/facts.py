@@ -85,8 +85,8 @@ def details(payment: Payment) -> Iterator[Any]:
                 yield _coupon(value)
             case "subscription", str():
                 url = reverse("admin:billing_subscription_change", args=[value])
-                link = format_html('<a class="underline" href="{}">{}</a>', url, value)
-                yield mark_safe(named(gettext("subscription"), link))  # noqa: S308 - our own word and a link made safe
+                word = named(gettext("subscription"), "")
+                yield format_html('{}<a class="underline" href="{}">{}</a>', word, url, value)
             case "price", int():
                 yield named(NAMES[name], _price(payment, value))
             case _ if name not in NAMED_ELSEWHERE and value not in (None, ""):

@@ -6,7 +6,21 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 from django.db import connections
+
+from credits import costs
+from credits.tests.people import make_user
+
+
+@pytest.fixture
+def user() -> User:
+    return make_user()
+
+
+@pytest.fixture
+def fresh_costs() -> None:
+    costs.forget()
 
 
 @pytest.fixture

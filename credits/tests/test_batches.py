@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 
-from credits import balances, costs, errors, holds, purses, usage
+from credits import balances, errors, holds, purses, usage
 from credits.asked import Use
 from credits.models import DebtPolicy, Grant, Purse, Spend
 from credits.tests import gates
@@ -17,19 +17,9 @@ from ledger import checks
 from ledger.models import Account, Transfer
 from rest.models import ServiceToken
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("fresh_costs")]
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 LATER = NOW + timedelta(days=9)
-
-
-@pytest.fixture
-def user() -> User:
-    return make_user()
-
-
-@pytest.fixture(autouse=True)
-def fresh_costs() -> None:
-    costs.forget()
 
 
 def test_each_spend_of_a_batch_stands_for_itself(user: User) -> None:

@@ -17,17 +17,7 @@ from events.models import Event
 from ledger import checks
 from ledger.models import Entry, Transfer
 
-pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def user() -> User:
-    return make_user()
-
-
-@pytest.fixture(autouse=True)
-def fresh_costs() -> None:
-    costs.forget()
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("fresh_costs")]
 
 
 def left(*given: Grant) -> list[int]:
