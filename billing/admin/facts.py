@@ -88,14 +88,13 @@ def details(payment: Payment) -> Iterator[Any]:
                 word = named(gettext("subscription"), "")
                 yield format_html('{}<a class="underline" href="{}">{}</a>', word, url, value)
             case "price", int():
-                yield named(NAMES[name], _price(payment, value))
+                yield named(NAMES[name], price(PlanPrice if payment.kind == PaymentKind.PLAN else PackPrice, value))
             case _ if name not in NAMED_ELSEWHERE and value not in (None, ""):
                 yield named(NAMES.get(name, name.replace("_", " ")), _plain(name, value))
 
 
-def _price(payment: Payment, pk: int) -> str:
+def price(prices: type[PackPrice | PlanPrice], pk: int) -> str:
     """What it cost in the catalogue then; prices stay there when they are no longer asked."""
-    prices = PlanPrice if payment.kind == PaymentKind.PLAN else PackPrice
     return str(prices.objects.filter(pk=pk).first() or pk)
 
 

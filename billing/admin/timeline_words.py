@@ -9,7 +9,7 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext_lazy as _
 
 from billing.admin import facts
-from billing.models import SubscriptionEvent
+from billing.models import PlanPrice, SubscriptionEvent
 from ledger import columns
 
 ACTS = {
@@ -35,6 +35,7 @@ NAMES = {
     "amount": _("amount"),
     "until": _("until"),
     "plan": _("plan"),
+    "price": _("price of the catalogue"),
     "from": _("from"),
     "to": _("to"),
     "time_zone": _("time zone"),
@@ -51,5 +52,7 @@ def facts_of(line: SubscriptionEvent) -> Iterator[str]:
 def _written(line: SubscriptionEvent, name: str, value: Any) -> str:
     if name == "amount" and isinstance(value, int):
         return columns.shown(value, line.subscription.price.currency)
+    if name == "price" and isinstance(value, int):
+        return facts.price(PlanPrice, value)
     moment = parse_datetime(value) if name == "until" and isinstance(value, str) else None
     return date_format(timezone.localtime(moment), "DATETIME_FORMAT") if moment else str(value)

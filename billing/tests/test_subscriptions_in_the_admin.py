@@ -36,6 +36,7 @@ def test_timeline_is_told_in_words(found) -> None:
     text = browser(member()).get(page("billing_subscription_change", found.pk)).content.decode()
     words = [each.strip() for each in re.findall(r'<li class="mb-1">(.*?)</li>', text)]
     assert "amount: €9.99" in words
+    assert f"price of the catalogue: {found.price.plan.code}: €9.99 / month" in words
     assert any(each.startswith("until: ") and "T" not in each for each in words)
     with override("fr"):
         assert {str(each) for each in timeline_words.ACTS.values()}.isdisjoint({"period paid", "asked for", "ended"})
