@@ -19,7 +19,7 @@ from rest import callers, parsers, renderers
 from rest.errors import IdempotencyKeyInProgress, IdempotencyKeyInvalid, IdempotencyKeyMissing, IdempotencyKeyReused
 from rest.models import IdempotencyRecord
 
-HEADER = "Idempotency-Key"
+HEADER, IN_META = "Idempotency-Key", "HTTP_IDEMPOTENCY_KEY"
 REPLAYED = "Idempotency-Replayed"
 KEPT_HEADERS = ("Location", "Link")
 VISIBLE = re.compile(r"[!-~]{1,255}")
@@ -111,7 +111,7 @@ def _takes_key(handler: Handler, *, required: bool = True) -> Handler:
 
 def _claimed(request: Request, *, required: bool = True) -> Claim | None:
     """The claim that this request makes; None when it sends no key and needs none."""
-    key = request.headers.get(HEADER)
+    key = request.META.get(IN_META)
     if key is None:
         if required:
             raise IdempotencyKeyMissing

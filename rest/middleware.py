@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from corsheaders.middleware import CorsMiddleware
 from django.conf import settings
 from django.contrib.auth.middleware import AuthenticationMiddleware
 from django.contrib.messages.middleware import MessageMiddleware
@@ -11,6 +12,7 @@ from django.http import HttpRequest, HttpResponseBase
 from django.middleware.csrf import CsrfViewMiddleware
 from django.middleware.locale import LocaleMiddleware
 from django.utils import translation
+from django.utils.cache import patch_vary_headers
 from django.utils.deprecation import MiddlewareMixin
 
 from rest import paths, requestid
@@ -50,6 +52,19 @@ class SecurityHeaders:
         if paths.is_for_machines(request.path):
             # Balances and payments are nobody's to keep; a view that says otherwise is believed.
             response.headers.setdefault("Cache-Control", "no-store")
+        return response
+
+
+class OtherOrigins(CorsMiddleware):
+    """What pages of other origins may read. Who names no origin is no such page, as most callers of the API are not."""
+
+    def __call__(self, request: HttpRequest) -> Any:
+        if "HTTP_ORIGIN" in request.META:
+            return super().__call__(request)
+        response = self.get_response(request)
+        assert isinstance(response, HttpResponseBase)  # noqa: S101 - this server is synchronous
+        if self.is_enabled(request):
+            patch_vary_headers(response, ("origin",))
         return response
 
 

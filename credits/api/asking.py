@@ -77,7 +77,7 @@ def unit(request: Request) -> str | None:
 
 def key(request: Request) -> str:
     """The Idempotency-Key, where the SQL function itself does the act once."""
-    sent = request.headers.get(idempotency.HEADER)
+    sent: str | None = request._request.META.get(idempotency.IN_META)  # `headers` would read all of them
     if sent is None:
         raise IdempotencyKeyMissing
     if not idempotency.VISIBLE.fullmatch(sent):
