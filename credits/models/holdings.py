@@ -13,6 +13,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
+from credits.models.constraints import SettingCheck
 from ledger.models import Account, Entry
 from ledger.money import LARGEST_MINOR
 from rest.models import ServiceToken
@@ -76,19 +77,19 @@ class Purse(models.Model):
         constraints = [
             models.UniqueConstraint(name="purse_once_per_user_and_unit", fields=["user", "unit"]),
             models.CheckConstraint(name="purse_state_known", condition=Q(state__in=PurseState.values)),
-            models.CheckConstraint(name="purse_debt_policy_known", condition=Q(debt_policy__in=DebtPolicy.values)),
-            models.CheckConstraint(
+            SettingCheck(name="purse_debt_policy_known", condition=Q(debt_policy__in=DebtPolicy.values)),
+            SettingCheck(
                 name="purse_with_debt_has_an_account",
                 condition=Q(debt_policy=DebtPolicy.FORBID) | Q(debt_account__isnull=False),
             ),
-            models.CheckConstraint(
+            SettingCheck(
                 name="purse_debt_limit_in_range", condition=Q(debt_limit__gte=0, debt_limit__lte=LARGEST_MINOR)
             ),
-            models.CheckConstraint(
+            SettingCheck(
                 name="purse_low_percent_in_range",
                 condition=Q(low_percent__isnull=True) | Q(low_percent__gte=0, low_percent__lte=100),
             ),
-            models.CheckConstraint(
+            SettingCheck(
                 name="purse_limits_not_negative",
                 condition=(Q(daily_limit__isnull=True) | Q(daily_limit__gte=0))
                 & (Q(monthly_limit__isnull=True) | Q(monthly_limit__gte=0))
@@ -119,7 +120,7 @@ class Allowance(models.Model):
         verbose_name_plural = _("allowances")
         constraints = [
             models.UniqueConstraint(name="allowance_once_per_token_and_unit", fields=["token", "unit"]),
-            models.CheckConstraint(
+            SettingCheck(
                 name="allowance_limits_not_negative",
                 condition=(Q(daily_limit__isnull=True) | Q(daily_limit__gte=0))
                 & (Q(monthly_limit__isnull=True) | Q(monthly_limit__gte=0)),
