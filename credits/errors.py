@@ -108,7 +108,7 @@ class InsufficientCredits(CreditsError):
         self.available = available
         self.missing = missing
         self.unit = unit
-        super().__init__(f"{needed} {unit} are needed and {available} are available: {missing} are missing.")
+        super().__init__(f"This needs {needed} {unit}: {available} available, {missing} missing.")
 
 
 class LimitReached(CreditsError):

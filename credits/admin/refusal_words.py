@@ -39,9 +39,7 @@ def _not_payable(refusal: errors.AmountNotPayable) -> str:
 
 WORDS: Words = {
     **ledger_words.WORDS,
-    errors.InsufficientCredits: _(
-        "%(needed)s %(unit)s are needed and %(available)s are available: %(missing)s are missing."
-    ),
+    errors.InsufficientCredits: _("This needs %(needed)s %(unit)s: %(available)s available, %(missing)s missing."),
     errors.GrantClosed: _closed,
     errors.HoldResolved: _hold_over,
     errors.HoldExceeded: _("Only %(held)s are held."),

@@ -205,7 +205,7 @@ def test_a_correction_by_hand(root: User, ann: User, client: Client, direction: 
 def test_a_correction_takes_no_more_than_there_is(root: User, ann: User, client: Client) -> None:
     give(ann, 50)
     answer = act(client, page("purse", purse_of(ann).pk, "adjust"), direction="less", amount="51", reason="x")
-    assert "1 are missing" in answer.content.decode()
+    assert "1 missing" in answer.content.decode()
     assert balances.of(ann).available == 50
 
 
