@@ -109,15 +109,20 @@ def _takes_key(handler: Handler, *, required: bool = True) -> Handler:
     return handler
 
 
+def sent_key(request: Request) -> str | None:
+    key: str | None = request._request.META.get(IN_META)  # `headers` would read all of them
+    if key is not None and not VISIBLE.fullmatch(key):
+        raise IdempotencyKeyInvalid
+    return key
+
+
 def _claimed(request: Request, *, required: bool = True) -> Claim | None:
     """The claim that this request makes; None when it sends no key and needs none."""
-    key = request.META.get(IN_META)
+    key = sent_key(request)
     if key is None:
         if required:
             raise IdempotencyKeyMissing
         return None
-    if not VISIBLE.fullmatch(key):
-        raise IdempotencyKeyInvalid
     caller = callers.of(request)
     customer = caller.user.pk if caller.user else None
     return Claim(

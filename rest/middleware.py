@@ -59,7 +59,7 @@ class OtherOrigins(CorsMiddleware):
     """What pages of other origins may read. Who names no origin is no such page, as most callers of the API are not."""
 
     def __call__(self, request: HttpRequest) -> Any:
-        if "HTTP_ORIGIN" in request.META:
+        if "HTTP_ORIGIN" in request.META or request.method == "OPTIONS":
             return super().__call__(request)
         response = self.get_response(request)
         assert isinstance(response, HttpResponseBase)  # noqa: S101 - this server is synchronous

@@ -37,6 +37,7 @@ ASKED: list[tuple[str, str, dict[str, Any]]] = [
     ("get", "/api/v1/plans", {"HTTP_HOST": "elsewhere.example"}),
     ("get", "/api/v1/me", {"HTTP_AUTHORIZATION": "Bearer tir_wrong"}),
     ("options", "/api/v1/me", {"HTTP_ORIGIN": "https://shop.example", "HTTP_ACCESS_CONTROL_REQUEST_METHOD": "GET"}),
+    ("options", "/api/v1/me", {"HTTP_ACCESS_CONTROL_REQUEST_METHOD": "GET"}),
     ("post", "/api/v1/credits/spend", {"data": b"{", "content_type": "application/json"}),
     ("delete", "/api/v1/plans", {}),
     ("get", "/api/schema", {}),

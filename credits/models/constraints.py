@@ -12,7 +12,7 @@ class SettingCheck(models.CheckConstraint):
     """A check of settings in a row that is written all the time: a trigger that only a write of those settings fires.
 
     PostgreSQL reads the text of every CHECK of a table again in each statement that writes to it, whatever it writes;
-    those of a purse's settings took a tenth of what a spend costs the database. It refuses in the words of a CHECK.
+    a spend writes to its purse, and had those of its settings read for nothing. It refuses in the words of a CHECK.
     """
 
     def constraint_sql(self, model: type[models.Model], schema_editor: BaseDatabaseSchemaEditor) -> None:  # type: ignore[override]

@@ -83,6 +83,11 @@ def shop_allowed(settings) -> None:
     settings.CORS_ALLOWED_ORIGINS = ["https://shop.example"]
 
 
+def test_a_preflight_is_answered_whoever_asks(shop_allowed) -> None:
+    answer = Client().options(ORDERS, headers={"access-control-request-method": "POST"})
+    assert (answer.status_code, answer["Vary"]) == (200, "origin")
+
+
 def test_an_allowed_origin_may_call_and_see_our_headers(shop_allowed) -> None:
     answer = Client().get(ORDERS, headers={"origin": "https://shop.example"})
     assert answer["Access-Control-Allow-Origin"] == "https://shop.example"
