@@ -1,10 +1,11 @@
 """The operators' queue: what the machine will not decide alone."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from django.contrib.auth.models import User
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from billing import errors
@@ -74,7 +75,16 @@ def close(*, case: Case, resolution: str, by: User) -> Case:
     return case
 
 
-def settle(*, payout: Payout, resolution: str, by: User | None = None) -> int:
-    """What was only waited for has come: such cases close by themselves; those of something wrong stay open."""
-    waiting = Case.objects.open().filter(kind=CaseKind.PAYOUT, payout=payout, facts__is_waiting=True)
-    return waiting.update(closed_at=timezone.now(), closed_by=by, resolution=resolution)
+def settle(*, kinds: Collection[CaseKind], key: str, resolution: str, by: User | None = None) -> int:
+    """What was waited for has come: the cases that waited for it close by themselves."""
+    return _settle(Case.objects.filter(key__in=[f"{kind}:{key}" for kind in kinds]), resolution, by)
+
+
+def settle_payout(*, payout: Payout, resolution: str, by: User | None = None) -> int:
+    """Of a payout only what was waited for; a case of something wrong stays until somebody closes it."""
+    return _settle(Case.objects.filter(kind=CaseKind.PAYOUT, payout=payout, facts__is_waiting=True), resolution, by)
+
+
+def _settle(waiting: QuerySet[Case], resolution: str, by: User | None) -> int:
+    still_open = waiting.filter(closed_at__isnull=True)
+    return still_open.update(closed_at=timezone.now(), closed_by=by, resolution=resolution[:500])

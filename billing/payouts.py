@@ -13,6 +13,7 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from billing import cases, errors, fulfilment, schedule
 from billing.gateways import errors as gateway
@@ -23,7 +24,7 @@ from ledger import transfers
 from ledger.money import Money
 from ledger.transfers import Move
 from wallets import withdrawals
-from wallets.models import Wallet
+from wallets.models import Wallet, Withdrawal
 from wallets.models import WithdrawalStatus as Status
 
 logger = logging.getLogger(__name__)
@@ -62,9 +63,10 @@ def declined(*, payout: Payout, error: gateway.Declined) -> Payout:
     current.next_try_at = None
     current.save()
     withdrawals.mark_failed(withdrawal=current.withdrawal, reason=_reason(current))
-    cases.settle(payout=current, resolution=f"not paid: {_reason(current)}")
+    cases.settle_payout(payout=current, resolution=_not_paid(current))
     if error.category in OURS:
-        _ask_people(current, f"{current.gateway} refused it: {error.category}")
+        why = gettext("%(gateway)s refused it: %(reason)s")
+        _ask_people(current, "refused", why % {"gateway": current.gateway, "reason": error.category})
     return current
 
 
@@ -130,7 +132,9 @@ def note(*, payout: Payout, result: PayoutResult) -> Payout:
 def _paid(payout: Payout, result: PayoutResult) -> None:
     withdrawal, now = payout.withdrawal, timezone.now()
     if result.amount is not None and result.amount != withdrawal.payout:
-        _ask_people(payout, f"{payout.gateway} paid {result.amount} and should have paid {withdrawal.payout}")
+        why = gettext("%(gateway)s paid %(paid)s and should have paid %(due)s")
+        told = {"gateway": payout.gateway, "paid": result.amount, "due": withdrawal.payout}
+        _ask_people(payout, f"amount:{result.amount}", why % told)
         payout.next_try_at = None
         if withdrawal.status == Status.SENDING:
             withdrawals.mark_uncertain(withdrawal=withdrawal)
@@ -141,13 +145,16 @@ def _paid(payout: Payout, result: PayoutResult) -> None:
         withdrawal.status = Status.SENDING
     if withdrawal.status in AT_GATEWAY:
         withdrawals.mark_paid(withdrawal=withdrawal, gateway_reference=_known_as(payout))
-        cases.settle(payout=payout, resolution=f"{payout.gateway} has paid it")
+        said = gettext("%(gateway)s has paid it") % {"gateway": payout.gateway}
+        cases.settle_payout(payout=payout, resolution=said)
         _book_fee(payout, result.fee)
         payout.next_try_at = schedule.late_ask_at(now, now=now)
     elif withdrawal.status == Status.PAID:
         payout.next_try_at = next_look(payout)
     else:
-        _ask_people(payout, f"{payout.gateway} paid it although it is {withdrawal.status} here")
+        why = gettext("%(gateway)s paid it, and here it is: %(status)s")
+        told = {"gateway": payout.gateway, "status": withdrawal.get_status_display()}
+        _ask_people(payout, f"paid:{withdrawal.status}", why % told)
         payout.next_try_at = None
 
 
@@ -166,7 +173,7 @@ def _over(payout: Payout) -> None:
     payout.next_try_at = None
     if payout.withdrawal.status in AT_GATEWAY:
         withdrawals.mark_failed(withdrawal=payout.withdrawal, reason=_reason(payout))
-        cases.settle(payout=payout, resolution=f"not paid: {_reason(payout)}")
+        cases.settle_payout(payout=payout, resolution=_not_paid(payout))
     elif payout.withdrawal.status == Status.PAID:
         withdrawals.mark_returned(withdrawal=payout.withdrawal, reason=_reason(payout))
 
@@ -224,13 +231,14 @@ def _by_schedule(payout: Payout, now: datetime) -> datetime | None:
 def raise_stuck(payout: Payout) -> None:
     """Nobody knows after a day: the money stays held, and people look at it."""
     if is_stuck(payout):
-        why = f"{payout.gateway} has not said for a day whether it is paid: {payout.state or 'silent'}"
-        _ask_people(payout, why, is_waiting=True)
+        why = gettext("%(gateway)s has not said for a day whether it is paid: %(state)s")
+        told = {"gateway": payout.gateway, "state": payout.state or gettext("silent")}
+        _ask_people(payout, "stuck", why % told, is_waiting=True)
 
 
 def raise_homeless(payout: Payout) -> None:
     """No gateway of ours pays out such an amount to such a destination."""
-    _ask_people(payout, "no gateway can pay it out", is_waiting=True)
+    _ask_people(payout, "homeless", gettext("no gateway can pay it out"), is_waiting=True)
 
 
 def settle_cases_of_what_is_over() -> int:
@@ -240,16 +248,17 @@ def settle_cases_of_what_is_over() -> int:
     )
     found = {case.payout_id: case.payout for case in over.select_related("payout__withdrawal")}
     return sum(
-        cases.settle(payout=payout, resolution=f"the withdrawal was {payout.withdrawal.status}")
+        cases.settle_payout(payout=payout, resolution=_over_here(payout.withdrawal))
         for payout in found.values()
         if payout is not None
     )
 
 
-def _ask_people(payout: Payout, why: str, *, is_waiting: bool = False) -> Case:
-    """What is only waited for closes by itself once it has come; what is wrong stays until somebody closes it."""
+def _ask_people(payout: Payout, trouble: str, why: str, *, is_waiting: bool = False) -> Case:
+    """Once for each trouble. What is only waited for closes by itself once it has come; what is wrong stays until
+    somebody closes it."""
     facts = {"why": why, "amount": str(payout.withdrawal.payout), "gateway": payout.gateway, "is_waiting": is_waiting}
-    return cases.open(kind=CaseKind.PAYOUT, payout=payout, key=f"{payout.pk}:{why}"[:200], facts=facts)
+    return cases.open(kind=CaseKind.PAYOUT, payout=payout, key=f"{payout.pk}:{trouble}", facts=facts)
 
 
 @transaction.atomic
@@ -267,12 +276,21 @@ def resolve(*, payout: Payout, is_paid: bool, proof: str, by: User) -> Payout:
         withdrawals.mark_paid(withdrawal=current.withdrawal, gateway_reference=proof[:200])
     else:
         withdrawals.mark_failed(withdrawal=current.withdrawal, reason=proof)
-    cases.settle(payout=current, resolution=f"said how it ended: {proof}"[:500], by=by)
+    said = gettext("Said how it ended: %(proof)s") % {"proof": proof}
+    cases.settle_payout(payout=current, resolution=said, by=by)
     logger.warning("payout.resolved", extra={"payout": str(current.pk), "is_paid": is_paid, "by": by.pk})
     return lock(payout.pk)
 
 
 # ---------------------------------------------------------------- words
+
+
+def _not_paid(payout: Payout) -> str:
+    return gettext("not paid: %(reason)s") % {"reason": _reason(payout)}
+
+
+def _over_here(withdrawal: Withdrawal) -> str:
+    return gettext("the withdrawal is over: %(status)s") % {"status": withdrawal.get_status_display()}
 
 
 def _reason(payout: Payout) -> str:

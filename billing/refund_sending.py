@@ -9,6 +9,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from billing import asking, calling, cases, payments, refunds, schedule
 from billing.gateways import errors as gateway
@@ -158,6 +159,7 @@ def _gateway_gone(refund: Refund) -> None:
         refunds.ask_people(fresh)
     elif fresh.status in UNDER_WAY:
         name = fresh.attempt.gateway
-        facts = {"refund": str(fresh.pk), "amount": str(fresh.money), "gateway": name, "why": f"{name} is gone"}
+        why = gettext("%(gateway)s is not one of our gateways any more") % {"gateway": name}
+        facts = {"refund": str(fresh.pk), "amount": str(fresh.money), "gateway": name, "why": why}
         kind, key = CaseKind.STILL_UNKNOWN, f"refund:{fresh.pk}"
         cases.open(kind=kind, payment=payment, attempt=fresh.attempt, key=key, facts=facts)

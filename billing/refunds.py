@@ -15,6 +15,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import Sum
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from billing import (
     cases,
@@ -91,8 +92,8 @@ def request(
 
 def ask_people(refund: Refund) -> None:
     facts = {"refund": str(refund.pk), "amount": str(refund.money)}
-    kind, key = CaseKind.MANUAL_REFUND, str(refund.pk)
-    cases.open(kind=kind, payment=refund.payment, attempt=refund.attempt, key=key, facts=facts)
+    kind = CaseKind.MANUAL_REFUND
+    cases.open(kind=kind, payment=refund.payment, attempt=refund.attempt, key=_key(refund), facts=facts)
 
 
 def _lock(payment_id: UUID) -> Payment:
@@ -173,6 +174,8 @@ def move(refund: Refund, result: RefundResult, facts: Mapping[str, Any]) -> Refu
         case RefundState.NOT_FOUND if locked.status in (RefundStatus.SENDING, RefundStatus.UNKNOWN):
             _not_found(locked)
     locked.save()
+    if locked.status not in OPEN:
+        _settle_cases(locked)
     return locked
 
 
@@ -293,6 +296,13 @@ def _tell_failure(refund: Refund) -> None:
         )
 
 
+def _settle_cases(refund: Refund) -> None:
+    """It is over: nobody has to send it by hand any more, or to find out what became of it."""
+    said = gettext("The refund is over: %(state)s.") % {"state": refund.get_status_display()}
+    kinds = (CaseKind.MANUAL_REFUND, CaseKind.STILL_UNKNOWN)
+    cases.settle(kinds=kinds, key=_key(refund), resolution=said, by=refund.proven_by)
+
+
 def _book(refund: Refund) -> None:
     unit = refund.currency
     outside = fulfilment.gateway_account(refund.attempt.gateway, unit)
@@ -324,28 +334,6 @@ def refunded(payment: Payment) -> int:
     return rows.aggregate(total=Sum("amount_minor"))["total"] or 0
 
 
-# ---------------------------------------------------------------- by hand
-
-
-@transaction.atomic
-def prove(*, refund: Refund, proof: str, by: User, note: str = "") -> Refund:
-    """Confirm that a refund was made by hand; a large one by somebody else than who asked for it."""
-    payment = payments.lock(refund.payment_id)
-    locked = Refund.objects.select_related("attempt").get(pk=refund.pk)
-    locked.payment = locked.attempt.payment = payment
-    if locked.status != RefundStatus.MANUAL:
-        raise errors.RefundOver(locked.pk, locked.status)
-    if not proof.strip():
-        raise errors.ReasonMissing
-    limit = settings.REFUND_ALONE_MINOR.get(locked.currency, 0)
-    if locked.amount_minor > limit and locked.requested_by_id == by.pk:
-        raise errors.SecondOperatorNeeded
-    locked.proof, locked.proof_note, locked.proven_by = proof, note, by
-    _arrived(locked)
-    locked.save()
-    return locked
-
-
 @transaction.atomic
 def cancel(*, refund: Refund) -> Refund:
     """Take a refund back that has not been sent; what was held is free again."""
@@ -359,6 +347,7 @@ def cancel(*, refund: Refund) -> Refund:
     locked.status, locked.ended_at, locked.next_try_at = RefundStatus.CANCELLED, timezone.now(), None
     _free(locked)
     locked.save()
+    _settle_cases(locked)
     return locked
 
 

@@ -84,13 +84,15 @@ def details(payment: Payment) -> Iterator[Any]:
             case "coupon", dict():
                 yield _coupon(value)
             case "subscription", str():
-                url = reverse("admin:billing_subscription_change", args=[value])
-                word = named(gettext("subscription"), "")
-                yield format_html('{}<a class="underline" href="{}">{}</a>', word, url, value)
+                yield _link(named(gettext("subscription"), ""), "admin:billing_subscription_change", value)
             case "price", int():
                 yield named(NAMES[name], price(PlanPrice if payment.kind == PaymentKind.PLAN else PackPrice, value))
             case _ if name not in NAMED_ELSEWHERE and value not in (None, ""):
                 yield named(NAMES.get(name, name.replace("_", " ")), _plain(name, value))
+
+
+def _link(word: str, page: str, pk: str) -> SafeString:
+    return format_html('{}<a class="underline" href="{}">{}</a>', word, reverse(page, args=[pk]), pk)
 
 
 def price(prices: type[PackPrice | PlanPrice], pk: int) -> str:
@@ -147,10 +149,12 @@ def choice(told: Mapping[str, Any], currency: str) -> Iterator[str]:
         yield named(each["gateway"], why + (f" ({said})" if said else ""))
 
 
-def of_case(told: Mapping[str, Any]) -> Iterator[str]:
+def of_case(told: Mapping[str, Any]) -> Iterator[Any]:
     """What whoever opened a case knew."""
     for name, value in told.items():
-        if value not in (None, ""):
+        if name == "refund" and value:
+            yield _link(named(NAMES_OF_CASES[name], ""), "admin:billing_refund_change", value)
+        elif value not in (None, ""):
             yield named(NAMES_OF_CASES.get(name, name.replace("_", " ")), rewritten(_plain(name, value)))
 
 

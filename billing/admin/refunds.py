@@ -10,13 +10,14 @@ from django.utils.translation import gettext_lazy as _
 from unfold.decorators import action, display
 from unfold.widgets import UnfoldAdminFileFieldWidget, UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
-from billing import disputes, refunds
+from billing import disputes, refunds, refunds_by_hand
 from billing.admin.acts import BillingActsAdmin
 from billing.gateways.subscribing import EvidenceFile
 from billing.models import Dispute, Refund
 from billing.models.refunds import DisputeState, RefundStatus
 from credits.admin.acts import ActForm, operator
 from ledger.money import for_reader
+from rest import acts
 
 REFUND_LABELS = {
     RefundStatus.REQUESTED: "info",
@@ -28,6 +29,7 @@ REFUND_LABELS = {
     RefundStatus.FAILED: "danger",
     RefundStatus.CANCELLED: "info",
 }
+ENDS = [("arrived", _("the buyer has the money")), ("not_arrived", _("it did not arrive, and never will"))]
 DISPUTE_LABELS = {DisputeState.OPEN: "warning", DisputeState.WON: "success", DisputeState.LOST: "danger"}
 
 
@@ -37,6 +39,17 @@ class ProofForm(ActForm):
         max_length=200,
         widget=UnfoldAdminTextInputWidget,
         help_text=_("The reference of the transfer by which the money went back."),
+    )
+    note = forms.CharField(label=_("note"), max_length=500, required=False, widget=UnfoldAdminTextInputWidget)
+
+
+class EndForm(ActForm):
+    end = acts.choice_field(_("how it ended"), ENDS)
+    proof = forms.CharField(
+        label=_("proof"),
+        max_length=200,
+        widget=UnfoldAdminTextInputWidget,
+        help_text=_("The gateway's reference of the refund, or who there has said so."),
     )
     note = forms.CharField(label=_("note"), max_length=500, required=False, widget=UnfoldAdminTextInputWidget)
 
@@ -59,7 +72,7 @@ class RefundAdmin(BillingActsAdmin):
     search_fields = ("=id", "=payment__id", "payment__user__username", "gateway_ids")
     list_select_related = ("payment",)
     ordering = ("-id",)
-    actions_detail = ("prove", "cancel")  # type: ignore[assignment]
+    actions_detail = ("prove", "resolve", "cancel")  # type: ignore[assignment]
     fields = (
         "payment", "amount", "tax", "policy", "status", "origin", "credits_due", "credits_owed", "lines",
         "reason", "requested_by", "requested_as", "gateway_ids", "failure_category", "failure_code", "proof",
@@ -85,7 +98,7 @@ class RefundAdmin(BillingActsAdmin):
 
         def do(form: ActForm) -> str:
             facts = form.facts
-            refunds.prove(refund=refund, proof=facts["proof"], note=facts["note"], by=operator(request))
+            refunds_by_hand.prove(refund=refund, proof=facts["proof"], note=facts["note"], by=operator(request))
             return gettext("Confirmed: %(proof)s") % {"proof": facts["proof"]}
 
         return self.act(
@@ -94,6 +107,33 @@ class RefundAdmin(BillingActsAdmin):
             form=ProofForm,
             title=gettext("Confirm a refund by hand"),
             says=gettext("The money has gone back outside the gateway. The books and the customer's credits follow."),
+            do=do,
+        )
+
+    @action(description=_("Say how it ended"), url_path="resolve", permissions=["prove_refund"], icon="gavel")  # type: ignore[arg-type, operator]
+    def resolve(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        refund = self.found(request, object_id)
+
+        def do(form: ActForm) -> str:
+            facts = form.facts
+            done = refunds_by_hand.resolve(
+                refund=refund,
+                has_arrived=facts["end"] == "arrived",
+                proof=facts["proof"],
+                note=facts["note"],
+                by=operator(request),
+            )
+            return gettext("The refund is now: %(status)s.") % {"status": done.get_status_display()}
+
+        return self.act(
+            request,
+            refund,
+            form=EndForm,
+            title=gettext("Say how it ended"),
+            says=gettext(
+                "Only for a refund that has been sent and that its gateway does not tell us about: look it up there "
+                "first. What has arrived is booked, and takes its credits; what has not is free again."
+            ),
             do=do,
         )
 

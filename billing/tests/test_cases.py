@@ -75,3 +75,18 @@ def test_case_is_closed_once_and_only_with_a_word(stripe) -> None:
     assert cases.close(case=case, resolution="asked them", by=operator).resolution == "asked them"
     with pytest.raises(errors.CaseClosed):
         cases.close(case=case, resolution="again", by=operator)
+
+
+def test_case_of_a_silent_payment_closes_when_its_gateway_says_how_it_ended(stripe) -> None:
+    payment = shop.buy()
+    attempt = payment.attempts.get()
+    payment.attempts.update(next_ask_at=None)
+    case = cases.open(kind=CaseKind.STILL_UNKNOWN, payment=payment, attempt=attempt, key=str(attempt.pk))
+    shop.told(payment)
+    assert Case.objects.open().get() == case
+    payment.attempts.update(next_ask_at=None)
+    stripe.pays()
+    shop.told(payment)
+    case.refresh_from_db()
+    assert (case.closed_at is None, case.closed_by) == (False, None)
+    assert case.resolution == "The gateway has said: paid."

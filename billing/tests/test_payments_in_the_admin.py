@@ -11,9 +11,10 @@ from django.contrib.auth.models import Permission, User
 from django.test import Client
 from django.urls import reverse
 
-from billing import refund_sending
+from billing import cases, refund_sending
 from billing.gateways.base import RefundState
 from billing.models import Case, GatewayLetter, Payment, Refund
+from billing.models.cases import CaseKind
 from billing.models.inbox import LetterState
 from billing.models.refunds import RefundStatus
 from billing.tests import shop
@@ -225,3 +226,18 @@ def test_nothing_is_added_or_deleted(stripe, operator, model) -> None:
     operator.is_superuser = True
     operator.save()
     assert browser(operator).get(page(f"billing_{model}_add")).status_code == 403
+
+
+def test_operator_says_how_a_refund_ended_and_comes_to_it_from_its_case(stripe, operator) -> None:
+    press(operator, "billing_payment_refund", shop.paid(stripe), policy="goodwill", reason="late")
+    refund = Refund.objects.get()
+    Refund.objects.update(status=RefundStatus.UNKNOWN)
+    facts = {"refund": str(refund.pk), "why": "stripe does not say"}
+    case = cases.open(kind=CaseKind.STILL_UNKNOWN, payment=refund.payment, key=f"refund:{refund.pk}", facts=facts)
+    link = page("billing_refund_change", refund.pk)
+    assert f'href="{link}"' in browser(operator).get(page("billing_case_change", case.pk)).text
+    press(operator, "billing_refund_resolve", refund, end="not_arrived", proof="support, 12 May", note="")
+    refund.refresh_from_db()
+    case.refresh_from_db()
+    assert (refund.status, refund.proof, refund.proven_by) == (RefundStatus.FAILED, "support, 12 May", operator)
+    assert case.closed_by == operator

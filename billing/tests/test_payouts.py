@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 from django.contrib.auth.models import User
-from django.utils import timezone
+from django.utils import timezone, translation
 
 from billing import breaker, cases, errors, payout_sending, payouts, tasks
 from billing.gateways import registry
@@ -284,7 +284,7 @@ def test_paid_although_it_had_failed_here_is_a_case(paypal) -> None:
     paypal.payouts[withdrawal.pk.hex] = (PayoutState.PAID, payout_sending.request_of(withdrawal, "paypal"))
     payout_sending.ask(Payout.objects.whole().get())
     [case] = Case.objects.all()
-    assert case.facts["why"] == "paypal paid it although it is failed here"
+    assert case.facts["why"] == "paypal paid it, and here it is: failed"
     assert available(seller(withdrawal)) == 10_000
 
 
@@ -431,7 +431,7 @@ def test_case_is_closed_with_the_name_of_who_said_how_it_ended(paypal) -> None:
     by = make_user("operator")
     payouts.resolve(payout=Payout.objects.get(), is_paid=True, proof="ticket 7", by=by)
     case = Case.objects.get()
-    assert (case.closed_by, case.resolution) == (by, "said how it ended: ticket 7")
+    assert (case.closed_by, case.resolution) == (by, "Said how it ended: ticket 7")
 
 
 @pytest.mark.parametrize(("is_paid", "ends", "left"), [(True, "paid", 6_000), (False, "failed", 10_000)])
@@ -463,6 +463,14 @@ def test_destination_that_no_gateway_reaches_is_a_case_and_waits(paypal) -> None
     assert ruled_out["paypal"] == "destination"
 
 
+def test_trouble_is_one_case_in_whatever_language_it_is_met(paypal) -> None:
+    withdrawal = approved(destination=destinations.parse(kind="stripe", value="acct_1NkV2zLkdIwHu7ix"))
+    with translation.override("fr"):
+        payout_sending.work_through()
+    payouts.raise_homeless(Payout.objects.get(pk=withdrawal.pk))
+    assert Case.objects.get().facts["why"] == "aucune passerelle ne peut le verser"
+
+
 @pytest.mark.parametrize("ends", ["cancelled", "rejected"])
 def test_case_of_what_no_gateway_reaches_closes_when_nobody_wants_it_any_more(paypal, ends) -> None:
     withdrawal = approved(destination=destinations.parse(kind="stripe", value="acct_1NkV2zLkdIwHu7ix"))
@@ -474,7 +482,7 @@ def test_case_of_what_no_gateway_reaches_closes_when_nobody_wants_it_any_more(pa
         withdrawals.reject(withdrawal=withdrawal, reason="No gateway goes there.", by=make_user("operator"))
     payout_sending.work_through()
     [case] = Case.objects.all()
-    assert (case.closed_at is None, case.resolution) == (False, f"the withdrawal was {ends}")
+    assert (case.closed_at is None, case.resolution) == (False, f"the withdrawal is over: {ends}")
     assert available(seller(withdrawal)) == 10_000
 
 

@@ -9,7 +9,7 @@ import pytest
 from django.db import transaction
 from django.utils import timezone
 
-from billing import asking, disputes, errors, payments, refund_plans, refund_sending, refunds, tasks
+from billing import asking, disputes, errors, payments, refund_plans, refund_sending, refunds, refunds_by_hand, tasks
 from billing.gateways.base import RefundState
 from billing.gateways.errors import Declined, FailureCategory, Unavailable, Uncertain
 from billing.gateways.subscribing import DisputeResult, DisputeState
@@ -402,7 +402,7 @@ def test_gateway_that_cannot_refund_leaves_it_to_people(gateways) -> None:
     refund = ask_for(payment)
     assert sent(refund).status == RefundStatus.MANUAL
     assert Case.objects.get().kind == "manual_refund"
-    refunds.prove(refund=refund, proof="OM-123", by=shop.make_user())
+    refunds_by_hand.prove(refund=refund, proof="OM-123", by=shop.make_user())
     refund.refresh_from_db()
     assert (refund.status, refund.proof) == (RefundStatus.SUCCEEDED, "OM-123")
     assert (shop.credits_of(payment.user), shop.balance("revenue:packs:XOF")) == (0, 0)
@@ -414,10 +414,10 @@ def test_large_refund_by_hand_needs_a_second_operator(gateways, settings) -> Non
     operator = shop.make_user()
     refund = ask_for(shop.paid(gateways["cinetpay"], currency="XOF"), by=operator)
     with pytest.raises(errors.SecondOperatorNeeded):
-        refunds.prove(refund=refund, proof="OM-123", by=operator)
+        refunds_by_hand.prove(refund=refund, proof="OM-123", by=operator)
     refund.refresh_from_db()
     assert refund.status == RefundStatus.MANUAL
-    assert refunds.prove(refund=refund, proof="OM-123", by=shop.make_user()).status == RefundStatus.SUCCEEDED
+    assert refunds_by_hand.prove(refund=refund, proof="OM-123", by=shop.make_user()).status == RefundStatus.SUCCEEDED
 
 
 def test_refund_that_was_not_sent_can_be_taken_back(gateways) -> None:

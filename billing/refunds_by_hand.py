@@ -1,0 +1,47 @@
+"""What people say of a refund: that they made it by hand, or what they found out where its gateway does not tell us."""
+
+from collections.abc import Collection
+
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.db import transaction
+
+from billing import errors, payments, refunds
+from billing.gateways.base import RefundResult, RefundState
+from billing.models import Refund
+from billing.models.refunds import RefundStatus
+
+AT_GATEWAY = (RefundStatus.SENDING, RefundStatus.PENDING, RefundStatus.UNKNOWN)
+
+
+@transaction.atomic
+def prove(*, refund: Refund, proof: str, by: User, note: str = "") -> Refund:
+    """Confirm that a refund was made by hand; a large one by somebody else than who asked for it."""
+    _permit(refund, (RefundStatus.MANUAL,), proof, by)
+    return _say(refund, RefundState.SUCCEEDED, proof, by, note)
+
+
+@transaction.atomic
+def resolve(*, refund: Refund, has_arrived: bool, proof: str, by: User, note: str = "") -> Refund:
+    """Say how a refund ended whose gateway does not say so, or is not ours any more. What it says later still counts:
+    a refund that arrives after all is booked, and a case."""
+    _permit(refund, AT_GATEWAY, proof, by)
+    return _say(refund, RefundState.SUCCEEDED if has_arrived else RefundState.FAILED, proof, by, note)
+
+
+def _permit(refund: Refund, wanted: Collection[RefundStatus], proof: str, by: User) -> None:
+    """Behind the payment's lock, as every move of a refund."""
+    payments.lock(refund.payment_id)
+    now = Refund.objects.get(pk=refund.pk)
+    if now.status not in wanted:
+        raise errors.RefundOver(now.pk, now.status)
+    if not proof.strip():
+        raise errors.ReasonMissing
+    limit = settings.REFUND_ALONE_MINOR.get(now.currency, 0)
+    if now.amount_minor > limit and now.requested_by_id == by.pk:
+        raise errors.SecondOperatorNeeded
+
+
+def _say(refund: Refund, state: RefundState, proof: str, by: User, note: str) -> Refund:
+    facts = {"proof": proof, "proof_note": note, "proven_by": by}
+    return refunds.move(refund, RefundResult(state=state), facts)
