@@ -164,8 +164,11 @@ def _ask_one(attempt: Attempt) -> None:
     _hand_over_to_people(attempt)
 
 
+@transaction.atomic
 def _hand_over_to_people(attempt: Attempt) -> None:
-    """What the gateway did not tell us in all that time is a case: somebody has to ask its support."""
+    """What the gateway did not tell us in all that time is a case: somebody has to ask its support. Behind the lock, so
+    that whoever hears the end at this moment either comes first or closes the case."""
+    payments.lock(attempt.payment_id)
     attempt.refresh_from_db(fields=["state", "next_ask_at"])
     if attempt.is_live and attempt.next_ask_at is None:
         cases.open(

@@ -4,9 +4,11 @@ import logging
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth.models import User
 from django.db.models import QuerySet
-from django.utils import timezone
+from django.utils import timezone, translation
+from django.utils.functional import Promise
 
 from billing import errors
 from billing.models import Attempt, Case, Payment, Payout, Subscription
@@ -73,6 +75,12 @@ def close(*, case: Case, resolution: str, by: User) -> Case:
     if not won:
         raise errors.CaseClosed(case.pk)
     return case
+
+
+def in_house(sentence: str | Promise, **facts: Any) -> str:
+    """What is kept with a case is in the language of the house, whoever met the trouble, as operators' letters are."""
+    with translation.override(settings.LANGUAGE_CODE):
+        return str(sentence) % facts
 
 
 def settle(*, kinds: Collection[CaseKind], key: str, resolution: str, by: User | None = None) -> int:

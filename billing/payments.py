@@ -14,7 +14,7 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
-from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from billing import cases, errors, fulfilment, gateway_tax, plan_payments, redemptions, saved_methods, schedule
 from billing.gateways import errors as gateway
@@ -121,7 +121,7 @@ def give(*, payment: Payment) -> None:
 def note(*, attempt: Attempt, result: PaymentResult) -> Payment:
     """Write down what a gateway says of an attempt, and do what follows from it."""
     payment, locked = _lock_attempt(attempt.pk)
-    was_given_up = locked.is_live and locked.next_ask_at is None
+    was_given_up = locked.is_live and schedule.next_ask_at(locked.created_at, now=timezone.now()) is None
     _remember(payment, locked, result)
     if result.state is PaymentState.SUCCEEDED:
         _paid(payment, locked, result)
@@ -135,7 +135,7 @@ def note(*, attempt: Attempt, result: PaymentResult) -> Payment:
         _go_on(locked, result)
     locked.save()
     if was_given_up and not locked.is_live:
-        said = gettext("The gateway has said: %(state)s.") % {"state": locked.get_state_display()}
+        said = cases.in_house(_("The gateway has said: %(state)s."), state=AttemptState(locked.state).label)
         cases.settle(kinds=(CaseKind.STILL_UNKNOWN,), key=str(locked.pk), resolution=said)
     return payment
 

@@ -13,7 +13,7 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
-from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from billing import cases, errors, fulfilment, schedule
 from billing.gateways import errors as gateway
@@ -65,8 +65,8 @@ def declined(*, payout: Payout, error: gateway.Declined) -> Payout:
     withdrawals.mark_failed(withdrawal=current.withdrawal, reason=_reason(current))
     cases.settle_payout(payout=current, resolution=_not_paid(current))
     if error.category in OURS:
-        why = gettext("%(gateway)s refused it: %(reason)s")
-        _ask_people(current, "refused", why % {"gateway": current.gateway, "reason": error.category})
+        why = cases.in_house(_("%(gateway)s refused it: %(reason)s"), gateway=current.gateway, reason=error.category)
+        _ask_people(current, "refused", why)
     return current
 
 
@@ -132,9 +132,9 @@ def note(*, payout: Payout, result: PayoutResult) -> Payout:
 def _paid(payout: Payout, result: PayoutResult) -> None:
     withdrawal, now = payout.withdrawal, timezone.now()
     if result.amount is not None and result.amount != withdrawal.payout:
-        why = gettext("%(gateway)s paid %(paid)s and should have paid %(due)s")
-        told = {"gateway": payout.gateway, "paid": result.amount, "due": withdrawal.payout}
-        _ask_people(payout, f"amount:{result.amount}", why % told)
+        sentence = _("%(gateway)s paid %(paid)s and should have paid %(due)s")
+        why = cases.in_house(sentence, gateway=payout.gateway, paid=result.amount, due=withdrawal.payout)
+        _ask_people(payout, f"amount:{result.amount}", why)
         payout.next_try_at = None
         if withdrawal.status == Status.SENDING:
             withdrawals.mark_uncertain(withdrawal=withdrawal)
@@ -145,16 +145,16 @@ def _paid(payout: Payout, result: PayoutResult) -> None:
         withdrawal.status = Status.SENDING
     if withdrawal.status in AT_GATEWAY:
         withdrawals.mark_paid(withdrawal=withdrawal, gateway_reference=_known_as(payout))
-        said = gettext("%(gateway)s has paid it") % {"gateway": payout.gateway}
+        said = cases.in_house(_("%(gateway)s has paid it"), gateway=payout.gateway)
         cases.settle_payout(payout=payout, resolution=said)
         _book_fee(payout, result.fee)
         payout.next_try_at = schedule.late_ask_at(now, now=now)
     elif withdrawal.status == Status.PAID:
         payout.next_try_at = next_look(payout)
     else:
-        why = gettext("%(gateway)s paid it, and here it is: %(status)s")
-        told = {"gateway": payout.gateway, "status": withdrawal.get_status_display()}
-        _ask_people(payout, f"paid:{withdrawal.status}", why % told)
+        sentence, status = _("%(gateway)s paid it, and here it is: %(status)s"), Status(withdrawal.status).label
+        why = cases.in_house(sentence, gateway=payout.gateway, status=status)
+        _ask_people(payout, f"paid:{withdrawal.status}", why)
         payout.next_try_at = None
 
 
@@ -230,15 +230,19 @@ def _by_schedule(payout: Payout, now: datetime) -> datetime | None:
 
 def raise_stuck(payout: Payout) -> None:
     """Nobody knows after a day: the money stays held, and people look at it."""
-    if is_stuck(payout):
-        why = gettext("%(gateway)s has not said for a day whether it is paid: %(state)s")
-        told = {"gateway": payout.gateway, "state": payout.state or gettext("silent")}
-        _ask_people(payout, "stuck", why % told, is_waiting=True)
+    if not is_stuck(payout):
+        return
+    with transaction.atomic():
+        current = lock(payout.pk)  # whoever hears the end at this moment either comes first or closes the case
+        if is_stuck(current):
+            sentence = _("%(gateway)s has not said for a day whether it is paid: %(state)s")
+            why = cases.in_house(sentence, gateway=current.gateway, state=current.state or _("silent"))
+            _ask_people(current, f"stuck:{current.sends}:{current.state}", why, is_waiting=True)
 
 
 def raise_homeless(payout: Payout) -> None:
     """No gateway of ours pays out such an amount to such a destination."""
-    _ask_people(payout, "homeless", gettext("no gateway can pay it out"), is_waiting=True)
+    _ask_people(payout, "homeless", cases.in_house(_("no gateway can pay it out")), is_waiting=True)
 
 
 def settle_cases_of_what_is_over() -> int:
@@ -276,7 +280,7 @@ def resolve(*, payout: Payout, is_paid: bool, proof: str, by: User) -> Payout:
         withdrawals.mark_paid(withdrawal=current.withdrawal, gateway_reference=proof[:200])
     else:
         withdrawals.mark_failed(withdrawal=current.withdrawal, reason=proof)
-    said = gettext("Said how it ended: %(proof)s") % {"proof": proof}
+    said = cases.in_house(_("Said how it ended: %(proof)s"), proof=proof)
     cases.settle_payout(payout=current, resolution=said, by=by)
     logger.warning("payout.resolved", extra={"payout": str(current.pk), "is_paid": is_paid, "by": by.pk})
     return lock(payout.pk)
@@ -286,11 +290,11 @@ def resolve(*, payout: Payout, is_paid: bool, proof: str, by: User) -> Payout:
 
 
 def _not_paid(payout: Payout) -> str:
-    return gettext("not paid: %(reason)s") % {"reason": _reason(payout)}
+    return cases.in_house(_("not paid: %(reason)s"), reason=_reason(payout))
 
 
 def _over_here(withdrawal: Withdrawal) -> str:
-    return gettext("the withdrawal is over: %(status)s") % {"status": withdrawal.get_status_display()}
+    return cases.in_house(_("the withdrawal is over: %(status)s"), status=Status(withdrawal.status).label)
 
 
 def _reason(payout: Payout) -> str:

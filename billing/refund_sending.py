@@ -8,14 +8,15 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Exists, OuterRef
 from django.utils import timezone
-from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from billing import asking, calling, cases, payments, refunds, schedule
 from billing.gateways import errors as gateway
 from billing.gateways import registry
 from billing.gateways.base import RefundRef, RefundRequest, RefundResult, Refunds, RefundState
-from billing.models import Attempt, Refund
+from billing.models import Attempt, Case, Refund
 from billing.models.cases import CaseKind
 from billing.models.payments import AttemptState
 from billing.models.refunds import UNDER_WAY, RefundOrigin, RefundPolicy, RefundStatus
@@ -96,7 +97,9 @@ def work_through(now: datetime | None = None) -> int:
 
 
 def _return_surplus() -> int:
-    waiting = Attempt.objects.filter(state=AttemptState.SURPLUS, cases__isnull=True, refunds__isnull=True)
+    # Other cases of the attempt are about what it was before.
+    told = Case.objects.filter(kind=CaseKind.SURPLUS, attempt=OuterRef("pk"))
+    waiting = Attempt.objects.filter(~Exists(told), state=AttemptState.SURPLUS, refunds__isnull=True)
     return sum(bool(return_surplus(attempt)) for attempt in waiting.order_by("id")[: settings.PAYMENT_SWEEP_BATCH])
 
 
@@ -159,7 +162,7 @@ def _gateway_gone(refund: Refund) -> None:
         refunds.ask_people(fresh)
     elif fresh.status in UNDER_WAY:
         name = fresh.attempt.gateway
-        why = gettext("%(gateway)s is not one of our gateways any more") % {"gateway": name}
+        why = cases.in_house(_("%(gateway)s is not one of our gateways any more"), gateway=name)
         facts = {"refund": str(fresh.pk), "amount": str(fresh.money), "gateway": name, "why": why}
         kind, key = CaseKind.STILL_UNKNOWN, f"refund:{fresh.pk}"
         cases.open(kind=kind, payment=payment, attempt=fresh.attempt, key=key, facts=facts)

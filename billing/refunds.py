@@ -13,9 +13,9 @@ from uuid import UUID
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import transaction
-from django.db.models import Sum
+from django.db.models import Q, Sum
 from django.utils import timezone
-from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from billing import (
     cases,
@@ -200,10 +200,9 @@ def _not_found(refund: Refund) -> None:
 def _arrived(refund: Refund) -> None:
     if refund.status in (RefundStatus.FAILED, RefundStatus.CANCELLED):
         # It seemed to have failed, and what was held is free again: people look at it.
-        facts = {"refund": str(refund.pk), "said": "succeeded after it had failed"}
-        cases.open(
-            kind=CaseKind.REFUND_FAILED, payment=refund.payment, attempt=refund.attempt, key=_key(refund), facts=facts
-        )
+        why = cases.in_house(_("It arrived after it had been given up here."))
+        _ask_about_failure(refund, "late", {"why": why, "proof": refund.proof})
+        refund.proof, refund.proof_note, refund.proven_by = "", "", None  # of its failure
         refund.lines, refund.credits_owed = {}, 0
         if _is_of_sellers(refund):
             key, policy = f"{_key(refund)}:late", RefundPolicy(refund.policy)
@@ -243,7 +242,8 @@ def _arrived(refund: Refund) -> None:
 def _failed(refund: Refund) -> None:
     refund.status, refund.ended_at, refund.next_try_at = RefundStatus.FAILED, timezone.now(), None
     _free(refund)
-    _tell_failure(refund)
+    refunds_elsewhere.forget(refund)
+    _tell_failure(refund, "failed")
 
 
 def _came_back(refund: Refund) -> None:
@@ -258,7 +258,7 @@ def _came_back(refund: Refund) -> None:
             user=refund.payment.user, unit=_unit(refund.payment), key=_key(refund), owed=refund.credits_owed
         )
     redemptions.refund_came_back(refund.payment)
-    _tell_failure(refund)
+    _tell_failure(refund, "back")
 
 
 def _is_of_sellers(refund: Refund) -> bool:
@@ -279,11 +279,14 @@ def _free(refund: Refund) -> None:
         takebacks.release(user=refund.payment.user, unit=_unit(refund.payment), key=_key(refund))
 
 
-def _tell_failure(refund: Refund) -> None:
-    facts = {"refund": str(refund.pk), "amount": str(refund.money), "why": refund.failure_category}
-    cases.open(
-        kind=CaseKind.REFUND_FAILED, payment=refund.payment, attempt=refund.attempt, key=_key(refund), facts=facts
-    )
+def _ask_about_failure(refund: Refund, trouble: str, told: Mapping[str, str]) -> None:
+    """A case for each trouble: the first one may be closed already when the next one comes."""
+    facts, key = {"refund": str(refund.pk), "amount": str(refund.money), **told}, f"{_key(refund)}:{trouble}"
+    cases.open(kind=CaseKind.REFUND_FAILED, payment=refund.payment, attempt=refund.attempt, key=key, facts=facts)
+
+
+def _tell_failure(refund: Refund, trouble: str) -> None:
+    _ask_about_failure(refund, trouble, {"why": refund.failure_category or refund.proof})
     if refund.origin != RefundOrigin.SURPLUS:
         payments.record(
             refund.payment.user,
@@ -298,7 +301,7 @@ def _tell_failure(refund: Refund) -> None:
 
 def _settle_cases(refund: Refund) -> None:
     """It is over: nobody has to send it by hand any more, or to find out what became of it."""
-    said = gettext("The refund is over: %(state)s.") % {"state": refund.get_status_display()}
+    said = cases.in_house(_("The refund is over: %(state)s."), state=RefundStatus(refund.status).label)
     kinds = (CaseKind.MANUAL_REFUND, CaseKind.STILL_UNKNOWN)
     cases.settle(kinds=kinds, key=_key(refund), resolution=said, by=refund.proven_by)
 
@@ -362,7 +365,9 @@ def book_made_at_gateway(*, attempt: Attempt, amount: Money, ids: Mapping[str, s
     only written down, and planned when the dispute is over.
     """
     payment = _lock(attempt.payment_id)
-    known = Refund.objects.filter(attempt=attempt, gateway_ids__contains={"refund": ids["refund"]}).first()
+    # Or one that people have made there for ours, and proven by its id.
+    is_known = Q(gateway_ids__contains={"refund": ids["refund"]}) | Q(proof=ids["refund"])
+    known = Refund.objects.filter(is_known, attempt=attempt).first()
     if known is not None:
         return known
     if refunds_elsewhere.has_dispute(payment, DisputeState.OPEN):

@@ -1,16 +1,20 @@
 """What people say of a refund: that they made it by hand, or what they found out where its gateway does not tell us."""
 
 from collections.abc import Collection
+from datetime import timedelta
 
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import transaction
+from django.utils import timezone
 
-from billing import errors, payments, refunds
+from billing import errors, payments, refunds, refunds_elsewhere
 from billing.gateways.base import RefundResult, RefundState
 from billing.models import Refund
 from billing.models.refunds import RefundStatus
 
+# However slow its gateway is, whoever began to send a refund before that is not at it any more.
+LONGEST_CALL = timedelta(minutes=5)
 AT_GATEWAY = (RefundStatus.SENDING, RefundStatus.PENDING, RefundStatus.UNKNOWN)
 
 
@@ -26,6 +30,11 @@ def resolve(*, refund: Refund, has_arrived: bool, proof: str, by: User, note: st
     """Say how a refund ended whose gateway does not say so, or is not ours any more. What it says later still counts:
     a refund that arrives after all is booked, and a case."""
     _permit(refund, AT_GATEWAY, proof, by)
+    now = Refund.objects.select_related("payment").get(pk=refund.pk)
+    if now.status == RefundStatus.SENDING and now.sent_at is not None and now.sent_at > timezone.now() - LONGEST_CALL:
+        raise errors.RefundBeingSent
+    if refunds_elsewhere.waits(now):
+        raise errors.SettledWithDispute
     return _say(refund, RefundState.SUCCEEDED if has_arrived else RefundState.FAILED, proof, by, note)
 
 

@@ -43,6 +43,11 @@ def waits(refund: Refund) -> bool:
     return UNPLANNED in refund.gateway_ids and has_dispute(refund.payment, DisputeState.OPEN)
 
 
+def forget(refund: Refund) -> None:
+    """It has failed: nothing waits for the dispute any more."""
+    refund.gateway_ids.pop(UNPLANNED, None)
+
+
 def take_up_waiting(payment: Payment) -> None:
     """A dispute is over: refunds that waited for it are asked about by the next sweep, and booked."""
     waiting = Refund.objects.filter(payment=payment, status=RefundStatus.PENDING, gateway_ids__has_key=UNPLANNED)
@@ -74,7 +79,8 @@ def _plan(refund: Refund, key: str) -> Plan:
     except errors.BillingError as refusal:
         # It has gone all the same: our books say so, and people look at why.
         facts = {"refund": str(refund.pk), "amount": str(refund.money), "why": str(refusal)}
-        cases.open(kind=CaseKind.REFUND_FAILED, payment=payment, attempt=refund.attempt, key=key, facts=facts)
+        named = f"{key}:unplanned"
+        cases.open(kind=CaseKind.REFUND_FAILED, payment=payment, attempt=refund.attempt, key=named, facts=facts)
         return refund_plans.at_our_cost(refund.money)
     if of_sellers:
         why = "refunded at the gateway"

@@ -330,7 +330,7 @@ UNFOLD = {
 
 # ---------------------------------------------------------------- language and time
 
-LANGUAGE_CODE = "en"
+LANGUAGE_CODE = env.str("LANGUAGE_CODE", default="en")  # of the house: what is kept, and written to operators
 LANGUAGES = [("en", "English"), ("fr", "Français")]
 LOCALE_PATHS = [BASE_DIR / "locale"]
 TIME_ZONE = "UTC"

@@ -53,6 +53,7 @@ NAMES_OF_CASES = {
     "expected": _("expected"),
     "gateway": _("gateway"),
     "is_waiting": _("closes by itself once it has come"),
+    "proof": _("proof"),
     "reason": _("reason"),
     "refund": _("refund"),
     "said": _("what the gateway says"),

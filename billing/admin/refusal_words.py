@@ -47,7 +47,7 @@ def _payment_over(refusal: errors.PaymentOver) -> str:
 
 
 def _refund_over(refusal: errors.RefundOver) -> str:
-    return gettext("This cannot be done with the refund any more: %(state)s.") % {
+    return gettext("This cannot be done with the refund as it stands: %(state)s.") % {
         "state": _label(Refund, refusal.state)
     }
 
@@ -91,7 +91,9 @@ WORDS: Words = {
     errors.DisputeOpen: _("A dispute about this payment is open. Refund it, if need be, when the dispute is over."),
     errors.PartialNotPossible: _("The gateway can only refund this payment as a whole."),
     errors.ReasonMissing: _("Say why."),
+    errors.RefundBeingSent: _("It is being sent right now. Look again in five minutes."),
     errors.RefundOver: _refund_over,
+    errors.SettledWithDispute: _("It has gone already, and is settled with the dispute about its payment."),
     errors.SecondOperatorNeeded: _("A refund of this size is confirmed by somebody else than who asked for it."),
     errors.CannotAnswer: _("This gateway takes evidence in its own dashboard only."),
     errors.EvidenceFileRefused: _file_refused,

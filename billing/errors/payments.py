@@ -98,6 +98,20 @@ class RefundOver(BillingError):
         super().__init__(f"The refund is {state}.")
 
 
+class RefundBeingSent(BillingError):
+    """Its worker may be in the middle of the call, and will say itself how it ended."""
+
+    def __init__(self) -> None:
+        super().__init__("It is being sent right now. Look again in five minutes.")
+
+
+class SettledWithDispute(BillingError):
+    """The gateway has said how it ended; what comes back to us for it waits for the bank."""
+
+    def __init__(self) -> None:
+        super().__init__("It has gone already, and is settled with the dispute about its payment.")
+
+
 class SecondOperatorNeeded(BillingError):
     """Above the limit, whoever asked for a refund by hand does not confirm it too."""
 

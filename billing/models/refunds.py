@@ -80,7 +80,7 @@ class Refund(models.Model):
     failure_category = models.CharField(_("why it failed"), max_length=30, blank=True)
     failure_code = models.CharField(_("its word for it"), max_length=100, blank=True)
     last_reply = models.JSONField(_("last reply"), default=dict, encoder=DjangoJSONEncoder)
-    proof = models.CharField(_("proof of a refund by hand"), max_length=200, blank=True)
+    proof = models.CharField(_("proof"), max_length=200, blank=True)
     proof_note = models.CharField(_("note"), max_length=500, blank=True)
     proven_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.PROTECT, related_name="+", null=True, blank=True, verbose_name=_("proven by")

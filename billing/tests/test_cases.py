@@ -1,10 +1,13 @@
 """What the machine will not decide alone is told to the operators, once, in the language of the house."""
 
+from datetime import timedelta
+
 import pytest
 from django.core import mail as outbox
 from django.db import transaction
+from django.utils import timezone, translation
 
-from billing import cases, errors
+from billing import cases, errors, refunds, refunds_by_hand
 from billing.models import Case
 from billing.models.cases import CaseKind
 from billing.tests import shop
@@ -80,13 +83,21 @@ def test_case_is_closed_once_and_only_with_a_word(stripe) -> None:
 def test_case_of_a_silent_payment_closes_when_its_gateway_says_how_it_ended(stripe) -> None:
     payment = shop.buy()
     attempt = payment.attempts.get()
-    payment.attempts.update(next_ask_at=None)
+    payment.attempts.update(next_ask_at=None, created_at=timezone.now() - timedelta(days=2))
     case = cases.open(kind=CaseKind.STILL_UNKNOWN, payment=payment, attempt=attempt, key=str(attempt.pk))
-    shop.told(payment)
+    shop.told(payment)  # its page is still open, so it is asked again
     assert Case.objects.open().get() == case
-    payment.attempts.update(next_ask_at=None)
     stripe.pays()
     shop.told(payment)
     case.refresh_from_db()
     assert (case.closed_at is None, case.closed_by) == (False, None)
     assert case.resolution == "The gateway has said: paid."
+
+
+@pytest.mark.parametrize(("house", "said"), [("en", "The refund is over: arrived."), ("fr", "Le remboursement est")])
+def test_what_is_kept_with_a_case_is_in_the_language_of_the_house(gateways, settings, house, said) -> None:
+    settings.LANGUAGE_CODE = house
+    refund = refunds.request(payment=shop.paid(gateways["cinetpay"], currency="XOF"), reason="late")
+    with translation.override("en" if house == "fr" else "fr"):
+        refunds_by_hand.prove(refund=refund, proof="OM-1", by=shop.make_user())
+    assert Case.objects.get().resolution.startswith(said)

@@ -468,7 +468,32 @@ def test_trouble_is_one_case_in_whatever_language_it_is_met(paypal) -> None:
     with translation.override("fr"):
         payout_sending.work_through()
     payouts.raise_homeless(Payout.objects.get(pk=withdrawal.pk))
-    assert Case.objects.get().facts["why"] == "aucune passerelle ne peut le verser"
+    assert Case.objects.get().facts["why"] == "no gateway can pay it out"
+
+
+def test_silence_after_another_answer_is_another_case(paypal) -> None:
+    """Somebody has closed the first one: what is stuck anew must not hide behind it."""
+    withdrawal = approved()
+    payout_sending.send(withdrawal)
+    due(withdrawal, hours=25)
+    payout_sending.work_through()
+    cases.close(case=Case.objects.get(), resolution="They say: wait.", by=make_user("operator"))
+    paypal.pays_out(PayoutState.IN_TRANSIT)
+    due(withdrawal, hours=7)
+    payout_sending.work_through()
+    assert "in_transit" in Case.objects.open().get().facts["why"]
+
+
+def test_payout_that_is_paid_while_its_question_hangs_is_no_case(paypal) -> None:
+    """Whoever asked knows it as it was before a letter came."""
+    withdrawal = approved()
+    payout_sending.send(withdrawal)
+    asked_about = due(withdrawal, hours=25)
+    paypal.pays_out()
+    payout_sending.ask(Payout.objects.whole().get())
+    assert payouts.is_stuck(asked_about)
+    payouts.raise_stuck(asked_about)
+    assert not Case.objects.exists()
 
 
 @pytest.mark.parametrize("ends", ["cancelled", "rejected"])

@@ -9,11 +9,23 @@ import pytest
 from django.db import transaction
 from django.utils import timezone
 
-from billing import asking, disputes, errors, payments, refund_plans, refund_sending, refunds, refunds_by_hand, tasks
+from billing import (
+    asking,
+    cases,
+    disputes,
+    errors,
+    payments,
+    refund_plans,
+    refund_sending,
+    refunds,
+    refunds_by_hand,
+    tasks,
+)
 from billing.gateways.base import RefundState
 from billing.gateways.errors import Declined, FailureCategory, Unavailable, Uncertain
 from billing.gateways.subscribing import DisputeResult, DisputeState
 from billing.models import Attempt, Case, Dispute, Payment, Refund
+from billing.models.cases import CaseKind
 from billing.models.refunds import RefundPolicy, RefundStatus
 from billing.tests import shop
 from billing.tests.fakes import Sold
@@ -465,6 +477,16 @@ def test_what_was_paid_twice_and_cannot_go_back_is_told_to_people_alone(gateways
     assert Case.objects.get().kind == "refund_failed"
     assert not Event.objects.filter(type="refund.failed").exists()
     assert shop.credits_of(payment.user) == 275
+
+
+def test_what_was_paid_twice_goes_back_though_the_attempt_had_another_case(gateways) -> None:
+    """Its gateway had not said for a day what became of it, and that case has closed by itself."""
+    payment = paid_twice(gateways, "stripe", "paypal")
+    first = payment.attempts.order_by("id")[0]
+    cases.open(kind=CaseKind.STILL_UNKNOWN, payment=payment, attempt=first, key=str(first.pk))
+    tasks.work_through_refunds()
+    refund_sending.work_through()
+    assert (Refund.objects.get().origin, Refund.objects.get().status) == ("surplus", RefundStatus.SUCCEEDED)
 
 
 def test_what_was_paid_twice_goes_back_once(gateways) -> None:

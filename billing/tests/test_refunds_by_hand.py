@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from billing import errors, refund_sending, refunds, refunds_by_hand
+from billing import cases, errors, refund_sending, refunds, refunds_by_hand
 from billing.gateways import registry
 from billing.gateways.base import RefundResult, RefundState
 from billing.models import Case, Refund
@@ -16,6 +16,7 @@ from billing.tests.fakes import RefundingGateway
 from billing.tests.test_refund_answers import ask_for, say
 from events.models import Event
 from ledger import checks
+from ledger.money import Money
 from ledger.tests.races import run_all
 
 pytestmark = pytest.mark.django_db
@@ -118,7 +119,7 @@ def test_case_of_a_refund_by_hand_closes_when_it_is_taken_back(gateways) -> None
 def lost(stripe, monkeypatch) -> Refund:
     """Sent by a worker that died, to a gateway that is gone; people have been told."""
     refund = ask_for(shop.paid(stripe))
-    Refund.objects.update(status=RefundStatus.SENDING, sent_at=timezone.now())
+    Refund.objects.update(status=RefundStatus.SENDING, sent_at=timezone.now() - refunds_by_hand.LONGEST_CALL)
     monkeypatch.delitem(registry.BUILDERS, "stripe")
     refund_sending.work_through(timezone.now() + timedelta(days=1))
     assert Case.objects.open().get().kind == "still_unknown"
@@ -141,17 +142,45 @@ def test_refund_that_people_found_lost_frees_what_was_held(lost) -> None:
     assert (done.status, done.proven_by) == (RefundStatus.FAILED, operator)
     assert shop.credits_of(lost.payment.user) == 275
     assert Event.objects.get(type="refund.failed").data["refund"] == str(lost.pk)
-    assert [each.kind for each in Case.objects.open()] == ["refund_failed"]
+    failed = Case.objects.open().get()
+    assert (failed.kind, failed.facts["why"]) == ("refund_failed", "their support, by mail")
     assert Case.objects.get(kind="still_unknown").closed_by == operator
     assert checks.faults() == {}
 
 
 def test_gateway_that_speaks_after_all_is_believed(lost) -> None:
-    refunds_by_hand.resolve(refund=lost, has_arrived=False, proof="their support", by=shop.make_user())
-    assert say(lost, RefundState.SUCCEEDED).status == RefundStatus.SUCCEEDED
-    assert Case.objects.open().get().kind == "refund_failed"
-    assert shop.balance("revenue:packs:EUR") == 0
+    operator = shop.make_user()
+    refunds_by_hand.resolve(refund=lost, has_arrived=False, proof="their support", by=operator)
+    cases.close(case=Case.objects.open().get(), resolution="told the customer", by=operator)
+    arrived = say(lost, RefundState.SUCCEEDED)
+    assert (arrived.status, arrived.proof, arrived.proven_by) == (RefundStatus.SUCCEEDED, "", None)
+    case = Case.objects.open().get()
+    assert (case.kind, case.facts["proof"]) == ("refund_failed", "their support")
+    assert case.facts["why"] == "It arrived after it had been given up here."
+    say(lost, RefundState.FAILED)  # and days later the bank sends it back
+    assert Case.objects.open().count() == 2
     assert checks.faults() == {}
+
+
+def test_refund_that_a_worker_may_be_sending_is_left_to_it(stripe) -> None:
+    refund = ask_for(shop.paid(stripe))
+    a_moment_ago = timezone.now() - refunds_by_hand.LONGEST_CALL + timedelta(minutes=1)
+    Refund.objects.update(status=RefundStatus.SENDING, sent_at=a_moment_ago)
+    with pytest.raises(errors.RefundBeingSent):
+        refunds_by_hand.resolve(refund=refund, has_arrived=False, proof="I think so", by=shop.make_user())
+    assert Refund.objects.get().status == RefundStatus.SENDING
+
+
+def test_refund_that_people_made_there_instead_is_not_booked_again(stripe) -> None:
+    """Its letter names no reference of ours, but the id that was given as the proof."""
+    payment = shop.paid(stripe)
+    refund = ask_for(payment, 400)
+    Refund.objects.update(status=RefundStatus.UNKNOWN, sent_at=timezone.now())
+    refunds_by_hand.resolve(refund=refund, has_arrived=True, proof="re_9", by=shop.make_user())
+    attempt = payment.attempts.get()
+    heard = refunds.book_made_at_gateway(attempt=attempt, amount=Money(400, "EUR"), ids={"refund": "re_9"})
+    assert (heard, Refund.objects.count()) == (refund, 1)
+    assert shop.balance("revenue:packs:EUR") == 599
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from billing import disputes, errors, refund_sending, refunds, tasks
-from billing.gateways.base import RefundState
+from billing import disputes, errors, refund_sending, refunds, refunds_by_hand, tasks
+from billing.gateways.base import RefundResult, RefundState
 from billing.gateways.subscribing import DisputeResult, DisputeState, EvidenceRequest
 from billing.models import Case, Dispute, GatewayLetter, Payment, Refund
 from billing.tests import shop
@@ -105,6 +105,30 @@ def test_more_than_is_left_is_booked_at_our_cost_and_shown_to_people(stripe) -> 
     assert [each.status for each in Refund.objects.all()] == ["succeeded", "succeeded"]
     assert shop.balance("gateway:stripe:EUR") == 401
     assert Case.objects.filter(kind="refund_failed").exists()
+    assert checks.faults() == {}
+
+
+def test_how_a_refund_ended_that_waits_for_a_dispute_is_not_for_people_to_say(stripe) -> None:
+    payment = shop.paid(stripe)
+    disputed(payment, DisputeState.NEEDS_RESPONSE)
+    refund = made_in_the_dashboard(stripe, payment)
+    for has_arrived in (True, False):
+        with pytest.raises(errors.SettledWithDispute):
+            refunds_by_hand.resolve(refund=refund, has_arrived=has_arrived, proof="re_dash", by=shop.make_user())
+    refund.refresh_from_db()
+    assert (refund.status, refund.proof) == ("pending", "")
+
+
+def test_refund_that_failed_while_it_waited_has_no_plan_when_it_arrives_after_all(stripe) -> None:
+    payment = shop.paid(stripe)
+    disputed(payment, DisputeState.NEEDS_RESPONSE)
+    refund = made_in_the_dashboard(stripe, payment)
+    refunds.note(refund=refund, result=RefundResult(state=RefundState.FAILED))
+    disputed(payment, DisputeState.WON)
+    refunds.note(refund=refund, result=RefundResult(state=RefundState.SUCCEEDED))
+    refund.refresh_from_db()
+    assert (refund.status, refund.lines) == ("succeeded", {})
+    assert standing(payment) == (275, 599, -599)
     assert checks.faults() == {}
 
 
