@@ -48,12 +48,16 @@ def send(withdrawal: Withdrawal) -> Payout | None:
 def ask(payout: Payout) -> Payout:
     """What the gateway says of it now. A GatewayError means that it said nothing, and nothing has changed."""
     adapter = _adapter(payout.gateway)
+    withdrawal = payout.withdrawal
+    withdrawal.refresh_from_db(fields=["status"])  # it was found a while ago: others were asked about before it
+    # Some gateways are asked by sending the same once more, which must not pay what has been taken back here.
+    is_sent = withdrawal.status in payouts.AT_GATEWAY
     known = PayoutRef(
         reference=payout.reference,
-        amount=payout.withdrawal.payout,
+        amount=withdrawal.payout,
         ids=payout.gateway_ids,
         created_at=payout.first_sent_at,
-        request=request_of(payout.withdrawal, payout.gateway),
+        request=request_of(withdrawal, payout.gateway) if is_sent else None,
     )
     result = calling.call(payout.gateway, "fetch_payout", lambda: adapter.fetch_payout(known))
     return payouts.note(payout=payout, result=result)

@@ -30,6 +30,7 @@ from wallets.models import WithdrawalStatus as Status
 logger = logging.getLogger(__name__)
 
 AT_GATEWAY = (Status.SENDING, Status.UNCERTAIN)
+NOT_WANTED = (Status.FAILED, Status.CANCELLED, Status.REJECTED)  # the seller has the money again
 OVER = (PayoutState.FAILED, PayoutState.CANCELLED, PayoutState.RETURNED)
 # Refusals that say something of us and nothing of the seller: people have to look.
 OURS = {gateway.FailureCategory.INSUFFICIENT_FUNDS, gateway.FailureCategory.CONFIGURATION}
@@ -76,8 +77,16 @@ def put_off(*, payout: Payout, error: gateway.GatewayError) -> Payout:
     current = lock(payout.pk)
     if not _was_ours(current, payout):
         return current
-    pause = max(settings.PAYOUT_RETRY_SECONDS, error.retry_after_seconds or 0)
-    current.next_try_at = timezone.now() + timedelta(seconds=pause)
+    now, pause = timezone.now(), max(settings.PAYOUT_RETRY_SECONDS, error.retry_after_seconds or 0)
+    if error.category in OURS:
+        # Nothing but an operator mends that.
+        pause = max(pause, settings.GATEWAY_ASK_OFTEN_SECONDS)
+        why = cases.in_house(_("%(gateway)s refused it: %(reason)s"), gateway=current.gateway, reason=error.category)
+        _ask_people(current, "refused", why, is_waiting=True)
+    elif current.first_sent_at and now - current.first_sent_at > timedelta(days=1):
+        why = cases.in_house(_("%(gateway)s has been away for a day"), gateway=current.gateway)
+        _ask_people(current, "away", why, is_waiting=True)
+    current.next_try_at = now + timedelta(seconds=pause)
     current.failure_category, current.failure_code = error.category, error.code[:100]
     current.save()
     withdrawals.mark_unsent(withdrawal=current.withdrawal, note=f"{current.gateway} is away")
@@ -179,7 +188,13 @@ def _over(payout: Payout) -> None:
 
 
 def _goes_on(payout: Payout) -> None:
-    if payout.withdrawal.status not in AT_GATEWAY:
+    withdrawal = payout.withdrawal
+    if withdrawal.status in NOT_WANTED:
+        sentence, status = _("%(gateway)s is paying it, and here it is: %(status)s"), Status(withdrawal.status).label
+        why = cases.in_house(sentence, gateway=payout.gateway, status=status)
+        _ask_people(payout, f"paying:{withdrawal.status}", why)
+        payout.next_try_at = next_question(payout)
+    if withdrawal.status not in AT_GATEWAY:
         return
     withdrawals.mark_uncertain(withdrawal=payout.withdrawal, gateway_reference=_known_as(payout))
     payout.next_try_at = next_question(payout)
@@ -235,6 +250,8 @@ def raise_stuck(payout: Payout) -> None:
     with transaction.atomic():
         current = lock(payout.pk)  # whoever hears the end at this moment either comes first or closes the case
         if is_stuck(current):
+            # Whoever was sending it has died: people may say how it ended, and no worker will any more.
+            withdrawals.mark_uncertain(withdrawal=current.withdrawal)
             sentence = _("%(gateway)s has not said for a day whether it is paid: %(state)s")
             why = cases.in_house(sentence, gateway=current.gateway, state=current.state or _("silent"))
             _ask_people(current, f"stuck:{current.sends}:{current.state}", why, is_waiting=True)
