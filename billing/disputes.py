@@ -16,7 +16,7 @@ from billing.gateways.base import Trust
 from billing.gateways.subscribing import AnswersDisputes, DisputeResult, EvidenceFile, EvidenceRequest
 from billing.models import Attempt, Dispute, GatewayLetter
 from billing.models.cases import CaseKind
-from billing.models.payments import PaymentKind
+from billing.models.payments import ASIDE, PaymentKind
 from billing.models.refunds import DisputeState
 from credits import grants, takebacks
 from credits.errors import GrantClosed
@@ -113,9 +113,8 @@ def _open(dispute: Dispute) -> None:
             grants.freeze(grant=grant, reason=f"dispute {dispute.gateway_id}")
         except GrantClosed:
             continue  # nothing of it is left
-    if sale_payments.is_sale(dispute.payment):
-        reason = f"dispute {dispute.gateway_id}"
-        sale_payments.freeze(dispute.payment, key=_key(dispute), amount=dispute.money, reason=reason)
+    if _is_of_sellers(dispute):
+        _freeze_sales(dispute, _key(dispute))
     facts = {"dispute": str(dispute.pk), "reason": dispute.reason, "due_at": _when(dispute.due_at)}
     cases.open(
         kind=CaseKind.DISPUTE, payment=dispute.payment, attempt=dispute.attempt, key=str(dispute.pk), facts=facts
@@ -139,7 +138,7 @@ def _lost(dispute: Dispute) -> None:
     """The bank has taken the money: what is left of the credits that it stood for goes, the rest is our loss."""
     _thaw(dispute)
     payment = dispute.payment
-    if payment.kind == PaymentKind.PACK:
+    if payment.kind == PaymentKind.PACK and not _stands_aside(dispute):
         total = fulfilment.credits_of(payment)
         wanted, lines = total * min(dispute.amount_minor, payment.amount_minor) // payment.amount_minor, {}
         for lot in takebacks.left_of(fulfilment.keys_of(payment)):
@@ -148,8 +147,13 @@ def _lost(dispute: Dispute) -> None:
         key, unit = _key(dispute), str(payment.details["unit"])
         takebacks.hold(user=payment.user, unit=unit, key=key, amounts=lines)
         takebacks.take(user=payment.user, unit=unit, key=key, metadata={"dispute": str(dispute.pk)})
-    taken = sale_payments.settle(payment, _key(dispute)) if sale_payments.is_sale(payment) else None
-    _book_loss(dispute, taken.minor if taken else 0)
+    taken = Money(0, payment.currency)
+    if _is_of_sellers(dispute):
+        # Counted anew: a refund may have failed since it was frozen, or a withdrawal been taken back.
+        sale_payments.void(payment, _key(dispute))
+        _freeze_sales(dispute, f"{_key(dispute)}:lost")
+        taken = sale_payments.settle(payment, _key(dispute))
+    _book_loss(dispute, taken.minor)
     _close(dispute, DisputeState.LOST)
     _tell(dispute, EventType.DISPUTE_LOST)
 
@@ -159,12 +163,27 @@ def _book_loss(dispute: Dispute, taken_minor: int) -> None:
     unit = dispute.currency
     outside = fulfilment.gateway_account(dispute.gateway, unit)
     lost = Money(dispute.amount_minor - taken_minor, unit)
-    moves = [Move(fulfilment.house(f"loss:{unit}", unit), outside, lost)] if lost.minor else []
+    source = "suspense" if _stands_aside(dispute) and not refunds_elsewhere.has_gone_back(dispute.attempt) else "loss"
+    moves = [Move(fulfilment.house(f"{source}:{unit}", unit), outside, lost)] if lost.minor else []
     if fee := settings.DISPUTE_FEE_MINOR.get(unit, 0):
         moves.append(Move(fulfilment.house(f"fees:{dispute.gateway}:{unit}", unit), outside, Money(fee, unit)))
     metadata = {"dispute": str(dispute.pk), "payment": str(dispute.payment_id)}
     if moves:
         transfers.post(key=_key(dispute), kind="dispute.lost", moves=moves, metadata=metadata)
+
+
+def _stands_aside(dispute: Dispute) -> bool:
+    """Its money stands in `suspense`: nothing was delivered for it."""
+    return dispute.attempt.state in ASIDE
+
+
+def _is_of_sellers(dispute: Dispute) -> bool:
+    return sale_payments.is_sale(dispute.payment) and not _stands_aside(dispute)
+
+
+def _freeze_sales(dispute: Dispute, key: str) -> None:
+    reason = f"dispute {dispute.gateway_id}"
+    sale_payments.freeze(dispute.payment, key=key, amount=dispute.money, reason=reason)
 
 
 def _key(dispute: Dispute) -> str:
@@ -182,6 +201,8 @@ def _thaw(dispute: Dispute) -> None:
 
 
 def _grants(dispute: Dispute) -> list[Grant]:
+    if _stands_aside(dispute):
+        return []
     names = [f"grant:{key}" for key in fulfilment.keys_of(dispute.payment)]
     return list(Grant.objects.filter(account__name__in=names).order_by("account_id"))
 

@@ -33,7 +33,7 @@ from billing.gateways import registry
 from billing.gateways.base import RefundResult, Refunds, RefundState
 from billing.models import Attempt, Payment, Refund
 from billing.models.cases import CaseKind
-from billing.models.payments import AttemptState, PaymentKind
+from billing.models.payments import ASIDE, AttemptState, PaymentKind
 from billing.models.refunds import DisputeState, RefundOrigin, RefundPolicy, RefundStatus
 from billing.refund_plans import Plan
 from credits import takebacks
@@ -370,6 +370,10 @@ def book_made_at_gateway(*, attempt: Attempt, amount: Money, ids: Mapping[str, s
     known = Refund.objects.filter(is_known, attempt=attempt).first()
     if known is not None:
         return known
+    if attempt.state in ASIDE:
+        ours = refunds_elsewhere.of_what_stands_aside(payment, attempt, amount, ids)
+        plan, facts = refund_plans.at_our_cost(amount), {"origin": RefundOrigin.SURPLUS, "gateway_ids": dict(ids)}
+        return ours or write(payment, attempt, plan, RefundStatus.PENDING, **facts)
     if refunds_elsewhere.has_dispute(payment, DisputeState.OPEN):
         return refunds_elsewhere.write_down(payment, attempt, amount, ids)
     if refunds_elsewhere.has_dispute(payment, DisputeState.LOST):

@@ -38,6 +38,27 @@ def has_dispute(payment: Payment, state: DisputeState) -> bool:
     return Dispute.objects.filter(payment=payment, state=state).exists()
 
 
+def has_gone_back(attempt: Attempt) -> bool:
+    return Refund.objects.counted().filter(attempt=attempt).exists()
+
+
+def of_what_stands_aside(payment: Payment, attempt: Attempt, amount: Money, ids: Mapping[str, str]) -> Refund | None:
+    """Nothing was delivered for it, and nothing is taken back. People may have made there the refund that waits here;
+    None: there is none, and this one is to be written."""
+    ours = Refund.objects.counted().filter(attempt=attempt).order_by("id").first()
+    if ours is None:
+        return None
+    waiting = Refund.objects.filter(pk=ours.pk, status__in=(RefundStatus.REQUESTED, RefundStatus.MANUAL))
+    if ours.money == amount and waiting.update(
+        status=RefundStatus.PENDING, gateway_ids=dict(ids), next_try_at=timezone.now()
+    ):
+        ours.refresh_from_db(fields=["status", "gateway_ids", "next_try_at"])
+    else:
+        facts = {"refund": str(ours.pk), "amount": str(amount)}
+        cases.open(kind=CaseKind.SURPLUS, payment=payment, attempt=attempt, key=ids["refund"], facts=facts)
+    return ours
+
+
 def waits(refund: Refund) -> bool:
     """The money has gone, and what comes back for it is settled with the dispute; its end takes this up again."""
     return UNPLANNED in refund.gateway_ids and has_dispute(refund.payment, DisputeState.OPEN)

@@ -7,7 +7,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils.translation import gettext_noop
 
-from ledger import accounts, money
+from ledger import accounts, money, transfers
 from ledger.errors import UnknownUnit
 from ledger.models import Account
 from ledger.money import BASIS_POINTS, Money
@@ -102,6 +102,16 @@ def moves_to_available(wallet: Wallet, locked: dict[int, Account], source: Accou
     repaid = min(amount.minor, max(-debt.balance, 0))
     parts = [(wallet.debt, repaid), (wallet.available, amount.minor - repaid)]
     return [Move(source, target, Money(minor, amount.unit)) for target, minor in parts if minor]
+
+
+def repay(wallet: Wallet, *, key: str, metadata: Mapping[str, str]) -> None:
+    """What has come free repays what is owed, as what clears does. The caller holds the wallet's lock."""
+    locked = accounts.lock([wallet.available, wallet.debt])
+    available, debt = locked[wallet.available_id], locked[wallet.debt_id]
+    repaid = min(available.balance - available.held, -debt.balance)
+    if repaid > 0:
+        moves = [Move(wallet.available, wallet.debt, Money(repaid, wallet.currency))]
+        transfers.post(key=f"{key}:repaid", kind="debt.repaid", moves=moves, metadata=metadata)
 
 
 @transaction.atomic

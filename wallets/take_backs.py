@@ -107,6 +107,8 @@ def settle(*, take_back: TakeBack) -> TakeBack:
     moves = [Move(sellers.house(name, currency), outside, amount) for name, amount in ours if amount.minor]
     if moves:
         transfers.post(key=f"{key}:ours", kind=f"sale.{current.kind}.ours", moves=moves, metadata=metadata)
+    if current.debt_minor:  # what came free while the bank or the gateway decided
+        sellers.repay(current.sale.wallet, key=key, metadata=metadata)
     sales.tell(current.sale, EventType.SALE_REFUNDED, {"amount": current.price_minor, "net": current.net_minor})
     return current
 
@@ -120,6 +122,8 @@ def void(*, take_back: TakeBack) -> TakeBack:
     _resolve(current, State.VOIDED)
     if held := _holds(current):
         transfers.void(holds=held)
+        metadata = {"sale": str(current.sale.pk), "payment": current.sale.payment_key, "reason": current.reason}
+        sellers.repay(current.sale.wallet, key=f"take-back:{current.pk}", metadata=metadata)
     _count(current, -1)
     return current
 

@@ -21,6 +21,7 @@ LABELS = {
     "sale.returned": _("refund that came back"),
     "withdrawal": _("withdrawal"),
     "withdrawal.returned": _("withdrawal that came back"),
+    "debt.repaid": _("debt repaid"),
     "adjustment": _("correction by hand"),
 }
 KINDS = tuple(LABELS)

@@ -249,6 +249,7 @@ def mark_returned(*, withdrawal: Withdrawal, reason: str) -> Withdrawal:
     metadata = {"withdrawal": str(current.pk)}
     key = f"withdrawal:{current.pk}:returned"
     transfers.reverse(key=key, entry=current.entry, kind="withdrawal.returned", metadata=metadata)
+    sellers.repay(current.wallet, key=f"withdrawal:{current.pk}", metadata=metadata)
     _move(current, Status.RETURNED, of=(Status.PAID,), resolved_at=timezone.now(), reason=reason[:LONGEST_REASON])
     _note(current, Status.RETURNED, note=current.reason, facts={"reason": current.reason})
     return current
@@ -273,7 +274,9 @@ _EVENTS = {
 
 def _lock(withdrawal: Withdrawal) -> Withdrawal:
     """The withdrawal as it is now, behind its wallet's lock."""
-    rows = Wallet.objects.select_for_update(of=("self",), no_key=True).select_related("seller__user", "available")
+    rows = Wallet.objects.select_for_update(of=("self",), no_key=True).select_related(
+        "seller__user", "available", "debt"
+    )
     wallet = rows.get(pk=withdrawal.wallet_id)
     found = Withdrawal.objects.select_related("destination", "entry").get(pk=withdrawal.pk)
     found.wallet = wallet
@@ -300,8 +303,9 @@ def _give_back(
 ) -> Withdrawal:
     current = _lock(withdrawal)
     _move(current, to, of=of, resolved_at=timezone.now(), reason=reason)
-    accounts.lock([current.wallet.available])
+    accounts.lock([current.wallet.available, current.wallet.debt])
     transfers.void(holds=[_hold(current)])
+    sellers.repay(current.wallet, key=f"withdrawal:{current.pk}", metadata={"withdrawal": str(current.pk)})
     _note(current, to, by=by, note=reason, facts={"reason": reason} if reason or to == Status.FAILED else {})
     return current
 

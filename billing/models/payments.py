@@ -55,6 +55,8 @@ LIVE = (
     AttemptState.AUTHORIZED,
     AttemptState.UNKNOWN,
 )
+# The money came, and nothing was delivered for it: it stands in `suspense`.
+ASIDE = (AttemptState.SURPLUS, AttemptState.QUARANTINED)
 ENDED = (AttemptState.FAILED, AttemptState.CANCELLED, AttemptState.EXPIRED)
 
 

@@ -8,15 +8,17 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from billing import asking, disputes, errors, refund_sending, refunds, sale_payments
+from billing import asking, disputes, errors, fulfilment, refund_sending, refunds, sale_payments
 from billing.gateways import subscribing as words
 from billing.gateways.base import RefundResult, RefundState
 from billing.gateways.subscribing import DisputeResult
-from billing.models import Payment, Refund
+from billing.models import Attempt, Case, Payment, Refund
+from billing.models.payments import AttemptState
 from billing.models.refunds import RefundPolicy
 from billing.tests import shop
 from billing.tests.fakes import RefundingGateway
 from credits.tests import gates
+from events.models import Event
 from ledger.checks import faults
 from ledger.money import Money
 from rest.tests.callers import customer, post, service
@@ -327,6 +329,98 @@ def test_refund_made_during_a_dispute_that_is_lost_leaves_the_seller_what_the_ba
     refund_sending.work_through()
     assert (parts(seller(payment))["pending"], on("commission:EUR"), on("loss:EUR")) == (0, 0, -1_000)
     assert on("gateway:stripe:EUR") == 1_000
+    assert faults() == {}
+
+
+def test_what_came_free_while_the_bank_decided_is_taken_when_the_dispute_is_lost(stripe) -> None:
+    """All of the sale was held for a refund when the dispute froze what was left: nothing."""
+    payment = sold(stripe)
+    failing = refund(payment)
+    disputed(payment, words.DisputeState.NEEDS_RESPONSE)
+    refunds.note(refund=failing, result=RefundResult(state=RefundState.FAILED))
+    assert parts(seller(payment))["pending"] == 3_600
+    disputed(payment, words.DisputeState.LOST)
+    assert (parts(seller(payment))["pending"], on("commission:EUR"), on("loss:EUR")) == (0, 0, 0)
+    assert faults() == {}
+
+
+def test_withdrawal_that_was_taken_back_while_the_bank_decided_bears_the_loss(stripe) -> None:
+    payment = sold(stripe)
+    sales.release_due(people.FAR_AWAY)
+    wish = people.ask(seller(payment), 3_600)
+    disputed(payment, words.DisputeState.NEEDS_RESPONSE)
+    withdrawals.cancel(withdrawal=wish)
+    assert available(seller(payment)) == 3_600
+    disputed(payment, words.DisputeState.LOST)
+    assert (available(seller(payment)), on("commission:EUR"), on("loss:EUR")) == (0, 0, 0)
+    assert faults() == {}
+
+
+# ---------------------------------------------------------------- paid twice
+
+
+@pytest.fixture
+def twice(stripe) -> Attempt:
+    """The second payment of a sale, which stands in suspense; ours to send it back was refused."""
+    payment = sold(stripe)
+    first = payment.attempts.get()
+    second = Attempt.objects.create(
+        payment=payment, gateway="stripe", state=AttemptState.SURPLUS, paid_at=timezone.now()
+    )
+    fulfilment.book_surplus(payment=payment, attempt=second)
+    assert (on("suspense:EUR"), first.state) == (4_000, AttemptState.SUCCEEDED)
+    return second
+
+
+def stood_by(payment: Payment) -> tuple[int, int, int]:
+    return parts(seller(payment))["pending"], on("commission:EUR"), on("suspense:EUR")
+
+
+def there(stripe: RefundingGateway, attempt: Attempt, minor: int = 4_000) -> Refund:
+    made = refunds.book_made_at_gateway(attempt=attempt, amount=Money(minor, "EUR"), ids={"refund": "re_dash"})
+    stripe.refund_states[made.reference] = RefundState.SUCCEEDED
+    return refund_sending.ask(made)
+
+
+def test_double_payment_that_people_give_back_at_the_gateway_takes_nothing_of_the_seller(stripe, twice) -> None:
+    for _ in range(2):
+        made = there(stripe, twice)
+    assert (made.status, made.origin, Refund.objects.count()) == ("succeeded", "surplus", 1)
+    assert stood_by(twice.payment) == (3_600, 400, 0)
+    assert not Event.objects.filter(type="payment.refunded").exists()
+    assert refunds.preview(payment=twice.payment).refundable == 4_000
+    assert faults() == {}
+
+
+def test_refund_of_a_double_payment_that_waits_here_is_the_one_that_people_made_there(stripe, twice) -> None:
+    waiting = refund_sending.return_surplus(twice)
+    assert waiting is not None
+    made = there(stripe, twice)
+    assert (made.pk, made.status, Refund.objects.count()) == (waiting.pk, "succeeded", 1)
+    assert stood_by(twice.payment) == (3_600, 400, 0)
+
+
+def test_another_amount_of_a_double_payment_is_for_people_to_look_at(stripe, twice) -> None:
+    refund_sending.return_surplus(twice)
+    refunds.book_made_at_gateway(attempt=twice, amount=Money(1_000, "EUR"), ids={"refund": "re_dash"})
+    assert (Refund.objects.count(), Case.objects.get().kind) == (1, "surplus")
+
+
+@pytest.mark.parametrize(("end", "suspense"), [("won", 4_000), ("lost", 0)])
+def test_dispute_about_a_double_payment_takes_nothing_of_the_seller(stripe, twice, end, suspense) -> None:
+    for state in ("needs_response", end):
+        told = DisputeResult(id="dp_2", state=words.DisputeState(state), amount=Money(4_000, "EUR"), reason="duplicate")
+        disputes.note(attempt=twice, result=told)
+    assert stood_by(twice.payment) == (3_600, 400, suspense)
+    assert (on("loss:EUR"), TakeBack.objects.count()) == (0, 0)
+    assert faults() == {}
+
+
+def test_dispute_about_a_double_payment_that_has_gone_back_is_our_loss(stripe, twice) -> None:
+    there(stripe, twice)
+    told = DisputeResult(id="dp_2", state=words.DisputeState.LOST, amount=Money(4_000, "EUR"), reason="duplicate")
+    disputes.note(attempt=twice, result=told)
+    assert (stood_by(twice.payment), on("loss:EUR")) == ((3_600, 400, 0), -4_000)
     assert faults() == {}
 
 

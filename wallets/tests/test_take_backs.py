@@ -6,7 +6,7 @@ import pytest
 from events.models import Event
 from ledger.checks import faults
 from ledger.money import Money
-from wallets import balances, sales, sellers, take_backs, withdrawals
+from wallets import balances, sales, sellers, take_backs, transactions, withdrawals
 from wallets.errors import AboveSale, InvalidValue, KeyReused, SellerCannotCover, TakeBackState
 from wallets.models import Sale, TakeBack, WhenWithdrawn
 from wallets.tests.people import (
@@ -24,6 +24,7 @@ from wallets.tests.people import (
     sell_cleared,
     wallet_of,
 )
+from wallets.transactions import Wanted
 
 pytestmark = pytest.mark.django_db
 
@@ -175,9 +176,51 @@ def test_a_debt_that_is_only_held_is_not_repaid_yet() -> None:
     sell_cleared(user, 500)
     assert (available(user), parts(user)["debt"]) == (500, 0)
     take_backs.settle(take_back=held)
-    assert parts(user)["debt"] == -600
+    assert (available(user), parts(user)["debt"]) == (0, -100)
     sell_cleared(user, 700)
     assert parts(user) == {"pending": 0, "available": 600, "reserve": 0, "debt": 0}
+    assert faults() == {}
+
+
+@pytest.mark.parametrize("way", ["cancelled", "rejected", "failed", "returned"])
+def test_a_withdrawal_that_comes_back_repays_what_is_owed_by_then(way: str) -> None:
+    """What was held for it was not there when a sale was taken back, so that became a debt."""
+    user, operator = make_user(), make_user("operator")
+    make_rule(basis_points=0, currency="EUR", when_withdrawn=WhenWithdrawn.DEBT, debt_limit_minor=1_000)
+    sale = sell_cleared(user, 1_000)
+    wish = ask(user, 1_000)
+    if way in ("failed", "returned"):
+        withdrawals.approve(withdrawal=wish, by=operator)
+        withdrawals.mark_sending(withdrawal=wish, gateway="paypal")
+    if way == "returned":
+        withdrawals.mark_paid(withdrawal=wish)
+    give_back(sale, "refund:1", amount=euros(600))
+    assert (available(user), parts(user)["debt"]) == (0, -600)
+    match way:
+        case "cancelled":
+            withdrawals.cancel(withdrawal=wish, by=user)
+        case "rejected":
+            withdrawals.reject(withdrawal=wish, reason="No.", by=operator)
+        case "failed":
+            withdrawals.mark_failed(withdrawal=wish, reason="no such account")
+        case "returned":
+            withdrawals.mark_returned(withdrawal=wish, reason="no such account")
+    assert (available(user), parts(user)["debt"]) == (400, 0)
+    [repaid] = transactions.page(Wanted(wallets=[wallet_of(user)], kind="debt.repaid"), 5)
+    assert (repaid.available, repaid.debt, repaid.change) == (-600, 600, 0)
+    assert faults() == {}
+
+
+def test_a_refund_that_does_not_go_back_repays_what_is_owed_by_then() -> None:
+    user = make_user()
+    make_rule(basis_points=0, currency="EUR", when_withdrawn=WhenWithdrawn.DEBT, debt_limit_minor=1_000)
+    first, second = sell_cleared(user, 700), sell_cleared(user, 300)
+    held = take_backs.hold(sale=first, key="refund:1")
+    withdraw(user, 300)
+    give_back(second, "refund:2")
+    assert parts(user)["debt"] == -300
+    take_backs.void(take_back=held)
+    assert (available(user), parts(user)["debt"]) == (400, 0)
     assert faults() == {}
 
 
