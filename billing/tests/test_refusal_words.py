@@ -23,7 +23,7 @@ TOLD = [
     (errors.NotRefundable("lost in a dispute"), "Il n’y a rien à rembourser ; le paiement : perdu dans un litige."),
     (errors.RefundTooLarge(999, "EUR"), "Au plus 9,99 € peuvent encore être remboursés."),
     (errors.CreditsSpent(75, 0), "75 des crédits sont dépensés ; cette règle ne le permet pas."),
-    (errors.RefundOver(NUMBER, "succeeded"), "Ce n’est plus possible pour ce remboursement : arrivé."),
+    (errors.RefundOver(NUMBER, "succeeded"), "Impossible dans l’état actuel du remboursement : arrivé."),
     (errors.EvidenceFileRefused(5_000_000), "La banque lit un PDF, un PNG ou un JPEG de 5 Mo au plus."),
     (
         errors.DraftInvalid("The day by which it is to be paid is over."),
