@@ -190,5 +190,6 @@ def _told(invoice: Invoice) -> dict[str, Any]:
         "failed": last is not None and live is None and invoice.is_to_be_paid,
         "has_file": InvoiceFile.objects.filter(pk=invoice.pk).exists(),
         "missing": [details.NAMES[name] for name in invoice.missing],
-        "details_url": details.link(invoice.user),
+        # The link of an invoice is good for ever, and stands in its PDF; the way to the customer's details is not.
+        "details_url": details.link(invoice.user) if invoice.is_to_be_paid else "",
     }

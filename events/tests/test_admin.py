@@ -168,3 +168,12 @@ def test_endpoint_is_disabled_enabled_and_told_again(dead: Delivery) -> None:
     press("replay_range", since="2020-01-01T00:00", until="2100-01-01T00:00")
     dead.refresh_from_db()
     assert dead.state == "pending"
+
+
+def test_links_of_a_customer_are_not_shown_to_who_may_only_look(user: User) -> None:
+    data = {"plan": "premium", "retry_url": "https://shop.example/renew/t"}
+    event = Event.objects.create(user=user, type="subscription.past_due", data=data)
+    client = signed_in("auditor")
+    for url in (reverse("admin:events_event_changelist"), reverse("admin:events_event_change", args=[event.pk])):
+        text = client.get(url).content.decode()
+        assert ("premium" in text, "/renew/t" in text) == (True, False)
