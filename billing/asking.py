@@ -11,7 +11,7 @@ from django.utils import timezone
 from billing import calling, cases, errors, payments
 from billing.gateways import errors as gateway
 from billing.gateways import registry
-from billing.gateways.base import Cancels, Captures, OpensCheckout, PaymentRef, PaymentResult, PaymentState
+from billing.gateways.base import Cancels, Captures, Failure, OpensCheckout, PaymentRef, PaymentResult, PaymentState
 from billing.models import Attempt, Payment
 from billing.models.cases import CaseKind
 from billing.models.payments import AttemptState, PaymentKind, PaymentStatus
@@ -105,15 +105,27 @@ def _answer(attempt: Attempt) -> PaymentResult:
             return taken
     result = calling.call(attempt.gateway, "fetch", lambda: adapter.fetch_payment(ref(attempt)))
     if result.state is PaymentState.AUTHORIZED and isinstance(adapter, Captures):
-        # The buyer has agreed; with PayPal the money moves only by this call, which the reference makes safe to repeat.
-        merged = PaymentRef(
-            reference=attempt.reference,
-            amount=attempt.payment.money,
-            ids={**attempt.gateway_ids, **result.ids},
-            created_at=attempt.created_at,
-        )
-        return calling.call(attempt.gateway, "capture", lambda: adapter.capture(merged))
+        return _captured(attempt, adapter, result)
     return result
+
+
+def _captured(attempt: Attempt, adapter: Captures, agreed: PaymentResult) -> PaymentResult:
+    """The buyer has agreed; with PayPal the money moves only by this call, which the reference makes safe to repeat.
+    So it is not made for what nobody has to pay any more, and a refusal of it is how the attempt ended."""
+    ids = {**attempt.gateway_ids, **agreed.ids}
+    payment = Payment.objects.get(pk=attempt.payment_id)
+    if payment.status == PaymentStatus.SUCCEEDED or payments.is_cancelled_bill(payment):
+        return PaymentResult(state=PaymentState.CANCELLED, ids=agreed.ids)
+    if attempt.state == AttemptState.FAILED:
+        return PaymentResult(state=PaymentState.FAILED, ids=agreed.ids)
+    known = PaymentRef(
+        reference=attempt.reference, amount=attempt.payment.money, ids=ids, created_at=attempt.created_at
+    )
+    try:
+        return calling.call(attempt.gateway, "capture", lambda: adapter.capture(known))
+    except gateway.Declined as error:
+        failure = Failure(category=error.category, code=error.code, message=str(error))
+        return PaymentResult(state=PaymentState.FAILED, ids=agreed.ids, failure=failure)
 
 
 def _quietly_taken_back(attempt: Attempt) -> PaymentResult | None:

@@ -164,7 +164,7 @@ def _paid(payment: Payment, attempt: Attempt, result: PaymentResult) -> None:
         _quarantine(payment, attempt, result)
         return
     attempt.failure_category = attempt.failure_code = attempt.failure_message = ""
-    if payment.status == PaymentStatus.SUCCEEDED or _is_cancelled_bill(payment):
+    if payment.status == PaymentStatus.SUCCEEDED or is_cancelled_bill(payment):
         attempt.state = AttemptState.SURPLUS
         fulfilment.book_surplus(payment=payment, attempt=attempt)
         logger.warning("payment.paid_twice", extra={"payment": str(payment.pk), "attempt": str(attempt.pk)})
@@ -284,7 +284,7 @@ def is_bill(payment: Payment) -> bool:
     return payment.kind == PaymentKind.BILL
 
 
-def _is_cancelled_bill(payment: Payment) -> bool:
+def is_cancelled_bill(payment: Payment) -> bool:
     """A credit note says that nothing is owed: money that comes all the same goes back."""
     return is_bill(payment) and payment.status == PaymentStatus.CANCELLED
 

@@ -12,11 +12,11 @@ from django.db.models import Exists, OuterRef
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from billing import asking, calling, cases, payments, refunds, schedule
+from billing import asking, calling, cases, payments, refunds, refunds_elsewhere, schedule
 from billing.gateways import errors as gateway
 from billing.gateways import registry
 from billing.gateways.base import RefundRef, RefundRequest, RefundResult, Refunds, RefundState
-from billing.models import Attempt, Case, Refund
+from billing.models import Attempt, Case, Payment, Refund
 from billing.models.cases import CaseKind
 from billing.models.payments import AttemptState
 from billing.models.refunds import UNDER_WAY, RefundOrigin, RefundPolicy, RefundStatus
@@ -24,6 +24,8 @@ from billing.refund_plans import Plan
 from ledger.money import Money
 
 logger = logging.getLogger(__name__)
+
+LONGEST_UNDER_WAY = timedelta(days=14)
 
 
 def send(refund: Refund) -> Refund:
@@ -146,6 +148,29 @@ def _work_on(refund: Refund) -> None:
     except registry.UnknownGateway:
         logger.warning("refund.gateway_gone", extra={"refund": str(refund.pk), "gateway": refund.attempt.gateway})
         _gateway_gone(refund)
+    _hand_over_to_people(refund)
+
+
+@transaction.atomic
+def _hand_over_to_people(refund: Refund) -> None:
+    """Nobody has the money, and nothing says that anybody will: somebody has to look."""
+    age = timezone.now() - refund.created_at
+    if age < timedelta(seconds=settings.GATEWAY_ASK_UNTIL_SECONDS):
+        return
+    payment = payments.lock(refund.payment_id)
+    fresh = Refund.objects.select_related("attempt").get(pk=refund.pk)
+    fresh.payment = payment
+    # Banks may take two weeks of what is under way; that is nobody's fault.
+    is_late = fresh.status in UNDER_WAY and (fresh.status != RefundStatus.PENDING or age > LONGEST_UNDER_WAY)
+    if is_late and not refunds_elsewhere.waits(fresh):
+        sentence, name = _("%(gateway)s has not sent it yet: %(state)s"), fresh.attempt.gateway
+        _open_case(fresh, payment, cases.in_house(sentence, gateway=name, state=RefundStatus(fresh.status).label))
+
+
+def _open_case(refund: Refund, payment: Payment, why: str) -> None:
+    facts = {"refund": str(refund.pk), "amount": str(refund.money), "gateway": refund.attempt.gateway, "why": why}
+    kind, key = CaseKind.STILL_UNKNOWN, f"refund:{refund.pk}"
+    cases.open(kind=kind, payment=payment, attempt=refund.attempt, key=key, facts=facts)
 
 
 @transaction.atomic
@@ -161,8 +186,5 @@ def _gateway_gone(refund: Refund) -> None:
     if is_ours:
         refunds.ask_people(fresh)
     elif fresh.status in UNDER_WAY:
-        name = fresh.attempt.gateway
-        why = cases.in_house(_("%(gateway)s is not one of our gateways any more"), gateway=name)
-        facts = {"refund": str(fresh.pk), "amount": str(fresh.money), "gateway": name, "why": why}
-        kind, key = CaseKind.STILL_UNKNOWN, f"refund:{fresh.pk}"
-        cases.open(kind=kind, payment=payment, attempt=fresh.attempt, key=key, facts=facts)
+        sentence = _("%(gateway)s is not one of our gateways any more")
+        _open_case(fresh, payment, cases.in_house(sentence, gateway=fresh.attempt.gateway))

@@ -512,3 +512,34 @@ def test_the_race_is_real_without_the_lock(stripe, monkeypatch) -> None:
 
     outcomes = Counter(run_together(8, hear))
     assert outcomes != {"succeeded": 8} or Event.objects.filter(type="payment.succeeded").count() > 1
+
+
+def test_capture_that_is_declined_ends_the_attempt_and_is_told(paypal, monkeypatch) -> None:
+    payment = shop.buy(gateways=["paypal"])
+    paypal.becomes(PaymentState.AUTHORIZED)
+
+    def refuse(known: object) -> None:
+        raise Declined("no", gateway="paypal", category=FailureCategory.PAYER_DECLINED, code="TRANSACTION_REFUSED")
+
+    monkeypatch.setattr(paypal, "capture", refuse)
+    told = shop.told(payment)
+    attempt = Attempt.objects.get()
+    assert (told.status, attempt.state, attempt.failure_code) == ("failed", "failed", "TRANSACTION_REFUSED")
+    assert Event.objects.get(type="payment.failed").data["reason"] == "payer_declined"
+    monkeypatch.undo()
+    shop.told(payment)  # a late look: the order still says that the buyer agrees
+    assert Attempt.objects.get().state == "failed"
+
+
+def test_nothing_is_captured_for_what_another_attempt_has_paid(gateways) -> None:
+    gateways["stripe"].silent = True
+    payment = shop.buy(gateways=["stripe", "paypal"])
+    gateways["stripe"].silent = False
+    first, second = payment.attempts.order_by("id")
+    gateways["stripe"].sold[first.reference] = Sold(amount=payment.money)
+    gateways["stripe"].pays(first.reference)
+    asking.ask(Attempt.objects.select_related("payment").get(pk=first.pk))
+    gateways["paypal"].becomes(PaymentState.AUTHORIZED, second.reference)
+    asking.ask(Attempt.objects.select_related("payment").get(pk=second.pk))
+    assert [each.state for each in payment.attempts.order_by("id")] == ["succeeded", "cancelled"]
+    assert shop.balance("suspense:EUR") == 0

@@ -90,14 +90,14 @@ class ApiV1:
         raise _refusal(reply, code)
 
     def fetch_payment(self, payment: PaymentRef) -> PaymentResult:
-        """The reply names no amount: what is paid here cannot be compared with what we asked for."""
+        """The reply names no amount, and their page takes no other than ours: what is paid is what we asked for."""
         reply = self._call("GET", f"/v1/payment/{short(payment.reference)}", moves=False)
         code = _code(reply)
         if code == NOT_FOUND:
             return PaymentResult(state=PaymentState.NOT_FOUND)
         if code not in PAYMENT_STATES:
             raise reply.uncertain("CinetPay's answer means nothing to us.", code=code)
-        return _payment_from_them(reply, code, short(payment.reference))
+        return _payment_from_them(reply, code, payment)
 
     def send_payout(self, request: PayoutRequest) -> PayoutResult:
         body = _transfer_to_them(request)
@@ -220,14 +220,15 @@ def _transfer_to_them(request: PayoutRequest) -> dict[str, Any]:
     }
 
 
-def _payment_from_them(reply: Reply, code: str, transaction: str) -> PaymentResult:
-    fields = reply.fields()
+def _payment_from_them(reply: Reply, code: str, payment: PaymentRef) -> PaymentResult:
+    fields, transaction = reply.fields(), short(payment.reference)
     with reply.understood():
         if fields["merchant_transaction_id"] != transaction:
             raise reply.uncertain("CinetPay answered with another payment.", code="reference_mismatch")
         return PaymentResult(
             state=PAYMENT_STATES[code],
             ids={"transaction": transaction},
+            amount=payment.amount,
             failure=Failure(category=CATEGORIES[code], code=code) if code in CATEGORIES else None,
             raw=redacted(fields),
         )

@@ -19,7 +19,11 @@ CONVERGE = frozenset(
 )
 IN_PROGRESS = frozenset({"ORDER_COMPLETION_IN_PROGRESS", "PREVIOUS_REQUEST_IN_PROGRESS", "ORDER_IS_PENDING_APPROVAL"})
 PAYER_MUST_ACT = frozenset({"INSTRUMENT_DECLINED", "PAYER_ACTION_REQUIRED", "REDIRECT_PAYER_FOR_ALTERNATE_FUNDING"})
-LATER = frozenset({"REFUND_FAILED_INSUFFICIENT_FUNDS", "PENDING_CAPTURE"})
+# Not now, and no fault of PayPal's: neither asked again in a breath nor counted as if it were down.
+LATER = {
+    "REFUND_FAILED_INSUFFICIENT_FUNDS": FailureCategory.INSUFFICIENT_FUNDS,
+    "PENDING_CAPTURE": FailureCategory.NOT_SUPPORTED,
+}
 OUR_ACCOUNT = frozenset(
     {
         "PAYEE_ACCOUNT_RESTRICTED",
@@ -81,7 +85,7 @@ def refusal(reply: Reply) -> GatewayError:
     if word == "DUPLICATE_INVOICE_ID":
         return reply.uncertain("An earlier try may have been paid.", code=word, category=FailureCategory.DUPLICATE)
     if word in LATER:
-        return reply.unavailable("PayPal cannot do this yet.", code=word)
+        return reply.unavailable("PayPal cannot do this yet.", code=word, category=LATER[word])
     if reply.status in REFUSED and reply.fields_or_none():
         gone = FailureCategory.EXPIRED if reply.status == NOT_FOUND else FailureCategory.INVALID_REQUEST
         return Declined(

@@ -179,7 +179,7 @@ def hints(letter: Letter) -> Sequence[Hint]:
             trust=Trust.SIGNED,
             reference=reference,
             ids={name: value for name, value in ids.items() if value},
-            amount=_amount(resource.get("amount")),
+            amount=_amount(resource.get("dispute_amount" if subject is Subject.DISPUTE else "amount")),
             occurred_at=_moment(event.get("create_time")),
             object=redacted(event),
         )
@@ -206,25 +206,42 @@ def _named(subject: Subject, kind: str, resource: Mapping[str, Any]) -> tuple[st
     own = letters.text(resource.get("id"))
     match subject:
         case Subject.PAYMENT if kind.startswith("CHECKOUT."):
-            units = resource.get("purchase_units")
-            first = units[0] if isinstance(units, list) and units and isinstance(units[0], dict) else {}
-            return checked(first.get("custom_id")), {"order": own}
+            return checked(_first(resource, "purchase_units").get("custom_id")), {"order": own}
         case Subject.PAYMENT:
             order = _at(resource, "supplementary_data", "related_ids", "order_id")
             return checked(resource.get("custom_id")), {"order": letters.text(order), "capture": own}
         case Subject.REFUND:
             return checked(resource.get("invoice_id")), {"refund": own, "capture": _up(resource)}
-        case Subject.PAYOUT if kind.startswith("PAYMENT.PAYOUTSBATCH."):
-            header = resource.get("batch_header")
-            batch = letters.text(_at({"header": header}, "header", "payout_batch_id"))
-            sender = _at({"header": header}, "header", "sender_batch_header", "sender_batch_id")
-            return checked(sender), {"batch": batch}
         case Subject.PAYOUT:
-            ids = {"batch": letters.text(resource.get("payout_batch_id"))}
-            ids["item"] = letters.text(resource.get("payout_item_id"))
-            return checked(_at(resource, "payout_item", "sender_item_id")), ids
+            return _named_in_payout(kind, resource)
+        case Subject.DISPUTE:
+            return _named_in_dispute(resource)
         case _:
             return checked(resource.get("custom_id")), {subject.value: own}
+
+
+def _named_in_payout(kind: str, resource: Mapping[str, Any]) -> tuple[str, dict[str, str]]:
+    if kind.startswith("PAYMENT.PAYOUTSBATCH."):
+        header = resource.get("batch_header")
+        batch = letters.text(_at({"header": header}, "header", "payout_batch_id"))
+        sender = _at({"header": header}, "header", "sender_batch_header", "sender_batch_id")
+        return checked(sender), {"batch": batch}
+    ids = {"batch": letters.text(resource.get("payout_batch_id"))}
+    ids["item"] = letters.text(resource.get("payout_item_id"))
+    return checked(_at(resource, "payout_item", "sender_item_id")), ids
+
+
+def _named_in_dispute(resource: Mapping[str, Any]) -> tuple[str, dict[str, str]]:
+    """A dispute has ids of its own, and names the payment by its capture."""
+    payment = _first(resource, "disputed_transactions")
+    ids = {"dispute": letters.text(resource.get("dispute_id"))}
+    ids["capture"] = letters.text(payment.get("seller_transaction_id"))
+    return checked(payment.get("custom")), ids
+
+
+def _first(resource: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    found = resource.get(name)
+    return found[0] if isinstance(found, list) and found and isinstance(found[0], dict) else {}
 
 
 def _at(fields: object, *path: str) -> object:

@@ -60,7 +60,6 @@ class Contender:
     lifetime: timedelta
     resolves_lost_page: bool = True  # whether `fetch_payment` finds a payment whose creation was not confirmed
     repeat: str = "refused"  # what a repeated reference gets: refused, known (its state, no page) or same page
-    amount_is_told: bool = True
     refunds: bool = False
     refund_refusal_is_late: bool = False  # too much is taken first and refused later
     payout_to: Destination | None = None
@@ -272,7 +271,6 @@ CONTENDERS = (
         written=short,
         abandoned_as=PaymentState.FAILED,
         lifetime=timedelta(minutes=30),
-        amount_is_told=False,
         repeat="known",
         payout_to=_phone("+2250700000001"),
         payout_declined_to=_phone("+2250700000090"),

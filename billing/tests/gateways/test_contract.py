@@ -31,7 +31,7 @@ def test_payment_succeeds(sandbox: Sandbox, contender: Contender) -> None:
     payment = contenders.remembered(request, opened)
     result = settled(adapter, payment)
     assert result.state is PaymentState.SUCCEEDED
-    assert result.amount == (contender.amount if contender.amount_is_told else None)
+    assert result.amount == contender.amount
     assert adapter.fetch_payment(contenders.learned(payment, result)).state is PaymentState.SUCCEEDED
     [line] = books(sandbox, contender)
     assert line["reference"] == contender.written(request.reference)

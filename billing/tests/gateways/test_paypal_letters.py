@@ -171,7 +171,10 @@ OURS = "0" * 31 + "1"
             "sender_batch_id": OURS}}}, Subject.PAYOUT, OURS, {"batch": "B1"}),
         ("PAYMENT.PAYOUTS-ITEM.FAILED", {"payout_batch_id": "B1", "payout_item_id": "I1", "payout_item": {
             "sender_item_id": OURS}}, Subject.PAYOUT, OURS, {"batch": "B1", "item": "I1"}),
-        ("CUSTOMER.DISPUTE.CREATED", {"id": "D1"}, Subject.DISPUTE, "", {"dispute": "D1"}),
+        ("CUSTOMER.DISPUTE.CREATED", {"dispute_id": "PP-D-1", "disputed_transactions": [
+            {"seller_transaction_id": "C1", "custom": OURS}]}, Subject.DISPUTE, OURS,
+         {"dispute": "PP-D-1", "capture": "C1"}),
+        ("CUSTOMER.DISPUTE.UPDATED", {"dispute_id": "PP-D-1"}, Subject.DISPUTE, "", {"dispute": "PP-D-1"}),
         ("BILLING.SUBSCRIPTION.CANCELLED", {"id": "I-1", "custom_id": OURS}, Subject.SUBSCRIPTION, OURS,
          {"subscription": "I-1"}),
         ("RISK.SOMETHING.NEW", {"id": "X"}, Subject.OTHER, "", {"other": "X"}),
@@ -196,3 +199,10 @@ def test_amount_of_an_event_is_read_when_it_is_one() -> None:
     assert amount({"currency": "EUR", "value": "25.00"}) == Money(2_500, "EUR")
     for nonsense in ({"currency_code": "EUR", "value": "25.001"}, {"currency_code": "XXQ", "value": "1"}, {}, 5, None):
         assert amount(nonsense) is None
+
+
+def test_amount_of_a_dispute_is_what_is_disputed() -> None:
+    resource = {"dispute_id": "PP-D-1", "dispute_amount": {"currency_code": "EUR", "value": "9.99"}}
+    event = {"id": "WH-1", "event_type": "CUSTOMER.DISPUTE.CREATED", "resource": resource}
+    [hint] = letters.hints(Letter(method="POST", headers={}, body=dumps(event).encode()))
+    assert hint.amount == Money(999, "EUR")
