@@ -19,7 +19,6 @@ from billing.models.payments import PaymentKind, PaymentStatus
 from billing.models.refunds import RefundOrigin, RefundStatus
 from billing.taxing import Treatment
 from events.types import EventType
-from ledger.ids import first_at
 from ledger.money import Money
 
 logger = logging.getLogger(__name__)
@@ -188,17 +187,16 @@ def taxed_at_use(payment: Payment) -> bool:
 def issue_missing(*, since: datetime | None = None) -> int:
     """Issue what was paid or refunded and has no paper yet, oldest first; one that fails does not stop the others."""
     moment = since or timezone.now() - timedelta(days=settings.INVOICE_LOOK_BACK_DAYS)
-    begin = first_at(moment)
     papers = Invoice.objects.all()
     unpapered = Payment.objects.filter(
         ~Exists(papers.of_sales().filter(payment=OuterRef("pk"))),
-        pk__gte=begin,
+        ended_at__gte=moment,  # some are paid, and some refunds arrive, weeks after they were asked for
         status=PaymentStatus.SUCCEEDED,
         kind__in=INVOICED,
     )
     uncredited = Refund.objects.filter(
         ~Exists(papers.filter(refund=OuterRef("pk"))),
-        pk__gte=begin,
+        ended_at__gte=moment,
         status=RefundStatus.SUCCEEDED,
         payment__kind__in=INVOICED,
     ).exclude(origin=RefundOrigin.SURPLUS)

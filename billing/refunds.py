@@ -71,18 +71,23 @@ def request(
     policy: RefundPolicy | None = None,
     by: User | None = None,
     caller: str = "",
+    key: str = "",
 ) -> Refund:
-    """Begin to give money back: all that is left, or an amount. Nothing is sent before this is committed."""
+    """Begin to give money back: all that is left, or an amount. Nothing is sent before this is committed. The same key
+    returns the refund that it made."""
     if not reason.strip():
         raise errors.ReasonMissing
     locked = _lock(payment.pk)
+    if key and (known := Refund.objects.filter(payment=locked, request_key=key).first()):
+        return known
     plan = refund_plans.make(payment=locked, amount=amount, policy=policy)
     attempt = locked.attempts.get(state=AttemptState.SUCCEEDED)
     sends = can_send(attempt)
     if sends and plan.amount < locked.money and not registry.get(attempt.gateway).capabilities.partial_refund:
         raise errors.PartialNotPossible(attempt.gateway)
     status = RefundStatus.REQUESTED if sends else RefundStatus.MANUAL
-    refund = write(locked, attempt, plan, status, reason=reason, requested_by=by, requested_as=caller[:100])
+    asked = {"reason": reason, "requested_by": by, "requested_as": caller[:100], "request_key": key}
+    refund = write(locked, attempt, plan, status, **asked)
     if sale_payments.is_sale(locked):
         sale_payments.hold(locked, key=_key(refund), amount=plan.amount, policy=policy, reason=reason, by=by)
     if status == RefundStatus.MANUAL:

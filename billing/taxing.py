@@ -22,6 +22,8 @@ AT_USE = (
     "art. 30 ter directive 2006/112/CE"
 )
 
+TAXED_AS = {"MC": "FR"}  # art. 7 directive 2006/112/CE
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Treatment:
@@ -79,6 +81,7 @@ def untaxed() -> Treatment:
 def decide(*, customer: Customer, country: str, on: date, product: str = "standard") -> Treatment:
     """For what is sold to this customer that day; `country` is where the buyer says to be, else the customer's."""
     seller, buyer = settings.SELLER_COUNTRY, country or customer.country or settings.SELLER_COUNTRY
+    buyer = TAXED_AS.get(buyer, buyer)
     if settings.TAX_SCHEME == "none":
         return untaxed()
     if settings.TAX_SCHEME == "franchise":

@@ -1,10 +1,16 @@
 """Corrections of a wallet by hand: with a reason, by whoever may, and by two people above a limit."""
 
+from datetime import timedelta
+
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import transaction
+from django.db.models import Sum
+from django.db.models.functions import Abs
+from django.utils import timezone
 
 from ledger import transfers
+from ledger.ids import first_at
 from ledger.money import LARGEST_MINOR, Money
 from ledger.transfers import Move
 from wallets import sellers
@@ -27,8 +33,16 @@ def request(*, wallet: Wallet, amount: Money, reason: str, key: str, by: User) -
             raise KeyReused(key)
         return found
     made = Adjustment.objects.create(wallet=wallet, key=key, amount_minor=amount.minor, reason=reason, requested_by=by)
+    alone = _booked_alone(wallet, by) + abs(amount.minor)
     limit = settings.WALLETS_ADJUSTMENT_TWO_PEOPLE_ABOVE_MINOR.get(wallet.currency, LARGEST_MINOR)
-    return made if abs(amount.minor) > limit else _book(made)
+    return made if alone > limit else _book(made)
+
+
+def _booked_alone(wallet: Wallet, by: User) -> int:
+    """By this person in the last day: a large correction in small pieces is a large one."""
+    since = first_at(timezone.now() - timedelta(days=1))
+    mine = wallet.adjustments.filter(requested_by=by, decided_by=None, status=AdjustmentStatus.BOOKED, pk__gte=since)
+    return int(mine.aggregate(sum=Sum(Abs("amount_minor")))["sum"] or 0)
 
 
 @transaction.atomic

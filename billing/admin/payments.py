@@ -128,7 +128,11 @@ class PaymentAdmin(BillingActsAdmin):
 
         def do(form: ActForm) -> str:
             made = refunds.request(
-                payment=payment, reason=form.facts["reason"], by=operator(request), **_wish(payment, form)
+                payment=payment,
+                reason=form.facts["reason"],
+                by=operator(request),
+                key=form.act_key,
+                **_wish(payment, form),
             )
             said = gettext("Refund of %(amount)s: %(status)s.")
             said = said % {"amount": for_reader(made.money), "status": made.get_status_display()}

@@ -158,6 +158,7 @@ class Payment(models.Model):
         indexes = [
             models.Index(name="payment_by_user", fields=["user", "id"]),
             models.Index(name="payment_by_redemption", fields=["redemption"], condition=Q(redemption__isnull=False)),
+            models.Index(name="payment_paid_lately", fields=["ended_at"], condition=Q(status="succeeded")),
             models.Index(name="payment_still_pending", fields=["expires_at"], condition=Q(status="pending")),
             models.Index(
                 name="payment_undelivered",

@@ -75,6 +75,7 @@ class Refund(models.Model):
         blank=True,
         verbose_name=_("asked for by"),
     )
+    request_key = models.CharField(max_length=100, default="", db_default="", editable=False)  # of a form that was sent
     requested_as = models.CharField(_("asked for as"), max_length=100, blank=True)  # a service, when no operator did
     gateway_ids = models.JSONField(_("ids at the gateway"), default=dict)
     failure_category = models.CharField(_("why it failed"), max_length=30, blank=True)
@@ -122,12 +123,18 @@ class Refund(models.Model):
                 condition=Q(proof="", proven_by__isnull=True) | (~Q(proof="") & Q(proven_by__isnull=False)),
             ),
             models.UniqueConstraint(
+                name="refund_once_per_request_key",
+                fields=["payment", "request_key"],
+                condition=~Q(request_key=""),
+            ),
+            models.UniqueConstraint(
                 name="refund_of_a_surplus_once",
                 fields=["attempt"],
                 condition=Q(origin="surplus") & ~Q(status__in=["failed", "cancelled"]),
             ),
         ]
         indexes = [
+            models.Index(name="refund_arrived_lately", fields=["ended_at"], condition=Q(status="succeeded")),
             models.Index(name="refund_to_try", fields=["next_try_at"], condition=Q(next_try_at__isnull=False)),
         ]
 

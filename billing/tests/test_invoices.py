@@ -1,7 +1,7 @@
 """Invoices and credit notes: their numbers, what they say, and that nothing changes them."""
 
 import threading
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import facturx
@@ -20,6 +20,7 @@ from billing import (
     invoices,
     refund_sending,
     refunds,
+    refunds_by_hand,
     tasks,
     taxing,
 )
@@ -85,6 +86,24 @@ def test_refund_has_a_credit_note_linked_line_by_line(stripe, french) -> None:
     assert note.lines.get().corrects == invoice.lines.get()
     assert (note.corrects, invoice.status) == (invoice, "partly_credited")
     assert (note.number[:3], note.sequence, invoice.sequence) == ("CN-", 1, 1)
+
+
+def test_refund_that_arrives_weeks_after_it_was_asked_for_has_its_credit_note(gateways, french, clock) -> None:
+    payment = shop.paid(gateways["cinetpay"], known(), currency="XOF")
+    invoices.issue_missing()
+    refund = refunds.request(payment=payment, reason="not delivered", policy=RefundPolicy.GOODWILL)
+    clock.shift(timedelta(days=30))
+    refunds_by_hand.prove(refund=refund, proof="OM-1", by=shop.make_user())
+    assert [invoices.issue_missing() for _ in range(2)] == [1, 0]
+    assert Invoice.objects.get(kind="credit_note").refund == refund
+
+
+def test_payment_that_is_paid_weeks_after_it_was_begun_has_its_invoice(stripe, french, clock) -> None:
+    payment = shop.buy(known())
+    clock.shift(timedelta(days=30))
+    stripe.pays()
+    shop.told(payment)
+    assert (invoices.issue_missing(), Invoice.objects.get().payment) == (1, payment)
 
 
 def test_refund_that_comes_back_days_later_is_invoiced_again(stripe, french) -> None:

@@ -132,6 +132,16 @@ def test_operator_refunds_by_a_button_and_their_name_stands_by_it(stripe, operat
     assert "<a" not in LogEntry.objects.get().change_message
 
 
+def test_form_that_is_sent_twice_makes_one_refund(stripe, operator) -> None:
+    payment = shop.paid(stripe)
+    wish = {"key": str(uuid.uuid4()), "amount": "5.00", "policy": "proportional", "reason": "late"}
+    for _ in range(2):
+        assert browser(operator).post(page("billing_payment_refund", payment.pk), wish).status_code == 302
+    assert Refund.objects.get().amount_minor == 500
+    browser(operator).post(page("billing_payment_refund", payment.pk), wish | {"key": str(uuid.uuid4()), "amount": "1"})
+    assert Refund.objects.count() == 2
+
+
 def test_money_moves_by_what_was_previewed_and_by_nothing_else(stripe, operator) -> None:
     payment = shop.paid(stripe)
     path = page("billing_payment_change", payment.pk).replace("change", "refund")

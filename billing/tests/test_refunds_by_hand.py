@@ -98,6 +98,17 @@ def test_refund_is_asked_for_though_its_gateway_is_gone(stripe, monkeypatch) -> 
     assert Case.objects.get().kind == "manual_refund"
 
 
+def test_large_refund_in_small_pieces_needs_two_as_well(gateways, settings) -> None:
+    settings.REFUND_ALONE_MINOR = {"XOF": 5_000}
+    operator, payment = shop.make_user(), shop.paid(gateways["cinetpay"], currency="XOF")
+    first = ask_for(payment, 4_000, by=operator)
+    refunds_by_hand.prove(refund=first, proof="OM-1", by=operator)
+    second = ask_for(payment, 2_000, by=operator)
+    with pytest.raises(errors.SecondOperatorNeeded):
+        refunds_by_hand.prove(refund=second, proof="OM-2", by=operator)
+    assert refunds_by_hand.prove(refund=second, proof="OM-2", by=shop.make_user()).status == RefundStatus.SUCCEEDED
+
+
 def test_case_of_a_refund_by_hand_closes_when_it_is_confirmed(gateways) -> None:
     operator = shop.make_user()
     refunds_by_hand.prove(refund=by_hand(gateways), proof="OM-123", by=operator)
@@ -229,3 +240,26 @@ def test_people_and_the_gateway_speak_at_once_and_the_books_hold(stripe, has_arr
     assert (said[1], Refund.objects.get().status) == ("succeeded", "succeeded")
     assert shop.balance("revenue:packs:EUR") == 0
     assert checks.faults() == {}
+
+
+@pytest.mark.parametrize(
+    ("status", "days", "cases"),
+    [
+        (RefundStatus.REQUESTED, 2, 1),
+        (RefundStatus.UNKNOWN, 2, 1),
+        (RefundStatus.UNKNOWN, 0, 0),
+        (RefundStatus.PENDING, 2, 0),
+        (RefundStatus.PENDING, 15, 1),
+    ],
+)
+def test_refund_that_hangs_is_shown_to_people_once_and_its_case_closes(stripe, status, days, cases) -> None:
+    refund = ask_for(shop.paid(stripe))
+    Refund.objects.update(status=status, created_at=timezone.now() - timedelta(days=days))
+    stripe.silent = True
+    for _ in range(2):
+        Refund.objects.update(next_try_at=timezone.now())
+        refund_sending.work_through()
+    assert Case.objects.open().count() == cases
+    stripe.silent = False
+    say(refund, RefundState.SUCCEEDED)
+    assert Case.objects.open().count() == 0

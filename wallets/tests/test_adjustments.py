@@ -66,6 +66,15 @@ def test_what_is_held_for_a_withdrawal_cannot_be_taken(user: User) -> None:
     assert (available(user), on("adjustments:EUR")) == (0, 10)
 
 
+def test_large_correction_in_small_pieces_needs_two_as_well(user: User, settings: Any) -> None:
+    settings.WALLETS_ADJUSTMENT_TWO_PEOPLE_ABOVE_MINOR = {"EUR": 500}
+    operator, other, wallet = make_user("operator"), make_user("operator"), wallet_of(user)
+    assert correct(wallet, 300, key="a", by=operator).status == "booked"
+    assert correct(wallet, -201, key="b", by=operator).status == "requested"
+    assert correct(wallet, 200, key="c", by=operator).status == "booked"
+    assert correct(wallet, 500, key="d", by=other).status == "booked"
+
+
 def test_up_to_the_limit_one_person_is_enough(user: User, settings: Any) -> None:
     settings.WALLETS_ADJUSTMENT_TWO_PEOPLE_ABOVE_MINOR = {"EUR": 500}
     operator, wallet = make_user("operator"), wallet_of(user)
