@@ -284,6 +284,8 @@ def _write_down(report: Report) -> None:
         for name in line.names
         for outcome in Outcome
     ]
+    # What the same report has found is not settled by another line of it: the same payment may be said twice.
+    fitting = [key for key in fitting if key not in new]
     Discrepancy.objects.open().filter(key__in=fitting).update(closed_at=timezone.now(), resolution=Resolution.SETTLED)
 
 

@@ -57,6 +57,8 @@ def _movement(row: list[str], places: Mapping[str, int], number: int) -> Movemen
     kind = cell("kind").lower()
     if kind not in REFUNDS | PAYMENTS:
         raise StatementUnreadable(f"Line {number}: {cell('kind')!r} is no kind; write payment or refund.")
+    if kind in PAYMENTS and cell("amount").startswith("-"):
+        raise StatementUnreadable(f"Line {number}: a payment is not below zero; write refund for what was taken back.")
     reference, known = cell("reference"), cell("id")
     if not (reference or known):
         raise StatementUnreadable(f"Line {number}: neither a reference nor an id.")

@@ -20,9 +20,11 @@ from django.utils.translation import gettext, override
 
 from billing import customers, fulfilment, invoice_writing, invoices, payments, taxing, voucher_refunds
 from billing.invoice_writing import NewLine
-from billing.models import Invoice, Payment, TaxedUse
+from billing.models import Invoice, Payment, Refund, TaxedUse
 from billing.models.invoices import InvoiceKind
 from billing.models.payments import PaymentStatus
+from billing.models.refunds import RefundStatus
+from credits import takebacks
 from ledger import transfers
 from ledger.ids import first_at
 from ledger.money import Money
@@ -34,7 +36,7 @@ _CONSUMED = """
       JOIN ledger_transfer t ON a.id IN (t.source_id, t.target_id) AND t.entry_id < %s
       JOIN ledger_entry e ON e.id = t.entry_id
       JOIN ledger_account other ON other.id = CASE WHEN t.source_id = a.id THEN t.target_id ELSE t.source_id END
-     WHERE a.name = %s
+     WHERE a.name = ANY(%s)
        AND (other.name LIKE 'credits:spent:%%' OR e.kind = 'credits.repayment'
             OR (other.name LIKE 'credits:expired:%%' AND t.source_id = a.id))
 """
@@ -108,9 +110,16 @@ def _issue(found: list[Payment], month: date) -> bool:
 def consumed(payment: Payment, until: datetime) -> int:
     """How many of its paid credits were used or had expired by then; the bonus was given for nothing."""
     with connection.cursor() as cursor:
-        cursor.execute(_CONSUMED, [first_at(until), f"grant:payment:{payment.pk}"])
+        cursor.execute(_CONSUMED, [first_at(until), [f"grant:{key}" for key in _grants(payment)]])
         (used,) = cursor.fetchone()
     return int(used)
+
+
+def _grants(payment: Payment) -> list[str]:
+    """What was paid for, and what of it a refund had taken that came back."""
+    paid = f"payment:{payment.pk}"
+    failed = Refund.objects.filter(payment=payment, status=RefundStatus.FAILED).values_list("pk", flat=True)
+    return [paid, *(key for pk in failed for key in takebacks.given_back(key=f"refund:{pk}", of=paid))]
 
 
 def _value(payment: Payment, used: int) -> int:

@@ -128,6 +128,12 @@ def give_back(*, user: User, unit: str, key: str, owed: int = 0) -> None:
         grants.issue_many(rows)
 
 
+def given_back(*, key: str, of: str) -> list[str]:
+    """The keys of the grants that `give_back` made of what had been taken from one grant."""
+    taken = Hold.objects.filter(key=_hold_key(key), state=HoldState.SETTLED, account__name=f"grant:{of}")
+    return [f"{key}:back:{number}" for number in taken.order_by("number").values_list("number", flat=True)]
+
+
 def _as_new(user: User, unit: str, key: str, amount: int, origin: Grant) -> NewGrant:
     least = timezone.now() + timedelta(days=settings.CREDITS_REVERSAL_LEAST_DAYS)
     return NewGrant(

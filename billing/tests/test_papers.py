@@ -33,7 +33,8 @@ from billing import (
     usage_invoices,
     vat_numbers,
 )
-from billing.models import Invoice, InvoiceFile, InvoiceMailing, Payment, TaxedUse, TaxRate, VatCheck
+from billing.gateways.base import RefundState
+from billing.models import Invoice, InvoiceFile, InvoiceMailing, Payment, Refund, TaxedUse, TaxRate, VatCheck
 from billing.models.refunds import RefundPolicy
 from billing.tests import shop
 from billing.tests.papers import faults_of_schematron, french, known
@@ -293,6 +294,20 @@ def test_refund_of_what_is_not_used_comes_from_what_is_owed(stripe, at_use) -> N
     invoices.issue_missing()
     assert shop.balance("vouchers:EUR") == 0
     assert Invoice.objects.filter(kind="credit_note", corrects__kind="receipt").count() == 1
+
+
+def test_credits_of_a_refund_that_came_back_are_taxed_when_they_are_used(stripe, at_use) -> None:
+    payment = shop.paid(stripe, known())
+    invoices.issue(payment=payment)
+    refund = refunds.request(payment=payment, policy=RefundPolicy.UNSPENT_ONLY, reason="changed their mind")
+    refund_sending.work_through()
+    stripe.refund_states[refund.reference] = RefundState.FAILED
+    refund_sending.ask(Refund.objects.get(pk=refund.pk))
+    assert (shop.credits_of(payment.user), shop.balance("vouchers:EUR")) == (275, 999)
+    usage.spend(user=payment.user, amount=275, key="s-1")
+    assert usage_invoices.issue_due(now=later()) == 1
+    assert (TaxedUse.objects.get().credits, shop.balance("vouchers:EUR")) == (250, 0)
+    assert checks.faults() == {}
 
 
 def given_back(payment: Payment, minor: int, policy: RefundPolicy) -> None:

@@ -214,6 +214,17 @@ def test_statement_is_held_against_the_day(gateways: dict[str, Any], tmp_path: P
     assert Reconciliation.objects.get().matched == 1
 
 
+def test_payment_that_a_statement_says_twice_is_an_exception_that_stays_open(gateways, tmp_path: Path) -> None:
+    payment = shop.paid(gateways["cinetpay"], currency="XOF")
+    day, file = day_of(payment), tmp_path / "day.csv"
+    line = f"{day};{payment.attempts.get().reference};6500;XOF"
+    file.write_text("\n".join(["Date;Reference;Montant;Devise", line, line]), "utf-8")
+    for _ in range(2):
+        with pytest.raises(CommandError, match="Exceptions at cinetpay"):
+            run("--gateway", "cinetpay", "--day", day.isoformat(), "--statement", str(file))
+    assert Discrepancy.objects.open().get().outcome == "missing_here"
+
+
 def test_statement_brings_the_fee_that_nobody_had_said(gateways: dict[str, Any], tmp_path: Path) -> None:
     first, second = (shop.paid(gateways["cinetpay"], currency="XOF") for _ in range(2))
     day, file = day_of(first), tmp_path / "day.csv"
@@ -248,6 +259,7 @@ def test_statement_is_of_one_gateway() -> None:
         ("date,reference,amount,currency\nsoon,a,1,EUR\n", "Line 2: 'soon' is no date"),
         ("date,reference,amount,currency\n2026-08-31,a,1.999,EUR\n", "Line 2: 1.999 has 3 decimals"),
         ("date,reference,amount,currency\n2026-08-31,a,1,EURO\n", "Line 2: 'EURO' is no currency"),
+        ("date,reference,amount,currency\n2026-08-31,a,-1,EUR\n", "Line 2: a payment is not below zero; write refund"),
         ("date,reference,amount,currency\n2026-08-31,,1,EUR\n", "Line 2: neither a reference nor an id"),
         ("date,id,amount,currency,type\n2026-08-31,a,1,EUR,gift\n", "Line 2: 'gift' is no kind"),
         (f'date,reference,amount,currency\n2026-08-31,"{"a" * 200_000}', "Line 2: field larger than field limit"),
