@@ -110,11 +110,11 @@ def note(*, attempt: Attempt, result: DisputeResult) -> Dispute:
 def _open(dispute: Dispute) -> None:
     for grant in _grants(dispute):
         try:
-            grants.freeze(grant=grant, reason=f"dispute {dispute.gateway_id}")
+            grants.freeze(grant=grant, reason=_reason(dispute))
         except GrantClosed:
             continue  # nothing of it is left
     if _is_of_sellers(dispute):
-        _freeze_sales(dispute, _key(dispute))
+        sale_payments.freeze(dispute.payment, key=_key(dispute), amount=dispute.money, reason=_reason(dispute))
     facts = {"dispute": str(dispute.pk), "reason": dispute.reason, "due_at": _when(dispute.due_at)}
     cases.open(
         kind=CaseKind.DISPUTE, payment=dispute.payment, attempt=dispute.attempt, key=str(dispute.pk), facts=facts
@@ -150,8 +150,7 @@ def _lost(dispute: Dispute) -> None:
     taken = Money(0, payment.currency)
     if _is_of_sellers(dispute):
         # Counted anew: a refund may have failed since it was frozen, or a withdrawal been taken back.
-        sale_payments.void(payment, _key(dispute))
-        _freeze_sales(dispute, f"{_key(dispute)}:lost")
+        sale_payments.freeze_anew(payment, key=_key(dispute), amount=dispute.money, reason=_reason(dispute))
         taken = sale_payments.settle(payment, _key(dispute))
     _book_loss(dispute, taken.minor)
     _close(dispute, DisputeState.LOST)
@@ -181,9 +180,8 @@ def _is_of_sellers(dispute: Dispute) -> bool:
     return sale_payments.is_sale(dispute.payment) and not _stands_aside(dispute)
 
 
-def _freeze_sales(dispute: Dispute, key: str) -> None:
-    reason = f"dispute {dispute.gateway_id}"
-    sale_payments.freeze(dispute.payment, key=key, amount=dispute.money, reason=reason)
+def _reason(dispute: Dispute) -> str:
+    return f"dispute {dispute.gateway_id}"
 
 
 def _key(dispute: Dispute) -> str:
@@ -191,11 +189,11 @@ def _key(dispute: Dispute) -> str:
 
 
 def _thaw(dispute: Dispute) -> None:
-    if Dispute.objects.filter(payment=dispute.payment, state=DisputeState.OPEN).exclude(pk=dispute.pk).exists():
+    if Dispute.objects.of_what_was_delivered(dispute.payment, DisputeState.OPEN).exclude(pk=dispute.pk).exists():
         return  # another dispute about the same money is still open
     for grant in _grants(dispute):
         try:
-            grants.unfreeze(grant=grant, reason=f"dispute {dispute.gateway_id}")
+            grants.unfreeze(grant=grant, reason=_reason(dispute))
         except GrantClosed:
             continue
 

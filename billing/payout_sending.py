@@ -3,7 +3,9 @@ first call, the second one is the same payout."""
 
 import logging
 import random
+from collections.abc import Mapping
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from uuid import UUID
 
 from django.conf import settings
@@ -45,8 +47,9 @@ def send(withdrawal: Withdrawal) -> Payout | None:
     return payouts.sent(payout=payout, result=result)
 
 
-def ask(payout: Payout) -> Payout:
-    """What the gateway says of it now. A GatewayError means that it said nothing, and nothing has changed."""
+def ask(payout: Payout, told: Mapping[str, str] = MappingProxyType({})) -> Payout:
+    """What the gateway says of it now, by its ids and those that a letter told. A GatewayError means that it said
+    nothing, and nothing has changed."""
     adapter = _adapter(payout.gateway)
     withdrawal = payout.withdrawal
     withdrawal.refresh_from_db(fields=["status"])  # it was found a while ago: others were asked about before it
@@ -55,7 +58,7 @@ def ask(payout: Payout) -> Payout:
     known = PayoutRef(
         reference=payout.reference,
         amount=withdrawal.payout,
-        ids=payout.gateway_ids,
+        ids={**told, **payout.gateway_ids},
         created_at=payout.first_sent_at,
         request=request_of(withdrawal, payout.gateway) if is_sent else None,
     )
@@ -195,7 +198,7 @@ def _claim(now: datetime, asked: set[UUID]) -> list[Payout]:
     )
     for payout in found:
         payout.asks += 1
-        payout.next_try_at = payouts.next_question(payout) if payout.withdrawal.is_open else payouts.next_look(payout)
+        payout.next_try_at = payouts.next_question(payout) if payouts.is_asked(payout) else payouts.next_look(payout)
     Payout.objects.bulk_update(found, ["asks", "next_try_at"])
     return found
 

@@ -82,7 +82,7 @@ def put_off(*, payout: Payout, error: gateway.GatewayError) -> Payout:
         # Nothing but an operator mends that.
         pause = max(pause, settings.GATEWAY_ASK_OFTEN_SECONDS)
         why = cases.in_house(_("%(gateway)s refused it: %(reason)s"), gateway=current.gateway, reason=error.category)
-        _ask_people(current, "refused", why, is_waiting=True)
+        _ask_people(current, f"blocked:{error.category}", why, is_waiting=True)
     elif current.first_sent_at and now - current.first_sent_at > timedelta(days=1):
         why = cases.in_house(_("%(gateway)s has been away for a day"), gateway=current.gateway)
         _ask_people(current, "away", why, is_waiting=True)
@@ -230,6 +230,11 @@ def next_look(payout: Payout) -> datetime | None:
     if paid_at is None or payout.withdrawal.status != Status.PAID:
         return None
     return schedule.late_ask_at(paid_at, now=timezone.now())
+
+
+def is_asked(payout: Payout) -> bool:
+    """Its end is waited for, also of one that its gateway pays although the seller has the money again."""
+    return payout.withdrawal.is_open or (payout.withdrawal.status in NOT_WANTED and payout.is_pinned)
 
 
 def is_stuck(payout: Payout) -> bool:

@@ -23,13 +23,14 @@ from billing import (
 from billing.gateways import letters as marks
 from billing.gateways.base import Hint, Subject, Trust
 from billing.gateways.subscribing import InvoiceResult
-from billing.models import Attempt, GatewayLetter, Payout, PlanPrice, Refund, Subscription
+from billing.models import Attempt, Dispute, GatewayLetter, Payout, PlanPrice, Refund, Subscription
 from billing.models.inbox import LetterState
-from billing.models.refunds import RefundStatus
+from billing.models.refunds import DisputeState, RefundStatus
 from ledger.money import Money
 
 logger = logging.getLogger(__name__)
 # Of these ids a gateway gives the same one to many payments, or they are of something else.
+REVERSALS = {"PAYMENT.CAPTURE.REVERSED"}  # what a bank or PayPal itself takes back, and nobody has refunded
 NOT_IDS_OF_A_PAYMENT = {"customer", "refund", "dispute", "subscription", "invoice"}
 
 
@@ -74,6 +75,8 @@ def _read_refund(letter: GatewayLetter, batch: Batch) -> LetterState:
     ours = _refund_of(letter)
     if ours is None:
         attempt = _known_as_paid(letter)
+        if letter.kind in REVERSALS and _has_taken(attempt):
+            return LetterState.DONE
         if Refund.objects.filter(attempt=attempt, status__in=[RefundStatus.SENDING, RefundStatus.UNKNOWN]).exists():
             raise NotKnownYet("It may be the refund that is being sent.")
         if letter.trust == Trust.UNSIGNED or letter.amount_minor is None or "refund" not in letter.ids:
@@ -84,6 +87,11 @@ def _read_refund(letter: GatewayLetter, batch: Batch) -> LetterState:
     return LetterState.DONE
 
 
+def _has_taken(attempt: Attempt) -> bool:
+    """A dispute stands for it: that books the money when it is lost."""
+    return Dispute.objects.filter(attempt=attempt, state__in=[DisputeState.OPEN, DisputeState.LOST]).exists()
+
+
 def _read_payout(letter: GatewayLetter, batch: Batch) -> LetterState:
     """Nobody signs most of these letters: they say where to look, and the gateway is asked."""
     number = _number(letter.reference)
@@ -92,7 +100,7 @@ def _read_payout(letter: GatewayLetter, batch: Batch) -> LetterState:
     if payout is None:
         raise NotKnownYet("It is about no payout of ours.")
     if payout.pk not in batch.asked:
-        payout_sending.ask(payout)
+        payout_sending.ask(payout, letter.ids if letter.trust == Trust.SIGNED else {})
         batch.asked.add(payout.pk)
     return LetterState.DONE
 

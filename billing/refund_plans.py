@@ -97,10 +97,9 @@ def _refuse_what_is_not_refundable(payment: Payment) -> None:
         raise errors.NotRefundable(payment.status)
     if payment.amount_minor == 0:
         raise errors.NotRefundable("free")
-    dispute = Dispute.objects.filter(payment=payment).exclude(state=DisputeState.WON).first()
-    if dispute is not None:
-        if dispute.state == DisputeState.LOST:
-            raise errors.NotRefundable("lost in a dispute")
+    if Dispute.objects.of_what_was_delivered(payment, DisputeState.LOST).exists():
+        raise errors.NotRefundable("lost in a dispute")
+    if dispute := Dispute.objects.of_what_was_delivered(payment, DisputeState.OPEN).first():
         raise errors.DisputeOpen(dispute.pk)
 
 

@@ -35,7 +35,7 @@ def write_down(payment: Payment, attempt: Attempt, amount: Money, ids: Mapping[s
 
 
 def has_dispute(payment: Payment, state: DisputeState) -> bool:
-    return Dispute.objects.filter(payment=payment, state=state).exists()
+    return Dispute.objects.of_what_was_delivered(payment, state).exists()
 
 
 def has_gone_back(attempt: Attempt) -> bool:

@@ -141,6 +141,14 @@ def freeze(payment: Payment, *, key: str, amount: Money, reason: str) -> None:
         take_backs.freeze(sale=sale, key=f"{key}:{sale.number}", amount=part, reason=reason)
 
 
+def freeze_anew(payment: Payment, *, key: str, amount: Money, reason: str) -> None:
+    """As much as there is by now: what was frozen under the key counts with what has come free since."""
+    _lock(payment)
+    for each in _held(payment, key, TakeBackState.HELD):
+        take_backs.lift(take_back=each)
+    freeze(payment, key=f"{key}:anew", amount=amount, reason=reason)
+
+
 def settle(payment: Payment, key: str) -> Money:
     """It has gone back: the sellers' part and ours. Returns how much that was."""
     settled = [take_backs.settle(take_back=each) for each in _held(payment, key, TakeBackState.HELD)]

@@ -115,15 +115,22 @@ def settle(*, take_back: TakeBack) -> TakeBack:
 
 @transaction.atomic
 def void(*, take_back: TakeBack) -> TakeBack:
-    """It does not go back after all: the seller has everything again. Twice is once."""
+    """It does not go back after all: the seller has everything again, and repays what they owe. Twice is once."""
+    current = lift(take_back=take_back)
+    metadata = {"sale": str(current.sale.pk), "payment": current.sale.payment_key, "reason": current.reason}
+    sellers.repay(current.sale.wallet, key=f"take-back:{current.pk}", metadata=metadata)
+    return current
+
+
+@transaction.atomic
+def lift(*, take_back: TakeBack) -> TakeBack:
+    """What was held is free, to be held anew in the same transaction: nothing is repaid of it. Twice is once."""
     current = _lock(take_back)
     if current.state == State.VOIDED:
         return current
     _resolve(current, State.VOIDED)
     if held := _holds(current):
         transfers.void(holds=held)
-        metadata = {"sale": str(current.sale.pk), "payment": current.sale.payment_key, "reason": current.reason}
-        sellers.repay(current.sale.wallet, key=f"take-back:{current.pk}", metadata=metadata)
     _count(current, -1)
     return current
 

@@ -10,7 +10,7 @@ from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
 from billing.models.gateways import CEILING, CURRENCY
-from billing.models.payments import Attempt, Payment
+from billing.models.payments import ASIDE, Attempt, Payment
 from ledger.ids import uuid7
 from ledger.money import Money, for_reader
 
@@ -160,6 +160,12 @@ class DisputeState(models.TextChoices):
     LOST = "lost", _("lost")
 
 
+class DisputeQuerySet(models.QuerySet["Dispute"]):
+    def of_what_was_delivered(self, payment: Payment, state: DisputeState) -> Self:
+        """Not of money that stands aside: for that nothing was delivered, so nothing is frozen or taken."""
+        return self.filter(payment=payment, state=state).exclude(attempt__state__in=ASIDE)
+
+
 class Dispute(models.Model):
     """A buyer's bank wants the money back. While it is open, what was granted is frozen and nothing is refunded."""
 
@@ -177,6 +183,8 @@ class Dispute(models.Model):
     evidence_sent_at = models.DateTimeField(_("evidence sent at"), null=True, blank=True)
     opened_at = models.DateTimeField(_("opened at"), auto_now_add=True)
     closed_at = models.DateTimeField(_("closed at"), null=True, blank=True)
+
+    objects = DisputeQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("dispute")

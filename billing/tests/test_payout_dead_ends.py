@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from billing import errors, payout_sending, payouts
 from billing.gateways.base import DestinationKind, PayoutRef, PayoutResult, PayoutState
-from billing.gateways.errors import FailureCategory, Unavailable, Uncertain
+from billing.gateways.errors import Declined, FailureCategory, Unavailable, Uncertain
 from billing.models import Case, Payout
 from billing.tests.fakes import StandIn
 from billing.tests.paying import PayingGateway, approved, due, fresh
@@ -125,6 +125,24 @@ def test_refused_rights_are_shown_to_operators_once_and_the_case_closes_when_it_
     paypal.pays_out()
     payout_sending.work_through()
     assert (fresh(withdrawal).status, Case.objects.open().count()) == ("paid", 0)
+
+
+def test_refusal_after_a_case_that_has_closed_is_a_case_of_its_own(paypal) -> None:
+    withdrawal = put_off(paypal, category=FailureCategory.CONFIGURATION)
+    paypal.refuses_payout = Declined("empty", gateway="paypal", category=FailureCategory.INSUFFICIENT_FUNDS)
+    due(withdrawal, minutes=10)
+    payout_sending.work_through()
+    assert (fresh(withdrawal).status, Case.objects.count()) == ("failed", 2)
+    assert Case.objects.open().get().facts["why"] == "paypal refused it: insufficient_funds"
+
+
+def test_letter_that_names_what_nobody_knew_is_asked_by(paypal) -> None:
+    """The id of a batch whose reply was lost comes with a signed letter, also when the withdrawal is over here."""
+    asked: list[PayoutRef] = []
+    withdrawal = put_off(paypal)
+    paypal.fetch_payout = lambda payout: asked.append(payout) or PayoutResult(state=PayoutState.NOT_FOUND)
+    payout_sending.ask(Payout.objects.whole().get(pk=withdrawal.pk), {"batch": "B1"})
+    assert (asked[0].ids, asked[0].request) == ({"batch": "B1"}, None)
 
 
 def test_gateway_that_is_away_for_a_day_is_shown_to_operators(paypal) -> None:

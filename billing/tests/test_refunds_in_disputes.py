@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from billing import disputes, errors, refund_sending, refunds, refunds_by_hand, tasks
-from billing.gateways.base import RefundResult, RefundState
+from billing import disputes, errors, fulfilment, readers, refund_sending, refunds, refunds_by_hand, tasks
+from billing.gateways.base import RefundResult, RefundState, Subject, Trust
 from billing.gateways.subscribing import DisputeResult, DisputeState, EvidenceRequest
-from billing.models import Case, Dispute, GatewayLetter, Payment, Refund
+from billing.models import Attempt, Case, Dispute, GatewayLetter, Payment, Refund
+from billing.models.inbox import LetterState
+from billing.models.payments import AttemptState
 from billing.tests import shop
 from billing.tests.fakes import RefundingGateway
 from credits import usage
@@ -106,6 +108,33 @@ def test_more_than_is_left_is_booked_at_our_cost_and_shown_to_people(stripe) -> 
     assert shop.balance("gateway:stripe:EUR") == 401
     assert Case.objects.filter(kind="refund_failed").exists()
     assert checks.faults() == {}
+
+
+def test_dispute_about_a_second_payment_keeps_no_credits_of_the_first_frozen(stripe) -> None:
+    payment = shop.paid(stripe)
+    disputed(payment, DisputeState.NEEDS_RESPONSE)
+    second = Attempt.objects.create(
+        payment=payment, gateway="stripe", state=AttemptState.SURPLUS, paid_at=timezone.now()
+    )
+    fulfilment.book_surplus(payment=payment, attempt=second)
+    told = DisputeResult(id="dp_2", state=DisputeState.NEEDS_RESPONSE, amount=Money(999, "EUR"), reason="duplicate")
+    disputes.note(attempt=second, result=told)
+    assert shop.credits_of(payment.user) == 0
+    first = DisputeResult(id="dp_1", state=DisputeState.WON, amount=Money(999, "EUR"), reason="fraudulent")
+    disputes.note(attempt=payment.attempts.order_by("id")[0], result=first)
+    assert shop.credits_of(payment.user) == 275
+
+
+def test_capture_that_paypal_reverses_for_a_dispute_is_booked_by_the_dispute(stripe) -> None:
+    payment = shop.paid(stripe)
+    disputed(payment, DisputeState.NEEDS_RESPONSE)
+    attempt = payment.attempts.get()
+    letter = GatewayLetter(
+        gateway="stripe", kind="PAYMENT.CAPTURE.REVERSED", subject=Subject.REFUND, trust=Trust.SIGNED,
+        ids={"refund": "re_x", **attempt.gateway_ids}, reference="", token="", amount_minor=999, currency="EUR",
+    )  # fmt: skip
+    assert readers._read_refund(letter, readers.Batch()) == LetterState.DONE
+    assert not Refund.objects.exists()
 
 
 def test_how_a_refund_ended_that_waits_for_a_dispute_is_not_for_people_to_say(stripe) -> None:

@@ -24,7 +24,7 @@ from ledger.money import Money
 from rest.tests.callers import customer, post, service
 from wallets import sales, sellers, withdrawals
 from wallets.errors import SellerCannotCover
-from wallets.models import Sale, TakeBack, Wallet
+from wallets.models import CommissionRule, Sale, TakeBack, Wallet, WhenWithdrawn
 from wallets.tests import people
 from wallets.tests.people import available, make_rule, make_type, make_user, on, parts
 
@@ -356,6 +356,21 @@ def test_withdrawal_that_was_taken_back_while_the_bank_decided_bears_the_loss(st
     assert faults() == {}
 
 
+def test_lost_dispute_is_borne_by_the_seller_before_their_other_debt(stripe) -> None:
+    CommissionRule.objects.update(when_withdrawn=WhenWithdrawn.DEBT, debt_limit_minor=5_000, currency="EUR")
+    payment, other = sold(stripe), sold(stripe)
+    sales.release_due(people.FAR_AWAY)
+    disputed(payment, words.DisputeState.NEEDS_RESPONSE)
+    withdrawals.approve(withdrawal=(wish := people.ask(seller(payment), 3_600)), by=make_user("operator"))
+    withdrawals.mark_sending(withdrawal=wish, gateway="paypal")
+    withdrawals.mark_paid(withdrawal=wish)
+    refund_sending.send(refund(other, policy=RefundPolicy.FULL_WITH_DEBT))
+    assert (available(seller(payment)), parts(seller(payment))["debt"]) == (3_600 - 3_600, -3_600)
+    disputed(payment, words.DisputeState.LOST)
+    assert (parts(seller(payment))["debt"], on("loss:EUR")) == (-3_600, 0)
+    assert faults() == {}
+
+
 # ---------------------------------------------------------------- paid twice
 
 
@@ -413,6 +428,14 @@ def test_dispute_about_a_double_payment_takes_nothing_of_the_seller(stripe, twic
         disputes.note(attempt=twice, result=told)
     assert stood_by(twice.payment) == (3_600, 400, suspense)
     assert (on("loss:EUR"), TakeBack.objects.count()) == (0, 0)
+    assert faults() == {}
+
+
+def test_lost_dispute_about_a_double_payment_leaves_the_good_one_refundable(stripe, twice) -> None:
+    told = DisputeResult(id="dp_2", state=words.DisputeState.LOST, amount=Money(4_000, "EUR"), reason="duplicate")
+    disputes.note(attempt=twice, result=told)
+    refund_sending.send(refund(twice.payment))
+    assert stood_by(twice.payment) == (0, 0, 0)
     assert faults() == {}
 
 
