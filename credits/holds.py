@@ -110,7 +110,8 @@ def reserve(
 def settle(*, hold: UUID, amount: int | None = None, user: User | None = None, at: datetime | None = None) -> Spent:
     """Use an amount of a hold, all of it unless said, and free the rest. With `user`, another's hold is not found.
 
-    A hold that has expired is settled too, if the balance still allows or the customer may owe: the work was done.
+    A hold that has expired is settled too, as a spend of now would be: if the balance still allows or the customer may
+    owe, and within the limits. The work was done.
     """
     if amount is None:
         amount = _amount_of(hold)

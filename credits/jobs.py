@@ -108,9 +108,13 @@ class ChargedTask(Task):
         except errors.HoldResolved as known:
             # A second delivery ran beside this one, and has paid.
             logger.info("job.settled_before", extra={"hold": str(hold.pk), "state": known.state})
-        except errors.InsufficientCredits as lack:
-            # The hold had expired and its credits went elsewhere. The work is done; somebody has to look.
-            logger.error("job.unpaid", extra={"hold": str(hold.pk), "missing": lack.missing, "task": self.name})
+        except (errors.InsufficientCredits, errors.LimitReached, errors.FairUseReached) as refused:
+            # The hold had expired, and its credits or its place below a limit went elsewhere.
+            self._tell_unpaid(hold, type(refused).__name__, **vars(refused))
+
+    def _tell_unpaid(self, hold: Hold, reason: str, **facts: Any) -> None:
+        """The work is done; somebody has to look."""
+        logger.error("job.unpaid", extra={"hold": str(hold.pk), "task": self.name, "reason": reason} | facts)
 
     def _release(self, hold: Hold) -> None:
         try:

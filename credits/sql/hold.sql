@@ -118,6 +118,9 @@ DECLARE
     plan credits_plan;
     standing record;
     moment timestamptz;
+    today date;
+    is_metered boolean;
+    facts jsonb;
     entry uuid;
     entry_key text := 'credits:hold:' || p_hold || ':settle';
     fingerprint uuid := md5('settle:' || p_hold || ':' || p_amount)::uuid;
@@ -142,7 +145,24 @@ BEGIN
 
     moment := coalesce(p_at, clock_timestamp());
     use := ROW(hold.action, hold.cost_version, hold.quantity, hold.reference, hold.metadata, hold.token_id);
-    IF hold.is_metered THEN
+    is_metered := hold.is_metered;
+    IF hold.state = 'expired' THEN
+        -- Nothing is reserved for it any more, nor counted: it is judged as a use of now would be.
+        today := (moment AT TIME ZONE 'UTC')::date;
+        is_metered := hold.is_metered AND coalesce(purse.unlimited_until > moment, false);
+        IF is_metered THEN
+            facts := credits_fair_use(purse, p_amount, today);
+            IF facts IS NOT NULL THEN
+                RETURN credits_refusal('fair_use_reached', facts - 'kind');
+            END IF;
+        ELSE
+            facts := credits_limit(purse, allowance, p_amount, today);
+            IF facts IS NOT NULL THEN
+                RETURN credits_refusal('limit_reached', facts);
+            END IF;
+        END IF;
+    END IF;
+    IF is_metered THEN
         answer := credits_meter(purse, p_amount, entry_key, fingerprint, use, p_low, moment, p_at);
     ELSIF hold.state = 'expired' THEN
         answer := credits_charge(purse, allowance, p_amount, entry_key, fingerprint, use, p_low, moment, p_at);
