@@ -63,3 +63,20 @@ def test_a_job_whose_hold_expired_and_that_cannot_be_paid_is_told(user: User, ca
     assert (line.message, line.levelno) == UNPAID
     assert (line.reason, line.missing) == ("InsufficientCredits", 1)
     assert balances.of(user).available == 4
+
+
+def test_a_job_whose_hold_was_given_back_while_it_ran_is_told(user: User, caplog: Any) -> None:
+    give(user, 10)
+    hold = holds.reserve(user=user, amount=5, key="job").id
+    run(hold, lambda: holds.release(hold=hold))
+    (line,) = told(caplog)
+    assert (line.message, line.levelno) == UNPAID
+    assert (line.reason, line.state) == ("HoldResolved", "released")
+
+
+def test_a_job_that_a_second_delivery_has_paid_is_no_trouble(user: User, caplog: Any) -> None:
+    give(user, 10)
+    hold = holds.reserve(user=user, amount=5, key="job").id
+    run(hold, lambda: holds.settle(hold=hold))
+    (line,) = told(caplog)
+    assert (line.message, line.levelno) == ("job.settled_before", logging.INFO)
