@@ -39,6 +39,7 @@ from credits import asked, errors, procedures
 from credits.asked import Use
 from credits.models import PurseState, Spend
 from events import hints
+from ledger.errors import LedgerError
 
 _SPEND = """
     SELECT * FROM credits_spend($1::bigint, $2::text, $3::bigint, $4::text, $5::uuid, $6::text, $7::int, $8::bigint,
@@ -88,6 +89,10 @@ class Wish:
     use: Use
 
 
+# What becomes of one spend of a batch.
+Outcome = Spent | errors.CreditsError | LedgerError
+
+
 def spend(
     *,
     user: User,
@@ -134,12 +139,10 @@ def spend(
     return spent(answer)
 
 
-def spend_many(
-    wishes: Sequence[Wish], *, token_id: UUID | None = None, at: datetime | None = None
-) -> list[Spent | errors.CreditsError]:
+def spend_many(wishes: Sequence[Wish], *, token_id: UUID | None = None, at: datetime | None = None) -> list[Outcome]:
     """Up to 500 spends in one round trip. Each succeeds or is refused by itself, and the results keep their order.
 
-    A wish that cannot even be read (an unknown action, a broken key) is refused in its place as well.
+    A wish that cannot even be read (an unknown action, a broken key, a wrong unit) is refused in its place as well.
     """
     if len(wishes) > LARGEST_BATCH:
         raise errors.InvalidUse("spends", f"A batch has at most {LARGEST_BATCH} spends.")
@@ -149,7 +152,7 @@ def spend_many(
         try:
             items.append(_item(wish, at))
             places.append(place)
-        except errors.CreditsError as refused:
+        except (errors.CreditsError, LedgerError) as refused:
             results[place] = refused
     answers = procedures.answers(
         _SPEND_BATCH, (orjson.dumps(items).decode(), token_id, settings.CREDITS_LOW_PERCENT, at)

@@ -27,7 +27,7 @@ def told(caplog: Any) -> list[Any]:
 
 
 def run(hold: Any, meanwhile: Any) -> None:
-    work.apply(args=[meanwhile], headers={HEADER: str(hold)}, throw=True)
+    work.apply(args=(meanwhile,), headers={HEADER: str(hold)}, throw=True)
 
 
 def late_hold(user: User, amount: int) -> Any:
