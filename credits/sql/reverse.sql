@@ -13,9 +13,10 @@ BEGIN
            month_spent = month_spent - CASE WHEN month = its_month THEN p_charged ELSE 0 END,
            month_metered = month_metered - CASE WHEN month = its_month THEN p_metered ELSE 0 END
      WHERE id = p_purse;
+    -- Never below zero, by which more than the limit could be spent: a spend may be older than the allowance.
     UPDATE credits_allowance
-       SET day_spent = day_spent - CASE WHEN day = its_day THEN p_charged ELSE 0 END,
-           month_spent = month_spent - CASE WHEN month = its_month THEN p_charged ELSE 0 END
+       SET day_spent = greatest(day_spent - CASE WHEN day = its_day THEN p_charged ELSE 0 END, 0),
+           month_spent = greatest(month_spent - CASE WHEN month = its_month THEN p_charged ELSE 0 END, 0)
      WHERE id = p_allowance;
 END $$;
 

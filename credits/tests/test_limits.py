@@ -10,7 +10,7 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 
 from credits import errors, holds, purses, usage
-from credits.models import Hold, HoldState
+from credits.models import Allowance, Hold, HoldState
 from credits.tests.people import give, make_user
 from ledger import checks
 from rest.models import ServiceToken
@@ -147,6 +147,51 @@ def test_what_comes_back_of_a_tokens_use_may_be_used_again(user: User, token: Se
     spend(user, 10, MIDNIGHT, token_id=token.pk)
     usage.reverse(spend=spent.id, key="too late", at=MIDNIGHT)
     assert refused(user, 1, MIDNIGHT, token_id=token.pk) == f"token_{kind}"
+
+
+@EACH_PERIOD
+def test_a_tokens_first_limit_counts_what_was_spent_before_it(user: User, token: ServiceToken, kind: str) -> None:
+    give(user, 50, unit="TOKEN", at=NOON)
+    spend(user, 9, NOON - timedelta(days=31), token_id=token.pk)
+    spent = spend(user, 8, token_id=token.pk)
+    usage.reverse(spend=spent.id, key="before", amount=2, at=NOON)
+    spend(user, 40)
+    spend(user, 40, token_id=make_token("rival").pk)
+    spend(user, 40, unit="TOKEN", token_id=token.pk)
+    purses.set_token_limits(token=token, **only(kind, 10), at=NOON)
+    assert refused(user, 5, token_id=token.pk) == f"token_{kind}"
+    spend(user, 4, token_id=token.pk)
+    usage.reverse(spend=spent.id, key="after", at=NOON)
+    spend(user, 6, token_id=token.pk)
+    assert refused(user, 1, token_id=token.pk) == f"token_{kind}"
+    purses.set_token_limits(token=token, **only(kind, 11), at=NOON)
+    spend(user, 1, token_id=token.pk)
+    assert refused(user, 1, token_id=token.pk) == f"token_{kind}"
+
+
+def test_a_tokens_month_counts_its_earlier_days_and_the_day_does_not(user: User, token: ServiceToken) -> None:
+    spend(user, 7, NOON - timedelta(days=1), token_id=token.pk)
+    spend(user, 2, token_id=token.pk)
+    made = purses.set_token_limits(token=token, daily=10, monthly=10, at=NOON)
+    assert (made.day_spent, made.month_spent) == (2, 9)
+    assert refused(user, 2, token_id=token.pk) == "token_monthly"
+
+
+def test_what_was_metered_counts_against_no_first_limit(user: User, token: ServiceToken) -> None:
+    purses.allow_unlimited(user=user, until=MIDNIGHT)
+    spend(user, 7, token_id=token.pk)
+    assert purses.set_token_limits(token=token, daily=10, monthly=10, at=NOON).month_spent == 0
+
+
+@EACH_PERIOD
+def test_what_was_not_counted_for_a_token_is_not_taken_off(user: User, token: ServiceToken, kind: str) -> None:
+    """As a spend that was under way while the allowance was made."""
+    purses.set_token_limits(token=token, **only(kind, 10), at=NOON)
+    spent = spend(user, 8, token_id=token.pk)
+    Allowance.objects.update(day_spent=3, month_spent=3)
+    usage.reverse(spend=spent.id, key="back", at=NOON)
+    spend(user, 10, token_id=token.pk)
+    assert refused(user, 1, token_id=token.pk) == f"token_{kind}"
 
 
 # ---------------------------------------------------------------- of the unlimited
