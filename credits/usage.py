@@ -176,9 +176,10 @@ def reverse(
 ) -> Reversed:
     """Give a spend back, all that is left of it or a part, to the grants it came from; the last taken comes first.
 
-    What came from a grant that has expired or was revoked since comes back as one fresh grant. It lives as long as the
-    old one still had to live at the time of the spend, and at least CREDITS_REVERSAL_LEAST_DAYS: the customer had paid
-    for credits that worked, and the work failed. With `user`, a spend of somebody else is not found.
+    What came from a grant that has expired or was revoked since comes back as a fresh grant in its place. It lives as
+    long as the old one still had to live at the time of the spend, and at least CREDITS_REVERSAL_LEAST_DAYS: the
+    customer had paid for credits that worked, and the work failed. What was owed comes back as a grant without an end.
+    Each fresh grant after the first has an entry of its own. With `user`, a spend of somebody else is not found.
     """
     asked.check_key(key)
     if amount is not None:
