@@ -84,6 +84,7 @@ class Forecast:
 
 
 # For each of the customer's accounts its own newest entries, by index; so a page costs the same however long the past.
+# Whole entries: one may move several parts into one account, and a page that cut it would show a part of its change.
 _TRANSACTIONS = """
     WITH purse AS (
         SELECT id, debt_account_id FROM credits_purse WHERE user_id = %(user)s AND unit = %(unit)s
@@ -92,12 +93,14 @@ _TRANSACTIONS = """
          UNION ALL SELECT debt_account_id FROM purse WHERE debt_account_id IS NOT NULL
     ), moved (entry_id, change) AS (
         SELECT t.entry_id, -t.amount FROM mine CROSS JOIN LATERAL (
-            SELECT entry_id, amount FROM ledger_transfer
-             WHERE source_id = mine.account_id AND entry_id < %(before)s ORDER BY entry_id DESC LIMIT %(limit)s) t
+            SELECT entry_id, sum(amount) AS amount FROM ledger_transfer
+             WHERE source_id = mine.account_id AND entry_id < %(before)s
+             GROUP BY entry_id ORDER BY entry_id DESC LIMIT %(limit)s) t
          UNION ALL
         SELECT t.entry_id, t.amount FROM mine CROSS JOIN LATERAL (
-            SELECT entry_id, amount FROM ledger_transfer
-             WHERE target_id = mine.account_id AND entry_id < %(before)s ORDER BY entry_id DESC LIMIT %(limit)s) t
+            SELECT entry_id, sum(amount) AS amount FROM ledger_transfer
+             WHERE target_id = mine.account_id AND entry_id < %(before)s
+             GROUP BY entry_id ORDER BY entry_id DESC LIMIT %(limit)s) t
          UNION ALL
         (SELECT s.entry_id, 0 FROM credits_spend s JOIN purse ON s.purse_id = purse.id
           WHERE s.metered > 0 AND s.entry_id < %(before)s ORDER BY s.entry_id DESC LIMIT %(limit)s)

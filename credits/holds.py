@@ -17,7 +17,8 @@ from events import hints
 
 _HOLD = """
     SELECT * FROM credits_hold($1::bigint, $2::text, $3::bigint, $4::text, $5::uuid, $6::text, $7::int, $8::bigint,
-                               $9::text, $10::jsonb, $11::uuid, $12::timestamptz, $13::int, $14::timestamptz)
+                               $9::text, $10::jsonb, $11::uuid, $12::timestamptz, $13::int, $14::timestamptz,
+                               $15::boolean)
 """
 _SETTLE = "SELECT * FROM credits_settle($1::bigint, $2::uuid, $3::bigint, $4::int, $5::timestamptz)"
 _RELEASE = "SELECT * FROM credits_release($1::bigint, $2::uuid, $3::text, $4::int, $5::timestamptz)"
@@ -62,11 +63,13 @@ def reserve(
     metadata: dict[str, Any] | None = None,
     seconds: int | None = None,
     token_id: UUID | None = None,
+    by_customer: bool = False,
     at: datetime | None = None,
 ) -> Held:
     """Reserve what an action costs at most, or an amount, for so many seconds (CREDITS_HOLD_SECONDS unless said).
 
-    The same key and the same wish return the hold that they made, whatever has become of it.
+    The same key and the same wish return the hold that they made, whatever has become of it. `by_customer` says that
+    the customer themselves asks, who may end this hold as well; a key of theirs is never one of ours.
     """
     use = Use(
         key=key, action=action, amount=amount, quantity=quantity, unit=unit, reference=reference, metadata=metadata
@@ -90,6 +93,7 @@ def reserve(
             _expiry(seconds, at),
             settings.CREDITS_LOW_PERCENT,
             at,
+            by_customer,
         ),
         key=key,
     )
@@ -110,7 +114,8 @@ def reserve(
 def settle(*, hold: UUID, amount: int | None = None, user: User | None = None, at: datetime | None = None) -> Spent:
     """Use an amount of a hold, all of it unless said, and free the rest. With `user`, another's hold is not found.
 
-    A hold that has expired is settled too, if the balance still allows or the customer may owe: the work was done.
+    A hold that has expired is settled too, as a spend of now would be: if the balance still allows or the customer may
+    owe, and within the limits. The work was done.
     """
     if amount is None:
         amount = _amount_of(hold)
@@ -133,6 +138,12 @@ def release(*, hold: UUID, user: User | None = None, at: datetime | None = None)
         state=answer.state,
         version=answer.version,
     )
+
+
+def check_own(*, hold: UUID, user: User) -> None:
+    """Refuses a hold that the customer did not make themselves: it is not theirs to end."""
+    if not Hold.objects.filter(pk=hold, purse__user=user, is_customers_own=True).exists():
+        raise errors.NotYours
 
 
 def expire_due(at: datetime | None = None) -> int:

@@ -79,7 +79,7 @@ class ChargedTask(Task):
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         hold = self._hold()
         if hold.state in (HoldState.SETTLED, HoldState.RELEASED):
-            # Delivered again after it was done, or given back meanwhile by its owner.
+            # Delivered again after it was done, or given back meanwhile by somebody who may.
             logger.info("job.skipped", extra={"hold": str(hold.pk), "state": hold.state, "task": self.name})
             return None
         try:
@@ -106,11 +106,18 @@ class ChargedTask(Task):
         try:
             holds.settle(hold=hold.pk, amount=hold.amount if amount is None else amount)
         except errors.HoldResolved as known:
-            # A second delivery ran beside this one, and has paid.
-            logger.info("job.settled_before", extra={"hold": str(hold.pk), "state": known.state})
-        except errors.InsufficientCredits as lack:
-            # The hold had expired and its credits went elsewhere. The work is done; somebody has to look.
-            logger.error("job.unpaid", extra={"hold": str(hold.pk), "missing": lack.missing, "task": self.name})
+            if known.state == HoldState.SETTLED:
+                # A second delivery ran beside this one, and has paid.
+                logger.info("job.settled_before", extra={"hold": str(hold.pk), "state": known.state})
+            else:
+                self._tell_unpaid(hold, type(known).__name__, **vars(known))
+        except (errors.InsufficientCredits, errors.LimitReached, errors.FairUseReached) as refused:
+            # The hold had expired, and its credits or its place below a limit went elsewhere.
+            self._tell_unpaid(hold, type(refused).__name__, **vars(refused))
+
+    def _tell_unpaid(self, hold: Hold, reason: str, **facts: Any) -> None:
+        """The work is done; somebody has to look."""
+        logger.error("job.unpaid", extra={"hold": str(hold.pk), "task": self.name, "reason": reason} | facts)
 
     def _release(self, hold: Hold) -> None:
         try:

@@ -1,14 +1,16 @@
 """The rules of one customer's purse: debt, limits, unlimited use, and limits of service tokens."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import connection, transaction
+from django.db.models import F, QuerySet, Sum
+from django.utils import timezone
 
 from credits import asked
-from credits.models import Allowance, DebtPolicy, Purse
-from ledger import accounts
+from credits.models import Allowance, DebtPolicy, Purse, Spend
+from ledger import accounts, ids
 from ledger.models import Account
 from ledger.money import CREDIT, LARGEST_MINOR
 from rest.models import ServiceToken
@@ -86,9 +88,34 @@ def allow_unlimited(
     return purse
 
 
-def set_token_limits(*, token: ServiceToken, daily: int | None, monthly: int | None, unit: str = CREDIT) -> Allowance:
-    """How much may be spent with one service token in a UTC day and month, for all customers together."""
+@transaction.atomic
+def set_token_limits(
+    *, token: ServiceToken, daily: int | None, monthly: int | None, unit: str = CREDIT, at: datetime | None = None
+) -> Allowance:
+    """How much may be spent with one service token in a UTC day and month, for all customers together.
+
+    What was spent before there was a limit counts as well. `at` is for importing a past.
+    """
     asked.check_unit(unit)
     limits = {"daily_limit": daily, "monthly_limit": monthly}
-    allowance, _ = Allowance.objects.update_or_create(token=token, unit=unit, defaults=limits)
+    allowance, is_new = Allowance.objects.update_or_create(token=token, unit=unit, defaults=limits)
+    if is_new:
+        _count_earlier_spends(allowance, (at or timezone.now()).astimezone(UTC))
     return allowance
+
+
+def _count_earlier_spends(allowance: Allowance, now: datetime) -> None:
+    today = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    # A spend of the token that is under way sees no allowance, is not seen here, and is not counted.
+    spends = Spend.objects.filter(token=allowance.token, purse__unit=allowance.unit, metered=0)
+    allowance.day, allowance.day_spent = today.date(), _sum_since(spends, today)
+    first = today.replace(day=1)
+    allowance.month, allowance.month_spent = first.date(), _sum_since(spends, first)
+    allowance.save(update_fields=["day", "day_spent", "month", "month_spent"])
+
+
+def _sum_since(spends: QuerySet[Spend], instant: datetime) -> int:
+    # By the primary key, in which the ids of a time stand together.
+    since = spends.filter(entry_id__gte=ids.first_at(instant))
+    total: int = since.aggregate(total=Sum(F("amount") - F("reversed_amount"), default=0))["total"]
+    return total

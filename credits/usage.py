@@ -39,6 +39,7 @@ from credits import asked, errors, procedures
 from credits.asked import Use
 from credits.models import PurseState, Spend
 from events import hints
+from ledger.errors import LedgerError
 
 _SPEND = """
     SELECT * FROM credits_spend($1::bigint, $2::text, $3::bigint, $4::text, $5::uuid, $6::text, $7::int, $8::bigint,
@@ -88,6 +89,10 @@ class Wish:
     use: Use
 
 
+# What becomes of one spend of a batch.
+Outcome = Spent | errors.CreditsError | LedgerError
+
+
 def spend(
     *,
     user: User,
@@ -134,12 +139,10 @@ def spend(
     return spent(answer)
 
 
-def spend_many(
-    wishes: Sequence[Wish], *, token_id: UUID | None = None, at: datetime | None = None
-) -> list[Spent | errors.CreditsError]:
+def spend_many(wishes: Sequence[Wish], *, token_id: UUID | None = None, at: datetime | None = None) -> list[Outcome]:
     """Up to 500 spends in one round trip. Each succeeds or is refused by itself, and the results keep their order.
 
-    A wish that cannot even be read (an unknown action, a broken key) is refused in its place as well.
+    A wish that cannot even be read (an unknown action, a broken key, a wrong unit) is refused in its place as well.
     """
     if len(wishes) > LARGEST_BATCH:
         raise errors.InvalidUse("spends", f"A batch has at most {LARGEST_BATCH} spends.")
@@ -149,7 +152,7 @@ def spend_many(
         try:
             items.append(_item(wish, at))
             places.append(place)
-        except errors.CreditsError as refused:
+        except (errors.CreditsError, LedgerError) as refused:
             results[place] = refused
     answers = procedures.answers(
         _SPEND_BATCH, (orjson.dumps(items).decode(), token_id, settings.CREDITS_LOW_PERCENT, at)
@@ -173,9 +176,10 @@ def reverse(
 ) -> Reversed:
     """Give a spend back, all that is left of it or a part, to the grants it came from; the last taken comes first.
 
-    What came from a grant that has expired or was revoked since comes back as one fresh grant. It lives as long as the
-    old one still had to live at the time of the spend, and at least CREDITS_REVERSAL_LEAST_DAYS: the customer had paid
-    for credits that worked, and the work failed. With `user`, a spend of somebody else is not found.
+    What came from a grant that has expired or was revoked since comes back as a fresh grant in its place. It lives as
+    long as the old one still had to live at the time of the spend, and at least CREDITS_REVERSAL_LEAST_DAYS: the
+    customer had paid for credits that worked, and the work failed. What was owed comes back as a grant without an end.
+    Each fresh grant after the first has an entry of its own. With `user`, a spend of somebody else is not found.
     """
     asked.check_key(key)
     if amount is not None:

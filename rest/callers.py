@@ -30,6 +30,11 @@ class Caller:
     permissions: frozenset[str] = frozenset()
     expires_at: datetime | None = None
 
+    @property
+    def is_customer(self) -> bool:
+        """Whether the customer themselves calls, whoever vouches for them."""
+        return self.kind is not Kind.SERVICE
+
 
 class CredentialRefused(Exception):
     """A credential that is wrong, expired or revoked. Its words go into a header: plain ASCII without quotes."""

@@ -4,6 +4,7 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
+from django.contrib.auth.models import User
 from django.http import HttpResponse
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers as answers
@@ -51,7 +52,10 @@ class HoldsView(ApiView):
         key = asking.key(request)
         wish = serializers.read(request, HoldRequest)
         user, token_id = asking.who(request)
-        held = holds.reserve(user=user, key=key, unit=asking.unit(request), token_id=token_id, **wish)
+        by_customer = callers.of(request).is_customer
+        held = holds.reserve(
+            user=user, key=key, unit=asking.unit(request), token_id=token_id, by_customer=by_customer, **wish
+        )
         told = {"hold": held.id, "amount": held.amount, "available": held.available, "expires_at": held.expires_at}
         return asking.answer(told, 201, is_replay=held.is_replay)
 
@@ -69,6 +73,7 @@ class SettleView(ApiView):
     @extend_schema(
         operation_id="settle_hold",
         summary="Use what is held",
+        description="A customer settles holds of their own making; another is not found.",
         request=SettleRequest,
         responses={201: SpentResponse},
         tags=TAGS,
@@ -76,7 +81,7 @@ class SettleView(ApiView):
     @idempotency.idempotent(required=False)
     def post(self, request: Request, hold: UUID) -> HttpResponse:
         wish = serializers.read(request, SettleRequest, required=False)
-        spent = holds.settle(hold=hold, user=callers.customer(request), **wish)
+        spent = holds.settle(hold=hold, user=_whose(request, hold), **wish)
         return asking.kept({"spend": spent.id, "cost": spent.cost, "available": spent.available}, 201)
 
 
@@ -92,6 +97,7 @@ class ReleaseView(ApiView):
     @extend_schema(
         operation_id="release_hold",
         summary="Give back what is held",
+        description="A customer releases holds of their own making; another is not found.",
         request=serializers.NoBody,
         responses={200: ReleasedResponse},
         tags=TAGS,
@@ -99,5 +105,13 @@ class ReleaseView(ApiView):
     @idempotency.idempotent(required=False)
     def post(self, request: Request, hold: UUID) -> HttpResponse:
         serializers.read(request, serializers.NoBody, required=False)
-        freed = holds.release(hold=hold, user=callers.customer(request))
+        freed = holds.release(hold=hold, user=_whose(request, hold))
         return asking.kept({"hold": freed.id, "amount": freed.amount, "available": freed.available}, 200)
+
+
+def _whose(request: Request, hold: UUID) -> User:
+    """Whose hold is to be ended. Customers end those that they made; by the others they pay for work of the house."""
+    user = callers.customer(request)
+    if callers.of(request).is_customer:
+        holds.check_own(hold=hold, user=user)
+    return user

@@ -9,7 +9,7 @@ from rest_framework import serializers as answers
 from rest_framework.exceptions import ErrorDetail, ValidationError
 from rest_framework.request import Request
 
-from credits import balances, errors, usage
+from credits import balances, usage
 from credits.api import asking
 from credits.asked import Use
 from credits.usage import Spent, Wish
@@ -104,11 +104,11 @@ class SpendBatchView(ApiView):
                 results[place] = self._refused(each.get("key") if isinstance(each, dict) else None, mistake)
         booked = usage.spend_many(wishes, token_id=token_id) if wishes else []
         for place, wish, outcome in zip(places, wishes, booked, strict=True):
-            if isinstance(outcome, errors.CreditsError):
-                results[place] = self._refused(wish.use.key, outcome)
-            else:
+            if isinstance(outcome, Spent):
                 replayed = {"replayed": True} if outcome.is_replay else {}
                 results[place] = {"key": wish.use.key, "status": 201, **_told(outcome), **replayed}
+            else:
+                results[place] = self._refused(wish.use.key, outcome)
         return asking.answer({"results": results})
 
     def _refused(self, key: Any, error: Exception) -> dict[str, Any]:

@@ -324,6 +324,8 @@ class Hold(models.Model):
     amount = models.BigIntegerField(_("amount"))
     # Made while the customer was unlimited: nothing is reserved, and its use is metered.
     is_metered = models.BooleanField(_("metered"), default=False, db_default=False)
+    # Made over the API by the customer themselves, who may then end it. Any other is the pay of somebody's work.
+    is_customers_own = models.BooleanField(default=False, db_default=False, editable=False)
     settled = models.BigIntegerField(_("settled"), default=0, db_default=0)
     state = models.CharField(
         _("state"), max_length=8, choices=HoldState, default=HoldState.OPEN, db_default=HoldState.OPEN

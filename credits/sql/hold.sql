@@ -3,7 +3,7 @@
 CREATE OR REPLACE FUNCTION credits_hold(
     p_user bigint, p_unit text, p_amount bigint, p_key text, p_fingerprint uuid, p_action text, p_cost_version integer,
     p_quantity bigint, p_reference text, p_metadata jsonb, p_token uuid, p_expires_at timestamptz, p_low integer,
-    p_at timestamptz DEFAULT NULL
+    p_at timestamptz DEFAULT NULL, p_is_customers_own boolean DEFAULT false
 ) RETURNS credits_answer LANGUAGE plpgsql AS $$
 DECLARE
     purse credits_purse;
@@ -26,7 +26,8 @@ BEGIN
     END IF;
     SELECT * INTO known FROM credits_hold WHERE purse_id = purse.id AND key = p_key;
     IF FOUND THEN
-        IF known.fingerprint <> p_fingerprint THEN
+        -- Nor is a hold of the house the answer to a customer who knows its key, or one of theirs the answer to us.
+        IF known.fingerprint <> p_fingerprint OR known.is_customers_own <> p_is_customers_own THEN
             RETURN credits_refusal('key_reused', '{}');
         END IF;
         RETURN ROW(NULL, jsonb_build_object('expires_at', known.expires_at), known.id, known.amount, 0,
@@ -60,10 +61,10 @@ BEGIN
     hold_id := credits_entry_id(p_at);
     INSERT INTO credits_hold (
         id, purse_id, key, fingerprint, action, cost_version, quantity, amount, is_metered, available_after, expires_at,
-        reference, metadata, token_id
+        reference, metadata, token_id, is_customers_own
     ) VALUES (
         hold_id, purse.id, p_key, p_fingerprint, p_action, p_cost_version, p_quantity, p_amount, unlimited,
-        plan.available, p_expires_at, p_reference, p_metadata, p_token
+        plan.available, p_expires_at, p_reference, p_metadata, p_token, p_is_customers_own
     );
     INSERT INTO ledger_hold (id, key, number, account_id, amount, expires_at)
     SELECT credits_entry_id(p_at), 'credits:hold:' || hold_id, n - 1, source, part, p_expires_at
@@ -118,6 +119,9 @@ DECLARE
     plan credits_plan;
     standing record;
     moment timestamptz;
+    today date;
+    is_metered boolean;
+    facts jsonb;
     entry uuid;
     entry_key text := 'credits:hold:' || p_hold || ':settle';
     fingerprint uuid := md5('settle:' || p_hold || ':' || p_amount)::uuid;
@@ -142,7 +146,24 @@ BEGIN
 
     moment := coalesce(p_at, clock_timestamp());
     use := ROW(hold.action, hold.cost_version, hold.quantity, hold.reference, hold.metadata, hold.token_id);
-    IF hold.is_metered THEN
+    is_metered := hold.is_metered;
+    IF hold.state = 'expired' THEN
+        -- Nothing is reserved for it any more, nor counted: it is judged as a use of now would be.
+        today := (moment AT TIME ZONE 'UTC')::date;
+        is_metered := hold.is_metered AND coalesce(purse.unlimited_until > moment, false);
+        IF is_metered THEN
+            facts := credits_fair_use(purse, p_amount, today);
+            IF facts IS NOT NULL THEN
+                RETURN credits_refusal('fair_use_reached', facts - 'kind');
+            END IF;
+        ELSE
+            facts := credits_limit(purse, allowance, p_amount, today);
+            IF facts IS NOT NULL THEN
+                RETURN credits_refusal('limit_reached', facts);
+            END IF;
+        END IF;
+    END IF;
+    IF is_metered THEN
         answer := credits_meter(purse, p_amount, entry_key, fingerprint, use, p_low, moment, p_at);
     ELSIF hold.state = 'expired' THEN
         answer := credits_charge(purse, allowance, p_amount, entry_key, fingerprint, use, p_low, moment, p_at);

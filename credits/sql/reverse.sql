@@ -13,14 +13,16 @@ BEGIN
            month_spent = month_spent - CASE WHEN month = its_month THEN p_charged ELSE 0 END,
            month_metered = month_metered - CASE WHEN month = its_month THEN p_metered ELSE 0 END
      WHERE id = p_purse;
+    -- Never below zero, by which more than the limit could be spent: a spend may be older than the allowance.
     UPDATE credits_allowance
-       SET day_spent = day_spent - CASE WHEN day = its_day THEN p_charged ELSE 0 END,
-           month_spent = month_spent - CASE WHEN month = its_month THEN p_charged ELSE 0 END
+       SET day_spent = greatest(day_spent - CASE WHEN day = its_day THEN p_charged ELSE 0 END, 0),
+           month_spent = greatest(month_spent - CASE WHEN month = its_month THEN p_charged ELSE 0 END, 0)
      WHERE id = p_allowance;
 END $$;
 
--- Moves the credits back. What came from a grant that has expired or was revoked in between comes back as one fresh
--- grant, which lives as long as the old one still had to live when it was spent, and at least so many days.
+-- Moves the credits back. What came from a grant that has expired or was revoked in between comes back as a fresh grant
+-- in its place, which lives as long as the old one still had to live when it was spent, and at least so many days. What
+-- was owed may be repaid by now: it comes back as a grant without an end, and repays what still is and no more.
 CREATE OR REPLACE FUNCTION credits_give_back(
     p_purse credits_purse, p_spend credits_spend, p_entry uuid, p_amount bigint, p_least_days integer, p_moment timestamptz
 ) RETURNS void LANGUAGE plpgsql AS $$
@@ -28,15 +30,15 @@ DECLARE
     wanted bigint := p_amount;
     taken record;
     part bigint;
-    reborn credits_grant;
-    reborn_amount bigint := 0;
+    entry uuid;
+    target bigint;
+    has_borne boolean := false;
 BEGIN
     FOR taken IN
         SELECT t.number, t.source_id, t.target_id, t.amount - coalesce((
                    SELECT sum(back.amount) FROM ledger_entry undo JOIN ledger_transfer back ON back.entry_id = undo.id
                     WHERE undo.reverses_id = p_spend.entry_id AND back.number = t.number), 0) AS remains,
                g.account_id AS grant_id, g.priority, g.is_promotional, g.expires_at,
-               -- What was owed may be repaid by now; coming back as a grant it repays what still is, and no more.
                t.source_id IS NOT DISTINCT FROM p_purse.debt_account_id OR g.revoked_at IS NOT NULL
                    OR (g.frozen_at IS NULL AND coalesce(g.expires_at <= p_moment, false)) AS is_over
           FROM ledger_transfer t LEFT JOIN credits_grant g ON g.account_id = t.source_id
@@ -45,36 +47,36 @@ BEGIN
         part := least(taken.remains, wanted);
         CONTINUE WHEN part = 0;
         wanted := wanted - part;
+        entry := p_entry;
+        target := taken.source_id;
         IF taken.is_over THEN
-            IF reborn.account_id IS NULL THEN
-                INSERT INTO ledger_account (name, unit, guarded)
-                VALUES ('grant:reversal:' || p_entry, p_purse.unit, true) RETURNING id INTO reborn.account_id;
-                reborn.origin_id := taken.grant_id;
-                reborn.priority := coalesce(taken.priority, 0);
-                reborn.is_promotional := coalesce(taken.is_promotional, false);
-                reborn.expires_at := '-infinity';
+            -- Each for itself, or the longest life of all would be that of all. An entry bears one grant: more need more.
+            IF has_borne THEN
+                entry := credits_entry_id(p_moment);
+                INSERT INTO ledger_entry (id, kind, metadata, reverses_id)
+                SELECT entry, e.kind, e.metadata, e.reverses_id FROM ledger_entry e WHERE e.id = p_entry;
+                INSERT INTO ledger_entrykey (key, entry_id, fingerprint)
+                VALUES ('credits:reversal-part:' || p_entry || ':' || taken.number, entry, md5('part' || entry)::uuid);
             END IF;
-            reborn_amount := reborn_amount + part;
-            -- The longest of several lives; a grant that never expired comes back as one that never does.
-            reborn.expires_at := greatest(
-                reborn.expires_at, p_moment + make_interval(days => p_least_days),
-                coalesce(p_moment + (taken.expires_at - p_spend.created_at), 'infinity'));
+            has_borne := true;
+            INSERT INTO ledger_account (name, unit, guarded)
+            VALUES ('grant:reversal:' || entry, p_purse.unit, true) RETURNING id INTO target;
+            INSERT INTO credits_grant (
+                account_id, purse_id, entry_id, source, amount, priority, is_promotional, expires_at, origin_id
+            ) VALUES (
+                target, p_purse.id, entry, 'reversal', part, coalesce(taken.priority, 0),
+                coalesce(taken.is_promotional, false),
+                CASE WHEN taken.expires_at IS NOT NULL THEN greatest(
+                    p_moment + make_interval(days => p_least_days),
+                    p_moment + (taken.expires_at - p_spend.created_at)) END,
+                taken.grant_id
+            );
         END IF;
         INSERT INTO ledger_transfer (entry_id, number, source_id, target_id, amount)
-        VALUES (p_entry, taken.number, taken.target_id,
-                CASE WHEN taken.is_over THEN reborn.account_id ELSE taken.source_id END, part);
-        UPDATE ledger_account SET balance = balance + part
-         WHERE guarded AND id = CASE WHEN taken.is_over THEN reborn.account_id ELSE taken.source_id END;
+        VALUES (entry, taken.number, taken.target_id, target, part);
+        UPDATE ledger_account SET balance = balance + part WHERE guarded AND id = target;
         UPDATE credits_grant SET is_open = true WHERE account_id = taken.grant_id AND NOT taken.is_over AND NOT is_open;
     END LOOP;
-    IF reborn_amount > 0 THEN
-        INSERT INTO credits_grant (
-            account_id, purse_id, entry_id, source, amount, priority, is_promotional, expires_at, origin_id
-        ) VALUES (
-            reborn.account_id, p_purse.id, p_entry, 'reversal', reborn_amount, reborn.priority, reborn.is_promotional,
-            nullif(reborn.expires_at, 'infinity'), reborn.origin_id
-        );
-    END IF;
 END $$;
 
 CREATE OR REPLACE FUNCTION credits_reverse(
@@ -111,7 +113,10 @@ BEGIN
         IF known.fingerprint <> p_fingerprint THEN
             RETURN credits_refusal('key_reused', '{}');
         END IF;
-        SELECT sum(t.amount) INTO wanted FROM ledger_transfer t WHERE t.entry_id = known.entry_id;
+        SELECT sum(t.amount) INTO wanted FROM ledger_entrykey k JOIN ledger_transfer t ON t.entry_id = k.entry_id
+         WHERE k.key = entry_key OR k.key IN (
+               SELECT 'credits:reversal-part:' || known.entry_id || ':' || spent.number
+                 FROM ledger_transfer spent WHERE spent.entry_id = p_spend);
         SELECT s.available INTO available FROM credits_standing(purse.id, moment) s;
         RETURN ROW(NULL, NULL, known.entry_id, wanted, 0, available, purse.state, purse.version, true, known.made_at,
                    purse.unit)::credits_answer;

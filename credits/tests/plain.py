@@ -152,18 +152,19 @@ class PlainCredits:
                 moves.append((self.houses["spent"], account, part))
         if moves:
             self._post(moves)
-        if reborn:
-            lives = [lot.expires_at - spend.made_at if lot and lot.expires_at else None for lot, _ in reborn]
-            least = timedelta(days=self.least_days)
-            life = None if None in lives else max(least, *[each for each in lives if each is not None])
-            first = reborn[0][0]
-            self._born(
-                sum(part for _, part in reborn),
-                self.houses["spent"],
-                priority=first.priority if first else 0,
-                is_promotional=first.is_promotional if first else False,
-                expires_at=None if life is None else now + life,
-            )
+        least = timedelta(days=self.least_days)
+        for lot, part in reborn:
+            if lot is None:
+                self._born(part, self.houses["spent"])
+            else:
+                life = max(least, lot.expires_at - spend.made_at) if lot.expires_at else None
+                self._born(
+                    part,
+                    self.houses["spent"],
+                    priority=lot.priority,
+                    is_promotional=lot.is_promotional,
+                    expires_at=now + life if life else None,
+                )
         self.repay(now)
 
     def take(self, amount: int, now: datetime) -> None:

@@ -270,6 +270,7 @@ def test_the_service_token_is_written_down(ann: User) -> None:
 
 
 def test_each_spend_of_a_batch_stands_for_itself(ann: User) -> None:
+    make_cost(action="image.generate", amount=5)
     give(ann, 10)
     sent = [
         {"key": "a", "amount": 4},
@@ -280,19 +281,29 @@ def test_each_spend_of_a_batch_stands_for_itself(ann: User) -> None:
         {"key": "d", "amount": 0},
         {"amount": 1},
         "nonsense",
+        {"key": "f", "action": "image.generate", "unit": "TOKEN"},
+        {"key": "g", "amount": 1, "unit": "EUR"},
         {"key": "e", "amount": 6},
     ]
     answer = post("credits/spend-batch", customer(ann), {"spends": sent}, key=None)
     assert answer.status_code == 200
     results = answer.json()["results"]
-    assert [each["status"] for each in results] == [201, 402, 201, 422, 400, 400, 400, 400, 201]
-    assert [each["key"] for each in results] == ["a", "b", "a", "a", "c", "d", None, None, "e"]
+    assert [each["status"] for each in results] == [201, 402, 201, 422, 400, 400, 400, 400, 400, 400, 201]
+    assert [each["key"] for each in results] == ["a", "b", "a", "a", "c", "d", None, None, "f", "g", "e"]
     first, lacking, replay = results[:3]
     assert (first["cost"], first["available"], "replayed" in first) == (4, 6, False)
     assert (lacking["problem"]["code"], lacking["problem"]["missing"]) == ("insufficient_credits", 34)
     assert (replay["spend"], replay["replayed"]) == (first["spend"], True)
     assert results[4]["problem"]["code"] == "unknown_action"
     assert results[5]["problem"]["errors"][0]["field"] == "amount"
+    assert results[8]["problem"]["code"] == "unit_mismatch"
+    alone = [
+        post("credits/spend", customer(ann), {"action": "nothing"}),
+        post("credits/spend?unit=TOKEN", customer(ann), {"action": "image.generate"}),
+    ]
+    for place, answer in zip((4, 8), alone, strict=True):
+        told = [{**each, "request_id": None, "instance": None} for each in (answer.json(), results[place]["problem"])]
+        assert (results[place]["status"], told[1]) == (answer.status_code, told[0])
     assert (available(ann), Spend.objects.count()) == (0, 2)
 
 

@@ -224,7 +224,7 @@ def standing(user: User) -> dict[str, Any]:
     }
 
 
-def told(answer: usage.Spent | errors.CreditsError) -> Any:
+def told(answer: usage.Outcome) -> Any:
     if isinstance(answer, usage.Spent):
         return (
             answer.cost,
@@ -238,7 +238,7 @@ def told(answer: usage.Spent | errors.CreditsError) -> Any:
     return type(answer).__name__, {name: value for name, value in vars(answer).items() if name != "key"}
 
 
-def alone(user: User, use: Use) -> usage.Spent | errors.CreditsError:
+def alone(user: User, use: Use) -> usage.Outcome:
     try:
         return usage.spend(
             user=user,

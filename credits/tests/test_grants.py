@@ -7,12 +7,14 @@ import pytest
 from django.contrib.auth.models import User
 from django.utils import timezone
 
-from credits import balances, errors, grants, history, holds, tasks, usage
-from credits.models import Grant, GrantSource
+from credits import balances, errors, grants, history, holds, purses, tasks, usage
+from credits.models import DebtPolicy, Grant, GrantSource
 from credits.tests.people import give, make_user
 from events.models import Event
-from ledger import checks
-from ledger.models import Entry
+from ledger import checks, transfers
+from ledger.models import Account, Entry
+from ledger.money import Money
+from ledger.transfers import Move
 
 pytestmark = pytest.mark.django_db
 
@@ -254,6 +256,36 @@ def test_history_tells_what_changed_in_pages(user: User) -> None:
     assert told[0].reverses == spent.id
     assert history.transactions(user=user, before=told[0].id, limit=1) == told[1:2]
     assert history.transactions(user=make_user()) == []
+
+
+def page_by_page(user: User, limit: int) -> list[history.Transaction]:
+    pages: list[history.Transaction] = []
+    while page := history.transactions(user=user, before=pages[-1].id if pages else None, limit=limit):
+        pages += page
+    return pages
+
+
+@pytest.mark.parametrize("limit", [1, 2])
+def test_a_page_tells_the_whole_change_of_an_entry_with_several_parts(user: User, limit: int) -> None:
+    lot = give(user, 9).account
+    revoked = Account.objects.get(name="credits:revoked:CREDIT")
+    for number, (source, target) in enumerate([(lot, revoked), (revoked, lot)]):
+        parts = [Move(source, target, Money(amount, "CREDIT")) for amount in (1, 2)]
+        transfers.post(key=f"by hand {number}", kind="credits.adjustment", moves=parts)
+    told = page_by_page(user, limit)
+    assert [each.change for each in told] == [3, -3, 9]
+
+
+@pytest.mark.parametrize("limit", [1, 2])
+def test_a_repayment_by_several_grants_changes_nothing_on_the_whole(user: User, limit: int) -> None:
+    for _ in range(3):
+        give(user, 2)
+    held = holds.reserve(user=user, amount=6, key="h")
+    purses.set_debt_policy(user=user, policy=DebtPolicy.LIMITED, limit=5)
+    usage.spend(user=user, amount=5, key="a")
+    holds.release(hold=held.id)
+    told = page_by_page(user, limit)
+    assert [(each.kind, each.change) for each in told[:2]] == [("credits.repayment", 0), ("credits.spend", -5)]
 
 
 def test_explain_follows_each_credit_and_sums_to_the_balance(user: User) -> None:

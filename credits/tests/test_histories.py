@@ -105,7 +105,7 @@ class Histories(RuleBasedStateMachine):
         if done:
             self.spends.append((done[0], done[1], wish))
 
-    def batch(self, uses: list[Use]) -> list[usage.Spent | errors.CreditsError]:
+    def batch(self, uses: list[Use]) -> list[usage.Outcome]:
         return usage.spend_many([usage.Wish(user=self.user, use=use) for use in uses], at=self.now)
 
     @rule(parts=st.lists(amounts, min_size=1, max_size=4))

@@ -10,6 +10,7 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 
 from credits import errors, holds, purses, usage
+from credits.models import Allowance, Hold, HoldState
 from credits.tests.people import give, make_user
 from ledger import checks
 from rest.models import ServiceToken
@@ -148,6 +149,51 @@ def test_what_comes_back_of_a_tokens_use_may_be_used_again(user: User, token: Se
     assert refused(user, 1, MIDNIGHT, token_id=token.pk) == f"token_{kind}"
 
 
+@EACH_PERIOD
+def test_a_tokens_first_limit_counts_what_was_spent_before_it(user: User, token: ServiceToken, kind: str) -> None:
+    give(user, 50, unit="TOKEN", at=NOON)
+    spend(user, 9, NOON - timedelta(days=31), token_id=token.pk)
+    spent = spend(user, 8, token_id=token.pk)
+    usage.reverse(spend=spent.id, key="before", amount=2, at=NOON)
+    spend(user, 40)
+    spend(user, 40, token_id=make_token("rival").pk)
+    spend(user, 40, unit="TOKEN", token_id=token.pk)
+    purses.set_token_limits(token=token, **only(kind, 10), at=NOON)
+    assert refused(user, 5, token_id=token.pk) == f"token_{kind}"
+    spend(user, 4, token_id=token.pk)
+    usage.reverse(spend=spent.id, key="after", at=NOON)
+    spend(user, 6, token_id=token.pk)
+    assert refused(user, 1, token_id=token.pk) == f"token_{kind}"
+    purses.set_token_limits(token=token, **only(kind, 11), at=NOON)
+    spend(user, 1, token_id=token.pk)
+    assert refused(user, 1, token_id=token.pk) == f"token_{kind}"
+
+
+def test_a_tokens_month_counts_its_earlier_days_and_the_day_does_not(user: User, token: ServiceToken) -> None:
+    spend(user, 7, NOON - timedelta(days=1), token_id=token.pk)
+    spend(user, 2, token_id=token.pk)
+    made = purses.set_token_limits(token=token, daily=10, monthly=10, at=NOON)
+    assert (made.day_spent, made.month_spent) == (2, 9)
+    assert refused(user, 2, token_id=token.pk) == "token_monthly"
+
+
+def test_what_was_metered_counts_against_no_first_limit(user: User, token: ServiceToken) -> None:
+    purses.allow_unlimited(user=user, until=MIDNIGHT)
+    spend(user, 7, token_id=token.pk)
+    assert purses.set_token_limits(token=token, daily=10, monthly=10, at=NOON).month_spent == 0
+
+
+@EACH_PERIOD
+def test_what_was_not_counted_for_a_token_is_not_taken_off(user: User, token: ServiceToken, kind: str) -> None:
+    """As a spend that was under way while the allowance was made."""
+    purses.set_token_limits(token=token, **only(kind, 10), at=NOON)
+    spent = spend(user, 8, token_id=token.pk)
+    Allowance.objects.update(day_spent=3, month_spent=3)
+    usage.reverse(spend=spent.id, key="back", at=NOON)
+    spend(user, 10, token_id=token.pk)
+    assert refused(user, 1, token_id=token.pk) == f"token_{kind}"
+
+
 # ---------------------------------------------------------------- of the unlimited
 
 
@@ -177,3 +223,68 @@ def test_what_was_metered_counts_against_no_limit(user: User) -> None:
     holds.reserve(user=user, amount=500, key="h", at=NOON)
     spend(user, 10, MIDNIGHT)
     assert refused(user, 1, MIDNIGHT) == "daily"
+
+
+# ---------------------------------------------------------------- of holds that have expired
+
+
+def expired(user: User, times: int, amount: int, **changes: Any) -> list[Any]:
+    """One after the other, so that each is judged while none is open."""
+    made = []
+    for number in range(times):
+        at = NOON + timedelta(seconds=2 * number)
+        made.append(holds.reserve(user=user, amount=amount, key=f"late {number}", seconds=1, at=at, **changes).id)
+        assert holds.expire_due(at + timedelta(seconds=1)) == 1
+    return made
+
+
+@EACH_PERIOD
+def test_expired_holds_are_settled_within_the_limit_of_a_customer(user: User, kind: str) -> None:
+    purses.set_limits(user=user, **only(kind, 10))
+    first, second = expired(user, 2, 10)
+    holds.settle(hold=first, amount=8, at=NOON)
+    with pytest.raises(errors.LimitReached) as error:
+        holds.settle(hold=second, amount=3, at=NOON)
+    assert error.value.kind == kind
+    assert Hold.objects.get(pk=second).state == HoldState.EXPIRED
+    holds.settle(hold=second, amount=2, at=NOON)
+    assert refused(user, 1) == kind
+    assert checks.faults() == {}
+
+
+@EACH_PERIOD
+def test_expired_holds_are_settled_within_the_limit_of_a_token(user: User, token: ServiceToken, kind: str) -> None:
+    purses.set_token_limits(token=token, **only(kind, 10))
+    first, second = expired(user, 2, 10, token_id=token.pk)
+    holds.settle(hold=first, amount=8, at=NOON)
+    with pytest.raises(errors.LimitReached) as error:
+        holds.settle(hold=second, amount=3, at=NOON)
+    assert error.value.kind == f"token_{kind}"
+    assert Hold.objects.get(pk=second).state == HoldState.EXPIRED
+    holds.settle(hold=second, amount=10, at=MIDNIGHT)
+    assert refused(user, 1, MIDNIGHT, token_id=token.pk) == f"token_{kind}"
+
+
+def test_expired_holds_of_the_unlimited_are_settled_within_fair_use(user: User) -> None:
+    purses.allow_unlimited(user=user, until=NOON + timedelta(days=30), fair_use_per_month=100)
+    first, second = expired(user, 2, 100)
+    assert holds.settle(hold=first, amount=80, at=NOON).metered == 80
+    with pytest.raises(errors.FairUseReached) as error:
+        holds.settle(hold=second, amount=21, at=NOON)
+    assert vars(error.value) == {"limit": 100, "resets_at": "2026-02-01T00:00:00Z"}
+    assert Hold.objects.get(pk=second).state == HoldState.EXPIRED
+    assert holds.settle(hold=second, amount=20, at=NOON).metered == 20
+
+
+def test_expired_hold_of_somebody_no_longer_unlimited_is_charged(user: User) -> None:
+    """While a hold is open its terms are those of its making; after that there is nothing to it but the work."""
+    purses.allow_unlimited(user=user, until=MIDNIGHT)
+    kept = holds.reserve(user=user, amount=7, key="kept", seconds=86_400, at=NOON).id
+    first, second = expired(user, 2, 20)
+    purses.set_limits(user=user, daily=25, monthly=None)
+    settled = holds.settle(hold=first, amount=20, at=MIDNIGHT)
+    assert (settled.cost, settled.metered, settled.available) == (20, 0, 980)
+    with pytest.raises(errors.LimitReached):
+        holds.settle(hold=second, amount=6, at=MIDNIGHT)
+    assert holds.settle(hold=kept, at=MIDNIGHT).metered == 7
+    assert checks.faults() == {}

@@ -8,7 +8,7 @@ from django.contrib.auth.models import User
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
-from credits import balances, costs, errors, grants, purses, statements, usage
+from credits import balances, costs, errors, grants, history, purses, statements, usage
 from credits.asked import Use
 from credits.models import CostKind, DebtPolicy, Grant, GrantSource, Spend
 from credits.tests.factories import make_cost
@@ -407,6 +407,69 @@ def test_reborn_credits_live_at_least_some_days(user: User, settings: Any) -> No
     usage.reverse(spend=spent.id, key="r", at=start + timedelta(days=1))
     fresh = Grant.objects.get(source=GrantSource.REVERSAL)
     assert fresh.expires_at == start + timedelta(days=4)
+
+
+def test_what_was_owed_does_not_make_expired_credits_live_for_ever(user: User, settings: Any) -> None:
+    settings.CREDITS_REVERSAL_LEAST_DAYS = 3
+    start = timezone.now()
+    purses.set_debt_policy(user=user, policy=DebtPolicy.LIMITED, limit=5)
+    lot = give(user, 10, expires_at=start + timedelta(hours=2), is_promotional=True, priority=1, at=start)
+    spent = usage.spend(user=user, amount=11, key="a", at=start + timedelta(hours=1))
+    give(user, 1, at=start + timedelta(hours=1))  # repays what is owed
+    later = start + timedelta(days=1)
+    back = usage.reverse(spend=spent.id, key="r", at=later)
+    assert (back.amount, back.available) == (11, 11)
+    owed, fresh = Grant.objects.filter(source=GrantSource.REVERSAL).order_by("amount")
+    assert (owed.amount, owed.expires_at, owed.priority, owed.is_promotional, owed.origin) == (1, None, 0, False, None)
+    assert (fresh.amount, fresh.expires_at) == (10, later + timedelta(days=3))
+    assert (fresh.priority, fresh.is_promotional, fresh.origin, owed.entry_id) == (1, True, lot, back.id)
+    again = usage.reverse(spend=spent.id, key="r", at=later)
+    assert (again.id, again.amount, again.is_replay) == (back.id, 11, True)
+    told = history.transactions(user=user, limit=2)
+    assert {(each.kind, each.change, each.reverses) for each in told} == {
+        ("credits.reversal", 1, spent.id),
+        ("credits.reversal", 10, spent.id),
+    }
+    assert checks.faults() == {}
+
+
+def test_each_grant_that_is_over_comes_back_in_its_own_place(user: User, settings: Any) -> None:
+    settings.CREDITS_REVERSAL_LEAST_DAYS = 3
+    start = timezone.now()
+    gift = give(user, 4, expires_at=start + timedelta(hours=2), is_promotional=True, at=start)
+    long = give(user, 4, expires_at=start + timedelta(days=30), priority=1, at=start)
+    endless = give(user, 4, priority=2, at=start)
+    alive = give(user, 4, priority=3, at=start)
+    spent = usage.spend(user=user, amount=14, key="a", at=start)
+    grants.revoke(grant=endless, reason="refunded", at=start)
+    later = start + timedelta(days=40)
+    assert usage.reverse(spend=spent.id, key="r1", amount=5, at=later).amount == 5
+    back = usage.reverse(spend=spent.id, key="r2", at=later)
+    assert (back.amount, back.available, left(alive)) == (9, 16, [4])
+    fresh = Grant.objects.filter(source=GrantSource.REVERSAL).order_by("account")
+    facts = fresh.values_list("origin", "amount", "priority", "is_promotional", "expires_at")
+    assert [(*each[:4], each[4] and (each[4] - later).days) for each in facts] == [
+        (endless.pk, 3, 2, False, None),
+        (endless.pk, 1, 2, False, None),
+        (long.pk, 4, 1, False, 30),
+        (gift.pk, 4, 0, True, 3),
+    ]
+    replayed = [usage.reverse(spend=spent.id, key=key, amount=amount) for key, amount in (("r1", 5), ("r2", None))]
+    assert [each.amount for each in replayed] == [5, 9]
+    assert Entry.objects.filter(reverses=spent.id).count() == 4
+    assert checks.faults() == {}
+
+
+def test_a_part_of_what_was_owed_comes_back_alone(user: User) -> None:
+    purses.set_debt_policy(user=user, policy=DebtPolicy.LIMITED, limit=5)
+    give(user, 10)
+    spent = usage.spend(user=user, amount=14, key="a")
+    assert usage.reverse(spend=spent.id, key="r1", amount=3).available == 0
+    assert balances.of(user).owed == 1
+    rest = usage.reverse(spend=spent.id, key="r2")
+    assert (rest.amount, rest.available, balances.of(user).owed) == (11, 10, 0)
+    assert usage.reverse(spend=spent.id, key="r2").amount == 11
+    assert checks.faults() == {}
 
 
 @pytest.mark.parametrize(("field", "value"), [("key", ""), ("key", "a\x00"), ("amount", 0), ("amount", True)])
