@@ -136,11 +136,16 @@ def test_refusal_after_a_case_that_has_closed_is_a_case_of_its_own(paypal) -> No
     assert Case.objects.open().get().facts["why"] == "paypal refused it: insufficient_funds"
 
 
-def test_letter_that_names_what_nobody_knew_is_asked_by(paypal) -> None:
+def test_letter_that_names_what_nobody_knew_is_asked_by(paypal, monkeypatch) -> None:
     """The id of a batch whose reply was lost comes with a signed letter, also when the withdrawal is over here."""
     asked: list[PayoutRef] = []
     withdrawal = put_off(paypal)
-    paypal.fetch_payout = lambda payout: asked.append(payout) or PayoutResult(state=PayoutState.NOT_FOUND)
+
+    def fetch(payout: PayoutRef) -> PayoutResult:
+        asked.append(payout)
+        return PayoutResult(state=PayoutState.NOT_FOUND)
+
+    monkeypatch.setattr(paypal, "fetch_payout", fetch)
     payout_sending.ask(Payout.objects.whole().get(pk=withdrawal.pk), {"batch": "B1"})
     assert (asked[0].ids, asked[0].request) == ({"batch": "B1"}, None)
 
