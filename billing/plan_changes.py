@@ -23,8 +23,10 @@ from billing import (
     plans,
     pricing,
     subscription_states,
+    subscriptions,
 )
 from billing import gateway_subscriptions as renewing
+from billing.change_basis import Basis
 from billing.checkout import Wishes
 from billing.models import Payment, PlanPrice, Subscription
 from billing.models.instructions import InstructionKind
@@ -172,7 +174,7 @@ def change(
     reason: str = "",
 ) -> Changed:
     """Now for its difference, once that is paid; or with the next period. A payment that fails changes nothing."""
-    plan = preview(subscription=subscription, price=price, when=when)
+    plan, basis = preview(subscription=subscription, price=price, when=when), Basis.of(subscription)
     if plan.when == PERIOD_END:
         if renewing.renews_it(subscription):
             kind = InstructionKind.NEXT_PRICE
@@ -186,18 +188,24 @@ def change(
         return Changed(preview=plan)  # its paid invoice brings the new plan
     if plan.due.minor <= 0:
         key = f"subscription:{subscription.pk}:change:{price.pk}:{int(plan.begins_at.timestamp())}"
-        subscription_states.switch(subscription_id=subscription.pk, price=price, key=key, by=by, reason=reason)
+        if not subscription_states.switch(
+            subscription_id=subscription.pk, basis=basis, price=price, key=key, by=by, reason=reason
+        ):
+            raise errors.SubscriptionState(subscription.status, gettext_noop("it has changed meanwhile: look again"))
         return Changed(preview=plan)
     if (waiting := plan_payments.pending(subscription, CHANGE)) is not None:
-        if waiting.details["price"] == price.pk:
+        if waiting.details["price"] == price.pk and Basis.of_payment(waiting) == basis:
             return Changed(preview=plan, payment=waiting)
-        raise errors.AttemptLive(waiting.pk)
+        if waiting.details["price"] != price.pk:
+            raise errors.AttemptLive(waiting.pk)
+        # Of what is paid for no more like this: who pays it now gets nothing for it.
+        subscriptions.take_back(waiting)
     purchase = pricing.plan(
         price,
         customers.get(subscription.user).locale,
         subscription=subscription.pk,
         purpose=CHANGE,
-        from_price=subscription.price_id,
+        **basis.as_json(),
         charge=plan.charge.minor,
         credit=plan.credit.minor,
         amount=plan.due + plan.discount,

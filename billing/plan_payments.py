@@ -6,6 +6,7 @@ from celery import current_app
 from django.db import transaction
 
 from billing import cases, dunning, subscription_states
+from billing.change_basis import Basis
 from billing.models import Attempt, Payment, PlanPrice, Subscription
 from billing.models.cases import CaseKind
 from billing.models.payments import PaymentKind, PaymentQuerySet, PaymentStatus
@@ -32,9 +33,13 @@ def deliver(payment: Payment, attempt: Attempt | None) -> None:
     key = f"payment:{payment.pk}"
     facts, case = {"subscription": str(subscription.pk), "purpose": asked["purpose"]}, str((attempt or payment).pk)
     if asked["purpose"] == CHANGE:
-        is_as_priced = subscription.price_id == asked["from_price"]
-        if not is_as_priced or not subscription_states.change_now(
-            subscription_id=subscription.pk, price=price, key=key, amount_minor=payment.amount_minor, payment=payment
+        if not subscription_states.change_now(
+            subscription_id=subscription.pk,
+            basis=Basis.of_payment(payment),
+            price=price,
+            key=key,
+            amount_minor=payment.amount_minor,
+            payment=payment,
         ):
             # Paid for a change of something that is no more: operators give the money back, or time for it.
             cases.open(kind=CaseKind.MISMATCH, payment=payment, attempt=attempt, key=case, facts=facts)

@@ -150,6 +150,14 @@ def _take_payment_back(subscription: Subscription) -> None:
         asking.cancel(waiting)
 
 
+def take_back(waiting: Payment) -> None:
+    """One that is not to be paid any more. Where its gateway knows no way back, it stays under way until it ends."""
+    try:
+        asking.cancel(waiting)
+    except errors.CannotCancel as refusal:
+        raise errors.AttemptLive(waiting.pk) from refusal
+
+
 def is_being_started(subscription: Subscription) -> bool:
     """Written down a moment ago, and still without a payment or a page: its process is calling a gateway."""
     age = timezone.now() - subscription.created_at

@@ -1,0 +1,104 @@
+"""Payments for a plan that are paid later than they were meant: nobody gets what the payment was never priced for."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from billing import errors, plan_changes, subscription_states, subscriptions
+from billing.change_basis import Basis
+from billing.checkout import Wishes
+from billing.models import Case, Payment, Subscription
+from billing.tests.subscribers import begin, end_of, fresh, make_plan, make_user, pay, price, subscribed
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clock", "on_sale")]
+PAYPAL = Wishes(gateways=("paypal",))
+WEEK = timedelta(weeks=1)
+
+
+def facts(found: Subscription) -> tuple[Any, ...]:
+    ours = fresh(found)
+    return ours.price.plan.code, ours.price.interval, ours.paid_until, ours.paid_periods.count()
+
+
+def changed(found: Subscription, code: str = "elite", interval: str = "month") -> Payment:
+    payment = plan_changes.change(subscription=fresh(found), price=price(code, interval), wishes=PAYPAL).payment
+    assert payment is not None
+    return payment
+
+
+def renewed(gateway: Any, found: Subscription) -> None:
+    pay(gateway, subscriptions.renew(subscription=fresh(found), wishes=PAYPAL))
+
+
+@pytest.fixture
+def last_week(paypal, clock) -> Subscription:
+    found = subscribed(paypal)
+    clock.move_to(end_of(found) - WEEK)
+    return found
+
+
+# ---------------------------------------------------------------- changes
+
+
+@pytest.mark.parametrize("interval", ["month", "year"])
+def test_change_of_the_last_week_is_not_delivered_to_the_month_that_was_paid_since(last_week, paypal, interval) -> None:
+    make_plan("max", {"month": 1_999, "year": 19_990})
+    cheap = changed(last_week, "max", interval)
+    renewed(paypal, last_week)
+    before = facts(last_week)
+    assert pay(paypal, cheap).status == "succeeded"
+    assert facts(last_week) == before
+    assert list(Case.objects.values_list("kind", "payment")) == [("mismatch", cheap.pk)]
+
+
+def test_change_that_was_begun_before_its_time_was_kept_is_still_delivered(last_week, paypal) -> None:
+    cheap = changed(last_week)
+    Payment.objects.filter(pk=cheap.pk).update(details={k: v for k, v in cheap.details.items() if k != "paid_until"})
+    pay(paypal, cheap)
+    assert (fresh(last_week).price.plan.code, Case.objects.count()) == ("elite", 0)
+
+
+def test_change_is_not_asked_for_again_at_the_price_of_another_time(last_week, paypal) -> None:
+    cheap = changed(last_week)
+    assert changed(last_week) == cheap
+    renewed(paypal, last_week)
+    with pytest.raises(errors.AttemptLive) as refused:  # PayPal takes nothing back
+        changed(last_week)
+    assert refused.value.payment == cheap.pk
+
+
+def test_change_of_another_time_is_taken_back_where_its_gateway_can(stripe, clock) -> None:
+    found = subscribed(stripe)
+    clock.move_to(end_of(found) - WEEK)
+    wishes = Wishes(gateways=("stripe",))
+    cheap = plan_changes.change(subscription=fresh(found), price=price("elite"), wishes=wishes).payment
+    pay(stripe, subscriptions.renew(subscription=fresh(found), wishes=wishes))
+    dear = plan_changes.change(subscription=fresh(found), price=price("elite"), wishes=wishes).payment
+    assert cheap is not None
+    assert dear is not None
+    assert Payment.objects.get(pk=cheap.pk).status == "cancelled"
+    assert dear.amount_minor > cheap.amount_minor
+
+
+def test_change_for_nothing_of_a_trial_is_refused_when_its_first_period_was_paid(paypal, monkeypatch) -> None:
+    make_plan("tried", {"month": 500}, trial_days=7)
+    found = fresh(begin(make_user(), "tried").subscription)
+    plan = plan_changes.preview(subscription=found, price=price("elite"))
+    monkeypatch.setattr(plan_changes, "preview", lambda **_: plan)
+    renewed(paypal, found)  # between the look and the act
+    with pytest.raises(errors.SubscriptionState, match="it has changed meanwhile"):
+        plan_changes.change(subscription=found, price=price("elite"), wishes=PAYPAL)
+    assert fresh(found).price.plan.code == "tried"
+
+
+def test_trial_that_was_changed_meanwhile_is_not_switched(paypal) -> None:
+    make_plan("tried", {"month": 500}, trial_days=7)
+    found = fresh(begin(make_user(), "tried").subscription)
+    basis = Basis.of(found)
+    known: dict[str, Any] = {"subscription_id": found.pk, "key": "free"}
+    assert subscription_states.switch(basis=basis, price=price("elite"), **known)
+    assert not subscription_states.switch(basis=basis, price=price("premium"), **known)
+    assert fresh(found).price.plan.code == "elite"
+    assert timezone.now() < end_of(found)
