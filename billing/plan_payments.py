@@ -48,10 +48,12 @@ def deliver(payment: Payment, attempt: Attempt | None) -> None:
         # Told of after the gateway had ended it: operators give the money back, or time for it.
         cases.open(kind=CaseKind.MISMATCH, payment=payment, attempt=attempt, key=case, facts=facts)
         return
-    if (other := _successor(subscription)) is not None:
-        # Paid late, when the customer had begun again already: the time is theirs all the same.
-        subscription, price = other, other.price
+    if (other := successor(subscription)) is not None:
+        # Paid late, when the customer had begun again already: of the same price the time is theirs all the same.
         cases.open(kind=CaseKind.MISMATCH, payment=payment, attempt=attempt, key=case, facts=facts)
+        if other.price_id != price.pk:
+            return
+        subscription = other
     subscription_states.extend(
         subscription_id=subscription.pk,
         key=key,
@@ -68,7 +70,8 @@ def _period(payment: Payment) -> tuple[datetime, datetime] | None:
     return (datetime.fromisoformat(said[0]), datetime.fromisoformat(said[1])) if said else None
 
 
-def _successor(subscription: Subscription) -> Subscription | None:
+def successor(subscription: Subscription) -> Subscription | None:
+    """The one that the customer has instead of it, now that it is over."""
     if subscription.status not in OVER:
         return None
     rows = Subscription.objects.live().filter(user=subscription.user_id, catalogue=subscription.catalogue)

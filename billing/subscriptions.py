@@ -192,6 +192,8 @@ def renew(*, subscription: Subscription, wishes: Wishes, claim: Claim | None = N
     """The next period's payment, begun by hand: the customer mends it, or pays before the day."""
     if subscription.is_renewed_by_gateway or subscription.status not in (*IN_FORCE, SubscriptionStatus.EXPIRED):
         raise errors.SubscriptionState(subscription.status, gettext_noop("there is no period to pay for"))
+    if subscription.status == SubscriptionStatus.EXPIRED:
+        _make_room(subscription.user, subscription.catalogue)  # for it to begin anew
     if (waiting := plan_payments.pending(subscription, RENEW)) is not None:
         return waiting
     price = subscription.next_price or subscription.price

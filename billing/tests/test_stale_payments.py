@@ -4,9 +4,10 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.test import Client
 from django.utils import timezone
 
-from billing import errors, plan_changes, subscription_states, subscriptions
+from billing import dunning, errors, plan_changes, renewals, subscription_states, subscriptions
 from billing.change_basis import Basis
 from billing.checkout import Wishes
 from billing.models import Case, Payment, Subscription
@@ -102,3 +103,48 @@ def test_trial_that_was_changed_meanwhile_is_not_switched(paypal) -> None:
     assert not subscription_states.switch(basis=basis, price=price("premium"), **known)
     assert fresh(found).price.plan.code == "elite"
     assert timezone.now() < end_of(found)
+
+
+# ---------------------------------------------------------------- what is over
+
+
+@pytest.fixture
+def lapsed(paypal, clock) -> Subscription:
+    """The month of Premium that nobody renewed."""
+    found = subscribed(paypal)
+    clock.move_to(end_of(found) + WEEK)
+    renewals.expire_due()
+    assert fresh(found).status == "expired"
+    return fresh(found)
+
+
+def test_lapsed_plan_is_not_renewed_beside_a_live_one(lapsed, paypal, client: Client) -> None:
+    year = subscribed(paypal, lapsed.user, interval="year")
+    with pytest.raises(errors.SubscriptionLive) as refused:
+        subscriptions.renew(subscription=lapsed, wishes=PAYPAL)
+    assert refused.value.subscription == year.pk
+    path = "/" + dunning.mend_url(lapsed).split("/", 3)[3]
+    for answer in (client.get(path), client.post(path)):
+        page = answer.content.decode()
+        assert answer.status_code == 200
+        assert "you have the plan Premium instead: there is nothing to pay here" in page
+        assert "Pay for the next period" not in page
+        assert "could not be started" not in page
+    assert not Payment.objects.filter(status="pending").exists()
+
+
+def test_lapsed_plan_is_renewed_in_the_place_of_one_that_was_left_unpaid(lapsed, stripe, clock) -> None:
+    left = subscriptions.start(user=lapsed.user, price=price("elite"), wishes=Wishes(gateways=("stripe",))).subscription
+    with pytest.raises(errors.SubscriptionLive):
+        subscriptions.renew(subscription=lapsed, wishes=PAYPAL)  # it could still be paid
+    subscriptions.cancel_now(subscription=fresh(left))
+    assert subscriptions.renew(subscription=lapsed, wishes=PAYPAL).amount_minor == 999
+
+
+def test_late_month_of_a_lapsed_plan_is_no_year_of_its_successor(lapsed, paypal) -> None:
+    month = subscriptions.renew(subscription=lapsed, wishes=PAYPAL)
+    year = subscribed(paypal, lapsed.user, interval="year")
+    before = facts(year)
+    assert pay(paypal, month).status == "succeeded"
+    assert (facts(year), fresh(lapsed).status) == (before, "expired")
+    assert list(Case.objects.values_list("kind", "payment")) == [("mismatch", month.pk)]
