@@ -28,7 +28,7 @@ def deliver(payment: Payment, attempt: Attempt | None) -> None:
     """Once: the payment's key stands in the paid period that it brought. The caller has locked the payment."""
     transaction.on_commit(granting.wake)
     asked = payment.details
-    subscription = Subscription.objects.get(pk=asked["subscription"])
+    subscription = subscription_states.lock(asked["subscription"])
     price = PlanPrice.objects.select_related("plan").get(pk=asked["price"])
     key = f"payment:{payment.pk}"
     facts, case = {"subscription": str(subscription.pk), "purpose": asked["purpose"]}, str((attempt or payment).pk)
@@ -44,8 +44,9 @@ def deliver(payment: Payment, attempt: Attempt | None) -> None:
             # Paid for a change of something that is no more: operators give the money back, or time for it.
             cases.open(kind=CaseKind.MISMATCH, payment=payment, attempt=attempt, key=case, facts=facts)
         return
-    if asked.get("is_over"):
-        # Told of after the gateway had ended it: operators give the money back, or time for it.
+    if asked.get("is_over") or _is_of_another_plan(payment, subscription):
+        # Told of after the gateway had ended it, or left open while the plan was changed: operators give money back,
+        # or time for it.
         cases.open(kind=CaseKind.MISMATCH, payment=payment, attempt=attempt, key=case, facts=facts)
         return
     if (other := successor(subscription)) is not None:
@@ -62,6 +63,14 @@ def deliver(payment: Payment, attempt: Attempt | None) -> None:
         payment=payment,
         until=_period(payment),
     )
+
+
+def _is_of_another_plan(payment: Payment, subscription: Subscription) -> bool:
+    """Of neither the plan of today nor the next one. What is over begins anew with whatever was paid for."""
+    asked = payment.details
+    if asked["purpose"] != RENEW or "period" in asked or subscription.status in OVER:
+        return False
+    return asked["price"] not in (subscription.price_id, subscription.next_price_id)
 
 
 def _period(payment: Payment) -> tuple[datetime, datetime] | None:

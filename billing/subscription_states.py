@@ -78,7 +78,8 @@ def extend(
         starts_at = subscription.period_start if is_within and subscription.period_start else starts_at
         subscription.anchor_at, subscription.periods = subscription.anchor_at or starts_at, subscription.periods + 1
         ends_at = max(ends_at, subscription.paid_until) if subscription.paid_until and not is_anew else ends_at
-    subscription.price, subscription.next_price = price, None
+    if until is not None or is_anew or price.pk != subscription.price_id:  # else what was to follow still does
+        subscription.price, subscription.next_price = price, None
     subscription.period_start, subscription.paid_until = starts_at, ends_at
     subscription.ended_at, subscription.end_reason = None, ""
     if before != SubscriptionStatus.PAUSED:

@@ -194,11 +194,13 @@ def renew(*, subscription: Subscription, wishes: Wishes, claim: Claim | None = N
         raise errors.SubscriptionState(subscription.status, gettext_noop("there is no period to pay for"))
     if subscription.status == SubscriptionStatus.EXPIRED:
         _make_room(subscription.user, subscription.catalogue)  # for it to begin anew
-    if (waiting := plan_payments.pending(subscription, RENEW)) is not None:
+    price, waiting = subscription.next_price or subscription.price, plan_payments.pending(subscription, RENEW)
+    if waiting is not None and waiting.details["price"] == price.pk:
         return waiting
-    price = subscription.next_price or subscription.price
     if subscription.next_price is not None and subscription.paid_until and subscription.paid_until > timezone.now():
         raise errors.ChangeNotNow
+    if waiting is not None:
+        take_back(waiting)  # of another plan than the one that is due now
     return ask_for_payment(subscription, price, RENEW, wishes, claim=claim)
 
 

@@ -148,3 +148,69 @@ def test_late_month_of_a_lapsed_plan_is_no_year_of_its_successor(lapsed, paypal)
     assert pay(paypal, month).status == "succeeded"
     assert (facts(year), fresh(lapsed).status) == (before, "expired")
     assert list(Case.objects.values_list("kind", "payment")) == [("mismatch", month.pk)]
+
+
+# ---------------------------------------------------------------- renewals
+
+
+def test_renewal_of_the_plan_before_does_not_take_the_new_one(paypal) -> None:
+    found = subscribed(paypal)
+    old = subscriptions.renew(subscription=found, wishes=PAYPAL)
+    pay(paypal, changed(found))
+    before = facts(found)
+    assert before[0] == "elite"
+    assert pay(paypal, old).status == "succeeded"
+    assert facts(found) == before
+    assert list(Case.objects.values_list("kind", "payment")) == [("mismatch", old.pk)]
+
+
+def test_renewal_of_what_is_over_begins_it_anew_whatever_was_to_follow(paypal, clock) -> None:
+    found = subscribed(paypal, code="elite")
+    subscription_states.set_next_price(subscription_id=found.pk, price=price("premium"))
+    clock.move_to(end_of(found))
+    cheaper = subscriptions.renew(subscription=fresh(found), wishes=PAYPAL)
+    clock.move_to(end_of(found) + WEEK)
+    renewals.expire_due()
+    pay(paypal, cheaper)
+    assert (fresh(found).status, facts(found)[0], Case.objects.count()) == ("active", "premium", 0)
+
+
+@pytest.mark.parametrize("gateway", ["paypal", "stripe"])
+def test_renewal_is_of_the_plan_that_is_due_and_no_other_is_handed_out(gateways, clock, gateway) -> None:
+    found = subscribed(gateways[gateway], code="elite")
+    clock.move_to(end_of(found))
+    renewals.renew_due()
+    dear = Payment.objects.get(status="pending")
+    assert subscriptions.renew(subscription=fresh(found), wishes=PAYPAL) == dear
+    plan_changes.change(subscription=fresh(found), price=price("premium"), wishes=Wishes())
+    if gateway == "paypal":  # takes nothing back
+        with pytest.raises(errors.AttemptLive) as refused:
+            subscriptions.renew(subscription=fresh(found), wishes=PAYPAL)
+        assert refused.value.payment == dear.pk
+        clock.move_to(end_of(found) + timedelta(days=1))
+        assert (renewals.renew_due().failed, Payment.objects.filter(status="pending").get()) == (1, dear)
+        return
+    assert subscriptions.renew(subscription=fresh(found), wishes=PAYPAL).amount_minor == 999
+    assert Payment.objects.get(pk=dear.pk).status == "cancelled"
+
+
+def test_sweep_asks_for_what_is_due_in_the_place_of_what_was(stripe, clock) -> None:
+    found = subscribed(stripe, code="elite")
+    clock.move_to(end_of(found))
+    renewals.renew_due()
+    plan_changes.change(subscription=fresh(found), price=price("premium"), wishes=Wishes())
+    clock.move_to(end_of(found) + timedelta(days=1))
+    started = [renewals.renew_due().started for _ in range(2)]
+    assert (started, Payment.objects.get(status="pending").amount_minor) == ([1, 0], 999)
+
+
+def test_cheaper_plan_still_follows_when_the_old_page_is_paid_first(paypal, clock) -> None:
+    found = subscribed(paypal, code="elite")
+    dear = subscriptions.renew(subscription=found, wishes=PAYPAL)
+    plan_changes.change(subscription=fresh(found), price=price("premium"), wishes=Wishes())
+    pay(paypal, dear)
+    ours = fresh(found)
+    assert (ours.price.plan.code, ours.next_price, ours.paid_periods.count()) == ("elite", price("premium"), 2)
+    clock.move_to(end_of(found))
+    renewed(paypal, found)
+    assert (facts(found)[0], fresh(found).next_price) == ("premium", None)
