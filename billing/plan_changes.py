@@ -19,6 +19,7 @@ from billing import (
     dunning,
     errors,
     instruction_sending,
+    instructions,
     plan_payments,
     plans,
     pricing,
@@ -73,6 +74,8 @@ def preview(*, subscription: Subscription, price: PlanPrice, when: str = "", at:
         raise errors.ChangeNotNow
     end = dunning.paid_until(subscription)
     chosen = when or (NOW if _may_begin_now(subscription, price, now) else PERIOD_END)
+    if renewing.renews_it(subscription):
+        _refuse_there(subscription, price, chosen, now)
     if chosen == PERIOD_END:
         return _plan(subscription, price, chosen, begins_at=end, next_payment_at=end)
     if not _may_begin_now(subscription, price, now):
@@ -91,6 +94,16 @@ def preview(*, subscription: Subscription, price: PlanPrice, when: str = "", at:
         subscription, price, chosen, begins_at=now, next_payment_at=next_end,
         charge=charge, credit=credit, discount=full - less, reduction=whole.reduction,
     )  # fmt: skip
+
+
+def _refuse_there(subscription: Subscription, price: PlanPrice, when: str, now: datetime) -> None:
+    """What a gateway that renews by itself would charge otherwise than we say. Another interval begins there at once,
+    for its whole price; and the price that is to follow stands there for the present one already."""
+    is_later = when == PERIOD_END or not _may_begin_now(subscription, price, now)
+    if is_later and price.interval != subscription.price.interval:
+        raise errors.IntervalNotLater
+    if not is_later and (subscription.next_price_id is not None or instructions.changes_price(subscription)):
+        raise errors.ChangePlanned
 
 
 def _plan(

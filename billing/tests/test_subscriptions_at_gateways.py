@@ -3,6 +3,7 @@
 import itertools
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import orjson
@@ -16,6 +17,8 @@ from billing import (
     inbox,
     instructions,
     invoices,
+    plan_changes,
+    plans,
     renewals,
     subscription_states,
     subscriptions,
@@ -31,12 +34,12 @@ from billing.gateways.subscribing import (
     SubscriptionState,
 )
 from billing.gateways.tax_figures import TaxFigures, TaxReason
-from billing.models import Case, GatewayInstruction, GatewayLetter, Payment, Subscription, TaxRate
+from billing.models import Case, GatewayInstruction, GatewayLetter, Payment, PlanPrice, Subscription, TaxRate
 from billing.models.instructions import InstructionKind
 from billing.models.subscriptions import SubscriptionStatus
 from billing.tests import shop
 from billing.tests.fakes import RefundingGateway, StandIn
-from billing.tests.subscribers import BEGIN, fresh, make_user, price
+from billing.tests.subscribers import BEGIN, fresh, make_plan, make_user, price
 from billing.tests.test_inbox import send
 from credits import balances, calendar
 from credits.models import Grant, GrantSchedule
@@ -485,3 +488,33 @@ def test_instruction_of_which_nobody_hears_in_the_end_comes_before_people(renewi
         cases.append(list(Case.objects.values_list("kind", "subscription")))
     assert cases == [[], [("subscription", found.pk)], [("subscription", found.pk)]]
     assert GatewayInstruction.objects.get().state == "open"
+
+
+# ---------------------------------------------------------------- changes that the gateway would charge otherwise
+
+
+@pytest.mark.parametrize(("code", "when"), [("elite", "period_end"), ("lite", ""), ("lite", "now")])
+def test_other_interval_does_not_wait_where_it_would_be_charged_at_once(renewing, code, when) -> None:
+    make_plan("lite", {"year": 5_000})
+    plan = plans.find("elite")
+    PlanPrice.objects.create(plan=plan, interval="year", currency="EUR", amount_minor=19_990, valid_from=BEGIN)
+    found = fresh(paid_once(renewing))
+    with pytest.raises(errors.IntervalNotLater):
+        plan_changes.change(subscription=found, price=price(code, "year"), wishes=Wishes(), when=when)
+    assert not GatewayInstruction.objects.exists()
+
+
+@pytest.mark.parametrize("is_heard", [True, False])
+def test_dearer_plan_does_not_begin_while_the_gateway_has_another_for_the_next_period(renewing, is_heard) -> None:
+    make_plan("lite", {"month": 500})
+    found = fresh(paid_once(renewing))
+    planned = GatewayInstruction(subscription=found, kind=InstructionKind.NEXT_PRICE, price=price("lite"))
+    instructions.write(planned)
+    if is_heard:
+        instructions.settle(planned)
+        assert fresh(found).next_price == price("lite")
+    for act in (plan_changes.preview, partial(plan_changes.change, wishes=Wishes())):
+        with pytest.raises(errors.ChangePlanned):
+            act(subscription=fresh(found), price=price("elite"))
+    back = plan_changes.preview(subscription=fresh(found), price=price("lite"), when="period_end")
+    assert (back.when, back.due.minor) == ("period_end", 0)
