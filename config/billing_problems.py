@@ -158,7 +158,7 @@ OF_BILLING: dict[type[BaseException], Problem] = {
     billing.IntervalNotLater: Problem(
         status=409,
         title="Interval not later",
-        meaning="The gateway that renews the plan charges another interval at once; it cannot wait for the next period.",
+        meaning="The gateway that renews the plan charges another interval at once, so that it cannot begin later.",
     ),
     billing.ChangePlanned: Problem(
         status=409,
