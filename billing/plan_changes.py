@@ -4,8 +4,9 @@ The old plan's credit never exceeds the share of its credits that is left, so th
 upgrading pays for what was spent. See SUBSCRIPTION_PRORATION.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.contrib.auth.models import User
@@ -29,7 +30,7 @@ from billing import (
 from billing import gateway_subscriptions as renewing
 from billing.change_basis import Basis
 from billing.checkout import Wishes
-from billing.models import Payment, PlanPrice, Subscription
+from billing.models import PaidPeriod, Payment, PlanPrice, Subscription
 from billing.models.instructions import InstructionKind
 from billing.models.subscriptions import SubscriptionStatus
 from billing.plan_payments import CHANGE, RENEW
@@ -158,19 +159,36 @@ def _end_from(subscription: Subscription, price: PlanPrice, now: datetime) -> da
 
 def _prorated(subscription: Subscription, whole: Purchase, now: datetime) -> tuple[int, int, int]:
     """What the new plan costs until its end without and with its coupon, rounded up, and what the old one is still
-    worth, rounded down: never more than was paid for it."""
-    end, start = dunning.paid_until(subscription), subscription.period_start
-    assert start is not None  # noqa: S101 - a constraint says so
-    left, period = int((end - now).total_seconds()), max(int((end - start).total_seconds()), 1)
-    old = coupons.worth(subscription).minor
+    worth, rounded down: never more than was paid for it. Periods that were paid in advance are whole on both sides."""
+    ahead = list(subscription.paid_periods.filter(starts_at__gt=now).select_related("payment__redemption"))
+    left, period, is_paid = _under_way(subscription, ahead, now)
+    old = coupons.worth(subscription, at=now).minor if is_paid else 0
     credit = old * min(left, period) // period
     if settings.SUBSCRIPTION_PRORATION == "consumption":
         kept, given = calendar.left_of_the_period(reference=subscription.reference, at=now)
         if given:
             credit = min(credit, old * kept // given)
+    credit += sum(coupons.worth(subscription, at=now, period=each).minor for each in ahead)
     if PlanPrice.objects.get(pk=whole.details["price"]).interval != subscription.price.interval:
         return whole.price.minor, whole.amount.minor, credit
-    return -(-whole.price.minor * left // period), -(-whole.amount.minor * left // period), credit
+    full, less = (len(ahead) * each.minor - (-each.minor * left // period) for each in (whole.price, whole.amount))
+    return full, less, credit
+
+
+def _under_way(subscription: Subscription, ahead: Sequence[PaidPeriod], now: datetime) -> tuple[int, int, bool]:
+    """The seconds that are left of the period under way and all of its seconds, and whether it was paid for: the rest
+    of a trial was not. Time that was given, and the time of a pause, make it longer."""
+    start = subscription.period_start
+    assert start is not None  # noqa: S101 - a constraint says so
+    until = dunning.paid_until(subscription) - sum((each.ends_at - each.starts_at for each in ahead), timedelta())
+    left = int((until - now).total_seconds())
+    if start > now and ahead:
+        begun = subscription.paid_periods.filter(starts_at__lte=now, ends_at__lte=ahead[0].starts_at)
+        first = begun.order_by("-ends_at", "starts_at").first()
+        if first is None:
+            return left, max(int((ahead[0].ends_at - ahead[0].starts_at).total_seconds()), 1), False
+        start = first.starts_at
+    return left, max(int((until - start).total_seconds()), 1), True
 
 
 # ---------------------------------------------------------------- doing it
