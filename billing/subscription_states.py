@@ -365,6 +365,9 @@ def give_time(*, subscription_id: UUID, until: datetime, by: User, reason: str) 
     subscription = lock(subscription_id)
     if not reason.strip():
         raise errors.ReasonMissing
+    if subscription.is_renewed_by_gateway:
+        what = gettext_noop("its gateway would charge on the old day all the same: give credits or a refund instead")
+        raise errors.SubscriptionState(subscription.status, what)
     if subscription.status not in IN_FORCE or until <= dunning.paid_until(subscription):
         raise errors.SubscriptionState(
             subscription.status, gettext_noop("it can only be extended to a later day while in force")

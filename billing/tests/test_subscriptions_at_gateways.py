@@ -41,6 +41,7 @@ from billing.tests import shop
 from billing.tests.fakes import RefundingGateway, StandIn
 from billing.tests.subscribers import BEGIN, fresh, make_plan, make_user, price
 from billing.tests.test_inbox import send
+from billing.tests.test_payments_in_the_admin import browser, member, page, press
 from credits import balances, calendar
 from credits.models import Grant, GrantSchedule
 from ledger import checks
@@ -388,8 +389,8 @@ def test_what_could_not_be_charged_is_mended_on_its_invoice_else_in_the_portal(r
     write(found, "paid", subject="invoice")
     read()
     led = []
-    for page in (None, NextAction(type=Flow.REDIRECT, url="https://stripe.example/invoice/in_2")):
-        renewing.becomes_in(SubscriptionState.PAST_DUE, next_action=page)
+    for way in (None, NextAction(type=Flow.REDIRECT, url="https://stripe.example/invoice/in_2")):
+        renewing.becomes_in(SubscriptionState.PAST_DUE, next_action=way)
         led.append(gateway_subscriptions.mending_page(subscription=fresh(found)))
     assert led == ["https://stripe.example/portal/cus_1", "https://stripe.example/invoice/in_2"]
 
@@ -518,3 +519,21 @@ def test_dearer_plan_does_not_begin_while_the_gateway_has_another_for_the_next_p
             act(subscription=fresh(found), price=price("elite"))
     back = plan_changes.preview(subscription=fresh(found), price=price("lite"), when="period_end")
     assert (back.when, back.due.minor) == ("period_end", 0)
+
+
+def test_time_is_not_given_where_the_gateway_would_charge_on_the_old_day(renewing) -> None:
+    found = fresh(paid_once(renewing))
+    operator = member("manage_subscription")
+    with pytest.raises(errors.SubscriptionState, match="would charge on the old day"):
+        subscription_states.give_time(
+            subscription_id=found.pk, until=END + timedelta(days=9), by=operator, reason="outage"
+        )
+    told = press(operator, "billing_subscription_extend", found, until="2026-05-01", reason="outage")
+    assert "give credits or a refund instead" in told.content.decode()
+    assert (fresh(found).paid_until, fresh(found).timeline.filter(act="extended").count()) == (END, 0)
+
+
+def test_operator_is_told_that_a_pause_keeps_no_days_there(renewing) -> None:
+    found = paid_once(renewing)
+    text = browser(member("manage_subscription")).get(page("billing_subscription_pause", found.pk)).content.decode()
+    assert "the next charge comes on its usual day" in text
