@@ -26,7 +26,7 @@ from credits.models import (
     ScheduleRule,
     ScheduleState,
 )
-from credits.periods import Grid, days_later
+from credits.periods import days_later
 from ledger.money import CREDIT
 
 INSTANT = timedelta(microseconds=1)
@@ -135,7 +135,8 @@ def extend_schedule(*, reference: str, paid_until: datetime, anchor: datetime | 
         schedule.state = ScheduleState.OPEN
     schedule.save(update_fields=["first_number", "anchor_at", "anchor_zone", "paid_until", "state"])
     if schedule.state == ScheduleState.OPEN:
-        _write_periods(schedule, _rules(schedule), since, by=schedule_grids.payments)
+        # What was paid for before and has not begun yet, other rules may have dropped: the new ones give it.
+        _write_periods(schedule, _rules(schedule), max(since, timezone.now()), paid_since=since)
         _move_unlimited(schedule, schedule.paid_until)
     return schedule
 
@@ -291,14 +292,13 @@ def _write_rules(schedule: GrantSchedule, rules: Iterable[Terms]) -> None:
 
 
 def _write_periods(
-    schedule: GrantSchedule,
-    rules: Iterable[Terms],
-    since: datetime,
-    by: Callable[[GrantSchedule, Every], Grid] = schedule_grids.grants,
+    schedule: GrantSchedule, rules: Iterable[Terms], since: datetime, *, paid_since: datetime | None = None
 ) -> None:
-    """Those that begin from then on and are paid for. One that stands already stays as it is."""
+    """Those that begin from then on and are paid for, and those that a payment brings. What stands already stays."""
     for rule in rules:
-        first = by(schedule, rule.every).next_from(since)
+        first = schedule_grids.grants(schedule, rule.every).next_from(since)
+        if paid_since is not None:
+            first = min(first, schedule_grids.payments(schedule, rule.every).next_from(paid_since))
         _write_numbers(schedule, rule, range(first, schedule_grids.unpaid(schedule, rule.every)))
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
 import pytest
+import time_machine
 from django.contrib.auth.models import User
 
 from credits import balances, calendar, corrections, errors, grants, usage
@@ -372,6 +373,27 @@ def test_a_better_rule_gives_nothing_of_a_period_that_has_begun_over_there_and_i
     assert rows() == [(0, 500)]
     calendar.extend_schedule(reference=REFERENCE, paid_until=START + 2 * WEEK)
     assert rows() == [(0, 500), (1, 2_000)]
+
+
+@pytest.mark.parametrize(("late", "given"), [(timedelta(0), "elite"), (timedelta(hours=9), "premium")])
+def test_a_period_that_begins_later_over_there_is_given_once_when_the_plan_changes(
+    user: User, late: timedelta, given: str
+) -> None:
+    """It is paid for before the change and begins after it: by the new rule, unless the old one has given it."""
+    premium, elite = (Terms(code=code, amount=500, every=Every.WEEK) for code in ("premium", "elite"))
+    ends = START + WEEK + timedelta(hours=2)
+    open_schedule(user, premium, time_zone="Asia/Tokyo", paid_until=ends)
+    calendar.grant_due(at=START)
+    calendar.move_to_zone(reference=REFERENCE, time_zone="Europe/Paris", at=START + timedelta(days=1))
+    with time_machine.travel(ends + late, tick=False):
+        calendar.grant_due(at=ends + late)
+        calendar.change_rules(reference=REFERENCE, rules=(elite,), at=ends)
+        calendar.extend_schedule(reference=REFERENCE, paid_until=ends + WEEK)
+    assert list(GrantPeriod.objects.order_by("number").values_list("number", "rule")) == [
+        (0, "premium"),
+        (1, given),
+        (2, "elite"),
+    ]
 
 
 def test_the_next_dates_say_which_are_paid_for(user: User) -> None:
