@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from billing import customers, discounts, errors, metrics, plan_payments
 from billing.discounts import Terms
-from billing.models import Coupon, Customer, Payment, Redemption, Subscription
+from billing.models import Coupon, Customer, PaidPeriod, Payment, Redemption, Subscription
 from billing.models.coupons import COUNTED, COUPON_CODE, CouponKind, RedemptionStatus
 from billing.models.payments import PaymentKind, PaymentStatus
 from billing.pricing import Purchase, Reduction, reduced
@@ -139,11 +139,12 @@ def for_period(*, subscription: Subscription, purchase: Purchase) -> Purchase:
     return reduced(purchase, Reduction(coupon=redemption.coupon, terms=terms, discount=off, redemption=redemption))
 
 
-def worth(subscription: Subscription) -> Money:
-    """What a whole period of its plan costs with the coupon that the last payment for it had: what it paid for."""
+def worth(subscription: Subscription, at: datetime | None = None, period: PaidPeriod | None = None) -> Money:
+    """What a whole period of its plan costs with the coupon that its payment had: what it paid for. Without a period,
+    the last that has begun."""
     price = subscription.price.money
     rows = subscription.paid_periods.exclude(payment=None).select_related("payment__redemption").order_by("-id")
-    last = rows.first()
+    last = period or rows.filter(starts_at__lte=at or timezone.now()).first()
     redemption = last.payment.redemption if last and last.payment else None
     return price - _off(price, Terms(**redemption.terms)) if redemption else price
 

@@ -45,6 +45,12 @@ def open_of(subscription: Subscription) -> GatewayInstruction | None:
     return subscription.instructions.filter(state=InstructionState.OPEN).select_related("by", "price").first()
 
 
+def changes_price(subscription: Subscription) -> bool:
+    """The gateway may have the next period's price already, without our knowing it."""
+    rows = subscription.instructions.filter(state=InstructionState.OPEN, kind=InstructionKind.NEXT_PRICE)
+    return rows.exists()
+
+
 def _may(subscription: Subscription, kind: str) -> bool:
     if subscription.status not in MAY_BE_GIVEN_IN[kind]:
         return False

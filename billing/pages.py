@@ -44,7 +44,7 @@ class MendView(View):
     def _page(self, request: HttpRequest, subscription: Subscription, refusal: Exception | None = None) -> HttpResponse:
         with override(language_for(request, subscription.user)):
             price = subscription.next_price or subscription.price
-            waiting = plan_payments.pending(subscription, RENEW)
+            waiting, instead = plan_payments.pending(subscription, RENEW), plan_payments.successor(subscription)
             context: dict[str, Any] = {
                 "plan": price.plan.name,
                 "amount": for_reader(subscriptions.next_amount(subscription, price)),
@@ -54,6 +54,7 @@ class MendView(View):
                 "time_zone": subscription.time_zone,
                 "is_past_due": subscription.status == SubscriptionStatus.PAST_DUE,
                 "is_over": subscription.status == SubscriptionStatus.CANCELLED,
+                "instead": instead.price.plan.name if instead and instead.period_start else "",
                 "renews_by_itself": subscription.is_renewed_by_gateway,
                 "waits": waiting is not None,
                 "refusal": refusal_words.words(refusal) if refusal else "",

@@ -4,8 +4,9 @@ The old plan's credit never exceeds the share of its credits that is left, so th
 upgrading pays for what was spent. See SUBSCRIPTION_PRORATION.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.contrib.auth.models import User
@@ -19,14 +20,17 @@ from billing import (
     dunning,
     errors,
     instruction_sending,
+    instructions,
     plan_payments,
     plans,
     pricing,
     subscription_states,
+    subscriptions,
 )
 from billing import gateway_subscriptions as renewing
+from billing.change_basis import Basis
 from billing.checkout import Wishes
-from billing.models import Payment, PlanPrice, Subscription
+from billing.models import PaidPeriod, Payment, PlanPrice, Subscription
 from billing.models.instructions import InstructionKind
 from billing.models.subscriptions import SubscriptionStatus
 from billing.plan_payments import CHANGE, RENEW
@@ -71,6 +75,8 @@ def preview(*, subscription: Subscription, price: PlanPrice, when: str = "", at:
         raise errors.ChangeNotNow
     end = dunning.paid_until(subscription)
     chosen = when or (NOW if _may_begin_now(subscription, price, now) else PERIOD_END)
+    if renewing.renews_it(subscription):
+        _refuse_there(subscription, price, chosen, now)
     if chosen == PERIOD_END:
         return _plan(subscription, price, chosen, begins_at=end, next_payment_at=end)
     if not _may_begin_now(subscription, price, now):
@@ -89,6 +95,16 @@ def preview(*, subscription: Subscription, price: PlanPrice, when: str = "", at:
         subscription, price, chosen, begins_at=now, next_payment_at=next_end,
         charge=charge, credit=credit, discount=full - less, reduction=whole.reduction,
     )  # fmt: skip
+
+
+def _refuse_there(subscription: Subscription, price: PlanPrice, when: str, now: datetime) -> None:
+    """What a gateway that renews by itself would charge otherwise than we say. Another interval begins there at once,
+    for its whole price; and the price that is to follow stands there for the present one already."""
+    is_later = when == PERIOD_END or not _may_begin_now(subscription, price, now)
+    if is_later and price.interval != subscription.price.interval:
+        raise errors.IntervalNotLater
+    if not is_later and (subscription.next_price_id is not None or instructions.changes_price(subscription)):
+        raise errors.ChangePlanned
 
 
 def _plan(
@@ -143,19 +159,36 @@ def _end_from(subscription: Subscription, price: PlanPrice, now: datetime) -> da
 
 def _prorated(subscription: Subscription, whole: Purchase, now: datetime) -> tuple[int, int, int]:
     """What the new plan costs until its end without and with its coupon, rounded up, and what the old one is still
-    worth, rounded down: never more than was paid for it."""
-    end, start = dunning.paid_until(subscription), subscription.period_start
-    assert start is not None  # noqa: S101 - a constraint says so
-    left, period = int((end - now).total_seconds()), max(int((end - start).total_seconds()), 1)
-    old = coupons.worth(subscription).minor
+    worth, rounded down: never more than was paid for it. Periods that were paid in advance are whole on both sides."""
+    ahead = list(subscription.paid_periods.filter(starts_at__gt=now).select_related("payment__redemption"))
+    left, period, is_paid = _under_way(subscription, ahead, now)
+    old = coupons.worth(subscription, at=now).minor if is_paid else 0
     credit = old * min(left, period) // period
     if settings.SUBSCRIPTION_PRORATION == "consumption":
         kept, given = calendar.left_of_the_period(reference=subscription.reference, at=now)
         if given:
             credit = min(credit, old * kept // given)
+    credit += sum(coupons.worth(subscription, at=now, period=each).minor for each in ahead)
     if PlanPrice.objects.get(pk=whole.details["price"]).interval != subscription.price.interval:
         return whole.price.minor, whole.amount.minor, credit
-    return -(-whole.price.minor * left // period), -(-whole.amount.minor * left // period), credit
+    full, less = (len(ahead) * each.minor - (-each.minor * left // period) for each in (whole.price, whole.amount))
+    return full, less, credit
+
+
+def _under_way(subscription: Subscription, ahead: Sequence[PaidPeriod], now: datetime) -> tuple[int, int, bool]:
+    """The seconds that are left of the period under way and all of its seconds, and whether it was paid for: the rest
+    of a trial was not. Time that was given, and the time of a pause, make it longer."""
+    start = subscription.period_start
+    assert start is not None  # noqa: S101 - a constraint says so
+    until = dunning.paid_until(subscription) - sum((each.ends_at - each.starts_at for each in ahead), timedelta())
+    left = int((until - now).total_seconds())
+    if start > now and ahead:
+        begun = subscription.paid_periods.filter(starts_at__lte=now, ends_at__lte=ahead[0].starts_at)
+        first = begun.order_by("-ends_at", "starts_at").first()
+        if first is None:
+            return left, max(int((ahead[0].ends_at - ahead[0].starts_at).total_seconds()), 1), False
+        start = first.starts_at
+    return left, max(int((until - start).total_seconds()), 1), True
 
 
 # ---------------------------------------------------------------- doing it
@@ -172,7 +205,7 @@ def change(
     reason: str = "",
 ) -> Changed:
     """Now for its difference, once that is paid; or with the next period. A payment that fails changes nothing."""
-    plan = preview(subscription=subscription, price=price, when=when)
+    plan, basis = preview(subscription=subscription, price=price, when=when), Basis.of(subscription)
     if plan.when == PERIOD_END:
         if renewing.renews_it(subscription):
             kind = InstructionKind.NEXT_PRICE
@@ -186,18 +219,24 @@ def change(
         return Changed(preview=plan)  # its paid invoice brings the new plan
     if plan.due.minor <= 0:
         key = f"subscription:{subscription.pk}:change:{price.pk}:{int(plan.begins_at.timestamp())}"
-        subscription_states.switch(subscription_id=subscription.pk, price=price, key=key, by=by, reason=reason)
+        if not subscription_states.switch(
+            subscription_id=subscription.pk, basis=basis, price=price, key=key, by=by, reason=reason
+        ):
+            raise errors.SubscriptionState(subscription.status, gettext_noop("it has changed meanwhile: look again"))
         return Changed(preview=plan)
     if (waiting := plan_payments.pending(subscription, CHANGE)) is not None:
-        if waiting.details["price"] == price.pk:
+        if waiting.details["price"] == price.pk and Basis.of_payment(waiting) == basis:
             return Changed(preview=plan, payment=waiting)
-        raise errors.AttemptLive(waiting.pk)
+        if waiting.details["price"] != price.pk:
+            raise errors.AttemptLive(waiting.pk)
+        # Of what is paid for no more like this: who pays it now gets nothing for it.
+        subscriptions.take_back(waiting)
     purchase = pricing.plan(
         price,
         customers.get(subscription.user).locale,
         subscription=subscription.pk,
         purpose=CHANGE,
-        from_price=subscription.price_id,
+        **basis.as_json(),
         charge=plan.charge.minor,
         credit=plan.credit.minor,
         amount=plan.due + plan.discount,

@@ -6,6 +6,7 @@ from celery import current_app
 from django.db import transaction
 
 from billing import cases, dunning, subscription_states
+from billing.change_basis import Basis
 from billing.models import Attempt, Payment, PlanPrice, Subscription
 from billing.models.cases import CaseKind
 from billing.models.payments import PaymentKind, PaymentQuerySet, PaymentStatus
@@ -27,26 +28,33 @@ def deliver(payment: Payment, attempt: Attempt | None) -> None:
     """Once: the payment's key stands in the paid period that it brought. The caller has locked the payment."""
     transaction.on_commit(granting.wake)
     asked = payment.details
-    subscription = Subscription.objects.get(pk=asked["subscription"])
+    subscription = subscription_states.lock(asked["subscription"])
     price = PlanPrice.objects.select_related("plan").get(pk=asked["price"])
     key = f"payment:{payment.pk}"
     facts, case = {"subscription": str(subscription.pk), "purpose": asked["purpose"]}, str((attempt or payment).pk)
     if asked["purpose"] == CHANGE:
-        is_as_priced = subscription.price_id == asked["from_price"]
-        if not is_as_priced or not subscription_states.change_now(
-            subscription_id=subscription.pk, price=price, key=key, amount_minor=payment.amount_minor, payment=payment
+        if not subscription_states.change_now(
+            subscription_id=subscription.pk,
+            basis=Basis.of_payment(payment),
+            price=price,
+            key=key,
+            amount_minor=payment.amount_minor,
+            payment=payment,
         ):
             # Paid for a change of something that is no more: operators give the money back, or time for it.
             cases.open(kind=CaseKind.MISMATCH, payment=payment, attempt=attempt, key=case, facts=facts)
         return
-    if asked.get("is_over"):
-        # Told of after the gateway had ended it: operators give the money back, or time for it.
+    if asked.get("is_over") or _is_of_another_plan(payment, subscription):
+        # Told of after the gateway had ended it, or left open while the plan was changed: operators give money back,
+        # or time for it.
         cases.open(kind=CaseKind.MISMATCH, payment=payment, attempt=attempt, key=case, facts=facts)
         return
-    if (other := _successor(subscription)) is not None:
-        # Paid late, when the customer had begun again already: the time is theirs all the same.
-        subscription, price = other, other.price
+    if (other := successor(subscription)) is not None:
+        # Paid late, when the customer had begun again already: of the same price the time is theirs all the same.
         cases.open(kind=CaseKind.MISMATCH, payment=payment, attempt=attempt, key=case, facts=facts)
+        if other.price_id != price.pk:
+            return
+        subscription = other
     subscription_states.extend(
         subscription_id=subscription.pk,
         key=key,
@@ -57,13 +65,22 @@ def deliver(payment: Payment, attempt: Attempt | None) -> None:
     )
 
 
+def _is_of_another_plan(payment: Payment, subscription: Subscription) -> bool:
+    """Of neither the plan of today nor the next one. What is over begins anew with whatever was paid for."""
+    asked = payment.details
+    if asked["purpose"] != RENEW or "period" in asked or subscription.status in OVER:
+        return False
+    return asked["price"] not in (subscription.price_id, subscription.next_price_id)
+
+
 def _period(payment: Payment) -> tuple[datetime, datetime] | None:
     """The gateway's own, where it renews."""
     said = payment.details.get("period")
     return (datetime.fromisoformat(said[0]), datetime.fromisoformat(said[1])) if said else None
 
 
-def _successor(subscription: Subscription) -> Subscription | None:
+def successor(subscription: Subscription) -> Subscription | None:
+    """The one that the customer has instead of it, now that it is over."""
     if subscription.status not in OVER:
         return None
     rows = Subscription.objects.live().filter(user=subscription.user_id, catalogue=subscription.catalogue)

@@ -17,6 +17,11 @@ WORDS: Mapping[type[Exception], Any] = {
     errors.SamePrice: _("You have this plan at this price already."),
     errors.SubscriptionState: _("The plan is not in a state in which this is possible."),
     errors.ChangeNotNow: _("This change can only begin with the next period."),
+    errors.IntervalNotLater: _(
+        "This plan cannot change its interval with the next period. Cancel it at the end of the period, and begin the "
+        "other one then."
+    ),
+    errors.ChangePlanned: _("Another plan begins with the next period. Choose your present plan first to keep it."),
     errors.UnknownPlan: _("This is not for sale any more."),
     errors.PlanPriceMissing: _("This is not for sale in this currency."),
     credit_errors.UnknownPack: _("This is not for sale any more."),

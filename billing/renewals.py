@@ -73,9 +73,8 @@ def _look(pk: UUID, now: datetime, work: Work) -> None:
             renewing.ask(subscription)
         elif starts:
             waiting = plan_payments.pending(subscription, RENEW)
-            if waiting is None:
-                subscriptions.renew(subscription=subscription, wishes=subscriptions.wishes_of(subscription))
-                work.started += 1
+            payment = subscriptions.renew(subscription=subscription, wishes=subscriptions.wishes_of(subscription))
+            work.started += payment != waiting
     except (errors.BillingError, GatewayError) as refusal:
         # The next line of the table tries again; the customer can pay on the page that they were sent.
         work.failed += 1

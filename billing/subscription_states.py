@@ -13,6 +13,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_noop
 
 from billing import dunning, errors, plans, redemptions, timeline
+from billing.change_basis import Basis
 from billing.models import PaidPeriod, Payment, PlanPrice, Subscription
 from billing.models.plans import PlanInterval
 from billing.models.subscriptions import IN_FORCE, LIVE, OVER, SubscriptionStatus
@@ -77,7 +78,8 @@ def extend(
         starts_at = subscription.period_start if is_within and subscription.period_start else starts_at
         subscription.anchor_at, subscription.periods = subscription.anchor_at or starts_at, subscription.periods + 1
         ends_at = max(ends_at, subscription.paid_until) if subscription.paid_until and not is_anew else ends_at
-    subscription.price, subscription.next_price = price, None
+    if until is not None or is_anew or price.pk != subscription.price_id:  # else what was to follow still does
+        subscription.price, subscription.next_price = price, None
     subscription.period_start, subscription.paid_until = starts_at, ends_at
     subscription.ended_at, subscription.end_reason = None, ""
     if before != SubscriptionStatus.PAUSED:
@@ -154,13 +156,19 @@ def _grant_until(
 
 @transaction.atomic
 def change_now(
-    *, subscription_id: UUID, price: PlanPrice, key: str, amount_minor: int, payment: Payment | None = None
+    *,
+    subscription_id: UUID,
+    basis: Basis,
+    price: PlanPrice,
+    key: str,
+    amount_minor: int,
+    payment: Payment | None = None,
 ) -> bool:
     """The dearer plan from now on: its difference is paid. False when the subscription is not what was changed."""
     subscription, now = lock(subscription_id), timezone.now()
     if PaidPeriod.objects.filter(key=key).exists():
         return True
-    if subscription.status not in IN_FORCE or dunning.paid_until(subscription) <= now:
+    if subscription.status not in IN_FORCE or dunning.paid_until(subscription) <= now or not basis.stands(subscription):
         return False
     ends_at = dunning.paid_until(subscription)
     if price.interval != subscription.price.interval:
@@ -192,13 +200,17 @@ def change_now(
 
 
 @transaction.atomic
-def switch(*, subscription_id: UUID, price: PlanPrice, key: str, by: User | None = None, reason: str = "") -> bool:
-    """A change that costs nothing: on trial, or where what was paid covers it."""
+def switch(
+    *, subscription_id: UUID, basis: Basis, price: PlanPrice, key: str, by: User | None = None, reason: str = ""
+) -> bool:
+    """A change that costs nothing: on trial, or where what was paid covers it. False as above."""
     subscription = lock(subscription_id)
     if subscription.status not in IN_FORCE:
         raise errors.SubscriptionState(subscription.status, gettext_noop("it cannot be changed"))
     if subscription.anchor_at is not None:
-        return change_now(subscription_id=subscription_id, price=price, key=key, amount_minor=0)
+        return change_now(subscription_id=subscription_id, basis=basis, price=price, key=key, amount_minor=0)
+    if not basis.stands(subscription):
+        return False
     before, subscription.price, subscription.next_price = subscription.price.plan.code, price, None
     timeline.keep(
         subscription, "changed", by=by, reason=reason, facts={"from": before, "to": price.plan.code, "amount": 0}
@@ -353,6 +365,9 @@ def give_time(*, subscription_id: UUID, until: datetime, by: User, reason: str) 
     subscription = lock(subscription_id)
     if not reason.strip():
         raise errors.ReasonMissing
+    if subscription.is_renewed_by_gateway:
+        what = gettext_noop("its gateway would charge on the old day all the same: give credits or a refund instead")
+        raise errors.SubscriptionState(subscription.status, what)
     if subscription.status not in IN_FORCE or until <= dunning.paid_until(subscription):
         raise errors.SubscriptionState(
             subscription.status, gettext_noop("it can only be extended to a later day while in force")

@@ -150,6 +150,14 @@ def _take_payment_back(subscription: Subscription) -> None:
         asking.cancel(waiting)
 
 
+def take_back(waiting: Payment) -> None:
+    """One that is not to be paid any more. Where its gateway knows no way back, it stays under way until it ends."""
+    try:
+        asking.cancel(waiting)
+    except errors.CannotCancel as refusal:
+        raise errors.AttemptLive(waiting.pk) from refusal
+
+
 def is_being_started(subscription: Subscription) -> bool:
     """Written down a moment ago, and still without a payment or a page: its process is calling a gateway."""
     age = timezone.now() - subscription.created_at
@@ -184,11 +192,15 @@ def renew(*, subscription: Subscription, wishes: Wishes, claim: Claim | None = N
     """The next period's payment, begun by hand: the customer mends it, or pays before the day."""
     if subscription.is_renewed_by_gateway or subscription.status not in (*IN_FORCE, SubscriptionStatus.EXPIRED):
         raise errors.SubscriptionState(subscription.status, gettext_noop("there is no period to pay for"))
-    if (waiting := plan_payments.pending(subscription, RENEW)) is not None:
+    if subscription.status == SubscriptionStatus.EXPIRED:
+        _make_room(subscription.user, subscription.catalogue)  # for it to begin anew
+    price, waiting = subscription.next_price or subscription.price, plan_payments.pending(subscription, RENEW)
+    if waiting is not None and waiting.details["price"] == price.pk:
         return waiting
-    price = subscription.next_price or subscription.price
     if subscription.next_price is not None and subscription.paid_until and subscription.paid_until > timezone.now():
         raise errors.ChangeNotNow
+    if waiting is not None:
+        take_back(waiting)  # of another plan than the one that is due now
     return ask_for_payment(subscription, price, RENEW, wishes, claim=claim)
 
 

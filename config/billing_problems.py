@@ -155,6 +155,16 @@ OF_BILLING: dict[type[BaseException], Problem] = {
     billing.ChangeNotNow: Problem(
         status=409, title="Change not now", meaning="This change can only begin with the next period."
     ),
+    billing.IntervalNotLater: Problem(
+        status=409,
+        title="Interval not later",
+        meaning="The gateway that renews the plan charges another interval at once, so that it cannot begin later.",
+    ),
+    billing.ChangePlanned: Problem(
+        status=409,
+        title="Change planned",
+        meaning="Another plan begins with the next period; take that back first, by changing to the present plan.",
+    ),
     billing.TaxNotAdded: Problem(
         status=409,
         title="Tax not added",

@@ -12,9 +12,10 @@ from zoneinfo import ZoneInfo
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 
-from credits import errors, procedures, purses
+from credits import errors, procedures, purses, schedule_grids
 from credits.models import (
     CatchUp,
     Every,
@@ -25,9 +26,10 @@ from credits.models import (
     ScheduleRule,
     ScheduleState,
 )
-from credits.periods import Grid, days_later
+from credits.periods import days_later
 from ledger.money import CREDIT
 
+INSTANT = timedelta(microseconds=1)
 _GRANT_DUE = "SELECT * FROM credits_grant_due(%s::int, %s::int, %s::timestamptz)"
 _FIELDS = ("code", "amount", "unit", "every", "expires_after_days", "expires_at_next", "rollover_cap", "catch_up")
 
@@ -112,7 +114,7 @@ def open_schedule(
     )
     if is_new:
         _write_rules(schedule, rules)
-        _write_periods(schedule, rules, anchor, paid_until)
+        _write_periods(schedule, rules, anchor)
         _set_unlimited(schedule, unlimited, paid_until)
     return schedule
 
@@ -133,7 +135,8 @@ def extend_schedule(*, reference: str, paid_until: datetime, anchor: datetime | 
         schedule.state = ScheduleState.OPEN
     schedule.save(update_fields=["first_number", "anchor_at", "anchor_zone", "paid_until", "state"])
     if schedule.state == ScheduleState.OPEN:
-        _write_periods(schedule, _rules(schedule), since, schedule.paid_until)
+        # What was paid for before and has not begun yet, other rules may have dropped: the new ones give it.
+        _write_periods(schedule, _rules(schedule), max(since, timezone.now()), paid_since=since)
         _move_unlimited(schedule, schedule.paid_until)
     return schedule
 
@@ -152,7 +155,7 @@ def change_rules(
     if schedule.state == ScheduleState.OPEN and schedule.paid_until > at:
         _write_difference(schedule, rules, at)
         # What begins at this very instant is in the difference: the old rules may have given at it too.
-        _write_periods(schedule, rules, at + timedelta(microseconds=1), schedule.paid_until)
+        _write_periods(schedule, rules, at + INSTANT)
     schedule.rules.all().delete()
     _write_rules(schedule, rules)
     _set_unlimited(schedule, unlimited, schedule.paid_until if schedule.state == ScheduleState.OPEN else at)
@@ -165,17 +168,18 @@ def move_to_zone(*, reference: str, time_zone: str, at: datetime) -> GrantSchedu
     schedule = _locked(reference)
     if time_zone == schedule.time_zone:
         return schedule
-    _drop_due(schedule, at)
     rules = _rules(schedule)
-    # By its number and not by its beginning: over there the next period may have begun already.
-    following = {rule.code: _grid(schedule, rule.every).at(at) + 1 for rule in rules}
+    # By their numbers and not by their beginnings: over there the next period may have begun already.
+    coming = list(schedule.periods.filter(_planned(at)).values_list("rule", "number"))
+    unpaid = [schedule_grids.unpaid(schedule, rule.every) for rule in rules]
+    _drop_due(schedule, at)
     schedule.time_zone = time_zone
-    schedule.save(update_fields=["time_zone"])
-    if schedule.state == ScheduleState.OPEN:
-        for rule in rules:
-            grid = _grid(schedule, rule.every)
-            end = grid.numbers(schedule.paid_until, grid.start(grid.at(schedule.paid_until) + 2))[0]
-            _write_numbers(schedule, rule, range(following[rule.code], end))
+    for rule, first in zip(rules, unpaid, strict=True):
+        _write_numbers(schedule, rule, [number for code, number in coming if code == rule.code])
+        grid = schedule_grids.payments(schedule, rule.every)
+        # The clocks of the two zones are not changed on the same days, and a month begins on another day over there.
+        schedule.paid_until = min(max(schedule.paid_until, grid.start(first - 1) + INSTANT), grid.start(first))
+    schedule.save(update_fields=["time_zone", "paid_until"])
     return schedule
 
 
@@ -198,7 +202,7 @@ def resume(*, reference: str, at: datetime, paid_until: datetime | None = None) 
     if schedule.state == ScheduleState.PAUSED:
         schedule.state, schedule.paid_until = ScheduleState.OPEN, paid_until or schedule.paid_until
         schedule.save(update_fields=["state", "paid_until"])
-        _write_periods(schedule, _rules(schedule), at, schedule.paid_until)
+        _write_periods(schedule, _rules(schedule), at)
         _move_unlimited(schedule, schedule.paid_until)
     return schedule
 
@@ -247,10 +251,9 @@ def next_dates(*, reference: str, count: int = 12, at: datetime | None = None) -
         Date(at=row.starts_at, rule=row.rule, amount=row.amount, unit=row.unit, is_paid=True)
         for row in schedule.periods.filter(state=PeriodState.DUE).order_by("starts_at")[:count]
     ]
-    since = max(now, schedule.paid_until)
     for rule in _rules(schedule):
-        grid = _grid(schedule, rule.every)
-        first = grid.numbers(since, grid.start(grid.at(since) + 2))[0]
+        grid = schedule_grids.grants(schedule, rule.every)
+        first = max(grid.next_from(now), schedule_grids.unpaid(schedule, rule.every))
         found += [
             Date(at=grid.start(number), rule=rule.code, amount=rule.amount, unit=rule.unit, is_paid=False)
             for number in range(first, first + count)
@@ -282,27 +285,25 @@ def _rules(schedule: GrantSchedule) -> list[Terms]:
     return [terms_of(rule) for rule in schedule.rules.order_by("code")]
 
 
-def _grid(schedule: GrantSchedule, every: Every) -> Grid:
-    zone = ZoneInfo(schedule.time_zone)
-    return Grid(anchor=schedule.anchor, zone=zone, every=every, first=schedule.first_number)
-
-
 def _write_rules(schedule: GrantSchedule, rules: Iterable[Terms]) -> None:
     ScheduleRule.objects.bulk_create(
         ScheduleRule(schedule=schedule, **{name: getattr(rule, name) for name in _FIELDS}) for rule in rules
     )
 
 
-def _write_periods(schedule: GrantSchedule, rules: Iterable[Terms], since: datetime, until: datetime) -> None:
-    """The periods that begin in between. One that stands already stays as it is."""
-    if until <= since:
-        return
+def _write_periods(
+    schedule: GrantSchedule, rules: Iterable[Terms], since: datetime, *, paid_since: datetime | None = None
+) -> None:
+    """Those that begin from then on and are paid for, and those that a payment brings. What stands already stays."""
     for rule in rules:
-        _write_numbers(schedule, rule, _grid(schedule, rule.every).numbers(since, until))
+        first = schedule_grids.grants(schedule, rule.every).next_from(since)
+        if paid_since is not None:
+            first = min(first, schedule_grids.payments(schedule, rule.every).next_from(paid_since))
+        _write_numbers(schedule, rule, range(first, schedule_grids.unpaid(schedule, rule.every)))
 
 
 def _write_numbers(schedule: GrantSchedule, rule: Terms, numbers: Iterable[int]) -> None:
-    grid = _grid(schedule, rule.every)
+    grid = schedule_grids.grants(schedule, rule.every)
     GrantPeriod.objects.bulk_create(
         [
             _period(schedule, rule, number, starts_at=grid.start(number), ends_at=grid.start(number + 1))
@@ -341,11 +342,13 @@ def _period(
 def _write_difference(schedule: GrantSchedule, rules: Iterable[Terms], at: datetime) -> None:
     under_way = list(schedule.periods.filter(starts_at__lte=at, ends_at__gt=at))
     for rule in rules:
-        grid = _grid(schedule, rule.every)
+        grid = schedule_grids.grants(schedule, rule.every)
         number = grid.at(at)
         starts_at, ends_at = grid.start(number), grid.start(number + 1)
         if any(period.rule == rule.code and period.number == number for period in under_way):
             continue  # was given already
+        if number >= schedule_grids.unpaid(schedule, rule.every):
+            continue  # has begun where the customer is now, and waits for its payment
         # Both sides by the time that is left of each one's own period, as a fraction of microseconds.
         had = sum(
             _share(period.amount, at, period.starts_at, period.ends_at)
@@ -365,7 +368,11 @@ def _share(amount: int, at: datetime, starts_at: datetime, ends_at: datetime) ->
 
 def _drop_due(schedule: GrantSchedule, at: datetime) -> None:
     """Rows that have not begun are plans, and plans change; nothing that was given or is due goes."""
-    schedule.periods.filter(state=PeriodState.DUE, starts_at__gt=at).delete()
+    schedule.periods.filter(_planned(at)).delete()
+
+
+def _planned(at: datetime) -> Q:
+    return Q(state=PeriodState.DUE, starts_at__gt=at)
 
 
 def _set_unlimited(schedule: GrantSchedule, unlimited: Unlimited | None, until: datetime) -> None:

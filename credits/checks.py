@@ -144,10 +144,14 @@ def periods_equal_their_grants() -> Result:
 
 
 def due_periods_are_paid_for() -> Result:
-    """Nothing waits to be granted that begins at or after the end of what was paid for; paused and closed wait less."""
+    """Nothing waits to be granted that begins at or after the end of what was paid for; paused and closed wait less.
+
+    Of those who moved, periods begin up to a day later than what pays for them, and up to four where months differ.
+    """
     return ask(
         """
         SELECT CASE WHEN p.starts_at >= s.paid_until
+                                        + CASE WHEN s.anchor_zone = s.time_zone THEN '0' ELSE '4 days' END::interval
                     THEN format('period %s %s of %s begins at %s and is paid until %s', p.rule, p.number, s.reference,
                                 p.starts_at, s.paid_until) END
           FROM credits_grantperiod p JOIN credits_grantschedule s ON s.id = p.schedule_id

@@ -43,8 +43,12 @@ class Grid:
 
     def numbers(self, since: datetime, until: datetime) -> range:
         """The periods that begin from an instant on and before another one."""
-        low, high = self.at(since), self.at(until)
-        return range(low if self.start(low) >= since else low + 1, high if self.start(high) >= until else high + 1)
+        return range(self.next_from(since), self.next_from(until))
+
+    def next_from(self, instant: datetime) -> int:
+        """The first period that begins at an instant or after it."""
+        number = self.at(instant)
+        return number if self.start(number) >= instant else number + 1
 
 
 def days_later(instant: datetime, days: int, zone: ZoneInfo) -> datetime:

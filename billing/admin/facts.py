@@ -43,6 +43,7 @@ NAMES = {
     "expires_after_days": _("credits expire after days"),
     "bonus_expires_after_days": _("bonus credits expire after days"),
     "purpose": _("purpose"),
+    "paid_until": _("paid until"),
     "period": _("period"),
     "invoice": _("invoice at the gateway"),
     "is_over": _("came when the subscription was over"),

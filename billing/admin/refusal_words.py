@@ -109,6 +109,13 @@ WORDS: Words = {
     errors.SamePrice: _("The subscription has this plan at this price already."),
     errors.SubscriptionState: _subscription,
     errors.ChangeNotNow: refusal_words.WORDS[errors.ChangeNotNow],
+    errors.IntervalNotLater: _(
+        "The gateway that renews this plan charges another interval at once: change now to a dearer one, or cancel "
+        "with the period and begin anew then."
+    ),
+    errors.ChangePlanned: _(
+        "Another plan begins with the next period: change to the present plan first, which takes that back."
+    ),
     errors.UnknownPlan: refusal_words.WORDS[errors.UnknownPlan],
     errors.PlanPriceMissing: refusal_words.WORDS[errors.PlanPriceMissing],
     errors.NoGatewayTakesIt: _("No gateway takes this payment."),

@@ -234,6 +234,11 @@ class SubscriptionAdmin(BillingActsAdmin):
     @action(description=_("Pause"), url_path="pause", permissions=["manage_subscription"], icon="pause")  # type: ignore[arg-type, operator]
     def pause(self, request: HttpRequest, object_id: str) -> HttpResponse:
         says = gettext("The time that is paid for stands still; nothing is given and nothing is charged.")
+        if self.found(request, object_id).is_renewed_by_gateway:
+            says = gettext(
+                "Nothing is given and nothing is charged. The gateway keeps its days all the same: the time of the "
+                "pause is not made up for, and after it the next charge comes on its usual day."
+            )
         return self._simple(request, object_id, subscriptions.pause, gettext("Pause the subscription"), says)
 
     def _simple(self, request: HttpRequest, object_id: str, verb: Any, title: str, says: str) -> HttpResponse:

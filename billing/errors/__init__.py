@@ -69,6 +69,8 @@ from billing.errors.payments import (
 )
 from billing.errors.plans import (
     ChangeNotNow,
+    ChangePlanned,
+    IntervalNotLater,
     PlanPriceMissing,
     SamePrice,
     SubscriptionAmbiguous,
@@ -87,6 +89,7 @@ __all__ = [
     "CapTooLow",
     "CaseClosed",
     "ChangeNotNow",
+    "ChangePlanned",
     "CouponCurrency",
     "CouponExpired",
     "CouponFirstPurchaseOnly",
@@ -106,6 +109,7 @@ __all__ = [
     "EvidenceFileRefused",
     "GatewaySilent",
     "GatewaysDown",
+    "IntervalNotLater",
     "MethodPaysPlan",
     "NoGatewayKeepsMethods",
     "NoGatewayTakesIt",

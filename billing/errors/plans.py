@@ -57,3 +57,23 @@ class ChangeNotNow(BillingError):
 
     def __init__(self) -> None:
         super().__init__("This change is possible at the end of the period only; send at: period_end.")
+
+
+class IntervalNotLater(BillingError):
+    """Its gateway charges another interval at once and gives nothing for what is left, so that it cannot wait there."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The gateway that renews this plan charges another interval at once: change now to a dearer one, or cancel "
+            "at the end of the period and subscribe anew then."
+        )
+
+
+class ChangePlanned(BillingError):
+    """Its gateway has the next period's price already, and would reckon from that what the present plan is worth."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Another plan begins with the next period: change to the present plan first, which takes that back, and "
+            "then to the new one."
+        )

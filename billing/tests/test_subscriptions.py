@@ -8,6 +8,7 @@ from django.db import DatabaseError, IntegrityError, transaction
 from django.utils import timezone
 
 from billing import customers, entitlements, errors, plan_changes, plans, renewals, subscription_states, subscriptions
+from billing.change_basis import Basis
 from billing.checkout import Wishes
 from billing.gateways.errors import Declined, FailureCategory
 from billing.models import Case, PaidPeriod, Payment, PlanPrice, Subscription
@@ -446,12 +447,12 @@ def test_what_is_over_has_no_other_price_and_no_more_time(on_sale, paypal) -> No
     with pytest.raises(errors.SubscriptionState):
         subscription_states.set_next_price(price=elite, **known)
     with pytest.raises(errors.SubscriptionState):
-        subscription_states.switch(price=elite, key="free", **known)
+        subscription_states.switch(basis=Basis.of(over), price=elite, key="free", **known)
     with pytest.raises(errors.SubscriptionState):
         subscription_states.give_time(until=LONG, by=by, reason="late", **known)
     with pytest.raises(errors.SubscriptionState):
         subscription_states.unpause(**known)
-    assert not subscription_states.change_now(price=elite, key="late", amount_minor=1, **known)
+    assert not subscription_states.change_now(basis=Basis.of(over), price=elite, key="late", amount_minor=1, **known)
     ours = fresh(over)
     assert (ours.price.plan.code, ours.next_price, ours.paid_until) == ("premium", None, over.paid_until)
     assert PaidPeriod.objects.count() == 1
@@ -478,7 +479,7 @@ def test_same_change_is_paid_and_told_once(on_sale, paypal) -> None:
     found = subscribed(paypal)
     for _ in range(2):
         assert subscription_states.change_now(
-            subscription_id=found.pk, price=price("elite"), key="change", amount_minor=1_000
+            subscription_id=found.pk, basis=Basis.of(found), price=price("elite"), key="change", amount_minor=1_000
         )
     assert PaidPeriod.objects.filter(subscription=found).count() == 2
     assert told(found.user) == ["subscription.activated", "subscription.updated"]

@@ -3,6 +3,7 @@
 import itertools
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import orjson
@@ -16,6 +17,8 @@ from billing import (
     inbox,
     instructions,
     invoices,
+    plan_changes,
+    plans,
     renewals,
     subscription_states,
     subscriptions,
@@ -31,13 +34,14 @@ from billing.gateways.subscribing import (
     SubscriptionState,
 )
 from billing.gateways.tax_figures import TaxFigures, TaxReason
-from billing.models import Case, GatewayInstruction, GatewayLetter, Payment, Subscription, TaxRate
+from billing.models import Case, GatewayInstruction, GatewayLetter, Payment, PlanPrice, Subscription, TaxRate
 from billing.models.instructions import InstructionKind
 from billing.models.subscriptions import SubscriptionStatus
 from billing.tests import shop
 from billing.tests.fakes import RefundingGateway, StandIn
-from billing.tests.subscribers import BEGIN, fresh, make_user, price
+from billing.tests.subscribers import BEGIN, fresh, make_plan, make_user, price
 from billing.tests.test_inbox import send
+from billing.tests.test_payments_in_the_admin import browser, member, page, press
 from credits import balances, calendar
 from credits.models import Grant, GrantSchedule
 from ledger import checks
@@ -385,8 +389,8 @@ def test_what_could_not_be_charged_is_mended_on_its_invoice_else_in_the_portal(r
     write(found, "paid", subject="invoice")
     read()
     led = []
-    for page in (None, NextAction(type=Flow.REDIRECT, url="https://stripe.example/invoice/in_2")):
-        renewing.becomes_in(SubscriptionState.PAST_DUE, next_action=page)
+    for way in (None, NextAction(type=Flow.REDIRECT, url="https://stripe.example/invoice/in_2")):
+        renewing.becomes_in(SubscriptionState.PAST_DUE, next_action=way)
         led.append(gateway_subscriptions.mending_page(subscription=fresh(found)))
     assert led == ["https://stripe.example/portal/cus_1", "https://stripe.example/invoice/in_2"]
 
@@ -485,3 +489,51 @@ def test_instruction_of_which_nobody_hears_in_the_end_comes_before_people(renewi
         cases.append(list(Case.objects.values_list("kind", "subscription")))
     assert cases == [[], [("subscription", found.pk)], [("subscription", found.pk)]]
     assert GatewayInstruction.objects.get().state == "open"
+
+
+# ---------------------------------------------------------------- changes that the gateway would charge otherwise
+
+
+@pytest.mark.parametrize(("code", "when"), [("elite", "period_end"), ("lite", ""), ("lite", "now")])
+def test_other_interval_does_not_wait_where_it_would_be_charged_at_once(renewing, code, when) -> None:
+    make_plan("lite", {"year": 5_000})
+    plan = plans.find("elite")
+    PlanPrice.objects.create(plan=plan, interval="year", currency="EUR", amount_minor=19_990, valid_from=BEGIN)
+    found = fresh(paid_once(renewing))
+    with pytest.raises(errors.IntervalNotLater):
+        plan_changes.change(subscription=found, price=price(code, "year"), wishes=Wishes(), when=when)
+    assert not GatewayInstruction.objects.exists()
+
+
+@pytest.mark.parametrize("is_heard", [True, False])
+def test_dearer_plan_does_not_begin_while_the_gateway_has_another_for_the_next_period(renewing, is_heard) -> None:
+    make_plan("lite", {"month": 500})
+    found = fresh(paid_once(renewing))
+    planned = GatewayInstruction(subscription=found, kind=InstructionKind.NEXT_PRICE, price=price("lite"))
+    instructions.write(planned)
+    if is_heard:
+        instructions.settle(planned)
+        assert fresh(found).next_price == price("lite")
+    for act in (plan_changes.preview, partial(plan_changes.change, wishes=Wishes())):
+        with pytest.raises(errors.ChangePlanned):
+            act(subscription=fresh(found), price=price("elite"))
+    back = plan_changes.preview(subscription=fresh(found), price=price("lite"), when="period_end")
+    assert (back.when, back.due.minor) == ("period_end", 0)
+
+
+def test_time_is_not_given_where_the_gateway_would_charge_on_the_old_day(renewing) -> None:
+    found = fresh(paid_once(renewing))
+    operator = member("manage_subscription")
+    with pytest.raises(errors.SubscriptionState, match="would charge on the old day"):
+        subscription_states.give_time(
+            subscription_id=found.pk, until=END + timedelta(days=9), by=operator, reason="outage"
+        )
+    told = press(operator, "billing_subscription_extend", found, until="2026-05-01", reason="outage")
+    assert "give credits or a refund instead" in told.content.decode()
+    assert (fresh(found).paid_until, fresh(found).timeline.filter(act="extended").count()) == (END, 0)
+
+
+def test_operator_is_told_that_a_pause_keeps_no_days_there(renewing) -> None:
+    found = paid_once(renewing)
+    text = browser(member("manage_subscription")).get(page("billing_subscription_pause", found.pk)).content.decode()
+    assert "the next charge comes on its usual day" in text

@@ -1,0 +1,104 @@
+"""Another plan when periods are paid for in advance: each counts whole, in what is charged and what is credited."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from billing import plan_changes, subscription_states, subscriptions
+from billing.checkout import Wishes
+from billing.models import Subscription
+from billing.models.coupons import CouponDuration
+from billing.tests import shop
+from billing.tests.couponing import make_coupon
+from billing.tests.subscribers import BEGIN, begin, end_of, fresh, make_plan, make_user, pay, price, subscribed
+from credits import calendar, usage
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("on_sale")]
+PAYPAL = Wishes(gateways=("paypal",))
+
+
+def renewed(gateway: Any, found: Subscription, times: int = 1) -> None:
+    for _ in range(times):
+        pay(gateway, subscriptions.renew(subscription=fresh(found), wishes=PAYPAL))
+
+
+def figures(found: Subscription, code: str = "elite") -> tuple[int, int]:
+    plan = plan_changes.preview(subscription=fresh(found), price=price(code))
+    return plan.charge.minor, plan.credit.minor
+
+
+def to_the_half(found: Subscription, clock: Any, end: Any) -> None:
+    clock.move_to(BEGIN + (end - BEGIN) / 2)
+    calendar.grant_due(at=timezone.now())
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_periods_in_advance_are_credited_as_they_are_charged(paypal, clock, settings, times) -> None:
+    settings.SUBSCRIPTION_PRORATION = "time"
+    found = subscribed(paypal)
+    end = end_of(found)
+    renewed(paypal, found, times)
+    to_the_half(found, clock, end)
+    assert figures(found) == (1_000 + times * 1_999, 499 + times * 999)
+    last = end_of(found)
+    done = plan_changes.change(subscription=fresh(found), price=price("elite"), wishes=PAYPAL)
+    pay(paypal, done.payment)
+    assert (fresh(found).price.plan.code, fresh(found).paid_until) == ("elite", last)
+    make_plan("studio", {"month": 2_999})
+    assert figures(found, "studio") == (1_500 + times * 2_999, 999 + times * 1_999)  # what it is worth now
+
+
+def test_what_was_spent_counts_for_the_period_under_way_only(paypal, clock) -> None:
+    found = subscribed(paypal)
+    end = end_of(found)
+    renewed(paypal, found)
+    to_the_half(found, clock, end)
+    usage.spend(user=found.user, key="all", amount=1_500)
+    assert figures(found) == (1_000 + 1_999, 999)
+
+
+def test_year_takes_all_that_was_paid_in_advance(paypal, clock) -> None:
+    make_plan("gold", {"month": 500, "year": 6_500}, catalogue="other")
+    found = subscribed(paypal, code="gold")
+    renewed(paypal, found)
+    plan = plan_changes.preview(subscription=fresh(found), price=price("gold", "year"))
+    assert (plan.charge.minor, plan.credit.minor) == (6_500, 1_000)
+
+
+def test_each_period_is_worth_what_was_paid_for_it(paypal, clock) -> None:
+    """The first was for nothing; the one in advance was not."""
+    make_coupon(basis_points=10_000, duration=CouponDuration.ONCE)
+    found = subscriptions.start(
+        user=make_user(), price=price("premium"), wishes=PAYPAL, coupon="WELCOME10"
+    ).subscription
+    renewed(paypal, found)
+    assert figures(found) == (2 * 1_999, 999)
+
+
+def test_rest_of_a_trial_is_worth_nothing(paypal, clock) -> None:
+    make_plan("tried", {"month": 500}, trial_days=7)
+    found = fresh(begin(make_user(), "tried").subscription)
+    renewed(paypal, found)
+    assert figures(found)[1] == 500
+
+
+def test_time_of_a_pause_is_charged_and_credited_as_time_of_the_period_under_way(paypal, clock, settings) -> None:
+    settings.SUBSCRIPTION_PRORATION = "time"
+    found = subscribed(paypal)
+    end = end_of(found)
+    renewed(paypal, found)
+    to_the_half(found, clock, end)
+    before = timezone.now()
+    subscriptions.pause(subscription=fresh(found))
+    clock.move_to(before + (end - BEGIN) / 4)
+    subscriptions.resume(subscription=fresh(found))
+    # A half of the period was left, of which its pause has made five quarters.
+    charge, credit = figures(found)
+    assert (charge, credit) == (-(-1_999 * 2 // 5) + 1_999, 999 * 2 // 5 + 999)
+    subscription_states.give_time(
+        subscription_id=found.pk, until=end_of(found) + timedelta(days=9), by=shop.make_user(), reason="Sorry."
+    )
+    assert figures(found)[0] > charge
+    assert figures(found)[1] <= 2 * 999
