@@ -70,6 +70,7 @@ class MayListenOrHasTicket(IsCaller):
 
 class EventsView(ApiView):
     permission_classes = (MayListenOrHasTicket,)
+    more_errors = ("404",)  # rest.schema reads it; where the front has sent here what is the stream process's
 
     @extend_schema(
         operation_id="stream_events",
