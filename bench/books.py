@@ -85,6 +85,17 @@ def add_history(rows: int) -> None:
     connection.close()
 
 
+def pages_of_keys() -> int:
+    """Of the index that a spend's key, which is random, is put into."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT max(pg_relation_size(indexrelid)) / current_setting('block_size')::int"
+            "  FROM pg_index WHERE indrelid = 'ledger_entrykey'::regclass"
+        )
+        (count,) = cursor.fetchone()
+    return int(count)
+
+
 def rows() -> int:
     """How many transfers the books have."""
     with connection.cursor() as cursor:
