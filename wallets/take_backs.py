@@ -116,7 +116,9 @@ def settle(*, take_back: TakeBack) -> TakeBack:
 @transaction.atomic
 def void(*, take_back: TakeBack) -> TakeBack:
     """It does not go back after all: the seller has everything again, and repays what they owe. Twice is once."""
-    current = lift(take_back=take_back)
+    if (current := _lock(take_back)).state == State.VOIDED:
+        return current
+    current = lift(take_back=current)
     metadata = {"sale": str(current.sale.pk), "payment": current.sale.payment_key, "reason": current.reason}
     sellers.repay(current.sale.wallet, key=f"take-back:{current.pk}", metadata=metadata)
     return current
