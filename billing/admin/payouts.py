@@ -2,17 +2,16 @@
 
 from typing import Any
 
-from django import forms
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import StackedInline
 from unfold.decorators import action
-from unfold.widgets import UnfoldAdminTextInputWidget
 
 from billing import errors, payout_sending, payouts
 from billing.admin import facts
+from billing.admin.acts import proof_field
 from billing.admin.refusal_words import WORDS
 from billing.errors import BillingError
 from billing.models import Payout
@@ -28,12 +27,7 @@ ENDS = [("paid", _("it was paid")), ("not_paid", _("it was not paid, and never w
 
 class ResolveForm(ActForm):
     end = acts.choice_field(_("how it ended"), ENDS)
-    proof = forms.CharField(
-        label=_("proof"),
-        max_length=200,
-        widget=UnfoldAdminTextInputWidget,
-        help_text=_("The gateway's reference of the transfer, or who there has said so."),
-    )
+    proof = proof_field(_("The gateway's reference of the transfer, or who there has said so."))
 
 
 class PayoutInline(StackedInline):

@@ -11,7 +11,7 @@ from unfold.decorators import action, display
 from unfold.widgets import UnfoldAdminFileFieldWidget, UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
 from billing import disputes, refunds, refunds_by_hand
-from billing.admin.acts import BillingActsAdmin
+from billing.admin.acts import BillingActsAdmin, proof_field
 from billing.gateways.subscribing import EvidenceFile
 from billing.models import Dispute, Refund
 from billing.models.refunds import DisputeState, RefundStatus
@@ -34,24 +34,14 @@ DISPUTE_LABELS = {DisputeState.OPEN: "warning", DisputeState.WON: "success", Dis
 
 
 class ProofForm(ActForm):
-    proof = forms.CharField(
-        label=_("proof"),
-        max_length=200,
-        widget=UnfoldAdminTextInputWidget,
-        help_text=_("The reference of the transfer by which the money went back."),
-    )
+    proof = proof_field(_("The reference of the transfer by which the money went back."))
     note = forms.CharField(label=_("note"), max_length=500, required=False, widget=UnfoldAdminTextInputWidget)
 
 
-class EndForm(ActForm):
+class EndForm(ProofForm):
     end = acts.choice_field(_("how it ended"), ENDS)
-    proof = forms.CharField(
-        label=_("proof"),
-        max_length=200,
-        widget=UnfoldAdminTextInputWidget,
-        help_text=_("The gateway's reference of the refund, or who there has said so."),
-    )
-    note = forms.CharField(label=_("note"), max_length=500, required=False, widget=UnfoldAdminTextInputWidget)
+    proof = proof_field(_("The gateway's reference of the refund, or who there has said so."))
+    field_order = ("end", "proof", "note")
 
 
 class EvidenceForm(ActForm):
