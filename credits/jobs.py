@@ -110,14 +110,15 @@ class ChargedTask(Task):
                 # A second delivery ran beside this one, and has paid.
                 logger.info("job.settled_before", extra={"hold": str(hold.pk), "state": known.state})
             else:
-                self._tell_unpaid(hold, type(known).__name__, **vars(known))
+                self._tell_unpaid(hold, known)
         except (errors.InsufficientCredits, errors.LimitReached, errors.FairUseReached) as refused:
             # The hold had expired, and its credits or its place below a limit went elsewhere.
-            self._tell_unpaid(hold, type(refused).__name__, **vars(refused))
+            self._tell_unpaid(hold, refused)
 
-    def _tell_unpaid(self, hold: Hold, reason: str, **facts: Any) -> None:
+    def _tell_unpaid(self, hold: Hold, refusal: errors.CreditsError) -> None:
         """The work is done; somebody has to look."""
-        logger.error("job.unpaid", extra={"hold": str(hold.pk), "task": self.name, "reason": reason} | facts)
+        said = {"hold": str(hold.pk), "task": self.name, "reason": type(refusal).__name__}
+        logger.error("job.unpaid", extra=vars(refusal) | said)
 
     def _release(self, hold: Hold) -> None:
         try:
