@@ -29,8 +29,8 @@ from billing.models.refunds import DisputeState, RefundStatus
 from ledger.money import Money
 
 logger = logging.getLogger(__name__)
-# Of these ids a gateway gives the same one to many payments, or they are of something else.
 REVERSALS = {"PAYMENT.CAPTURE.REVERSED"}  # what a bank or PayPal itself takes back, and nobody has refunded
+# Of these ids a gateway gives the same one to many payments, or they are of something else.
 NOT_IDS_OF_A_PAYMENT = {"customer", "refund", "dispute", "subscription", "invoice"}
 
 
