@@ -1,5 +1,7 @@
 """What the pages of billing have in common: read, and acted on by buttons with a permission of their own."""
 
+from typing import Any
+
 from django import forms
 from django.utils.translation import gettext_lazy as _
 from unfold.widgets import UnfoldAdminTextInputWidget
@@ -10,11 +12,10 @@ from billing.gateways.errors import GatewayError
 from credits.admin.acts import ActsAdmin, asks_for
 from credits.errors import CreditsError
 from ledger.errors import LedgerError
-from rest.acts import Text
 from wallets.errors import WalletsError
 
 
-def proof_field(help_text: Text) -> forms.CharField:
+def proof_field(help_text: Any) -> forms.CharField:
     """By what somebody else can see that it is so."""
     return forms.CharField(label=_("proof"), max_length=200, widget=UnfoldAdminTextInputWidget, help_text=help_text)
 
