@@ -189,6 +189,7 @@ def _hand_over_to_people(attempt: Attempt) -> None:
             attempt=attempt,
             key=str(attempt.pk),
             facts={"state": attempt.state, "gateway": attempt.gateway},
+            amount=attempt.payment.money,
         )
 
 

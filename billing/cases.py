@@ -15,8 +15,12 @@ from billing.models import Attempt, Case, Payment, Payout, Subscription
 from billing.models.cases import CaseKind
 from events import mail
 from events.models import Kind
+from ledger.money import Money
 
 logger = logging.getLogger(__name__)
+
+# The facts that the operators' letter needs in order to say which trouble of its kind it is.
+_TOLD = ("refund", "purpose", "instruction", "why")
 
 
 def open(  # noqa: A001 - read as cases.open(...)
@@ -28,8 +32,10 @@ def open(  # noqa: A001 - read as cases.open(...)
     key: str,
     attempt: Attempt | None = None,
     facts: Mapping[str, Any] | None = None,
+    amount: Money | None = None,
 ) -> Case:
-    """A case for this trouble, made if there is none: whoever finds it again meets the first one."""
+    """A case for this trouble, made if there is none: whoever finds it again meets the first one. The amount is what it
+    is about, such as that of a refund; nobody may take the whole payment's for it."""
     about = {"payment": payment, "attempt": attempt, "payout": payout, "subscription": subscription}
     new = Case(kind=kind, key=f"{kind}:{key}", facts=dict(facts or {}), **about)
     Case.objects.bulk_create([new], ignore_conflicts=True)
@@ -39,18 +45,20 @@ def open(  # noqa: A001 - read as cases.open(...)
         thing = str(case.payment_id or case.payout_id or case.subscription_id)
         logger.error("case.opened", extra={"case": str(case.pk), "kind": str(kind), "about": thing})
         if kind != CaseKind.DISPUTE:  # its event has a letter of its own, which says until when to answer
-            _write(case)
+            _write(case, amount)
     return case
 
 
-def _write(case: Case) -> None:
+def _write(case: Case, amount: Money | None) -> None:
     """To the operators, in the transaction that opened it."""
     data: dict[str, Any] = {"case": str(case.pk), "kind": str(case.kind)}
+    data |= {name: case.facts[name] for name in _TOLD if case.facts.get(name)}
+    if amount:
+        data |= {"amount": amount.minor, "currency": amount.unit}
     if case.payment:
         data |= {
             "payment": str(case.payment_id),
-            "amount": case.payment.amount_minor,
-            "currency": case.payment.currency,
+            "paid": {"amount": case.payment.amount_minor, "currency": case.payment.currency},
             "customer": case.payment.user.get_username(),
         }
     if case.payout_id:

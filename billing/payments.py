@@ -215,7 +215,8 @@ def _quarantine(payment: Payment, attempt: Attempt, result: PaymentResult) -> No
         attempt.save()
         _over(payment, PaymentStatus.QUARANTINED)
     facts = {"expected": str(payment.money), "said": str(result.amount) if result.amount else None}
-    cases.open(kind=CaseKind.MISMATCH, payment=payment, attempt=attempt, key=str(attempt.pk), facts=facts)
+    kind, key = CaseKind.MISMATCH, str(attempt.pk)
+    cases.open(kind=kind, payment=payment, attempt=attempt, key=key, facts=facts, amount=result.amount)
 
 
 def _not_found(payment: Payment, attempt: Attempt) -> None:

@@ -283,8 +283,9 @@ def settle_cases_of_what_is_over() -> int:
 def _ask_people(payout: Payout, trouble: str, why: str, *, is_waiting: bool = False) -> Case:
     """Once for each trouble. What is only waited for closes by itself once it has come; what is wrong stays until
     somebody closes it."""
-    facts = {"why": why, "amount": str(payout.withdrawal.payout), "gateway": payout.gateway, "is_waiting": is_waiting}
-    return cases.open(kind=CaseKind.PAYOUT, payout=payout, key=f"{payout.pk}:{trouble}", facts=facts)
+    amount = payout.withdrawal.payout
+    facts = {"why": why, "amount": str(amount), "gateway": payout.gateway, "is_waiting": is_waiting}
+    return cases.open(kind=CaseKind.PAYOUT, payout=payout, key=f"{payout.pk}:{trouble}", facts=facts, amount=amount)
 
 
 @transaction.atomic

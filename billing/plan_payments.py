@@ -1,5 +1,6 @@
 """What a payment for a plan brings: a period more, or the dearer plan from now on. Its grants the calendar gives."""
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from celery import current_app
@@ -31,7 +32,7 @@ def deliver(payment: Payment, attempt: Attempt | None) -> None:
     subscription = subscription_states.lock(asked["subscription"])
     price = PlanPrice.objects.select_related("plan").get(pk=asked["price"])
     key = f"payment:{payment.pk}"
-    facts, case = {"subscription": str(subscription.pk), "purpose": asked["purpose"]}, str((attempt or payment).pk)
+    facts = {"subscription": str(subscription.pk), "purpose": asked["purpose"]}
     if asked["purpose"] == CHANGE:
         if not subscription_states.change_now(
             subscription_id=subscription.pk,
@@ -42,16 +43,16 @@ def deliver(payment: Payment, attempt: Attempt | None) -> None:
             payment=payment,
         ):
             # Paid for a change of something that is no more: operators give the money back, or time for it.
-            cases.open(kind=CaseKind.MISMATCH, payment=payment, attempt=attempt, key=case, facts=facts)
+            _ask_people(payment, attempt, facts)
         return
     if asked.get("is_over") or _is_of_another_plan(payment, subscription):
         # Told of after the gateway had ended it, or left open while the plan was changed: operators give money back,
         # or time for it.
-        cases.open(kind=CaseKind.MISMATCH, payment=payment, attempt=attempt, key=case, facts=facts)
+        _ask_people(payment, attempt, facts)
         return
     if (other := successor(subscription)) is not None:
         # Paid late, when the customer had begun again already: of the same price the time is theirs all the same.
-        cases.open(kind=CaseKind.MISMATCH, payment=payment, attempt=attempt, key=case, facts=facts)
+        _ask_people(payment, attempt, facts)
         if other.price_id != price.pk:
             return
         subscription = other
@@ -63,6 +64,11 @@ def deliver(payment: Payment, attempt: Attempt | None) -> None:
         payment=payment,
         until=_period(payment),
     )
+
+
+def _ask_people(payment: Payment, attempt: Attempt | None, facts: Mapping[str, str]) -> None:
+    key, amount = str((attempt or payment).pk), payment.money
+    cases.open(kind=CaseKind.MISMATCH, payment=payment, attempt=attempt, key=key, facts=facts, amount=amount)
 
 
 def _is_of_another_plan(payment: Payment, subscription: Subscription) -> bool:

@@ -112,8 +112,9 @@ def return_surplus(attempt: Attempt) -> Refund | None:
     if Refund.objects.counted().filter(attempt=attempt, origin=RefundOrigin.SURPLUS).exists():
         return None
     if not (settings.REFUND_SURPLUS and refunds.can_send(attempt)):
-        facts = {"amount": str(payment.money), "gateway": attempt.gateway}
-        cases.open(kind=CaseKind.SURPLUS, payment=payment, attempt=attempt, key=str(attempt.pk), facts=facts)
+        amount, key = payment.money, str(attempt.pk)
+        facts = {"amount": str(amount), "gateway": attempt.gateway}
+        cases.open(kind=CaseKind.SURPLUS, payment=payment, attempt=attempt, key=key, facts=facts, amount=amount)
         return None
     zero = Money(0, payment.currency)
     plan = Plan(amount=payment.money, tax=zero, policy=RefundPolicy.GOODWILL)
@@ -170,7 +171,7 @@ def _hand_over_to_people(refund: Refund) -> None:
 def _open_case(refund: Refund, payment: Payment, why: str) -> None:
     facts = {"refund": str(refund.pk), "amount": str(refund.money), "gateway": refund.attempt.gateway, "why": why}
     kind, key = CaseKind.STILL_UNKNOWN, f"refund:{refund.pk}"
-    cases.open(kind=kind, payment=payment, attempt=refund.attempt, key=key, facts=facts)
+    cases.open(kind=kind, payment=payment, attempt=refund.attempt, key=key, facts=facts, amount=refund.money)
 
 
 @transaction.atomic

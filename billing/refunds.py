@@ -98,7 +98,9 @@ def request(
 def ask_people(refund: Refund) -> None:
     facts = {"refund": str(refund.pk), "amount": str(refund.money)}
     kind = CaseKind.MANUAL_REFUND
-    cases.open(kind=kind, payment=refund.payment, attempt=refund.attempt, key=_key(refund), facts=facts)
+    cases.open(
+        kind=kind, payment=refund.payment, attempt=refund.attempt, key=_key(refund), facts=facts, amount=refund.money
+    )
 
 
 def _lock(payment_id: UUID) -> Payment:
@@ -287,7 +289,8 @@ def _free(refund: Refund) -> None:
 def _ask_about_failure(refund: Refund, trouble: str, told: Mapping[str, str]) -> None:
     """A case for each trouble: the first one may be closed already when the next one comes."""
     facts, key = {"refund": str(refund.pk), "amount": str(refund.money), **told}, f"{_key(refund)}:{trouble}"
-    cases.open(kind=CaseKind.REFUND_FAILED, payment=refund.payment, attempt=refund.attempt, key=key, facts=facts)
+    kind, about = CaseKind.REFUND_FAILED, refund.payment
+    cases.open(kind=kind, payment=about, attempt=refund.attempt, key=key, facts=facts, amount=refund.money)
 
 
 def _tell_failure(refund: Refund, trouble: str) -> None:

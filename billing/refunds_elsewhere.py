@@ -55,7 +55,8 @@ def of_what_stands_aside(payment: Payment, attempt: Attempt, amount: Money, ids:
         ours.refresh_from_db(fields=["status", "gateway_ids", "next_try_at"])
     else:
         facts = {"refund": str(ours.pk), "amount": str(amount)}
-        cases.open(kind=CaseKind.SURPLUS, payment=payment, attempt=attempt, key=ids["refund"], facts=facts)
+        key, kind = ids["refund"], CaseKind.SURPLUS
+        cases.open(kind=kind, payment=payment, attempt=attempt, key=key, facts=facts, amount=amount)
     return ours
 
 
@@ -100,8 +101,8 @@ def _plan(refund: Refund, key: str) -> Plan:
     except errors.BillingError as refusal:
         # It has gone all the same: our books say so, and people look at why.
         facts = {"refund": str(refund.pk), "amount": str(refund.money), "why": str(refusal)}
-        named = f"{key}:unplanned"
-        cases.open(kind=CaseKind.REFUND_FAILED, payment=payment, attempt=refund.attempt, key=named, facts=facts)
+        kind, named = CaseKind.REFUND_FAILED, f"{key}:unplanned"
+        cases.open(kind=kind, payment=payment, attempt=refund.attempt, key=named, facts=facts, amount=refund.money)
         return refund_plans.at_our_cost(refund.money)
     if of_sellers:
         why = "refunded at the gateway"

@@ -133,7 +133,7 @@ def carry_instructions_on(*, now: datetime | None = None) -> None:
             reason = type(refusal).__name__
             logger.warning("instruction.not_done", extra={"instruction": str(each.pk), "reason": reason})
             if each.next_ask_at is None and isinstance(refusal, GatewayError):
-                _ask_people(each.subscription, refusal, f"instruction:{each.pk}")
+                _ask_people(each.subscription, refusal, f"instruction:{each.pk}", instruction=each.kind)
 
 
 # ---------------------------------------------------------------- the end
@@ -208,7 +208,7 @@ def _is_unpaid_there(subscription: Subscription, now: datetime) -> bool:
     return True
 
 
-def _ask_people(subscription: Subscription, refusal: GatewayError, key: str) -> None:
+def _ask_people(subscription: Subscription, refusal: GatewayError, key: str, **more: str) -> None:
     cases.open(
         kind=CaseKind.SUBSCRIPTION,
         subscription=subscription,
@@ -219,6 +219,7 @@ def _ask_people(subscription: Subscription, refusal: GatewayError, key: str) -> 
             "category": refusal.category,
             "code": refusal.code,
             "trace": refusal.trace,
+            **more,
         },
     )
 

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.django_db
 
 def opened(stripe, kind: CaseKind = CaseKind.STILL_UNKNOWN) -> Case:
     payment = shop.paid(stripe)
-    return cases.open(kind=kind, payment=payment, attempt=payment.attempts.get(), key="1")
+    return cases.open(kind=kind, payment=payment, attempt=payment.attempts.get(), key="1", amount=payment.money)
 
 
 def test_every_operator_is_told_of_a_case_once(stripe, settings) -> None:

@@ -15,7 +15,7 @@ from billing.models.cases import CaseKind
 from billing.models.inbox import LetterState
 from billing.tests.fakes import StandIn
 from billing.tests.paying import PayingGateway, approved, due, fresh
-from events.models import Event
+from events.models import Event, Message
 from ledger.checks import faults
 from ledger.money import Money
 from wallets import destinations, withdrawals
@@ -305,7 +305,10 @@ def test_another_amount_that_is_heard_later_is_a_case_too(paypal) -> None:
     paypal.pays_out()
     payout_sending.ask(Payout.objects.whole().get())
     assert (status(withdrawal), available(seller(withdrawal))) == ("uncertain", 6_000)
-    assert Case.objects.get().facts["why"] == "paypal paid 0.40 EUR and should have paid 40.00 EUR"
+    why = "paypal paid 0.40 EUR and should have paid 40.00 EUR"
+    assert Case.objects.get().facts["why"] == why
+    told = Message.objects.get(kind="case").data
+    assert (told["why"], told["amount"], told["currency"]) == (why, 4_000, "EUR")
     assert Payout.objects.get().next_try_at is None
     assert faults() == {}
 

@@ -27,7 +27,7 @@ from billing.tests.subscribers import (
 )
 from credits import balances, calendar, grants, usage
 from credits.models import Grant, GrantRule, GrantSource, Purse
-from events.models import Event
+from events.models import Event, Message
 from ledger import checks
 from ledger.money import Money
 from ledger.tests.races import NO_ROW, refuse_every_row
@@ -192,6 +192,8 @@ def test_payment_of_what_is_over_goes_to_its_successor(on_sale, paypal, gateways
     assert fresh(new).paid_until == datetime(2026, 5, 2, 8, 0, tzinfo=UTC)
     assert fresh(old.subscription).status == "cancelled"
     assert Case.objects.count() == 1
+    told = Message.objects.get(kind="case").data
+    assert (told["purpose"], told["amount"], told["currency"]) == ("start", 999, "EUR")
 
 
 # ---------------------------------------------------------------- prices

@@ -44,6 +44,7 @@ from billing.tests.test_inbox import send
 from billing.tests.test_payments_in_the_admin import browser, member, page, press
 from credits import balances, calendar
 from credits.models import Grant, GrantSchedule
+from events.models import Message
 from ledger import checks
 from ledger.money import Money
 
@@ -488,6 +489,7 @@ def test_instruction_of_which_nobody_hears_in_the_end_comes_before_people(renewi
         renewals.carry_instructions_on(now=moment)
         cases.append(list(Case.objects.values_list("kind", "subscription")))
     assert cases == [[], [("subscription", found.pk)], [("subscription", found.pk)]]
+    assert Message.objects.get(kind="case").data["instruction"] == "end_later"
     assert GatewayInstruction.objects.get().state == "open"
 
 
