@@ -562,7 +562,7 @@ MAIL_SEND_SECONDS = env.float("MAIL_SEND_SECONDS", default=5.0)  # when no wake-
 MAIL_BATCH = env.int("MAIL_BATCH", default=50)
 MAIL_LEASE_SECONDS = env.int("MAIL_LEASE_SECONDS", default=600)
 MAIL_FIRST_RETRY_SECONDS = env.int("MAIL_FIRST_RETRY_SECONDS", default=60)  # then twice as long each time
-MAIL_ATTEMPTS = env.int("MAIL_ATTEMPTS", default=10)  # the last one about a day later
+MAIL_ATTEMPTS = env.int("MAIL_ATTEMPTS", default=12)  # the last one about a day and a half later
 
 # ---------------------------------------------------------------- events: streams to front ends
 

@@ -23,6 +23,11 @@ class DeliveryUnderWay(EventsError):
         super().__init__("This delivery is being sent right now.")
 
 
+class MessageUnderWay(EventsError):
+    def __init__(self) -> None:
+        super().__init__("This letter is being sent right now.")
+
+
 class TooManyEndpoints(EventsError):
     def __init__(self, most: int) -> None:
         super().__init__(f"There are {most} endpoints already; delete one first.")

@@ -3,18 +3,25 @@
 import logging
 import smtplib
 import time
-from collections.abc import Callable, Mapping, Sequence
+import uuid
+from collections import deque
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from celery.exceptions import SoftTimeLimitExceeded
 from django.conf import settings
-from django.core.mail import EmailMessage, get_connection
+from django.core.cache import cache
+from django.core.mail import get_connection
 from django.core.mail.backends.base import BaseEmailBackend
 from django.db import transaction
+from django.db.models import F, QuerySet
 from django.utils import timezone
 from prometheus_client import Counter
 
 from events import letters, people, preferences
+from events.errors import MessageUnderWay
 from events.models import DisabledReason, Endpoint, Event, Kind, Message, MessageState, Topic
 from events.people import Contact
 from events.types import EventType
@@ -22,6 +29,9 @@ from events.types import EventType
 logger = logging.getLogger(__name__)
 MESSAGES = Counter("tirelire_messages", "Attempts to send a letter, by how they ended.", ["outcome"])
 RUN_SECONDS = 60  # then the next sweep goes on, so that one task never holds a worker for long
+FLOOR = "events:mailer"
+FLOOR_SECONDS = 60  # of a sender that was killed; a living one says at each letter that it lives
+NEVER, CLOSING = 500, 421  # codes of SMTP: from the first one on it is a refusal for good; the other closes the line
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,28 +139,49 @@ def _write_about(kind: Kind, key: str, data: Mapping[str, object], addresses: Se
 
 
 def send_due(*, at: datetime | None = None) -> int:
-    """Send what is due over one connection. A letter whose sender died is sent again, under the same Message-ID."""
-    until = time.monotonic() + RUN_SECONDS
-    sent = 0
-    while time.monotonic() < until:
-        claimed = _claim(at or timezone.now())
-        if not claimed:
-            break
-        _send_all(claimed)
-        sent += len(claimed)
-    return sent
+    """Send what is due, and say how many were tried. A letter whose sender died is sent again, under the same Message-ID.
+
+    A second sender beside one that runs ends at once, and so does whoever comes soon after the mail server was away.
+    That is thrift and not safety, for a claim belongs to one sender whoever else runs: workers are few, they have
+    payments to look after, and a server that hangs must not keep them.
+    """
+    own, until = uuid.uuid4().hex, time.monotonic() + RUN_SECONDS
+    if not cache.add(FLOOR, own, timeout=FLOOR_SECONDS):
+        return 0
+    tried, away = 0, None
+    try:
+        while away is None and time.monotonic() < until and (claimed := _claim(at or timezone.now())):
+            count, away = _send_all(claimed, until)
+            tried += count
+    finally:
+        _leave(own, away)
+    return tried
 
 
-def _send_all(claimed: Sequence[Message]) -> None:
+def _leave(own: str, away: Exception | None) -> None:
+    if away is not None:
+        logger.warning("mail.away", extra={"reason": type(away).__name__})
+        cache.set(FLOOR, own, timeout=settings.MAIL_FIRST_RETRY_SECONDS)
+    elif cache.get(FLOOR) == own:
+        cache.delete(FLOOR)
+
+
+def _send_all(claimed: Sequence[Message], until: float) -> tuple[int, Exception | None]:
+    """How many were tried, and what was wrong with the server, if it was the server."""
     contacts = people.contacts({message.user_id for message in claimed if message.user_id is not None})
     connection: BaseEmailBackend = get_connection()
-    away = None
+    waiting, away = deque(claimed), None
     try:
-        for message in claimed:
-            away = away or _fault_of_opening(connection)  # once is enough to know it of the whole batch
-            _send(message, contacts.get(message.user_id or 0), connection, away)
+        while waiting and away is None and time.monotonic() < until:
+            cache.touch(FLOOR, FLOOR_SECONDS)
+            away = _fault_of_opening(connection)
+            if away is None:
+                message = waiting.popleft()
+                away = _send(message, contacts.get(message.user_id or 0), connection)
     finally:
-        connection.close()
+        _give_back(waiting, away)
+        _close(connection)
+    return len(claimed) - len(waiting), away
 
 
 def _fault_of_opening(connection: BaseEmailBackend) -> Exception | None:
@@ -159,6 +190,11 @@ def _fault_of_opening(connection: BaseEmailBackend) -> Exception | None:
     except (OSError, smtplib.SMTPException) as fault:
         return fault
     return None
+
+
+def _close(connection: BaseEmailBackend) -> None:
+    with suppress(OSError, smtplib.SMTPException):  # whatever state it is in, the next letter gets a fresh one
+        connection.close()
 
 
 @transaction.atomic
@@ -177,31 +213,79 @@ def _claim(at: datetime) -> list[Message]:
     return claimed
 
 
-def _send(message: Message, contact: Contact | None, connection: BaseEmailBackend, away: Exception | None) -> None:
-    letter = letters.compose(message, contact)
-    fault = away or _fault_of_sending(letters.as_mail(message, letter), connection)
+def _give_back(waiting: Collection[Message], away: Exception | None) -> None:
+    """Those of a batch that nobody tried to send: that was no attempt at them, however long the server is away."""
+    changes: dict[str, object] = {"state": MessageState.QUEUED, "attempts": F("attempts") - 1, "due_at": timezone.now()}
+    if away is not None:
+        changes["error"] = type(away).__name__
+    for message in waiting:
+        _mine(message).update(**changes)
+
+
+def _mine(message: Message) -> QuerySet[Message]:
+    """The letter, as long as this sender has it."""
+    return Message.objects.filter(pk=message.pk, state=MessageState.SENDING, due_at=message.due_at)
+
+
+def _send(message: Message, contact: Contact | None, connection: BaseEmailBackend) -> Exception | None:
+    """What was wrong with the server, if it was the server. Any other trouble is this letter's own: it must not keep
+    those that wait behind it."""
+    subject, fault = "", None
+    try:
+        letter = letters.compose(message, contact)
+        subject = letter.subject[:200]
+        connection.send_messages([letters.as_mail(message, letter)])
+    except SoftTimeLimitExceeded:
+        raise
+    except (OSError, smtplib.SMTPException) as error:
+        fault = error
+        _close(connection)
+    except Exception as error:
+        logger.exception("message.not_composed", extra={"letter": str(message.pk)})
+        fault = error
     sent = {"state": MessageState.SENT, "sent_at": timezone.now(), "error": ""}
     changes = _after_failure(message, fault) if fault else sent
     MESSAGES.labels(str(changes["state"])).inc()
-    Message.objects.filter(pk=message.pk, state=MessageState.SENDING, due_at=message.due_at).update(
-        subject=letter.subject[:200], **changes
-    )
-
-
-def _fault_of_sending(mail: EmailMessage, connection: BaseEmailBackend) -> Exception | None:
-    try:
-        connection.send_messages([mail])
-    except (OSError, smtplib.SMTPException) as fault:
-        connection.close()  # whatever state it is in, the next letter gets a fresh one
-        return fault
-    return None
+    _mine(message).update(subject=subject, **changes)
+    return fault if _is_of_server(fault) else None
 
 
 def _after_failure(message: Message, fault: Exception) -> dict[str, object]:
     logger.warning("message.failed", extra={"letter": str(message.pk), "reason": type(fault).__name__})
     error = type(fault).__name__  # its words may hold the address, which stands in this row already
-    is_refused = isinstance(fault, smtplib.SMTPRecipientsRefused)
-    if is_refused or message.attempts >= settings.MAIL_ATTEMPTS:
+    if _is_final(fault) or message.attempts >= settings.MAIL_ATTEMPTS:
         return {"state": MessageState.FAILED, "error": error}
     seconds = settings.MAIL_FIRST_RETRY_SECONDS * 2 ** (message.attempts - 1)
     return {"state": MessageState.QUEUED, "error": error, "due_at": timezone.now() + timedelta(seconds=seconds)}
+
+
+def _is_final(fault: Exception) -> bool:
+    """Nobody there takes it, today or tomorrow. A code below 500 means: later, such as for senders it does not know."""
+    return isinstance(fault, smtplib.SMTPRecipientsRefused) and min(_codes(fault), default=0) >= NEVER
+
+
+def _is_of_server(fault: Exception | None) -> bool:
+    """It went silent, hung up, closes or does not take us: the next letter would end as this one has."""
+    match fault:
+        case None:
+            return False
+        case smtplib.SMTPRecipientsRefused():
+            return CLOSING in _codes(fault)
+        case smtplib.SMTPServerDisconnected() | smtplib.SMTPSenderRefused():
+            return True
+        case smtplib.SMTPResponseException():
+            return fault.smtp_code == CLOSING
+    return isinstance(fault, OSError) and not isinstance(fault, smtplib.SMTPException)
+
+
+def _codes(refusal: smtplib.SMTPRecipientsRefused) -> list[int]:
+    return [code for code, _said in refusal.recipients.values()]
+
+
+def send_again(message: Message) -> Message:
+    """Once more from the beginning, whatever came of it, to the same address and under the same Message-ID."""
+    changes = {"state": MessageState.QUEUED, "attempts": 0, "due_at": timezone.now(), "error": ""}
+    if not Message.objects.filter(pk=message.pk).exclude(state=MessageState.SENDING).update(**changes):
+        raise MessageUnderWay
+    message.refresh_from_db()
+    return message

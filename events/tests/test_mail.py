@@ -1,18 +1,22 @@
 """Letters: in the customer's language, once for each event, only those that are wanted, and sent until they are."""
 
 import smtplib
+from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
 from django.core import mail as django_mail
+from django.core.cache import cache
 from django.core.mail.backends.base import BaseEmailBackend
 from django.utils import timezone
 
 from events import dispatching, letters, mail, preferences, shapes, tasks
+from events.errors import MessageUnderWay
 from events.models import Event, Kind, Message, Topic, Untold
 from events.people import Contact
 
@@ -179,11 +183,12 @@ def test_dispute_goes_to_the_operators_and_not_to_the_customer(user: User, tell:
 
 
 class Broken(BaseEmailBackend):
-    """A mail server as it may be; `fault` says how."""
+    """A mail server as it may be; `fault` says how, `patience` after how many letters that it takes before."""
 
     fault: Exception = OSError("away")
     at_opening = False
     opened = 0
+    patience = 0
 
     def open(self) -> bool:
         type(self).opened += 1
@@ -192,7 +197,15 @@ class Broken(BaseEmailBackend):
         return True
 
     def send_messages(self, email_messages: Any) -> int:
+        if self.patience:
+            type(self).patience -= 1
+            return 1
         raise self.fault
+
+
+@pytest.fixture(autouse=True)
+def floor() -> None:
+    cache.delete(mail.FLOOR)
 
 
 @pytest.fixture
@@ -201,7 +214,19 @@ def broken(settings, monkeypatch) -> type[Broken]:
     monkeypatch.setattr(Broken, "fault", OSError("away"))
     monkeypatch.setattr(Broken, "at_opening", False)
     monkeypatch.setattr(Broken, "opened", 0)
+    monkeypatch.setattr(Broken, "patience", 0)
     return Broken
+
+
+def some_letters(count: int) -> None:
+    for number in range(count):
+        Message.objects.create(
+            key=str(number), kind=Kind.ENDPOINT_DISABLED, address=f"{number}@example.com", locale="en", data=DISABLED
+        )
+
+
+def states() -> Counter[tuple[str, int]]:
+    return Counter(Message.objects.values_list("state", "attempts"))
 
 
 def test_letter_that_failed_is_sent_later(user: User, tell: Tell, reach: Reach, broken: Any, settings) -> None:
@@ -212,6 +237,7 @@ def test_letter_that_failed_is_sent_later(user: User, tell: Tell, reach: Reach, 
     assert (message.state, message.attempts, message.error) == ("queued", 1, "OSError")
     assert message.due_at > timezone.now()
     settings.EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
+    cache.delete(mail.FLOOR)
     assert mail.send_due() == 0
     Message.objects.update(due_at=timezone.now())
     assert mail.send_due() == 1
@@ -219,16 +245,84 @@ def test_letter_that_failed_is_sent_later(user: User, tell: Tell, reach: Reach, 
     assert (message.state, message.attempts, message.error) == ("sent", 2, "")
 
 
-def test_server_that_is_away_is_asked_once_for_a_batch(
-    user: User, tell: Tell, reach: Reach, broken: Any, monkeypatch
+@pytest.mark.parametrize("fault", [OSError("away"), smtplib.SMTPAuthenticationError(535, b"no")])
+def test_server_that_is_away_is_asked_once_and_costs_no_letter_an_attempt(
+    broken: Any, monkeypatch, settings, fault: Exception
 ) -> None:
     monkeypatch.setattr(Broken, "at_opening", True)
-    reach(user)
+    monkeypatch.setattr(Broken, "fault", fault)
+    settings.MAIL_BATCH = 2
+    some_letters(6)
     for _ in range(3):
-        tell(user, "payment.succeeded")
-    send()
+        mail.send_due()
     assert broken.opened == 1
-    assert set(Message.objects.values_list("state", "attempts")) == {("queued", 1)}
+    assert states() == {("queued", 0): 6}
+    assert Message.objects.filter(error=type(fault).__name__).count() == 2
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        TimeoutError("slow"),
+        smtplib.SMTPServerDisconnected("gone"),
+        smtplib.SMTPSenderRefused(550, b"who are you", "shop@example.com"),
+        smtplib.SMTPDataError(421, b"closing"),
+        smtplib.SMTPRecipientsRefused({"a": (421, b"closing")}),
+    ],
+)
+def test_server_that_goes_away_while_sending_gets_nothing_more(broken: Any, monkeypatch, fault: Exception) -> None:
+    monkeypatch.setattr(Broken, "fault", fault)
+    monkeypatch.setattr(Broken, "patience", 1)
+    some_letters(4)
+    assert mail.send_due() == 2
+    assert states() == {("sent", 1): 1, ("queued", 1): 1, ("queued", 0): 2}
+    assert mail.send_due() == 0, "it is left alone for a while"
+
+
+class Slow(BaseEmailBackend):
+    """Half a run passes with each letter."""
+
+    now = 0.0
+
+    def send_messages(self, email_messages: Any) -> int:
+        type(self).now += mail.RUN_SECONDS / 2
+        return 1
+
+
+def test_slow_server_keeps_a_worker_no_longer_than_a_run(settings, monkeypatch) -> None:
+    settings.EMAIL_BACKEND = "events.tests.test_mail.Slow"
+    monkeypatch.setattr(mail, "time", SimpleNamespace(monotonic=lambda: Slow.now))
+    some_letters(5)
+    assert mail.send_due() == 2
+    assert states() == {("sent", 1): 2, ("queued", 0): 3}
+    assert not Message.objects.filter(due_at__gt=timezone.now()).exclude(state="sent").exists()
+    assert mail.send_due() == 2
+
+
+def test_second_sender_leaves_the_floor_to_the_first() -> None:
+    some_letters(2)
+    cache.add(mail.FLOOR, "another sender")
+    assert mail.send_due() == 0
+    assert states() == {("queued", 0): 2}
+    cache.delete(mail.FLOOR)
+    assert mail.send_due() == 2
+    assert cache.get(mail.FLOOR) is None
+
+
+def test_letter_that_cannot_be_composed_keeps_no_other_waiting() -> None:
+    some_letters(4)
+    Message.objects.filter(key="1").update(data={**DISABLED, "disabled_at": "no time"})
+    assert mail.send_due() == 4
+    assert states() == {("sent", 1): 3, ("queued", 1): 1}
+    spoilt = Message.objects.get(state="queued")
+    assert (spoilt.key, spoilt.error) == ("1", "ValueError")
+    assert spoilt.due_at > timezone.now()
+    assert len(django_mail.outbox) == 3
+
+
+def test_letters_are_tried_for_a_day_and_longer(settings) -> None:
+    waits = [settings.MAIL_FIRST_RETRY_SECONDS * 2**attempt for attempt in range(settings.MAIL_ATTEMPTS - 1)]
+    assert timedelta(days=1) < timedelta(seconds=sum(waits)) < timedelta(days=2)
 
 
 def test_letter_is_given_up_in_the_end(user: User, tell: Tell, reach: Reach, broken: Any, settings) -> None:
@@ -240,12 +334,41 @@ def test_letter_is_given_up_in_the_end(user: User, tell: Tell, reach: Reach, bro
     assert Message.objects.get().state == "failed"
 
 
-def test_refused_address_is_not_tried_again(user: User, tell: Tell, reach: Reach, broken: Any, monkeypatch) -> None:
-    monkeypatch.setattr(Broken, "fault", smtplib.SMTPRecipientsRefused({"a": (550, b"no")}))
-    reach(user)
-    tell(user, "payment.succeeded")
-    send()
-    assert Message.objects.get().state == "failed"
+@pytest.mark.parametrize(
+    ("codes", "state"), [([550], "failed"), ([550, 553], "failed"), ([450], "queued"), ([550, 451], "queued")]
+)
+def test_refused_address_is_tried_again_only_if_the_server_says_later(
+    broken: Any, monkeypatch, codes: list[int], state: str
+) -> None:
+    refusal = smtplib.SMTPRecipientsRefused({f"{code}@example.com": (code, b"no") for code in codes})
+    monkeypatch.setattr(Broken, "fault", refusal)
+    some_letters(2)
+    mail.send_due()
+    assert states() == {(state, 1): 2}
+
+
+def test_letter_that_failed_can_be_sent_again(broken: Any, settings) -> None:
+    some_letters(1)
+    Message.objects.update(attempts=settings.MAIL_ATTEMPTS - 1)
+    mail.send_due()
+    letter = Message.objects.get()
+    assert letter.state == "failed"
+    settings.EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
+    cache.delete(mail.FLOOR)
+    mail.send_again(letter)
+    assert mail.send_due() == 1
+    letter.refresh_from_db()
+    assert (letter.state, letter.attempts, letter.error) == ("sent", 1, "")
+    [sent] = django_mail.outbox
+    assert sent.extra_headers["Message-ID"] == f"<{letter.pk}@localhost>"
+
+
+def test_letter_that_is_being_sent_is_not_sent_again() -> None:
+    some_letters(1)
+    [claimed] = mail._claim(timezone.now())
+    with pytest.raises(MessageUnderWay):
+        mail.send_again(claimed)
+    assert states() == {("sending", 1): 1}
 
 
 def test_letter_whose_sender_died_is_sent_again_under_the_same_id(
