@@ -47,6 +47,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "wallets.view_*",
         "events.view_*",
         "events.replay_delivery",
+        "events.resend_message",
     ),
     "finance": (
         "auth.view_user",

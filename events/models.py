@@ -280,6 +280,7 @@ class Message(models.Model):
         verbose_name = _("message")
         verbose_name_plural = _("messages")
         default_permissions = ("view",)
+        permissions = [("resend_message", "Can send messages again")]
         constraints = [
             models.CheckConstraint(name="message_kind_known", condition=Q(kind__in=Kind.values)),
             models.CheckConstraint(name="message_state_known", condition=Q(state__in=MessageState.values)),

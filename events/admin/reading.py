@@ -10,7 +10,7 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import action, display
 
-from events import deliveries, tasks
+from events import deliveries, mail, tasks
 from events.admin.acts import ReadingAdmin
 from events.errors import EventsError
 from events.models import Delivery, Event, Message
@@ -134,9 +134,51 @@ class MessageAdmin(ReadingAdmin):
     list_select_related = ("user",)
     search_fields = ("=address", "=user__username")
     ordering = ("-id",)
+    actions = ("send_chosen_again",)  # type: ignore[assignment]  # unfold means any tuple
+    actions_detail = ("send_again",)  # type: ignore[assignment]
     fields = ("kind", "state", "address", "locale", "subject", "event", "attempts", "due_at", "sent_at", "error")
     readonly_fields = fields
 
     @display(description=_("state"), label=MESSAGE_LABELS, ordering="state")  # type: ignore[arg-type]
     def state_shown(self, message: Message) -> tuple[str, str]:
         return message.state, str(message.get_state_display())
+
+    has_resend_message_permission = asks_for("events.resend_message")
+
+    @action(description=_("Send again"), url_path="send-again", permissions=["resend_message"], icon="forward_to_inbox")  # type: ignore[arg-type, operator]
+    def send_again(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        message = self.found(request, object_id)
+
+        def do(_form: ActForm) -> str:
+            mail.send_again(message)
+            tasks.send_messages.delay_on_commit()  # type: ignore[attr-defined]  # unknown to celery-types
+            return gettext("This letter is queued again.")
+
+        return self.act(
+            request,
+            message,
+            title=gettext("Send this letter once more?"),
+            says=gettext("It goes to the same address, in the words of today."),
+            do=do,
+        )
+
+    @admin.action(description=_("Send the chosen ones again"), permissions=["resend_message"])
+    def send_chosen_again(self, request: HttpRequest, chosen: QuerySet[Message]) -> None:
+        queued = refused = 0
+        for message in chosen:
+            try:
+                mail.send_again(message)
+            except EventsError:
+                refused += 1
+            else:
+                self.log_change(request, message, gettext("This letter is queued again."))
+                queued += 1
+        tasks.send_messages.delay_on_commit()  # type: ignore[attr-defined]  # unknown to celery-types
+        if queued:
+            told = ngettext("%(count)s letter is queued again.", "%(count)s letters are queued again.", queued)
+            messages.success(request, told % {"count": queued})
+        if refused:
+            told = ngettext(
+                "%(count)s letter is not: it is under way.", "%(count)s letters are not: they are under way.", refused
+            )
+            messages.warning(request, told % {"count": refused})

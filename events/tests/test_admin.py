@@ -6,16 +6,17 @@ from uuid import uuid4
 
 import pytest
 from django.contrib.auth.models import Group, User
+from django.core.cache import cache
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import override
 from standardwebhooks import Webhook
 
-from events import dispatching, endpoints, sending
+from events import dispatching, endpoints, mail, sending
 from events.admin.refusal_words import WORDS
 from events.errors import DeliveryUnderWay, EndpointDisabled, EventsError, TooManyEndpoints
-from events.models import Delivery, Endpoint, Event
+from events.models import Delivery, Endpoint, Event, Message
 from events.tests.receivers import Receiver
 from rest.acts import words_of
 
@@ -97,6 +98,44 @@ def test_who_may_only_look_cannot_replay(dead: Delivery) -> None:
     client.post(path, {"action": "replay_chosen", "_selected_action": [str(dead.pk)]})
     dead.refresh_from_db()
     assert dead.state == "dead"
+
+
+@pytest.fixture
+def failed() -> Message:
+    cache.delete(mail.FLOOR)
+    at = timezone.now().isoformat()
+    data = {"endpoint": "1", "url": "https://x.example/", "reason": "failing", "disabled_at": at}
+    return Message.objects.create(
+        key="1", kind="endpoint_disabled", address="op@example.com", locale="en", data=data, state="failed", attempts=12
+    )
+
+
+def test_letter_that_was_given_up_is_sent_again_by_people(failed: Message, mailoutbox) -> None:
+    client = signed_in("support")
+    path = reverse("admin:events_message_send_again", args=[failed.pk])
+    assert client.get(path).status_code == 200
+    failed.refresh_from_db()
+    assert failed.state == "failed"
+    assert client.post(path, {"key": str(uuid4())}).status_code == 302
+    mail.send_due()
+    failed.refresh_from_db()
+    assert (failed.state, failed.attempts, len(mailoutbox)) == ("sent", 1, 1)
+
+
+def test_chosen_letters_are_sent_again_together(failed: Message, mailoutbox) -> None:
+    under_way = Message.objects.create(key="2", kind="case", address="op@example.com", locale="en", state="sending")
+    path, chosen = reverse("admin:events_message_changelist"), [str(failed.pk), str(under_way.pk)]
+    signed_in("support").post(path, {"action": "send_chosen_again", "_selected_action": chosen})
+    assert dict(Message.objects.values_list("key", "state")) == {"1": "queued", "2": "sending"}
+
+
+def test_who_may_only_look_sends_no_letter_again(failed: Message) -> None:
+    client = signed_in("auditor")
+    assert client.post(reverse("admin:events_message_send_again", args=[failed.pk])).status_code == 403
+    chosen = {"action": "send_chosen_again", "_selected_action": [str(failed.pk)]}
+    client.post(reverse("admin:events_message_changelist"), chosen)
+    failed.refresh_from_db()
+    assert failed.state == "failed"
 
 
 def test_endpoint_is_added_with_its_secret_on_the_answer(receiver: Receiver, user: User, tell: Tell) -> None:
