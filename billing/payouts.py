@@ -302,7 +302,8 @@ def resolve(*, payout: Payout, is_paid: bool, proof: str, by: User) -> Payout:
     if is_paid:
         withdrawals.mark_paid(withdrawal=current.withdrawal, gateway_reference=proof[:200])
     else:
-        withdrawals.mark_failed(withdrawal=current.withdrawal, reason=proof)
+        # The seller reads the reason; what people write to each other stays with the case.
+        withdrawals.mark_failed(withdrawal=current.withdrawal, reason=f"{current.gateway}: not_paid")
     said = cases.in_house(_("Said how it ended: %(proof)s"), proof=proof)
     cases.settle_payout(payout=current, resolution=said, by=by)
     logger.warning("payout.resolved", extra={"payout": str(current.pk), "is_paid": is_paid, "by": by.pk})

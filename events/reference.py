@@ -26,10 +26,11 @@ def inserted(text: str) -> str:
 
 
 def _fields(shape: Shape) -> str:
-    needed = [_word(name, field) for name, field in shape.data.items()]
-    return ", ".join(needed + [f"{_word(name, field)} (may be missing)" for name, field in shape.optional.items()])
+    needed = [_word(shape, name, field) for name, field in shape.data.items()]
+    more = [f"{_word(shape, name, field)} (may be missing)" for name, field in shape.optional.items()]
+    return ", ".join(needed + more)
 
 
-def _word(name: str, field: Field) -> str:
-    kind = field["type"]
-    return f"`{name}` (or null)" if isinstance(kind, list) else f"`{name}`"
+def _word(shape: Shape, name: str, field: Field) -> str:
+    is_null, is_private = isinstance(field["type"], list), name in shape.private
+    return f"`{name}`{' (or null)' if is_null else ''}{' (not on streams)' if is_private else ''}"

@@ -47,6 +47,7 @@ class Shape:
     optional: Mapping[str, Field] = field(default_factory=dict)
     example: Mapping[str, Any]
     is_streamed_only: bool = False
+    private: frozenset[str] = frozenset()  # between the shop and its own servers: the customer's streams leave them out
 
     def schema(self, name: str, version: int) -> dict[str, Any]:
         return {
@@ -155,6 +156,7 @@ _OF_PAYMENTS = {
         says="Money has gone back to the customer, all of it or a part.",
         data=_PAYMENT | {"refund": ID, "refunded_total": AMOUNT, "is_full": FLAG},
         optional={"reason": TEXT},
+        private=frozenset({"reason"}),
         example={
             "payment": _ID,
             "refund": _OTHER_ID,
@@ -272,6 +274,7 @@ _OF_CREDITS = {
         says="Credits were corrected or taken back, or a grant was changed (then the amount is 0).",
         data={"unit": UNIT, "amount": SIGNED},
         optional={"grant": ID, "change": WORD, "reason": TEXT, "by": maybe(COUNT)},
+        private=frozenset({"reason", "by"}),
         example=_GIVEN | {"amount": -50},
     ),
     EventType.HOLD_EXPIRED: Shape(
@@ -369,3 +372,9 @@ SHAPES: dict[tuple[str, int], Shape] = {
     for group in (_OF_PAYMENTS, _OF_SUBSCRIPTIONS, _OF_CREDITS, _OF_SELLERS, _OF_PAPERS, _OF_STREAMS)
     for name, shape in group.items()
 }
+
+
+def for_customer(name: str, version: int, data: Mapping[str, Any]) -> dict[str, Any]:
+    """What the customer themself may read of an event: an operator's words about them, and who that was, are not it."""
+    shape = SHAPES.get((name, version))
+    return {known: value for known, value in data.items() if shape is None or known not in shape.private}

@@ -444,6 +444,10 @@ def test_people_say_how_it_ended(paypal, is_paid, ends, left) -> None:
     by = make_user("operator")
     payouts.resolve(payout=Payout.objects.get(), is_paid=is_paid, proof="ticket 7", by=by)
     assert (status(withdrawal), available(seller(withdrawal))) == (ends, left)
+    if not is_paid:
+        told = Event.objects.get(type="withdrawal.failed").data
+        assert told["reason"] == "paypal: not_paid", "the seller reads it, and not what operators write to each other"
+    assert Payout.objects.get().last_reply["proof"] == "ticket 7"
     with pytest.raises(errors.PayoutNotOpen):
         payouts.resolve(payout=Payout.objects.get(), is_paid=not is_paid, proof="ticket 8", by=by)
     assert faults() == {}

@@ -225,6 +225,17 @@ def test_what_got_its_position_and_was_never_published_is_found(port: int, ann: 
         assert figures(hear(client, 1)) == [4]
 
 
+def test_what_operators_write_about_a_customer_is_not_streamed_to_them(port: int, ann: User) -> None:
+    grant = grants.issue(user=ann, amount=10, source=GrantSource.MANUAL, key="g")
+    with SentEvents(port, token_of("ann")) as client:
+        client.until("stream.ready")
+        grants.freeze(grant=grant, reason="looks like a thief", by=ann)
+        *_, told = client.until("credits.adjusted")
+    assert told["data"] == {"grant": str(grant.entry_id), "unit": "CREDIT", "amount": 0, "change": "frozen"}
+    kept = Event.objects.get(pk=told["id"]).data
+    assert (kept["reason"], kept["by"]) == ("looks like a thief", ann.pk)
+
+
 def test_front_ends_of_old_hear_the_names_they_know(port: int, ann: User) -> None:
     example = shapes.SHAPES[EventType.SUBSCRIPTION_ACTIVATED, 1].example
     with SentEvents(port, token_of("ann")) as client:
@@ -244,7 +255,7 @@ def test_a_slow_reader_is_bounded_and_misses_nothing(port: int, ann: User, setti
         example = shapes.SHAPES[EventType.CREDITS_ADJUSTED, 1].example
         most = 0
         for number in range(400):
-            data = {**example, "amount": -number - 1, "reason": "x" * 30_000}
+            data = {**example, "amount": -number - 1, "change": "x" * 30_000}
             outbox.record(user=ann, type=EventType.CREDITS_ADJUSTED, data=data)
             most = max(most, len(known.rows))
         heard = hear(client, 400)

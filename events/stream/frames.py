@@ -4,6 +4,7 @@ from typing import Any
 
 import orjson
 
+from events import shapes
 from events.stream.journal import Row
 
 # The names that front ends listened to before there was an outbox. They carry no id: the event's own frame follows.
@@ -23,7 +24,8 @@ Message = dict[str, Any]
 
 def of_row(row: Row) -> list[Message]:
     """An event, behind its alias where it has one: who is cut off between the two hears both again."""
-    message = {"id": row.id, "type": row.type, "version": row.version, "time": row.created_at, "data": row.data}
+    data = shapes.for_customer(row.type, row.version, row.data)
+    message = {"id": row.id, "type": row.type, "version": row.version, "time": row.created_at, "data": data}
     alias = ALIASES.get(row.type)
     return [{**message, "type": alias, "alias_of": row.type}, message] if alias else [message]
 

@@ -82,6 +82,12 @@ def test_amounts_are_written_as_people_there_write_them(locale: str, currency: s
     assert shown in letter.text
 
 
+def test_why_an_operator_gave_money_back_is_not_written_to_the_customer() -> None:
+    letter = rendered(Kind.REFUND, "payment.refunded", "en", reason="looks like a thief")
+    assert "Refunded so far: €5.00" in letter.text
+    assert "thief" not in letter.text + letter.html
+
+
 def test_names_are_written_as_people_write_them() -> None:
     text = rendered(Kind.RECEIPT, "payment.succeeded", "en", gateway="orange_money", item="medium").text
     assert "For: Medium" in text
