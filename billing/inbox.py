@@ -12,12 +12,13 @@ from datetime import datetime, timedelta
 import orjson
 from celery.exceptions import SoftTimeLimitExceeded
 from django.conf import settings
+from django.db.models import QuerySet
 from django.utils import timezone
 from prometheus_client import Counter
 
 from billing import readers
 from billing.gateways import errors as gateway
-from billing.gateways.base import Hint, Subject
+from billing.gateways.base import Hint, Subject, Trust
 from billing.models import GatewayLetter
 from billing.models.inbox import OVER, LetterState
 from billing.readers import Batch, NotKnownYet
@@ -139,12 +140,19 @@ def replay(letter: GatewayLetter) -> bool:
 
 
 def purge(now: datetime | None = None) -> int:
-    """Forget what was done long ago; what somebody should look at stays."""
-    until = (now or timezone.now()) - timedelta(days=settings.INBOX_KEEP_DAYS)
-    over = GatewayLetter.objects.filter(received_at__lt=until, state__in=OVER)
+    """Forget what was done long ago, and sooner what a stranger may have written; what somebody should look at stays."""
+    moment = now or timezone.now()
+    until = moment - timedelta(days=settings.INBOX_KEEP_DAYS)
+    total = _forget(GatewayLetter.objects.filter(received_at__lt=until, state__in=OVER))
+    until = moment - timedelta(days=settings.INBOX_KEEP_STRANGE_DAYS)
+    unknown = GatewayLetter.objects.filter(received_at__lt=until, state=LetterState.UNKNOWN)
+    return total + _forget(unknown.exclude(trust=Trust.SIGNED.value))
+
+
+def _forget(letters: QuerySet[GatewayLetter]) -> int:
     total = 0
     while True:
-        some = list(over.values_list("pk", flat=True)[: settings.INBOX_PURGE_BATCH])
+        some = list(letters.values_list("pk", flat=True)[: settings.INBOX_PURGE_BATCH])
         if not some:
             return total
         total += GatewayLetter.objects.filter(pk__in=some).delete()[0]

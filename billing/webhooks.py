@@ -12,13 +12,14 @@ from django.core.exceptions import RequestDataTooBig
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.views import View
 from prometheus_client import Counter
+from rest_framework.exceptions import Throttled
 
 from billing import inbox, tasks
 from billing.gateways import registry
-from billing.gateways.base import Gateway, Hint, Letter, ReceivesWebhooks
+from billing.gateways.base import Gateway, Hint, Letter, ReceivesWebhooks, Trust
 from billing.gateways.errors import GatewayError, InvalidLetter
 from billing.waking import Waker
-from rest import addresses
+from rest import addresses, throttles
 
 logger = logging.getLogger(__name__)
 
@@ -45,6 +46,7 @@ class WebhookView(View):
             raise Http404
         try:
             hints = _proven(receiver, request, gateway, token)
+            _count(request, hints)
         except _Refused as refusal:
             _received(gateway, refusal.outcome).inc()
             return _answer(refusal.status)
@@ -81,6 +83,16 @@ def _proven(receiver: ReceivesWebhooks, request: HttpRequest, gateway: str, toke
         raise _Refused(400, "invalid") from wrong
     except GatewayError as error:
         raise _Refused(503, "unverified") from error  # it could not be proven just now; it is sent again
+
+
+def _count(request: HttpRequest, hints: Sequence[Hint]) -> None:
+    """Anybody can write what no signature proves, and each is a row and a question."""
+    if all(hint.trust is Trust.SIGNED for hint in hints):
+        return
+    try:
+        throttles.count_letter(request)
+    except Throttled as excess:
+        raise _Refused(429, "throttled") from excess
 
 
 # What an adapter can do does not change while it lives, and asking a protocol costs more than storing the letter's ids.

@@ -382,6 +382,8 @@ THROTTLE_ANONYMOUS = env.str("THROTTLE_ANONYMOUS", default="100/15m")
 THROTTLE_CUSTOMER = env.str("THROTTLE_CUSTOMER", default="600/1m")
 THROTTLE_SERVICE = env.str("THROTTLE_SERVICE", default="60000/1m")
 THROTTLE_COUPON = env.str("THROTTLE_COUPON", default="30/1h")  # codes that one customer may try, right or wrong
+# Notifications that no signature proves, from one address; a gateway has few of them, and a sweep finds what is refused.
+THROTTLE_LETTERS = env.str("THROTTLE_LETTERS", default="1200/1m")
 THROTTLE_REDIS_TIMEOUT_SECONDS = env.float("THROTTLE_REDIS_TIMEOUT_SECONDS", default=0.25)
 THROTTLE_REDIS_PAUSE_SECONDS = env.float("THROTTLE_REDIS_PAUSE_SECONDS", default=5.0)  # uncounted after a failure
 TRUSTED_PROXY_COUNT = env.int("TRUSTED_PROXY_COUNT", default=0)  # proxies before us that append to X-Forwarded-For
@@ -737,6 +739,7 @@ INBOX_RETRY_SECONDS = env.list("INBOX_RETRY_SECONDS", cast=int, default=[5, 30, 
 INBOX_DRAIN_SECONDS = env.int("INBOX_DRAIN_SECONDS", default=120)  # then a task leaves the rest to the next one
 INBOX_PURGE_BATCH = env.int("INBOX_PURGE_BATCH", default=5_000)
 INBOX_KEEP_DAYS = env.int("INBOX_KEEP_DAYS", default=90)
+INBOX_KEEP_STRANGE_DAYS = env.int("INBOX_KEEP_STRANGE_DAYS", default=7)  # unsigned, and about nothing that we know
 INBOX_SWEEP_SECONDS = env.float("INBOX_SWEEP_SECONDS", default=10.0)
 INBOX_MAX_BODY_BYTES = env.int("INBOX_MAX_BODY_BYTES", default=1_000_000)
 # How often a gateway is asked what it could not bring, and how far back. Stripe keeps its events for 30 days.

@@ -48,6 +48,11 @@ def count_stranger(request: HttpRequest) -> None:
     _count(request, "anonymous", f"anonymous:{addresses.network_of(request)}", settings.THROTTLE_ANONYMOUS)
 
 
+def count_letter(request: HttpRequest) -> None:
+    """Count what somebody writes to us without proving who they are, against their address."""
+    _count(request, "letter", f"letter:{addresses.network_of(request)}", settings.THROTTLE_LETTERS)
+
+
 def _count(request: HttpRequest, kind: str, identity: str, limit: str) -> None:
     if hasattr(request, "rate_limit"):
         return  # a request counts once, though several permissions and a throttle may look at it

@@ -76,6 +76,7 @@ class GatewayLetter(models.Model):
             models.Index(name="gateway_letter_to_read", fields=["next_try_at"], condition=Q(state="pending")),
             # Of what is over only: a letter that comes in does not wait for an index of what is forgotten in a month.
             models.Index(name="gateway_letter_to_forget", fields=["received_at"], condition=Q(state__in=OVER)),
+            models.Index(name="gateway_letter_unknown", fields=["received_at"], condition=Q(state="unknown")),
             models.Index(
                 name="gateway_letter_to_mirror",
                 fields=["mirror_at"],

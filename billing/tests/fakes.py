@@ -140,7 +140,7 @@ class FakeGateway:
                 event_id=said["id"],
                 kind=said["kind"],
                 subject=Subject(said.get("subject", "payment")),
-                trust=Trust.SIGNED,
+                trust=Trust(said.get("trust", "signed")),
                 reference=said.get("reference", ""),
                 ids=said.get("ids", {}),
                 object=said.get("object", {}),

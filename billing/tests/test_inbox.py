@@ -413,6 +413,29 @@ def test_old_letters_go_and_those_for_people_stay(stripe) -> None:
     assert sorted(state for _, state in letters()) == ["dead", "pending", "unknown"]
 
 
+@pytest.mark.parametrize(("trust", "left"), [("unsigned", 0), ("shared_secret", 0), ("signed", 1)])
+def test_what_a_stranger_may_have_written_is_forgotten_soon(stripe, trust, left) -> None:
+    send(stripe.letter("ab" * 16, trust=trust))
+    GatewayLetter.objects.update(state="unknown")
+    tasks.purge_inbox()
+    assert GatewayLetter.objects.count() == 1
+    days = settings.INBOX_KEEP_STRANGE_DAYS
+    GatewayLetter.objects.update(received_at=timezone.now() - timedelta(days=days, seconds=1))
+    tasks.purge_inbox()
+    assert GatewayLetter.objects.count() == left
+
+
+@pytest.mark.parametrize(("trust", "taken"), [("unsigned", 2), ("shared_secret", 2), ("signed", 3)])
+def test_letters_that_nothing_proves_are_counted_by_address(stripe, settings, trust, taken) -> None:
+    settings.THROTTLE_LETTERS = "2/1d"
+    answers = [send(stripe.letter("ab" * 16, id=f"evt_{number}", trust=trust)) for number in range(3)]
+    assert [answer.status_code for answer in answers] == [200] * taken + [429] * (3 - taken)
+    assert GatewayLetter.objects.count() == taken
+    settings.TRUSTED_PROXY_COUNT = 1
+    elsewhere = send(stripe.letter("ab" * 16, trust=trust), **{"x-forwarded-for": "198.51.100.7"})
+    assert elsewhere.status_code == 200
+
+
 # ---------------------------------------------------------------- order and crowds
 
 KINDS = ["created", "paid", "settled"]
