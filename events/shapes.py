@@ -125,6 +125,7 @@ _WITHDRAWAL = {
     "currency": CURRENCY,
     "destination": one_of("paypal", "mobile_money", "stripe"),
 }
+_FEE = {"fee": AMOUNT}  # of the amount; the rest is what arrives
 _STANDING = {"unit": UNIT, "available": SIGNED, "version": COUNT}
 _GRANTED = {"grant": ID, "unit": UNIT, "amount": COUNT}
 
@@ -301,29 +302,35 @@ _OF_SELLERS = {
     ),
     EventType.WITHDRAWAL_REQUESTED: Shape(
         says="A seller wants their money; it is held.",
-        data=_WITHDRAWAL | {"fee": AMOUNT},
+        data=_WITHDRAWAL | _FEE,
         example=_WITHDRAWN | {"fee": 250},
     ),
     EventType.WITHDRAWAL_APPROVED: Shape(
-        says="A withdrawal may be sent.", data=_WITHDRAWAL, optional={"is_automatic": FLAG}, example=_WITHDRAWN
+        says="A withdrawal may be sent.", data=_WITHDRAWAL, optional=_FEE | {"is_automatic": FLAG}, example=_WITHDRAWN
     ),
     EventType.WITHDRAWAL_REJECTED: Shape(
         says="An operator has refused a withdrawal; the money is available again.",
         data=_WITHDRAWAL | {"reason": TEXT},
+        optional=_FEE,
         example=_WITHDRAWN | {"reason": "The number belongs to somebody else."},
     ),
     EventType.WITHDRAWAL_PAID: Shape(
         says="The money has left us.",
         data=_WITHDRAWAL | {"gateway": maybe(WORD)},
+        optional=_FEE,
         example=_WITHDRAWN | {"gateway": "mtn_momo"},
     ),
     EventType.WITHDRAWAL_FAILED: Shape(
         says="The gateway refused to pay out, or sent the money back later; it is available again.",
         data=_WITHDRAWAL | {"reason": TEXT},
+        optional=_FEE,
         example=_WITHDRAWN | {"reason": "payee_not_found"},
     ),
     EventType.WITHDRAWAL_CANCELLED: Shape(
-        says="The seller has taken a withdrawal back before it was sent.", data=_WITHDRAWAL, example=_WITHDRAWN
+        says="The seller has taken a withdrawal back before it was sent.",
+        data=_WITHDRAWAL,
+        optional=_FEE,
+        example=_WITHDRAWN,
     ),
 }
 _OF_PAPERS = {

@@ -112,7 +112,7 @@ def request(*, user: User, amount: Money, destination: Asked, key: str) -> Withd
         needs_two=terms.needs_two and not terms.is_automatic,
     )
     transfers.hold(key=made.hold_key, reserves=[Reserve(wallet.available, amount)])
-    _note(made, Status.REQUESTED, by=user, facts={"fee": made.fee_minor})
+    _note(made, Status.REQUESTED, by=user)
     if terms.is_automatic:
         _move(made, Status.APPROVED, of=(Status.REQUESTED,), is_automatic=True)
         _note(made, Status.APPROVED, facts={"is_automatic": True})
@@ -327,6 +327,7 @@ def _note(
     data = {
         "withdrawal": withdrawal.pk,
         "amount": withdrawal.amount_minor,
+        "fee": withdrawal.fee_minor,
         "currency": withdrawal.wallet.currency,
         "destination": withdrawal.destination.kind,
     }

@@ -20,6 +20,12 @@ def money(minor: int, currency: str) -> str:
 
 
 @register.filter
+def less(minor: int, part: int) -> int:
+    """`{{ data.amount|less:data.fee|money:data.currency }}`"""
+    return minor - part
+
+
+@register.filter
 def whole(number: int) -> str:
     return str(format_decimal(number, locale=get_language() or "en"))
 

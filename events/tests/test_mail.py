@@ -101,6 +101,20 @@ def test_times_are_those_of_the_customers_zone() -> None:
     assert letter.subject == "Some of your credits expire on Dec. 2, 2026"
 
 
+@pytest.mark.parametrize("name", ["withdrawal.requested", "withdrawal.approved", "withdrawal.paid"])
+def test_seller_reads_what_arrives_where_a_fee_is_kept(name: str) -> None:
+    text = rendered(Kind.WITHDRAWAL, name, "en", currency="EUR", amount=5_000, fee=250).text
+    assert "Amount: €50.00\nFee: €2.50\nWhat you receive: €47.50\n" in text
+    assert "What you receive" not in rendered(Kind.WITHDRAWAL, name, "en", fee=0).text
+
+
+@pytest.mark.parametrize("name", ["withdrawal.rejected", "withdrawal.failed", "withdrawal.cancelled"])
+def test_money_that_is_back_in_the_wallet_is_all_of_it(name: str) -> None:
+    text = rendered(Kind.WITHDRAWAL, name, "en", currency="EUR", amount=5_000, fee=250).text
+    assert "Amount: €50.00\n" in text
+    assert "€47.50" not in text
+
+
 def test_failed_payment_carries_the_link_that_mends_it() -> None:
     letter = rendered(Kind.PAYMENT_FAILED, "payment.failed", "en", retry_url="https://pay.example.com/again?a=1&b=2")
     assert "Try again:\nhttps://pay.example.com/again?a=1&b=2" in letter.text

@@ -186,6 +186,7 @@ def test_a_rejection_gives_everything_back_with_its_reason(user: User, operator:
     assert (available(user), on("revenue:withdrawals:EUR")) == (10_000, 0)
     withdrawal.refresh_from_db()
     assert (withdrawal.status, withdrawal.reason) == ("rejected", "The number is somebody else's.")
+    assert Event.objects.get(type="withdrawal.rejected").data["fee"] == 100
     assert Event.objects.get(type="withdrawal.rejected").data["reason"] == "The number is somebody else's."
     assert faults() == {}
 
@@ -215,6 +216,20 @@ def test_a_paid_one_leaves_the_wallet_once(user: User) -> None:
     assert Event.objects.get(type="withdrawal.paid").data["gateway"] == "mtn_momo"
     assert list(Withdrawal.objects.to_ask()) == []
     assert faults() == {}
+
+
+def test_every_step_tells_the_fee_that_is_kept(user: User, operator: User, settings: Any) -> None:
+    settings.WALLETS_WITHDRAWAL_FEE_MINOR = {"EUR": 100}
+    withdrawal = sending(user)
+    withdrawals.mark_paid(withdrawal=withdrawal)
+    withdrawals.mark_returned(withdrawal=withdrawal, reason="closed account")
+    told = Event.objects.filter(type__startswith="withdrawal.").order_by("id")
+    assert [(event.type.partition(".")[2], event.data["fee"]) for event in told] == [
+        ("requested", 100),
+        ("approved", 100),
+        ("paid", 100),
+        ("failed", 100),
+    ]
 
 
 def test_a_paid_one_that_comes_back_is_the_sellers_once(user: User) -> None:
