@@ -8,7 +8,7 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
-from billing import calling, cases, errors, payments
+from billing import calling, cases, errors, payments, sweeps
 from billing.gateways import errors as gateway
 from billing.gateways import registry
 from billing.gateways.base import Cancels, Captures, Failure, OpensCheckout, PaymentRef, PaymentResult, PaymentState
@@ -141,16 +141,21 @@ def _quietly_taken_back(attempt: Attempt) -> PaymentResult | None:
 def ask_due(now: datetime | None = None) -> int:
     """Ask about every attempt whose time has come; returns how many were asked."""
     total = 0
-    while due := _claim(now or timezone.now()):
+    while due := _claim(moment := now or timezone.now()):
         for attempt in due:
-            _ask_one(attempt)
+            with sweeps.alone("payment.not_asked", attempt=str(attempt.pk)):
+                _ask_one(attempt)
+            with sweeps.alone("payment.not_handed_over", attempt=str(attempt.pk)):
+                _hand_over_to_people(attempt, moment)
         total += len(due)
     return total
 
 
 @transaction.atomic
 def _claim(now: datetime) -> list[Attempt]:
-    """Some of the due, each with its next time written down: a worker that dies now delays them, and loses none."""
+    """Some of the due, each with its next time written down: a worker that dies now delays them, and loses none. Of the
+    last question too the answer is still to come; that there is no other one is written down behind it."""
+    lease = timedelta(seconds=settings.GATEWAY_ASK_OFTEN_SECONDS)
     found = list(
         Attempt.objects.filter(next_ask_at__lte=now)
         .select_for_update(of=("self",), skip_locked=True, no_key=True)
@@ -159,7 +164,7 @@ def _claim(now: datetime) -> list[Attempt]:
     )
     for attempt in found:
         attempt.asks += 1
-        attempt.next_ask_at = payments.next_ask(attempt, now)
+        attempt.next_ask_at = payments.next_ask(attempt, now) or now + lease
     Attempt.objects.bulk_update(found, ["asks", "next_ask_at"])
     return found
 
@@ -173,15 +178,18 @@ def _ask_one(attempt: Attempt) -> None:
         )
     except registry.UnknownGateway:
         logger.warning("payment.gateway_gone", extra={"attempt": str(attempt.pk), "gateway": attempt.gateway})
-    _hand_over_to_people(attempt)
 
 
 @transaction.atomic
-def _hand_over_to_people(attempt: Attempt) -> None:
+def _hand_over_to_people(attempt: Attempt, now: datetime) -> None:
     """What the gateway did not tell us in all that time is a case: somebody has to ask its support. Behind the lock, so
     that whoever hears the end at this moment either comes first or closes the case."""
     payments.lock(attempt.payment_id)
-    attempt.refresh_from_db(fields=["state", "next_ask_at"])
+    claimed_until = attempt.next_ask_at
+    attempt.refresh_from_db(fields=["state", "ended_at", "next_ask_at"])
+    if attempt.next_ask_at == claimed_until and payments.next_ask(attempt, now) is None:
+        attempt.next_ask_at = None
+        attempt.save(update_fields=["next_ask_at"])
     if attempt.is_live and attempt.next_ask_at is None:
         cases.open(
             kind=CaseKind.STILL_UNKNOWN,
@@ -197,7 +205,9 @@ def expire_abandoned(now: datetime | None = None) -> int:
     """End the checkouts that nobody paid in time, after asking their gateways; returns how many ended."""
     moment, ended = now or timezone.now(), 0
     while late := _claim_late(moment):
-        ended += sum(_expire_one(payment, moment) for payment in late)
+        for payment in late:
+            with sweeps.alone("payment.not_expired", payment=str(payment.pk)):
+                ended += _expire_one(payment, moment)
     return ended
 
 

@@ -4,7 +4,7 @@ At most one of a plan is open, for as long as nobody knows whether it arrived. `
 here speaks to a gateway.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
@@ -136,6 +136,15 @@ def refuse_unheard(instruction: GatewayInstruction, code: str) -> None:
         )
 
 
+def is_last_question(instruction: GatewayInstruction, now: datetime) -> bool:
+    return schedule.next_ask_at(instruction.created_at, now=now) is None
+
+
+def stop_asking(instruction: GatewayInstruction) -> None:
+    """From now on it stands before people."""
+    GatewayInstruction.objects.filter(pk=instruction.pk, state=InstructionState.OPEN).update(next_ask_at=None)
+
+
 def is_open(instruction: GatewayInstruction) -> bool:
     return GatewayInstruction.objects.filter(pk=instruction.pk, state=InstructionState.OPEN).exists()
 
@@ -147,11 +156,13 @@ def _close(instruction: GatewayInstruction, state: InstructionState) -> bool:
 
 @transaction.atomic
 def claim(now: datetime) -> list[GatewayInstruction]:
-    """Those whose answer is due, each with its next time written down; without one it stands before people."""
+    """Those whose answer is due, each with its next time written down, also behind the last one: until people are told,
+    a worker that dies loses nothing."""
     rows = GatewayInstruction.objects.select_for_update(of=("self",), skip_locked=True, no_key=True)
     due = rows.filter(state=InstructionState.OPEN, next_ask_at__lte=now).order_by("next_ask_at")
     found = list(due.select_related("subscription__user", "subscription__price__plan")[: settings.RENEWAL_BATCH])
+    lease = now + timedelta(seconds=settings.GATEWAY_ASK_OFTEN_SECONDS)
     for each in found:
-        each.next_ask_at = schedule.next_ask_at(each.created_at, now=now)
+        each.next_ask_at = schedule.next_ask_at(each.created_at, now=now) or lease
     GatewayInstruction.objects.bulk_update(found, ["next_ask_at"])
     return found

@@ -10,6 +10,7 @@ from uuid import UUID
 
 import orjson
 import typst
+from celery.exceptions import SoftTimeLimitExceeded
 from django.conf import settings
 from django.db import transaction
 from django.template.loader import get_template
@@ -42,6 +43,8 @@ def _render_one(pk: UUID) -> bool:
         return False
     try:
         pdf, xml = documents(invoice, list(invoice.lines.all()))
+    except SoftTimeLimitExceeded:
+        raise  # of the task, and nothing that is wrong with this paper
     except Exception as error:
         logger.exception("invoice.not_rendered", extra={"invoice": str(pk)})
         pause = min(

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import stripe
+from celery.exceptions import SoftTimeLimitExceeded
 from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
@@ -88,6 +89,8 @@ def _claim(now: datetime) -> list[GatewayLetter]:
 def _follow_one(letter: GatewayLetter) -> None:
     try:
         _follow(letter)
+    except SoftTimeLimitExceeded:
+        raise  # of the task, and nothing that is wrong with this one
     except Exception as error:  # noqa: BLE001 - dj-stripe fails in more ways than anybody can list; none may matter
         _later(letter, f"{type(error).__name__}: {error}")
     else:
@@ -129,6 +132,8 @@ def _pages(kind: str, chosen: Mapping[str, Any]) -> Iterator[Any]:
 def _kept(model: Any, found: Any) -> bool:
     try:
         _keep(model, found)
+    except SoftTimeLimitExceeded:
+        raise
     except Exception as error:  # noqa: BLE001 - as above; the others shall come
         reason = f"{type(error).__name__}: {error}"[:300]
         logger.warning("mirror.not_kept", extra={"object": str(found["id"]), "reason": reason})

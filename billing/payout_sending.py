@@ -13,7 +13,7 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from billing import calling, customers, errors, gateway_choices, payout_routing, payouts, schedule
+from billing import calling, customers, errors, gateway_choices, payout_routing, payouts, schedule, sweeps
 from billing.gateways import errors as gateway
 from billing.gateways import registry
 from billing.gateways.base import PayoutRef, PayoutRequest, PaysOut
@@ -157,7 +157,8 @@ def _send_due(now: datetime) -> int:
         random.shuffle(found)  # several workers come with the same list: they begin at different ends of it
         for withdrawal in found:
             touched.add(withdrawal.pk)
-            _quietly_send(withdrawal)
+            with sweeps.alone("payout.not_sent", withdrawal=str(withdrawal.pk)):
+                send(withdrawal)
     return len(touched)
 
 
@@ -168,20 +169,15 @@ def _some_to_send(now: datetime, touched: set[UUID]) -> list[Withdrawal]:
     return list(rows[: settings.PAYOUT_SWEEP_BATCH])
 
 
-def _quietly_send(withdrawal: Withdrawal) -> None:
-    """One that cannot even be tried must not stop those behind it."""
-    try:
-        send(withdrawal)
-    except Exception:
-        logger.exception("payout.not_sent", extra={"withdrawal": str(withdrawal.pk)})
-
-
 def _ask_due(now: datetime) -> int:
     asked: set[UUID] = set()
     while due := _claim(now, asked):
         for payout in due:
             asked.add(payout.pk)
-            _quietly_ask(payout)
+            with sweeps.alone("payout.not_asked", payout=str(payout.pk)):
+                _quietly_ask(payout)
+            with sweeps.alone("payout.not_handed_over", payout=str(payout.pk)):
+                payouts.raise_stuck(payout)
     return len(asked)
 
 
@@ -205,9 +201,8 @@ def _claim(now: datetime, asked: set[UUID]) -> list[Payout]:
 
 def _quietly_ask(payout: Payout) -> None:
     try:
-        payout = ask(payout)
+        ask(payout)
     except gateway.GatewayError as error:
         logger.info("payout.not_told", extra={"payout": str(payout.pk), "why": str(error)})
     except registry.UnknownGateway:
         logger.warning("payout.gateway_gone", extra={"payout": str(payout.pk), "gateway": payout.gateway})
-    payouts.raise_stuck(payout)

@@ -12,7 +12,7 @@ from django.db.models import Exists, OuterRef
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from billing import asking, calling, cases, payments, refunds, refunds_elsewhere, schedule
+from billing import asking, calling, cases, payments, refunds, refunds_elsewhere, schedule, sweeps
 from billing.gateways import errors as gateway
 from billing.gateways import registry
 from billing.gateways.base import RefundRef, RefundRequest, RefundResult, Refunds, RefundState
@@ -93,7 +93,10 @@ def work_through(now: datetime | None = None) -> int:
     moment = now or timezone.now()
     touched = _return_surplus()
     for refund in _claim(moment):
-        _work_on(refund)
+        with sweeps.alone("refund.not_worked_on", refund=str(refund.pk)):
+            _work_on(refund)
+        with sweeps.alone("refund.not_handed_over", refund=str(refund.pk)):
+            _hand_over_to_people(refund)
         touched += 1
     return touched
 
@@ -102,7 +105,11 @@ def _return_surplus() -> int:
     # Other cases of the attempt are about what it was before.
     told = Case.objects.filter(kind=CaseKind.SURPLUS, attempt=OuterRef("pk"))
     waiting = Attempt.objects.filter(~Exists(told), state=AttemptState.SURPLUS, refunds__isnull=True)
-    return sum(bool(return_surplus(attempt)) for attempt in waiting.order_by("id")[: settings.PAYMENT_SWEEP_BATCH])
+    begun = 0
+    for attempt in waiting.order_by("id")[: settings.PAYMENT_SWEEP_BATCH]:
+        with sweeps.alone("surplus.not_returned", attempt=str(attempt.pk)):
+            begun += return_surplus(attempt) is not None
+    return begun
 
 
 @transaction.atomic
@@ -149,7 +156,6 @@ def _work_on(refund: Refund) -> None:
     except registry.UnknownGateway:
         logger.warning("refund.gateway_gone", extra={"refund": str(refund.pk), "gateway": refund.attempt.gateway})
         _gateway_gone(refund)
-    _hand_over_to_people(refund)
 
 
 @transaction.atomic

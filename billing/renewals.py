@@ -23,10 +23,11 @@ from billing import (
     plan_payments,
     subscription_states,
     subscriptions,
+    sweeps,
 )
 from billing import gateway_subscriptions as renewing
 from billing.gateways.errors import Declined, FailureCategory, GatewayError
-from billing.models import Subscription
+from billing.models import GatewayInstruction, Subscription
 from billing.models.cases import CaseKind
 from billing.models.subscriptions import IN_FORCE, LOOKED_AT, SubscriptionStatus
 from billing.plan_payments import RENEW
@@ -50,7 +51,8 @@ def renew_due(*, now: datetime | None = None, told: Told | None = None) -> Work:
     """Do what the table says of every subscription of which something is due."""
     moment, work = now or timezone.now(), Work()
     for pk in _all(moment):
-        _look(pk, moment, work)
+        with sweeps.alone("renewal.not_looked_at", subscription=str(pk)):
+            _look(pk, moment, work)
         work.looked += 1
         if told is not None:
             told(work.looked)
@@ -126,14 +128,24 @@ def _remind(subscription: Subscription) -> None:
 
 def carry_instructions_on(*, now: datetime | None = None) -> None:
     """What a gateway was told to do, and whose answer was lost on the way."""
-    for each in instructions.claim(now or timezone.now()):
-        try:
-            instruction_sending.carry_on(each)
-        except (errors.BillingError, GatewayError) as refusal:
-            reason = type(refusal).__name__
-            logger.warning("instruction.not_done", extra={"instruction": str(each.pk), "reason": reason})
-            if each.next_ask_at is None and isinstance(refusal, GatewayError):
-                _ask_people(each.subscription, refusal, f"instruction:{each.pk}", instruction=each.kind)
+    moment = now or timezone.now()
+    for each in instructions.claim(moment):
+        with sweeps.alone("instruction.not_carried_on", instruction=str(each.pk)):
+            _carry_on(each, moment)
+
+
+def _carry_on(instruction: GatewayInstruction, now: datetime) -> None:
+    try:
+        instruction_sending.carry_on(instruction)
+    except (errors.BillingError, GatewayError) as refusal:
+        reason = type(refusal).__name__
+        logger.warning("instruction.not_done", extra={"instruction": str(instruction.pk), "reason": reason})
+        if not instructions.is_last_question(instruction, now):
+            return
+        if isinstance(refusal, GatewayError):
+            key = f"instruction:{instruction.pk}"
+            _ask_people(instruction.subscription, refusal, key, instruction=instruction.kind)
+        instructions.stop_asking(instruction)
 
 
 # ---------------------------------------------------------------- the end
@@ -154,11 +166,13 @@ def expire_due(*, now: datetime | None = None, told: Told | None = None) -> Ende
     """End what was to end with its period, what nobody paid for, and what was never paid."""
     moment, done = now or timezone.now(), Ended()
     for pk in list(Subscription.objects.to_end(moment).values_list("pk", flat=True)[: settings.RENEWAL_BATCH]):
-        _end(pk, moment, done)
+        with sweeps.alone("subscription.not_ended", subscription=str(pk)):
+            _end(pk, moment, done)
         if told is not None:
             told(done.total)
     for subscription in abandoned(moment)[: settings.RENEWAL_BATCH]:
-        done.abandoned += _give_up(subscription)
+        with sweeps.alone("subscription.not_given_up", subscription=str(subscription.pk)):
+            done.abandoned += _give_up(subscription)
     return done
 
 
