@@ -140,7 +140,7 @@ def replay(letter: GatewayLetter) -> bool:
 
 
 def purge(now: datetime | None = None) -> int:
-    """Forget what was done long ago, and sooner what a stranger may have written; what somebody should look at stays."""
+    """Forget what was done long ago, and sooner what a stranger may have written; what is for people stays."""
     moment = now or timezone.now()
     until = moment - timedelta(days=settings.INBOX_KEEP_DAYS)
     total = _forget(GatewayLetter.objects.filter(received_at__lt=until, state__in=OVER))

@@ -139,7 +139,7 @@ def _write_about(kind: Kind, key: str, data: Mapping[str, object], addresses: Se
 
 
 def send_due(*, at: datetime | None = None) -> int:
-    """Send what is due, and say how many were tried. A letter whose sender died is sent again, under the same Message-ID.
+    """Send what is due; returns how many were tried. A letter whose sender died is sent again under its Message-ID.
 
     A second sender beside one that runs ends at once, and so does whoever comes soon after the mail server was away.
     That is thrift and not safety, for a claim belongs to one sender whoever else runs: workers are few, they have
@@ -230,7 +230,8 @@ def _mine(message: Message) -> QuerySet[Message]:
 def _send(message: Message, contact: Contact | None, connection: BaseEmailBackend) -> Exception | None:
     """What was wrong with the server, if it was the server. Any other trouble is this letter's own: it must not keep
     those that wait behind it."""
-    subject, fault = "", None
+    subject = ""
+    fault: Exception | None = None
     try:
         letter = letters.compose(message, contact)
         subject = letter.subject[:200]

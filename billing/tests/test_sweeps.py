@@ -1,6 +1,6 @@
 """Sweeps over money: a row that fails in a way that nobody thought of stops no other, and no last question is lost."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -56,8 +56,9 @@ def trip(monkeypatch) -> Trip:
 
 
 @pytest.fixture(params=[ZeroDivisionError("ours"), SoftTimeLimitExceeded()], ids=["mistake", "time is over"])
-def fault(request) -> Iterator[BaseException]:
-    return request.param
+def fault(request) -> BaseException:
+    found: BaseException = request.param
+    return found
 
 
 def swept(sweep: Callable[[], Any], fault: BaseException) -> bool:
@@ -68,6 +69,16 @@ def swept(sweep: Callable[[], Any], fault: BaseException) -> bool:
         return False
     sweep()
     return True
+
+
+def noting(seen: list[Any]) -> Callable[..., bool]:
+    """Hits every row, and remembers which there were."""
+
+    def is_hit(row: Any) -> bool:
+        seen.append(row.pk)
+        return True
+
+    return is_hit
 
 
 def both(gateway: Any) -> tuple[Payment, Payment]:
@@ -151,7 +162,7 @@ def test_instruction_that_cannot_be_carried_on_stops_no_other(on_sale, paypal, t
         wanted.save()
         rows.append(wanted.pk)
     carried: list[Any] = []
-    trip(instruction_sending, "carry_on", lambda instruction: carried.append(instruction.pk) or True, fault)
+    trip(instruction_sending, "carry_on", noting(carried), fault)
     went_on = swept(renewals.carry_instructions_on, fault)
     assert carried == rows[: 1 + went_on]
 
@@ -166,7 +177,7 @@ def test_payout_that_fails_in_the_program_stops_no_other(stand_in: StandIn, trip
             due(withdrawal, hours=25)
         paypal.silent = True
     tripped: list[Any] = []
-    trip(payout_sending, act, lambda row: tripped.append(row.pk) or True, fault)
+    trip(payout_sending, act, noting(tripped), fault)
     went_on = swept(payout_sending.work_through, fault)
     assert len(set(tripped)) == 1 + went_on
     if act == "ask" and went_on:
