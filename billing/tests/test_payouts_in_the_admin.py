@@ -8,7 +8,7 @@ from django.urls import reverse
 
 from billing import payout_sending
 from billing.gateways.base import DestinationKind
-from billing.models import Case, Payment
+from billing.models import Case, Payment, Payout
 from billing.tests import shop
 from billing.tests.fakes import StandIn
 from billing.tests.paying import PayingGateway, approved, due, fresh
@@ -59,7 +59,10 @@ def test_finance_says_how_it_ended_and_support_may_not(paypal, sent) -> None:
     url = page("withdrawal", "resolve", sent.pk)
     assert signed_in("sue", "support").get(url).status_code == 403
     done = send(signed_in("olive", "finance"), url, end="not_paid", proof="ticket 7 at PayPal")
-    assert (done.status_code, fresh(sent).status, fresh(sent).reason) == (302, "failed", "ticket 7 at PayPal")
+    assert (done.status_code, fresh(sent).status, fresh(sent).reason) == (302, "failed", "paypal: not_paid")
+    assert Payout.objects.get().last_reply["proof"] == "ticket 7 at PayPal"
+    shown = signed_in("otto", "finance").get(page("withdrawal", "change", sent.pk))
+    assert "ticket 7 at PayPal" in shown.content.decode()
     assert available(sent.wallet.seller.user) == 10_000
 
 
