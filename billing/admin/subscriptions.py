@@ -253,6 +253,12 @@ class SubscriptionAdmin(BillingActsAdmin):
     @action(description=_("Extend"), url_path="extend", permissions=["manage_subscription"], icon="more_time")  # type: ignore[arg-type, operator]
     def extend(self, request: HttpRequest, object_id: str) -> HttpResponse:
         subscription = self.found(request, object_id)
+        says = gettext("A present: the plan and its credits until the end of that day, for nothing.")
+        if subscription.is_renewed_by_gateway:
+            says = gettext(
+                "Not possible here: its gateway would charge on the old day all the same. Give credits or a refund "
+                "instead."
+            )
 
         def do(form: ActForm) -> str:
             told = subscription_states.give_time(subscription_id=subscription.pk, by=operator(request), **form.facts)
@@ -263,7 +269,7 @@ class SubscriptionAdmin(BillingActsAdmin):
             subscription,
             form=ExtendForm,
             title=gettext("Extend the subscription"),
-            says=gettext("A present: the plan and its credits until the end of that day, for nothing."),
+            says=says,
             do=do,
         )
 
