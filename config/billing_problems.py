@@ -103,6 +103,13 @@ OF_BILLING: dict[type[BaseException], Problem] = {
         facts=("gateway",),
         retry=True,
     ),
+    billing.GatewayUnsure: Problem(
+        status=503,
+        title="Gateway unsure",
+        meaning="The gateway's answer was lost, and it may have acted. It is asked again by itself.",
+        facts=("gateway",),
+        retry=True,
+    ),
     billing.NotRefundable: Problem(
         status=409, title="Not refundable", meaning="Nothing was paid, or nothing is left of it.", facts=("state",)
     ),

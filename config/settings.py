@@ -473,6 +473,7 @@ CREDITS_LOW_PERCENT = env.int("CREDITS_LOW_PERCENT", default=20)  # of what the 
 CREDITS_HOLD_SECONDS = env.int("CREDITS_HOLD_SECONDS", default=3_600)  # how long a hold lasts unless it says
 CREDITS_HOLD_LONGEST_SECONDS = env.int("CREDITS_HOLD_LONGEST_SECONDS", default=7 * 86_400)
 CREDITS_REVERSAL_LEAST_DAYS = env.int("CREDITS_REVERSAL_LEAST_DAYS", default=7)  # life of what comes back expired
+CREDITS_ISSUE_ALONE = env.int("CREDITS_ISSUE_ALONE", default=10_000)  # by hand, without the right to adjust
 CREDITS_EXPIRING_DAYS = env.int("CREDITS_EXPIRING_DAYS", default=7)  # how long before it a grant's end is told
 CREDITS_FAIR_USE_PER_MONTH = env.int("CREDITS_FAIR_USE_PER_MONTH", default=0)  # of the unlimited; 0: no limit
 CREDITS_FORECAST_DAYS = env.int("CREDITS_FORECAST_DAYS", default=30)  # whose use the forecast goes by
@@ -622,6 +623,7 @@ RENEWAL_GATEWAY_GRACE_DAYS = env.int("RENEWAL_GATEWAY_GRACE_DAYS", default=21)  
 RENEWAL_PATIENCE_MINUTES = env.int("RENEWAL_PATIENCE_MINUTES", default=120)  # from the first try to "past due"
 RENEWAL_SWEEP_SECONDS = env.float("RENEWAL_SWEEP_SECONDS", default=60.0)
 RENEWAL_BATCH = env.int("RENEWAL_BATCH", default=200)
+SUBSCRIPTION_GIFT_MOST_DAYS = env.int("SUBSCRIPTION_GIFT_MOST_DAYS", default=400)  # from today, by *Extend*
 SUBSCRIPTION_INCOMPLETE_HOURS = env.int("SUBSCRIPTION_INCOMPLETE_HOURS", default=24)  # until one never paid is over
 # What the old plan is still worth when somebody changes to a dearer one: time | consumption. The latter is the smaller
 # of the time left and the share of its credits left, so that spending all and then upgrading pays for what was spent.

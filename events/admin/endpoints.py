@@ -91,6 +91,10 @@ class EndpointAdmin(ActingAdmin):
     ordering = ("-id",)
     actions = None
     actions_detail = ("rotate", "replay_range", "disable", "enable")  # type: ignore[assignment]  # unfold means any tuple
+    shown_for = {
+        "disable": lambda endpoint: endpoint.disabled_at is None,
+        "enable": lambda endpoint: endpoint.disabled_at is not None,
+    }
     shown = ("state", "failing_since", "disabled_at", "disabled_reason", "created_by", "created_at")
 
     has_rotate_endpoint_permission = asks_for("events.rotate_endpoint")
