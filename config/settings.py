@@ -406,8 +406,14 @@ REST_FRAMEWORK = {
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Tirelire",
-    "DESCRIPTION": "Plans, credits, wallets and payments.",
-    "VERSION": "1.0.0",
+    "DESCRIPTION": (
+        "Plans, credits, wallets and payments.\n\n"
+        "Send a customer's JWT or a service token (`tl_…`) as `Authorization: Bearer …`; a service names its customer "
+        "in `X-User-ID`. Amounts of money are whole numbers in the smallest unit of their currency. Errors are "
+        "`application/problem+json`, and `/problems` lists them. `docs/api.md` says what a token must hold and how "
+        "idempotency keys, pages and rate limits work."
+    ),
+    "VERSION": VERSION,
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
     "SERVE_AUTHENTICATION": [],
