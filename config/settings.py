@@ -734,7 +734,7 @@ FEC_ACCOUNTS: dict[str, list[str]] = env.json(
 )
 INVOICE_USAGE_SWEEP_SECONDS = env.float("INVOICE_USAGE_SWEEP_SECONDS", default=3600.0)  # months of what is taxed at use
 
-# ---------------------------------------------------------------- the inbox of gateways' letters
+# ---------------------------------------------------------------- the inbox of gateways' notifications
 
 INBOX_WAKE_SECONDS = env.float("INBOX_WAKE_SECONDS", default=0.0 if APP_ENV == "test" else 0.05)  # between two calls
 INBOX_BATCH = env.int("INBOX_BATCH", default=50)  # letters that a worker takes at a time

@@ -1,4 +1,4 @@
-"""`/mail-preferences`: which letters the caller wants."""
+"""`/mail-preferences`: which e-mails the caller wants."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -42,7 +42,7 @@ class PreferencesView(ApiView):
 
     @extend_schema(
         operation_id="mail_preferences",
-        summary="Which letters the customer wants",
+        summary="Which e-mails the customer wants",
         responses=PreferencesResponse,
         tags=TAGS,
     )
@@ -51,7 +51,7 @@ class PreferencesView(ApiView):
 
     @extend_schema(
         operation_id="change_mail_preferences",
-        summary="Choose which letters come",
+        summary="Choose which e-mails the customer wants",
         description="Only what is sent changes.",
         request=PreferencesRequest,
         responses=PreferencesResponse,
