@@ -56,7 +56,10 @@ TOLD = [
     (credit_errors.HoldResolved(state="expired"), "La réservation est terminée, état : expiré."),
     (credit_errors.HoldExceeded(held=3), "Seuls 3 sont réservés."),
     (credit_errors.SpendExceeded(left=3), "Il ne reste que 3 à rendre de cette dépense."),
-    (credit_errors.InvalidUse("expires_at", "A grant can only be extended."), "Une attribution ne peut être que prolongée."),
+    (
+        credit_errors.InvalidUse("expires_at", "A grant can only be extended."),
+        "Une attribution ne peut être que prolongée.",
+    ),
     (
         credit_errors.AmountNotPayable(
             amount="9.99 EUR", gateways=["stripe", "paypal"], reasons=[], nearest=["9.95 EUR", "10.00 EUR"]
