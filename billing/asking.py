@@ -1,4 +1,4 @@
-"""Asking a gateway what became of an attempt: for a letter, a sweep, somebody who waits; and taking one back."""
+"""Asking a gateway what became of an attempt: for a notification, a sweep, somebody who waits; and cancelling one."""
 
 import logging
 from datetime import datetime, timedelta

@@ -406,8 +406,14 @@ REST_FRAMEWORK = {
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Tirelire",
-    "DESCRIPTION": "Plans, credits, wallets and payments.",
-    "VERSION": "1.0.0",
+    "DESCRIPTION": (
+        "Plans, credits, wallets and payments.\n\n"
+        "Send a customer's JWT or a service token (`tl_…`) as `Authorization: Bearer …`; a service names its customer "
+        "in `X-User-ID`. Amounts of money are whole numbers in the smallest unit of their currency. Errors are "
+        "`application/problem+json`, and `/problems` lists them. `docs/api.md` says what a token must hold and how "
+        "idempotency keys, pages and rate limits work."
+    ),
+    "VERSION": VERSION,
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
     "SERVE_AUTHENTICATION": [],
@@ -730,7 +736,7 @@ FEC_ACCOUNTS: dict[str, list[str]] = env.json(
 )
 INVOICE_USAGE_SWEEP_SECONDS = env.float("INVOICE_USAGE_SWEEP_SECONDS", default=3600.0)  # months of what is taxed at use
 
-# ---------------------------------------------------------------- the inbox of gateways' letters
+# ---------------------------------------------------------------- the inbox of gateways' notifications
 
 INBOX_WAKE_SECONDS = env.float("INBOX_WAKE_SECONDS", default=0.0 if APP_ENV == "test" else 0.05)  # between two calls
 INBOX_BATCH = env.int("INBOX_BATCH", default=50)  # letters that a worker takes at a time

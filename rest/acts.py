@@ -49,7 +49,7 @@ class ReasonForm(ActForm):
         label=_("reason"),
         max_length=300,
         widget=UnfoldAdminTextInputWidget,
-        help_text=_("It stands in the books beside your name."),
+        help_text=_("It is kept in the books with your name."),
     )
 
 

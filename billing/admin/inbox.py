@@ -113,6 +113,6 @@ class CaseAdmin(BillingActsAdmin):
             case,
             form=ResolutionForm,
             title=gettext("Close the case"),
-            says=gettext("Say how it ended. The first word stands."),
+            says=gettext("Say how it ended. This cannot be changed afterwards."),
             do=do,
         )

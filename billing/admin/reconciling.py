@@ -73,7 +73,7 @@ class DiscrepancyAdmin(BillingActsAdmin):
             found,
             form=ResolveForm,
             title=gettext("Resolve the exception"),
-            says=gettext("It only says what was done about it; no money moves by it. The first word stands."),
+            says=gettext("It only says what was done about it; no money moves. This cannot be changed afterwards."),
             do=do,
         )
 

@@ -53,7 +53,7 @@ class EvidenceForm(ActForm):
         required=False,
         max_length=100,
         widget=UnfoldAdminFileFieldWidget,
-        help_text=_("A PDF, a PNG or a JPEG. Put several papers into one PDF."),
+        help_text=_("A PDF, a PNG or a JPEG. Put several documents into one PDF."),
     )
 
 

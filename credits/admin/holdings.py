@@ -9,7 +9,7 @@ from django.contrib.auth.models import User
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
-from django.utils.translation import gettext, gettext_noop
+from django.utils.translation import gettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import action
 from unfold.widgets import UnfoldBooleanSwitchWidget
@@ -22,11 +22,11 @@ from ledger import columns
 from rest.labels import display
 
 GRANT_STATES = {
-    "open": gettext_noop("Open"),
-    "frozen": gettext_noop("Frozen"),
-    "expired": gettext_noop("Expired"),
-    "revoked": gettext_noop("Revoked"),
-    "used": gettext_noop("Used up"),
+    "open": pgettext_lazy("grant", "Open"),
+    "frozen": pgettext_lazy("grant", "Frozen"),
+    "expired": pgettext_lazy("grant", "Expired"),
+    "revoked": pgettext_lazy("grant", "Revoked"),
+    "used": pgettext_lazy("grant", "Used up"),
 }
 GRANT_LABELS = {"open": "success", "frozen": "warning", "expired": "info", "revoked": "danger", "used": "info"}
 HOLD_LABELS = {"open": "warning", "settled": "success", "released": "info", "expired": "danger"}
@@ -129,7 +129,7 @@ class GrantAdmin(OfCustomers):
 
     @display(description=_("state"), label=GRANT_LABELS)
     def state(self, grant: Grant) -> tuple[str, str]:
-        return state_of(grant), gettext(GRANT_STATES[state_of(grant)])
+        return state_of(grant), str(GRANT_STATES[state_of(grant)])
 
     @action(description=_("Give credits"), url_path="issue", permissions=["issue_grant"], icon="add")  # type: ignore[arg-type, operator]
     def issue(self, request: HttpRequest) -> HttpResponse:

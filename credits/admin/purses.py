@@ -62,7 +62,7 @@ class UnlimitedForm(ReasonForm):
         label=_("unlimited until"), required=False, help_text=_("To the end of that day, UTC. Empty: not unlimited.")
     )
     fair_use_per_month = acts.amount_field(
-        required=False, label=_("fair use per month"), help_text=_("Empty: what the house says.")
+        required=False, label=_("fair use per month"), help_text=_("Empty: the setting CREDITS_FAIR_USE_PER_MONTH.")
     )
 
 

@@ -215,7 +215,7 @@ def test_what_cannot_be_is_told_in_the_form(root: User, ann: User, client: Clien
     assert (answer.status_code, "A grant can only be extended." in answer.content.decode()) == (200, True)
     client.cookies["django_language"] = "fr"
     answer = act(client, page("grant", grant.pk, "extend"), expires_at="", never="on", reason="for ever")
-    assert "Un lot ne peut être que prolongé." in answer.content.decode()
+    assert "Une attribution ne peut être que prolongée." in answer.content.decode()
     client.cookies["django_language"] = "en"
     spend = usage.spend(user=ann, key="s", amount=5)
     answer = act(client, page("spend", spend.id, "reverse"), amount="6", reason="too much")

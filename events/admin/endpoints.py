@@ -43,7 +43,7 @@ class EndpointForm(forms.ModelForm[Endpoint]):
         fields = ("url", "description", "types", "contact_email")
         help_texts = {
             "url": _("A public address that takes a POST, by https."),
-            "description": _("For people: it stands in lists in place of the address."),
+            "description": _("For people: lists show it in place of the address."),
         }
 
     def clean_url(self) -> str:

@@ -99,7 +99,7 @@ class DeliveryAdmin(StandingAdmin, ReadingAdmin):  # type: ignore[misc]
             request,
             delivery,
             title=gettext("Send this delivery once more?"),
-            says=gettext("The receiver hears the event again, under the same id."),
+            says=gettext("The receiver is sent the event again, under the same id."),
             do=do,
         )
 
