@@ -24,6 +24,14 @@ TOLD = [
     (errors.RefundTooLarge(999, "EUR"), "Au plus 9,99 € peuvent encore être remboursés."),
     (errors.CreditsSpent(75, 0), "75 des crédits sont dépensés ; cette règle ne le permet pas."),
     (errors.RefundOver(NUMBER, "succeeded"), "Impossible dans l’état actuel du remboursement : arrivé."),
+    (
+        errors.RefundBeyondYours(Money(5_000, "EUR")),
+        "Les remboursements de plus de 50,00 € sont demandés par un collègue qui peut confirmer les remboursements.",
+    ),
+    (
+        credit_errors.IssueTooLarge(100),
+        "Plus de 100 crédits sont donnés par un collègue qui peut ajuster les crédits.",
+    ),
     (errors.EvidenceFileRefused(5_000_000), "La banque lit un PDF, un PNG ou un JPEG de 5 Mo au plus."),
     (
         errors.DraftInvalid("The day by which it is to be paid is over."),
