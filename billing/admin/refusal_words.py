@@ -97,10 +97,10 @@ WORDS: Words = {
     errors.RefundOver: _refund_over,
     errors.SettledWithDispute: _("It has gone already, and is settled with the dispute about its payment."),
     errors.SecondOperatorNeeded: _("A refund of this size is confirmed by somebody else than who asked for it."),
-    errors.RefundBeyondYours: lambda refusal: gettext(
-        "Refunds above %(limit)s are asked for by a colleague who may confirm refunds."
-    )
-    % {"limit": for_reader(refusal.limit)},
+    errors.RefundBeyondYours: lambda refusal: (
+        gettext("Refunds above %(limit)s are asked for by a colleague who may confirm refunds.")
+        % {"limit": for_reader(refusal.limit)}
+    ),
     errors.EvidenceUnsure: _(
         "The gateway's answer was lost. Look at the dispute in its dashboard; if the evidence is not there, send it "
         "again."

@@ -116,9 +116,7 @@ def change_form(catalogue: str) -> type[ChangeForm]:
 
 
 class CancelForm(ReasonForm):
-    when = acts.choice_field(
-        _("when"), [(PERIOD_END, _("with the period")), (NOW, _("at once"))], initial=PERIOD_END
-    )
+    when = acts.choice_field(_("when"), [(PERIOD_END, _("with the period")), (NOW, _("at once"))], initial=PERIOD_END)
     field_order = ("when", "reason")
 
 
@@ -146,8 +144,10 @@ class SubscriptionAdmin(BillingActsAdmin):
     shown_for = {
         "change_plan": lambda subscription: subscription.status in IN_FORCE,
         "cancel": lambda subscription: subscription.status in LIVE,
-        "resume": lambda subscription: subscription.status == SubscriptionStatus.PAUSED
-        or (subscription.status in IN_FORCE and subscription.cancel_at_period_end),
+        "resume": lambda subscription: (
+            subscription.status == SubscriptionStatus.PAUSED
+            or (subscription.status in IN_FORCE and subscription.cancel_at_period_end)
+        ),
         "pause": lambda subscription: subscription.status == SubscriptionStatus.ACTIVE,
         "extend": lambda subscription: subscription.status in IN_FORCE and not subscription.is_renewed_by_gateway,
     }
