@@ -90,6 +90,12 @@ OF_BILLING: dict[type[BaseException], Problem] = {
         title="Payment of an invoice",
         meaning="An invoice asks for this payment: cancel the invoice, and the payment ends with it.",
     ),
+    billing.AttemptLive: Problem(
+        status=409,
+        title="Payment under way",
+        meaning="Another payment of this, or another try, may be paid already; payment names it. We are asking.",
+        facts=("payment",),
+    ),
     billing.CannotCancel: Problem(
         status=409,
         title="Cannot cancel",
