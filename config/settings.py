@@ -588,6 +588,7 @@ STREAM_DATABASE_WAIT_SECONDS = env.float("STREAM_DATABASE_WAIT_SECONDS", default
 
 # ---------------------------------------------------------------- customers
 
+ONE_PERSON_BY_EMAIL = env.bool("ONE_PERSON_BY_EMAIL", default=True)  # trials, gifts and first purchases: once
 CUSTOMER_DEFAULT_LOCALE = env.str("CUSTOMER_DEFAULT_LOCALE", default="en")  # en | fr, until a customer says otherwise
 CUSTOMER_DEFAULT_TIME_ZONE = env.str("CUSTOMER_DEFAULT_TIME_ZONE", default="UTC")
 
