@@ -1,4 +1,4 @@
-# The image of web, worker, beat and the migrate job: the same code, four commands.
+# The image of web, stream, worker, beat and the migrate job: the same code, five commands.
 FROM python:3.11-slim AS build
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 COPY requirements.txt /tmp/requirements.txt

@@ -1,4 +1,4 @@
-"""`bench webhooks`: letters of gateways, proven, stored and acknowledged a second; and read by a worker a second."""
+"""`bench webhooks`: gateways' notifications proven, stored and acknowledged a second; and read by a worker a second."""
 
 import contextlib
 import time

@@ -1,4 +1,4 @@
-"""Asking a gateway what became of an attempt: for a letter, a sweep, somebody who waits; and taking one back."""
+"""Asking a gateway what became of an attempt: for a notification, a sweep, somebody who waits; and cancelling one."""
 
 import logging
 from datetime import datetime, timedelta
@@ -41,7 +41,13 @@ def refresh(payment: Payment) -> Payment:
     try:
         return ask(attempt)
     except gateway.GatewayError as error:
-        raise errors.GatewaySilent(attempt.gateway, error.retry_after_seconds) from error
+        raise unheard(attempt.gateway, error) from error
+
+
+def unheard(name: str, error: gateway.GatewayError) -> errors.GatewaySilent:
+    """What is said to whoever asked: an answer that was lost is no proof that nothing happened."""
+    kind = errors.GatewayUnsure if isinstance(error, gateway.Uncertain) else errors.GatewaySilent
+    return kind(name, error.retry_after_seconds)
 
 
 def cancel(payment: Payment) -> Payment:
@@ -68,7 +74,7 @@ def _ended(attempt: Attempt) -> Payment:
     except gateway.Declined as error:
         result = _second_look(attempt, error)
     except gateway.GatewayError as error:
-        raise errors.GatewaySilent(attempt.gateway, error.retry_after_seconds) from error
+        raise unheard(attempt.gateway, error) from error
     if result is None:
         raise errors.CannotCancel(attempt.gateway)
     told = payments.note(attempt=attempt, result=result)

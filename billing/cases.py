@@ -11,8 +11,9 @@ from django.utils import timezone, translation
 from django.utils.functional import Promise
 
 from billing import errors
-from billing.models import Attempt, Case, Payment, Payout, Subscription
+from billing.models import Attempt, Case, Payment, Payout, Refund, Subscription
 from billing.models.cases import CaseKind
+from billing.models.refunds import RefundStatus
 from events import mail
 from events.models import Kind
 from ledger.money import Money
@@ -78,11 +79,18 @@ def close(*, case: Case, resolution: str, by: User) -> Case:
     """Say how it ended; closing twice is refused, so that the first word stands."""
     if not resolution.strip():
         raise errors.ResolutionMissing
+    if case.kind == CaseKind.MANUAL_REFUND and (refund := _waiting_refund(case)):
+        raise errors.RefundWaits(refund.pk)
     won = Case.objects.open().filter(pk=case.pk).update(closed_at=timezone.now(), closed_by=by, resolution=resolution)
     case.refresh_from_db()
     if not won:
         raise errors.CaseClosed(case.pk)
     return case
+
+
+def _waiting_refund(case: Case) -> Refund | None:
+    """Closed so, its money would be forgotten: the credits stay held, and nothing is booked."""
+    return Refund.objects.filter(pk=case.facts.get("refund"), status=RefundStatus.MANUAL).first()
 
 
 def in_house(sentence: str | Promise, **facts: Any) -> str:

@@ -1,4 +1,4 @@
-"""What a change in the midst of a period was reckoned from: it is done only while all of that is still so."""
+"""What a change within a period was calculated from: it is done only while all of that is still so."""
 
 from dataclasses import dataclass
 from datetime import datetime

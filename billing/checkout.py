@@ -62,12 +62,26 @@ def start(*, user: User, purchase: Purchase, wishes: Wishes, claim: Claim | None
     customer = customers.get(user)
     wishes = checked(wishes, customer)
     purchase = pricing.taxed(purchase, customer, wishes.country)
+    _refuse_beside_an_unknown_one(user, purchase)
     if purchase.amount.minor == 0:
         # A coupon leaves nothing to pay: no gateway is asked, and what is bought is there at once.
         return _write(user, purchase, wishes, NO_GATEWAY, claim)
     decision = choose(purchase, wishes)
     payment = _write(user, purchase, wishes, decision, claim)
     return _bring_to_a_gateway(payment, customer, decision, wishes)
+
+
+def _refuse_beside_an_unknown_one(user: User, purchase: Purchase) -> None:
+    """Whoever tries again, perhaps at another gateway, while nobody knows whether the first try is paid would pay
+    twice. A plan's payments and an invoice's have rules of their own, and free amounts their services'."""
+    if purchase.kind not in (PaymentKind.PACK, PaymentKind.SALE):
+        return
+    same = Payment.objects.filter(user=user, kind=purchase.kind, item=purchase.item, status=PaymentStatus.PENDING)
+    same = same.filter(amount_minor=purchase.amount.minor, currency=purchase.amount.unit)
+    if purchase.kind == PaymentKind.SALE:
+        same = same.filter(details__lines=purchase.details["lines"])
+    if unknown := same.filter(attempts__state=AttemptState.UNKNOWN).first():
+        raise errors.AttemptLive(unknown.pk)
 
 
 def again(*, payment: Payment, wishes: Wishes) -> Payment:

@@ -14,7 +14,7 @@ from django.contrib.auth.models import User
 from django.db.models import F
 from django.utils import timezone
 
-from billing import customers, discounts, errors, metrics, plan_payments
+from billing import customers, discounts, errors, metrics, persons, plan_payments
 from billing.discounts import Terms
 from billing.models import Coupon, Customer, PaidPeriod, Payment, Redemption, Subscription
 from billing.models.coupons import COUNTED, COUPON_CODE, CouponKind, RedemptionStatus
@@ -78,13 +78,13 @@ def refuse_limits(coupon: Coupon, user: User) -> None:
     """What depends on others and on what this customer did before; it holds as long as the locks of `reserve` do."""
     if coupon.limit is not None and coupon.used >= coupon.limit:
         raise errors.CouponUsedUp
-    mine = Redemption.objects.of(user).counted()
+    mine = Redemption.objects.filter(persons.same_as(user)).counted()
     if coupon.limit_per_customer is not None and mine.filter(coupon=coupon).count() >= coupon.limit_per_customer:
         raise errors.CouponUsedByYou(_under_way(user, coupon))
     if coupon.is_first_purchase_only:
         if under_way := mine.filter(coupon__is_first_purchase_only=True, status=RedemptionStatus.RESERVED).first():
             raise errors.CouponUsedByYou(_under_way(user, under_way.coupon))
-        if Payment.objects.of(user).filter(status=PaymentStatus.SUCCEEDED).exists():
+        if Payment.objects.filter(persons.same_as(user), status=PaymentStatus.SUCCEEDED).exists():
             raise errors.CouponFirstPurchaseOnly
 
 

@@ -7,7 +7,7 @@ from typing import TypedDict, Unpack
 from django.contrib.auth.models import User
 from django.db import transaction
 
-from billing import subscription_states
+from billing import persons, subscription_states
 from billing.models import Customer
 from events.people import Contact
 from rest.callers import Caller
@@ -43,8 +43,9 @@ def change(customer: Customer, *, by: User | Caller, **facts: Unpack[Facts]) -> 
         return fresh
     for name, value in different.items():
         setattr(fresh, name, value)
+    fresh.person = persons.key_of(fresh.email)
     fresh.full_clean(validate_unique=False)
-    fresh.save(update_fields=[*different, "updated_at"])
+    fresh.save(update_fields=[*different, "person", "updated_at"])
     if "time_zone" in different:
         subscription_states.move_to_zone(user=fresh.user, time_zone=fresh.time_zone)
     who = by.identity if isinstance(by, Caller) else f"operator:{by.pk}"

@@ -13,6 +13,7 @@ from billing import calling, cases, errors, fulfilment, payments, refunds_elsewh
 from billing.gateways import registry
 from billing.gateways import subscribing as words
 from billing.gateways.base import Trust
+from billing.gateways.errors import Uncertain
 from billing.gateways.subscribing import AnswersDisputes, DisputeResult, EvidenceFile, EvidenceRequest
 from billing.models import Attempt, Dispute, GatewayLetter
 from billing.models.cases import CaseKind
@@ -214,6 +215,12 @@ def _close(dispute: Dispute, state: DisputeState) -> None:
 # ---------------------------------------------------------------- what we say
 
 
+def may_answer(dispute: Dispute) -> bool:
+    """Only where the gateway takes evidence from us, and once."""
+    answers = isinstance(registry.get(dispute.gateway), AnswersDisputes)
+    return answers and dispute.state == DisputeState.OPEN and dispute.evidence_sent_at is None
+
+
 def answer(
     *, dispute: Dispute, evidence: str, by: User, file: EvidenceFile | None = None, submit: bool = True
 ) -> Dispute:
@@ -232,7 +239,10 @@ def answer(
         files={"uncategorized_file": _checked(file)} if file else {},
         submit=submit,
     )
-    calling.call(dispute.gateway, "evidence", lambda: adapter.send_evidence(wanted))
+    try:
+        calling.call(dispute.gateway, "evidence", lambda: adapter.send_evidence(wanted))
+    except Uncertain as error:
+        raise errors.EvidenceUnsure(dispute.pk) from error
     dispute.evidence = f"{evidence}\n\n[{file.name}, {len(file.content)} bytes]" if file else evidence
     dispute.evidence_sent_at = timezone.now() if submit else None
     dispute.save(update_fields=["evidence", "evidence_sent_at"])

@@ -6,9 +6,10 @@ from datetime import datetime, timedelta
 from django.utils import timezone
 
 from billing import plan_payments, redemptions, sale_payments
-from billing.models import Attempt, Payment
+from billing.models import Attempt, Payment, Refund
 from billing.models.payments import PaymentKind
-from credits import grants
+from billing.models.refunds import RefundStatus
+from credits import grants, takebacks
 from credits.grants import NewGrant
 from credits.models import GrantSource
 from ledger import accounts, transfers
@@ -98,7 +99,21 @@ def grants_of(payment: Payment) -> list[NewGrant]:
 
 def keys_of(payment: Payment) -> list[str]:
     """Of the grants that a pack brought. What was given for nothing goes back before what was paid for."""
-    return [f"payment:{payment.pk}:bonus", f"payment:{payment.pk}:coupon", f"payment:{payment.pk}"]
+    paid = f"payment:{payment.pk}"
+    return _with_given_back(payment, [f"{paid}:bonus", f"{paid}:coupon", paid])
+
+
+def keys_of_what_was_paid(payment: Payment) -> list[str]:
+    return _with_given_back(payment, [f"payment:{payment.pk}"])
+
+
+def _with_given_back(payment: Payment, keys: list[str]) -> list[str]:
+    """Refunds that came back have left what they took of a grant in another one, which stands beside it."""
+    failed = Refund.objects.filter(payment=payment, status=RefundStatus.FAILED)
+    for pk in failed.order_by("pk").values_list("pk", flat=True):
+        again = takebacks.given_back(key=f"refund:{pk}")
+        keys = [each for key in keys for each in (key, again.get(key)) if each]
+    return keys
 
 
 def credits_of(payment: Payment) -> int:

@@ -1,4 +1,4 @@
-"""Tax that a gateway reckons instead of us, where it is set to: what we ask of it, and its figures in place of ours.
+"""Tax that a gateway calculates for us, where it is set to: what we ask of it, and its figures in place of ours.
 
 The tax table's figures stand until the buyer has paid: they are what the payment shows meanwhile, and what every
 gateway that reckons none is asked for.

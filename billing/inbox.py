@@ -28,7 +28,7 @@ from ledger.ids import uuid7
 
 logger = logging.getLogger(__name__)
 
-READ = Counter("payment_webhooks_read", "Letters of gateways that were read.", ["gateway", "state"])
+READ = Counter("payment_webhooks_read", "Notifications of gateways that were read.", ["gateway", "state"])
 STRANGER_TRIES = 3  # a letter may be faster than what it is about
 
 # Whoever comes second with an event does nothing. Times and defaults are the database's.

@@ -1,4 +1,4 @@
-"""Letters that never reached us: a gateway that keeps a list of them is asked for it."""
+"""Notifications that never reached us: a gateway that keeps a list of them is asked for it."""
 
 import logging
 from datetime import datetime, timedelta

@@ -13,7 +13,7 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from billing import calling, customers, errors, gateway_choices, payout_routing, payouts, schedule, sweeps
+from billing import asking, calling, customers, errors, gateway_choices, payout_routing, payouts, schedule, sweeps
 from billing.gateways import errors as gateway
 from billing.gateways import registry
 from billing.gateways.base import PayoutRef, PayoutRequest, PaysOut
@@ -73,7 +73,7 @@ def ask_now(payout: Payout) -> Payout:
     try:
         return ask(payout)
     except gateway.GatewayError as error:
-        raise errors.GatewaySilent(payout.gateway, error.retry_after_seconds) from error
+        raise asking.unheard(payout.gateway, error) from error
 
 
 def request_of(withdrawal: Withdrawal, name: str) -> PayoutRequest:

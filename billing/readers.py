@@ -1,4 +1,4 @@
-"""What the letters of gateways are about, and whom to ask for the truth of it."""
+"""What the notifications of gateways are about, and whom to ask for the truth of it."""
 
 import logging
 from collections.abc import Callable

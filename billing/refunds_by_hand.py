@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from datetime import timedelta
+from uuid import UUID
 
 from django.conf import settings
 from django.contrib.auth.models import User
@@ -11,8 +12,9 @@ from django.utils import timezone
 
 from billing import errors, payments, refunds, refunds_elsewhere
 from billing.gateways.base import RefundResult, RefundState
-from billing.models import Refund
+from billing.models import Payment, Refund
 from billing.models.refunds import RefundStatus
+from ledger.money import Money
 
 # However slow its gateway is, whoever began to send a refund before that is not at it any more.
 LONGEST_CALL = timedelta(minutes=5)
@@ -39,6 +41,14 @@ def resolve(*, refund: Refund, has_arrived: bool, proof: str, by: User, note: st
     return _say(refund, RefundState.SUCCEEDED if has_arrived else RefundState.FAILED, proof, by, note)
 
 
+def may_ask_for(*, payment: Payment, amount: Money, by: User) -> None:
+    """Who may not confirm refunds asks for no more of a payment than one may give back alone, in all its pieces. The
+    caller has locked the payment."""
+    limit = settings.REFUND_ALONE_MINOR.get(amount.unit, 0)
+    if _sum_of(by, payment.pk) + amount.minor > limit and not by.has_perm("billing.prove_refund"):
+        raise errors.RefundBeyondYours(Money(limit, amount.unit))
+
+
 def _permit(refund: Refund, wanted: Collection[RefundStatus], proof: str, by: User) -> None:
     """Behind the payment's lock, as every move of a refund."""
     payments.lock(refund.payment_id)
@@ -54,7 +64,11 @@ def _permit(refund: Refund, wanted: Collection[RefundStatus], proof: str, by: Us
 
 def _asked_for_by(operator: User, refund: Refund) -> int:
     """Of the payment in all: a large refund in small pieces is a large one."""
-    mine = Refund.objects.counted().filter(payment=refund.payment_id, requested_by=operator)
+    return _sum_of(operator, refund.payment_id)
+
+
+def _sum_of(operator: User, payment_id: UUID) -> int:
+    mine = Refund.objects.counted().filter(payment=payment_id, requested_by=operator)
     return int(mine.aggregate(sum=Sum("amount_minor"))["sum"] or 0)
 
 

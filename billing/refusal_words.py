@@ -27,6 +27,10 @@ WORDS: Mapping[type[Exception], Any] = {
     credit_errors.UnknownPack: _("This is not for sale any more."),
     credit_errors.PriceMissing: _("This is not for sale in this currency."),
     errors.NoGatewayTakesIt: _("No payment service takes this amount in this currency. Try another currency."),
+    errors.AttemptLive: _(
+        "Your last payment of this may have gone through: we are asking the payment service. Wait a moment before you "
+        "try again."
+    ),
     errors.GatewaysDown: UNHEARD,
     errors.GatewaySilent: UNHEARD,
     GatewayError: UNHEARD,

@@ -18,6 +18,7 @@ from billing import (
     customers,
     errors,
     instruction_sending,
+    persons,
     plan_payments,
     plans,
     pricing,
@@ -167,8 +168,8 @@ def is_being_started(subscription: Subscription) -> bool:
 
 
 def _had_before(subscription: Subscription) -> bool:
-    """One trial for each customer and catalogue, and none for those who were subscribed."""
-    rows = Subscription.objects.filter(user=subscription.user_id, catalogue=subscription.catalogue)
+    """One trial for each person and catalogue, and none for those who were subscribed."""
+    rows = Subscription.objects.filter(persons.same_as(subscription.user), catalogue=subscription.catalogue)
     return rows.exclude(pk=subscription.pk).filter(period_start__isnull=False).exists()
 
 

@@ -20,11 +20,9 @@ from django.utils.translation import gettext, override
 
 from billing import customers, fulfilment, invoice_writing, invoices, payments, taxing, voucher_refunds
 from billing.invoice_writing import NewLine
-from billing.models import Invoice, Payment, Refund, TaxedUse
+from billing.models import Invoice, Payment, TaxedUse
 from billing.models.invoices import InvoiceKind
 from billing.models.payments import PaymentStatus
-from billing.models.refunds import RefundStatus
-from credits import takebacks
 from ledger import transfers
 from ledger.ids import first_at
 from ledger.money import Money
@@ -110,16 +108,10 @@ def _issue(found: list[Payment], month: date) -> bool:
 def consumed(payment: Payment, until: datetime) -> int:
     """How many of its paid credits were used or had expired by then; the bonus was given for nothing."""
     with connection.cursor() as cursor:
-        cursor.execute(_CONSUMED, [first_at(until), [f"grant:{key}" for key in _grants(payment)]])
+        names = [f"grant:{key}" for key in fulfilment.keys_of_what_was_paid(payment)]
+        cursor.execute(_CONSUMED, [first_at(until), names])
         (used,) = cursor.fetchone()
     return int(used)
-
-
-def _grants(payment: Payment) -> list[str]:
-    """What was paid for, and what of it a refund had taken that came back."""
-    paid = f"payment:{payment.pk}"
-    failed = Refund.objects.filter(payment=payment, status=RefundStatus.FAILED).values_list("pk", flat=True)
-    return [paid, *(key for pk in failed for key in takebacks.given_back(key=f"refund:{pk}", of=paid))]
 
 
 def _value(payment: Payment, used: int) -> int:

@@ -1,4 +1,4 @@
-"""Letters of gateways at our door: proven, stored once, and answered before anybody thinks about them."""
+"""Notifications of gateways come in: proven, stored once, and answered before anybody thinks about them."""
 
 import ipaddress
 import logging
@@ -23,7 +23,7 @@ from rest import addresses, throttles
 
 logger = logging.getLogger(__name__)
 
-RECEIVED = Counter("payment_webhooks_total", "Letters of gateways that came in.", ["gateway", "outcome"])
+RECEIVED = Counter("payment_webhooks_total", "Notifications of gateways that came in.", ["gateway", "outcome"])
 _received = cache(RECEIVED.labels)  # few, and looking one up costs more than counting
 
 waker = Waker("inbox", tasks.drain_inbox.delay)

@@ -90,6 +90,12 @@ OF_BILLING: dict[type[BaseException], Problem] = {
         title="Payment of an invoice",
         meaning="An invoice asks for this payment: cancel the invoice, and the payment ends with it.",
     ),
+    billing.AttemptLive: Problem(
+        status=409,
+        title="Payment under way",
+        meaning="Another payment of this, or another try, may be paid already; payment names it. We are asking.",
+        facts=("payment",),
+    ),
     billing.CannotCancel: Problem(
         status=409,
         title="Cannot cancel",
@@ -100,6 +106,13 @@ OF_BILLING: dict[type[BaseException], Problem] = {
         status=503,
         title="Gateway silent",
         meaning="The gateway does not answer. Nothing was changed; try again.",
+        facts=("gateway",),
+        retry=True,
+    ),
+    billing.GatewayUnsure: Problem(
+        status=503,
+        title="Gateway unsure",
+        meaning="The gateway's answer was lost, and it may have acted. It is asked again by itself.",
         facts=("gateway",),
         retry=True,
     ),

@@ -43,9 +43,9 @@ SWEEPS = {
     "credits about to expire": Sweep(task="credits.tasks.warn_of_expiry", every="CREDITS_EXPIRING_SECONDS"),
     "sales that have cleared": Sweep(task="wallets.tasks.release_sales", every="WALLETS_RELEASE_SALES_SECONDS"),
     "reserves that have ended": Sweep(task="wallets.tasks.free_reserves", every="WALLETS_FREE_RESERVES_SECONDS"),
-    "letters of gateways": Sweep(task="billing.tasks.drain_inbox", every="INBOX_SWEEP_SECONDS"),
-    "old letters of gateways": Sweep(task="billing.tasks.purge_inbox", every=crontab(minute="41")),
-    "letters that never came": Sweep(task="billing.tasks.collect_undelivered", every="UNDELIVERED_SWEEP_SECONDS"),
+    "notifications of gateways": Sweep(task="billing.tasks.drain_inbox", every="INBOX_SWEEP_SECONDS"),
+    "old notifications of gateways": Sweep(task="billing.tasks.purge_inbox", every=crontab(minute="41")),
+    "notifications that never came": Sweep(task="billing.tasks.collect_undelivered", every="UNDELIVERED_SWEEP_SECONDS"),
     "mirror of Stripe": Sweep(
         task="billing.tasks.mirror_events", every="MIRROR_SWEEP_SECONDS", options={"queue": "upkeep"}
     ),
@@ -66,7 +66,7 @@ SWEEPS = {
     ),
     "events that nobody has looked at": Sweep(task="events.tasks.dispatch", every="EVENTS_DISPATCH_SECONDS"),
     "deliveries to other servers": Sweep(task="events.tasks.send_deliveries", every="WEBHOOKS_SEND_SECONDS"),
-    "letters to people": Sweep(task="events.tasks.send_messages", every="MAIL_SEND_SECONDS"),
+    "e-mails to people": Sweep(task="events.tasks.send_messages", every="MAIL_SEND_SECONDS"),
     "old deliveries": Sweep(
         task="events.tasks.purge_deliveries", every=crontab(minute="37"), options={"queue": "upkeep"}
     ),

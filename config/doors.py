@@ -1,4 +1,4 @@
-"""The three ways in: pages by all of the middleware, the API by less of it, letters of gateways by least.
+"""The three ways in: pages by all of the middleware, the API by less of it, notifications of gateways by least.
 
 A call of the API has no session, no form and no operator behind it, and a letter no origin and no limit either; they
 come thousands of times an hour. Their answers are the same, with the same headers.

@@ -38,6 +38,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "billing.change_consent",
         "billing.refresh_payment",
         "billing.cancel_payment",
+        "billing.request_refund",
         "credits.view_*",
         "credits.issue_grant",
         "credits.extend_grant",

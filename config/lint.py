@@ -1,4 +1,4 @@
-"""`manage.py lint`: every check of the house that is not a test, one line each; non-zero when one fails."""
+"""`manage.py lint`: every check that is not a test, one line each; non-zero when one fails."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""Who may read the figures of the house: machines on an allow-list, or whoever knows the token."""
+"""Who may read metrics and detailed health: machines on an allow-list, or whoever knows the token."""
 
 import hmac
 import ipaddress

@@ -84,7 +84,7 @@ SECTIONS: dict[Text, list[Entry]] = {
     ],
     _("What happened"): [
         Entry(_("Events"), "notifications", "events.event"),
-        Entry(_("Letters"), "mail", "events.message"),
+        Entry(_("E-mails"), "mail", "events.message"),
         Entry(_("Deliveries"), "outbox", "events.delivery"),
         Entry(_("Webhook endpoints"), "webhook", "events.endpoint"),
     ],

@@ -408,8 +408,14 @@ REST_FRAMEWORK = {
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Tirelire",
-    "DESCRIPTION": "Plans, credits, wallets and payments.",
-    "VERSION": "1.0.0",
+    "DESCRIPTION": (
+        "Plans, credits, wallets and payments.\n\n"
+        "Send a customer's JWT or a service token (`tl_…`) as `Authorization: Bearer …`; a service names its customer "
+        "in `X-User-ID`. Amounts of money are whole numbers in the smallest unit of their currency. Errors are "
+        "`application/problem+json`, and `/problems` lists them. `docs/api.md` says what a token must hold and how "
+        "idempotency keys, pages and rate limits work."
+    ),
+    "VERSION": VERSION,
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
     "SERVE_AUTHENTICATION": [],
@@ -475,6 +481,7 @@ CREDITS_LOW_PERCENT = env.int("CREDITS_LOW_PERCENT", default=20)  # of what the 
 CREDITS_HOLD_SECONDS = env.int("CREDITS_HOLD_SECONDS", default=3_600)  # how long a hold lasts unless it says
 CREDITS_HOLD_LONGEST_SECONDS = env.int("CREDITS_HOLD_LONGEST_SECONDS", default=7 * 86_400)
 CREDITS_REVERSAL_LEAST_DAYS = env.int("CREDITS_REVERSAL_LEAST_DAYS", default=7)  # life of what comes back expired
+CREDITS_ISSUE_ALONE = env.int("CREDITS_ISSUE_ALONE", default=10_000)  # by hand, without the right to adjust
 CREDITS_EXPIRING_DAYS = env.int("CREDITS_EXPIRING_DAYS", default=7)  # how long before it a grant's end is told
 CREDITS_FAIR_USE_PER_MONTH = env.int("CREDITS_FAIR_USE_PER_MONTH", default=0)  # of the unlimited; 0: no limit
 CREDITS_FORECAST_DAYS = env.int("CREDITS_FORECAST_DAYS", default=30)  # whose use the forecast goes by
@@ -583,6 +590,7 @@ STREAM_DATABASE_WAIT_SECONDS = env.float("STREAM_DATABASE_WAIT_SECONDS", default
 
 # ---------------------------------------------------------------- customers
 
+ONE_PERSON_BY_EMAIL = env.bool("ONE_PERSON_BY_EMAIL", default=True)  # trials, gifts and first purchases: once
 CUSTOMER_DEFAULT_LOCALE = env.str("CUSTOMER_DEFAULT_LOCALE", default="en")  # en | fr, until a customer says otherwise
 CUSTOMER_DEFAULT_TIME_ZONE = env.str("CUSTOMER_DEFAULT_TIME_ZONE", default="UTC")
 
@@ -624,6 +632,7 @@ RENEWAL_GATEWAY_GRACE_DAYS = env.int("RENEWAL_GATEWAY_GRACE_DAYS", default=21)  
 RENEWAL_PATIENCE_MINUTES = env.int("RENEWAL_PATIENCE_MINUTES", default=120)  # from the first try to "past due"
 RENEWAL_SWEEP_SECONDS = env.float("RENEWAL_SWEEP_SECONDS", default=60.0)
 RENEWAL_BATCH = env.int("RENEWAL_BATCH", default=200)
+SUBSCRIPTION_GIFT_MOST_DAYS = env.int("SUBSCRIPTION_GIFT_MOST_DAYS", default=400)  # from today, by *Extend*
 SUBSCRIPTION_INCOMPLETE_HOURS = env.int("SUBSCRIPTION_INCOMPLETE_HOURS", default=24)  # until one never paid is over
 # What the old plan is still worth when somebody changes to a dearer one: time | consumption. The latter is the smaller
 # of the time left and the share of its credits left, so that spending all and then upgrading pays for what was spent.
@@ -730,7 +739,7 @@ FEC_ACCOUNTS: dict[str, list[str]] = env.json(
 )
 INVOICE_USAGE_SWEEP_SECONDS = env.float("INVOICE_USAGE_SWEEP_SECONDS", default=3600.0)  # months of what is taxed at use
 
-# ---------------------------------------------------------------- the inbox of gateways' letters
+# ---------------------------------------------------------------- the inbox of gateways' notifications
 
 INBOX_WAKE_SECONDS = env.float("INBOX_WAKE_SECONDS", default=0.0 if APP_ENV == "test" else 0.05)  # between two calls
 INBOX_BATCH = env.int("INBOX_BATCH", default=50)  # letters that a worker takes at a time

@@ -1,4 +1,4 @@
-"""What the stream process needs of the rest of the house: who comes in, how refusals read, and how balances stand."""
+"""What the stream process needs of the rest of Tirelire: who comes in, how refusals read, and how balances stand."""
 
 import io
 from collections.abc import Callable

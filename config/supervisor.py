@@ -1,4 +1,4 @@
-"""Runs web, worker and beat as separate processes of one terminal, and leaves none of them behind."""
+"""Runs web, stream, worker and beat as separate processes of one terminal, and leaves none of them behind."""
 
 import contextlib
 import itertools

@@ -1,4 +1,4 @@
-"""The tasks of the house itself."""
+"""Tasks of no app in particular."""
 
 from celery import shared_task
 

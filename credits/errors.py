@@ -173,6 +173,14 @@ class InvalidUse(CreditsError):
         super().__init__(message)
 
 
+class IssueTooLarge(CreditsError):
+    """An operator without the right to adjust gives no more than this at a time."""
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        super().__init__(f"More than {most} credits are given by somebody who may adjust credits.")
+
+
 class GrantClosed(CreditsError):
     """Nothing is left of the grant, or it was revoked: it can no longer be changed."""
 

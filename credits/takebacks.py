@@ -128,10 +128,11 @@ def give_back(*, user: User, unit: str, key: str, owed: int = 0) -> None:
         grants.issue_many(rows)
 
 
-def given_back(*, key: str, of: str) -> list[str]:
-    """The keys of the grants that `give_back` made of what had been taken from one grant."""
-    taken = Hold.objects.filter(key=_hold_key(key), state=HoldState.SETTLED, account__name=f"grant:{of}")
-    return [f"{key}:back:{number}" for number in taken.order_by("number").values_list("number", flat=True)]
+def given_back(*, key: str) -> dict[str, str]:
+    """The key of each grant of which something was taken, and of the one that `give_back` made of that."""
+    taken = Hold.objects.filter(key=_hold_key(key), state=HoldState.SETTLED).order_by("number")
+    rows = taken.values_list("account__name", "number")
+    return {name.removeprefix("grant:"): f"{key}:back:{number}" for name, number in rows}
 
 
 def _as_new(user: User, unit: str, key: str, amount: int, origin: Grant) -> NewGrant:

@@ -1,4 +1,4 @@
-"""From the outbox to those who want to hear: every event is looked at once, and becomes deliveries and letters."""
+"""From the outbox to those who want to hear: every event is looked at once, and becomes deliveries and e-mails."""
 
 from dataclasses import dataclass
 

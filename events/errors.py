@@ -25,7 +25,7 @@ class DeliveryUnderWay(EventsError):
 
 class MessageUnderWay(EventsError):
     def __init__(self) -> None:
-        super().__init__("This letter is being sent right now.")
+        super().__init__("This e-mail is being sent right now.")
 
 
 class TooManyEndpoints(EventsError):

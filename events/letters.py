@@ -1,4 +1,4 @@
-"""What a letter says. One template for each kind, in a small form of its own, makes its text and its HTML.
+"""What an e-mail says. One template for each kind, in a small form of its own, makes its text and its HTML.
 
 The first line is the subject. Paragraphs are divided by blank lines; a paragraph of lines `- name: value` is a table,
 a paragraph `=> words | address` is a button. A team that wants another look puts `events/email/<kind>.html` into its

@@ -1,4 +1,4 @@
-"""Letters to people: which event makes which letter, written down once, sent by a sweep."""
+"""E-mails to people: which event makes which e-mail, written down once, sent by a sweep."""
 
 import logging
 import smtplib
@@ -27,7 +27,7 @@ from events.people import Contact
 from events.types import EventType
 
 logger = logging.getLogger(__name__)
-MESSAGES = Counter("tirelire_messages", "Attempts to send a letter, by how they ended.", ["outcome"])
+MESSAGES = Counter("tirelire_messages", "Attempts to send an e-mail, by how they ended.", ["outcome"])
 RUN_SECONDS = 60  # then the next sweep goes on, so that one task never holds a worker for long
 FLOOR = "events:mailer"
 FLOOR_SECONDS = 60  # of a sender that was killed; a living one says at each letter that it lives

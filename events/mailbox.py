@@ -1,4 +1,4 @@
-"""A mailbox of files for a laptop: each letter is one .eml file, which any mail program opens."""
+"""A mailbox of files for a laptop: each e-mail is one .eml file, which any mail program opens."""
 
 import re
 from collections.abc import Sequence

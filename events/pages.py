@@ -1,4 +1,4 @@
-"""The page behind the link at the end of every letter. The signed link is the whole credential, so there is no cookie
+"""The page behind the link at the end of every e-mail. The signed link is the whole credential, so there is no cookie
 to forge with: no CSRF token is asked for, which a mail program's one-click button could not send."""
 
 from typing import Any

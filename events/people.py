@@ -1,4 +1,4 @@
-"""Who a customer is, as far as a letter needs it. A floor above knows; settings.EVENTS_CONTACTS names its function."""
+"""Who a customer is, as far as an e-mail needs it. A layer above knows: settings.EVENTS_CONTACTS names whom to ask."""
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What a customer wants to get letters about, and the signed link by which they say so without signing in."""
+"""What a customer wants to get e-mails about, and the signed link by which they say so without signing in."""
 
 from collections.abc import Collection, Mapping
 

@@ -17,6 +17,7 @@ from django.utils.functional import Promise
 from django.utils.html import strip_tags
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
+from unfold.dataclasses import UnfoldAction
 from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from rest.fields import LARGEST_AMOUNT
@@ -34,9 +35,9 @@ class ActForm(forms.Form):
     def facts(self) -> dict[str, Any]:
         return {name: value for name, value in self.cleaned_data.items() if name != "key"}
 
-    @property
-    def fingerprint(self) -> str:
-        return hashlib.sha256(repr(sorted(self.facts.items())).encode()).hexdigest()
+    def fingerprint(self, lines: list[str]) -> str:
+        """Of what was filled in, and of what was said about it."""
+        return hashlib.sha256(repr((sorted(self.facts.items()), lines)).encode()).hexdigest()
 
     @property
     def act_key(self) -> str:
@@ -48,7 +49,7 @@ class ReasonForm(ActForm):
         label=_("reason"),
         max_length=300,
         widget=UnfoldAdminTextInputWidget,
-        help_text=_("It stands in the books beside your name."),
+        help_text=_("It is kept in the books with your name."),
     )
 
 
@@ -66,8 +67,10 @@ def user_field() -> forms.CharField:
     return forms.CharField(label=_("customer"), max_length=150, widget=UnfoldAdminTextInputWidget)
 
 
-def choice_field(label: Any, choices: Any) -> forms.ChoiceField:
-    return forms.ChoiceField(label=label, choices=choices, widget=UnfoldAdminSelectWidget)
+def choice_field(label: Any, choices: Any, **changes: Any) -> forms.ChoiceField:
+    """Nothing is chosen until somebody chooses, unless the form says what is usual."""
+    known = choices if "initial" in changes else [("", "---------"), *choices]
+    return forms.ChoiceField(label=label, choices=known, widget=UnfoldAdminSelectWidget, **changes)
 
 
 def words_of(refusal: Exception, words: Words) -> str:
@@ -99,6 +102,18 @@ class ActingAdmin(ModelAdmin):
 
     refusals: tuple[type[Exception], ...] = ()  # what an act may raise, that is shown above its form
     words: Words = {}
+    # Of which things a button is shown; without a line, of all. Who comes by the address is refused in words.
+    shown_for: Mapping[str, Callable[[Any], bool]] = {}
+
+    def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[UnfoldAction]:
+        found = super().get_actions_detail(request, object_id)
+        thing = self.get_object(request, str(object_id))
+        prefix = f"{self.opts.app_label}_{self.opts.model_name}_"
+        return [each for each in found if self._is_shown(each.action_name.removeprefix(prefix), thing)]
+
+    def _is_shown(self, name: str, thing: Any) -> bool:
+        fits = self.shown_for.get(name)
+        return thing is not None and (fits is None or fits(thing))
 
     def found(self, request: HttpRequest, object_id: str) -> Any:
         thing = self.get_object(request, object_id)
@@ -127,17 +142,18 @@ class ActingAdmin(ModelAdmin):
         """Show what will happen, or do it, and say what `do` returns; a safe string may have a link in it. A refusal
         comes back as a sentence above the form.
 
-        Where there is a preview the button that acts comes with it, and acts on nothing but what was previewed. An act
-        that has a page of its own to show, once, returns that.
+        Where there is a preview the button that acts comes with it, and acts on nothing but what was previewed: if
+        that has changed meanwhile, it is shown anew. An act that has a page of its own to show, once, returns that.
         """
         sent = form(request.POST, request.FILES) if request.method == "POST" else form(initial=initial)
         lines: list[str] = []
         if request.method == "POST" and sent.is_valid():
-            changed = request.POST.get("previewed", sent.fingerprint) != sent.fingerprint
             try:
-                if preview is not None and ("preview" in request.POST or changed):
-                    lines = preview(sent)
-                else:
+                if preview is not None and {"preview", "previewed"} & request.POST.keys():
+                    now = preview(sent)
+                    is_as_shown = request.POST.get("previewed") == sent.fingerprint(now)
+                    lines = [] if is_as_shown and "preview" not in request.POST else now
+                if not lines:
                     done = do(sent)
             except self.refusals as refusal:
                 sent.add_error(None, words_of(refusal, self.words))
@@ -153,6 +169,7 @@ class ActingAdmin(ModelAdmin):
             "form": sent,
             "page": self.page_of(thing),
             "lines": lines,
+            "previewed": sent.fingerprint(lines) if lines else "",
             "has_preview": preview is not None,
         }
         return TemplateResponse(request, "admin/act.html", context)

@@ -79,7 +79,7 @@ class MeResponse(serializers.Serializer[callers.Caller]):
 
 
 class MeView(ApiView):
-    @extend_schema(operation_id="me", summary="Who am I?", responses=MeResponse, tags=["callers"])
+    @extend_schema(operation_id="me", summary="Show who is calling", responses=MeResponse, tags=["callers"])
     def get(self, request: Request) -> Response:
         caller = callers.of(request)
         return Response(

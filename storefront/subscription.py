@@ -170,6 +170,7 @@ def told(found: Subscription) -> dict[str, Any]:
         "is_over": not in_force and found.status not in (SubscriptionStatus.INCOMPLETE, SubscriptionStatus.PAUSED),
         "is_past_due": found.status == SubscriptionStatus.PAST_DUE,
         "is_paused": found.status == SubscriptionStatus.PAUSED,
+        "renews_by_itself": found.is_renewed_by_gateway,
         "ends": found.cancel_at_period_end,
         "has_payments": found.status in (*IN_FORCE, SubscriptionStatus.PAUSED)
         and (renewing.renews_it(found) or (in_force and not found.cancel_at_period_end)),
@@ -193,7 +194,9 @@ def told(found: Subscription) -> dict[str, Any]:
 
 
 def _others(found: Subscription) -> list[dict[str, Any]]:
+    """Without those that would be refused: a gateway that renews keeps the interval."""
     current = (found.next_price or found.price).pk
+    keeps = found.price.interval if found.is_renewed_by_gateway else None
     offers = plans.on_sale(catalogue=found.catalogue, currency=found.price.currency)
     return [
         {
@@ -204,7 +207,7 @@ def _others(found: Subscription) -> list[dict[str, Any]]:
         }
         for offer in offers
         for price in offer.prices
-        if price.pk != current
+        if price.pk != current and keeps in (None, price.interval)
     ]
 
 

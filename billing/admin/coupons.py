@@ -112,6 +112,7 @@ class CouponAdmin(BillingActsAdmin):
     ordering = ("-id",)
     actions_list = ("make",)  # type: ignore[assignment]  # unfold means any tuple
     actions_detail = ("stop",)  # type: ignore[assignment]
+    shown_for = {"stop": lambda coupon: coupon.stopped_at is None}
     fields = (
         "code", "name_en", "name_fr", "catalogue", "worth", "state", "duration", "periods", "credits", "unit",
         "credits_expire_after_days", "packs", "plans", "catalogues", "starts_at", "ends_at", "limit",

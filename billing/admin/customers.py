@@ -18,10 +18,10 @@ class CustomerForm(ModelForm):  # type: ignore[type-arg]
         help_texts = {
             "name": _("As invoices say it."),
             "company": _("Invoices are made out to it; the name is then the contact."),
-            "email": _("Letters and invoices go there."),
+            "email": _("E-mails and invoices go there."),
             "vat_number": _("Capitals and digits, without blanks, such as FR40303265045."),
             "country": _("An ISO 3166 code, such as FR or CI. Tax and the choice of gateways go by it."),
-            "locale": _("Of letters, pages and invoices."),
+            "locale": _("Of e-mails, pages and invoices."),
             "time_zone": _("An IANA name, such as Africa/Abidjan. Credits of plans fall due by this clock."),
         }
 

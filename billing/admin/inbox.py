@@ -89,6 +89,7 @@ class CaseAdmin(BillingActsAdmin):
     list_select_related = ("payment", "payout", "subscription__price__plan")
     ordering = (F("closed_at").desc(nulls_first=True), "-id")
     actions_detail = ("close",)  # type: ignore[assignment]
+    shown_for = {"close": lambda case: case.closed_at is None}
     fields = (
         "kind", "payment", "attempt", "payout", "subscription", "told", "opened_at", "closed_at", "closed_by",
         "resolution",
@@ -112,6 +113,6 @@ class CaseAdmin(BillingActsAdmin):
             case,
             form=ResolutionForm,
             title=gettext("Close the case"),
-            says=gettext("Say how it ended. The first word stands."),
+            says=gettext("Say how it ended. This cannot be changed afterwards."),
             do=do,
         )

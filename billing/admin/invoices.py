@@ -191,7 +191,7 @@ class InvoiceAdmin(BillingActsAdmin):
             headers={"Content-Disposition": f'inline; filename="{invoice.number}.pdf"'},
         )
 
-    @action(description=_("Send by mail"), url_path="mail", permissions=["mail_invoice"], icon="mail")  # type: ignore[arg-type, operator]
+    @action(description=_("Send by e-mail"), url_path="mail", permissions=["mail_invoice"], icon="mail")  # type: ignore[arg-type, operator]
     def mail(self, request: HttpRequest, object_id: str) -> HttpResponse:
         invoice = self.found(request, object_id)
 
@@ -206,7 +206,7 @@ class InvoiceAdmin(BillingActsAdmin):
             request,
             invoice,
             form=MailForm,
-            title=gettext("Send by mail"),
+            title=gettext("Send by e-mail"),
             says=gettext("The document is sent as it was issued, with the PDF attached."),
             do=do,
             initial={"address": invoice.buyer.get("email", "")},

@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.contrib import admin
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.html import format_html
@@ -11,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from unfold.admin import TabularInline
 from unfold.decorators import action, display
 
-from billing import asking, refunds
+from billing import asking, payments, refunds, refunds_by_hand
 from billing.admin import facts
 from billing.admin.acts import BillingActsAdmin
 from billing.models import Attempt, Payment, Refund
@@ -79,6 +80,11 @@ class PaymentAdmin(BillingActsAdmin):
     ordering = ("-id",)
     inlines = (AttemptInline, RefundInline)
     actions_detail = ("refund", "refresh", "cancel")  # type: ignore[assignment]
+    shown_for = {
+        "refund": lambda payment: payment.status == PaymentStatus.SUCCEEDED and payment.amount_minor > 0,
+        "refresh": lambda payment: payment.attempts.exclude(state__in=payments.SETTLED).exists(),
+        "cancel": lambda payment: payment.status == PaymentStatus.PENDING,
+    }
     fields = (
         "customer", "kind", "item", "description", "amount", "tax", "discount", "coupon", "status",
         "details_shown", "choice_shown", "country", "created_at", "expires_at", "ended_at", "delivered_at",
@@ -124,8 +130,11 @@ class PaymentAdmin(BillingActsAdmin):
         payment = self.found(request, object_id)
 
         def preview(form: ActForm) -> list[str]:
-            return list(_lines(refunds.preview(payment=payment, **_wish(payment, form))))
+            plan = refunds.preview(payment=payment, **_wish(payment, form))
+            refunds_by_hand.may_ask_for(payment=payment, amount=plan.amount, by=operator(request))
+            return list(_lines(plan))
 
+        @transaction.atomic
         def do(form: ActForm) -> str:
             made = refunds.request(
                 payment=payment,
@@ -134,6 +143,7 @@ class PaymentAdmin(BillingActsAdmin):
                 key=form.act_key,
                 **_wish(payment, form),
             )
+            refunds_by_hand.may_ask_for(payment=payment, amount=Money(0, made.currency), by=operator(request))
             said = gettext("Refund of %(amount)s: %(status)s.")
             said = said % {"amount": for_reader(made.money), "status": made.get_status_display()}
             url = reverse("admin:billing_refund_change", args=[made.pk])

@@ -20,7 +20,7 @@ from rest import acts
 from rest.acts import ActForm, asks_for, operator
 from wallets.admin.shared import ActsAdmin
 from wallets.admin.withdrawals import WithdrawalAdmin
-from wallets.models import Withdrawal
+from wallets.models import Withdrawal, WithdrawalStatus
 
 ENDS = [("paid", _("it was paid")), ("not_paid", _("it was not paid, and never will be"))]
 
@@ -73,6 +73,11 @@ class PaidWithdrawalAdmin(WithdrawalAdmin):
     words = WORDS
     inlines = (*WithdrawalAdmin.inlines, PayoutInline)  # type: ignore[assignment]
     actions_detail = ("approve", "reject", "ask", "resolve")  # type: ignore[assignment]
+    shown_for = {
+        **WithdrawalAdmin.shown_for,
+        "ask": lambda withdrawal: Payout.objects.filter(withdrawal=withdrawal, sent_at__isnull=False).exists(),
+        "resolve": lambda withdrawal: withdrawal.status == WithdrawalStatus.UNCERTAIN,
+    }
     has_ask_payout_permission = asks_for("billing.ask_payout")
     has_resolve_payout_permission = asks_for("billing.resolve_payout")
 

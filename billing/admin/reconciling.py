@@ -35,6 +35,7 @@ class DiscrepancyAdmin(BillingActsAdmin):
     list_select_related = ("payment",)
     ordering = (F("closed_at").desc(nulls_first=True), "-id")
     actions_detail = ("resolve",)  # type: ignore[assignment]
+    shown_for = {"resolve": lambda found: found.closed_at is None}
     fields = (
         "gateway", "day", "kind", "outcome", "here", "there", "reference", "ids", "payment", "opened_at", "closed_at",
         "closed_by", "resolution", "note",
@@ -72,7 +73,7 @@ class DiscrepancyAdmin(BillingActsAdmin):
             found,
             form=ResolveForm,
             title=gettext("Resolve the exception"),
-            says=gettext("It only says what was done about it; no money moves by it. The first word stands."),
+            says=gettext("It only says what was done about it; no money moves. This cannot be changed afterwards."),
             do=do,
         )
 

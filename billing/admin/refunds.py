@@ -4,6 +4,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
+from django.db.models import Case, When
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
@@ -30,6 +31,7 @@ REFUND_LABELS = {
     RefundStatus.CANCELLED: "info",
 }
 ENDS = [("arrived", _("the buyer has the money")), ("not_arrived", _("it did not arrive, and never will"))]
+WAITS_FOR_PEOPLE = Case(When(status__in=(RefundStatus.MANUAL, RefundStatus.UNKNOWN), then=1), default=0)
 DISPUTE_LABELS = {DisputeState.OPEN: "warning", DisputeState.WON: "success", DisputeState.LOST: "danger"}
 
 
@@ -51,7 +53,7 @@ class EvidenceForm(ActForm):
         required=False,
         max_length=100,
         widget=UnfoldAdminFileFieldWidget,
-        help_text=_("A PDF, a PNG or a JPEG. Put several papers into one PDF."),
+        help_text=_("A PDF, a PNG or a JPEG. Put several documents into one PDF."),
     )
 
 
@@ -61,8 +63,13 @@ class RefundAdmin(BillingActsAdmin):
     list_filter = ("status", "origin", "policy", "currency")
     search_fields = ("=id", "=payment__id", "payment__user__username", "gateway_ids")
     list_select_related = ("payment",)
-    ordering = ("-id",)
+    ordering = (WAITS_FOR_PEOPLE.desc(), "-id")
     actions_detail = ("prove", "resolve", "cancel")  # type: ignore[assignment]
+    shown_for = {
+        "prove": lambda refund: refund.status == RefundStatus.MANUAL,
+        "resolve": lambda refund: refund.status in refunds_by_hand.AT_GATEWAY,
+        "cancel": lambda refund: refund.status in (RefundStatus.REQUESTED, RefundStatus.MANUAL),
+    }
     fields = (
         "payment", "amount", "tax", "policy", "status", "origin", "credits_due", "credits_owed", "lines",
         "reason", "requested_by", "requested_as", "gateway_ids", "failure_category", "failure_code", "proof",
@@ -153,6 +160,7 @@ class DisputeAdmin(BillingActsAdmin):
     list_select_related = ("payment",)
     ordering = ("-id",)
     actions_detail = ("answer",)  # type: ignore[assignment]
+    shown_for = {"answer": disputes.may_answer}
     fields = (
         "payment", "gateway", "gateway_id", "amount", "state", "reason", "due_at", "evidence", "evidence_sent_at",
         "opened_at", "closed_at",

@@ -11,6 +11,7 @@ from billing.models import Payment, Refund, Subscription
 from billing.models.payments import PaymentStatus
 from credits.admin import refusal_words as credit_words
 from ledger import columns
+from ledger.money import for_reader
 from rest.acts import Words
 from wallets.admin import refusal_words as wallet_words
 from wallets.models import WithdrawalStatus
@@ -85,6 +86,7 @@ WORDS: Words = {
     errors.PaymentOfInvoice: _("An invoice asks for this payment; cancel the invoice instead."),
     errors.CannotCancel: _("This payment cannot be cancelled at its gateway; left unpaid, it ends by itself."),
     errors.GatewaySilent: _("The gateway does not answer at the moment. Nothing was changed."),
+    errors.GatewayUnsure: _("The gateway's answer was lost: it may have done it. It is asked again by itself."),
     errors.NotRefundable: _nothing_left,
     errors.RefundTooLarge: _too_much,
     errors.CreditsSpent: _("%(missing)s of the credits are spent; this policy does not allow it."),
@@ -95,6 +97,14 @@ WORDS: Words = {
     errors.RefundOver: _refund_over,
     errors.SettledWithDispute: _("It has gone already, and is settled with the dispute about its payment."),
     errors.SecondOperatorNeeded: _("A refund of this size is confirmed by somebody else than who asked for it."),
+    errors.RefundBeyondYours: lambda refusal: (
+        gettext("Refunds above %(limit)s are asked for by a colleague who may confirm refunds.")
+        % {"limit": for_reader(refusal.limit)}
+    ),
+    errors.EvidenceUnsure: _(
+        "The gateway's answer was lost. Look at the dispute in its dashboard; if the evidence is not there, send it "
+        "again."
+    ),
     errors.CannotAnswer: _("This gateway takes evidence in its own dashboard only."),
     errors.EvidenceFileRefused: _file_refused,
     errors.DisputeOver: _("The dispute is over, or was answered already."),
@@ -102,6 +112,10 @@ WORDS: Words = {
     errors.PayoutNotOpen: _payout_known,
     errors.PayoutNotSent: _("It has not been sent to any gateway yet."),
     errors.CaseClosed: _("The case is closed already."),
+    errors.RefundWaits: _(
+        "Its refund still waits: send the money and confirm the refund, or take it back. Then the case closes by "
+        "itself."
+    ),
     errors.ResolutionMissing: _("Say how the case ended."),
     errors.DiscrepancyClosed: _("This exception is resolved already."),
     # plans and kept cards

@@ -1,8 +1,11 @@
 """Subscriptions with their timeline, what was paid and what comes; and the plans with who is on which price."""
 
+from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from django import forms
+from django.conf import settings
 from django.contrib import admin
 from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -19,7 +22,7 @@ from billing.admin import facts, timeline_words
 from billing.admin.acts import BillingActsAdmin
 from billing.models import GatewayInstruction, PaidPeriod, Plan, PlanPrice, Subscription, SubscriptionEvent
 from billing.models.plans import PlanInterval
-from billing.models.subscriptions import IN_FORCE, LIVE
+from billing.models.subscriptions import IN_FORCE, LIVE, SubscriptionStatus
 from billing.plan_changes import NOW, PERIOD_END
 from credits import calendar
 from credits.admin import acts
@@ -95,25 +98,38 @@ class InstructionInline(PricedInline):
 
 
 class ChangeForm(ReasonForm):
-    plan = acts.choice_field(_("plan"), ())
-    interval = acts.choice_field(_("interval"), PlanInterval.choices)
+    plan = acts.choice_field(_("plan"), (), initial="")
+    interval = acts.choice_field(_("interval"), PlanInterval.choices, initial="")
     when = acts.choice_field(_("when"), [(NOW, _("now, for the difference")), (PERIOD_END, _("with the next period"))])
     field_order = ("plan", "interval", "when", "reason")
+    catalogue = ""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        plans = Plan.objects.on_sale().values_list("code", "catalogue")
-        self.fields["plan"].choices = [(code, f"{code} ({catalogue})") for code, catalogue in plans]  # type: ignore[attr-defined]
+        plans = Plan.objects.on_sale().filter(catalogue=self.catalogue)
+        self.fields["plan"].choices = [(plan.code, plan.name) for plan in plans]  # type: ignore[attr-defined]
+
+
+def change_form(catalogue: str) -> type[ChangeForm]:
+    """With the plans that the subscription can have: a plan of another catalogue is another subscription."""
+    return type("ChangeFormOfCatalogue", (ChangeForm,), {"catalogue": catalogue})
 
 
 class CancelForm(ReasonForm):
-    when = acts.choice_field(_("when"), [(PERIOD_END, _("with the period")), (NOW, _("at once"))])
+    when = acts.choice_field(_("when"), [(PERIOD_END, _("with the period")), (NOW, _("at once"))], initial=PERIOD_END)
     field_order = ("when", "reason")
 
 
 class ExtendForm(ReasonForm):
-    until = EndOfDayField(label=_("paid until"))
+    until = EndOfDayField(label=_("paid until"), help_text=_("To the end of that day, UTC."))
     field_order = ("until", "reason")
+
+    def clean_until(self) -> datetime:
+        until: datetime = self.cleaned_data["until"]
+        if until > timezone.now() + timedelta(days=settings.SUBSCRIPTION_GIFT_MOST_DAYS):
+            most = settings.SUBSCRIPTION_GIFT_MOST_DAYS
+            raise forms.ValidationError(gettext("At most %(days)s days from today.") % {"days": most})
+        return until
 
 
 @admin.register(Subscription)
@@ -125,6 +141,16 @@ class SubscriptionAdmin(BillingActsAdmin):
     ordering = ("-id",)
     inlines = (TimelineInline, InstructionInline, PaidPeriodInline)
     actions_detail = ("change_plan", "cancel", "resume", "pause", "extend")  # type: ignore[assignment]
+    shown_for = {
+        "change_plan": lambda subscription: subscription.status in IN_FORCE,
+        "cancel": lambda subscription: subscription.status in LIVE,
+        "resume": lambda subscription: (
+            subscription.status == SubscriptionStatus.PAUSED
+            or (subscription.status in IN_FORCE and subscription.cancel_at_period_end)
+        ),
+        "pause": lambda subscription: subscription.status == SubscriptionStatus.ACTIVE,
+        "extend": lambda subscription: subscription.status in IN_FORCE and not subscription.is_renewed_by_gateway,
+    }
     fields = (
         "customer", "plan", "amount", "next_price_shown", "status_shown", "gateway", "gateway_id", "time_zone",
         "period_start", "paid_until", "trial_until", "cancel_at_period_end", "lapses_at", "next_look_at", "tries",
@@ -177,7 +203,7 @@ class SubscriptionAdmin(BillingActsAdmin):
                 gettext("For the new plan: %(amount)s") % {"amount": for_reader(plan.charge)},
                 gettext("Taken off by the coupon: %(amount)s") % {"amount": for_reader(plan.discount)},
                 gettext("Credit for the old one: %(amount)s") % {"amount": for_reader(plan.credit)},
-                gettext("Begins: %(day)s") % {"day": date_format(plan.begins_at, "DATETIME_FORMAT")},
+                _begins(plan),
                 gettext("Then: %(amount)s") % {"amount": for_reader(plan.next_amount)},
             ]
 
@@ -201,11 +227,12 @@ class SubscriptionAdmin(BillingActsAdmin):
         return self.act(
             request,
             subscription,
-            form=ChangeForm,
+            form=change_form(subscription.catalogue),
             title=gettext("Change the plan"),
             says=gettext("A dearer plan begins when its difference is paid, a cheaper one with the next period."),
             do=do,
             preview=preview,
+            initial={"plan": subscription.price.plan.code, "interval": subscription.price.interval},
         )
 
     @action(description=_("Cancel"), url_path="cancel", permissions=["manage_subscription"], icon="block")  # type: ignore[arg-type, operator]
@@ -253,6 +280,12 @@ class SubscriptionAdmin(BillingActsAdmin):
     @action(description=_("Extend"), url_path="extend", permissions=["manage_subscription"], icon="more_time")  # type: ignore[arg-type, operator]
     def extend(self, request: HttpRequest, object_id: str) -> HttpResponse:
         subscription = self.found(request, object_id)
+        says = gettext("A present: the plan and its credits until the end of that day, for nothing.")
+        if subscription.is_renewed_by_gateway:
+            says = gettext(
+                "Not possible here: its gateway would charge on the old day all the same. Give credits or a refund "
+                "instead."
+            )
 
         def do(form: ActForm) -> str:
             told = subscription_states.give_time(subscription_id=subscription.pk, by=operator(request), **form.facts)
@@ -263,9 +296,15 @@ class SubscriptionAdmin(BillingActsAdmin):
             subscription,
             form=ExtendForm,
             title=gettext("Extend the subscription"),
-            says=gettext("A present: the plan and its credits until the end of that day, for nothing."),
+            says=says,
             do=do,
         )
+
+
+def _begins(plan: plan_changes.ChangePlan) -> str:
+    if plan.when == NOW:
+        return gettext("Begins: now")
+    return gettext("Begins: %(day)s") % {"day": date_format(plan.begins_at, "DATETIME_FORMAT")}
 
 
 class PriceInline(ReadOnlyInline):

@@ -52,6 +52,7 @@ class TopUpAdmin(BillingActsAdmin):
     ordering = ("-id",)
     inlines = (ChargeInline,)
     actions_detail = ("withdraw",)  # type: ignore[assignment]  # unfold means any tuple
+    shown_for = {"withdraw": lambda row: row.withdrawn_at is None}
     fields = (
         "customer", "state", "pack", "price", "threshold", "monthly_cap", "consent", "consent_by",
         "consented_at", "withdrawn_at", "withdrawn_by", "declines", "suspended_at", "suspended_for",
@@ -114,6 +115,7 @@ class SavedMethodAdmin(BillingActsAdmin):
     ordering = ("-id",)
     inlines = (SetupInline,)
     actions_detail = ("remove",)  # type: ignore[assignment]
+    shown_for = {"remove": lambda row: row.removed_at is None}
     fields = (
         "customer", "gateway", "gateway_id", "kind", "brand", "last4", "expires", "saved_at", "removed_at",
         "forgotten_at",
@@ -140,7 +142,7 @@ class SavedMethodAdmin(BillingActsAdmin):
             method_removals.remove(method=row)
             by = operator(request).pk
             logger.info("saved_method.removed", extra={"method": row.pk, "by": by, "reason": form.facts["reason"]})
-            return gettext("The card is removed.")
+            return gettext("The card is removed: %(reason)s") % form.facts
 
         return self.act(
             request,

@@ -112,7 +112,7 @@ class CheckoutsView(ApiView):
 
     @extend_schema(
         operation_id="start_checkout",
-        summary="Buy something",
+        summary="Start a checkout",
         description=(
             "The price comes from the catalogue. The answer says what the buyer does next: open a page, confirm on "
             "the telephone, or nothing yet; and which gateways could have taken it, and why others could not."
@@ -143,7 +143,7 @@ class CheckoutPreviewView(ApiView):
 
     @extend_schema(
         operation_id="preview_checkout",
-        summary="What a checkout would cost",
+        summary="Preview a checkout",
         description="With its discount and its tax, and who could take it. Nothing is begun and no coupon is used.",
         request=CheckoutBody,
         responses=CheckoutPreviewResponse,

@@ -48,7 +48,7 @@ class CouponRedeemView(ApiView):
 
     @extend_schema(
         operation_id="redeem_coupon",
-        summary="Credits for a code",
+        summary="Redeem a coupon for credits",
         description="Of a code that brings credits alone. One that takes something off goes with a checkout.",
         request=RedeemBody,
         responses={201: RedeemedResponse},

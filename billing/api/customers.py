@@ -61,13 +61,13 @@ class CustomerView(ApiView):
         needed = ("billing.view_customer", "billing.change_customer")
         return [OwnerOrService(*(needed if self.request.method in ("GET", "HEAD") else needed[1:]))()]
 
-    @extend_schema(operation_id="customer", summary="What we know about the customer", responses=CustomerResponse)
+    @extend_schema(operation_id="customer", summary="Show the customer's details", responses=CustomerResponse)
     def get(self, request: Request) -> Response:
         return Response(CustomerResponse(customers.get(callers.customer(request))).data)
 
     @extend_schema(
         operation_id="change_customer",
-        summary="Change what we know about the customer",
+        summary="Update the customer's details",
         description="Only what is sent changes. An empty string, or null for the country, forgets it.",
         request=CustomerRequest,
         responses=CustomerResponse,

@@ -71,7 +71,7 @@ class GatewaysView(ApiView):
 
     @extend_schema(
         operation_id="gateways",
-        summary="The gateways, their limits and their health",
+        summary="List gateways, with their limits and health",
         tags=["catalogue"],
         parameters=[GatewaysQuery],
         responses=GatewaysResponse,

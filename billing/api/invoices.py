@@ -107,7 +107,7 @@ class InvoicesView(ApiView):
 
     @extend_schema(
         operation_id="invoices",
-        summary="Invoices and credit notes, newest first",
+        summary="List invoices and credit notes",
         parameters=[InvoicesQuery],
         responses=pagination.page_of(InvoiceResponse),
         tags=TAGS,
@@ -120,10 +120,10 @@ class InvoicesView(ApiView):
 
     @extend_schema(
         operation_id="issue_invoice",
-        summary="Issue an invoice now",
+        summary="Issue an invoice",
         description=(
             "Of a payment: they are issued by themselves soon after it; asked for again, the same one comes back. Of "
-            "lines: it waits to be paid by due_on, and the customer gets a mail with a link to the page that takes it."
+            "lines: it waits to be paid by due_on, and the customer gets an e-mail with a link to pay it."
         ),
         request=InvoiceRequest,
         responses={201: InvoiceResponse},
@@ -168,7 +168,7 @@ def _wanted(line: dict[str, Any]) -> drafts.Wanted:
 class InvoiceView(ApiView):
     permission_classes = (MayRead,)
 
-    @extend_schema(operation_id="invoice", summary="One invoice", responses=InvoiceResponse, tags=TAGS)
+    @extend_schema(operation_id="invoice", summary="Show an invoice", responses=InvoiceResponse, tags=TAGS)
     def get(self, request: Request, invoice_id: UUID) -> Response:
         return Response(InvoiceResponse(_found(request, invoice_id)).data)
 
@@ -178,9 +178,9 @@ class InvoiceCancelView(ApiView):
 
     @extend_schema(
         operation_id="cancel_invoice",
-        summary="Cancel an invoice that nobody has paid",
+        summary="Cancel an unpaid invoice",
         description=(
-            "Answers the credit note; asked for again, the same one. An attempt to pay that is under way is taken back "
+            "Answers the credit note; asked for again, the same one. An attempt to pay that is under way is cancelled "
             "at its gateway first: where that is not possible, 409. What was paid is refunded instead."
         ),
         request=CancelRequest,
@@ -202,7 +202,7 @@ class InvoicePdfView(ApiView):
 
     @extend_schema(
         operation_id="invoice_pdf",
-        summary="The PDF, with the XML of Factur-X inside",
+        summary="Download the PDF, with the Factur-X XML inside",
         responses={(200, "application/pdf"): OpenApiTypes.BINARY},
         tags=TAGS,
     )
@@ -216,7 +216,7 @@ class InvoiceXmlView(ApiView):
 
     @extend_schema(
         operation_id="invoice_xml",
-        summary="The XML of Factur-X",
+        summary="Download the Factur-X XML",
         responses={(200, "application/xml"): OpenApiTypes.BINARY},
         tags=TAGS,
     )

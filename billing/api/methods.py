@@ -58,9 +58,7 @@ class MethodsView(ApiView):
     def get_permissions(self) -> Any:
         return [(MayRead if self.request.method == "GET" else May)()]
 
-    @extend_schema(
-        operation_id="payment_methods", summary="The cards that are kept", responses=KeptMethodsResponse, tags=TAGS
-    )
+    @extend_schema(operation_id="payment_methods", summary="List saved cards", responses=KeptMethodsResponse, tags=TAGS)
     def get(self, request: Request) -> Response:
         found = list(SavedMethod.objects.of(callers.customer(request)).select_related("user"))
         return Response({"results": [_told(each) for each in found]})
@@ -112,7 +110,7 @@ class MethodSetupView(_SetupView):
 
     @extend_schema(
         operation_id="payment_method_setup",
-        summary="How the saving of a card stands",
+        summary="Show the state of a card being saved",
         description="What a page polls. The gateway is not asked; `refresh` does that.",
         responses=MethodSetupResponse,
         tags=TAGS,
@@ -126,7 +124,7 @@ class MethodSetupRefreshView(_SetupView):
 
     @extend_schema(
         operation_id="refresh_payment_method_setup",
-        summary="Ask the gateway now",
+        summary="Ask the gateway about a card being saved",
         description="For the page that the customer comes back to, when the gateway has not written to us yet.",
         request=serializers.NoBody,
         responses=MethodSetupResponse,

@@ -45,7 +45,7 @@ class PaymentsView(ApiView):
 
     @extend_schema(
         operation_id="payments",
-        summary="Payments, newest first",
+        summary="List payments",
         parameters=[PaymentsQuery],
         responses=pagination.page_of(PaymentResponse),
         tags=TAGS,
@@ -67,7 +67,7 @@ class PaymentsView(ApiView):
 class PaymentView(ApiView):
     permission_classes = (MayRead,)
 
-    @extend_schema(operation_id="payment", summary="One payment", responses=PaymentResponse, tags=TAGS)
+    @extend_schema(operation_id="payment", summary="Show a payment", responses=PaymentResponse, tags=TAGS)
     def get(self, request: Request, payment_id: UUID) -> Response:
         return Response(PaymentResponse(found(request, payment_id)).data)
 
@@ -77,7 +77,7 @@ class PaymentStatusView(ApiView):
 
     @extend_schema(
         operation_id="payment_status",
-        summary="How a payment stands",
+        summary="Show a payment's status",
         description="What a page polls while the buyer pays. The gateway is not asked; `refresh` does that.",
         responses=StatusResponse,
         tags=TAGS,
@@ -101,8 +101,8 @@ class PaymentCancelView(_ActView):
 
     @extend_schema(
         operation_id="cancel_payment",
-        summary="Take a payment back before it is paid",
-        description="Where the gateway knows no way back, 409: left unpaid, it ends by itself.",
+        summary="Cancel an unpaid payment",
+        description="409 where the gateway cannot cancel: left unpaid, it ends by itself.",
         request=serializers.NoBody,
         responses=PaymentResponse,
         tags=TAGS,
@@ -118,7 +118,7 @@ class PaymentRefreshView(_ActView):
 
     @extend_schema(
         operation_id="refresh_payment",
-        summary="Ask the gateway now",
+        summary="Ask the gateway about a payment",
         description="For a page that does not want to wait until the gateway writes to us.",
         request=serializers.NoBody,
         responses=PaymentResponse,
@@ -153,7 +153,7 @@ class PaymentStatisticsView(ApiView):
 
     @extend_schema(
         operation_id="payment_statistics",
-        summary="Figures of the payments, by currency",
+        summary="Summarize payments by currency",
         parameters=[StatisticsQuery],
         responses=StatisticsResponse,
         tags=TAGS,

@@ -68,7 +68,7 @@ class PlansView(ApiView):
 
     @extend_schema(
         operation_id="plans",
-        summary="The plans on sale",
+        summary="List plans on sale",
         tags=["catalogue"],
         parameters=[PlansQuery],
         responses=PlansResponse,
@@ -83,7 +83,7 @@ class EntitlementsView(ApiView):
 
     @extend_schema(
         operation_id="entitlements",
-        summary="What the customer may use because of their plans",
+        summary="List the customer's entitlements",
         tags=["subscriptions"],
         responses=EntitlementsResponse,
     )

@@ -88,7 +88,7 @@ class RefundsView(ApiView):
 
     @extend_schema(
         operation_id="request_refund",
-        summary="Give money back",
+        summary="Request a refund",
         description=(
             "All of a payment or a part of it. What the customer must give back for it is held until the gateway has "
             "sent the money. Where the gateway cannot send any, the refund waits for an operator: status `manual`."
@@ -116,7 +116,7 @@ class RefundPreviewView(ApiView):
 
     @extend_schema(
         operation_id="preview_refund",
-        summary="What a refund would do",
+        summary="Preview a refund",
         request=PlanRequest,
         responses=RefundPlanResponse,
         tags=TAGS,
@@ -132,7 +132,7 @@ class RefundPreviewView(ApiView):
 class RefundView(ApiView):
     permission_classes = (IsCaller,)
 
-    @extend_schema(operation_id="refund", summary="One refund", responses=RefundResponse, tags=TAGS)
+    @extend_schema(operation_id="refund", summary="Show a refund", responses=RefundResponse, tags=TAGS)
     def get(self, request: Request, refund_id: UUID) -> Response:
         caller = callers.of(request)
         rows = Refund.objects.filter(pk=refund_id)

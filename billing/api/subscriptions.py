@@ -135,7 +135,7 @@ class SubscriptionView(ApiView):
 
     @extend_schema(
         operation_id="subscription",
-        summary="The customer's subscription",
+        summary="Show the customer's subscription",
         description="The live one, or the last that they had; 404 when there never was one.",
         parameters=[SubscriptionQuery],
         responses=SubscriptionResponse,
@@ -147,7 +147,7 @@ class SubscriptionView(ApiView):
 
     @extend_schema(
         operation_id="subscribe",
-        summary="Begin a plan",
+        summary="Subscribe to a plan",
         description="The answer says what the customer does next: open a page, confirm on the telephone, or nothing.",
         request=SubscribeBody,
         responses={201: BegunResponse},
@@ -170,10 +170,10 @@ class SubscriptionView(ApiView):
 
     @extend_schema(
         operation_id="unsubscribe",
-        summary="End it: with what is paid for, or at once",
+        summary="Cancel the subscription",
         parameters=[
             OpenApiParameter("catalogue", OpenApiTypes.STR),
-            OpenApiParameter("immediately", OpenApiTypes.BOOL, description="Else at the end of the period."),
+            OpenApiParameter("immediately", OpenApiTypes.BOOL, description="Now, not when the period ends."),
         ],
         request=None,
         responses=SubscriptionResponse,
@@ -191,7 +191,7 @@ class SubscriptionChangeView(ApiView):
 
     @extend_schema(
         operation_id="change_subscription",
-        summary="Another plan or interval",
+        summary="Change the plan or the interval",
         description="A dearer plan begins when its difference is paid; a cheaper one with the next period.",
         parameters=[SubscriptionQuery],
         request=ChangeBody,
@@ -240,7 +240,7 @@ class SubscriptionResumeView(ApiView):
 
     @extend_schema(
         operation_id="resume_subscription",
-        summary="Go on after all",
+        summary="Resume the subscription",
         parameters=[SubscriptionQuery],
         request=serializers.NoBody,
         responses=SubscriptionResponse,
@@ -258,7 +258,7 @@ class SubscriptionPortalView(ApiView):
 
     @extend_schema(
         operation_id="subscription_portal",
-        summary="The page where the customer looks after it",
+        summary="Get the page where the customer manages the subscription",
         description="The gateway's own where it renews by itself, else ours.",
         parameters=[SubscriptionQuery],
         request=PortalBody,

@@ -61,7 +61,7 @@ class TopUpView(ApiView):
         needed = ("billing.view_topup", "billing.change_consent")
         return [OwnerOrService(*(needed if self.request.method in ("GET", "HEAD") else needed[1:]))()]
 
-    @extend_schema(operation_id="top_up", summary="The automatic top-up", responses=TopUpResponse, tags=TAGS)
+    @extend_schema(operation_id="top_up", summary="Show the automatic top-up", responses=TopUpResponse, tags=TAGS)
     def get(self, request: Request) -> Response:
         return Response(TopUpResponse(top_up.of(callers.customer(request))).data)
 
@@ -69,8 +69,8 @@ class TopUpView(ApiView):
         operation_id="agree_to_top_up",
         summary="Switch the automatic top-up on, or change its terms",
         description=(
-            "The wording of the consent is kept with its time. A card must have been kept by a checkout with "
-            "save_method. What was declined before still counts."
+            "The wording of the consent is kept with its time. A card must have been saved before: by a checkout with "
+            "`save_method`, or by POST payment-methods. Charges that were declined before still count."
         ),
         request=TopUpBody,
         responses=TopUpResponse,

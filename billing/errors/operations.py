@@ -24,6 +24,14 @@ class CaseClosed(BillingError):
         super().__init__("The case is closed already.")
 
 
+class RefundWaits(BillingError):
+    """The case is about a refund that nobody has sent yet; the case closes with it."""
+
+    def __init__(self, refund: UUID) -> None:
+        self.refund = refund
+        super().__init__("The refund of this case still waits to be sent and confirmed.")
+
+
 class ResolutionMissing(BillingError):
     def __init__(self) -> None:
         super().__init__("Say how the case ended.")

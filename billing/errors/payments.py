@@ -46,6 +46,14 @@ class GatewaySilent(BillingError):
         super().__init__("The gateway does not answer at the moment. Nothing was changed.")
 
 
+class GatewayUnsure(GatewaySilent):
+    """The answer was lost: it may have done what it was asked for."""
+
+    def __init__(self, gateway: str, retry_after_seconds: int | None = None) -> None:
+        super().__init__(gateway, retry_after_seconds)
+        self.args = ("The gateway's answer was lost. It may have acted, and is asked again by itself.",)
+
+
 class NotRefundable(BillingError):
     """Nothing has been paid, or all of it has gone back already."""
 
@@ -119,6 +127,14 @@ class SecondOperatorNeeded(BillingError):
         super().__init__("A refund of this size is confirmed by somebody else than who asked for it.")
 
 
+class RefundBeyondYours(BillingError):
+    """Above the limit, a refund is asked for by somebody who may confirm refunds."""
+
+    def __init__(self, limit: Money) -> None:
+        self.limit = limit
+        super().__init__(f"Refunds above {limit} are asked for by somebody who may confirm refunds.")
+
+
 class CannotAnswer(BillingError):
     def __init__(self, gateway: str) -> None:
         self.gateway = gateway
@@ -130,6 +146,14 @@ class DisputeOver(BillingError):
         self.dispute = dispute
         self.state = state
         super().__init__("The dispute is over, or was answered already.")
+
+
+class EvidenceUnsure(BillingError):
+    """The bank's side may have it; sending it again is refused there if so."""
+
+    def __init__(self, dispute: UUID) -> None:
+        self.dispute = dispute
+        super().__init__("The gateway's answer was lost. Look whether the evidence is there, and send it again if not.")
 
 
 class EvidenceFileRefused(BillingError):

@@ -1,4 +1,4 @@
-"""What reading a gateway's letters has in common."""
+"""What reading a gateway's notifications has in common."""
 
 import hmac
 from collections.abc import Mapping

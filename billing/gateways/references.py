@@ -1,4 +1,4 @@
-"""Our reference in the letters that a gateway accepts, and back."""
+"""Our reference in the letters and digits that a gateway accepts, and back."""
 
 import hashlib
 import string

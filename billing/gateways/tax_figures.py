@@ -1,4 +1,4 @@
-"""What a gateway reckons of tax where we asked it to, in our words."""
+"""What a gateway calculates of tax where we asked it to, in our words."""
 
 from dataclasses import dataclass
 from enum import StrEnum

@@ -59,6 +59,8 @@ class Customer(models.Model):
     name = models.CharField(_("name"), max_length=200, blank=True)
     company = models.CharField(_("company"), max_length=200, blank=True)
     email = models.EmailField(_("e-mail"), max_length=254, blank=True)
+    # Of the address, however it is spelled: see billing.persons.
+    person = models.CharField(max_length=64, blank=True, default="", db_default="", editable=False)
     vat_number = models.CharField(_("VAT number"), max_length=20, blank=True, validators=[check_vat_number])
     # Where the company or the person is, as invoices say it.
     address = models.CharField(_("address"), max_length=200, blank=True, db_default="")
@@ -88,6 +90,7 @@ class Customer(models.Model):
                 name="customer_time_zone_is_a_name", condition=Q(time_zone__regex="^[A-Za-z][A-Za-z0-9_+/-]*$")
             ),
         ]
+        indexes = [models.Index(name="customer_by_person", fields=["person"], condition=~Q(person=""))]
 
     def __str__(self) -> str:
         return self.name or self.company or self.user.get_username()

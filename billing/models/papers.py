@@ -1,4 +1,4 @@
-"""What stands beside invoices: proofs of VAT numbers, letters with documents, and what was taxed when it was used."""
+"""What stands beside invoices: proofs of VAT numbers, e-mails with documents, and what was taxed when it was used."""
 
 from django.conf import settings
 from django.db import models

@@ -1,41 +1,37 @@
 """A buyer, a pack and a checkout for tests, with one sensible value for all that a test does not care about."""
 
-import itertools
-from datetime import timedelta
 from typing import Any
 
 from django.contrib.auth.models import User
-from django.utils import timezone
 
 from billing import asking, checkout, pricing
 from billing.checkout import Wishes
 from billing.models import Payment
 from credits import balances
 from credits.models import Pack, PackPrice
+from credits.tests.factories import PackFactory, PackPriceFactory
 from ledger import accounts
 from ledger.models import Account
+from rest.tests.factories import UserFactory
 
-_numbers = itertools.count(1)
+
+class MediumFactory(PackFactory):
+    code = "medium"
+    catalogue = "companion-tokens"
+    name_en = "Pack Medium"
+    credits = 250
+    bonus = 25
 
 
 def make_user() -> User:
-    return User.objects.create(username=f"buyer-{next(_numbers)}")
+    return UserFactory.create()
 
 
 def make_pack(**changes: Any) -> Pack:
     """Pack Medium: 250 tokens and 25 for nothing, for 9.99 € or 6 500 francs."""
-    known = {
-        "code": "medium",
-        "catalogue": "companion-tokens",
-        "name_en": "Pack Medium",
-        "credits": 250,
-        "bonus": 25,
-    }
-    pack = Pack.objects.create(**known | changes)
+    pack = MediumFactory.create(**changes)
     for currency, amount_minor in (("EUR", 999), ("XOF", 6_500)):
-        PackPrice.objects.create(
-            pack=pack, currency=currency, amount_minor=amount_minor, valid_from=timezone.now() - timedelta(days=1)
-        )
+        make_price(pack, currency, amount_minor)
     return pack
 
 
@@ -73,5 +69,4 @@ def balance(name: str) -> int:
 
 
 def make_price(pack: Pack, currency: str, amount_minor: int) -> PackPrice:
-    yesterday = timezone.now() - timedelta(days=1)
-    return PackPrice.objects.create(pack=pack, currency=currency, amount_minor=amount_minor, valid_from=yesterday)
+    return PackPriceFactory.create(pack=pack, currency=currency, amount_minor=amount_minor)

@@ -3,8 +3,10 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import factory
 from django.contrib.auth.models import User
 from django.utils import timezone
+from factory.django import DjangoModelFactory
 
 from billing import asking, dunning, plans, subscriptions
 from billing.checkout import Wishes
@@ -13,38 +15,55 @@ from billing.models import Customer, Payment, Plan, PlanPrice, Subscription
 from billing.subscriptions import Begun
 from billing.tests import shop
 from credits import calendar
-from credits.models import GrantRule
+from credits.tests.factories import make_rule
+from rest.tests.factories import UserFactory
 
 BEGIN = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)  # a Monday
 
 
 def make_plans() -> None:
     """Premium gives 500 a week for 9.99 € a month or 99.90 € a year; Elite is without limit for 19.99 €."""
-    GrantRule.objects.create(code="premium-weekly", catalogue="companions", amount=500, every="week", catch_up="all")
+    make_rule(catalogue="companions", catch_up="all")
     premium = {"active_companions": 3, "hd_photos": True}
     elite = {"active_companions": "unlimited", "video": True}
     make_plan("premium", {"month": 999, "year": 9_990}, grant_rules=["premium-weekly"], entitlements=premium)
     make_plan("elite", {"month": 1_999}, is_unlimited=True, entitlements=elite)
 
 
+class PlanFactory(DjangoModelFactory[Plan]):
+    class Meta:
+        model = Plan
+
+    catalogue = "companions"
+    name_en = factory.LazyAttribute(lambda plan: plan.code.title())
+
+
+class PlanPriceFactory(DjangoModelFactory[PlanPrice]):
+    class Meta:
+        model = PlanPrice
+
+    currency = "EUR"
+    valid_from = BEGIN - timedelta(days=1)
+
+
+class CustomerFactory(DjangoModelFactory[Customer]):
+    class Meta:
+        model = Customer
+
+    user = factory.SubFactory(UserFactory)
+    time_zone = "Europe/Paris"
+    country = "FR"
+
+
 def make_plan(code: str, prices: dict[str, int], **changes: Any) -> Plan:
-    known = {"catalogue": "companions", "name_en": code.title()}
-    plan = Plan.objects.create(code=code, **known | changes)
+    plan = PlanFactory.create(code=code, **changes)
     for interval, amount_minor in prices.items():
-        PlanPrice.objects.create(
-            plan=plan,
-            interval=interval,
-            currency="EUR",
-            amount_minor=amount_minor,
-            valid_from=BEGIN - timedelta(days=1),
-        )
+        PlanPriceFactory.create(plan=plan, interval=interval, amount_minor=amount_minor)
     return plan
 
 
 def make_user(time_zone: str = "Europe/Paris") -> User:
-    user = shop.make_user()
-    Customer.objects.create(user=user, time_zone=time_zone, country="FR")
-    return user
+    return CustomerFactory.create(time_zone=time_zone).user
 
 
 def price(code: str, interval: str = "month") -> PlanPrice:

@@ -9,6 +9,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 
 from billing import asking, disputes, errors
 from billing.gateways import registry
+from billing.gateways.errors import Uncertain
 from billing.gateways.subscribing import DisputeResult, DisputeState, EvidenceFile
 from billing.models import Dispute, GatewaySetting
 from billing.tests import shop
@@ -102,3 +103,14 @@ def test_form_refuses_what_no_bank_reads_and_says_what_it_reads(disputed: Disput
 def test_who_may_not_answer_sends_nothing(disputed: Dispute, sandbox: Sandbox) -> None:
     assert send_form(disputed, PDF.content).status_code == 403
     assert not any(each["path"] == "/v1/files" for each in sandbox.requests("stripe"))
+
+
+def test_evidence_whose_answer_was_lost_is_looked_up_by_the_operator(disputed: Dispute, monkeypatch: Any) -> None:
+    def lost(_request: Any) -> Any:
+        raise Uncertain("lost", gateway="stripe")
+
+    monkeypatch.setattr(registry.get("stripe"), "send_evidence", lost)
+    page = send_form(disputed, PDF.content, "answer_dispute").content.decode()
+    assert "Look at the dispute in its dashboard" in page
+    disputed.refresh_from_db()
+    assert disputed.evidence_sent_at is None

@@ -46,7 +46,7 @@ def test_refund_that_failed_names_its_own_amount(stripe) -> None:
     part_of(stripe, 100)
     refund_sending.work_through()
     said = told()
-    assert said.startswith("A refund needs somebody’s eyes")
+    assert said.startswith("A refund needs attention")
     assert "Amount: €1.00\n" in said
 
 

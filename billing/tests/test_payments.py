@@ -6,7 +6,8 @@ import pytest
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from billing import asking, breaker, errors, payments
+from billing import asking, breaker, checkout, errors, payments, pricing
+from billing.checkout import Wishes
 from billing.gateways import registry
 from billing.gateways.base import PaymentState
 from billing.gateways.errors import Declined, FailureCategory, Unavailable, Uncertain
@@ -19,6 +20,7 @@ from events.models import Event
 from ledger import checks
 from ledger.money import Money
 from ledger.tests.races import meeting_of, run_together
+from rest.tests.callers import customer, post
 
 pytestmark = pytest.mark.django_db
 
@@ -85,6 +87,37 @@ def test_lost_reply_is_found_again_with_its_page(stripe) -> None:
     attempt = payment.attempts.get()
     assert attempt.state == AttemptState.REQUIRES_ACTION
     assert attempt.next_action["url"].endswith(attempt.reference)
+
+
+def test_whoever_tries_again_beside_an_unknown_payment_does_not_pay_twice(gateways) -> None:
+    """S11: the first gateway took the money and its answer was lost; the buyer reloads and picks another one."""
+    gateways["stripe"].loses = True
+    first = shop.buy(gateways=["stripe"])
+    assert states(first) == [("stripe", "unknown")]
+    with pytest.raises(errors.AttemptLive) as refused:
+        shop.buy(first.user, gateways=["paypal"])
+    assert refused.value.payment == first.pk
+    shop.buy(gateways=["paypal"])  # somebody else may
+    shop.make_pack(code="small", credits=100)
+    checkout.start(user=first.user, purchase=pricing.pack("small", "EUR", "en"), wishes=Wishes(gateways=("paypal",)))
+    gateways["stripe"].pays(first.attempts.get().reference)
+    assert shop.told(first).status == PaymentStatus.SUCCEEDED
+    shop.buy(first.user, gateways=["paypal"])  # now it is known, and they may want two
+
+
+def test_whoever_tries_again_once_it_is_known_that_nothing_was_paid_may(gateways) -> None:
+    gateways["stripe"].loses = True
+    first = shop.buy(gateways=["stripe"])
+    Attempt.objects.update(state=AttemptState.FAILED)
+    assert shop.buy(first.user, gateways=["paypal"]).attempts.get().gateway == "paypal"
+
+
+def test_second_try_of_a_pack_is_refused_with_the_first_payment_named(gateways) -> None:
+    gateways["stripe"].loses = True
+    first = shop.buy(gateways=["stripe"])
+    wish = {"pack": "medium", "currency": "EUR", "gateways": ["paypal"]}
+    answer = post("checkouts", customer(first.user), wish)
+    assert (answer.status_code, answer.json()["code"], answer.json()["payment"]) == (409, "attempt_live", str(first.pk))
 
 
 def test_all_gateways_down_is_said_with_the_time_to_wait(gateways) -> None:

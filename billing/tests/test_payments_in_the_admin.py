@@ -12,13 +12,15 @@ from django.test import Client
 from django.urls import reverse
 
 from billing import cases, refund_sending
-from billing.gateways.base import RefundState
+from billing.gateways.base import PaymentState, RefundState
+from billing.gateways.errors import Uncertain
 from billing.models import Case, GatewayLetter, Payment, Refund
 from billing.models.cases import CaseKind
 from billing.models.inbox import LetterState
 from billing.models.refunds import RefundStatus
 from billing.tests import shop
 from billing.tests.test_inbox import send
+from credits import usage
 
 pytestmark = pytest.mark.django_db
 
@@ -251,3 +253,72 @@ def test_operator_says_how_a_refund_ended_and_comes_to_it_from_its_case(stripe, 
     case.refresh_from_db()
     assert (refund.status, refund.proof, refund.proven_by) == (RefundStatus.FAILED, "support, 12 May", operator)
     assert case.closed_by == operator
+
+
+def test_case_of_a_refund_by_hand_is_not_closed_before_the_refund(gateways, operator) -> None:
+    payment = shop.paid(gateways["cinetpay"], currency="XOF")
+    press(operator, "billing_payment_refund", payment, policy="goodwill", reason="late")
+    case = Case.objects.get()
+    answer = press(operator, "billing_case_close", case, resolution="done")
+    assert "Its refund still waits" in answer.content.decode()
+    assert Case.objects.open().get() == case
+    press(operator, "billing_refund_prove", Refund.objects.get(), proof="OM-1", note="")
+    assert not Case.objects.open().exists()
+
+
+def test_who_may_not_confirm_refunds_asks_for_small_ones(stripe, settings) -> None:
+    settings.REFUND_ALONE_MINOR = {"EUR": 500}
+    support, payment = member("request_refund"), shop.paid(stripe)
+    for wish in ({}, {"preview": "yes"}):
+        answer = press(support, "billing_payment_refund", payment, policy="goodwill", reason="late", **wish)
+        assert "Refunds above €5.00 are asked for by a colleague" in answer.content.decode()
+    press(support, "billing_payment_refund", payment, policy="goodwill", reason="late", amount="4.00")
+    press(support, "billing_payment_refund", payment, policy="goodwill", reason="late", amount="1.01")  # 5.01 in all
+    assert [each.amount_minor for each in Refund.objects.all()] == [400]
+    finance = member("request_refund", "prove_refund")
+    press(finance, "billing_payment_refund", payment, policy="goodwill", reason="late")
+    assert sum(each.amount_minor for each in Refund.objects.all()) == 999
+
+
+def test_refund_is_that_of_the_preview_or_shown_anew(stripe, operator) -> None:
+    payment = shop.paid(stripe)
+    wish = {"policy": "full_with_debt", "reason": "late", "key": str(uuid.uuid4())}
+
+    def send(**more: str) -> str:
+        return press(operator, "billing_payment_refund", payment, **wish, **more).content.decode()
+
+    seen = re.search(r'name="previewed" value="([0-9a-f]+)"', send(preview="yes"))
+    usage.spend(user=payment.user, amount=80, key="meanwhile")
+    anew = send(previewed=seen[1])
+    assert "80" in re.sub(r"<[^>]+>", " ", anew)
+    assert not Refund.objects.exists()
+    send(previewed=re.search(r'name="previewed" value="([0-9a-f]+)"', anew)[1])
+    assert Refund.objects.get().credits_owed == 80
+
+
+def test_buttons_of_a_payment_are_those_that_can_be_pressed(stripe, operator) -> None:
+    def shown(thing: Any, *names: str) -> set[str]:
+        text = browser(operator).get(page(f"billing_{thing._meta.model_name}_change", thing.pk)).text
+        return {name for name in names if f"/{thing.pk}/{name}/" in text}
+
+    acts = ("refund", "refresh", "cancel")
+    waiting = shop.buy()
+    assert shown(waiting, *acts) == {"refresh", "cancel"}
+    stripe.pays()
+    shop.told(waiting)
+    assert shown(Payment.objects.get(), *acts) == {"refund"}
+    press(operator, "billing_payment_refund", waiting, policy="goodwill", reason="late")
+    assert shown(Refund.objects.get(), "prove", "resolve", "cancel") == {"cancel"}
+
+
+def test_answer_that_was_lost_is_not_said_to_have_changed_nothing(gateways, operator, monkeypatch) -> None:
+    payment = shop.buy(gateways=["paypal"])
+    gateways["paypal"].becomes(PaymentState.AUTHORIZED, payment.attempts.get().reference)
+
+    def lost(_payment: Any) -> Any:
+        raise Uncertain("lost", gateway="paypal")
+
+    monkeypatch.setattr(gateways["paypal"], "capture", lost)
+    text = press(operator, "billing_payment_refresh", payment).content.decode()
+    assert "it may have done it" in text
+    assert "Nothing was changed" not in text

@@ -2,6 +2,7 @@
 
 import threading
 from collections import Counter
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -352,6 +353,39 @@ def test_refund_that_fails_days_later_reopens_the_books(stripe) -> None:
     assert (shop.balance("revenue:packs:EUR"), shop.balance("gateway:stripe:EUR")) == (999, -999)
     assert Case.objects.get().kind == "refund_failed"
     assert refunds.preview(payment=payment, policy=RefundPolicy.GOODWILL).amount.minor == 999
+    assert checks.faults() == {}
+
+
+def came_back(stripe: Any, payment: Payment) -> None:
+    refund = sent(ask_for(payment))
+    assert (refund.status, shop.credits_of(payment.user)) == (RefundStatus.SUCCEEDED, 0)
+    stripe.refund_states[refund.reference] = RefundState.FAILED
+    del stripe.sold[payment.attempts.get().reference].refunded[refund.reference]
+    assert refund_sending.ask(refund).status == RefundStatus.FAILED
+
+
+def test_what_came_back_can_be_refunded_again_and_again(stripe) -> None:
+    """The credits are grants of other names by then, and those of them that were for nothing still go first."""
+    payment = shop.paid(stripe)
+    came_back(stripe, payment)
+    came_back(stripe, payment)
+    part = ask_for(payment, 91)  # 25 of the 275 credits
+    assert [part.lines[key] for key in part.lines] == [25]
+    assert Grant.objects.get(account__name=f"grant:{next(iter(part.lines))}").is_promotional
+    refund = sent(ask_for(payment))
+    assert (refund.status, refund.amount_minor, shop.credits_of(payment.user)) == (RefundStatus.SUCCEEDED, 908, 0)
+    assert checks.faults() == {}
+
+
+def test_dispute_takes_what_a_refund_gave_back(stripe) -> None:
+    payment = shop.paid(stripe)
+    came_back(stripe, payment)
+    attempt, amount = payment.attempts.get(), payment.money
+    opened = DisputeResult(id="dp_1", state=DisputeState.NEEDS_RESPONSE, amount=amount)
+    disputes.note(attempt=attempt, result=opened)
+    assert shop.credits_of(payment.user) == 0
+    disputes.note(attempt=attempt, result=replace(opened, state=DisputeState.LOST))
+    assert (shop.credits_of(payment.user), Grant.objects.filter(is_open=True).exists()) == (0, False)
     assert checks.faults() == {}
 
 

@@ -18,12 +18,20 @@ from wallets import errors as wallet_errors
 NUMBER: Any = "0190c6a4-5a3e-4c1b-9f3e-2b1a0c4d5e6f"
 FIVE, NINE = Money(500, "EUR"), Money(900, "EUR")
 TOLD = [
-    (errors.PaymentOver(NUMBER, "expired"), "Le paiement est terminé : délaissé."),
+    (errors.PaymentOver(NUMBER, "expired"), "Le paiement est terminé : abandonné."),
     (errors.NotRefundable("pending"), "Il n’y a rien à rembourser ; le paiement : en cours de paiement."),
     (errors.NotRefundable("lost in a dispute"), "Il n’y a rien à rembourser ; le paiement : perdu dans un litige."),
     (errors.RefundTooLarge(999, "EUR"), "Au plus 9,99 € peuvent encore être remboursés."),
     (errors.CreditsSpent(75, 0), "75 des crédits sont dépensés ; cette règle ne le permet pas."),
     (errors.RefundOver(NUMBER, "succeeded"), "Impossible dans l’état actuel du remboursement : arrivé."),
+    (
+        errors.RefundBeyondYours(Money(5_000, "EUR")),
+        "Les remboursements de plus de 50,00 € sont demandés par un collègue qui peut confirmer les remboursements.",
+    ),
+    (
+        credit_errors.IssueTooLarge(100),
+        "Plus de 100 crédits sont donnés par un collègue qui peut ajuster les crédits.",
+    ),
     (errors.EvidenceFileRefused(5_000_000), "La banque lit un PDF, un PNG ou un JPEG de 5 Mo au plus."),
     (
         errors.DraftInvalid("The day by which it is to be paid is over."),
@@ -52,11 +60,14 @@ TOLD = [
         credit_errors.InsufficientCredits(needed=5, available=3, missing=2, unit="CREDIT"),
         "Il faut 5 CREDIT et 3 sont disponibles : il en manque 2.",
     ),
-    (credit_errors.GrantClosed("revoked"), "Le lot ne peut plus être changé : révoqué."),
+    (credit_errors.GrantClosed("revoked"), "L’attribution ne peut plus être changée : révoquée."),
     (credit_errors.HoldResolved(state="expired"), "La réservation est terminée, état : expiré."),
     (credit_errors.HoldExceeded(held=3), "Seuls 3 sont réservés."),
     (credit_errors.SpendExceeded(left=3), "Il ne reste que 3 à rendre de cette dépense."),
-    (credit_errors.InvalidUse("expires_at", "A grant can only be extended."), "Un lot ne peut être que prolongé."),
+    (
+        credit_errors.InvalidUse("expires_at", "A grant can only be extended."),
+        "Une attribution ne peut être que prolongée.",
+    ),
     (
         credit_errors.AmountNotPayable(
             amount="9.99 EUR", gateways=["stripe", "paypal"], reasons=[], nearest=["9.95 EUR", "10.00 EUR"]

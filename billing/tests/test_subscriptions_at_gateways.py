@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 import pytest
 import time_machine
+from django.test import Client
 from django.utils import timezone
 
 from billing import (
@@ -530,6 +531,8 @@ def test_time_is_not_given_where_the_gateway_would_charge_on_the_old_day(renewin
         subscription_states.give_time(
             subscription_id=found.pk, until=END + timedelta(days=9), by=operator, reason="outage"
         )
+    asked = browser(operator).get(page("billing_subscription_extend", found.pk))
+    assert "Not possible here" in asked.content.decode()  # said before anything is filled in
     told = press(operator, "billing_subscription_extend", found, until="2026-05-01", reason="outage")
     assert "give credits or a refund instead" in told.content.decode()
     assert (fresh(found).paid_until, fresh(found).timeline.filter(act="extended").count()) == (END, 0)
@@ -539,3 +542,15 @@ def test_operator_is_told_that_a_pause_keeps_no_days_there(renewing) -> None:
     found = paid_once(renewing)
     text = browser(member("manage_subscription")).get(page("billing_subscription_pause", found.pk)).content.decode()
     assert "the next charge comes on its usual day" in text
+
+
+def test_own_page_offers_and_says_only_what_its_gateway_does(renewing, client: Client) -> None:
+    found = paid_once(renewing)
+    client.force_login(found.user)
+    shown = client.get("/subscription").content.decode()
+    assert "€19.99 per month" in shown
+    assert "per year" not in shown
+    Subscription.objects.update(status=SubscriptionStatus.PAUSED, paused_at=timezone.now())
+    shown = client.get("/subscription").content.decode()
+    assert "The time of the pause is not added" in shown
+    assert "goes on when you resume it" not in shown

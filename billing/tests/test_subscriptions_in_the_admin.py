@@ -9,7 +9,7 @@ from django.utils.translation import override
 from billing import plans
 from billing.admin import timeline_words
 from billing.models import Payment, Subscription
-from billing.tests.subscribers import BEGIN, end_of, fresh, make_plans, subscribed
+from billing.tests.subscribers import BEGIN, end_of, fresh, make_plan, make_plans, subscribed
 from billing.tests.test_payments_in_the_admin import browser, member, page, press
 from ledger.money import format_money
 
@@ -64,6 +64,14 @@ def test_change_is_previewed_then_asked_for(found) -> None:
     assert Payment.objects.get(status="pending").amount_minor == 1_000
 
 
+def test_change_offers_the_plans_of_its_catalogue_and_begins_with_its_own(found) -> None:
+    make_plan("other", {"month": 500}, catalogue="events")
+    path = page("billing_subscription_change_plan", found.pk)
+    text = browser(member("manage_subscription")).get(path).content.decode()
+    plans_shown = dict(re.findall(r'<option value="(premium|elite|other)"( selected)?>', text))
+    assert plans_shown == {"premium": " selected", "elite": ""}
+
+
 def test_change_that_must_wait_is_refused_in_words_of_the_form(found) -> None:
     operator = member("manage_subscription")
     wish = {"plan": "premium", "interval": "month", "when": "now", "reason": "asked by telephone", "preview": "1"}
@@ -94,5 +102,7 @@ def test_pause_resume_and_extend(found) -> None:
     assert fresh(found).status == "paused"
     press(operator, "billing_subscription_resume", found, reason="is back")
     assert fresh(found).status == "active"
+    far = press(operator, "billing_subscription_extend", found, until="2999-01-01", reason="our outage")
+    assert "At most 400 days from today." in far.content.decode()
     press(operator, "billing_subscription_extend", found, until="2026-05-01", reason="our outage")
     assert end_of(found).date().isoformat() == "2026-05-01"

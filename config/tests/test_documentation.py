@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+from django.urls import Resolver404, resolve
 
 BASE_DIR = Path(__file__).resolve().parents[2]
 DOCS = BASE_DIR / "docs"
@@ -23,3 +24,20 @@ def test_index_names_every_page() -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(BASE_DIR).as_posix())
 def test_links_lead_somewhere(page: Path) -> None:
     assert [str(target) for target in targets(page) if not target.exists()] == []
+
+
+def test_page_about_moving_names_paths_that_are_there() -> None:
+    """The right column: what is new must be answered."""
+    rows = [line.split(" | ") for line in (DOCS / "moving.md").read_text().splitlines() if line.startswith("| `")]
+    named = {path for row in rows for path in re.findall(r"(/api/v1/[a-z/{}-]+|/webhooks/stripe|/ws/events)", row[-1])}
+    assert len(named) > 25
+
+    def is_there(path: str) -> bool:
+        try:
+            resolve(path.replace("{id}", "01890000-0000-7000-8000-000000000000"))
+        except Resolver404:
+            return False
+        return True
+
+    stream = {"/ws/events"}  # a process of its own
+    assert {path for path in named - stream if not is_there(path)} == set()

@@ -1,4 +1,4 @@
-"""import-linter keeps the floors of DESIGN.md; each contract is proven by planting a violation."""
+"""import-linter keeps the layers of docs/architecture.md; each contract is proven by planting a violation."""
 
 import re
 import shutil
@@ -28,15 +28,15 @@ def test_the_house_keeps_its_floors(tmp_path: Path) -> None:
 
 # Each in a module of its own; one look of the linter finds them all.
 PLANTED = [
-    ("rest", "config.problems", "Imports only go down the floors"),
-    ("ledger", "rest.models", "Imports only go down the floors"),
-    ("rest", "credits.usage", "Imports only go down the floors"),
+    ("rest", "config.problems", "Imports only go down the layers"),
+    ("ledger", "rest.models", "Imports only go down the layers"),
+    ("rest", "credits.usage", "Imports only go down the layers"),
     ("billing.gateways", "billing.models", "Gateways know no models"),
     ("billing.gateways", "ledger.models", "Gateways know no models"),
     ("ledger", "celery", "The books know neither HTTP nor Celery"),
     ("ledger", "rest_framework", "The books know neither HTTP nor Celery"),
-    ("storefront", "config.settings", "Imports only go down the floors"),
-    ("credits", "storefront.views", "Imports only go down the floors"),
+    ("storefront", "config.settings", "Imports only go down the layers"),
+    ("credits", "storefront.views", "Imports only go down the layers"),
     ("sandbox", "ledger.money", "The sandbox stands alone"),
     ("sandbox", "django", "The sandbox stands alone"),
     ("billing", "sandbox.money", "Nobody leans on the sandbox"),

@@ -104,7 +104,7 @@ def test_calm_home_says_so(db, client: Client) -> None:
     person = User.objects.create_user("olive", is_staff=True)
     client.force_login(person)
     page = client.get("/admin/").content.decode()
-    assert "Nothing waits for you" in page
+    assert "Nothing needs attention" in page
     assert "Operators without a second factor" not in page
     assert "What operators did lately" not in page
 

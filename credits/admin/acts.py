@@ -49,6 +49,10 @@ class EndOfDayField(forms.DateField):
     def __init__(self, **changes: Any) -> None:
         super().__init__(**{"widget": UnfoldAdminTextInputWidget(attrs={"type": "date"}), **changes})
 
+    def prepare_value(self, value: Any) -> Any:
+        """A browser's field for a day shows nothing else than a day."""
+        return value.astimezone(UTC).date().isoformat() if isinstance(value, datetime) else value
+
     def clean(self, value: Any) -> Any:
         day = super().clean(value)
         if day is None:

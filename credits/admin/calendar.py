@@ -87,6 +87,7 @@ class PeriodAdmin(ActsAdmin):
     search_fields = ("schedule__user__username", "=schedule__reference", "=rule")
     ordering = ("-starts_at", "-id")
     actions_detail = ("again", "revoke")  # type: ignore[assignment]  # unfold means any tuple
+    shown_for = {"revoke": lambda period: period.grant is not None and period.grant.account.balance > 0}
     fields = (
         "customer", "schedule", "rule", "number", "starts_at", "ends_at", "amount", "unit", "expires_at",
         "rollover_cap", "catch_up", "state_shown", "grant", "decided_at",

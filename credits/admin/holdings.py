@@ -3,28 +3,30 @@
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.contrib import admin
 from django.contrib.auth.models import User
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
-from django.utils.translation import gettext, gettext_noop
+from django.utils.translation import gettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import action
+from unfold.widgets import UnfoldBooleanSwitchWidget
 
-from credits import grants, holds, usage
+from credits import errors, grants, holds, usage
 from credits.admin import acts
 from credits.admin.acts import ActForm, ActsAdmin, ReasonForm, operator
-from credits.models import Grant, GrantSource, Hold, Spend
+from credits.models import Grant, GrantSource, Hold, HoldState, Spend
 from ledger import columns
 from rest.labels import display
 
 GRANT_STATES = {
-    "open": gettext_noop("Open"),
-    "frozen": gettext_noop("Frozen"),
-    "expired": gettext_noop("Expired"),
-    "revoked": gettext_noop("Revoked"),
-    "used": gettext_noop("Used up"),
+    "open": pgettext_lazy("grant", "Open"),
+    "frozen": pgettext_lazy("grant", "Frozen"),
+    "expired": pgettext_lazy("grant", "Expired"),
+    "revoked": pgettext_lazy("grant", "Revoked"),
+    "used": pgettext_lazy("grant", "Used up"),
 }
 GRANT_LABELS = {"open": "success", "frozen": "warning", "expired": "info", "revoked": "danger", "used": "info"}
 HOLD_LABELS = {"open": "warning", "settled": "success", "released": "info", "expired": "danger"}
@@ -45,7 +47,7 @@ class IssueForm(ReasonForm):
     user = acts.user_field()
     amount = acts.amount_field()
     unit = acts.unit_field()
-    source = acts.choice_field(_("source"), BY_HAND)
+    source = acts.choice_field(_("source"), BY_HAND, initial=GrantSource.MANUAL)
     expires_at = acts.EndOfDayField(
         label=_("expires on"), required=False, help_text=_("At the end of that day, UTC. Empty: never.")
     )
@@ -59,10 +61,20 @@ class IssueForm(ReasonForm):
 
 
 class ExtendForm(ReasonForm):
-    expires_at = acts.EndOfDayField(
-        label=_("new end"), required=False, help_text=_("At the end of that day, UTC. Empty: it never expires.")
-    )
-    field_order = ("expires_at", "reason")
+    expires_at = acts.EndOfDayField(label=_("new end"), required=False, help_text=_("At the end of that day, UTC."))
+    never = forms.BooleanField(label=_("it never expires"), required=False, widget=UnfoldBooleanSwitchWidget)
+    field_order = ("expires_at", "never", "reason")
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
+        if not self.errors and (cleaned["expires_at"] is None) != cleaned["never"]:
+            self.add_error("expires_at", gettext("Say the new end, or that it never expires."))
+        cleaned.pop("never", None)
+        return cleaned
+
+
+def may_adjust(operator: User) -> bool:
+    return operator.has_perm("credits.adjust_credits")
 
 
 class ReverseForm(ReasonForm):
@@ -91,6 +103,12 @@ class GrantAdmin(OfCustomers):
     ordering = ("-entry",)
     actions_list = ("issue",)  # type: ignore[assignment]  # unfold means any tuple
     actions_detail = ("extend", "freeze", "unfreeze", "revoke")  # type: ignore[assignment]
+    shown_for = {
+        "extend": lambda grant: state_of(grant) in ("open", "frozen") and grant.expires_at is not None,
+        "freeze": lambda grant: state_of(grant) == "open",
+        "unfreeze": lambda grant: state_of(grant) == "frozen",
+        "revoke": lambda grant: state_of(grant) in ("open", "frozen"),
+    }
     fields = (
         "customer", "unit", "source", "amount", "left", "held", "state", "priority", "is_promotional", "expires_at",
         "issued_at", "issued_by", "reason", "paid", "frozen_at", "revoked_at",
@@ -111,11 +129,13 @@ class GrantAdmin(OfCustomers):
 
     @display(description=_("state"), label=GRANT_LABELS)
     def state(self, grant: Grant) -> tuple[str, str]:
-        return state_of(grant), gettext(GRANT_STATES[state_of(grant)])
+        return state_of(grant), str(GRANT_STATES[state_of(grant)])
 
     @action(description=_("Give credits"), url_path="issue", permissions=["issue_grant"], icon="add")  # type: ignore[arg-type, operator]
     def issue(self, request: HttpRequest) -> HttpResponse:
         def do(form: ActForm) -> str:
+            if form.facts["amount"] > settings.CREDITS_ISSUE_ALONE and not may_adjust(operator(request)):
+                raise errors.IssueTooLarge(settings.CREDITS_ISSUE_ALONE)
             made = grants.issue(**form.facts, key=form.act_key, by=operator(request))
             return gettext("%(user)s has %(amount)s %(unit)s more.") % {
                 "user": form.facts["user"], "amount": made.amount, "unit": made.purse.unit,
@@ -148,6 +168,7 @@ class GrantAdmin(OfCustomers):
             title=gettext("Extend"),
             says=gettext("The customer can use what is left of the grant for longer. It can never be shortened."),
             do=do,
+            initial={"expires_at": grant.expires_at},
         )
 
     @action(description=_("Freeze"), url_path="freeze", permissions=["freeze_grant"], icon="ac_unit")  # type: ignore[arg-type, operator]
@@ -216,6 +237,7 @@ class SpendAdmin(OfCustomers):
     search_fields = ("purse__user__username", "=reference")
     ordering = ("-entry",)
     actions_detail = ("reverse",)  # type: ignore[assignment]
+    shown_for = {"reverse": lambda spend: spend.amount + spend.metered > spend.reversed_amount}
     fields = (
         "entry_id", "customer", "unit", "action_name", "cost_version", "quantity", "amount", "metered",
         "reversed_amount", "available_after", "reference", "metadata", "token_name", "created_at",
@@ -258,6 +280,7 @@ class HoldAdmin(OfCustomers):
     search_fields = ("purse__user__username", "=reference")
     ordering = ("-id",)
     actions_detail = ("release",)  # type: ignore[assignment]
+    shown_for = {"release": lambda hold: hold.state == HoldState.OPEN}
     fields = (
         "id", "customer", "unit", "action_name", "quantity", "amount", "settled", "state_shown", "expires_at",
         "resolved_at", "reference", "metadata", "created_at",

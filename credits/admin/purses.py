@@ -1,5 +1,6 @@
 """What one customer has of a unit, and the rules for it; limits of service tokens."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 from django import forms
@@ -9,6 +10,7 @@ from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.http import urlencode
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
@@ -30,7 +32,7 @@ class AdjustForm(ReasonForm):
     field_order = ("direction", "amount", "reason")
 
 
-class DebtForm(ActForm):
+class DebtForm(ReasonForm):
     policy = acts.choice_field(_("debt"), DebtPolicy.choices)
     limit = acts.amount_field(required=False, label=_("debt limit"), help_text=_("Only for a debt with a limit."))
 
@@ -43,7 +45,7 @@ class DebtForm(ActForm):
         return cleaned
 
 
-class LimitsForm(ActForm):
+class LimitsForm(ReasonForm):
     daily = acts.amount_field(required=False, min_value=0, label=_("daily limit"), help_text=_("Empty: none."))
     monthly = acts.amount_field(required=False, min_value=0, label=_("monthly limit"), help_text=_("Empty: none."))
     low_percent = acts.amount_field(
@@ -55,12 +57,12 @@ class LimitsForm(ActForm):
     )
 
 
-class UnlimitedForm(ActForm):
+class UnlimitedForm(ReasonForm):
     until = acts.EndOfDayField(
         label=_("unlimited until"), required=False, help_text=_("To the end of that day, UTC. Empty: not unlimited.")
     )
     fair_use_per_month = acts.amount_field(
-        required=False, label=_("fair use per month"), help_text=_("Empty: what the house says.")
+        required=False, label=_("fair use per month"), help_text=_("Empty: the setting CREDITS_FAIR_USE_PER_MONTH.")
     )
 
 
@@ -179,7 +181,11 @@ class PurseAdmin(StandingAdmin, ActsAdmin):  # type: ignore[misc]
         def do(form: ActForm) -> str:
             policy, limit = DebtPolicy(form.facts["policy"]), form.facts["limit"] or 0
             purses.set_debt_policy(user=purse.user, unit=purse.unit, policy=policy, limit=limit)
-            return gettext("Debt: %(policy)s, limit %(limit)s.") % {"policy": policy.label, "limit": limit}
+            said = gettext("Debt: %(policy)s, limit %(limit)s.") % {"policy": policy.label, "limit": limit}
+            before = gettext("Before: %(policy)s, limit %(limit)s.") % {
+                "policy": purse.get_debt_policy_display(), "limit": purse.debt_limit,
+            }  # fmt: skip
+            return _with_reason(form, said, before)
 
         return self.act(
             request,
@@ -199,7 +205,9 @@ class PurseAdmin(StandingAdmin, ActsAdmin):  # type: ignore[misc]
             daily, monthly = form.facts["daily"], form.facts["monthly"]
             purses.set_limits(user=purse.user, unit=purse.unit, daily=daily, monthly=monthly)
             purses.set_low_percent(user=purse.user, unit=purse.unit, percent=form.facts["low_percent"])
-            return gettext("Limits: %(daily)s a day, %(monthly)s a month.") % form.facts
+            said = gettext("Limits: %(daily)s a day, %(monthly)s a month.") % _limits(daily, monthly)
+            before = gettext("Before: %(daily)s a day, %(monthly)s a month.")
+            return _with_reason(form, said, before % _limits(purse.daily_limit, purse.monthly_limit))
 
         return self.act(
             request,
@@ -216,8 +224,12 @@ class PurseAdmin(StandingAdmin, ActsAdmin):  # type: ignore[misc]
         purse = self.found(request, object_id)
 
         def do(form: ActForm) -> str:
-            purses.allow_unlimited(user=purse.user, unit=purse.unit, **form.facts)
-            return gettext("Unlimited until: %(until)s.") % form.facts
+            until, fair_use = form.facts["until"], form.facts["fair_use_per_month"]
+            purses.allow_unlimited(user=purse.user, unit=purse.unit, until=until, fair_use_per_month=fair_use)
+            before = gettext("Before: until %(day)s.") % {"day": day_of(purse.unlimited_until)}
+            if until is None:
+                return _with_reason(form, gettext("Not unlimited any more."), before)
+            return _with_reason(form, gettext("Unlimited until %(day)s.") % {"day": day_of(until)}, before)
 
         return self.act(
             request,
@@ -228,6 +240,20 @@ class PurseAdmin(StandingAdmin, ActsAdmin):  # type: ignore[misc]
             do=do,
             initial={"until": purse.unlimited_until, "fair_use_per_month": purse.fair_use_per_month},
         )
+
+
+def _with_reason(form: ActForm, *sentences: str) -> str:
+    """What the admin's history keeps of it."""
+    return " ".join([*sentences, gettext("Reason: %(reason)s") % form.facts])
+
+
+def _limits(daily: int | None, monthly: int | None) -> dict[str, Any]:
+    none = gettext("no limit")
+    return {"daily": none if daily is None else daily, "monthly": none if monthly is None else monthly}
+
+
+def day_of(moment: datetime | None) -> str:
+    return date_format(moment.astimezone(UTC), "DATE_FORMAT") if moment else "-"
 
 
 class AllowanceForm(forms.ModelForm):  # type: ignore[type-arg]

@@ -81,7 +81,7 @@ class PacksView(ApiView):
 
     @extend_schema(
         operation_id="packs",
-        summary="The packs on sale",
+        summary="List packs on sale",
         tags=["catalogue"],
         parameters=[PacksQuery],
         responses=PacksResponse,
@@ -97,7 +97,7 @@ class CostsView(ApiView):
 
     @extend_schema(
         operation_id="costs",
-        summary="What each action costs",
+        summary="List what each action costs",
         tags=["catalogue"],
         parameters=[CatalogueQuery],
         responses=CostsResponse,

@@ -44,7 +44,7 @@ class GrantsView(ApiView):
 
     @extend_schema(
         operation_id="grant_credits",
-        summary="Give credits",
+        summary="Grant credits",
         description="What the customer owes is repaid first.",
         request=GrantRequest,
         responses={201: GrantedResponse},

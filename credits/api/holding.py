@@ -41,7 +41,7 @@ class HoldsView(ApiView):
 
     @extend_schema(
         operation_id="hold_credits",
-        summary="Reserve credits",
+        summary="Hold credits",
         request=HoldRequest,
         responses={201: HeldResponse},
         parameters=[asking.UNIT_PARAMETER],
@@ -72,7 +72,7 @@ class SettleView(ApiView):
 
     @extend_schema(
         operation_id="settle_hold",
-        summary="Use what is held",
+        summary="Settle a hold",
         description="A customer settles holds of their own making; another is not found.",
         request=SettleRequest,
         responses={201: SpentResponse},
@@ -96,7 +96,7 @@ class ReleaseView(ApiView):
 
     @extend_schema(
         operation_id="release_hold",
-        summary="Give back what is held",
+        summary="Release a hold",
         description="A customer releases holds of their own making; another is not found.",
         request=serializers.NoBody,
         responses={200: ReleasedResponse},

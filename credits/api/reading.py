@@ -64,7 +64,7 @@ class BalanceResponse(answers.Serializer[Any]):
     owed = answers.IntegerField()
     unlimited = answers.BooleanField()
     state = answers.ChoiceField(choices=["ok", "low", "empty"])
-    version = answers.IntegerField(help_text="Rises with every change, so that a badge knows an old figure.")
+    version = answers.IntegerField(help_text="Rises with every change: a lower one is older.")
     grants = OpenGrantResponse(many=True, help_text="In the order in which they are used.")
     next_expiry = NextExpiryResponse(allow_null=True)
 
@@ -74,7 +74,7 @@ class BalanceView(ApiView):
 
     @extend_schema(
         operation_id="credits_balance",
-        summary="What a customer has",
+        summary="Show the customer's balance",
         responses=BalanceResponse,
         parameters=[asking.UNIT_PARAMETER],
         tags=TAGS,
@@ -167,7 +167,7 @@ class TransactionsView(ApiView):
 
     @extend_schema(
         operation_id="credits_transactions",
-        summary="What happened to a customer's credits",
+        summary="List the customer's transactions",
         description=(
             "Newest first, by cursor; `previous` is always null. A filtered page may be short though `next` is there. "
             "`?format=csv`, or `Accept: text/csv`, gives all that fits in one file."
@@ -264,7 +264,7 @@ class ExplainView(ApiView):
 
     @extend_schema(
         operation_id="explain_credits",
-        summary="Where every credit came from and went",
+        summary="Explain where every credit came from and went",
         description="Now, or as of an instant. The lines of all lots sum to the balance of that instant.",
         responses=ExplainResponse,
         parameters=[

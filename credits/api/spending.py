@@ -86,7 +86,7 @@ class SpendBatchView(ApiView):
 
     @extend_schema(
         operation_id="spend_credits_in_a_batch",
-        summary="Spend credits many times",
+        summary="Spend credits in a batch",
         request=SpendBatchRequest,
         responses=SpendBatchResponse,
         tags=TAGS,
@@ -133,7 +133,7 @@ class EstimateView(ApiView):
 
     @extend_schema(
         operation_id="estimate_credits",
-        summary="What would it cost, and can it be paid?",
+        summary="Estimate a cost, and whether it can be paid",
         description="Nothing is taken or reserved. Daily and monthly limits are judged by the spend itself.",
         request=asking.UseRequest,
         responses=EstimateResponse,
@@ -172,7 +172,7 @@ class ReverseView(ApiView):
 
     @extend_schema(
         operation_id="reverse_spend",
-        summary="Give a spend back",
+        summary="Reverse a spend",
         description="To the grants that it came from. What came from an expired grant comes back as a fresh one.",
         request=ReverseRequest,
         responses={201: ReversedResponse},

@@ -7,12 +7,13 @@ from django.contrib.auth.models import User
 
 from credits import grants
 from credits.models import Grant, GrantSource
+from rest.tests.factories import UserFactory
 
 _numbers = itertools.count(1)
 
 
 def make_user() -> User:
-    return User.objects.create(username=f"customer-{next(_numbers)}")
+    return UserFactory.create()
 
 
 def give(user: User, amount: int, **changes: Any) -> Grant:

@@ -60,7 +60,7 @@ def test_new_price_is_a_new_version_by_whoever_made_it() -> None:
     to_form = browser.get(page("pack", "new_price", sold.pk))
     assert to_form.status_code == 302
     assert browser.get(to_form["Location"]).status_code == 200
-    form = {"pack": sold.pk, "currency": "eur", "amount": "8.99", "valid_from_0": "", "valid_from_1": ""}
+    form = {"pack": sold.pk, "currency": "eur", "amount": "8,99", "valid_from_0": "", "valid_from_1": ""}
     answer = browser.post(page("packprice", "add"), form)
     assert answer.status_code == 302, answer.content.decode()
     new = PackPrice.objects.latest("valid_from")

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission, User
 from django.test import Client
 from django.utils import timezone
@@ -88,8 +89,46 @@ def test_a_list_of_grants_says_what_became_of_each(root: User, ann: User, client
 
 def test_a_grant_may_be_extended_for_ever(root: User, ann: User, client: Client) -> None:
     grant = give(ann, 5, expires_at=timezone.now() + timedelta(days=1))
-    act(client, page("grant", grant.pk, "extend"), expires_at="", reason="r")
+    path, end = page("grant", grant.pk, "extend"), grant.expires_at
+    assert f'value="{end:%Y-%m-%d}"' in client.get(path).content.decode()  # what is there stands in the field
+    for facts in ({"expires_at": ""}, {"expires_at": f"{end:%Y-%m-%d}", "never": "on"}):
+        answer = act(client, path, reason="r", **facts)
+        assert "Say the new end, or that it never expires." in answer.content.decode()
+        assert Grant.objects.get(pk=grant.pk).expires_at == end
+    act(client, path, expires_at="", never="on", reason="r")
     assert Grant.objects.get(pk=grant.pk).expires_at is None
+
+
+def test_a_large_gift_is_for_who_may_adjust(ann: User, client: Client, settings: Any) -> None:
+    settings.CREDITS_ISSUE_ALONE = 100
+    facts = {"user": ann.username, "unit": "CREDIT", "source": "manual", "expires_at": "", "reason": "sorry"}
+    operator = User.objects.create_user("operator", is_staff=True)
+    names = ["view_grant", "issue_grant"]
+    operator.user_permissions.set(Permission.objects.filter(codename__in=names))
+    client.force_login(operator)
+    answer = act(client, f"{ROOT}/grant/issue/", amount="101", **facts)
+    assert "More than 100 credits are given by a colleague" in answer.content.decode()
+    act(client, f"{ROOT}/grant/issue/", amount="100", **facts)
+    assert balances.of(ann).available == 100
+    operator.user_permissions.add(Permission.objects.get(codename="adjust_credits"))
+    act(client, f"{ROOT}/grant/issue/", amount="101", **facts)
+    assert balances.of(ann).available == 201
+
+
+def test_buttons_are_those_that_can_be_pressed(root: User, ann: User, client: Client) -> None:
+    grant = give(ann, 5, expires_at=timezone.now() + timedelta(days=1))
+
+    def shown() -> set[str]:
+        text = client.get(page("grant", grant.pk)).content.decode()
+        return {name for name in ("extend", "freeze", "unfreeze", "revoke") if f"/{grant.pk}/{name}/" in text}
+
+    assert shown() == {"extend", "freeze", "revoke"}
+    grants.freeze(grant=grant, reason="r")
+    assert shown() == {"extend", "unfreeze", "revoke"}
+    grants.revoke(grant=grant, reason="r")
+    assert shown() == set()
+    answer = act(client, page("grant", grant.pk, "freeze"), reason="late")  # by a page that was open before
+    assert "The grant cannot be changed any more" in answer.content.decode()
 
 
 def test_the_limits_of_a_token_are_set_and_kept(root: User, client: Client) -> None:
@@ -172,11 +211,11 @@ def test_what_a_grant_cost_is_written_as_money(root: User, ann: User, client: Cl
 
 def test_what_cannot_be_is_told_in_the_form(root: User, ann: User, client: Client) -> None:
     grant = give(ann, 50)
-    answer = act(client, page("grant", grant.pk, "extend"), expires_at="", reason="for ever")
+    answer = act(client, page("grant", grant.pk, "extend"), expires_at="", never="on", reason="for ever")
     assert (answer.status_code, "A grant can only be extended." in answer.content.decode()) == (200, True)
     client.cookies["django_language"] = "fr"
-    answer = act(client, page("grant", grant.pk, "extend"), expires_at="", reason="for ever")
-    assert "Un lot ne peut être que prolongé." in answer.content.decode()
+    answer = act(client, page("grant", grant.pk, "extend"), expires_at="", never="on", reason="for ever")
+    assert "Une attribution ne peut être que prolongée." in answer.content.decode()
     client.cookies["django_language"] = "en"
     spend = usage.spend(user=ann, key="s", amount=5)
     answer = act(client, page("spend", spend.id, "reverse"), amount="6", reason="too much")
@@ -212,18 +251,35 @@ def test_a_correction_takes_no_more_than_there_is(root: User, ann: User, client:
 def test_the_rules_of_a_purse(root: User, ann: User, client: Client) -> None:
     give(ann, 50)
     path = f"{ROOT}/purse/{purse_of(ann).pk}/"
-    act(client, path + "debt/", policy="limited", limit="30")
-    act(client, path + "limits/", daily="100", monthly="", low_percent="30")
+    act(client, path + "debt/", policy="limited", limit="30", reason="a good customer")
+    act(client, path + "limits/", daily="100", monthly="", low_percent="30", reason="asked for it")
     until = (timezone.now() + timedelta(days=5)).date()
-    act(client, path + "unlimited/", until=until.isoformat(), fair_use_per_month="900")
+    act(client, path + "unlimited/", until=until.isoformat(), fair_use_per_month="900", reason="a partner")
     purse = purse_of(ann)
     assert (purse.debt_policy, purse.debt_limit, purse.daily_limit, purse.monthly_limit) == ("limited", 30, 100, None)
     assert purse.low_percent == 30
     assert purse.unlimited_until is not None
     assert (purse.unlimited_until.date(), purse.fair_use_per_month) == (until, 900)
     for facts in ({"policy": "limited"}, {"policy": "forbid", "limit": "5"}, {"policy": "any"}):
-        assert act(client, path + "debt/", **facts).status_code == 200
+        assert act(client, path + "debt/", reason="r", **facts).status_code == 200
     assert purse_of(ann).debt_limit == 30
+    kept = [each.change_message for each in LogEntry.objects.order_by("id")]
+    assert [each.split("Reason: ")[1] for each in kept] == ["a good customer", "asked for it", "a partner"]
+    assert "Limits: 100 a day, no limit a month. Before: no limit a day, no limit a month." in kept[1]
+
+
+def test_only_the_fair_use_is_changed_and_the_day_stays(root: User, ann: User, client: Client) -> None:
+    """A browser sends back what it was given; what it cannot show in the field for a day it sends empty."""
+    give(ann, 50)
+    path = f"{ROOT}/purse/{purse_of(ann).pk}/unlimited/"
+    until = (timezone.now() + timedelta(days=5)).date()
+    act(client, path, until=until.isoformat(), fair_use_per_month="900", reason="a partner")
+    assert f'value="{until.isoformat()}"' in client.get(path).content.decode()
+    act(client, path, until=until.isoformat(), fair_use_per_month="500", reason="less")
+    assert (purse_of(ann).unlimited_until.date(), purse_of(ann).fair_use_per_month) == (until, 500)
+    act(client, path, until="", fair_use_per_month="", reason="over")
+    assert purse_of(ann).unlimited_until is None
+    assert "Not unlimited any more." in LogEntry.objects.latest("id").change_message
 
 
 ACTS = [

@@ -1,16 +1,18 @@
 """What a job that costs credits tells of its pay. With real workers: config/tests/test_charged_jobs.py."""
 
 import logging
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from celery import shared_task
+from celery.exceptions import Ignore, Reject, Retry
 from django.contrib.auth.models import User
 from django.utils import timezone
 
 from credits import balances, holds, purses, usage
-from credits.jobs import HEADER, ChargedTask
+from credits.jobs import HEADER, ChargedTask, NothingHeld
 from credits.tests.people import give
 
 pytestmark = pytest.mark.django_db
@@ -80,3 +82,62 @@ def test_a_job_that_a_second_delivery_has_paid_is_no_trouble(user: User, caplog:
     run(hold, lambda: holds.settle(hold=hold))
     (line,) = told(caplog)
     assert (line.message, line.levelno) == ("job.settled_before", logging.INFO)
+
+
+@pytest.mark.parametrize(("end", "state", "left"), [(holds.settle, "settled", 5), (holds.release, "released", 10)])
+def test_a_job_whose_hold_is_over_before_it_begins_does_not_run(
+    user: User, caplog: Any, end: Any, state: str, left: int
+) -> None:
+    caplog.set_level(logging.INFO)
+    give(user, 10)
+    hold = holds.reserve(user=user, amount=5, key="job").id
+    end(hold=hold)
+    run(hold, pytest.fail)
+    (line,) = told(caplog)
+    assert (line.message, line.levelno, line.state) == ("job.skipped", logging.INFO, state)
+    assert balances.of(user).available == left
+
+
+def test_a_job_that_fails_after_its_hold_was_given_back_fails_as_itself(user: User, caplog: Any) -> None:
+    caplog.set_level(logging.INFO)
+    give(user, 10)
+    hold = holds.reserve(user=user, amount=5, key="job").id
+
+    def fail() -> None:
+        holds.release(hold=hold)
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        run(hold, fail)
+    (line,) = told(caplog)
+    assert (line.message, line.state) == ("job.released_before", "released")
+    assert balances.of(user).available == 10
+
+
+@pytest.mark.parametrize("signal", [Retry(), Ignore(), Reject()])
+def test_a_job_that_is_not_over_keeps_its_hold(user: User, signal: Exception) -> None:
+    give(user, 10)
+    hold = holds.reserve(user=user, amount=5, key="job").id
+
+    def interrupt() -> None:
+        raise signal
+
+    with suppress(Retry):
+        run(hold, interrupt)
+    assert (balances.of(user).available, balances.of(user).held) == (5, 5)
+
+
+def test_a_job_pays_what_it_used_and_nothing_when_it_used_nothing(user: User) -> None:
+    give(user, 10)
+    for used, left in ((2, 8), (0, 8)):
+        work.apply(
+            args=(lambda used=used: work.use(used),),
+            headers={HEADER: str(holds.reserve(user=user, amount=5, key=f"job {used}").id)},
+            throw=True,
+        )
+        assert (balances.of(user).available, balances.of(user).held) == (left, 0)
+
+
+def test_a_job_sent_without_a_hold_is_refused(user: User) -> None:
+    with pytest.raises(NothingHeld, match="send it by charge"):
+        work.apply(args=(pytest.fail,), throw=True)

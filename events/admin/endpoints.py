@@ -43,7 +43,7 @@ class EndpointForm(forms.ModelForm[Endpoint]):
         fields = ("url", "description", "types", "contact_email")
         help_texts = {
             "url": _("A public address that takes a POST, by https."),
-            "description": _("For people: it stands in lists in place of the address."),
+            "description": _("For people: lists show it in place of the address."),
         }
 
     def clean_url(self) -> str:
@@ -91,6 +91,10 @@ class EndpointAdmin(ActingAdmin):
     ordering = ("-id",)
     actions = None
     actions_detail = ("rotate", "replay_range", "disable", "enable")  # type: ignore[assignment]  # unfold means any tuple
+    shown_for = {
+        "disable": lambda endpoint: endpoint.disabled_at is None,
+        "enable": lambda endpoint: endpoint.disabled_at is not None,
+    }
     shown = ("state", "failing_since", "disabled_at", "disabled_reason", "created_by", "created_at")
 
     has_rotate_endpoint_permission = asks_for("events.rotate_endpoint")

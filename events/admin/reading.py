@@ -99,7 +99,7 @@ class DeliveryAdmin(StandingAdmin, ReadingAdmin):  # type: ignore[misc]
             request,
             delivery,
             title=gettext("Send this delivery once more?"),
-            says=gettext("The receiver hears the event again, under the same id."),
+            says=gettext("The receiver is sent the event again, under the same id."),
             do=do,
         )
 
@@ -152,12 +152,12 @@ class MessageAdmin(ReadingAdmin):
         def do(_form: ActForm) -> str:
             mail.send_again(message)
             tasks.send_messages.delay_on_commit()  # type: ignore[attr-defined]  # unknown to celery-types
-            return gettext("This letter is queued again.")
+            return gettext("This e-mail is queued again.")
 
         return self.act(
             request,
             message,
-            title=gettext("Send this letter once more?"),
+            title=gettext("Send this e-mail once more?"),
             says=gettext("It goes to the same address, in the words of today."),
             do=do,
         )
@@ -171,14 +171,14 @@ class MessageAdmin(ReadingAdmin):
             except EventsError:
                 refused += 1
             else:
-                self.log_change(request, message, gettext("This letter is queued again."))
+                self.log_change(request, message, gettext("This e-mail is queued again."))
                 queued += 1
         tasks.send_messages.delay_on_commit()  # type: ignore[attr-defined]  # unknown to celery-types
         if queued:
-            told = ngettext("%(count)s letter is queued again.", "%(count)s letters are queued again.", queued)
+            told = ngettext("%(count)s e-mail is queued again.", "%(count)s e-mails are queued again.", queued)
             messages.success(request, told % {"count": queued})
         if refused:
             told = ngettext(
-                "%(count)s letter is not: it is under way.", "%(count)s letters are not: they are under way.", refused
+                "%(count)s e-mail is not: it is under way.", "%(count)s e-mails are not: they are under way.", refused
             )
             messages.warning(request, told % {"count": refused})

@@ -10,6 +10,6 @@ WORDS: Words = {
     errors.AddressRefused: lambda refusal: gettext(refusal.reason),
     errors.EndpointDisabled: _("This endpoint is disabled. Enable it first."),
     errors.DeliveryUnderWay: _("This delivery is being sent right now."),
-    errors.MessageUnderWay: _("This letter is being sent right now."),
+    errors.MessageUnderWay: _("This e-mail is being sent right now."),
     errors.TooManyEndpoints: _("There are %(most)s endpoints already; delete one first."),
 }

@@ -1,4 +1,4 @@
-"""`/mail-preferences`: which letters the caller wants."""
+"""`/mail-preferences`: which e-mails the caller wants."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -19,7 +19,7 @@ TAGS = ["mail"]
 
 class PreferencesRequest(serializers.StrictSerializer):
     receipts = fields.BooleanField(help_text="Receipts and refunds.")
-    payment_problems = fields.BooleanField(help_text="Payments that failed, with the link that mends them.")
+    payment_problems = fields.BooleanField(help_text="Payments that failed, with a link to pay.")
     renewals = fields.BooleanField(help_text="Reminders of renewals.")
     credits = fields.BooleanField(help_text="Credits that run low or expire.")
     weekly_grants = fields.BooleanField(help_text="Credits that a plan gives; off until asked for.")
@@ -42,7 +42,7 @@ class PreferencesView(ApiView):
 
     @extend_schema(
         operation_id="mail_preferences",
-        summary="Which letters the customer wants",
+        summary="Show which e-mails the customer wants",
         responses=PreferencesResponse,
         tags=TAGS,
     )
@@ -51,7 +51,7 @@ class PreferencesView(ApiView):
 
     @extend_schema(
         operation_id="change_mail_preferences",
-        summary="Choose which letters come",
+        summary="Choose which e-mails the customer wants",
         description="Only what is sent changes.",
         request=PreferencesRequest,
         responses=PreferencesResponse,

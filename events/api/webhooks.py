@@ -52,7 +52,7 @@ class NewEndpointResponse(EndpointResponse):
 
 
 class SecretResponse(answers.Serializer[Any]):
-    secret = answers.CharField(help_text="Shown this once. The one until now signs too, for a day.")
+    secret = answers.CharField(help_text="Shown this once. The old one signs too, for a day.")
 
 
 class AttemptResponse(answers.ModelSerializer[DeliveryAttempt]):
@@ -84,9 +84,7 @@ class DeliveriesQuery(pagination.PageQuery):
 class RangeRequest(serializers.StrictSerializer):
     since = fields.DateTimeField()
     until = fields.DateTimeField(required=False, help_text="Now, unless said.")
-    also_delivered = fields.BooleanField(
-        default=False, help_text="Once more what arrived too, for a receiver that lost it."
-    )
+    also_delivered = fields.BooleanField(default=False, help_text="Also what arrived, for a receiver that lost it.")
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         until = attrs.setdefault("until", timezone.now())
@@ -97,7 +95,7 @@ class RangeRequest(serializers.StrictSerializer):
 
 
 class QueuedResponse(answers.Serializer[Any]):
-    queued = answers.IntegerField(help_text="How many events are told again.")
+    queued = answers.IntegerField(help_text="How many events are sent again.")
 
 
 class WebhookView(ApiView):
@@ -110,7 +108,7 @@ class WebhookView(ApiView):
 class EndpointsView(WebhookView):
     @extend_schema(
         operation_id="webhook_endpoints",
-        summary="Who hears what happens",
+        summary="List webhook endpoints",
         parameters=[pagination.PageQuery],
         responses=pagination.page_of(EndpointResponse),
         tags=TAGS,
@@ -121,7 +119,7 @@ class EndpointsView(WebhookView):
 
     @extend_schema(
         operation_id="add_webhook_endpoint",
-        summary="Hear what happens",
+        summary="Add a webhook endpoint",
         request=EndpointRequest,
         responses={201: NewEndpointResponse},
         tags=TAGS,
@@ -135,12 +133,14 @@ class EndpointsView(WebhookView):
 
 
 class EndpointView(WebhookView):
-    @extend_schema(operation_id="webhook_endpoint", summary="One endpoint", responses=EndpointResponse, tags=TAGS)
+    @extend_schema(
+        operation_id="webhook_endpoint", summary="Show a webhook endpoint", responses=EndpointResponse, tags=TAGS
+    )
     def get(self, request: Request, endpoint: UUID) -> Response:
         return Response(EndpointResponse(self.found(endpoint)).data)
 
     @extend_schema(
-        operation_id="delete_webhook_endpoint", summary="Hear nothing more", responses={204: None}, tags=TAGS
+        operation_id="delete_webhook_endpoint", summary="Delete a webhook endpoint", responses={204: None}, tags=TAGS
     )
     def delete(self, request: Request, endpoint: UUID) -> Response:
         endpoints.delete(endpoint=self.found(endpoint), by=callers.of(request).identity)
@@ -150,7 +150,7 @@ class EndpointView(WebhookView):
 class RotateView(WebhookView):
     @extend_schema(
         operation_id="rotate_webhook_secret",
-        summary="Take a new secret",
+        summary="Rotate the secret",
         description="Both secrets sign for a day (WEBHOOKS_SECRET_OVERLAP_HOURS), so that no delivery is refused.",
         request=serializers.NoBody,
         responses={201: SecretResponse},
@@ -165,7 +165,7 @@ class RotateView(WebhookView):
 class EnableView(WebhookView):
     @extend_schema(
         operation_id="enable_webhook_endpoint",
-        summary="Send to it again",
+        summary="Enable a webhook endpoint again",
         request=serializers.NoBody,
         responses={200: EndpointResponse},
         tags=TAGS,
@@ -180,7 +180,7 @@ class EnableView(WebhookView):
 class ReplayRangeView(WebhookView):
     @extend_schema(
         operation_id="replay_webhook_range",
-        summary="Hear again what never arrived",
+        summary="Replay undelivered events",
         request=RangeRequest,
         responses={202: QueuedResponse},
         tags=TAGS,
@@ -196,7 +196,7 @@ class ReplayRangeView(WebhookView):
 class DeliveriesView(WebhookView):
     @extend_schema(
         operation_id="webhook_deliveries",
-        summary="What was sent to it",
+        summary="List deliveries to a webhook endpoint",
         parameters=[DeliveriesQuery],
         responses=pagination.page_of(DeliveryResponse),
         tags=TAGS,
@@ -210,7 +210,7 @@ class DeliveriesView(WebhookView):
 
 
 class DeliveryView(WebhookView):
-    @extend_schema(operation_id="webhook_delivery", summary="One delivery", responses=DeliveryResponse, tags=TAGS)
+    @extend_schema(operation_id="webhook_delivery", summary="Show a delivery", responses=DeliveryResponse, tags=TAGS)
     def get(self, request: Request, delivery: UUID) -> Response:
         return Response(DeliveryResponse(_with_log().get(pk=delivery)).data)
 
@@ -218,7 +218,7 @@ class DeliveryView(WebhookView):
 class ReplayView(WebhookView):
     @extend_schema(
         operation_id="replay_delivery",
-        summary="Send it once more",
+        summary="Replay a delivery",
         request=serializers.NoBody,
         responses={202: DeliveryResponse},
         tags=TAGS,

@@ -32,7 +32,7 @@ class TicketView(ApiView):
 
     @extend_schema(
         operation_id="create_event_ticket",
-        summary="A ticket to open a stream of events with",
+        summary="Get a ticket to open an event stream",
         description="For browsers, which cannot send headers with an EventSource or a WebSocket. It opens one stream, "
         "within seconds. The stream ends with the credential that asked for the ticket; then ask for another.",
         request=serializers.NoBody,
@@ -74,7 +74,7 @@ class EventsView(ApiView):
 
     @extend_schema(
         operation_id="stream_events",
-        summary="A customer's events as they happen",
+        summary="Stream a customer's events",
         description="Server-Sent Events. A stream that is opened with the id of the last event that was seen goes on "
         "behind it: nothing is missed, nothing comes twice. The same messages come over the WebSocket /ws/events. "
         "On a laptop the answer is a redirect to the stream process; HTTP clients follow it by themselves.",

@@ -1,4 +1,4 @@
-"""The two doors of the stream process, one ASGI application: `GET /api/v1/events` and the WebSocket `/ws/events`."""
+"""The two endpoints of the stream process, one ASGI application: `GET /api/v1/events`, the WebSocket `/ws/events`."""
 
 import asyncio
 import contextlib

@@ -1,6 +1,5 @@
 """What the tests of the events share."""
 
-import itertools
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -12,8 +11,8 @@ from events.models import Event
 from events.people import Contact
 from events.tests.receivers import Receiver, listening
 from events.types import EventType
+from rest.tests.factories import UserFactory
 
-_numbers = itertools.count(1)
 CONTACTS: dict[int, Contact] = {}
 
 
@@ -23,7 +22,7 @@ def contacts_of_tests(users: Any) -> dict[int, Contact]:
 
 @pytest.fixture
 def user(db) -> User:
-    return User.objects.create(username=f"customer-{next(_numbers)}")
+    return UserFactory.create()
 
 
 @pytest.fixture

@@ -183,6 +183,7 @@ class AdjustmentAdmin(OfWallets):
     search_fields = ("wallet__seller__user__username", "reason")
     ordering = ("-status", "-id")  # what waits for a second person comes first: its name is the last in the alphabet
     actions_detail = ("approve", "reject")  # type: ignore[assignment]
+    shown_for = dict.fromkeys(actions_detail, lambda adjustment: adjustment.status == AdjustmentStatus.REQUESTED)
     fields = ("id", "seller", "amount_shown", "reason", "status_shown", "requested_by", "decided_by", "created_at")
     readonly_fields = fields
 

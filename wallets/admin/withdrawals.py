@@ -1,5 +1,6 @@
 """Withdrawals: those that wait for approval first, with the two buttons that decide."""
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from django.contrib import admin
@@ -60,6 +61,10 @@ class WithdrawalAdmin(OfWallets):
     search_fields = ("id", "wallet__seller__user__username", "destination__value", "gateway_reference")
     inlines = (StepInline,)
     actions_detail = ("approve", "reject")  # type: ignore[assignment]
+    shown_for: Mapping[str, Callable[[Any], bool]] = {
+        "approve": lambda withdrawal: withdrawal.status == WithdrawalStatus.REQUESTED,
+        "reject": lambda withdrawal: withdrawal.status in (WithdrawalStatus.REQUESTED, WithdrawalStatus.APPROVED),
+    }
     fields = (
         "id", "seller", "amount_shown", "fee_shown", "payout_shown", "destination", "not_before", "status_shown",
         "needs_two", "first_approved_by", "approved_by", "is_automatic", "reason", "gateway", "gateway_reference",

@@ -51,7 +51,7 @@ class CommissionsView(ApiView):
 
     @extend_schema(
         operation_id="list_commissions",
-        summary="What was kept of each of a seller's sales, and why",
+        summary="List the commission on each sale, and why",
         responses=pagination.page_of(CommissionResponse),
         parameters=[CommissionsQuery],
         tags=asking.COMMISSIONS,
@@ -106,7 +106,7 @@ class RatesView(ApiView):
 
     @extend_schema(
         operation_id="commission_rates",
-        summary="The rules by which a seller's sales are split",
+        summary="List the commission rules of a seller",
         responses=RatesResponse,
         tags=asking.COMMISSIONS,
     )
@@ -188,7 +188,7 @@ class ProjectionsView(ApiView):
 
     @extend_schema(
         operation_id="project_commissions",
-        summary="What a sale would bring, and when",
+        summary="Estimate what a sale would bring, and when",
         request=ProjectionRequest,
         responses={200: ProjectionResponse},
         tags=asking.COMMISSIONS,

@@ -24,7 +24,7 @@ class PageView(ApiView):
 
     @extend_schema(
         operation_id="wallet_page",
-        summary="A link to the seller's wallet page, for a while",
+        summary="Make a temporary link to the seller's wallet page",
         request=serializers.NoBody,
         responses={201: WalletPageResponse},
         tags=asking.TAGS,

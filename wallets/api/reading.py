@@ -53,7 +53,7 @@ class BalanceView(ApiView):
 
     @extend_schema(
         operation_id="wallets_balance",
-        summary="What a seller has, by currency",
+        summary="Show the seller's balances",
         responses=BalancesResponse,
         parameters=[asking.CurrencyQuery],
         tags=asking.TAGS,
@@ -95,7 +95,7 @@ class TransactionsView(ApiView):
 
     @extend_schema(
         operation_id="wallets_transactions",
-        summary="What happened to a seller's money",
+        summary="List the seller's transactions",
         description=(
             "Newest first, by cursor; `previous` is always null. `?format=csv`, or `Accept: text/csv`, gives all that "
             "fits in one file."
@@ -189,7 +189,7 @@ class StatisticsView(ApiView):
 
     @extend_schema(
         operation_id="wallets_statistics",
-        summary="What a seller sold, paid and was paid",
+        summary="Summarize a seller's sales and payouts",
         responses=WalletStatisticsResponse,
         parameters=[WalletStatisticsQuery],
         tags=asking.TAGS,
@@ -203,7 +203,7 @@ class CommissionStatisticsView(ApiView):
 
     @extend_schema(
         operation_id="commissions_statistics",
-        summary="What was kept of a seller's sales, by period and type of sale",
+        summary="Summarize commissions by period and type of sale",
         responses=WalletStatisticsResponse,
         parameters=[WalletStatisticsQuery],
         tags=asking.COMMISSIONS,
@@ -261,7 +261,7 @@ class StatementView(ApiView):
 
     @extend_schema(
         operation_id="wallets_statement",
-        summary="A month of a wallet, whose lines sum to its balance",
+        summary="Get a monthly statement of a wallet",
         responses={
             (200, "application/json"): StatementResponse,
             (200, "text/csv"): OpenApiTypes.STR,

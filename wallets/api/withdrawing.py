@@ -129,7 +129,7 @@ class WithdrawalsView(ApiView):
 
     @extend_schema(
         operation_id="list_withdrawals",
-        summary="A seller's withdrawals",
+        summary="List withdrawals",
         responses=pagination.page_of(WithdrawalResponse),
         parameters=[WithdrawalsQuery],
         tags=asking.TAGS,
@@ -145,7 +145,7 @@ class WithdrawalsView(ApiView):
 
     @extend_schema(
         operation_id="request_withdrawal",
-        summary="Ask for money; it is held at once",
+        summary="Request a withdrawal",
         request=WithdrawalRequest,
         responses={201: WithdrawalResponse},
         tags=asking.TAGS,
@@ -169,7 +169,7 @@ class WithdrawalView(ApiView):
 
     @extend_schema(
         operation_id="withdrawal",
-        summary="How a withdrawal stands, and why it has not arrived",
+        summary="Show a withdrawal",
         responses=WithdrawalResponse,
         tags=asking.TAGS,
     )
@@ -183,7 +183,7 @@ class CancelView(ApiView):
 
     @extend_schema(
         operation_id="cancel_withdrawal",
-        summary="Take a withdrawal back, as long as it was not sent",
+        summary="Cancel a withdrawal before it is sent",
         request=serializers.NoBody,
         responses=WithdrawalResponse,
         tags=asking.TAGS,
@@ -223,7 +223,7 @@ class QuoteView(ApiView):
 
     @extend_schema(
         operation_id="quote_withdrawal",
-        summary="What a withdrawal would cost",
+        summary="Preview what a withdrawal would cost",
         responses=QuoteResponse,
         parameters=[QuoteQuery],
         tags=asking.TAGS,

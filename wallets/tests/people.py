@@ -4,11 +4,14 @@ import itertools
 from datetime import UTC, datetime
 from typing import Any
 
+import factory
 from django.contrib.auth.models import User
+from factory.django import DjangoModelFactory
 
 from ledger import accounts
 from ledger.models import Account
 from ledger.money import Money
+from rest.tests.factories import UserFactory
 from wallets import destinations, sales, sellers, take_backs, withdrawals
 from wallets.models import CommissionRule, Sale, SaleType, SellerKind, TakeBack, Wallet, Withdrawal
 from wallets.sales import Line
@@ -24,22 +27,48 @@ def new_key(word: str = "payment") -> str:
     return f"{word}:{next(_numbers)}"
 
 
+class SaleTypeFactory(DjangoModelFactory[SaleType]):
+    class Meta:
+        model = SaleType
+        django_get_or_create = ("code",)
+
+    code = "ticket_sale"
+    label_en = "Ticket"
+    label_fr = "Billet"
+
+
+class SellerKindFactory(DjangoModelFactory[SellerKind]):
+    class Meta:
+        model = SellerKind
+        django_get_or_create = ("code",)
+
+    code = "organizer"
+    label_en = "Organizer"
+
+
+class CommissionRuleFactory(DjangoModelFactory[CommissionRule]):
+    class Meta:
+        model = CommissionRule
+
+    code = factory.Sequence("rule-{}".format)
+    basis_points = 1_000
+    valid_from = LONG_AGO
+
+
 def make_user(name: str = "seller", **changes: Any) -> User:
-    return User.objects.create(username=f"{name}-{next(_numbers)}", **changes)
+    return UserFactory.create(username=factory.Sequence((name + "-{}").format), **changes)
 
 
 def make_type(code: str = "ticket_sale", **changes: Any) -> SaleType:
-    known = {"label_en": "Ticket", "label_fr": "Billet"}
-    return SaleType.objects.get_or_create(code=code, defaults=known | changes)[0]
+    return SaleTypeFactory.create(code=code, **changes)
 
 
 def make_kind(code: str = "organizer") -> SellerKind:
-    return SellerKind.objects.get_or_create(code=code, defaults={"label_en": "Organizer"})[0]
+    return SellerKindFactory.create(code=code)
 
 
 def make_rule(**changes: Any) -> CommissionRule:
-    known: dict[str, Any] = {"code": f"rule-{next(_numbers)}", "basis_points": 1_000, "valid_from": LONG_AGO}
-    return CommissionRule.objects.create(**known | changes)
+    return CommissionRuleFactory.create(**changes)
 
 
 def sell(user: User, minor: int, currency: str = "EUR", **changes: Any) -> Sale:

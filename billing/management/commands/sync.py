@@ -8,10 +8,10 @@ from billing import asking, inbox, mirror, missed, refund_sending
 
 
 class Command(BaseCommand):
-    help = "Catch up with the gateways: letters that never came, the inbox, open attempts and refunds, the mirror."
+    help = "Catch up with the gateways: missed notifications, the inbox, open attempts and refunds, the mirror."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        self.stdout.write(f"letters that never came: {missed.collect()}")
+        self.stdout.write(f"missed notifications: {missed.collect()}")
         self.stdout.write(f"letters read: {inbox.drain()}")
         self.stdout.write(f"attempts asked about: {asking.ask_due()}")
         self.stdout.write(f"checkouts ended: {asking.expire_abandoned()}")

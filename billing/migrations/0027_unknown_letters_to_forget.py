@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     atomic = False
 
-    dependencies = [("billing", "0025_papers_by_the_end")]
+    dependencies = [("billing", "0026_one_person")]
 
     operations = [
         AddIndexConcurrently(
