@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from billing import customers, errors, payments, pricing, saved_methods
 from billing.models import TopUp
-from billing.models.top_ups import Suspension
+from billing.models.top_ups import ANOTHER_CARD_MENDS, Suspension
 from credits import packs
 from events.types import EventType
 from ledger.checks import Result, ask
@@ -78,8 +78,11 @@ def latest(user: User) -> TopUp | None:
 
 
 def suspend(standing: TopUp, reason: Suspension, now: datetime | None = None) -> None:
-    """It stops by itself, and its customer is told why. The caller holds the lock."""
-    if standing.suspended_at is not None:
+    """It stops by itself, and its customer is told why. The caller holds the lock. One that another card would start
+    again stops for what only another consent mends, too."""
+    if standing.suspended_at is not None and not (
+        standing.suspended_for in ANOTHER_CARD_MENDS and reason not in ANOTHER_CARD_MENDS
+    ):
         return
     standing.suspended_at, standing.suspended_for = now or timezone.now(), reason
     standing.save(update_fields=["suspended_at", "suspended_for"])
@@ -91,6 +94,21 @@ def suspend(standing: TopUp, reason: Suspension, now: datetime | None = None) ->
         reason=reason.value,
         mend_url=settings.TOP_UP_MEND_URL or saved_methods.page_url(standing.user),
     )
+
+
+def would_stop(*, user: User, unit: str) -> bool:
+    """Whether money that goes back for credits of this unit stops anything."""
+    return TopUp.objects.running().filter(user=user, pack__unit=unit).exists()
+
+
+@transaction.atomic
+def stop(*, user: User, unit: str, reason: Suspension) -> None:
+    """Before credits are taken back or frozen since their money goes back, or may: who wants their money back is not
+    charged again for what is missing then. Their own lock comes behind that of a payment, and before their purse's."""
+    lock_consents(user)
+    standing = TopUp.objects.agreed().select_related("pack", "user").filter(user=user, pack__unit=unit).first()
+    if standing is not None:
+        suspend(standing, reason)
 
 
 def lock_consents(user: User) -> None:
@@ -106,11 +124,13 @@ def _end(top_up: TopUp, by: str) -> None:
 def _what_cards_did(before: TopUp | None) -> dict[str, object]:
     if before is None:
         return {}
-    if before.suspended_for == Suspension.CARD_DECLINED:
+    if before.suspended_at is not None and (
+        before.suspended_for == Suspension.CARD_DECLINED or before.declines >= settings.TOP_UP_MOST_DECLINES
+    ):
         return {
             "declines": before.declines,
             "suspended_at": before.suspended_at,
-            "suspended_for": before.suspended_for,
+            "suspended_for": Suspension.CARD_DECLINED,
         }
     # Waiting for the next month ends with other terms; waiting after a decline does not.
     return {"declines": before.declines, "next_try_at": before.next_try_at if before.declines else None}

@@ -23,7 +23,7 @@ from billing.models.payments import PaymentStatus
 from billing.models.top_ups import Suspension
 from billing.pricing import Purchase
 from billing.routing import Decision, Need, Wish
-from credits import balances
+from credits import balances, history
 from credits.errors import PriceMissing, UnknownPack
 
 logger = logging.getLogger(__name__)
@@ -86,7 +86,7 @@ def charge(top_up: TopUp, now: datetime) -> TopUpCharge | None:
 def _begin(seen: TopUp, now: datetime) -> TopUpCharge | None:
     """Commit that somebody is about to be charged, if all that must hold holds."""
     standing = _locked(seen)
-    if standing is None or not _may_begin(standing, now) or not _is_low(standing):
+    if standing is None or not _may_begin(standing, now) or not _is_low(standing) or _was_taken_back(standing, now):
         return None
     purchase = _agreed_purchase(standing, now)
     method = saved_methods.latest(standing.user)
@@ -124,7 +124,21 @@ def _may_begin(standing: TopUp, now: datetime) -> bool:
 
 def _is_low(standing: TopUp) -> bool:
     balance = balances.of(standing.user, standing.pack.unit)
-    return not balance.is_unlimited and balance.available < standing.threshold
+    if balance.is_unlimited or balance.available >= standing.threshold:
+        return False
+    return balance.owed < standing.pack.total  # else all that is bought goes into the debt, and so would the next
+
+
+def _was_taken_back(standing: TopUp, now: datetime) -> bool:
+    """Low only since operators have taken credits back: that is no use of the customer's, and pays for nothing. It
+    stops, as with a refund. Counted from the consent on, or the last charge under it: what came before is known."""
+    last = standing.charges.order_by("-started_at").values_list("started_at", flat=True).first()
+    unit, since = standing.pack.unit, max(last or standing.consented_at, standing.consented_at)
+    lost = history.lost_by_hand(user=standing.user, unit=unit, since=since)
+    if balances.of(standing.user, unit).available + lost < standing.threshold:
+        return False
+    top_up.suspend(standing, Suspension.TAKEN_BACK, now)
+    return True
 
 
 def _agreed_purchase(standing: TopUp, now: datetime) -> Purchase | None:

@@ -21,6 +21,12 @@ class Suspension(models.TextChoices):
     CARD_REMOVED = "card_removed", _("card removed")
     PRICE_ROSE = "price_rose", _("price higher than agreed")
     NOT_SOLD = "not_sold", _("pack no longer sold")
+    DISPUTED = "disputed", _("payment disputed")
+    REFUNDED = "refunded", _("payment refunded")
+    TAKEN_BACK = "taken_back", _("credits taken back by hand")
+
+
+ANOTHER_CARD_MENDS = (Suspension.CARD_DECLINED, Suspension.CARD_REMOVED)  # and all others another consent
 
 
 class TopUpQuerySet(models.QuerySet["TopUp"]):
