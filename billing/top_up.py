@@ -49,6 +49,7 @@ def agree(
         "pack": wanted,
         "currency": currency,
         "price_minor": price.minor,
+        "credits": wanted.total,
         "threshold": threshold,
         "monthly_cap_minor": monthly_cap_minor,
         "consent": consent,
@@ -137,7 +138,8 @@ def _what_cards_did(before: TopUp | None) -> dict[str, object]:
 
 
 def charges_had_consent() -> Result:
-    """Every automatic charge began under a consent of its customer that stood, at no more than the agreed price."""
+    """Every automatic charge began under a consent of its customer that stood, at no more than the agreed price, and for
+    no fewer credits than were agreed."""
     return ask(
         """
         SELECT CASE WHEN c.started_at < t.consented_at OR c.started_at > t.withdrawn_at
@@ -146,7 +148,10 @@ def charges_had_consent() -> Result:
                         THEN format('charge %s is of somebody else than its consent', c.payment_id)
                     WHEN p.currency <> t.currency OR p.amount_minor > t.price_minor
                         THEN format('charge %s is of %s %s, agreed were %s %s', c.payment_id, p.amount_minor,
-                                    p.currency, t.price_minor, t.currency) END
+                                    p.currency, t.price_minor, t.currency)
+                    WHEN (p.details->>'credits')::bigint + (p.details->>'bonus')::bigint < t.credits
+                        THEN format('charge %s brings %s and %s credits, agreed were %s', c.payment_id,
+                                    p.details->>'credits', p.details->>'bonus', t.credits) END
           FROM billing_topupcharge c
           JOIN billing_topup t ON t.id = c.top_up_id
           JOIN billing_payment p ON p.id = c.payment_id

@@ -142,7 +142,8 @@ def _was_taken_back(standing: TopUp, now: datetime) -> bool:
 
 
 def _agreed_purchase(standing: TopUp, now: datetime) -> Purchase | None:
-    """What was agreed to, at no more than the agreed price; otherwise it stops, and another consent starts it."""
+    """What was agreed to, at no more than the agreed price and with no fewer credits; otherwise it stops, and another
+    consent starts it."""
     try:
         customer = customers.get(standing.user)
         bare = pricing.pack(standing.pack.code, standing.currency, customer.locale)
@@ -152,6 +153,10 @@ def _agreed_purchase(standing: TopUp, now: datetime) -> Purchase | None:
         return None
     if purchase.amount.minor > standing.price_minor:
         top_up.suspend(standing, Suspension.PRICE_ROSE, now)
+        return None
+    # Nor may it bring less than the threshold: the balance would be low again at once.
+    if purchase.details["credits"] + purchase.details["bonus"] < max(standing.credits, standing.threshold):
+        top_up.suspend(standing, Suspension.BRINGS_LESS, now)
         return None
     return purchase
 

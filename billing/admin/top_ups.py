@@ -53,7 +53,7 @@ class TopUpAdmin(BillingActsAdmin):
     inlines = (ChargeInline,)
     actions_detail = ("withdraw",)  # type: ignore[assignment]  # unfold means any tuple
     fields = (
-        "customer", "state", "pack", "price", "threshold", "monthly_cap", "consent", "consent_by",
+        "customer", "state", "pack", "price", "credits", "threshold", "monthly_cap", "consent", "consent_by",
         "consented_at", "withdrawn_at", "withdrawn_by", "declines", "suspended_at", "suspended_for",
         "next_try_at",
     )  # fmt: skip

@@ -29,6 +29,7 @@ class TopUpResponse(answers.Serializer[TopUp]):
     pack = answers.CharField(source="pack.code")
     currency = answers.CharField()
     price = answers.IntegerField(source="price_minor", help_text="As agreed, in minor units; a higher one stops it.")
+    credits = answers.IntegerField(help_text="As agreed: what the pack brings; fewer stop it.")
     threshold = answers.IntegerField()
     monthly_cap = answers.IntegerField(source="monthly_cap_minor", help_text="In minor units, per UTC month.")
     consent = answers.CharField()

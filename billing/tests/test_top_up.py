@@ -4,6 +4,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
+from importlib import import_module
 from threading import Barrier
 from typing import Any
 
@@ -353,6 +354,35 @@ def test_price_above_the_agreed_one_needs_another_consent(charging: ChargingGate
     assert TopUpCharge.objects.get().payment.amount_minor == 1_299
 
 
+@pytest.mark.parametrize(("changes", "reason"), [
+    ({"credits": 249}, "brings_less"), ({"bonus": 0}, "brings_less"), ({"credits": 275, "bonus": 0}, ""),
+    ({"bonus": 26}, ""),
+])  # fmt: skip
+def test_pack_that_brings_fewer_credits_than_agreed_needs_another_consent(
+    charging: ChargingGateway, ann: User, changes: dict[str, int], reason: str
+) -> None:
+    assert agree(ann).credits == 275
+    Pack.objects.update(**changes)
+    assert sweep(ann) == (not reason)
+    assert standing(ann).suspended_for == reason
+    if reason:
+        assert charging.asked == []
+        assert agree(ann, consent=WORDS.replace("250", "fewer")).suspended_at is None
+        assert sweep(ann) == 1
+    assert checks.faults() == {}
+
+
+def test_pack_that_brings_less_than_the_threshold_is_not_bought_again_and_again(
+    charging: ChargingGateway, ann: User
+) -> None:
+    """Of a consent of before, which does not say how many credits were agreed."""
+    agree(ann, threshold=275)
+    TopUp.objects.update(credits=0)
+    Pack.objects.update(bonus=24)
+    assert sweep(ann) == 0
+    assert (charging.asked, standing(ann).suspended_for) == ([], "brings_less")
+
+
 def test_pack_that_is_not_sold_any_more_stops_it(charging: ChargingGateway, ann: User) -> None:
     agree(ann)
     Pack.objects.update(is_active=False)
@@ -512,6 +542,27 @@ def test_charge_without_consent_is_a_fault(ann: User) -> None:
     [(name, [fault])] = checks.faults().items()
     assert name == "billing.top_up.charges_had_consent"
     assert fault.endswith("without consent")
+
+
+def test_charge_that_brought_fewer_credits_than_agreed_is_a_fault(ann: User) -> None:
+    agree(ann)
+    sweep(ann)
+    TopUp.objects.update(credits=276)
+    [(name, [fault])] = checks.faults().items()
+    assert name == "billing.top_up.charges_had_consent"
+    assert fault.endswith("brings 250 and 25 credits, agreed were 276")
+
+
+def test_consent_of_before_is_to_what_its_pack_brings_today_or_to_less_that_a_charge_has_brought(ann: User) -> None:
+    of_before, first = import_module("billing.migrations.0028_credits_of_older_consents"), agree(ann)
+    sweep(ann)
+    second = agree(ann, threshold=50)
+    TopUp.objects.update(credits=0)
+    Pack.objects.update(bonus=50)
+    with connection.cursor() as cursor:
+        cursor.execute(of_before.FILL)
+    assert [TopUp.objects.get(pk=each.pk).credits for each in (first, second)] == [275, 300]
+    assert checks.faults() == {}
 
 
 def test_charge_that_the_database_refuses_for_another_reason_than_a_rival_is_an_error(
