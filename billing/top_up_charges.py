@@ -46,7 +46,7 @@ def work_through(now: datetime | None = None) -> int:
 
 def _low(now: datetime) -> Iterator[TopUp]:
     """Those who may be charged and have fewer credits than they wanted; looked at again behind their lock."""
-    rows = TopUp.objects.running().filter(Q(next_try_at__isnull=True) | Q(next_try_at__lte=now))
+    rows = TopUp.objects.running().filter(Q(next_try_at__isnull=True) | Q(next_try_at__lte=now), user__is_active=True)
     rows = rows.exclude(Exists(TopUpCharge.objects.filter(user=OuterRef("user"), settled_at__isnull=True)))
     last = None
     while True:
@@ -119,6 +119,8 @@ def _locked(seen: TopUp) -> TopUp | None:
 def _may_begin(standing: TopUp, now: datetime) -> bool:
     if standing.suspended_at is not None or (standing.next_try_at is not None and standing.next_try_at > now):
         return False
+    if not standing.user.is_active:
+        return False  # they could neither use what is bought nor withdraw
     return not TopUpCharge.objects.filter(user=standing.user, settled_at__isnull=True).exists()
 
 
@@ -195,8 +197,8 @@ def _payment(standing: TopUp, purchase: Purchase, decision: Decision, now: datet
 def _bring_to_gateway(begun: TopUpCharge) -> None:
     payment = begun.payment
     is_kept = SavedMethod.objects.kept().filter(pk=begun.method_id).exists()
-    if not is_kept or not TopUp.objects.running().filter(pk=begun.top_up_id).exists():
-        # Withdrawn in between, or the card removed: no gateway has heard of it yet.
+    if not is_kept or not TopUp.objects.running().filter(pk=begun.top_up_id, user__is_active=True).exists():
+        # Withdrawn in between, the card removed, or the customer shut out: no gateway has heard of it yet.
         payments.give_up(payment=payment, status=PaymentStatus.CANCELLED)
         return
     attempt = payments.begin(payment=payment, gateway_name=begun.method.gateway)

@@ -414,6 +414,44 @@ def test_card_is_kept_only_when_its_owner_asked_for_that(charging: ChargingGatew
         shop.buy(user, gateways=["paypal"], save_method=True)
 
 
+# ---------------------------------------------------------------- customers who are shut out
+
+
+def shut_out(user: User) -> None:
+    User.objects.filter(pk=user.pk).update(is_active=False)
+
+
+def test_customer_who_is_shut_out_is_not_charged_until_they_are_let_in(charging: ChargingGateway, ann: User) -> None:
+    agree(ann)
+    shut_out(ann)
+    assert sweep(ann) == 0
+    assert (charging.asked, TopUpCharge.objects.count()) == ([], 0)
+    User.objects.update(is_active=True)
+    assert sweep(ann) == 1
+
+
+def test_sweep_that_saw_them_before_they_were_shut_out_charges_nothing(charging: ChargingGateway, ann: User) -> None:
+    seen = agree(ann)
+    shut_out(ann)
+    assert top_up_charges.charge(seen, timezone.now()) is None
+    assert (charging.asked, TopUpCharge.objects.count()) == ([], 0)
+
+
+def test_customer_who_is_shut_out_before_the_gateway_heard_of_the_charge_pays_nothing(
+    charging: ChargingGateway, ann: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agree(ann)
+    usual = top_up_charges._bring_to_gateway
+
+    def shut_out_first(begun: TopUpCharge) -> None:
+        shut_out(ann)
+        usual(begun)
+
+    monkeypatch.setattr(top_up_charges, "_bring_to_gateway", shut_out_first)
+    sweep(ann)
+    assert (charging.asked, TopUpCharge.objects.get().payment.status) == ([], "cancelled")
+
+
 # ---------------------------------------------------------------- at once
 
 
