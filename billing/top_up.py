@@ -33,7 +33,8 @@ def of(user: User) -> TopUp:
 def agree(
     *, user: User, pack: str, currency: str, threshold: int, monthly_cap_minor: int, consent: str, by: str
 ) -> TopUp:
-    """Switch on, or change the terms. The same words and terms again are the consent that stands already."""
+    """Switch on, or change the terms. The same words and terms again are the consent that stands already; where it has
+    stopped for what only a consent mends, they are another one."""
     lock_consents(user)
     wanted = packs.find(pack)
     customer = customers.get(user)
@@ -56,7 +57,8 @@ def agree(
     }
     before = latest(user)
     if before is not None and before.withdrawn_at is None:
-        if all(getattr(before, name) == value for name, value in terms.items()):
+        stands = before.suspended_at is None or before.suspended_for == Suspension.CARD_DECLINED
+        if stands and all(getattr(before, name) == value for name, value in terms.items()):
             return before
         _end(before, by)
     return TopUp.objects.create(

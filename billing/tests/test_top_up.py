@@ -18,6 +18,7 @@ from billing.gateways.base import PaymentState, SavedMethod
 from billing.gateways.errors import Declined, FailureCategory, Unavailable, Uncertain
 from billing.models import Attempt, GatewaySetting, Payment, TopUp, TopUpCharge
 from billing.models.payments import PaymentStatus
+from billing.models.top_ups import ANOTHER_CARD_MENDS, Suspension
 from billing.routing import Wish
 from billing.tests import shop
 from billing.tests.fakes import ChargingGateway, Sold
@@ -397,6 +398,27 @@ def test_same_terms_in_the_same_words_are_the_consent_that_stands(ann: User) -> 
     first.refresh_from_db()
     assert (first.withdrawn_at is not None, second.withdrawn_at) == (True, None)
     assert (first.consent, TopUp.objects.count()) == (WORDS, 2)
+
+
+@pytest.mark.parametrize("reason", [each for each in Suspension if each not in ANOTHER_CARD_MENDS])
+def test_same_terms_start_it_again_where_only_a_consent_can(
+    charging: ChargingGateway, ann: User, reason: Suspension
+) -> None:
+    first = agree(ann)
+    top_up.suspend(first, reason)
+    assert sweep(ann) == 0
+    second = agree(ann)
+    assert (second == first, second.suspended_at, agree(ann)) == (False, None, second)
+    first.refresh_from_db()
+    assert (first.withdrawn_at is not None, first.suspended_for) == (True, reason)
+    assert sweep(ann) == 1
+    assert checks.faults() == {}
+
+
+def test_same_terms_do_not_start_again_what_cards_have_stopped(charging: ChargingGateway, ann: User) -> None:
+    first = agree(ann)
+    top_up.suspend(first, Suspension.CARD_DECLINED)
+    assert (agree(ann), TopUp.objects.count(), sweep(ann)) == (first, 1, 0)
 
 
 def test_customer_without_a_kept_card_cannot_agree(charging: ChargingGateway) -> None:
