@@ -85,8 +85,10 @@ def adapter_of(name: str) -> Subscribes:
 def open_page(
     *, subscription: Subscription, gateway: str, wishes: Wishes, reduction: Reduction | None = None
 ) -> dict[str, Any]:
-    """The gateway's page on which it begins. The row is committed; its id is the reference there."""
-    Subscription.objects.filter(pk=subscription.pk).update(gateway=gateway)
+    """The gateway's page on which it begins. The row is committed; its id is the reference there, by which the sweep
+    finds out what became of it where the answer is lost."""
+    row, look = Subscription.objects.filter(pk=subscription.pk), next_look_at(subscription)
+    row.update(gateway=gateway, next_look_at=look)
     success = returning.checked(wishes.success_url, "success_url")
     cancel = returning.checked(wishes.cancel_url, "cancel_url")
     gateway_customers.make_known(user=subscription.user, gateway=gateway, reference=subscription.pk.hex)
@@ -102,8 +104,7 @@ def open_page(
     )
     adapter = adapter_of(gateway)
     result = calling.call(gateway, "subscribe", lambda: adapter.open_subscription(request), is_new_attempt=True)
-    row, look = Subscription.objects.filter(pk=subscription.pk), next_look_at(subscription)
-    row.update(gateway_session=result.session, next_look_at=look)
+    row.update(gateway_session=result.session)
     if (status := row.values_list("status", flat=True).get()) in OVER:
         # Somebody ended it while its page was being made, and could not close what was not there yet.
         ref = replace(_ref(subscription), session=result.session)
@@ -145,9 +146,16 @@ def _hear(subscription: Subscription, found: SubscriptionResult, since: datetime
                 gateway_invoices.hear(subscription, invoice, found)
         instructions.hear(subscription, found, since)
         _follow(subscription, found)
-    elif found.state is SubscriptionState.EXPIRED:
+    elif found.state is SubscriptionState.EXPIRED or _was_never_opened(subscription, found):
         _end_unpaid(subscription)
     return Subscription.objects.select_related("price__plan", "user").get(pk=subscription.pk)
+
+
+def _was_never_opened(subscription: Subscription, found: SubscriptionResult) -> bool:
+    """Its answer was lost, and after a while its gateway still knows no page of it."""
+    grace = timedelta(seconds=settings.GATEWAY_NOT_FOUND_PAYMENT_SECONDS)
+    is_unknown = found.state is SubscriptionState.NOT_FOUND and not subscription.gateway_session
+    return is_unknown and subscription.created_at + grace <= timezone.now()
 
 
 # ---------------------------------------------------------------- a page that was left
