@@ -38,7 +38,17 @@ def work_through(now: datetime | None = None) -> int:
     """Notice what became of charges, and begin those that are due; returns how many began."""
     moment = now or timezone.now()
     settle_over(moment)
-    return sum(charge(top_up, moment) is not None for top_up in _low(moment))
+    return sum(_begun(top_up, moment) for top_up in _low(moment))
+
+
+def _begun(seen: TopUp, now: datetime) -> bool:
+    """Whether a charge began. What is wrong with one customer keeps nobody waiting who comes behind them."""
+    try:
+        return charge(seen, now) is not None
+    except Exception:  # whatever it is: a price without a tax rate, or a fault of ours
+        logger.exception("top_up.not_begun", extra={"top_up": str(seen.pk)})
+        _wait_behind_lock(seen, now + _pause(0))
+        return False
 
 
 # ---------------------------------------------------------------- who is low
@@ -238,7 +248,15 @@ def _call(attempt: Attempt, method: SavedMethod) -> PaymentResult:
 def settle_over(now: datetime) -> int:
     """Notice the charges whose payments are over, whoever ended them; returns how many."""
     over = TopUpCharge.objects.filter(settled_at__isnull=True).exclude(payment__status=PaymentStatus.PENDING)
-    return sum(_settle(each, now) for each in over.select_related("user")[: settings.PAYMENT_SWEEP_BATCH])
+    return sum(_settled(each, now) for each in over.select_related("user")[: settings.PAYMENT_SWEEP_BATCH])
+
+
+def _settled(begun: TopUpCharge, now: datetime) -> bool:
+    try:
+        return _settle(begun, now)
+    except Exception:  # as above; it is looked at again
+        logger.exception("top_up.not_settled", extra={"payment": str(begun.payment_id)})
+        return False
 
 
 @transaction.atomic
@@ -274,6 +292,12 @@ def _failed(latest: TopUp, payment: Payment, now: datetime) -> None:
 def _pause(number: int) -> timedelta:
     pauses = settings.TOP_UP_RETRY_SECONDS
     return timedelta(seconds=pauses[min(number, len(pauses) - 1)])
+
+
+@transaction.atomic
+def _wait_behind_lock(seen: TopUp, moment: datetime) -> None:
+    if (standing := _locked(seen)) is not None:
+        _not_before(standing, moment)
 
 
 def _not_before(standing: TopUp, moment: datetime) -> None:

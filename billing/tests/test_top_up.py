@@ -16,7 +16,16 @@ from django.utils import timezone
 from billing import asking, errors, gateway_choices, saved_methods, tasks, top_up, top_up_charges
 from billing.gateways.base import PaymentState, SavedMethod
 from billing.gateways.errors import Declined, FailureCategory, Unavailable, Uncertain
-from billing.models import Attempt, GatewaySetting, Payment, TopUp, TopUpCharge
+from billing.models import (
+    Attempt,
+    Customer,
+    GatewayCustomer,
+    GatewaySetting,
+    Payment,
+    TaxRate,
+    TopUp,
+    TopUpCharge,
+)
 from billing.models.payments import PaymentStatus
 from billing.models.top_ups import ANOTHER_CARD_MENDS, Suspension
 from billing.routing import Wish
@@ -434,6 +443,58 @@ def test_card_is_kept_only_when_its_owner_asked_for_that(charging: ChargingGatew
     assert (saved_methods.latest(user), charging.keeps) == (None, set())
     with pytest.raises(errors.NoGatewayTakesIt):
         shop.buy(user, gateways=["paypal"], save_method=True)
+
+
+# ---------------------------------------------------------------- one customer's trouble
+
+
+def in_hungary(charging: ChargingGateway) -> User:
+    """Somebody with a kept card and a consent, whose country's rate nobody has written down."""
+    user = shop.make_user()
+    Customer.objects.create(user=user, country="HU")
+    GatewayCustomer.objects.create(user=user, gateway="stripe", gateway_id="cus_2")
+    saved_methods.remember(user=user, gateway="stripe", method=SavedMethod(id="pm_2"))
+    agree(user)
+    return user
+
+
+def test_customer_whose_tax_nobody_knows_keeps_nobody_waiting(
+    charging: ChargingGateway, ann: User, settings: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = in_hungary(charging)
+    agree(ann)
+    settings.TAX_SCHEME, settings.SELLER_COUNTRY, settings.TAX_ONE_STOP_SHOP = "standard", "FR", True
+    TaxRate.objects.filter(country="HU").delete()
+    before = timezone.now()
+    assert [sweep(ann), sweep(ann)] == [1, 0]
+    assert [charge.user for charge in TopUpCharge.objects.all()] == [ann]
+    waits = standing(first)
+    assert (waits.suspended_at, waits.declines) == (None, 0)
+    assert waits.next_try_at is not None
+    assert timedelta(0) <= waits.next_try_at - before - timedelta(hours=1) < timedelta(minutes=5)
+    assert [each.getMessage() for each in caplog.records if each.levelname == "ERROR"] == ["top_up.not_begun"]
+
+
+def test_charge_that_cannot_be_settled_keeps_nobody_waiting(
+    charging: ChargingGateway, ann: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = in_hungary(charging)
+    agree(ann)
+    charging.answers = PaymentState.PENDING
+    assert sweep(ann) == 2
+    for attempt in Attempt.objects.filter(payment__top_up_charge__isnull=False):
+        charging.becomes(PaymentState.FAILED, attempt.reference)
+        asking.ask(attempt)
+    usual = top_up_charges._failed
+
+    def fails_for_one(latest: TopUp, payment: Payment, now: datetime) -> None:
+        if latest.user == first:
+            raise ZeroDivisionError
+        usual(latest, payment, now)
+
+    monkeypatch.setattr(top_up_charges, "_failed", fails_for_one)
+    assert top_up_charges.settle_over(timezone.now()) == 1
+    assert (standing(ann).declines, TopUpCharge.objects.get(settled_at=None).user) == (1, first)
 
 
 # ---------------------------------------------------------------- customers who are shut out
