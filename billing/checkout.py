@@ -14,12 +14,23 @@ from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from billing import calling, coupons, customers, errors, gateway_choices, gateway_tax, payments, pricing, returning
+from billing import (
+    calling,
+    coupons,
+    customers,
+    errors,
+    gateway_choices,
+    gateway_customers,
+    gateway_tax,
+    payments,
+    pricing,
+    returning,
+)
 from billing.gateways import errors as gateway
 from billing.gateways import registry
 from billing.gateways.base import Buyer, CheckoutRequest, Flow, Line, OpensCheckout
 from billing.gateways.errors import FailureCategory
-from billing.models import Attempt, Customer, GatewayCustomer, Payment, Redemption
+from billing.models import Attempt, Customer, Payment, Redemption
 from billing.models.payments import AttemptState, PaymentKind, PaymentStatus
 from billing.pricing import Purchase
 from billing.routing import Decision, Need, Rule, Wish
@@ -230,6 +241,9 @@ def _bring_to_a_gateway(payment: Payment, customer: Customer, decision: Decision
 def _open(attempt: Attempt, customer: Customer, flow: Flow | None) -> Payment:
     adapter = registry.get(attempt.gateway)
     assert isinstance(adapter, OpensCheckout)  # noqa: S101 - routing chose it for that
+    if attempt.payment.saves_method:
+        who = attempt.payment.user
+        gateway_customers.make_known(user=who, gateway=attempt.gateway, reference=attempt.reference)
     request = _request(attempt, customer, flow)
     result = calling.call(attempt.gateway, "open", lambda: adapter.open_checkout(request), is_new_attempt=True)
     return payments.note(attempt=attempt, result=result)
@@ -258,7 +272,6 @@ def _request(attempt: Attempt, customer: Customer, flow: Flow | None) -> Checkou
 
 def buyer_of(attempt: Attempt, customer: Customer) -> Buyer:
     payment = attempt.payment
-    known = GatewayCustomer.objects.filter(user=payment.user, gateway=attempt.gateway).first()
     return Buyer(
         id=payment.user.get_username(),
         name=customer.company or customer.name,
@@ -266,7 +279,7 @@ def buyer_of(attempt: Attempt, customer: Customer) -> Buyer:
         phone=payment.phone,
         country=payment.country,
         locale=customer.locale,
-        gateway_customer=known.gateway_id if known else "",
+        gateway_customer=gateway_customers.known(payment.user, attempt.gateway),
     )
 
 

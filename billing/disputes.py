@@ -9,7 +9,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
 
-from billing import calling, cases, errors, fulfilment, payments, refunds_elsewhere, sale_payments
+from billing import calling, cases, errors, fulfilment, payments, refunds_elsewhere, sale_payments, top_up
 from billing.gateways import registry
 from billing.gateways import subscribing as words
 from billing.gateways.base import Trust
@@ -19,6 +19,7 @@ from billing.models import Attempt, Dispute, GatewayLetter
 from billing.models.cases import CaseKind
 from billing.models.payments import ASIDE, PaymentKind
 from billing.models.refunds import DisputeState
+from billing.models.top_ups import Suspension
 from credits import grants, takebacks
 from credits.errors import GrantClosed
 from credits.models import Grant
@@ -109,6 +110,9 @@ def note(*, attempt: Attempt, result: DisputeResult) -> Dispute:
 
 
 def _open(dispute: Dispute) -> None:
+    if dispute.payment.kind == PaymentKind.PACK and not _stands_aside(dispute):
+        unit = str(dispute.payment.details["unit"])
+        top_up.stop(user=dispute.payment.user, unit=unit, reason=Suspension.DISPUTED)
     for grant in _grants(dispute):
         try:
             grants.freeze(grant=grant, reason=_reason(dispute))

@@ -19,6 +19,7 @@ from billing import (
     customers,
     errors,
     gateway_coupons,
+    gateway_customers,
     gateway_invoices,
     gateway_prices,
     instructions,
@@ -29,7 +30,6 @@ from billing import (
 )
 from billing.checkout import Wishes
 from billing.gateways import registry
-from billing.gateways.base import Buyer
 from billing.gateways.subscribing import (
     ChangePreview,
     ChangeRequest,
@@ -42,7 +42,7 @@ from billing.gateways.subscribing import (
     SubscriptionResult,
     SubscriptionState,
 )
-from billing.models import GatewayCustomer, PlanPrice, Subscription, SubscriptionEvent
+from billing.models import PlanPrice, Subscription, SubscriptionEvent
 from billing.models.subscriptions import IN_FORCE, OVER, SubscriptionStatus
 from billing.pricing import Reduction
 
@@ -85,13 +85,16 @@ def adapter_of(name: str) -> Subscribes:
 def open_page(
     *, subscription: Subscription, gateway: str, wishes: Wishes, reduction: Reduction | None = None
 ) -> dict[str, Any]:
-    """The gateway's page on which it begins. The row is committed; its id is the reference there."""
-    Subscription.objects.filter(pk=subscription.pk).update(gateway=gateway)
+    """The gateway's page on which it begins. The row is committed; its id is the reference there, by which the sweep
+    finds out what became of it where the answer is lost."""
+    row, look = Subscription.objects.filter(pk=subscription.pk), next_look_at(subscription)
+    row.update(gateway=gateway, next_look_at=look)
     success = returning.checked(wishes.success_url, "success_url")
     cancel = returning.checked(wishes.cancel_url, "cancel_url")
+    gateway_customers.make_known(user=subscription.user, gateway=gateway, reference=subscription.pk.hex)
     request = SubscriptionRequest(
         reference=subscription.pk.hex,
-        buyer=buyer(subscription.user, gateway),
+        buyer=gateway_customers.buyer(subscription.user, gateway),
         price=gateway_prices.price_at(gateway, subscription.price),
         success_url=returning.told(success, settings.CHECKOUT_SUCCESS_URL, subscription.pk),
         cancel_url=returning.told(cancel, settings.CHECKOUT_CANCEL_URL, subscription.pk),
@@ -101,28 +104,13 @@ def open_page(
     )
     adapter = adapter_of(gateway)
     result = calling.call(gateway, "subscribe", lambda: adapter.open_subscription(request), is_new_attempt=True)
-    row, look = Subscription.objects.filter(pk=subscription.pk), next_look_at(subscription)
-    row.update(gateway_session=result.session, next_look_at=look)
+    row.update(gateway_session=result.session)
     if (status := row.values_list("status", flat=True).get()) in OVER:
         # Somebody ended it while its page was being made, and could not close what was not there yet.
         ref = replace(_ref(subscription), session=result.session)
         calling.call(gateway, "close", lambda: adapter.close_page(ref))
         raise errors.SubscriptionState(status, gettext_noop("it was ended while it began"))
     return payments.told(result.next_action) if result.next_action else {"type": "none"}
-
-
-def buyer(user: User, gateway: str) -> Buyer:
-    customer = customers.get(user)
-    known = GatewayCustomer.objects.filter(user=user, gateway=gateway).first()
-    return Buyer(
-        id=user.get_username(),
-        name=customer.company or customer.name,
-        email=customer.email,
-        phone="",
-        country=customer.country,
-        locale=customer.locale,
-        gateway_customer=known.gateway_id if known else "",
-    )
 
 
 # ---------------------------------------------------------------- as the gateway says
@@ -158,9 +146,16 @@ def _hear(subscription: Subscription, found: SubscriptionResult, since: datetime
                 gateway_invoices.hear(subscription, invoice, found)
         instructions.hear(subscription, found, since)
         _follow(subscription, found)
-    elif found.state is SubscriptionState.EXPIRED:
+    elif found.state is SubscriptionState.EXPIRED or _was_never_opened(subscription, found):
         _end_unpaid(subscription)
     return Subscription.objects.select_related("price__plan", "user").get(pk=subscription.pk)
+
+
+def _was_never_opened(subscription: Subscription, found: SubscriptionResult) -> bool:
+    """Its answer was lost, and after a while its gateway still knows no page of it."""
+    grace = timedelta(seconds=settings.GATEWAY_NOT_FOUND_PAYMENT_SECONDS)
+    is_unknown = found.state is SubscriptionState.NOT_FOUND and not subscription.gateway_session
+    return is_unknown and subscription.created_at + grace <= timezone.now()
 
 
 # ---------------------------------------------------------------- a page that was left
@@ -214,9 +209,7 @@ def _know(subscription: Subscription, found: SubscriptionResult) -> None:
     rows = Subscription.objects.filter(pk=subscription.pk)
     rows.update(gateway_id=found.id, gateway_item=found.item)
     subscription.gateway_id, subscription.gateway_item = found.id, found.item
-    if found.customer:
-        known = GatewayCustomer(user=subscription.user, gateway=subscription.gateway, gateway_id=found.customer)
-        GatewayCustomer.objects.bulk_create([known], ignore_conflicts=True)
+    gateway_customers.learn(user=subscription.user, gateway=subscription.gateway, gateway_id=found.customer)
 
 
 def _follow(subscription: Subscription, found: SubscriptionResult) -> None:
@@ -278,7 +271,8 @@ def _reference(subscription: Subscription) -> str:
 
 def preview(*, subscription: Subscription, price: PlanPrice, at: datetime) -> ChangePreview:
     adapter, request = adapter_of(subscription.gateway), change_request(subscription, price, Proration.CHARGE_NOW, at)
-    return calling.call(subscription.gateway, "preview", lambda: adapter.preview_change(request))
+    asked = replace(request, customer=_customer_of(subscription))
+    return calling.call(subscription.gateway, "preview", lambda: adapter.preview_change(asked))
 
 
 def change_now(*, subscription: Subscription, price: PlanPrice, at: datetime) -> None:
@@ -291,16 +285,20 @@ def change_now(*, subscription: Subscription, price: PlanPrice, at: datetime) ->
 def change_request(
     subscription: Subscription, price: PlanPrice, proration: Proration, at: datetime | None = None
 ) -> ChangeRequest:
-    known = GatewayCustomer.objects.filter(user=subscription.user, gateway=subscription.gateway).first()
     return ChangeRequest(
         reference=_reference(subscription),
         subscription=subscription.gateway_id or "",
         item=subscription.gateway_item,
         price=gateway_prices.price_at(subscription.gateway, price),
-        customer=known.gateway_id if known else "",
         proration=proration,
         prorated_at=at,
     )
+
+
+def _customer_of(subscription: Subscription) -> str:
+    """Its own there, which is not the one that we know where the page was opened before we knew any."""
+    adapter, ref = adapter_of(subscription.gateway), _ref(subscription)
+    return calling.call(subscription.gateway, "fetch", lambda: adapter.fetch_subscription(ref)).customer
 
 
 def method_of(subscription: Subscription) -> str:
@@ -320,11 +318,11 @@ def mending_page(*, subscription: Subscription) -> str:
 
 
 def portal(*, subscription: Subscription, return_url: str) -> str:
-    known = GatewayCustomer.objects.filter(user=subscription.user, gateway=subscription.gateway).first()
-    if known is None:
+    customer = _customer_of(subscription)
+    if not customer:
         raise errors.NotYours
     request = PortalRequest(
-        customer=known.gateway_id,
+        customer=customer,
         return_url=returning.checked(return_url, "return_url") or settings.CHECKOUT_SUCCESS_URL,
         locale=customers.get(subscription.user).locale,
     )

@@ -13,13 +13,11 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
 
-from billing import calling, errors, gateway_choices, payments, returning, saved_methods
-from billing import gateway_subscriptions as renewing
+from billing import calling, errors, gateway_choices, gateway_customers, payments, returning, saved_methods
 from billing.gateways import registry
-from billing.gateways.base import Buyer
 from billing.gateways.errors import Declined, GatewayError, Unavailable
 from billing.gateways.subscribing import KeepsMethods, SetupRequest, SetupResult, SetupState
-from billing.models import GatewayCustomer, MethodSetup, Payment
+from billing.models import MethodSetup, Payment
 from billing.models.saved_methods import MethodSetupState
 
 logger = logging.getLogger(__name__)
@@ -45,9 +43,10 @@ def start(*, user: User, currency: str = "", success_url: str = "", cancel_url: 
             user=user, gateway=name, success_url=success, cancel_url=cancel, next_ask_at=_next_ask(0)
         )
     try:
+        gateway_customers.make_known(user=user, gateway=name, reference=made.pk.hex)
         request = SetupRequest(
             reference=made.pk.hex,
-            buyer=_known_buyer(user, name, made),
+            buyer=gateway_customers.buyer(user, name),
             success_url=returning.told(success, settings.CHECKOUT_SUCCESS_URL, made.pk, name="setup"),
             cancel_url=returning.told(cancel, settings.CHECKOUT_CANCEL_URL, made.pk, name="setup"),
             currency=currency or _usual_currency(user),
@@ -76,19 +75,6 @@ def _adapter(name: str) -> KeepsMethods:
     adapter = registry.get(name)
     assert isinstance(adapter, KeepsMethods)  # noqa: S101 - it was chosen for that
     return adapter
-
-
-def _known_buyer(user: User, gateway: str, setup: MethodSetup) -> Buyer:
-    """A card is kept for somebody, so the gateway has to know them first."""
-    buyer, adapter = renewing.buyer(user, gateway), _adapter(gateway)
-    if buyer.gateway_customer:
-        return buyer
-    made = calling.call(
-        gateway, "customer", lambda: adapter.create_customer(buyer=buyer, reference=setup.pk.hex), is_new_attempt=True
-    )
-    known = GatewayCustomer(user=user, gateway=gateway, gateway_id=made)
-    GatewayCustomer.objects.bulk_create([known], ignore_conflicts=True)
-    return renewing.buyer(user, gateway)  # a rival's, where one was faster
 
 
 def _usual_currency(user: User) -> str:

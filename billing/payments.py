@@ -16,11 +16,21 @@ from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from billing import cases, errors, fulfilment, gateway_tax, plan_payments, redemptions, saved_methods, schedule
+from billing import (
+    cases,
+    errors,
+    fulfilment,
+    gateway_customers,
+    gateway_tax,
+    plan_payments,
+    redemptions,
+    saved_methods,
+    schedule,
+)
 from billing.gateways import errors as gateway
 from billing.gateways import registry
 from billing.gateways.base import Failure, NextAction, PaymentResult, PaymentState
-from billing.models import Attempt, GatewayCustomer, Payment
+from billing.models import Attempt, Payment
 from billing.models.cases import CaseKind
 from billing.models.payments import AttemptState, PaymentKind, PaymentStatus
 from events import outbox
@@ -146,11 +156,13 @@ def _remember(payment: Payment, attempt: Attempt, result: PaymentResult) -> None
         attempt.last_reply = dict(result.raw)
     if result.fee is not None and attempt.state not in SETTLED:  # what is booked stays as it was booked
         attempt.fee_minor, attempt.fee_currency = result.fee.minor, result.fee.unit
-    if result.gateway_customer:
-        known = GatewayCustomer(user=payment.user, gateway=attempt.gateway, gateway_id=result.gateway_customer)
-        GatewayCustomer.objects.bulk_create([known], ignore_conflicts=True)
+    who: Any = {"user": payment.user, "gateway": attempt.gateway}
+    gateway_customers.learn(**who, gateway_id=result.gateway_customer)
     if payment.saves_method and result.method is not None and result.state is PaymentState.SUCCEEDED:
-        saved_methods.remember(user=payment.user, gateway=attempt.gateway, method=result.method)
+        if gateway_customers.is_theirs(**who, gateway_id=result.gateway_customer):
+            saved_methods.remember(**who, method=result.method)
+        else:
+            logger.warning("saved_method.of_nobody", extra={"payment": str(payment.pk), "attempt": str(attempt.pk)})
 
 
 def _paid(payment: Payment, attempt: Attempt, result: PaymentResult) -> None:

@@ -38,6 +38,7 @@ class Plan:
     kept: int = 0  # left to the customer, at our cost
     refundable: int = 0  # of the payment, before this refund
     shares: tuple[Share, ...] = ()  # of what sellers sold: what falls on each sale
+    stops_top_up: bool = False  # only looked at for a preview
 
     @property
     def taken(self) -> int:

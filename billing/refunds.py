@@ -23,6 +23,7 @@ from billing import (
     fulfilment,
     payments,
     redemptions,
+    refund_credits,
     refund_plans,
     refunds_elsewhere,
     sale_payments,
@@ -55,7 +56,7 @@ OPEN = (
 
 
 def preview(*, payment: Payment, amount: Money | None = None, policy: RefundPolicy | None = None) -> Plan:
-    return refund_plans.make(payment=payment, amount=amount, policy=policy)
+    return refund_credits.previewed(payment, refund_plans.make(payment=payment, amount=amount, policy=policy))
 
 
 def usual_policy() -> RefundPolicy:
@@ -106,8 +107,7 @@ def ask_people(refund: Refund) -> None:
 def _lock(payment_id: UUID) -> Payment:
     """The payment, and the credits that it brought: what a plan counts must still be there when it is held."""
     payment = payments.lock(payment_id)
-    if payment.kind == PaymentKind.PACK:
-        takebacks.lock(user=payment.user, unit=_unit(payment))
+    refund_credits.lock(payment)
     return payment
 
 
@@ -132,8 +132,7 @@ def write(payment: Payment, attempt: Attempt, plan: Plan, status: RefundStatus, 
         next_try_at=timezone.now() if status == RefundStatus.REQUESTED else None,
         **facts,
     )
-    if plan.lines:
-        takebacks.hold(user=payment.user, unit=_unit(payment), key=_key(refund), amounts=plan.lines)
+    refund_credits.hold(payment, key=_key(refund), plan=plan)
     return refund
 
 

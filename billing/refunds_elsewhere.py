@@ -9,13 +9,11 @@ from collections.abc import Mapping
 from django.conf import settings
 from django.utils import timezone
 
-from billing import cases, errors, refund_plans, sale_payments
+from billing import cases, errors, refund_credits, refund_plans, sale_payments
 from billing.models import Attempt, Dispute, Payment, Refund
 from billing.models.cases import CaseKind
-from billing.models.payments import PaymentKind
 from billing.models.refunds import DisputeState, RefundOrigin, RefundPolicy, RefundStatus
 from billing.refund_plans import Plan
-from credits import takebacks
 from ledger.money import Money
 
 UNPLANNED = "waits_for"  # beside the ids at the gateway, until there is a plan
@@ -81,13 +79,11 @@ def plan(refund: Refund) -> None:
     if refund.gateway_ids.pop(UNPLANNED, None) is None:
         return
     payment, key = refund.payment, f"refund:{refund.pk}"
-    if payment.kind == PaymentKind.PACK:
-        takebacks.lock(user=payment.user, unit=str(payment.details["unit"]))
+    refund_credits.lock(payment)
     made = _plan(refund, key)
     refund.policy, refund.tax_minor = made.policy, made.tax.minor
     refund.credits_due, refund.credits_owed, refund.lines = made.credits_due, made.owed, made.lines
-    if made.lines:
-        takebacks.hold(user=payment.user, unit=str(payment.details["unit"]), key=key, amounts=made.lines)
+    refund_credits.hold(payment, key=key, plan=made)
 
 
 def _plan(refund: Refund, key: str) -> Plan:

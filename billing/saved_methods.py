@@ -9,7 +9,7 @@ from django.db import transaction
 
 from billing.gateways.base import SavedMethod as Told
 from billing.models import SavedMethod, TopUp
-from billing.models.top_ups import Suspension
+from billing.models.top_ups import ANOTHER_CARD_MENDS
 
 SALT = "billing.methods"
 
@@ -44,9 +44,7 @@ def latest(user: User) -> SavedMethod | None:
 def _forget_declines(user: User) -> None:
     rows = TopUp.objects.filter(user=user)
     rows.update(declines=0, next_try_at=None)
-    rows.filter(suspended_for__in=[Suspension.CARD_DECLINED, Suspension.CARD_REMOVED]).update(
-        suspended_at=None, suspended_for=""
-    )
+    rows.filter(suspended_for__in=ANOTHER_CARD_MENDS).update(suspended_at=None, suspended_for="")
 
 
 # ---------------------------------------------------------------- where the customer looks after them

@@ -27,6 +27,7 @@ from billing import (
 )
 from billing import gateway_subscriptions as renewing
 from billing.checkout import Wishes
+from billing.gateways.errors import Declined, Unavailable
 from billing.models import Payment, PlanPrice, Subscription
 from billing.models.instructions import InstructionKind
 from billing.models.subscriptions import IN_FORCE, OVER, SubscriptionStatus
@@ -78,8 +79,11 @@ def start(*, user: User, price: PlanPrice, wishes: Wishes, coupon: str = "", cla
         # Where none can take it, the checkout says why for each.
         prepaid = tuple(name for name in choice if not renewing.renews(name)) or tuple(wishes.gateways)
         payment = ask_for_payment(subscription, price, START, replace(wishes, gateways=prepaid), claim=claim)
-    except errors.BillingError:
-        subscription_states.end(subscription_id=subscription.pk, status=SubscriptionStatus.EXPIRED, why="no_gateway")
+    except (errors.BillingError, Declined, Unavailable):
+        # It surely has no page: nothing of it stands in the way of the next try, and its coupon is free again.
+        subscription_states.end(
+            subscription_id=subscription.pk, status=SubscriptionStatus.EXPIRED, why="no_gateway", only_if_unpaid=True
+        )
         raise
     return Begun(subscription=subscription, payment=payment)
 

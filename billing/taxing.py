@@ -132,7 +132,7 @@ def read_back(gross: Money, tax: Money, country: str = "") -> Treatment:
 def rate(country: str, product: str, on: date) -> int:
     found = TaxRate.objects.filter(country=country, category=product, valid_from__lte=on).order_by("-valid_from")
     points = found.values_list("basis_points", flat=True).first()
-    if not points:
+    if points is None:
         raise errors.TaxRateUnknown(country)
     return points
 

@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from billing import customers, errors, payments, pricing, saved_methods
 from billing.models import TopUp
-from billing.models.top_ups import Suspension
+from billing.models.top_ups import ANOTHER_CARD_MENDS, Suspension
 from credits import packs
 from events.types import EventType
 from ledger.checks import Result, ask
@@ -33,7 +33,8 @@ def of(user: User) -> TopUp:
 def agree(
     *, user: User, pack: str, currency: str, threshold: int, monthly_cap_minor: int, consent: str, by: str
 ) -> TopUp:
-    """Switch on, or change the terms. The same words and terms again are the consent that stands already."""
+    """Switch on, or change the terms. The same words and terms again are the consent that stands already; where it has
+    stopped for what only a consent mends, they are another one."""
     lock_consents(user)
     wanted = packs.find(pack)
     customer = customers.get(user)
@@ -49,13 +50,15 @@ def agree(
         "pack": wanted,
         "currency": currency,
         "price_minor": price.minor,
+        "credits": wanted.total,
         "threshold": threshold,
         "monthly_cap_minor": monthly_cap_minor,
         "consent": consent,
     }
     before = latest(user)
     if before is not None and before.withdrawn_at is None:
-        if all(getattr(before, name) == value for name, value in terms.items()):
+        stands = before.suspended_at is None or before.suspended_for == Suspension.CARD_DECLINED
+        if stands and all(getattr(before, name) == value for name, value in terms.items()):
             return before
         _end(before, by)
     return TopUp.objects.create(
@@ -78,8 +81,11 @@ def latest(user: User) -> TopUp | None:
 
 
 def suspend(standing: TopUp, reason: Suspension, now: datetime | None = None) -> None:
-    """It stops by itself, and its customer is told why. The caller holds the lock."""
-    if standing.suspended_at is not None:
+    """It stops by itself, and its customer is told why. The caller holds the lock. One that another card would start
+    again stops for what only another consent mends, too."""
+    if standing.suspended_at is not None and not (
+        standing.suspended_for in ANOTHER_CARD_MENDS and reason not in ANOTHER_CARD_MENDS
+    ):
         return
     standing.suspended_at, standing.suspended_for = now or timezone.now(), reason
     standing.save(update_fields=["suspended_at", "suspended_for"])
@@ -91,6 +97,21 @@ def suspend(standing: TopUp, reason: Suspension, now: datetime | None = None) ->
         reason=reason.value,
         mend_url=settings.TOP_UP_MEND_URL or saved_methods.page_url(standing.user),
     )
+
+
+def would_stop(*, user: User, unit: str) -> bool:
+    """Whether money that goes back for credits of this unit stops anything."""
+    return TopUp.objects.running().filter(user=user, pack__unit=unit).exists()
+
+
+@transaction.atomic
+def stop(*, user: User, unit: str, reason: Suspension) -> None:
+    """Before credits are taken back or frozen since their money goes back, or may: who wants their money back is not
+    charged again for what is missing then. Their own lock comes behind that of a payment, and before their purse's."""
+    lock_consents(user)
+    standing = TopUp.objects.agreed().select_related("pack", "user").filter(user=user, pack__unit=unit).first()
+    if standing is not None:
+        suspend(standing, reason)
 
 
 def lock_consents(user: User) -> None:
@@ -106,18 +127,21 @@ def _end(top_up: TopUp, by: str) -> None:
 def _what_cards_did(before: TopUp | None) -> dict[str, object]:
     if before is None:
         return {}
-    if before.suspended_for == Suspension.CARD_DECLINED:
+    if before.suspended_at is not None and (
+        before.suspended_for == Suspension.CARD_DECLINED or before.declines >= settings.TOP_UP_MOST_DECLINES
+    ):
         return {
             "declines": before.declines,
             "suspended_at": before.suspended_at,
-            "suspended_for": before.suspended_for,
+            "suspended_for": Suspension.CARD_DECLINED,
         }
     # Waiting for the next month ends with other terms; waiting after a decline does not.
     return {"declines": before.declines, "next_try_at": before.next_try_at if before.declines else None}
 
 
 def charges_had_consent() -> Result:
-    """Every automatic charge began under a consent of its customer that stood, at no more than the agreed price."""
+    """Every automatic charge began under a consent of its customer that stood, at no more than the agreed price, and for
+    no fewer credits than were agreed."""
     return ask(
         """
         SELECT CASE WHEN c.started_at < t.consented_at OR c.started_at > t.withdrawn_at
@@ -126,7 +150,10 @@ def charges_had_consent() -> Result:
                         THEN format('charge %s is of somebody else than its consent', c.payment_id)
                     WHEN p.currency <> t.currency OR p.amount_minor > t.price_minor
                         THEN format('charge %s is of %s %s, agreed were %s %s', c.payment_id, p.amount_minor,
-                                    p.currency, t.price_minor, t.currency) END
+                                    p.currency, t.price_minor, t.currency)
+                    WHEN (p.details->>'credits')::bigint + (p.details->>'bonus')::bigint < t.credits
+                        THEN format('charge %s brings %s and %s credits, agreed were %s', c.payment_id,
+                                    p.details->>'credits', p.details->>'bonus', t.credits) END
           FROM billing_topupcharge c
           JOIN billing_topup t ON t.id = c.top_up_id
           JOIN billing_payment p ON p.id = c.payment_id

@@ -23,7 +23,7 @@ from billing.models.payments import PaymentStatus
 from billing.models.top_ups import Suspension
 from billing.pricing import Purchase
 from billing.routing import Decision, Need, Wish
-from credits import balances
+from credits import balances, history
 from credits.errors import PriceMissing, UnknownPack
 
 logger = logging.getLogger(__name__)
@@ -38,7 +38,17 @@ def work_through(now: datetime | None = None) -> int:
     """Notice what became of charges, and begin those that are due; returns how many began."""
     moment = now or timezone.now()
     settle_over(moment)
-    return sum(charge(top_up, moment) is not None for top_up in _low(moment))
+    return sum(_begun(top_up, moment) for top_up in _low(moment))
+
+
+def _begun(seen: TopUp, now: datetime) -> bool:
+    """Whether a charge began. What is wrong with one customer keeps nobody waiting who comes behind them."""
+    try:
+        return charge(seen, now) is not None
+    except Exception:  # whatever it is: a price without a tax rate, or a fault of ours
+        logger.exception("top_up.not_begun", extra={"top_up": str(seen.pk)})
+        _wait_behind_lock(seen, now + _pause(0))
+        return False
 
 
 # ---------------------------------------------------------------- who is low
@@ -46,7 +56,7 @@ def work_through(now: datetime | None = None) -> int:
 
 def _low(now: datetime) -> Iterator[TopUp]:
     """Those who may be charged and have fewer credits than they wanted; looked at again behind their lock."""
-    rows = TopUp.objects.running().filter(Q(next_try_at__isnull=True) | Q(next_try_at__lte=now))
+    rows = TopUp.objects.running().filter(Q(next_try_at__isnull=True) | Q(next_try_at__lte=now), user__is_active=True)
     rows = rows.exclude(Exists(TopUpCharge.objects.filter(user=OuterRef("user"), settled_at__isnull=True)))
     last = None
     while True:
@@ -86,7 +96,7 @@ def charge(top_up: TopUp, now: datetime) -> TopUpCharge | None:
 def _begin(seen: TopUp, now: datetime) -> TopUpCharge | None:
     """Commit that somebody is about to be charged, if all that must hold holds."""
     standing = _locked(seen)
-    if standing is None or not _may_begin(standing, now) or not _is_low(standing):
+    if standing is None or not _may_begin(standing, now) or not _is_low(standing) or _was_taken_back(standing, now):
         return None
     purchase = _agreed_purchase(standing, now)
     method = saved_methods.latest(standing.user)
@@ -119,16 +129,33 @@ def _locked(seen: TopUp) -> TopUp | None:
 def _may_begin(standing: TopUp, now: datetime) -> bool:
     if standing.suspended_at is not None or (standing.next_try_at is not None and standing.next_try_at > now):
         return False
+    if not standing.user.is_active:
+        return False  # they could neither use what is bought nor withdraw
     return not TopUpCharge.objects.filter(user=standing.user, settled_at__isnull=True).exists()
 
 
 def _is_low(standing: TopUp) -> bool:
     balance = balances.of(standing.user, standing.pack.unit)
-    return not balance.is_unlimited and balance.available < standing.threshold
+    if balance.is_unlimited or balance.available >= standing.threshold:
+        return False
+    return balance.owed < standing.pack.total  # else all that is bought goes into the debt, and so would the next
+
+
+def _was_taken_back(standing: TopUp, now: datetime) -> bool:
+    """Low only since operators have taken credits back: that is no use of the customer's, and pays for nothing. It
+    stops, as with a refund. Counted from the consent on, or the last charge under it: what came before is known."""
+    last = standing.charges.order_by("-started_at").values_list("started_at", flat=True).first()
+    unit, since = standing.pack.unit, max(last or standing.consented_at, standing.consented_at)
+    lost = history.lost_by_hand(user=standing.user, unit=unit, since=since)
+    if balances.of(standing.user, unit).available + lost < standing.threshold:
+        return False
+    top_up.suspend(standing, Suspension.TAKEN_BACK, now)
+    return True
 
 
 def _agreed_purchase(standing: TopUp, now: datetime) -> Purchase | None:
-    """What was agreed to, at no more than the agreed price; otherwise it stops, and another consent starts it."""
+    """What was agreed to, at no more than the agreed price and with no fewer credits; otherwise it stops, and another
+    consent starts it."""
     try:
         customer = customers.get(standing.user)
         bare = pricing.pack(standing.pack.code, standing.currency, customer.locale)
@@ -138,6 +165,10 @@ def _agreed_purchase(standing: TopUp, now: datetime) -> Purchase | None:
         return None
     if purchase.amount.minor > standing.price_minor:
         top_up.suspend(standing, Suspension.PRICE_ROSE, now)
+        return None
+    # Nor may it bring less than the threshold: the balance would be low again at once.
+    if purchase.details["credits"] + purchase.details["bonus"] < max(standing.credits, standing.threshold):
+        top_up.suspend(standing, Suspension.BRINGS_LESS, now)
         return None
     return purchase
 
@@ -176,8 +207,8 @@ def _payment(standing: TopUp, purchase: Purchase, decision: Decision, now: datet
 def _bring_to_gateway(begun: TopUpCharge) -> None:
     payment = begun.payment
     is_kept = SavedMethod.objects.kept().filter(pk=begun.method_id).exists()
-    if not is_kept or not TopUp.objects.running().filter(pk=begun.top_up_id).exists():
-        # Withdrawn in between, or the card removed: no gateway has heard of it yet.
+    if not is_kept or not TopUp.objects.running().filter(pk=begun.top_up_id, user__is_active=True).exists():
+        # Withdrawn in between, the card removed, or the customer shut out: no gateway has heard of it yet.
         payments.give_up(payment=payment, status=PaymentStatus.CANCELLED)
         return
     attempt = payments.begin(payment=payment, gateway_name=begun.method.gateway)
@@ -217,7 +248,15 @@ def _call(attempt: Attempt, method: SavedMethod) -> PaymentResult:
 def settle_over(now: datetime) -> int:
     """Notice the charges whose payments are over, whoever ended them; returns how many."""
     over = TopUpCharge.objects.filter(settled_at__isnull=True).exclude(payment__status=PaymentStatus.PENDING)
-    return sum(_settle(each, now) for each in over.select_related("user")[: settings.PAYMENT_SWEEP_BATCH])
+    return sum(_settled(each, now) for each in over.select_related("user")[: settings.PAYMENT_SWEEP_BATCH])
+
+
+def _settled(begun: TopUpCharge, now: datetime) -> bool:
+    try:
+        return _settle(begun, now)
+    except Exception:  # as above; it is looked at again
+        logger.exception("top_up.not_settled", extra={"payment": str(begun.payment_id)})
+        return False
 
 
 @transaction.atomic
@@ -253,6 +292,12 @@ def _failed(latest: TopUp, payment: Payment, now: datetime) -> None:
 def _pause(number: int) -> timedelta:
     pauses = settings.TOP_UP_RETRY_SECONDS
     return timedelta(seconds=pauses[min(number, len(pauses) - 1)])
+
+
+@transaction.atomic
+def _wait_behind_lock(seen: TopUp, moment: datetime) -> None:
+    if (standing := _locked(seen)) is not None:
+        _not_before(standing, moment)
 
 
 def _not_before(standing: TopUp, moment: datetime) -> None:

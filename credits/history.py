@@ -149,6 +149,30 @@ _USED = """
      WHERE p.user_id = %s AND p.unit = %s AND s.metered = 0 AND s.entry_id >= %s AND s.entry_id < %s
 """
 
+# Refunds and disputes take credits too, but by keys of their own: whoever began those has seen to what follows.
+_LOST_BY_HAND = """
+    WITH purse AS (
+        SELECT id, debt_account_id FROM credits_purse WHERE user_id = %(user)s AND unit = %(unit)s
+    ), mine AS (
+        SELECT g.account_id FROM credits_grant g JOIN purse ON g.purse_id = purse.id
+         UNION ALL SELECT debt_account_id FROM purse WHERE debt_account_id IS NOT NULL
+    ), taken AS (
+        SELECT sum(t.amount) AS amount
+          FROM mine JOIN ledger_transfer t ON t.source_id = mine.account_id AND t.entry_id >= %(since)s
+          JOIN ledger_entry e ON e.id = t.entry_id AND e.kind IN ('credits.adjustment', 'credits.revocation')
+          JOIN ledger_entrykey k ON k.entry_id = e.id AND k.key NOT LIKE 'credits:takeback:%%'
+    ), frozen AS (
+        SELECT sum(a.balance - a.held) AS amount
+          FROM credits_grant g JOIN purse ON g.purse_id = purse.id JOIN ledger_account a ON a.id = g.account_id
+         WHERE g.is_open AND g.revoked_at IS NULL AND g.frozen_at >= %(instant)s
+    ), given AS (
+        SELECT sum(g.amount) AS amount FROM credits_grant g JOIN purse ON g.purse_id = purse.id
+         WHERE g.source = 'manual' AND g.entry_id >= %(since)s
+    )
+    SELECT greatest(0, coalesce(taken.amount, 0) + coalesce(frozen.amount, 0) - coalesce(given.amount, 0))::bigint
+      FROM taken, frozen, given
+"""
+
 
 def transactions(*, user: User, unit: str = CREDIT, before: UUID | None = None, limit: int = 50) -> list[Transaction]:
     """A page of what happened, the newest first; `before` is the id of the last one of the page before."""
@@ -180,6 +204,13 @@ def explain(*, user: User, unit: str = CREDIT, at: datetime | None = None) -> Ex
             )
         )
     return Explanation(unit=unit, balance=sum(lot.left for lot in lots.values()), lots=list(lots.values()))
+
+
+def lost_by_hand(*, user: User, unit: str, since: datetime) -> int:
+    """What operators have taken back or frozen since then, less what they have given: it was not used."""
+    wanted = {"user": user.pk, "unit": unit, "since": ids.first_at(since), "instant": since}
+    ((lost,),) = _ask(_LOST_BY_HAND, wanted)
+    return int(lost)
 
 
 def forecast(*, user: User, unit: str = CREDIT, at: datetime | None = None) -> Forecast:

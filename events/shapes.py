@@ -240,7 +240,7 @@ _OF_SUBSCRIPTIONS = {
         },
     ),
     EventType.TOP_UP_SUSPENDED: Shape(
-        says="The automatic top-up has stopped, until the customer adds another means of payment.",
+        says="The automatic top-up has stopped, until the customer adds another means of payment, or agrees anew.",
         data={"pack": WORD, "reason": WORD, "mend_url": maybe(LINK)},
         example={"pack": "medium", "reason": "card_declined", "mend_url": "https://pay.example.com/methods"},
     ),

@@ -218,6 +218,8 @@ def _lines(plan: Plan) -> list[str]:
         lines += _of_seller(share)
     if plan.owed:
         lines.append(gettext("Spent already, becomes a debt: %(amount)s credits") % {"amount": plan.owed})
+    if plan.stops_top_up:
+        lines.append(gettext("The automatic top-up stops, until the customer agrees to it anew."))
     if plan.kept:
         lines.append(gettext("Left to the customer at our cost: %(amount)s credits") % {"amount": plan.kept})
     return lines

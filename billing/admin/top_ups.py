@@ -54,7 +54,7 @@ class TopUpAdmin(BillingActsAdmin):
     actions_detail = ("withdraw",)  # type: ignore[assignment]  # unfold means any tuple
     shown_for = {"withdraw": lambda row: row.withdrawn_at is None}
     fields = (
-        "customer", "state", "pack", "price", "threshold", "monthly_cap", "consent", "consent_by",
+        "customer", "state", "pack", "price", "credits", "threshold", "monthly_cap", "consent", "consent_by",
         "consented_at", "withdrawn_at", "withdrawn_by", "declines", "suspended_at", "suspended_for",
         "next_try_at",
     )  # fmt: skip

@@ -61,6 +61,7 @@ class RefundPlanResponse(answers.Serializer[Plan]):
     credits_owed = answers.IntegerField(source="owed", help_text="Spent already: the next credits pay for them.")
     credits_kept = answers.IntegerField(source="kept", help_text="Left to the customer, at the shop's cost.")
     sales = RefundShareResponse(source="shares", many=True)
+    stops_top_up = answers.BooleanField(help_text="Until the customer agrees to it anew.")
 
 
 class RefundResponse(answers.Serializer[Refund]):

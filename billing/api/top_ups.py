@@ -29,6 +29,7 @@ class TopUpResponse(answers.Serializer[TopUp]):
     pack = answers.CharField(source="pack.code")
     currency = answers.CharField()
     price = answers.IntegerField(source="price_minor", help_text="As agreed, in minor units; a higher one stops it.")
+    credits = answers.IntegerField(help_text="As agreed: what the pack brings; fewer stop it.")
     threshold = answers.IntegerField()
     monthly_cap = answers.IntegerField(source="monthly_cap_minor", help_text="In minor units, per UTC month.")
     consent = answers.CharField()
@@ -70,7 +71,8 @@ class TopUpView(ApiView):
         summary="Switch the automatic top-up on, or change its terms",
         description=(
             "The wording of the consent is kept with its time. A card must have been saved before: by a checkout with "
-            "`save_method`, or by POST payment-methods. Charges that were declined before still count."
+            "`save_method`, or by POST payment-methods. Charges that were declined before still count. One that has stopped "
+            "for another reason than its cards starts again by the same terms."
         ),
         request=TopUpBody,
         responses=TopUpResponse,

@@ -128,7 +128,7 @@ class ChangeRequest:
     subscription: str
     item: str
     price: str
-    customer: str
+    customer: str = ""  # only a preview names it
     proration: Proration = Proration.CHARGE_NOW
     prorated_at: datetime | None = None
 

@@ -21,6 +21,13 @@ class Suspension(models.TextChoices):
     CARD_REMOVED = "card_removed", _("card removed")
     PRICE_ROSE = "price_rose", _("price higher than agreed")
     NOT_SOLD = "not_sold", _("pack no longer sold")
+    BRINGS_LESS = "brings_less", _("pack brings fewer credits than agreed")
+    DISPUTED = "disputed", _("payment disputed")
+    REFUNDED = "refunded", _("payment refunded")
+    TAKEN_BACK = "taken_back", _("credits taken back by hand")
+
+
+ANOTHER_CARD_MENDS = (Suspension.CARD_DECLINED, Suspension.CARD_REMOVED)  # and all others another consent
 
 
 class TopUpQuerySet(models.QuerySet["TopUp"]):
@@ -41,6 +48,7 @@ class TopUp(models.Model):
     pack = models.ForeignKey(Pack, models.PROTECT, related_name="+", verbose_name=_("pack"))
     currency = models.CharField(_("currency"), max_length=3)
     price_minor = models.BigIntegerField(_("agreed price in minor units"))  # a higher one needs another consent
+    credits = models.BigIntegerField(_("agreed credits"), db_default=0)  # fewer for that price need another consent
     threshold = models.BigIntegerField(_("threshold"))  # fewer credits than this, and the pack is bought
     monthly_cap_minor = models.BigIntegerField(_("monthly cap in minor units"))  # per calendar month, UTC
     consent = models.TextField(_("wording of the consent"))  # as the customer read it

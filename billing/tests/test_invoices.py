@@ -1,7 +1,7 @@
 """Invoices and credit notes: their numbers, what they say, and that nothing changes them."""
 
 import threading
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import partial
 
 import facturx
@@ -189,6 +189,11 @@ def test_sale_whose_rate_nobody_knows_is_refused_rather_than_untaxed(stripe, fre
     with pytest.raises(errors.TaxRateUnknown):
         shop.buy(known())
     assert not Payment.objects.exists()
+
+
+def test_rate_of_nothing_is_a_rate(french) -> None:
+    TaxRate.objects.create(country="FR", category="standard", valid_from=date(2026, 2, 1), basis_points=0)
+    assert taxing.rate("FR", "standard", date(2026, 3, 1)) == 0
 
 
 def test_consumer_elsewhere_in_the_union_pays_their_own_rate_by_the_one_stop_shop(stripe, french, settings) -> None:

@@ -1,9 +1,11 @@
 """Kept cards: the sweep of those being saved or removed, and a removal beside a charge. Journeys play the rest."""
 
+import re
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.test import Client
 from django.utils import timezone
 
 from billing import method_removals, method_setups, saved_methods, tasks, top_up_charges
@@ -11,6 +13,7 @@ from billing.gateways.base import Flow, NextAction
 from billing.gateways.base import SavedMethod as Told
 from billing.gateways.subscribing import SetupResult, SetupState
 from billing.models import MethodSetup, SavedMethod, TopUp, TopUpCharge
+from billing.models.top_ups import Suspension
 from billing.tests.fakes import ChargingGateway, StandIn
 from billing.tests.topping import agree
 
@@ -88,3 +91,16 @@ def test_top_up_goes_on_with_the_card_before_when_the_last_one_is_removed(ann: U
     assert (removal.stops_top_up, removal.goes_on_with) == (False, saved_methods.latest(ann))
     tasks.top_up()
     assert [each.method for each in keeping.charged] == ["pm_1"]
+
+
+@pytest.mark.parametrize("language", ["en", "fr"])
+def test_page_says_of_every_reason_why_the_top_up_has_stopped(ann: User, client: Client, language: str) -> None:
+    client.force_login(ann)
+    agreed, said = agree(ann), set()
+    for reason in Suspension:
+        TopUp.objects.filter(pk=agreed.pk).update(suspended_at=timezone.now(), suspended_for=reason)
+        page = client.get("/payment-methods", headers={"accept-language": language}).content.decode()
+        said |= {" ".join(text.split()) for text in re.findall(r'<p class="notice[^>]*>(.*?)</p>', page, re.DOTALL)}
+    assert len(said) == len(Suspension)
+    assert all("Pack Medium" in each for each in said)
+    assert ("has stopped" in " ".join(said)) is (language == "en")

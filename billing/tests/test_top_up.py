@@ -4,6 +4,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
+from importlib import import_module
 from threading import Barrier
 from typing import Any
 
@@ -15,8 +16,18 @@ from django.utils import timezone
 from billing import asking, errors, gateway_choices, saved_methods, tasks, top_up, top_up_charges
 from billing.gateways.base import PaymentState, SavedMethod
 from billing.gateways.errors import Declined, FailureCategory, Unavailable, Uncertain
-from billing.models import Attempt, GatewaySetting, Payment, TopUp, TopUpCharge
+from billing.models import (
+    Attempt,
+    Customer,
+    GatewayCustomer,
+    GatewaySetting,
+    Payment,
+    TaxRate,
+    TopUp,
+    TopUpCharge,
+)
 from billing.models.payments import PaymentStatus
+from billing.models.top_ups import ANOTHER_CARD_MENDS, Suspension
 from billing.routing import Wish
 from billing.tests import shop
 from billing.tests.fakes import ChargingGateway, Sold
@@ -353,6 +364,35 @@ def test_price_above_the_agreed_one_needs_another_consent(charging: ChargingGate
     assert TopUpCharge.objects.get().payment.amount_minor == 1_299
 
 
+@pytest.mark.parametrize(("changes", "reason"), [
+    ({"credits": 249}, "brings_less"), ({"bonus": 0}, "brings_less"), ({"credits": 275, "bonus": 0}, ""),
+    ({"bonus": 26}, ""),
+])  # fmt: skip
+def test_pack_that_brings_fewer_credits_than_agreed_needs_another_consent(
+    charging: ChargingGateway, ann: User, changes: dict[str, int], reason: str
+) -> None:
+    assert agree(ann).credits == 275
+    Pack.objects.update(**changes)
+    assert sweep(ann) == (not reason)
+    assert standing(ann).suspended_for == reason
+    if reason:
+        assert charging.asked == []
+        assert agree(ann, consent=WORDS.replace("250", "fewer")).suspended_at is None
+        assert sweep(ann) == 1
+    assert checks.faults() == {}
+
+
+def test_pack_that_brings_less_than_the_threshold_is_not_bought_again_and_again(
+    charging: ChargingGateway, ann: User
+) -> None:
+    """Of a consent of before, which does not say how many credits were agreed."""
+    agree(ann, threshold=275)
+    TopUp.objects.update(credits=0)
+    Pack.objects.update(bonus=24)
+    assert sweep(ann) == 0
+    assert (charging.asked, standing(ann).suspended_for) == ([], "brings_less")
+
+
 def test_pack_that_is_not_sold_any_more_stops_it(charging: ChargingGateway, ann: User) -> None:
     agree(ann)
     Pack.objects.update(is_active=False)
@@ -369,6 +409,27 @@ def test_same_terms_in_the_same_words_are_the_consent_that_stands(ann: User) -> 
     assert (first.consent, TopUp.objects.count()) == (WORDS, 2)
 
 
+@pytest.mark.parametrize("reason", [each for each in Suspension if each not in ANOTHER_CARD_MENDS])
+def test_same_terms_start_it_again_where_only_a_consent_can(
+    charging: ChargingGateway, ann: User, reason: Suspension
+) -> None:
+    first = agree(ann)
+    top_up.suspend(first, reason)
+    assert sweep(ann) == 0
+    second = agree(ann)
+    assert (second == first, second.suspended_at, agree(ann)) == (False, None, second)
+    first.refresh_from_db()
+    assert (first.withdrawn_at is not None, first.suspended_for) == (True, reason)
+    assert sweep(ann) == 1
+    assert checks.faults() == {}
+
+
+def test_same_terms_do_not_start_again_what_cards_have_stopped(charging: ChargingGateway, ann: User) -> None:
+    first = agree(ann)
+    top_up.suspend(first, Suspension.CARD_DECLINED)
+    assert (agree(ann), TopUp.objects.count(), sweep(ann)) == (first, 1, 0)
+
+
 def test_customer_without_a_kept_card_cannot_agree(charging: ChargingGateway) -> None:
     shop.make_pack()
     with pytest.raises(errors.NoSavedMethod):
@@ -382,6 +443,96 @@ def test_card_is_kept_only_when_its_owner_asked_for_that(charging: ChargingGatew
     assert (saved_methods.latest(user), charging.keeps) == (None, set())
     with pytest.raises(errors.NoGatewayTakesIt):
         shop.buy(user, gateways=["paypal"], save_method=True)
+
+
+# ---------------------------------------------------------------- one customer's trouble
+
+
+def in_hungary(charging: ChargingGateway) -> User:
+    """Somebody with a kept card and a consent, whose country's rate nobody has written down."""
+    user = shop.make_user()
+    Customer.objects.create(user=user, country="HU")
+    GatewayCustomer.objects.create(user=user, gateway="stripe", gateway_id="cus_2")
+    saved_methods.remember(user=user, gateway="stripe", method=SavedMethod(id="pm_2"))
+    agree(user)
+    return user
+
+
+def test_customer_whose_tax_nobody_knows_keeps_nobody_waiting(
+    charging: ChargingGateway, ann: User, settings: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = in_hungary(charging)
+    agree(ann)
+    settings.TAX_SCHEME, settings.SELLER_COUNTRY, settings.TAX_ONE_STOP_SHOP = "standard", "FR", True
+    TaxRate.objects.filter(country="HU").delete()
+    before = timezone.now()
+    assert [sweep(ann), sweep(ann)] == [1, 0]
+    assert [charge.user for charge in TopUpCharge.objects.all()] == [ann]
+    waits = standing(first)
+    assert (waits.suspended_at, waits.declines) == (None, 0)
+    assert waits.next_try_at is not None
+    assert timedelta(0) <= waits.next_try_at - before - timedelta(hours=1) < timedelta(minutes=5)
+    assert [each.getMessage() for each in caplog.records if each.levelname == "ERROR"] == ["top_up.not_begun"]
+
+
+def test_charge_that_cannot_be_settled_keeps_nobody_waiting(
+    charging: ChargingGateway, ann: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = in_hungary(charging)
+    agree(ann)
+    charging.answers = PaymentState.PENDING
+    assert sweep(ann) == 2
+    for attempt in Attempt.objects.filter(payment__top_up_charge__isnull=False):
+        charging.becomes(PaymentState.FAILED, attempt.reference)
+        asking.ask(attempt)
+    usual = top_up_charges._failed
+
+    def fails_for_one(latest: TopUp, payment: Payment, now: datetime) -> None:
+        if latest.user == first:
+            raise ZeroDivisionError
+        usual(latest, payment, now)
+
+    monkeypatch.setattr(top_up_charges, "_failed", fails_for_one)
+    assert top_up_charges.settle_over(timezone.now()) == 1
+    assert (standing(ann).declines, TopUpCharge.objects.get(settled_at=None).user) == (1, first)
+
+
+# ---------------------------------------------------------------- customers who are shut out
+
+
+def shut_out(user: User) -> None:
+    User.objects.filter(pk=user.pk).update(is_active=False)
+
+
+def test_customer_who_is_shut_out_is_not_charged_until_they_are_let_in(charging: ChargingGateway, ann: User) -> None:
+    agree(ann)
+    shut_out(ann)
+    assert sweep(ann) == 0
+    assert (charging.asked, TopUpCharge.objects.count()) == ([], 0)
+    User.objects.update(is_active=True)
+    assert sweep(ann) == 1
+
+
+def test_sweep_that_saw_them_before_they_were_shut_out_charges_nothing(charging: ChargingGateway, ann: User) -> None:
+    seen = agree(ann)
+    shut_out(ann)
+    assert top_up_charges.charge(seen, timezone.now()) is None
+    assert (charging.asked, TopUpCharge.objects.count()) == ([], 0)
+
+
+def test_customer_who_is_shut_out_before_the_gateway_heard_of_the_charge_pays_nothing(
+    charging: ChargingGateway, ann: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agree(ann)
+    usual = top_up_charges._bring_to_gateway
+
+    def shut_out_first(begun: TopUpCharge) -> None:
+        shut_out(ann)
+        usual(begun)
+
+    monkeypatch.setattr(top_up_charges, "_bring_to_gateway", shut_out_first)
+    sweep(ann)
+    assert (charging.asked, TopUpCharge.objects.get().payment.status) == ([], "cancelled")
 
 
 # ---------------------------------------------------------------- at once
@@ -512,6 +663,27 @@ def test_charge_without_consent_is_a_fault(ann: User) -> None:
     [(name, [fault])] = checks.faults().items()
     assert name == "billing.top_up.charges_had_consent"
     assert fault.endswith("without consent")
+
+
+def test_charge_that_brought_fewer_credits_than_agreed_is_a_fault(ann: User) -> None:
+    agree(ann)
+    sweep(ann)
+    TopUp.objects.update(credits=276)
+    [(name, [fault])] = checks.faults().items()
+    assert name == "billing.top_up.charges_had_consent"
+    assert fault.endswith("brings 250 and 25 credits, agreed were 276")
+
+
+def test_consent_of_before_is_to_what_its_pack_brings_today_or_to_less_that_a_charge_has_brought(ann: User) -> None:
+    of_before, first = import_module("billing.migrations.0030_credits_of_older_consents"), agree(ann)
+    sweep(ann)
+    second = agree(ann, threshold=50)
+    TopUp.objects.update(credits=0)
+    Pack.objects.update(bonus=50)
+    with connection.cursor() as cursor:
+        cursor.execute(of_before.FILL)
+    assert [TopUp.objects.get(pk=each.pk).credits for each in (first, second)] == [275, 300]
+    assert checks.faults() == {}
 
 
 def test_charge_that_the_database_refuses_for_another_reason_than_a_rival_is_an_error(

@@ -17,10 +17,12 @@ def test_top_up_over_http_from_off_to_on_to_off(ann: User) -> None:
     who = customer(ann)
     assert (get("top-up", who).status_code, get("top-up", who).json()["code"]) == (404, "top_up_off")
     told = put("top-up", who, TERMS).json()
-    shown = {name: told[name] for name in ("pack", "price", "threshold", "monthly_cap", "consent", "suspended")}
+    names = ("pack", "price", "credits", "threshold", "monthly_cap", "consent", "suspended")
+    shown = {name: told[name] for name in names}
     assert shown == {
         "pack": "medium",
         "price": 999,
+        "credits": 275,
         "threshold": 100,
         "monthly_cap": 5_000,
         "consent": WORDS,

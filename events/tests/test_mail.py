@@ -4,6 +4,7 @@ import smtplib
 from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -60,6 +61,22 @@ def test_every_letter_is_whole_in_both_languages(kind: Kind, name: str, locale: 
         assert "None" not in form
     other = rendered(kind, name, "fr" if locale == "en" else "en")
     assert letter.subject != other.subject
+
+
+@pytest.mark.parametrize(("reason", "button"), [
+    ("card_declined", "Add another means of payment"), ("card_removed", "Add another means of payment"),
+    ("price_rose", "See how it stands"), ("not_sold", "See how it stands"), ("brings_less", "See how it stands"),
+    ("disputed", "See how it stands"), ("refunded", "See how it stands"), ("taken_back", "See how it stands"),
+])  # fmt: skip
+def test_letter_of_a_stopped_top_up_says_why_and_leads_to_what_mends_it(reason: str, button: str) -> None:
+    told = partial(rendered, Kind.TOP_UP_SUSPENDED, "top_up.suspended")
+    letter = told("en", reason=reason)
+    assert ("were refused" in letter.text) is (reason == "card_declined")
+    assert ("agree anew" in letter.text) is (button == "See how it stands")
+    assert button in letter.html
+    assert "https://pay.example.com/methods" in letter.text
+    assert told("fr", reason=reason).text != letter.text
+    assert button not in told("en", reason=reason, mend_url=None).text
 
 
 def test_every_kind_has_an_event_or_is_about_endpoints_or_cases() -> None:

@@ -8,6 +8,8 @@ from django.utils import timezone
 
 from billing import gateway_prices, renewals, tasks
 from billing.models import Payment, Subscription
+from billing.tests.couponing import make_coupon
+from billing.tests.couponing import state as coupon_state
 from config.tests.journeys.conftest import Shop
 from config.tests.journeys.subscriber import Subscriber, subscriber
 from ledger import checks
@@ -94,3 +96,56 @@ def test_plan_that_is_ended_while_its_page_is_made_has_no_page(ada: Subscriber, 
     assert (begun.status_code, begun.json()["code"]) == (409, "subscription_state")
     expired = [each for each in ada.shop.sandbox.requests("stripe") if each["path"].endswith("/expire")]
     assert len(expired) == 1
+
+
+# ---------------------------------------------------------------- a page that there is not, or may be
+
+
+def ask_to_begin(ada: Subscriber, key: str, **more: str) -> Any:
+    wish = {"plan": "premium", "currency": "EUR", "gateways": ["stripe"], **more}
+    return ada.shop.post("subscription", wish, **{"idempotency-key": key})
+
+
+@pytest.mark.parametrize("trouble", ["outage", "too_many"])
+def test_plan_that_stripe_surely_did_not_begin_stands_in_no_way(ada: Subscriber, trouble: str) -> None:
+    make_coupon()
+    ada.shop.sandbox.turn("stripe", **{trouble: True})
+    assert ask_to_begin(ada, "first", coupon="WELCOME10").status_code == 503
+    assert (ada.seen["status"], ada.seen["end_reason"]) == ("expired", "no_gateway")
+    assert coupon_state() == [("released", False)]
+    ada.shop.sandbox.turn("stripe", **{trouble: False})
+    begun = ask_to_begin(ada, "second", coupon="WELCOME10")
+    assert (begun.status_code, coupon_state()[-1]) == (201, ("reserved", True))
+    ada.shop.play(begun.json())
+    ada.hear()
+    assert (ada.seen["status"], checks.faults()) == ("active", {})
+
+
+def lose_the_answer(ada: Subscriber, dial: str) -> Subscription:
+    ask_to_begin(ada, "before")  # Stripe knows the customer and the price by then, so that the page is the only call
+    cancel(ada)
+    ada.shop.sandbox.turn("stripe", **{dial: 1.0})
+    assert ask_to_begin(ada, "lost").status_code == 503
+    ada.shop.sandbox.turn("stripe", **{dial: 0.0})
+    assert ask_to_begin(ada, "soon").json()["code"] == "subscription_live"
+    lost = Subscription.objects.live().get()
+    assert (lost.status, lost.gateway_session) == ("incomplete", "")
+    return lost
+
+
+def test_page_whose_address_was_lost_stands_until_it_is_closed(ada: Subscriber) -> None:
+    lose_the_answer(ada, "drop_after")
+    ada.pass_time(minutes=10)
+    assert ada.seen["status"] == "incomplete"  # it may still be paid on
+    assert cancel(ada).status_code == 200
+    assert ask_to_begin(ada, "again").status_code == 201
+
+
+def test_page_that_was_never_made_is_over_when_stripe_knows_nothing_of_it(ada: Subscriber) -> None:
+    lost = lose_the_answer(ada, "drop_before")
+    ada.pass_time(seconds=100)
+    assert ada.seen["status"] == "incomplete"  # that it is not there proves nothing yet
+    ada.pass_time(minutes=10)
+    lost.refresh_from_db()
+    assert (lost.status, lost.end_reason) == ("expired", "unpaid")
+    assert ask_to_begin(ada, "again").status_code == 201
