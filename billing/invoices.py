@@ -37,10 +37,11 @@ def issue(*, payment: Payment) -> Invoice:
         raise errors.NotInvoiced(locked.pk)
     treatment = treatment_of(locked)
     paid_by = locked.attempts.filter(state="succeeded").values_list("gateway", flat=True).first()
-    by_gateway = locked.details.get("tax", {}) if locked.details.get("tax", {}).get("by") else {}
+    frozen = locked.details.get("tax", {})
+    by_gateway = frozen if frozen.get("by") else {}
     buyer, missing = invoice_writing.buyer(
         locked.user,
-        country=by_gateway.get("country") or locked.country,
+        country=by_gateway.get("country") or frozen.get("buyer_country") or locked.country,
         vat_number=by_gateway.get("vat_number", ""),
     )
     invoice = invoice_writing.write(

@@ -42,6 +42,14 @@ class Treatment:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a buyer is taxed, and what says so: `profile`, `vat_number` or `checkout`; `nothing`, and then like us."""
+
+    country: str
+    evidence: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Frozen:
     """What a payment writes down of its tax: what is to be paid in all, and the tax in it."""
 
@@ -62,7 +70,9 @@ def frozen(customer: Customer, price: Money, country: str, *, catalogue: str = "
         amount = price + tax
     else:
         amount, tax = price, contained_in(price, treatment.basis_points)
-    return Frozen(amount=amount, tax=tax, details={"tax": treatment.as_json() | {"minor": tax.minor} | more})
+    place = place_of(customer, country)
+    more |= {"minor": tax.minor, "buyer_country": place.country, "evidence": place.evidence}
+    return Frozen(amount=amount, tax=tax, details={"tax": treatment.as_json() | more})
 
 
 def from_json(told: dict[str, Any]) -> Treatment:
@@ -78,9 +88,21 @@ def untaxed() -> Treatment:
     return Treatment(category=TaxCategory.OUTSIDE, mention=OUTSIDE)
 
 
+def place_of(customer: Customer, told: str) -> Place:
+    """By the customer's profile. What a buyer tells at a checkout counts only where that is empty, and only where it
+    does not gainsay the VAT number: else naming another country each time would be enough to pay no tax."""
+    if customer.country:
+        return Place(country=customer.country, evidence="profile")
+    if told and vat_numbers.fits(customer.vat_number, told):
+        return Place(country=told, evidence="checkout")
+    known = vat_numbers.country_of(customer.vat_number)
+    return Place(country=known, evidence="vat_number" if known else "nothing")
+
+
 def decide(*, customer: Customer, country: str, on: date, product: str = "standard") -> Treatment:
-    """For what is sold to this customer that day; `country` is where the buyer says to be, else the customer's."""
-    seller, buyer = settings.SELLER_COUNTRY, country or customer.country or settings.SELLER_COUNTRY
+    """For what is sold to this customer that day; `country` is what the buyer told, for those without one yet."""
+    seller = settings.SELLER_COUNTRY
+    buyer = place_of(customer, country).country or seller
     buyer = TAXED_AS.get(buyer, buyer)
     if settings.TAX_SCHEME == "none":
         return untaxed()
@@ -146,8 +168,7 @@ def _taxed(country: str, product: str, on: date) -> Treatment:
 
 
 def _is_business_of(country: str, vat_number: str) -> bool:
-    """By the number's form and check digits, its country (Greece writes EL), and what VIES has said of it."""
-    prefix = "EL" if country == "GR" else country
-    if not vat_number.startswith(prefix) or not vat.is_valid(vat_number):
+    """By the number's form and check digits, its country, and what VIES has said of it."""
+    if not vat_number.startswith(vat_numbers.prefix_of(country)) or not vat.is_valid(vat_number):
         return False
     return not settings.VIES_REQUIRED or vat_numbers.is_confirmed(vat_number)

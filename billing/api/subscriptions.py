@@ -43,7 +43,7 @@ class PaymentWish(serializers.StrictSerializer):
     gateways = drf.ListField(
         child=fields.StringField(max_length=20, bare=True), required=False, min_length=1, max_length=10
     )
-    country = fields.CountryField(required=False)
+    country = fields.CountryField(required=False, help_text="As at a checkout.")
     phone = fields.StringField(required=False, max_length=30, bare=True)
     success_url = fields.StringField(required=False, max_length=1000, bare=True)
     cancel_url = fields.StringField(required=False, max_length=1000, bare=True)

@@ -1,0 +1,110 @@
+"""Where a buyer is taxed: by their profile, whatever a checkout says, and what is written down of why."""
+
+from typing import Any
+
+import pytest
+
+from billing import invoices, renewals, subscriptions
+from billing.checkout import Wishes
+from billing.models import Customer, GatewaySetting, Payment
+from billing.tests import shop
+from billing.tests.papers import french, known
+from billing.tests.subscribers import make_plan, make_plans, price, subscribed
+from rest.tests.callers import customer, post
+
+__all__ = ["french"]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("french")]
+GERMAN = "DE136695976"
+
+
+def tax_of(payment: Payment) -> tuple[Any, ...]:
+    told = payment.details["tax"]
+    return told["category"], payment.tax_minor, told["buyer_country"], told["evidence"]
+
+
+def ask(user: Any, path: str, **body: Any) -> Any:
+    return post(path, customer(user), {"pack": "medium", "currency": "EUR", **body})
+
+
+def test_another_country_at_the_checkout_frees_nobody_from_tax(gateways) -> None:
+    shop.make_pack()
+    user = known()
+    told = ask(user, "checkouts/preview", country="US").json()
+    answer = ask(user, "checkouts", country="US")
+    payment = Payment.objects.get()
+    assert (answer.status_code, told["tax"], tax_of(payment)) == (201, 167, ("S", 167, "FR", "profile"))
+    assert (payment.country, Customer.objects.get().country) == ("US", "FR")
+
+
+def test_another_country_at_the_checkout_frees_no_plan_either(gateways) -> None:
+    make_plan("premium", {"month": 999})
+    user = known()
+    answer = post("subscription", customer(user), {"plan": "premium", "currency": "EUR", "country": "US"})
+    assert (answer.status_code, tax_of(Payment.objects.get())) == (201, ("S", 167, "FR", "profile"))
+
+
+def test_country_of_the_checkout_still_chooses_the_gateway(gateways) -> None:
+    GatewaySetting.objects.filter(name="stripe").update(countries=["FR"])
+    payment = shop.buy(known(), country="CI")
+    assert payment.attempts.get().gateway == "paypal"
+
+
+def test_first_country_that_a_buyer_names_is_theirs_and_the_next_is_not(gateways) -> None:
+    user = shop.make_user()
+    first, second = shop.buy(user, country="SN"), shop.buy(user, country="FR")
+    assert tax_of(first) == ("O", 0, "SN", "checkout")
+    assert tax_of(second) == ("O", 0, "SN", "profile")
+    assert Customer.objects.get().country == "SN"
+
+
+def test_buyer_who_names_no_country_is_taxed_like_us_and_none_is_written(gateways) -> None:
+    payment = shop.buy()
+    assert tax_of(payment) == ("S", 167, "", "nothing")
+    assert Customer.objects.get().country == ""
+
+
+def test_preview_writes_no_country(gateways) -> None:
+    shop.make_pack()
+    user = shop.make_user()
+    assert ask(user, "checkouts/preview", country="SN").json()["tax"] == 0
+    assert not Customer.objects.exclude(country="").exists()
+
+
+def test_country_that_gainsays_the_vat_number_is_not_believed(gateways, settings) -> None:
+    settings.VIES_REQUIRED = False
+    user = known(country="", vat_number=GERMAN)
+    payment = shop.buy(user, country="US")
+    assert tax_of(payment) == ("AE", 0, "DE", "vat_number")
+    assert Customer.objects.get().country == "DE"
+
+
+def test_number_of_another_country_than_the_customers_frees_nobody(gateways, settings) -> None:
+    """As a record may say that was written before the two had to agree."""
+    settings.VIES_REQUIRED = False
+    user = known(country="DE")
+    Customer.objects.update(vat_number="FR44732829320")
+    assert tax_of(shop.buy(user)) == ("S", 167, "DE", "profile")
+
+
+def test_invoice_says_the_country_that_was_taxed_and_not_that_of_the_gateway(stripe) -> None:
+    invoice = invoices.issue(payment=shop.paid(stripe, known(), country="CI"))
+    assert (invoice.buyer["country"], invoice.tax_minor) == ("FR", 167)
+
+
+def test_plan_on_trial_keeps_the_country_that_was_named_for_it(gateways) -> None:
+    make_plan("premium", {"month": 999}, trial_days=7)
+    begun = subscriptions.start(user=shop.make_user(), price=price("premium"), wishes=Wishes(country="SN"))
+    assert (begun.payment, Customer.objects.get().country) == (None, "SN")
+
+
+
+
+def test_customer_who_moved_away_is_not_taxed_for_ever(gateways, paypal, clock) -> None:
+    make_plans()
+    premium = subscribed(paypal)
+    Customer.objects.update(country="SN")
+    clock.move_to(premium.paid_until)
+    renewals.renew_due()
+    renewal = Payment.objects.get(status="pending")
+    assert tax_of(renewal) == ("O", 0, "SN", "profile")
+    assert (renewal.country, renewal.attempts.get().gateway) == ("FR", "paypal")  # paid for as before
