@@ -42,17 +42,18 @@ def issue(*, payment: Payment) -> Invoice:
     buyer, missing = invoice_writing.buyer(
         locked.user,
         country=by_gateway.get("country") or frozen.get("buyer_country") or locked.country,
-        vat_number=by_gateway.get("vat_number", ""),
+        vat_number=frozen.get("vat_number", ""),
     )
+    lines = [line_of(locked, treatment)]
     invoice = invoice_writing.write(
         InvoiceKind.RECEIPT if taxed_at_use(locked) else InvoiceKind.INVOICE,
-        lines=[line_of(locked, treatment)],
+        lines=lines,
         user=locked.user,
         payment=locked,
         seller=invoice_writing.seller(),
         buyer=buyer,
         missing=missing,
-        is_simplified=invoice_writing.is_simplified(locked.money, missing),
+        is_simplified=invoice_writing.is_simplified(locked.money, missing, lines),
         locale=customers.get(locked.user).locale,
         mention=treatment.mention,
         payment_method=paid_by or "",

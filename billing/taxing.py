@@ -72,6 +72,8 @@ def frozen(customer: Customer, price: Money, country: str, *, catalogue: str = "
         amount, tax = price, contained_in(price, treatment.basis_points)
     place = place_of(customer, country)
     more |= {"minor": tax.minor, "buyer_country": place.country, "evidence": place.evidence}
+    if treatment.category == TaxCategory.REVERSE_CHARGE:
+        more["vat_number"] = customer.vat_number  # for the paper, whatever the profile says by then
     return Frozen(amount=amount, tax=tax, details={"tax": treatment.as_json() | more})
 
 

@@ -159,7 +159,7 @@ def _write(user: User, month: date, due: list[tuple[Payment, int, int]]) -> tupl
         seller=invoice_writing.seller(),
         buyer=buyer,
         missing=missing,
-        is_simplified=invoice_writing.is_simplified(gross, missing),
+        is_simplified=invoice_writing.is_simplified(gross, missing, lines),
         locale=customer.locale,
         mention=treatment.mention,
     )

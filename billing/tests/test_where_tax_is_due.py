@@ -108,3 +108,19 @@ def test_customer_who_moved_away_is_not_taxed_for_ever(gateways, paypal, clock) 
     renewal = Payment.objects.get(status="pending")
     assert tax_of(renewal) == ("O", 0, "SN", "profile")
     assert (renewal.country, renewal.attempts.get().gateway) == ("FR", "paypal")  # paid for as before
+
+
+def test_number_that_freed_from_tax_stands_on_the_invoice_whatever_the_profile_says_then(stripe, settings) -> None:
+    settings.VIES_REQUIRED = False
+    payment = shop.paid(stripe, known(country="DE", vat_number=GERMAN))
+    Customer.objects.update(country="FR", vat_number="")
+    invoice = invoices.issue(payment=payment)
+    assert (invoice.lines.get().tax_category, invoice.tax_minor) == ("AE", 0)
+    assert (invoice.buyer["vat_number"], invoice.buyer["country"]) == (GERMAN, "DE")
+
+
+def test_invoice_whose_tax_the_buyer_owes_is_never_a_simplified_one(stripe, settings) -> None:
+    settings.VIES_REQUIRED = False
+    invoice = invoices.issue(payment=shop.paid(stripe, known(country="DE", vat_number=GERMAN)))
+    assert (invoice.missing, invoice.is_simplified) == (["address", "city"], False)
+    assert invoices.issue(payment=shop.paid(stripe, known())).is_simplified
