@@ -23,6 +23,8 @@ AT_USE = (
 )
 
 TAXED_AS = {"MC": "FR"}  # art. 7 directive 2006/112/CE
+# French VAT at their own rates, outside the EU's (art. 294 and 296 CGI). Guiana and Mayotte have none for now.
+LAND_OF = dict.fromkeys(("GP", "MQ", "RE"), "FR")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,15 +105,15 @@ def place_of(customer: Customer, told: str) -> Place:
 
 def decide(*, customer: Customer, country: str, on: date, product: str = "standard") -> Treatment:
     """For what is sold to this customer that day; `country` is what the buyer told, for those without one yet."""
-    seller = settings.SELLER_COUNTRY
-    buyer = place_of(customer, country).country or seller
-    buyer = TAXED_AS.get(buyer, buyer)
+    home = settings.SELLER_COUNTRY
+    told = place_of(customer, country).country or home
+    seller, buyer = TAXED_AS.get(home, home), TAXED_AS.get(told, told)
     if settings.TAX_SCHEME == "none":
         return untaxed()
     if settings.TAX_SCHEME == "franchise":
         return Treatment(category=TaxCategory.EXEMPT, mention=FRANCHISE)
-    if buyer == seller:
-        return _taxed(seller, product, on)
+    if LAND_OF.get(buyer, buyer) == LAND_OF.get(seller, seller):
+        return _taxed(buyer, product, on)
     if not (is_in_the_union(seller) and is_in_the_union(buyer)):
         return Treatment(category=TaxCategory.OUTSIDE, country=buyer, mention=OUTSIDE)
     if _is_business_of(buyer, customer.vat_number):

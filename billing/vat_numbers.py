@@ -74,6 +74,7 @@ def _due() -> list[Customer]:
     )
     tried = known.filter(asked_at__gt=now - timedelta(seconds=settings.VIES_RETRY_SECONDS))
     foreign = Q(vat_number__regex=f"^({'|'.join(PREFIXES)})") & ~Q(country=settings.SELLER_COUNTRY)
+    foreign &= ~Q(vat_number__startswith=prefix_of(settings.SELLER_COUNTRY))
     rows = Customer.objects.filter(foreign, ~Exists(fresh), ~Exists(tried)).order_by(F("updated_at").desc())
     return list(rows.select_related("user")[: 10 * settings.VIES_SWEEP_BATCH])
 

@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from billing import invoices, renewals, subscriptions
+from billing import invoice_xml, invoices, renewals, subscriptions
 from billing.checkout import Wishes
 from billing.models import Customer, GatewaySetting, Payment
 from billing.tests import shop
-from billing.tests.papers import french, known
+from billing.tests.papers import faults_of_schematron, french, known
 from billing.tests.subscribers import make_plan, make_plans, price, subscribed
 from rest.tests.callers import customer, post
 
@@ -124,3 +124,32 @@ def test_invoice_whose_tax_the_buyer_owes_is_never_a_simplified_one(stripe, sett
     invoice = invoices.issue(payment=shop.paid(stripe, known(country="DE", vat_number=GERMAN)))
     assert (invoice.missing, invoice.is_simplified) == (["address", "city"], False)
     assert invoices.issue(payment=shop.paid(stripe, known())).is_simplified
+
+
+@pytest.mark.parametrize(
+    ("seller", "buyer", "expected"),
+    [
+        ("FR", "RE", ("S", 850, 78)),
+        ("FR", "GP", ("S", 850, 78)),
+        ("FR", "MQ", ("S", 850, 78)),
+        ("FR", "GF", ("O", 0, 0)),
+        ("FR", "YT", ("O", 0, 0)),
+        ("FR", "MC", ("S", 2_000, 167)),
+        ("RE", "FR", ("S", 2_000, 167)),
+        ("MC", "FR", ("S", 2_000, 167)),
+        ("DE", "RE", ("O", 0, 0)),
+    ],
+)
+def test_overseas_departments_pay_french_tax_at_their_own_rate(gateways, settings, seller, buyer, expected) -> None:
+    settings.SELLER_COUNTRY = seller
+    payment = shop.buy(known(country=buyer))
+    told = payment.details["tax"]
+    assert (told["category"], told["basis_points"], payment.tax_minor) == expected
+
+
+def test_invoice_to_an_overseas_department_is_valid_and_says_its_own_code(stripe) -> None:
+    buyer = known(country="RE", vat_number="FR40303265045", address="1 rue de Paris", city="Saint-Denis")
+    invoice = invoices.issue(payment=shop.paid(stripe, buyer))
+    xml = invoice_xml.build(invoice, list(invoice.lines.all()))
+    assert (faults_of_schematron(xml), b"<ram:CountryID>RE</ram:CountryID>" in xml) == ([], True)
+    assert (invoice.tax_minor, invoice.buyer["vat_number"]) == (78, "FR40303265045")
