@@ -14,11 +14,9 @@ from billing.models import Attempt, Dispute, Payment, Refund
 from billing.models.cases import CaseKind
 from billing.models.payments import PaymentKind
 from billing.models.refunds import DisputeState, RefundOrigin, RefundPolicy, RefundStatus
-from billing.refund_plans import Plan
+from billing.refund_plans import UNPLANNED, Plan
 from credits import takebacks
 from ledger.money import Money
-
-UNPLANNED = "waits_for"  # beside the ids at the gateway, until there is a plan
 
 
 def write_down(payment: Payment, attempt: Attempt, amount: Money, ids: Mapping[str, str]) -> Refund:
@@ -92,7 +90,8 @@ def plan(refund: Refund) -> None:
 def _plan(refund: Refund, key: str) -> Plan:
     payment, policy = refund.payment, RefundPolicy(settings.REFUND_POLICY_MADE_AT_GATEWAY)
     if has_dispute(payment, DisputeState.LOST):
-        return refund_plans.at_our_cost(refund.money)  # the bank has had it as well, and the credits went with that
+        # The bank has had it as well, and the credits went with that.
+        return refund_plans.at_our_cost(refund.money, payment=payment, instead_of=refund)
     of_sellers = sale_payments.is_sale(payment)
     wanted = RefundPolicy.GOODWILL if of_sellers else policy
     try:
@@ -102,7 +101,7 @@ def _plan(refund: Refund, key: str) -> Plan:
         facts = {"refund": str(refund.pk), "amount": str(refund.money), "why": str(refusal)}
         named = f"{key}:unplanned"
         cases.open(kind=CaseKind.REFUND_FAILED, payment=payment, attempt=refund.attempt, key=named, facts=facts)
-        return refund_plans.at_our_cost(refund.money)
+        return refund_plans.at_our_cost(refund.money, payment=payment, instead_of=refund)
     if of_sellers:
         why = "refunded at the gateway"
         sale_payments.hold_what_has_gone(payment, key=key, amount=made.amount, policy=policy, reason=why)

@@ -5,6 +5,8 @@ What went back of the purchase is not taxed later, and what went back of a month
 months and credit notes add up to what the buyer has paid.
 """
 
+from collections.abc import Sequence
+
 from django.db.models import Q, Sum
 from django.db.models.functions import Coalesce
 
@@ -37,9 +39,16 @@ def untaxed(payment: Payment, *, without: Refund | None = None) -> int:
 def _lost_untaxed(payment: Payment) -> int:
     """What lost disputes took of it, as the books say."""
     lost = Dispute.objects.filter(payment=payment, state=DisputeState.LOST).values_list("pk", flat=True)
-    rows = Transfer.objects.filter(
-        entry__entry_key__key__in=[f"dispute:{pk}" for pk in lost], source__name=_vouchers(payment.currency)
-    )
+    return _booked([f"dispute:{pk}" for pk in lost], payment.currency)
+
+
+def taken(refund: Refund) -> Money:
+    """What a refund that has arrived took of it: that much its receipt is corrected by."""
+    return Money(_booked([f"refund:{refund.pk}"], refund.currency), refund.currency)
+
+
+def _booked(keys: Sequence[str], unit: str) -> int:
+    rows = Transfer.objects.filter(entry__entry_key__key__in=keys, source__name=_vouchers(unit))
     return rows.aggregate(total=Sum("amount"))["total"] or 0
 
 

@@ -25,7 +25,6 @@ class CustomerForm(ModelForm):  # type: ignore[type-arg]
             "time_zone": _("An IANA name, such as Africa/Abidjan. Credits of plans fall due by this clock."),
         }
 
-
     def clean(self) -> dict[str, Any]:
         facts = super().clean() or {}
         if {"vat_number", "country"} & set(self.changed_data):

@@ -1,13 +1,15 @@
 """Credits that are taxed when they are used, and leave by other ways: by hand, with a refund, in a dispute."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
 from django.utils import timezone
 
 from billing import disputes, invoices, refund_sending, refunds, usage_invoices
+from billing.gateways.base import RefundState
 from billing.gateways.subscribing import DisputeResult, DisputeState
-from billing.models import Payment, TaxedUse
+from billing.models import Invoice, Payment, TaxedUse
 from billing.models.refunds import RefundPolicy
 from billing.tests import shop
 from billing.tests.papers import french, known
@@ -90,4 +92,23 @@ def test_dispute_about_a_part_leaves_the_rest_to_be_taxed(stripe) -> None:
     usage.spend(user=payment.user, amount=shop.credits_of(payment.user), key="all")
     usage_invoices.issue_due(now=later())
     assert (shop.balance("vouchers:EUR"), TaxedUse.objects.get().gross_minor) == (0, 599)
+    assert checks.faults() == {}
+
+
+def test_refund_of_more_than_is_left_takes_no_voucher_of_another(stripe) -> None:
+    """Made in the gateway's dashboard while a dispute was open, so that nobody could refuse it."""
+    other, payment = shop.paid(stripe, known()), shop.paid(stripe, known())
+    told = DisputeResult(id="dp_1", state=DisputeState.NEEDS_RESPONSE, amount=Money(999, "EUR"))
+    attempt = payment.attempts.get()
+    disputes.note(attempt=attempt, result=told)
+    for name in ("re_one", "re_two"):
+        refund = refunds.book_made_at_gateway(attempt=attempt, amount=Money(700, "EUR"), ids={"refund": name})
+        stripe.refund_states[refund.reference] = RefundState.SUCCEEDED
+        refund_sending.ask(refund)
+    disputes.note(attempt=attempt, result=replace(told, state=DisputeState.WON))
+    refund_sending.work_through()
+    invoices.issue_missing()
+    assert (shop.balance("vouchers:EUR"), shop.balance("loss:EUR")) == (other.amount_minor, -401)
+    notes = Invoice.objects.filter(kind="credit_note").order_by("id")
+    assert list(notes.values_list("gross_minor", flat=True)) == [700, 299]
     assert checks.faults() == {}

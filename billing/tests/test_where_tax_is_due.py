@@ -97,8 +97,6 @@ def test_plan_on_trial_keeps_the_country_that_was_named_for_it(gateways) -> None
     assert (begun.payment, Customer.objects.get().country) == (None, "SN")
 
 
-
-
 def test_customer_who_moved_away_is_not_taxed_for_ever(gateways, paypal, clock) -> None:
     make_plans()
     premium = subscribed(paypal)
