@@ -174,6 +174,7 @@ def _phone(text: str) -> str:
 def _write(user: User, purchase: Purchase, wishes: Wishes, decision: Decision, claim: Claim | None) -> Payment:
     try:
         with transaction.atomic(durable=True):
+            customers.place(user, wishes.country)
             taken = _redemption(user, purchase)
             payment = Payment.objects.create(
                 user=user,

@@ -6,8 +6,9 @@ from typing import TypedDict, Unpack
 
 from django.contrib.auth.models import User
 from django.db import transaction
+from django.utils import timezone
 
-from billing import persons, subscription_states
+from billing import persons, subscription_states, taxing, vat_numbers
 from billing.models import Customer
 from events.people import Contact
 from rest.callers import Caller
@@ -45,6 +46,8 @@ def change(customer: Customer, *, by: User | Caller, **facts: Unpack[Facts]) -> 
         setattr(fresh, name, value)
     fresh.person = persons.key_of(fresh.email)
     fresh.full_clean(validate_unique=False)
+    if {"vat_number", "country"} & set(different):
+        vat_numbers.check_country(fresh.vat_number, fresh.country)
     fresh.save(update_fields=[*different, "person", "updated_at"])
     if "time_zone" in different:
         subscription_states.move_to_zone(user=fresh.user, time_zone=fresh.time_zone)
@@ -52,6 +55,19 @@ def change(customer: Customer, *, by: User | Caller, **facts: Unpack[Facts]) -> 
     # Which facts changed, never what they say: they are a person's.
     logger.info("customer.changed", extra={"customer": fresh.pk, "by": who, "facts": sorted(different)})
     return fresh
+
+
+def place(user: User, told: str) -> None:
+    """The first country that a buyer names is theirs from then on, and what they are taxed by. Later ones choose
+    gateways, and only a change of the profile moves them."""
+    customer = get(user)
+    found = taxing.place_of(customer, told)
+    if not told or found.evidence == "profile":
+        return
+    # Compare and set: who fills the profile in at this moment is not overwritten.
+    rows = Customer.objects.filter(pk=customer.pk, country="")
+    if rows.update(country=found.country, updated_at=timezone.now()):
+        logger.info("customer.placed", extra={"customer": customer.pk, "evidence": found.evidence})
 
 
 def contacts(users: Collection[int]) -> dict[int, Contact]:

@@ -9,7 +9,17 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
 
-from billing import calling, cases, errors, fulfilment, payments, refunds_elsewhere, sale_payments, top_up
+from billing import (
+    calling,
+    cases,
+    errors,
+    fulfilment,
+    payments,
+    refunds_elsewhere,
+    sale_payments,
+    top_up,
+    voucher_refunds,
+)
 from billing.gateways import registry
 from billing.gateways import subscribing as words
 from billing.gateways.base import Trust
@@ -168,12 +178,21 @@ def _book_loss(dispute: Dispute, taken_minor: int) -> None:
     outside = fulfilment.gateway_account(dispute.gateway, unit)
     lost = Money(dispute.amount_minor - taken_minor, unit)
     source = "suspense" if _stands_aside(dispute) and not refunds_elsewhere.has_gone_back(dispute.attempt) else "loss"
-    moves = [Move(fulfilment.house(f"{source}:{unit}", unit), outside, lost)] if lost.minor else []
+    owed = _owed_as_credits(dispute, lost)
+    parts = {f"vouchers:{unit}": owed, f"{source}:{unit}": lost - owed}
+    moves = [Move(fulfilment.house(name, unit), outside, part) for name, part in parts.items() if part.minor]
     if fee := settings.DISPUTE_FEE_MINOR.get(unit, 0):
         moves.append(Move(fulfilment.house(f"fees:{dispute.gateway}:{unit}", unit), outside, Money(fee, unit)))
     metadata = {"dispute": str(dispute.pk), "payment": str(dispute.payment_id)}
     if moves:
         transfers.post(key=_key(dispute), kind="dispute.lost", moves=moves, metadata=metadata)
+
+
+def _owed_as_credits(dispute: Dispute, lost: Money) -> Money:
+    """Of credits that are taxed when they are used: what was never taxed is owed to nobody any more, and no loss."""
+    if _stands_aside(dispute) or not dispute.payment.details.get("tax", {}).get("at_use"):
+        return Money(0, lost.unit)
+    return Money(min(lost.minor, voucher_refunds.untaxed(dispute.payment)), lost.unit)
 
 
 def _stands_aside(dispute: Dispute) -> bool:

@@ -130,7 +130,7 @@ def issue(*, draft: InvoiceDraft) -> Invoice:
         seller=invoice_writing.seller(),
         buyer=buyer,
         missing=missing,
-        is_simplified=invoice_writing.is_simplified(reckoned.gross, missing),
+        is_simplified=invoice_writing.is_simplified(reckoned.gross, missing, reckoned.lines),
         locale=customer.locale,
         mention=reckoned.lines[0].treatment.mention,
         due_on=locked.due_on,

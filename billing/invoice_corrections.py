@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from billing.invoice_writing import NewLine
 from billing.models import Invoice, InvoiceLine, Refund
 from billing.models.invoices import TaxCategory
+from billing.models.refunds import RefundStatus
 from billing.taxing import Treatment
 from ledger.money import Money
 
@@ -33,10 +34,10 @@ def whole(invoice: Invoice) -> list[NewLine]:
 
 def of_refund(invoice: Invoice, net: Money, tax: Money) -> Correction:
     """The lines share what goes back by what is left of each. Net and tax are shared apart, so that both sums are
-    exact and no line gives back more than it bore."""
-    lines = list(invoice.lines.prefetch_related("corrections__corrections"))
-    nets = _shared(net, [_left(line, "net_minor") for line in lines], [line.net_minor for line in lines])
-    taxes = _shared(tax, [_left(line, "tax_minor") for line in lines], [line.tax_minor for line in lines])
+    exact and no line gives back more than it bore: beyond that, money was lost that no paper asked for."""
+    lines = list(invoice.lines.prefetch_related("corrections__corrections", "corrections__invoice__refund"))
+    nets = _shared(net, [_left(line, "net_minor") for line in lines])
+    taxes = _shared(tax, [_left(line, "tax_minor") for line in lines])
     parts = [_line(*each) for each in zip(lines, nets, taxes, strict=True) if each[1].minor or each[2].minor]
     return Correction(invoice=invoice, lines=parts)
 
@@ -55,17 +56,18 @@ def of_uses(refund: Refund) -> Iterator[Correction]:
 
 def _left(line: InvoiceLine, part: str) -> int:
     """What no credit note has taken back, or what one took whose refund came back."""
-    taken = [getattr(each, part) for each in line.corrections.all() if not each.corrections.all()]
-    left: int = getattr(line, part) - sum(taken)
-    return left
+    taken = [getattr(each, part) for each in line.corrections.all() if _stands(each)]
+    return max(0, getattr(line, part) - sum(taken))
 
 
-def _shared(amount: Money, left: Sequence[int], invoiced: Sequence[int]) -> list[Money]:
-    """By what is left; more than that goes back only where money was lost that no invoice asked for."""
-    if not amount.minor:
-        return [amount] * len(left)
-    weights = left if sum(left) >= amount.minor else invoiced
-    return amount.split(weights if sum(weights) else [1] * len(weights))
+def _stands(correction: InvoiceLine) -> bool:
+    refund = correction.invoice.refund
+    return not correction.corrections.all() and (refund is None or refund.status != RefundStatus.FAILED)
+
+
+def _shared(amount: Money, left: Sequence[int]) -> list[Money]:
+    shared = Money(min(amount.minor, sum(left)), amount.unit)
+    return shared.split(left) if shared.minor else [shared] * len(left)
 
 
 def _line(line: InvoiceLine, net: Money, tax: Money) -> NewLine:

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from billing import customers
 from billing.models import Invoice, InvoiceLine, InvoiceSeries
-from billing.models.invoices import InvoiceKind
+from billing.models.invoices import InvoiceKind, TaxCategory
 from billing.taxing import Treatment
 from ledger.money import Money
 
@@ -138,7 +138,9 @@ def buyer(user: User, *, country: str = "", vat_number: str = "") -> tuple[dict[
     return told, missing
 
 
-def is_simplified(gross: Money, missing: Sequence[str]) -> bool:
-    """Below the limit the law is content with less."""
+def is_simplified(gross: Money, missing: Sequence[str], lines: Sequence[NewLine]) -> bool:
+    """Below the limit the law is content with less, but never where the buyer owes the tax (directive, art. 220a)."""
+    if any(line.treatment.category == TaxCategory.REVERSE_CHARGE for line in lines):
+        return False
     limit = settings.INVOICE_SIMPLIFIED_MINOR.get(gross.unit)
     return bool(missing) and limit is not None and gross.minor <= limit

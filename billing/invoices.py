@@ -10,7 +10,16 @@ from django.db.models import Exists, OuterRef
 from django.utils import timezone
 from django.utils.translation import override
 
-from billing import customers, errors, invoice_corrections, invoice_words, invoice_writing, payments, taxing
+from billing import (
+    customers,
+    errors,
+    invoice_corrections,
+    invoice_words,
+    invoice_writing,
+    payments,
+    taxing,
+    voucher_refunds,
+)
 from billing.invoice_corrections import Correction
 from billing.invoice_writing import NewLine
 from billing.models import Invoice, Payment, Refund
@@ -37,21 +46,23 @@ def issue(*, payment: Payment) -> Invoice:
         raise errors.NotInvoiced(locked.pk)
     treatment = treatment_of(locked)
     paid_by = locked.attempts.filter(state="succeeded").values_list("gateway", flat=True).first()
-    by_gateway = locked.details.get("tax", {}) if locked.details.get("tax", {}).get("by") else {}
+    frozen = locked.details.get("tax", {})
+    by_gateway = frozen if frozen.get("by") else {}
     buyer, missing = invoice_writing.buyer(
         locked.user,
-        country=by_gateway.get("country") or locked.country,
-        vat_number=by_gateway.get("vat_number", ""),
+        country=by_gateway.get("country") or frozen.get("buyer_country") or locked.country,
+        vat_number=frozen.get("vat_number", ""),
     )
+    lines = [line_of(locked, treatment)]
     invoice = invoice_writing.write(
         InvoiceKind.RECEIPT if taxed_at_use(locked) else InvoiceKind.INVOICE,
-        lines=[line_of(locked, treatment)],
+        lines=lines,
         user=locked.user,
         payment=locked,
         seller=invoice_writing.seller(),
         buyer=buyer,
         missing=missing,
-        is_simplified=invoice_writing.is_simplified(locked.money, missing),
+        is_simplified=invoice_writing.is_simplified(locked.money, missing, lines),
         locale=customers.get(locked.user).locale,
         mention=treatment.mention,
         payment_method=paid_by or "",
@@ -97,7 +108,7 @@ def _described(payment: Payment) -> str:
 @transaction.atomic
 def credit(*, refund: Refund) -> list[Invoice]:
     """The credit notes of a refund that has arrived, one for each invoice that it corrects; that of the payment is
-    issued first where it is not yet."""
+    issued first where it is not yet. None where they were credited whole: what is more was lost, and is on no paper."""
     payment = payments.lock(refund.payment_id)
     known = list(Invoice.objects.filter(refund=refund, kind=InvoiceKind.CREDIT_NOTE))
     if known:
@@ -109,13 +120,12 @@ def credit(*, refund: Refund) -> list[Invoice]:
 
 def _corrections(payment: Payment, refund: Refund) -> list[Correction]:
     invoice, net, tax = issue(payment=payment), refund.money - refund.tax, refund.tax
-    if not taxed_at_use(payment):
-        return [invoice_corrections.of_refund(invoice, net, tax)]
-    months = list(invoice_corrections.of_uses(refund))
-    taxed = sum(line.net.minor + line.tax.minor for month in months for line in month.lines)
-    rest = refund.money - Money(taxed, refund.currency)
-    bought = [invoice_corrections.of_refund(invoice, rest, Money(0, rest.unit))] if rest.minor else []
-    return bought + months
+    months: list[Correction] = []
+    if taxed_at_use(payment):
+        months = list(invoice_corrections.of_uses(refund))
+        net, tax = voucher_refunds.taken(refund), Money(0, refund.currency)
+    bought = invoice_corrections.of_refund(invoice, net, tax)
+    return [bought, *months] if bought.lines else months
 
 
 def note(correction: Correction, *, payment: Payment, refund: Refund | None = None, remark: str = "") -> Invoice:
@@ -210,8 +220,7 @@ def issue_missing(*, since: datetime | None = None) -> int:
 
 def _tried(act: Any, **of: Any) -> int:
     try:
-        act(**of)
+        return 1 if act(**of) else 0
     except (errors.BillingError, DatabaseError):
         logger.exception("invoice.not_issued", extra={name: str(thing.pk) for name, thing in of.items()})
         return 0
-    return 1

@@ -245,3 +245,19 @@ def change(
         purchase = pricing.reduced(purchase, plan.reduction)
     payment = checkout.start(user=subscription.user, purchase=purchase, wishes=wishes, claim=claim)
     return Changed(preview=plan, payment=payment)
+
+
+def again(*, payment: Payment) -> Changed:
+    """What was answered when this payment was begun, for who asks again with the same key: by now it may be paid, and
+    the change be done."""
+    asked = payment.details
+    subscription = Subscription.objects.select_related("price__plan", "user").get(pk=asked["subscription"])
+    price = PlanPrice.objects.select_related("plan").get(pk=asked["price"])
+    until = Basis.of_payment(payment).paid_until or dunning.paid_until(subscription)
+    if price.interval != PlanPrice.objects.get(pk=asked["from_price"]).interval:
+        until = _end_from(subscription, price, payment.created_at)
+    plan = _plan(
+        subscription, price, NOW, begins_at=payment.created_at, next_payment_at=until,
+        charge=asked["charge"], credit=asked["credit"], discount=payment.discount_minor,
+    )  # fmt: skip
+    return Changed(preview=plan, payment=payment)

@@ -15,6 +15,8 @@ from credits import takebacks
 from credits.takebacks import Left
 from ledger.money import Money
 
+UNPLANNED = "waits_for"  # beside the ids at the gateway, until there is a plan
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Before:
@@ -88,8 +90,17 @@ def make(
     )
 
 
-def at_our_cost(amount: Money) -> Plan:
-    """Money that has gone back and for which nothing comes back: the credits stay, or a dispute has taken them."""
+def at_our_cost(amount: Money, *, payment: Payment, instead_of: Refund | None = None) -> Plan:
+    """Money that has gone back and for which nothing comes back: the credits stay, or a dispute has taken them. Its part
+    of the price takes its tax with it all the same, as the credit note says; what is more than that bore none."""
+    before = _before(payment, instead_of, with_unplanned=False)  # what waits takes its own tax when its turn comes
+    left = max(0, payment.amount_minor - before.amount)
+    tax = _tax(payment, before, min(amount.minor, left))
+    return Plan(amount=amount, tax=tax, policy=RefundPolicy.GOODWILL)
+
+
+def of_surplus(amount: Money) -> Plan:
+    """What was paid twice stands aside: nothing was sold for it."""
     return Plan(amount=amount, tax=Money(0, amount.unit), policy=RefundPolicy.GOODWILL)
 
 
@@ -110,8 +121,10 @@ def _in_currency(amount: Money, payment: Payment) -> int:
     return amount.minor
 
 
-def _before(payment: Payment, instead_of: Refund | None) -> Before:
+def _before(payment: Payment, instead_of: Refund | None, *, with_unplanned: bool = True) -> Before:
     rows = Refund.objects.counted().filter(payment=payment).exclude(origin=RefundOrigin.SURPLUS)
+    if not with_unplanned:
+        rows = rows.exclude(gateway_ids__has_key=UNPLANNED)
     if instead_of is not None:
         rows = rows.exclude(pk=instead_of.pk)
     sums = rows.aggregate(amount=Sum("amount_minor"), tax=Sum("tax_minor"), due=Sum("credits_due"))

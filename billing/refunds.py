@@ -379,12 +379,12 @@ def book_made_at_gateway(*, attempt: Attempt, amount: Money, ids: Mapping[str, s
         return known
     if attempt.state in ASIDE:
         ours = refunds_elsewhere.of_what_stands_aside(payment, attempt, amount, ids)
-        plan, facts = refund_plans.at_our_cost(amount), {"origin": RefundOrigin.SURPLUS, "gateway_ids": dict(ids)}
+        plan, facts = refund_plans.of_surplus(amount), {"origin": RefundOrigin.SURPLUS, "gateway_ids": dict(ids)}
         return ours or write(payment, attempt, plan, RefundStatus.PENDING, **facts)
     if refunds_elsewhere.has_dispute(payment, DisputeState.OPEN):
         return refunds_elsewhere.write_down(payment, attempt, amount, ids)
     if refunds_elsewhere.has_dispute(payment, DisputeState.LOST):
-        plan = refund_plans.at_our_cost(amount)
+        plan = refund_plans.at_our_cost(amount, payment=payment)
         return write(payment, attempt, plan, RefundStatus.PENDING, origin=RefundOrigin.GATEWAY, gateway_ids=dict(ids))
     policy = RefundPolicy(settings.REFUND_POLICY_MADE_AT_GATEWAY)
     of_sellers = sale_payments.is_sale(payment)

@@ -13,10 +13,8 @@ from billing import cases, errors, refund_credits, refund_plans, sale_payments
 from billing.models import Attempt, Dispute, Payment, Refund
 from billing.models.cases import CaseKind
 from billing.models.refunds import DisputeState, RefundOrigin, RefundPolicy, RefundStatus
-from billing.refund_plans import Plan
+from billing.refund_plans import UNPLANNED, Plan
 from ledger.money import Money
-
-UNPLANNED = "waits_for"  # beside the ids at the gateway, until there is a plan
 
 
 def write_down(payment: Payment, attempt: Attempt, amount: Money, ids: Mapping[str, str]) -> Refund:
@@ -89,7 +87,8 @@ def plan(refund: Refund) -> None:
 def _plan(refund: Refund, key: str) -> Plan:
     payment, policy = refund.payment, RefundPolicy(settings.REFUND_POLICY_MADE_AT_GATEWAY)
     if has_dispute(payment, DisputeState.LOST):
-        return refund_plans.at_our_cost(refund.money)  # the bank has had it as well, and the credits went with that
+        # The bank has had it as well, and the credits went with that.
+        return refund_plans.at_our_cost(refund.money, payment=payment, instead_of=refund)
     of_sellers = sale_payments.is_sale(payment)
     wanted = RefundPolicy.GOODWILL if of_sellers else policy
     try:
@@ -99,7 +98,7 @@ def _plan(refund: Refund, key: str) -> Plan:
         facts = {"refund": str(refund.pk), "amount": str(refund.money), "why": str(refusal)}
         kind, named = CaseKind.REFUND_FAILED, f"{key}:unplanned"
         cases.open(kind=kind, payment=payment, attempt=refund.attempt, key=named, facts=facts, amount=refund.money)
-        return refund_plans.at_our_cost(refund.money)
+        return refund_plans.at_our_cost(refund.money, payment=payment, instead_of=refund)
     if of_sellers:
         why = "refunded at the gateway"
         sale_payments.hold_what_has_gone(payment, key=key, amount=made.amount, policy=policy, reason=why)

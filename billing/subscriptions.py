@@ -119,6 +119,7 @@ def _make_room(user: User, catalogue: str) -> None:
 
 @transaction.atomic(durable=True)
 def _write(user: User, price: PlanPrice, wishes: Wishes, wanted: Purchase) -> Subscription:
+    customers.place(user, wishes.country)  # a gateway that renews, and a trial, ask for no payment of ours yet
     made = Subscription(
         user=user,
         catalogue=price.plan.catalogue,
@@ -210,7 +211,7 @@ def renew(*, subscription: Subscription, wishes: Wishes, claim: Claim | None = N
 
 
 def wishes_of(subscription: Subscription) -> Wishes:
-    """As it was paid the last time."""
+    """As it was paid the last time: where the buyer paid from chooses the gateway, and their profile says the tax."""
     paid = subscription.paid_periods.exclude(payment=None).select_related("payment").last()
     before = paid.payment if paid else None
     gateway = before.attempts.last() if before else None

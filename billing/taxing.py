@@ -23,6 +23,8 @@ AT_USE = (
 )
 
 TAXED_AS = {"MC": "FR"}  # art. 7 directive 2006/112/CE
+# French VAT at their own rates, outside the EU's (art. 294 and 296 CGI). Guiana and Mayotte have none for now.
+LAND_OF = dict.fromkeys(("GP", "MQ", "RE"), "FR")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +41,14 @@ class Treatment:
             "country": self.country,
             "mention": self.mention,
         }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a buyer is taxed, and what says so: `profile`, `vat_number` or `checkout`; `nothing`, and then like us."""
+
+    country: str
+    evidence: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +72,11 @@ def frozen(customer: Customer, price: Money, country: str, *, catalogue: str = "
         amount = price + tax
     else:
         amount, tax = price, contained_in(price, treatment.basis_points)
-    return Frozen(amount=amount, tax=tax, details={"tax": treatment.as_json() | {"minor": tax.minor} | more})
+    place = place_of(customer, country)
+    more |= {"minor": tax.minor, "buyer_country": place.country, "evidence": place.evidence}
+    if treatment.category == TaxCategory.REVERSE_CHARGE:
+        more["vat_number"] = customer.vat_number  # for the paper, whatever the profile says by then
+    return Frozen(amount=amount, tax=tax, details={"tax": treatment.as_json() | more})
 
 
 def from_json(told: dict[str, Any]) -> Treatment:
@@ -78,16 +92,28 @@ def untaxed() -> Treatment:
     return Treatment(category=TaxCategory.OUTSIDE, mention=OUTSIDE)
 
 
+def place_of(customer: Customer, told: str) -> Place:
+    """By the customer's profile. What a buyer tells at a checkout counts only where that is empty, and only where it
+    does not gainsay the VAT number: else naming another country each time would be enough to pay no tax."""
+    if customer.country:
+        return Place(country=customer.country, evidence="profile")
+    if told and vat_numbers.fits(customer.vat_number, told):
+        return Place(country=told, evidence="checkout")
+    known = vat_numbers.country_of(customer.vat_number)
+    return Place(country=known, evidence="vat_number" if known else "nothing")
+
+
 def decide(*, customer: Customer, country: str, on: date, product: str = "standard") -> Treatment:
-    """For what is sold to this customer that day; `country` is where the buyer says to be, else the customer's."""
-    seller, buyer = settings.SELLER_COUNTRY, country or customer.country or settings.SELLER_COUNTRY
-    buyer = TAXED_AS.get(buyer, buyer)
+    """For what is sold to this customer that day; `country` is what the buyer told, for those without one yet."""
+    home = settings.SELLER_COUNTRY
+    told = place_of(customer, country).country or home
+    seller, buyer = TAXED_AS.get(home, home), TAXED_AS.get(told, told)
     if settings.TAX_SCHEME == "none":
         return untaxed()
     if settings.TAX_SCHEME == "franchise":
         return Treatment(category=TaxCategory.EXEMPT, mention=FRANCHISE)
-    if buyer == seller:
-        return _taxed(seller, product, on)
+    if LAND_OF.get(buyer, buyer) == LAND_OF.get(seller, seller):
+        return _taxed(buyer, product, on)
     if not (is_in_the_union(seller) and is_in_the_union(buyer)):
         return Treatment(category=TaxCategory.OUTSIDE, country=buyer, mention=OUTSIDE)
     if _is_business_of(buyer, customer.vat_number):
@@ -146,8 +172,7 @@ def _taxed(country: str, product: str, on: date) -> Treatment:
 
 
 def _is_business_of(country: str, vat_number: str) -> bool:
-    """By the number's form and check digits, its country (Greece writes EL), and what VIES has said of it."""
-    prefix = "EL" if country == "GR" else country
-    if not vat_number.startswith(prefix) or not vat.is_valid(vat_number):
+    """By the number's form and check digits, its country, and what VIES has said of it."""
+    if not vat_number.startswith(vat_numbers.prefix_of(country)) or not vat.is_valid(vat_number):
         return False
     return not settings.VIES_REQUIRED or vat_numbers.is_confirmed(vat_number)

@@ -1,6 +1,6 @@
 """Credits that are taxed when they are used: a receipt when they are bought, then an invoice for each month of use.
 
-What expires is taxed like what is used, since the seller keeps its price. The parts of a pack's price add up, and
+What expires or is revoked is taxed like what is used, since the seller keeps its price. The parts of a pack's price add up, and
 never to more than it; a spend that is taken back after it was taxed is made good in the months that follow, and what a
 refund gave back is not taxed at all.
 """
@@ -36,7 +36,9 @@ _CONSUMED = """
       JOIN ledger_account other ON other.id = CASE WHEN t.source_id = a.id THEN t.target_id ELSE t.source_id END
      WHERE a.name = ANY(%s)
        AND (other.name LIKE 'credits:spent:%%' OR e.kind = 'credits.repayment'
-            OR (other.name LIKE 'credits:expired:%%' AND t.source_id = a.id))
+            OR (t.source_id = a.id AND (other.name LIKE 'credits:expired:%%'
+                OR (other.name LIKE 'credits:revoked:%%' AND NOT EXISTS (
+                    SELECT 1 FROM ledger_entrykey k WHERE k.entry_id = e.id AND k.key LIKE %s)))))
 """
 
 
@@ -106,10 +108,11 @@ def _issue(found: list[Payment], month: date) -> bool:
 
 
 def consumed(payment: Payment, until: datetime) -> int:
-    """How many of its paid credits were used or had expired by then; the bonus was given for nothing."""
+    """How many of its paid credits were used, had expired or had been taken away by hand by then: what a refund or a
+    dispute took went with its price. The bonus was given for nothing."""
     with connection.cursor() as cursor:
         names = [f"grant:{key}" for key in fulfilment.keys_of_what_was_paid(payment)]
-        cursor.execute(_CONSUMED, [first_at(until), names])
+        cursor.execute(_CONSUMED, [first_at(until), names, takebacks.booked_as("") + "%"])
         (used,) = cursor.fetchone()
     return int(used)
 
@@ -151,7 +154,7 @@ def _write(user: User, month: date, due: list[tuple[Payment, int, int]]) -> tupl
         seller=invoice_writing.seller(),
         buyer=buyer,
         missing=missing,
-        is_simplified=invoice_writing.is_simplified(gross, missing),
+        is_simplified=invoice_writing.is_simplified(gross, missing, lines),
         locale=customer.locale,
         mention=treatment.mention,
     )

@@ -7,8 +7,10 @@ from typing import Any
 
 import requests
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.db.models import Exists, F, OuterRef, Q
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 from stdnum.eu import vat
 
 from billing.models import Customer, VatCheck
@@ -16,11 +18,36 @@ from billing.models.papers import VatOutcome
 
 logger = logging.getLogger(__name__)
 PREFIXES = tuple(sorted({"EL" if country == "gr" else country.upper() for country in vat.MEMBER_STATES} | {"XI"}))
+# Greece writes EL; Monaco and the overseas departments have French numbers.
+WRITTEN_AS = {"GR": "EL", **dict.fromkeys(("MC", "GP", "MQ", "RE", "GF", "YT"), "FR")}
 LONGEST_REPLY_BYTES = 100_000
 
 
 class OutOfReach(Exception):
     """VIES, or the member state behind it, did not say yes or no."""
+
+
+def prefix_of(country: str) -> str:
+    """How the numbers of a country begin."""
+    return WRITTEN_AS.get(country, country)
+
+
+def country_of(vat_number: str) -> str:
+    """The country of the EU that a number is of; what others write says nothing of where it is."""
+    prefix = vat_number[:2]
+    if prefix not in PREFIXES or prefix == "XI":  # goods of Northern Ireland only, whose country is GB
+        return ""
+    return "GR" if prefix == "EL" else prefix
+
+
+def fits(vat_number: str, country: str) -> bool:
+    return not (country and country_of(vat_number)) or vat_number.startswith(prefix_of(country))
+
+
+def check_country(vat_number: str, country: str) -> None:
+    if not fits(vat_number, country):
+        message = _("This number is of another country than the address.")
+        raise ValidationError({"vat_number": ValidationError(message, code="other_country")})
 
 
 def is_confirmed(vat_number: str) -> bool:
@@ -47,6 +74,7 @@ def _due() -> list[Customer]:
     )
     tried = known.filter(asked_at__gt=now - timedelta(seconds=settings.VIES_RETRY_SECONDS))
     foreign = Q(vat_number__regex=f"^({'|'.join(PREFIXES)})") & ~Q(country=settings.SELLER_COUNTRY)
+    foreign &= ~Q(vat_number__startswith=prefix_of(settings.SELLER_COUNTRY))
     rows = Customer.objects.filter(foreign, ~Exists(fresh), ~Exists(tried)).order_by(F("updated_at").desc())
     return list(rows.select_related("user")[: 10 * settings.VIES_SWEEP_BATCH])
 

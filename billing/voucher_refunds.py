@@ -5,13 +5,15 @@ What went back of the purchase is not taxed later, and what went back of a month
 months and credit notes add up to what the buyer has paid.
 """
 
+from collections.abc import Sequence
+
 from django.db.models import Q, Sum
 from django.db.models.functions import Coalesce
 
 from billing import fulfilment
-from billing.models import Payment, Refund, TaxedUse, UseGivenBack
-from billing.models.refunds import RefundOrigin, RefundPolicy, RefundStatus
-from ledger.models import Account
+from billing.models import Dispute, Payment, Refund, TaxedUse, UseGivenBack
+from billing.models.refunds import DisputeState, RefundOrigin, RefundPolicy, RefundStatus
+from ledger.models import Account, Transfer
 from ledger.money import Money
 from ledger.transfers import Move
 
@@ -19,13 +21,39 @@ _STANDS = Q(given_back__refund__status=RefundStatus.SUCCEEDED)
 
 
 def given_back_untaxed(payment: Payment, *, without: Refund | None = None) -> int:
-    """What refunds that have arrived took of what waits on the account of vouchers."""
+    """What refunds that have arrived, and disputes that were lost, took of what waits on the account of vouchers."""
     rows = Refund.objects.filter(payment=payment, status=RefundStatus.SUCCEEDED).exclude(origin=RefundOrigin.SURPLUS)
     if without is not None:
         rows = rows.exclude(pk=without.pk)
     back = rows.aggregate(total=Sum("amount_minor"))["total"] or 0
     taxed = UseGivenBack.objects.filter(refund__in=rows).aggregate(total=Sum("gross_minor"))["total"] or 0
-    return int(back - taxed)
+    return int(back - taxed) + _lost_untaxed(payment)
+
+
+def untaxed(payment: Payment, *, without: Refund | None = None) -> int:
+    """What of its price was never taxed and has not gone: so much of it waits on the account of vouchers."""
+    taxed = TaxedUse.objects.filter(payment=payment).aggregate(total=Sum("gross_minor"))["total"] or 0
+    return max(0, payment.amount_minor - taxed - given_back_untaxed(payment, without=without))
+
+
+def _lost_untaxed(payment: Payment) -> int:
+    """What lost disputes took of it, as the books say."""
+    lost = Dispute.objects.filter(payment=payment, state=DisputeState.LOST).values_list("pk", flat=True)
+    return _booked([f"dispute:{pk}" for pk in lost], payment.currency)
+
+
+def taken(refund: Refund) -> Money:
+    """What a refund that has arrived took of it: that much its receipt is corrected by."""
+    return Money(_booked([f"refund:{refund.pk}"], refund.currency), refund.currency)
+
+
+def _booked(keys: Sequence[str], unit: str) -> int:
+    rows = Transfer.objects.filter(entry__entry_key__key__in=keys, source__name=_vouchers(unit))
+    return rows.aggregate(total=Sum("amount"))["total"] or 0
+
+
+def _vouchers(unit: str) -> str:
+    return f"vouchers:{unit}"
 
 
 def write(refund: Refund) -> list[UseGivenBack]:
@@ -39,9 +67,7 @@ def write(refund: Refund) -> list[UseGivenBack]:
         )
         .order_by("-month")
     )
-    taxed = sum(use.gross_minor for use in uses)
-    untaxed = payment.amount_minor - taxed - given_back_untaxed(payment, without=refund)
-    rest, rows = refund.amount_minor - max(0, untaxed), []
+    rest, rows = refund.amount_minor - untaxed(payment, without=refund), []
     for use in uses:
         part = min(use.gross_minor - use.gross_back, rest)
         if part <= 0:
@@ -54,11 +80,13 @@ def write(refund: Refund) -> list[UseGivenBack]:
 
 
 def moves(refund: Refund, uses: list[UseGivenBack], outside: Account) -> list[Move]:
-    """What was not taxed comes from what is owed; of the rest the tax comes from the tax, whoever bears the net."""
+    """What was not taxed comes from what is owed; of the rest the tax comes from the tax, whoever bears the net. What
+    is more than was left of the price is as lost as that net."""
     unit = refund.currency
     gross, tax = sum(use.gross_minor for use in uses), sum(use.tax_minor for use in uses)
     net_of = f"loss:{unit}" if refund.policy == RefundPolicy.GOODWILL else f"revenue:packs:{unit}"
-    parts = {f"vouchers:{unit}": refund.amount_minor - gross, net_of: gross - tax, f"tax:{unit}": tax}
+    owed = min(refund.amount_minor - gross, untaxed(refund.payment, without=refund))
+    parts = {_vouchers(unit): owed, net_of: refund.amount_minor - owed - tax, f"tax:{unit}": tax}
     return [
         Move(fulfilment.house(name, unit), outside, Money(minor, unit)) for name, minor in parts.items() if minor > 0
     ]

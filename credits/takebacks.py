@@ -73,7 +73,7 @@ def hold(*, user: User, unit: str, key: str, amounts: Mapping[str, int]) -> None
         return
     lots = _accounts(wanted)
     reserves = [Reserve(lots[name], Money(amount, unit)) for name, amount in wanted.items()]
-    transfers.hold(key=_hold_key(key), reserves=reserves)
+    transfers.hold(key=booked_as(key), reserves=reserves)
     _refresh(purse)
 
 
@@ -88,13 +88,13 @@ def take(*, user: User, unit: str, key: str, owed: int = 0, metadata: Mapping[st
     revoked = accounts.open(name=f"credits:revoked:{unit}", unit=unit, guarded=False)
     if holds:
         parts = [Part(each, revoked) for each in holds]
-        transfers.settle(key=f"credits:takeback:{key}", kind="credits.revocation", parts=parts, metadata=metadata)
+        transfers.settle(key=booked_as(key), kind="credits.revocation", parts=parts, metadata=metadata)
         _close_emptied([each.account_id for each in holds])
         _tell(user, unit, holds)
     if owed:
         account = _account_for_debt(purse, owed)
         transfers.post(
-            key=f"credits:takeback:{key}:owed",
+            key=booked_as(f"{key}:owed"),
             kind="credits.adjustment",
             moves=[Move(account, revoked, Money(owed, unit))],
             metadata=metadata,
@@ -117,7 +117,7 @@ def release(*, user: User, unit: str, key: str) -> None:
 
 def give_back(*, user: User, unit: str, key: str, owed: int = 0) -> None:
     """After money that had gone came back: as many credits as were taken, and what was owed, as grants of their own."""
-    taken = Hold.objects.filter(key=_hold_key(key), state=HoldState.SETTLED).select_related("account__grant")
+    taken = Hold.objects.filter(key=booked_as(key), state=HoldState.SETTLED).select_related("account__grant")
     rows = [
         _as_new(user, unit, f"{key}:back:{each.number}", each.amount, each.account.grant)
         for each in taken.order_by("number")
@@ -130,7 +130,7 @@ def give_back(*, user: User, unit: str, key: str, owed: int = 0) -> None:
 
 def given_back(*, key: str) -> dict[str, str]:
     """The key of each grant of which something was taken, and of the one that `give_back` made of that."""
-    taken = Hold.objects.filter(key=_hold_key(key), state=HoldState.SETTLED).order_by("number")
+    taken = Hold.objects.filter(key=booked_as(key), state=HoldState.SETTLED).order_by("number")
     rows = taken.values_list("account__name", "number")
     return {name.removeprefix("grant:"): f"{key}:back:{number}" for name, number in rows}
 
@@ -152,12 +152,13 @@ def _as_new(user: User, unit: str, key: str, amount: int, origin: Grant) -> NewG
 # ---------------------------------------------------------------- the books
 
 
-def _hold_key(key: str) -> str:
+def booked_as(key: str) -> str:
+    """The name of a take-back in the books; that of all of them begins with the name of none."""
     return f"credits:takeback:{key}"
 
 
 def _open_holds(key: str) -> list[Hold]:
-    rows = Hold.objects.filter(key=_hold_key(key), state=HoldState.OPEN)
+    rows = Hold.objects.filter(key=booked_as(key), state=HoldState.OPEN)
     return list(rows.select_related("account").order_by("number"))
 
 

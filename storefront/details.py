@@ -18,13 +18,13 @@ from django.core.exceptions import ValidationError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.decorators import method_decorator
-from django.utils.translation import get_language, gettext
+from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.generic import View
 
-from billing import customers, invoice_writing, taxing
+from billing import customers, invoice_writing, vat_numbers
 from billing.models import Customer
 from rest import codes
 from storefront import papers
@@ -74,11 +74,7 @@ class DetailsForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def clean(self) -> dict[str, Any]:
         facts = super().clean() or {}
-        number, country = facts.get("vat_number", ""), facts.get("country", "")
-        prefix = "EL" if country == "GR" else country
-        is_of_the_union = number.startswith("EL") or taxing.is_in_the_union(number[:2])
-        if country and is_of_the_union and not number.startswith(prefix):
-            self.add_error("vat_number", gettext("This number is of another country than the one below."))
+        vat_numbers.check_country(facts.get("vat_number", ""), facts.get("country", ""))
         return facts
 
 

@@ -9,7 +9,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
 
-from billing import customers
+from billing import customers, vat_numbers
 from billing.models import Customer
 
 
@@ -24,6 +24,12 @@ class CustomerForm(ModelForm):  # type: ignore[type-arg]
             "locale": _("Of e-mails, pages and invoices."),
             "time_zone": _("An IANA name, such as Africa/Abidjan. Credits of plans fall due by this clock."),
         }
+
+    def clean(self) -> dict[str, Any]:
+        facts = super().clean() or {}
+        if {"vat_number", "country"} & set(self.changed_data):
+            vat_numbers.check_country(facts.get("vat_number", ""), facts.get("country", ""))
+        return facts
 
 
 @admin.register(Customer)

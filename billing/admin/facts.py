@@ -61,6 +61,12 @@ NAMES_OF_CASES = {
     "state": _("state"),
     "why": _("why"),
 }
+EVIDENCE = {
+    "profile": _("by the customer's profile"),
+    "vat_number": _("by the VAT number"),
+    "checkout": _("as the buyer said at the checkout"),
+    "nothing": _("no country was known"),
+}
 NAMED_ELSEWHERE = ("name_en", "name_fr")
 
 
@@ -126,6 +132,7 @@ def _tax(told: Mapping[str, Any], currency: str) -> str:
         str(TaxCategory(told["category"]).label),
         f"{whole}.{hundredths:02} %" if told["basis_points"] else "",
         told["country"],
+        str(EVIDENCE.get(told.get("evidence", ""), "")),
         shown(told["minor"], currency) if told["minor"] else "",
         gettext("added to the price") if told.get("is_added") else "",
         told["mention"],

@@ -60,7 +60,13 @@ class CheckoutBody(serializers.StrictSerializer):
     amount = fields.AmountField(required=False, help_text="A free amount; only services may name one.")
     description = fields.StringField(required=False, max_length=200, bare=True, help_text="Of a free amount.")
     currency = fields.CurrencyField()
-    country = fields.CountryField(required=False, help_text="Of the buyer; the customer's own unless said.")
+    country = fields.CountryField(
+        required=False,
+        help_text=(
+            "Where the buyer pays from, for the choice of gateways; the customer's own unless said. It becomes the "
+            "customer's own where they have none yet: tax goes by that, and not by what a later checkout says."
+        ),
+    )
     gateways = drf.ListField(
         child=fields.StringField(max_length=20, bare=True),
         required=False,

@@ -1,5 +1,6 @@
 """Refunds: asked for by services, seen by their customers."""
 
+import hashlib
 from typing import Any
 from uuid import UUID
 
@@ -17,6 +18,7 @@ from billing.sale_payments import Share
 from ledger.money import Money
 from rest import callers, fields, idempotency, serializers
 from rest.callers import Kind
+from rest.errors import IdempotencyKeyReused
 from rest.permissions import HasPermission, IsCaller
 from rest.views import ApiView
 
@@ -108,7 +110,10 @@ class RefundsView(ApiView):
             policy=RefundPolicy(wish["policy"]) if "policy" in wish else None,
             reason=wish["reason"],
             caller=callers.of(request).identity,
+            key=_key(request, payment),
         )
+        if not _is_of(refund, wish):
+            raise IdempotencyKeyReused
         return Response(RefundResponse(refund).data, status=201)
 
 
@@ -155,6 +160,20 @@ def _payment(request: Request, payment_id: UUID) -> Payment:
     if payment is None:
         raise errors.NotYours
     return payment
+
+
+def _key(request: Request, payment: Payment) -> str:
+    """The record of an Idempotency-Key ends after a day; by this name the refund is made once for ever."""
+    parts = [callers.of(request).identity, str(payment.pk), request.headers[idempotency.HEADER]]
+    return f"api:{hashlib.sha256(chr(0).join(parts).encode()).hexdigest()[:40]}"
+
+
+def _is_of(refund: Refund, wish: dict[str, Any]) -> bool:
+    """Whether this is what was asked for; a proportional one may be of less."""
+    asked, policy = wish.get("amount", refund.amount_minor), wish.get("policy", refund.policy)
+    is_less = refund.policy == RefundPolicy.PROPORTIONAL and refund.amount_minor < asked
+    same_amount = refund.amount_minor == asked or is_less
+    return refund.reason == wish["reason"] and refund.policy == policy and same_amount
 
 
 def _amount(wish: dict[str, Any], payment: Payment) -> Money | None:

@@ -16,7 +16,7 @@ from billing.api.shapes import NextActionResponse, PaymentResponse, next_action,
 from billing.models import Payment, Subscription
 from billing.models.plans import PlanInterval
 from billing.models.subscriptions import SubscriptionStatus
-from billing.plan_changes import NOW, PERIOD_END, ChangePlan
+from billing.plan_changes import NOW, PERIOD_END, Changed, ChangePlan
 from credits import calendar
 from rest import callers, fields, idempotency, serializers
 from rest.idempotency import Claim
@@ -43,7 +43,7 @@ class PaymentWish(serializers.StrictSerializer):
     gateways = drf.ListField(
         child=fields.StringField(max_length=20, bare=True), required=False, min_length=1, max_length=10
     )
-    country = fields.CountryField(required=False)
+    country = fields.CountryField(required=False, help_text="As at a checkout.")
     phone = fields.StringField(required=False, max_length=30, bare=True)
     success_url = fields.StringField(required=False, max_length=1000, bare=True)
     cancel_url = fields.StringField(required=False, max_length=1000, bare=True)
@@ -157,8 +157,7 @@ class SubscriptionView(ApiView):
     def post(self, request: Request, claim: Claim) -> Response:
         user = callers.customer(request)
         if (begun := checkout.earlier(claim)) is not None:
-            found = Subscription.objects.of(user).get(pk=begun.details["subscription"])
-            return _begun(found, begun, None)
+            return _replayed(_begun(_of(begun), begun, None))
         wish = serializers.read(request, SubscribeBody)
         price = plans.price_of(plans.find(wish["plan"]), wish["currency"], wish.get("interval", ""))
         if "coupon" in wish:
@@ -200,17 +199,17 @@ class SubscriptionChangeView(ApiView):
     )
     @idempotency.remembered
     def post(self, request: Request, claim: Claim) -> Response:
+        if (begun := checkout.earlier(claim)) is not None:
+            return _replayed(_changed(_of(begun), plan_changes.again(payment=begun)))
         asked, wish = serializers.query(request, SubscriptionQuery), serializers.read(request, ChangeBody)
         found = subscriptions.of(callers.customer(request), asked.get("catalogue", ""))
         price = subscriptions.price_for(found, wish["plan"], wish.get("interval", ""))
         when = wish.get("at", "")
         if wish.get("preview"):
-            plan, payment = plan_changes.preview(subscription=found, price=price, when=when), None
+            done = Changed(preview=plan_changes.preview(subscription=found, price=price, when=when))
         else:
             done = plan_changes.change(subscription=found, price=price, wishes=wishes_of(wish), when=when, claim=claim)
-            plan, payment = done.preview, done.payment
-        again = Subscription.objects.of(found.user).get(pk=found.pk)
-        return Response({"subscription": told(again), "preview": _preview(plan), **_payment(payment, None)})
+        return _changed(found, done)
 
 
 class SubscriptionRenewView(ApiView):
@@ -227,6 +226,8 @@ class SubscriptionRenewView(ApiView):
     )
     @idempotency.remembered
     def post(self, request: Request, claim: Claim) -> Response:
+        if (begun := checkout.earlier(claim)) is not None:
+            return _replayed(_begun(_of(begun), begun, None, status=200))
         asked = serializers.query(request, SubscriptionQuery)
         wish = serializers.read(request, PaymentWish, required=False)
         found = subscriptions.of(callers.customer(request), asked.get("catalogue", ""))
@@ -310,6 +311,21 @@ def _begun(
 ) -> Response:
     again = Subscription.objects.of(subscription.user).get(pk=subscription.pk)
     return Response({"subscription": told(again), **_payment(payment, action)}, status=status)
+
+
+def _changed(subscription: Subscription, done: Changed) -> Response:
+    again = Subscription.objects.of(subscription.user).get(pk=subscription.pk)
+    return Response({"subscription": told(again), "preview": _preview(done.preview), **_payment(done.payment, None)})
+
+
+def _of(begun: Payment) -> Subscription:
+    return Subscription.objects.select_related("user").get(pk=begun.details["subscription"])
+
+
+def _replayed(answer: Response) -> Response:
+    """Made again from the payment that the first request began: its own answer was never kept."""
+    answer.headers[idempotency.REPLAYED] = "true"
+    return answer
 
 
 def _payment(payment: Payment | None, action: dict[str, object] | None) -> dict[str, Any]:

@@ -71,8 +71,8 @@ class TopUpView(ApiView):
         summary="Switch the automatic top-up on, or change its terms",
         description=(
             "The wording of the consent is kept with its time. A card must have been saved before: by a checkout with "
-            "`save_method`, or by POST payment-methods. Charges that were declined before still count. One that has stopped "
-            "for another reason than its cards starts again by the same terms."
+            "`save_method`, or by POST payment-methods. Charges that were declined before still count. One that has "
+            "stopped for another reason than its cards starts again by the same terms."
         ),
         request=TopUpBody,
         responses=TopUpResponse,

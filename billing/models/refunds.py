@@ -75,7 +75,7 @@ class Refund(models.Model):
         blank=True,
         verbose_name=_("asked for by"),
     )
-    request_key = models.CharField(max_length=100, default="", db_default="", editable=False)  # of a form that was sent
+    request_key = models.CharField(max_length=100, default="", db_default="", editable=False)  # of a form or a request
     requested_as = models.CharField(_("asked for as"), max_length=100, blank=True)  # a service, when no operator did
     gateway_ids = models.JSONField(_("ids at the gateway"), default=dict)
     failure_category = models.CharField(_("why it failed"), max_length=30, blank=True)

@@ -18,7 +18,11 @@ from billing.tests import shop
 @pytest.fixture
 def french(db, settings) -> None:
     settings.SELLER_COUNTRY, settings.TAX_SCHEME = "FR", "standard"
-    for country, points in (("FR", 2_000), ("HU", 2_700)):  # a test that flushed the tables took those of the migration
+    for country, points in (
+        ("FR", 2_000),
+        ("HU", 2_700),
+        ("RE", 850),
+    ):  # a test that flushed the tables took those of the migration
         TaxRate.objects.get_or_create(
             country=country, category="standard", valid_from=date(2026, 1, 1), defaults={"basis_points": points}
         )

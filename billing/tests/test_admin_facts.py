@@ -54,6 +54,7 @@ def test_each_sale_names_its_seller_and_what_is_known_of_it() -> None:
     [
         ({}, "20.00 % · FR · €1.60"),
         ({"is_added": True}, "20.00 % · FR · €1.60 · added to the price"),
+        ({"evidence": "profile"}, "20.00 % · FR · by the customer's profile · €1.60"),
         ({"basis_points": 0, "minor": 0, "mention": "Reverse charge"}, "FR · Reverse charge"),
     ],
 )

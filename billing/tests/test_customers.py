@@ -115,6 +115,7 @@ def test_nothing_is_written_when_nothing_differs(db) -> None:
         ({"vat_number": "FR00303265045"}, "vat_number", "invalid"),
         ({"vat_number": "DE123"}, "vat_number", "invalid"),
         ({"vat_number": "abcd"}, "vat_number", "invalid"),
+        ({"vat_number": "DE136695976", "country": "FR"}, "vat_number", "other_country"),
     ],
 )
 def test_what_makes_no_sense_is_refused_and_changes_nothing(db, facts: dict[str, Any], field: str, code: str) -> None:
@@ -128,6 +129,27 @@ def test_what_makes_no_sense_is_refused_and_changes_nothing(db, facts: dict[str,
 @pytest.mark.parametrize("number", ["FR40303265045", "DE136695976", "XI110305878", "CI1234567X", "GB999973"])
 def test_a_vat_number_of_any_country_can_be_kept(db, number: str) -> None:
     assert patch(customer_header(), vat_number=number).json().get("vat_number") == number
+
+
+@pytest.mark.parametrize(
+    ("number", "country"),
+    [("EL094259216", "GR"), ("FR40303265045", "MC"), ("FR40303265045", "RE"), ("XI110305878", "GB"), ("CI12345", "US")],
+)
+def test_a_vat_number_agrees_with_its_country(db, number: str, country: str) -> None:
+    assert patch(customer_header(), vat_number=number, country=country).status_code == 200
+
+
+def test_a_country_that_does_not_agree_with_the_number_is_refused(db) -> None:
+    patch(customer_header(), vat_number="FR40303265045", country="FR")
+    answer = patch(customer_header(), country="US")
+    assert [(each["field"], each["code"]) for each in answer.json()["errors"]] == [("vat_number", "other_country")]
+    assert Customer.objects.get().country == "FR"
+
+
+def test_an_old_record_whose_number_is_of_elsewhere_can_still_be_renamed(db) -> None:
+    patch(customer_header(), name="Ann")
+    Customer.objects.update(vat_number="FR40303265045", country="US")
+    assert patch(customer_header(), name="Ann Ba").json()["name"] == "Ann Ba"
 
 
 def test_each_sees_their_own_record_only(db) -> None:
@@ -191,6 +213,14 @@ def test_support_mends_a_record_through_the_same_act(admin_client: Client, caplo
     assert (customer.name, customer.locale, customer.time_zone, customer.country) == tuple(sent.values())
     assert [record.message for record in caplog.records if record.name == "billing.customers"] == ["customer.changed"]
     assert "Ann Ba" not in str(caplog.records[0].__dict__)
+
+
+def test_support_sees_the_mistake_beside_the_number(admin_client: Client) -> None:
+    customer = customers.get(User.objects.create(username="ann"))
+    page = reverse("admin:billing_customer_change", args=[customer.pk])
+    sent = {"locale": "fr", "time_zone": "Europe/Paris", "country": "US", "vat_number": "FR40303265045"}
+    answer = admin_client.post(page, sent)
+    assert (answer.status_code, list(answer.context["adminform"].form.errors)) == (200, ["vat_number"])
 
 
 def test_support_can_neither_make_nor_delete_one(admin_client: Client) -> None:

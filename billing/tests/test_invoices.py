@@ -159,7 +159,6 @@ def test_order_that_is_refunded_before_anybody_invoiced_it_has_both_papers(strip
         ({}, "none", ("O", 0, 0)),
         ({"country": "DE"}, "standard", ("S", 2_000, 167)),
         ({"country": "DE", "vat_number": "DE136695976"}, "standard", ("AE", 0, 0)),
-        ({"country": "DE", "vat_number": "FR44732829320"}, "standard", ("S", 2_000, 167)),
         ({"country": "SN"}, "standard", ("O", 0, 0)),
     ],
 )

@@ -232,6 +232,12 @@ def test_silence_of_vies_takes_no_confirmation_back(french, vies) -> None:
     assert vat_numbers.is_confirmed(GERMAN)
 
 
+def test_vies_is_not_asked_about_numbers_of_our_own_land(french, vies) -> None:
+    known(country="RE", vat_number="FR40303265045")
+    known(country="FR", vat_number="FR40303265045")
+    assert (vat_numbers.check_due(), vies.asked) == (0, [])
+
+
 def test_vies_is_asked_again_only_after_a_pause(french, vies) -> None:
     vies.answers = (503, {})
     known(country="DE", vat_number=GERMAN)
@@ -593,8 +599,8 @@ def test_rates_of_the_file_are_added_once_and_change_none(db, capsys) -> None:
     call_command("seed_tax_rates")
     call_command("seed_tax_rates")
     assert capsys.readouterr().out.splitlines() == [
-        "40 added, of 41 as of 2026-11-26.",
-        "0 added, of 41 as of 2026-11-26.",
+        "43 added, of 44 as of 2026-11-26.",
+        "0 added, of 44 as of 2026-11-26.",
     ]
     assert taxing.rate("FR", "standard", date(2026, 6, 1)) == 1_960
     assert taxing.rate("FI", "standard", date(2026, 6, 1)) == 2_550

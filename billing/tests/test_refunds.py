@@ -36,6 +36,7 @@ from events.models import Event
 from ledger import checks
 from ledger.money import Money
 from ledger.tests.races import run_together
+from rest.models import IdempotencyRecord
 from rest.tests.callers import customer, get, post, service
 
 pytestmark = pytest.mark.django_db
@@ -636,6 +637,44 @@ def test_service_refunds_over_http_once(stripe) -> None:
     shown = get(f"refunds/{told['id']}", customer(payment.user))
     assert (shown.status_code, shown.json()["id"]) == (200, told["id"])
     assert get(f"refunds/{told['id']}", customer(shop.make_user())).status_code == 404
+
+
+def test_key_of_a_refund_is_once_for_ever_and_not_for_a_day(stripe) -> None:
+    payment = shop.paid(stripe)
+    who = service("request_refund")
+    body = {"payment": str(payment.pk), "amount": 500, "policy": "goodwill", "reason": "late"}
+    first = post("refunds", who, body, "r-1")
+    IdempotencyRecord.objects.all().delete()  # as the purge does after a day
+    again = post("refunds", who, body, "r-1")
+    assert (again.status_code, again.json()["id"], Refund.objects.count()) == (201, first.json()["id"], 1)
+    for changes in ({"amount": 400}, {"reason": "lost"}, {"policy": "unspent_only"}):
+        other = post("refunds", who, body | changes, "r-1")
+        assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")
+        IdempotencyRecord.objects.all().delete()
+    assert Refund.objects.count() == 1
+
+
+def test_key_of_a_refund_is_of_its_caller_and_its_payment(stripe) -> None:
+    payment, other = shop.paid(stripe), shop.paid(stripe)
+    body = {"payment": str(payment.pk), "amount": 100, "policy": "goodwill", "reason": "late"}
+    mine, second = service("request_refund"), service("request_refund")
+    post("refunds", mine, body, "r-1")
+    post("refunds", second, body, "r-1")
+    IdempotencyRecord.objects.all().delete()
+    post("refunds", mine, body | {"payment": str(other.pk)}, "r-1")
+    assert (payment.refunds.count(), other.refunds.count()) == (2, 1)
+    assert all(each.request_key.startswith("api:") for each in Refund.objects.all())
+
+
+def test_proportional_refund_of_less_than_was_asked_is_still_of_its_key(stripe) -> None:
+    payment = shop.paid(stripe)
+    spend(payment, 200)
+    body = {"payment": str(payment.pk), "amount": 999, "policy": "proportional", "reason": "late"}
+    who = service("request_refund")
+    first = post("refunds", who, body, "r-1")
+    IdempotencyRecord.objects.all().delete()
+    again = post("refunds", who, body, "r-1")
+    assert (first.json()["amount"], again.status_code, again.json()["id"]) == (272, 201, first.json()["id"])
 
 
 def test_preview_over_http_moves_nothing(stripe) -> None:

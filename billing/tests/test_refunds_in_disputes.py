@@ -7,19 +7,32 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from billing import disputes, errors, fulfilment, readers, refund_sending, refunds, refunds_by_hand, tasks
+from billing import (
+    disputes,
+    errors,
+    fulfilment,
+    invoice_xml,
+    invoices,
+    readers,
+    refund_sending,
+    refunds,
+    refunds_by_hand,
+    tasks,
+)
 from billing.gateways.base import RefundResult, RefundState, Subject, Trust
 from billing.gateways.subscribing import DisputeResult, DisputeState, EvidenceRequest
-from billing.models import Attempt, Case, Dispute, GatewayLetter, Payment, Refund
+from billing.models import Attempt, Case, Dispute, GatewayLetter, Invoice, Payment, Refund
 from billing.models.inbox import LetterState
 from billing.models.payments import AttemptState
 from billing.tests import shop
 from billing.tests.fakes import RefundingGateway
+from billing.tests.papers import faults_of_schematron, french, known
 from credits import usage
 from events.models import Event
 from ledger import checks
 from ledger.money import Money
 
+__all__ = ["french"]
 pytestmark = pytest.mark.django_db
 
 
@@ -168,6 +181,54 @@ def test_refund_made_after_a_lost_dispute_is_our_loss(stripe) -> None:
     assert (refund.status, refund.policy, refund.lines) == ("succeeded", "goodwill", {})
     assert (shop.balance("loss:EUR"), shop.balance("revenue:packs:EUR")) == (-1_399, 999)
     assert checks.faults() == {}
+
+
+# ---------------------------------------------------------------- at our cost, on paper
+
+
+def papers() -> list[tuple[int, int]]:
+    return list(Invoice.objects.filter(kind="credit_note").order_by("id").values_list("net_minor", "tax_minor"))
+
+
+def test_note_of_a_refund_after_a_lost_dispute_adds_up_with_its_tax(stripe, french) -> None:
+    payment = shop.paid(stripe, known())
+    disputed(payment, DisputeState.LOST)
+    made_in_the_dashboard(stripe, payment)
+    tasks.issue_invoices()
+    note = Invoice.objects.get(kind="credit_note")
+    assert faults_of_schematron(invoice_xml.build(note, list(note.lines.all()))) == []
+    assert (papers(), Refund.objects.get().tax_minor) == ([(334, 66)], 66)
+    assert [shop.balance(f"{name}:EUR") for name in ("loss", "revenue:packs", "tax")] == [-1_333, 832, 101]
+    assert checks.faults() == {}
+
+
+def test_no_note_takes_back_more_than_was_invoiced(stripe, french) -> None:
+    """Of 14.00 that went back for 9.99, what is more than the price is our loss, and on no paper."""
+    payment = shop.paid(stripe, known())
+    disputed(payment, DisputeState.NEEDS_RESPONSE)
+    for name in ("re_one", "re_two", "re_three"):
+        made_in_the_dashboard(stripe, payment, 700, name)
+    disputed(payment, DisputeState.WON)
+    refund_sending.work_through()
+    assert [invoices.issue_missing() for _ in range(2)] == [3, 0]
+    assert papers() == [(583, 117), (249, 50)]
+    assert Invoice.objects.with_lines().get(kind="invoice").status == "credited"
+    assert (shop.balance("tax:EUR"), shop.balance("revenue:packs:EUR") + shop.balance("loss:EUR")) == (0, -1_101)
+    for note in Invoice.objects.filter(kind="credit_note"):
+        assert faults_of_schematron(invoice_xml.build(note, list(note.lines.all()))) == []
+    assert checks.faults() == {}
+
+
+def test_note_of_a_refund_counts_what_came_back_as_left(stripe, french) -> None:
+    """The first refund has come back, and no paper says so yet when the second arrives."""
+    payment = shop.paid(stripe, known())
+    first = made_in_the_dashboard(stripe, payment, 999, "re_one")
+    invoices.issue_missing()
+    refunds.note(refund=first, result=RefundResult(state=RefundState.FAILED))
+    made_in_the_dashboard(stripe, payment, 999, "re_two")
+    invoices.issue_missing()
+    assert papers() == [(832, 167), (832, 167)]
+    assert Invoice.objects.with_lines().get(kind="invoice", corrects=None).status == "credited"
 
 
 # ---------------------------------------------------------------- what a gateway says of a dispute

@@ -5,10 +5,11 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from billing.models import Payment, Subscription
+from billing.models import Payment, PlanPrice, Subscription
 from billing.tests import shop
-from billing.tests.subscribers import make_plans, make_user, pay, subscribed
+from billing.tests.subscribers import make_plans, make_user, pay, price, subscribed
 from credits import balances
+from rest.models import IdempotencyRecord
 from rest.tests.callers import customer, get, post
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clock")]
@@ -151,3 +152,48 @@ def test_next_period_is_paid_once(user, paypal, clock) -> None:
     first, second = (post("subscription/renew", customer(user), {"gateways": ["paypal"]}) for _ in range(2))
     assert first.json()["payment"]["id"] == second.json()["payment"]["id"]
     assert shop.balance("revenue:plans:EUR") == 999
+
+
+# ---------------------------------------------------------------- answers that were never kept
+
+
+def lose_the_answer() -> None:
+    """As after a process that died between the payment and its own answer."""
+    IdempotencyRecord.objects.all().delete()
+
+
+def test_answer_of_a_start_that_was_never_kept_is_made_again_and_says_so(user, paypal) -> None:
+    first = subscribe(user, key="k")
+    lose_the_answer()
+    again = subscribe(user, key="k")
+    assert (again.status_code, again.json(), again.get("Idempotency-Replayed")) == (201, first.json(), "true")
+
+
+@pytest.mark.parametrize(("body", "path"), [({"plan": "elite"}, "change"), ({}, "renew")])
+def test_answer_that_was_never_kept_is_made_again_once_it_is_paid(user, paypal, clock, body, path) -> None:
+    subscribed(paypal, user)
+    wish = {"gateways": ["paypal"], **body}
+    first = post(f"subscription/{path}", customer(user), wish, "k")
+    lose_the_answer()
+    clock.shift(3_600)
+    paid = pay(paypal, Payment.objects.get(status="pending"))
+    again = post(f"subscription/{path}", customer(user), wish, "k")
+    assert (again.status_code, again.get("Idempotency-Replayed")) == (first.status_code, "true")
+    assert (again.json()["payment"]["id"], again.json()["payment"]["status"]) == (str(paid.pk), "succeeded")
+    assert again.json().get("preview") == first.json().get("preview")
+    assert Payment.objects.count() == 2
+
+
+def test_answer_of_a_change_to_another_interval_is_made_again(user, paypal, clock) -> None:
+    found = subscribed(paypal, user)
+    PlanPrice.objects.create(
+        plan=price("elite").plan, interval="year", currency="EUR", amount_minor=19_990, valid_from=found.created_at
+    )
+    wish = {"plan": "elite", "interval": "year", "gateways": ["paypal"]}
+    first = post("subscription/change", customer(user), wish, "k")
+    lose_the_answer()
+    clock.shift(3_600)
+    pay(paypal, Payment.objects.get(status="pending"))
+    again = post("subscription/change", customer(user), wish, "k")
+    assert (first.status_code, again.status_code) == (200, 200)
+    assert again.json()["preview"] == first.json()["preview"]

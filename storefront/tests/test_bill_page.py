@@ -140,8 +140,8 @@ def test_details_by_the_link_of_an_invoice_are_saved_without_the_blanks_of_a_num
             {"country": "DE"},
             "vat_number",
             {
-                "en": "This number is of another country than the one below.",
-                "fr": "Ce numéro est d’un autre pays que celui indiqué plus bas.",
+                "en": "This number is of another country than the address.",
+                "fr": "Ce numéro est d’un autre pays que l’adresse.",
             },
         ),
         ({"city": "x" * 101}, "city", {"en": "at most 100 characters", "fr": "plus 100 caractères"}),

@@ -1,0 +1,114 @@
+"""Credits that are taxed when they are used, and leave by other ways: by hand, with a refund, in a dispute."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import pytest
+from django.utils import timezone
+
+from billing import disputes, invoices, refund_sending, refunds, usage_invoices
+from billing.gateways.base import RefundState
+from billing.gateways.subscribing import DisputeResult, DisputeState
+from billing.models import Invoice, Payment, TaxedUse
+from billing.models.refunds import RefundPolicy
+from billing.tests import shop
+from billing.tests.papers import french, known
+from credits import grants, usage
+from credits.models import Grant
+from ledger import checks
+from ledger.money import Money
+
+__all__ = ["french"]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("at_use")]
+
+
+@pytest.fixture
+def at_use(french, settings) -> None:
+    settings.TAX_AT_USE_CATALOGUES = ["companion-tokens"]
+
+
+def later() -> datetime:
+    return timezone.now() + timedelta(days=32)
+
+
+def given_back(payment: Payment, minor: int, policy: RefundPolicy) -> None:
+    refunds.request(payment=payment, amount=Money(minor, "EUR"), policy=policy, reason="changed their mind")
+    refund_sending.work_through()
+    invoices.issue_missing()
+
+
+def test_credits_that_are_taken_away_by_hand_are_taxed_like_those_that_expire(stripe) -> None:
+    """The seller keeps their price: revoked, or adjusted away in part."""
+    adjusted, revoked = shop.paid(stripe, known()), shop.paid(stripe, known())
+    for payment in (adjusted, revoked):
+        invoices.issue(payment=payment)
+    grants.adjust(user=adjusted.user, amount=-125, key="a-1", reason="a mistake of ours")  # 25 of the bonus first
+    paid = Grant.objects.get(account__name=f"grant:payment:{revoked.pk}")
+    grants.revoke(grant=paid, reason="against the terms")
+    assert usage_invoices.issue_due(now=later()) == 2
+    counted = dict(TaxedUse.objects.values_list("payment", "credits"))
+    assert counted == {adjusted.pk: 100, revoked.pk: 250}
+    assert [shop.balance(f"{name}:EUR") for name in ("vouchers", "revenue:packs", "tax")] == [600, 1_164, 234]
+    assert checks.faults() == {}
+
+
+def test_credits_that_a_refund_has_taken_are_not_taxed(stripe) -> None:
+    payment = shop.paid(stripe, known())
+    invoices.issue(payment=payment)
+    given_back(payment, 500, RefundPolicy.UNSPENT_ONLY)
+    assert (usage_invoices.issue_due(now=later()), shop.balance("vouchers:EUR")) == (0, 499)
+
+
+def lost(payment: Payment, minor: int = 999) -> None:
+    told = DisputeResult(id="dp_1", state=DisputeState.LOST, amount=Money(minor, "EUR"), reason="fraudulent")
+    disputes.note(attempt=payment.attempts.get(), result=told)
+
+
+def test_dispute_that_is_lost_takes_what_was_never_taxed_and_leaves_nothing_to_tax(stripe) -> None:
+    payment = shop.paid(stripe, known())
+    invoices.issue(payment=payment)
+    usage.spend(user=payment.user, amount=100, key="s-1")  # 75 of them were paid for, and nobody has taxed them yet
+    lost(payment)
+    assert [shop.balance(f"{name}:EUR") for name in ("vouchers", "loss")] == [0, 0]
+    assert (usage_invoices.issue_due(now=later()), shop.balance("tax:EUR")) == (0, 0)
+    assert checks.faults() == {}
+
+
+def test_dispute_about_what_was_taxed_is_a_loss(stripe) -> None:
+    payment = shop.paid(stripe, known())
+    invoices.issue(payment=payment)
+    usage.spend(user=payment.user, amount=100, key="s-1")
+    usage_invoices.issue_due(now=later())  # 2.99 of it, 0.50 of that tax
+    lost(payment)
+    names = ("vouchers", "loss", "revenue:packs", "tax")
+    assert [shop.balance(f"{name}:EUR") for name in names] == [0, -299, 249, 50]
+
+
+def test_dispute_about_a_part_leaves_the_rest_to_be_taxed(stripe) -> None:
+    payment = shop.paid(stripe, known())
+    invoices.issue(payment=payment)
+    lost(payment, 400)
+    assert (shop.balance("vouchers:EUR"), shop.balance("loss:EUR")) == (599, 0)
+    usage.spend(user=payment.user, amount=shop.credits_of(payment.user), key="all")
+    usage_invoices.issue_due(now=later())
+    assert (shop.balance("vouchers:EUR"), TaxedUse.objects.get().gross_minor) == (0, 599)
+    assert checks.faults() == {}
+
+
+def test_refund_of_more_than_is_left_takes_no_voucher_of_another(stripe) -> None:
+    """Made in the gateway's dashboard while a dispute was open, so that nobody could refuse it."""
+    other, payment = shop.paid(stripe, known()), shop.paid(stripe, known())
+    told = DisputeResult(id="dp_1", state=DisputeState.NEEDS_RESPONSE, amount=Money(999, "EUR"))
+    attempt = payment.attempts.get()
+    disputes.note(attempt=attempt, result=told)
+    for name in ("re_one", "re_two"):
+        refund = refunds.book_made_at_gateway(attempt=attempt, amount=Money(700, "EUR"), ids={"refund": name})
+        stripe.refund_states[refund.reference] = RefundState.SUCCEEDED
+        refund_sending.ask(refund)
+    disputes.note(attempt=attempt, result=replace(told, state=DisputeState.WON))
+    refund_sending.work_through()
+    invoices.issue_missing()
+    assert (shop.balance("vouchers:EUR"), shop.balance("loss:EUR")) == (other.amount_minor, -401)
+    notes = Invoice.objects.filter(kind="credit_note").order_by("id")
+    assert list(notes.values_list("gross_minor", flat=True)) == [700, 299]
+    assert checks.faults() == {}
