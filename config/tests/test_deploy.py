@@ -121,15 +121,20 @@ def test_every_setting_is_in_the_example_and_nothing_else() -> None:
 # ---------------------------------------------------------------- compose smoke
 
 
+def address() -> dict[str, Any]:
+    known = connection.get_connection_params()
+    return {key: known[key] for key in ("host", "port", "user", "password") if known.get(key)}
+
+
 @pytest.fixture
 def database(django_db_setup) -> Iterator[str]:
-    """A database of its own, as `migrate` would find it after an update that changes no table."""
+    """A database of its own, as `migrate` would find it after an update that changes no table but the groups'."""
     name, template = f"compose_smoke_{os.getpid()}", connection.settings_dict["TEST"]["TEMPLATE"]
-    known = connection.get_connection_params()
-    address = {key: known[key] for key in ("host", "port", "user", "password") if known.get(key)}
-    with psycopg.connect(**address, dbname="postgres", autocommit=True) as maintenance:
+    with psycopg.connect(**address(), dbname="postgres", autocommit=True) as maintenance:
         named = sql.Identifier(name)
         maintenance.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(named, sql.Identifier(template)))
+        with psycopg.connect(**address(), dbname=name, autocommit=True) as inside:
+            inside.execute("DELETE FROM auth_group_permissions")
         yield name
         maintenance.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(named))
 
@@ -162,11 +167,12 @@ def wait_until(is_so: Callable[[], bool], process: "subprocess.Popen[bytes]", lo
     raise AssertionError(log.read_text()[-3000:])
 
 
-def test_every_service_runs_its_own_command(compose, environment_of, tmp_path: Path) -> None:
+def test_every_service_runs_its_own_command(compose, environment_of, database: str, tmp_path: Path) -> None:
     port, stream_port = free_port(), free_port()
     (tmp_path / "static").mkdir()
     run(["python", "manage.py", "collectstatic", "--noinput"], environment_of("migrate"))
     run(shlex.split(compose["services"]["migrate"]["command"]), environment_of("migrate"))
+    assert groups_that_may_something(database) == ["auditor", "finance", "support"]
     started: dict[str, tuple[subprocess.Popen[bytes], Path]] = {}
     try:
         for name in ("web", "stream", "worker", "beat"):
@@ -197,6 +203,14 @@ def test_every_service_runs_its_own_command(compose, environment_of, tmp_path: P
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
+
+
+def groups_that_may_something(database: str) -> list[str]:
+    with psycopg.connect(**address(), dbname=database) as inside:
+        found = inside.execute(
+            "SELECT DISTINCT name FROM auth_group JOIN auth_group_permissions ON group_id = auth_group.id ORDER BY name"
+        )
+        return [name for (name,) in found]
 
 
 def succeeds(command: list[str], environment: dict[str, str]) -> bool:

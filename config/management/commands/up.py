@@ -123,7 +123,6 @@ class Command(BaseCommand):
         self.out.say("Preparing the database (the first time takes up to a minute).")
         translations.compile_stale()
         call_command("migrate", verbosity=0, interactive=False)
-        call_command("sync_groups", verbosity=0)
         seeding.seed_all()
         people = demo.seed(base_url, stream_url=stream_url, sandbox_url=sandbox_url)
         connections.close_all()
