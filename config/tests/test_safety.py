@@ -1,7 +1,9 @@
 import os
+import shutil
 import subprocess
 import sys
 from io import StringIO
+from pathlib import Path
 
 import pytest
 from django.conf import settings
@@ -132,6 +134,26 @@ def test_unknown_environment_is_refused() -> None:
     done = manage("check", **ENVIRONMENT | {"APP_ENV": "prod"}, DATABASE_URL="postgres://x@x/x", REDIS_URL="redis://x")
     assert done.returncode != 0
     assert "'prod'" in done.stderr
+
+
+def test_production_that_only_the_file_tells_of_is_production(tmp_path: Path) -> None:
+    """Without containers somebody copies .env.example to .env, and that is all."""
+    for folder in ("config", "embedded", "ledger", "rest"):
+        ignored = shutil.ignore_patterns("tests", "__pycache__")
+        shutil.copytree(Path(settings.BASE_DIR) / folder, tmp_path / folder, ignore=ignored)
+    shutil.copy(Path(settings.BASE_DIR) / "pyproject.toml", tmp_path)
+    said = ENVIRONMENT | {"DATABASE_URL": "postgres://a:b@127.0.0.1/x", "REDIS_URL": "redis://127.0.0.1/0"}
+    (tmp_path / ".env").write_text("".join(f"{name}={value}\n" for name, value in said.items()))
+    asked = "from config import settings as s; print(s.APP_ENV, s.PRODUCTION, s.DEBUG)"
+    done = subprocess.run(
+        [sys.executable, "-c", asked],
+        cwd=tmp_path,
+        env={"PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout == "production True False\n", done.stderr
 
 
 # ---------------------------------------------------------------- what only the database knows
