@@ -13,6 +13,7 @@ import urllib.request
 from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.management import call_command
@@ -142,6 +143,8 @@ def services(host: str, base_url: str, stream_url: str, out: Output) -> list[Ser
     metrics.mkdir(parents=True)
     shared = {
         "BASE_URL": base_url,
+        # An address of the local network is asked by that name, first of all by us: is it ready?
+        "ALLOWED_HOSTS": ",".join(dict.fromkeys([*settings.ALLOWED_HOSTS, str(urlsplit(base_url).hostname)])),
         "STREAM_URL": stream_url,
         "PROMETHEUS_MULTIPROC_DIR": str(metrics),
         "SUPERVISED": "1",
