@@ -40,6 +40,10 @@ class AccountAdapter(DefaultAccountAdapter):
         """Who came from no page in particular: operators go to the admin, customers to what they can buy."""
         return reverse("admin:index" if request.user.is_staff else "pricing")
 
+    def _get_login_attempts_cache_key(self, request: HttpRequest, **credentials: Any) -> str:
+        """Of the account alone. The library counts by host too, and every port in a Host header was another host."""
+        return str(credentials.get("username", "")).lower()
+
     def is_reauthentication_required(self, *, app: str, **kwargs: Any) -> bool:
         """A sign-in of a moment ago counts, so that setting up a second factor does not ask the password twice."""
         request = context.request

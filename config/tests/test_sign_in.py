@@ -278,6 +278,14 @@ class TestGuessing:
         assert answer.status_code == 200
         assert b"Too many failed login attempts" in answer.content
 
+    def test_another_host_does_not_start_the_count_again(self, operator: User, client: Client, settings) -> None:
+        settings.ALLOWED_HOSTS = ["testserver", "other.example"]
+        for port in range(1, 6):
+            client.post("/accounts/login/", {"login": "olive", "password": "x"}, headers={"Host": f"testserver:{port}"})
+        data = {"login": "Olive", "password": PASSWORD}
+        answer = client.post("/accounts/login/", data, headers={"Host": "other.example:443"})
+        assert b"Too many failed login attempts" in answer.content
+
     def test_sign_ins_are_limited_for_an_address(self, operator: User, client: Client, settings) -> None:
         settings.ACCOUNT_RATE_LIMITS = {"login": "3/m/ip"}
         statuses = [authenticator.sign_in(client, "olive", PASSWORD + "x").status_code for _ in range(4)]
