@@ -541,7 +541,7 @@ WEBHOOKS_SECRET_OVERLAP_HOURS = env.int("WEBHOOKS_SECRET_OVERLAP_HOURS", default
 WEBHOOKS_KEEP_DAYS = env.int("WEBHOOKS_KEEP_DAYS", default=30)  # deliveries that are over, with their log
 WEBHOOKS_PURGE_BATCH = env.int("WEBHOOKS_PURGE_BATCH", default=2_000)
 
-# Development writes letters into var/mail; production sends them, or none without a host.
+# Development writes letters into var/mail; production sends them, and without a host they wait for one.
 EMAIL_HOST = env.str("EMAIL_HOST", default="")
 EMAIL_PORT = env.int("EMAIL_PORT", default=587)
 EMAIL_HOST_USER = env.str("EMAIL_HOST_USER", default="")

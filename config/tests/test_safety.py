@@ -1,4 +1,5 @@
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -95,6 +96,8 @@ ENVIRONMENT = {
     "JWT_SECRET": "j" * 50,
     "ALLOWED_HOSTS": "pay.example.com",
     "BASE_URL": "https://pay.example.com",
+    "EMAIL_HOST": "mail.example.com",
+    "OPERATOR_EMAILS": "operators@example.com",
 }
 
 
@@ -156,12 +159,28 @@ def test_production_that_only_the_file_tells_of_is_production(tmp_path: Path) ->
     assert done.stdout == "production True False\n", done.stderr
 
 
-# ---------------------------------------------------------------- what only the database knows
+# ---------------------------------------------------------------- what may be, and should not
 
 
 @pytest.fixture
 def production(settings):
     settings.PRODUCTION = True
+
+
+@pytest.mark.parametrize(("missing", "id_of_warning"), [("EMAIL_HOST", "W002"), ("OPERATOR_EMAILS", "W003")])
+def test_letters_that_reach_nobody_are_warned_of(missing: str, id_of_warning: str) -> None:
+    servers = {name: os.environ[name] for name in ("DATABASE_URL", "REDIS_URL")}
+    done = manage("check", "--deploy", "--fail-level", "WARNING", **ENVIRONMENT | {missing: ""}, **servers)
+    assert done.returncode != 0
+    assert re.findall(r"tirelire\.(\w+)", done.stderr) == [id_of_warning]
+
+
+def test_letters_of_a_laptop_are_nobodys_business(settings) -> None:
+    settings.EMAIL_HOST, settings.OPERATOR_EMAILS = "", []
+    assert list(checks.letters_reach_somebody()) == []
+
+
+# ---------------------------------------------------------------- what only the database knows
 
 
 def test_demo_people_are_found_in_production(db, production) -> None:
