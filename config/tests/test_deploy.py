@@ -76,6 +76,25 @@ def test_only_migrate_may_change_tables(compose) -> None:
     assert users == dict.fromkeys(["web", "stream", "worker", "beat"], "tirelire_app")
 
 
+def test_password_of_the_database_is_where_it_is_needed_only(compose) -> None:
+    """`env_file` would hand all of .env to each of them; what `environment` says comes before it."""
+    for name in PYTHON_SERVICES:
+        said = {key: resolved(str(value)) for key, value in compose["services"][name]["environment"].items()}
+        assert said["POSTGRES_PASSWORD"] == ""
+        holders = [key for key, value in said.items() if GIVEN["POSTGRES_PASSWORD"] in value]
+        assert holders == (["DATABASE_URL"] if name == "migrate" else [])
+
+
+def test_front_is_counted_as_a_proxy(compose) -> None:
+    for name in PYTHON_SERVICES:
+        assert resolved(compose["services"][name]["environment"]["TRUSTED_PROXY_COUNT"]) == "1"
+
+
+def test_database_is_ready_by_the_way_that_others_take(compose) -> None:
+    """The server that the image initialises with listens on its socket alone, and soon ends."""
+    assert "--host=127.0.0.1" in compose["services"]["postgres"]["healthcheck"]["test"]
+
+
 def test_nothing_listens_to_the_outside(compose) -> None:
     for service in compose["services"].values():
         assert all(str(port).startswith("127.0.0.1:") for port in service.get("ports", []))
