@@ -123,6 +123,27 @@ def test_front_keeps_the_inside_inside() -> None:
         assert re.search(r'X-Internal-Key +"";', file)
 
 
+def test_front_reads_on_the_nginx_of_stable_distributions() -> None:
+    """`http2 on;` is of 1.25.1; Debian 12 has 1.22 and Ubuntu 24.04 has 1.24."""
+    front = (BASE / "deploy" / "nginx.conf").read_text()
+    assert re.findall(r"^ *(?:http2 .*|listen .*443.*)$", front, re.MULTILINE) == [
+        "    listen 443 ssl http2;",
+        "    listen [::]:443 ssl http2;",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("file", "limit"),
+    [
+        ("nginx.conf", r"location /admin/ \{\s+client_max_body_size (\d+)m;"),
+        ("Caddyfile", r"@admin path /admin/\*\s+request_body @admin \{\s+max_size (\d+)MB"),
+    ],
+)
+def test_front_lets_documents_of_disputes_in(file: str, limit: str) -> None:
+    [megabytes] = re.findall(limit, (BASE / "deploy" / file).read_text())
+    assert int(megabytes) * 1_000_000 > settings.DISPUTE_FILE_MAX_BYTES + 500_000  # the rest of the form
+
+
 # ---------------------------------------------------------------- .env.example
 
 
