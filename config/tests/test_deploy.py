@@ -23,6 +23,7 @@ from django.conf import settings
 from django.db import connection
 from psycopg import sql
 
+from config.management.commands.check_migration_batches import pg_dump
 from config.tests.processes import free_port
 
 BASE = Path(settings.BASE_DIR)
@@ -251,6 +252,55 @@ def groups_that_may_something(database: str) -> list[str]:
             "SELECT DISTINCT name FROM auth_group JOIN auth_group_permissions ON group_id = auth_group.id ORDER BY name"
         )
         return [name for (name,) in found]
+
+
+SOME_BOOKS = """
+from django.contrib.auth.models import User
+from credits import grants, usage
+from credits.models import GrantSource
+ada = User.objects.create_user("ada")
+grants.issue(user=ada, amount=100, source=GrantSource.MANUAL, key="given")
+usage.spend(user=ada, key="used", amount=30)
+"""
+
+
+@pytest.mark.filterwarnings("ignore:XDG_RUNTIME_DIR")  # of the wheel that the servers come from
+def test_backup_is_restored_by_the_commands_of_the_handbook(
+    compose, environment_of, database: str, tmp_path: Path
+) -> None:
+    handbook = (BASE / "docs" / "operations.md").read_text()
+    [dumped] = re.findall(r"postgres (pg_dump .+) tirelire > tirelire\.dump", handbook)
+    [_, restored] = re.findall(r"postgres (pg_restore .+) --dbname=\w+ < tirelire\.dump", handbook)
+    migrate, environment = shlex.split(compose["services"]["migrate"]["command"]), environment_of("migrate")
+    run(migrate, environment)
+    run(["python", "manage.py", "shell", "-c", SOME_BOOKS], environment)
+    kept = books_of(database)
+    with (tmp_path / "tirelire.dump").open("wb") as file:
+        subprocess.run([*here(dumped), database], stdout=file, check=True)
+    with psycopg.connect(**address(), dbname="postgres", autocommit=True) as maintenance:
+        maintenance.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(database)))
+        maintenance.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(database)))
+    with (tmp_path / "tirelire.dump").open("rb") as file:
+        subprocess.run([*here(restored), f"--dbname={database}"], stdin=file, check=True)
+    run(migrate, environment)
+    run(["python", "manage.py", "check_ledger"], environment)
+    assert books_of(database) == kept != []
+    with psycopg.connect(**address(), dbname=database) as inside:
+        may = inside.execute("SELECT has_table_privilege('tirelire_app', 'ledger_transfer', 'INSERT')").fetchone()
+        assert may == (True,)
+
+
+def books_of(database: str) -> list[tuple[Any, ...]]:
+    with psycopg.connect(**address(), dbname=database) as inside:
+        return inside.execute("SELECT * FROM ledger_transfer ORDER BY 1").fetchall()
+
+
+def here(command: str) -> list[str]:
+    """The command, for the server of the tests."""
+    program, _user, *options = shlex.split(command)
+    at = address()
+    options += [f"--{name.replace('user', 'username')}={at[name]}" for name in ("host", "port", "user") if name in at]
+    return [str(Path(pg_dump()).with_name(program)), *options]
 
 
 def succeeds(command: list[str], environment: dict[str, str]) -> bool:
