@@ -68,8 +68,8 @@ def refuse_what_is_for_laptops():
         where = "the environment" if "APP_ENV" in os.environ else ".env"
         sys.exit(
             "`manage.py %s` is for a laptop, and here %s says APP_ENV=production.\n"
-            "In production run the services of docker-compose.yml (docs/operations.md). If this is a laptop, take that\n"
-            "line away: nothing needs to be set there." % (sys.argv[1], where)
+            "In production run the services of docker-compose.yml (docs/operations.md). If this is a laptop, take\n"
+            "that away: nothing needs to be set there." % (sys.argv[1], where)
         )
 
 

@@ -214,7 +214,7 @@ def test_page_of_factors_opens_when_no_key_opens_them(lost_key: str, operator: U
 
 
 def test_resealed_factors_need_no_fallback_any_more(
-    lost_key: str, operator: User, secret: str, client: Client, settings, capsys
+    lost_key: str, operator: User, secret: str, settings, capsys
 ) -> None:
     recovery = Authenticator.objects.get(user=operator, type="recovery_codes")
     settings.SECRET_KEY_FALLBACKS = [lost_key]

@@ -18,6 +18,6 @@ class Command(BaseCommand):
             self.stdout.write(f"{kind}: {done} sealed anew, {len(lost)} that no key opens{whose}")
         if any(lost for _, lost in kinds.values()):
             raise CommandError(
-                "What no key opens needs the key that sealed it in SECRET_KEY_FALLBACKS. Where that is lost: rotate the "
-                "endpoint's secret, and `reset_second_factor` for the operator."
+                "What no key opens needs the key that sealed it in SECRET_KEY_FALLBACKS. Where that is lost: rotate "
+                "the endpoint's secret, and `reset_second_factor` for the operator."
             )
