@@ -116,10 +116,8 @@ def _migrate(name: str, django_db_blocker) -> None:
     usual = database.settings_dict["NAME"]
     database.settings_dict["NAME"] = name
     try:
-        with django_db_blocker.unblock():
+        with django_db_blocker.unblock(), disable_auditlog():  # or every test's log would begin with the groups'
             call_command("migrate", verbosity=0, interactive=False)
-            with disable_auditlog():  # which asks for each permission; and no test's log begins with these
-                call_command("sync_groups", verbosity=0)
     finally:
         with django_db_blocker.unblock():
             database.close()

@@ -23,7 +23,9 @@ def main():
         )
     if sys.argv[1:2] == ["up"] and ("--help" in sys.argv or "-h" in sys.argv):
         sys.exit(show_options_of_up())  # before anything is installed
-    if os.environ.get("APP_ENV") != "production":
+    if is_production():
+        refuse_what_is_for_laptops()
+    else:
         enter_venv()
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     if sys.argv[1:2] == ["test"]:
@@ -47,6 +49,28 @@ def main():
         execute_from_command_line(sys.argv)
     except embedded.CannotStart as error:
         sys.exit(str(error))
+
+
+def is_production():
+    """As config/settings.py finds it: the environment comes before .env."""
+    said = os.environ.get("APP_ENV")
+    if said is not None:
+        return said == "production"
+    for line in (read(os.path.join(BASE, ".env")) or "").splitlines():
+        name, _, value = line.partition("=")
+        if name in ("APP_ENV", "export APP_ENV"):
+            return value.strip("'\"") == "production"
+    return False
+
+
+def refuse_what_is_for_laptops():
+    if sys.argv[1:2] and sys.argv[1] in ("up", "test", "sandbox", "bench"):
+        where = "the environment" if "APP_ENV" in os.environ else ".env"
+        sys.exit(
+            "`manage.py %s` is for a laptop, and here %s says APP_ENV=production.\n"
+            "In production run the services of docker-compose.yml (docs/operations.md). If this is a laptop, take\n"
+            "that away: nothing needs to be set there." % (sys.argv[1], where)
+        )
 
 
 def show_options_of_up():

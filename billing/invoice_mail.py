@@ -12,6 +12,7 @@ from django.utils.translation import gettext, override
 
 from billing import errors, invoice_links, invoice_words
 from billing.models import Invoice, InvoiceFile, InvoiceMailing
+from events import mail
 from rest.dates import long_date
 
 logger = logging.getLogger(__name__)
@@ -27,6 +28,8 @@ def request(*, invoice: Invoice, address: str = "", by: User | None = None) -> I
 
 def send_due() -> int:
     """Send what waits. A row is claimed by moving its next try, so that two sweeps at once send it once."""
+    if not mail.is_possible():
+        return 0
     due = InvoiceMailing.objects.filter(next_try_at__lte=timezone.now()).order_by("next_try_at")
     done = 0
     for mailing in due.select_related("invoice__payment")[: settings.INVOICE_SWEEP_BATCH]:

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import logging
 import time
 from typing import Any
 
@@ -14,14 +15,19 @@ from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.mfa.models import Authenticator
 from allauth.mfa.totp.views import ActivateTOTPView
 from allauth.mfa.webauthn.views import AddWebAuthnView
-from cryptography.fernet import Fernet, MultiFernet
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.db import transaction
 from django.forms import Form
 from django.http import HttpRequest, HttpResponse
 from django.urls import include, path, reverse
 from django.utils.encoding import force_bytes
 
 from config import audit
+
+logger = logging.getLogger(__name__)
+SEALED = ("secret", "seed", "migrated_codes")  # of a factor's data; what else is in it is no secret
 
 
 class AccountAdapter(DefaultAccountAdapter):
@@ -33,6 +39,10 @@ class AccountAdapter(DefaultAccountAdapter):
     def get_login_redirect_url(self, request: HttpRequest) -> str:
         """Who came from no page in particular: operators go to the admin, customers to what they can buy."""
         return reverse("admin:index" if request.user.is_staff else "pricing")
+
+    def _get_login_attempts_cache_key(self, request: HttpRequest, **credentials: Any) -> str:
+        """Of the account alone. The library counts by host too, and every port in a Host header was another host."""
+        return str(credentials.get("username", "")).lower()
 
     def is_reauthentication_required(self, *, app: str, **kwargs: Any) -> bool:
         """A sign-in of a moment ago counts, so that setting up a second factor does not ask the password twice."""
@@ -54,7 +64,37 @@ class SecondFactorAdapter(DefaultMFAAdapter):
         return _cipher().encrypt(text.encode()).decode()
 
     def decrypt(self, encrypted_text: str) -> str:
-        return _cipher().decrypt(encrypted_text.encode()).decode()
+        try:
+            return _cipher().decrypt(encrypted_text.encode()).decode()
+        except InvalidToken:
+            logger.error("second_factor.cannot_be_opened", extra={"reason": "SECRET_KEY changed without its fallback"})
+            raise FactorCannotBeOpened(self.error_messages["incorrect_code"], code="incorrect_code") from None
+
+
+class FactorCannotBeOpened(ValidationError):
+    """Neither SECRET_KEY nor a fallback has sealed this factor: the form that asks for a code refuses any."""
+
+    silent_variable_failure = True  # the page of one's factors counts no recovery codes then
+
+
+@transaction.atomic
+def reseal_factors() -> tuple[int, list[str]]:
+    """Seal with today's SECRET_KEY what it or a fallback opens: how many, and whose factor nothing opens."""
+    cipher, done, lost = _cipher(), 0, []
+    for factor in Authenticator.objects.select_for_update(of=("self",)).select_related("user").order_by("pk"):
+        sealed = {name: value for name, value in factor.data.items() if name in SEALED}
+        try:
+            anew = {name: _resealed(value, cipher) for name, value in sealed.items()}
+        except InvalidToken:
+            lost.append(f"{factor.user.get_username()} ({factor.type})")
+            continue
+        if anew:  # past the audit log: nobody has changed the factor
+            done += Authenticator.objects.filter(pk=factor.pk).update(data=factor.data | anew)
+    return done, lost
+
+
+def _resealed(value: Any, cipher: MultiFernet) -> Any:
+    return [_resealed(each, cipher) for each in value] if isinstance(value, list) else cipher.rotate(value).decode()
 
 
 def _cipher() -> MultiFernet:

@@ -1,4 +1,4 @@
-"""What production must not be like, as far as only the database knows: `check --deploy --database default` asks."""
+"""What production must not be like and may start with all the same: `check --deploy --database default` asks."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -10,6 +10,25 @@ from django.db import DatabaseError, connections
 
 from config import demo, roles
 from rest.models import ServiceToken
+
+
+@register(deploy=True)
+def letters_reach_somebody(**_: Any) -> Iterator[CheckMessage]:
+    """Neither is needed to start; a shop that lacks one finds out by the letter that nobody got."""
+    if not settings.PRODUCTION:
+        return
+    if not settings.EMAIL_HOST:
+        yield Warning(
+            "EMAIL_HOST is missing: letters to customers and operators are written down and not sent.",
+            hint="Set EMAIL_HOST; what waits goes out then.",
+            id="tirelire.W002",
+        )
+    if not settings.OPERATOR_EMAILS:
+        yield Warning(
+            "OPERATOR_EMAILS is missing: nobody is told of cases, disputes and webhook endpoints that fail.",
+            hint="Set OPERATOR_EMAILS to the addresses of who looks after payments.",
+            id="tirelire.W003",
+        )
 
 
 @register(Tags.database, deploy=True)

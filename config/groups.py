@@ -1,4 +1,4 @@
-"""The operators' groups and what each may do: one table, applied after every migration by `manage.py sync_groups`."""
+"""The operators' groups and what each may do: one table, applied by `manage.py migrate`, and by `sync_groups` alone."""
 
 from django.contrib.auth.models import Group, Permission
 from django.db import transaction

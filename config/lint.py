@@ -16,6 +16,8 @@ PRODUCTION = {
     "METRICS_TOKEN": "lint-" + "m" * 60,
     "ALLOWED_HOSTS": "pay.example.com",
     "BASE_URL": "https://pay.example.com",
+    "EMAIL_HOST": "mail.example.com",
+    "OPERATOR_EMAILS": "operators@example.com",
 }
 
 

@@ -21,6 +21,7 @@ env = environ.Env()  # type: ignore[no-untyped-call]
 APP_ENV = env.str("APP_ENV", default="development")  # development | test | production
 if APP_ENV == "development":
     environ.Env.read_env(BASE_DIR / ".env")
+    APP_ENV = env.str("APP_ENV", default="development")  # which the file may say
 PRODUCTION = APP_ENV == "production"
 if APP_ENV not in {"development", "test", "production"}:
     raise ImproperlyConfigured(f"APP_ENV is development, test or production, not {APP_ENV!r}.")
@@ -549,7 +550,7 @@ WEBHOOKS_SECRET_OVERLAP_HOURS = env.int("WEBHOOKS_SECRET_OVERLAP_HOURS", default
 WEBHOOKS_KEEP_DAYS = env.int("WEBHOOKS_KEEP_DAYS", default=30)  # deliveries that are over, with their log
 WEBHOOKS_PURGE_BATCH = env.int("WEBHOOKS_PURGE_BATCH", default=2_000)
 
-# Development writes letters into var/mail; production sends them, or none without a host.
+# Development writes letters into var/mail; production sends them, and without a host they wait for one.
 EMAIL_HOST = env.str("EMAIL_HOST", default="")
 EMAIL_PORT = env.int("EMAIL_PORT", default=587)
 EMAIL_HOST_USER = env.str("EMAIL_HOST_USER", default="")

@@ -28,6 +28,7 @@ from events.posting import Answer
 
 logger = logging.getLogger(__name__)
 GONE = 410  # the receiver says itself that it will never listen again
+CANNOT_SIGN = "not sent: no key opens this endpoint's secret; SECRET_KEY was changed without its fallback"
 RETRY_FACTOR = 3
 JITTER = 0.2
 
@@ -70,7 +71,10 @@ DELETE FROM events_deliveryattempt WHERE delivery_id = ANY (ARRAY(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Letter:
-    """A claimed delivery, with all that sending it takes. The lease is its claim: whoever comes later has another."""
+    """A claimed delivery, with all that sending it takes. The lease is its claim: whoever comes later has another.
+
+    One that has a fault cannot be sent at all; it has failed, and says why.
+    """
 
     delivery: UUID
     endpoint: UUID
@@ -80,6 +84,7 @@ class Letter:
     attempts: int
     first_sent_at: datetime
     lease: datetime
+    fault: str = ""
 
 
 def claim(room: int, *, at: datetime | None = None) -> list[Letter]:
@@ -104,9 +109,14 @@ def claim(room: int, *, at: datetime | None = None) -> list[Letter]:
 
 
 def _secrets(wanted: set[UUID]) -> dict[UUID, list[str]]:
+    """Those that can be opened: one that no key opens stops neither the other endpoints nor its own successor."""
     found: dict[UUID, list[str]] = {endpoint: [] for endpoint in wanted}
     for each in EndpointSecret.objects.live().filter(endpoint_id__in=wanted):
-        found[each.endpoint_id].append(signing.unsealed(bytes(each.sealed)))
+        secret = signing.unsealed(bytes(each.sealed))
+        if secret is None:
+            logger.error("endpoint.secret_cannot_be_opened", extra={"endpoint": str(each.endpoint_id)})
+        else:
+            found[each.endpoint_id].append(secret)
     return found
 
 
@@ -121,6 +131,7 @@ def _letter(row: Delivery, secrets: list[str], now: datetime) -> Letter:
         attempts=row.attempts,
         first_sent_at=row.first_sent_at or now,
         lease=row.due_at,
+        fault="" if secrets else CANNOT_SIGN,
     )
 
 

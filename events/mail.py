@@ -15,6 +15,7 @@ from django.conf import settings
 from django.core.cache import cache
 from django.core.mail import get_connection
 from django.core.mail.backends.base import BaseEmailBackend
+from django.core.mail.backends.dummy import EmailBackend as ThrowsAway
 from django.db import transaction
 from django.db.models import F, QuerySet
 from django.utils import timezone
@@ -138,6 +139,11 @@ def _write_about(kind: Kind, key: str, data: Mapping[str, object], addresses: Se
 # ---------------------------------------------------------------- sending them
 
 
+def is_possible() -> bool:
+    """Not in a production without EMAIL_HOST: what is written down waits for one, since nobody would get it."""
+    return not isinstance(get_connection(), ThrowsAway)
+
+
 def send_due(*, at: datetime | None = None) -> int:
     """Send what is due; returns how many were tried. A letter whose sender died is sent again under its Message-ID.
 
@@ -145,6 +151,8 @@ def send_due(*, at: datetime | None = None) -> int:
     That is thrift and not safety, for a claim belongs to one sender whoever else runs: workers are few, they have
     payments to look after, and a server that hangs must not keep them.
     """
+    if not is_possible():
+        return 0
     own, until = uuid.uuid4().hex, time.monotonic() + RUN_SECONDS
     if not cache.add(FLOOR, own, timeout=FLOOR_SECONDS):
         return 0

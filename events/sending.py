@@ -41,7 +41,7 @@ def _loop(pool: ThreadPoolExecutor, own: str) -> int:
         if time.monotonic() < until:
             cache.touch(FLOOR, FLOOR_SECONDS)
             for letter in deliveries.claim(settings.WEBHOOKS_CONCURRENCY - len(under_way)):
-                under_way[pool.submit(posting.post, letter.url, letter.headers, letter.body)] = letter
+                under_way[pool.submit(_send, letter)] = letter
         else:
             _leave(own)
         if not under_way:
@@ -51,6 +51,10 @@ def _loop(pool: ThreadPoolExecutor, own: str) -> int:
         for answered in done:
             deliveries.note(under_way.pop(answered), answered.result())
             sent += 1
+
+
+def _send(letter: Letter) -> Answer:
+    return Answer(error=letter.fault) if letter.fault else posting.post(letter.url, letter.headers, letter.body)
 
 
 def _leave(own: str) -> None:

@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
-from cryptography.fernet import Fernet, MultiFernet
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from django.conf import settings
@@ -25,8 +25,12 @@ def sealed(secret: str) -> bytes:
     return _seal(settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS).encrypt(secret.encode())
 
 
-def unsealed(token: bytes) -> str:
-    return _seal(settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS).decrypt(token).decode()
+def unsealed(token: bytes) -> str | None:
+    """None when neither SECRET_KEY nor a fallback has sealed it: the key was changed, and the old one is gone."""
+    try:
+        return _seal(settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS).decrypt(token).decode()
+    except InvalidToken:
+        return None
 
 
 @functools.cache

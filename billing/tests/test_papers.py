@@ -383,6 +383,19 @@ def test_document_is_sent_with_the_bytes_that_were_kept(stripe, french) -> None:
     assert InvoiceMailing.objects.get().sent_at is not None
 
 
+def test_mail_waits_where_no_server_is_named(stripe, french, settings) -> None:
+    usual, settings.EMAIL_BACKEND = settings.EMAIL_BACKEND, "django.core.mail.backends.dummy.EmailBackend"
+    shop.paid(stripe, known(email="awa@example.org"))
+    tasks.issue_invoices()
+    invoice_mail.request(invoice=Invoice.objects.get())
+    for _ in range(3):
+        tasks.issue_invoices()
+    assert InvoiceMailing.objects.values_list("sent_at", "tries", "error").get() == (None, 0, "")
+    settings.EMAIL_BACKEND = usual
+    tasks.issue_invoices()
+    assert len(mail.outbox) == 1
+
+
 def test_mail_that_fails_is_tried_again_and_given_up_at_last(stripe, french, settings) -> None:
     settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
     settings.EMAIL_HOST, settings.EMAIL_PORT, settings.INVOICE_MAIL_TRIES = "127.0.0.1", 1, 2

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import Group, Permission
 from django.core.management import CommandError, call_command
 from django.db import connection
 
@@ -139,6 +140,26 @@ def test_password_of_nothing_is_not_given(db: None, monkeypatch: pytest.MonkeyPa
 def test_group_with_an_unknown_permission_is_told(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(groups.GROUPS, "support", ("auth.view_unicorn",))
     assert "auth.view_unicorn" in said("sync_groups")
+
+
+def test_to_migrate_gives_the_groups_what_they_may(db: None) -> None:
+    Group.objects.get(name="support").permissions.clear()
+    Group.objects.get(name="finance").permissions.add(Permission.objects.get(codename="change_user"))
+    assert "Group finance: 0 permissions added, 1 removed" in said("migrate")
+    assert groups.synchronise() == dict.fromkeys(groups.GROUPS, (0, 0))
+
+
+@pytest.mark.parametrize("part", [["--plan"], ["--check"], ["credits"]])
+def test_to_migrate_a_part_or_to_look_leaves_the_groups_alone(db: None, part: list[str]) -> None:
+    Group.objects.get(name="support").permissions.clear()
+    said("migrate", *part)
+    assert not Group.objects.get(name="support").permissions.exists()
+
+
+def test_to_migrate_fails_where_the_table_of_groups_is_wrong(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(groups.GROUPS, "support", ("auth.view_unicorn",))
+    with pytest.raises(CommandError, match=r"auth\.view_unicorn"):
+        call_command("migrate", verbosity=0)
 
 
 def test_groups_can_be_brought_up_to_date_in_silence(db: None) -> None:

@@ -23,6 +23,7 @@ from django.conf import settings
 from django.db import connection
 from psycopg import sql
 
+from config.management.commands.check_migration_batches import pg_dump
 from config.tests.processes import free_port
 
 BASE = Path(settings.BASE_DIR)
@@ -76,6 +77,25 @@ def test_only_migrate_may_change_tables(compose) -> None:
     assert users == dict.fromkeys(["web", "stream", "worker", "beat"], "tirelire_app")
 
 
+def test_password_of_the_database_is_where_it_is_needed_only(compose) -> None:
+    """`env_file` would hand all of .env to each of them; what `environment` says comes before it."""
+    for name in PYTHON_SERVICES:
+        said = {key: resolved(str(value)) for key, value in compose["services"][name]["environment"].items()}
+        assert said["POSTGRES_PASSWORD"] == ""
+        holders = [key for key, value in said.items() if GIVEN["POSTGRES_PASSWORD"] in value]
+        assert holders == (["DATABASE_URL"] if name == "migrate" else [])
+
+
+def test_front_is_counted_as_a_proxy(compose) -> None:
+    for name in PYTHON_SERVICES:
+        assert resolved(compose["services"][name]["environment"]["TRUSTED_PROXY_COUNT"]) == "1"
+
+
+def test_database_is_ready_by_the_way_that_others_take(compose) -> None:
+    """The server that the image initialises with listens on its socket alone, and soon ends."""
+    assert "--host=127.0.0.1" in compose["services"]["postgres"]["healthcheck"]["test"]
+
+
 def test_nothing_listens_to_the_outside(compose) -> None:
     for service in compose["services"].values():
         assert all(str(port).startswith("127.0.0.1:") for port in service.get("ports", []))
@@ -104,6 +124,27 @@ def test_front_keeps_the_inside_inside() -> None:
         assert re.search(r'X-Internal-Key +"";', file)
 
 
+def test_front_reads_on_the_nginx_of_stable_distributions() -> None:
+    """`http2 on;` is of 1.25.1; Debian 12 has 1.22 and Ubuntu 24.04 has 1.24."""
+    front = (BASE / "deploy" / "nginx.conf").read_text()
+    assert re.findall(r"^ *(?:http2 .*|listen .*443.*)$", front, re.MULTILINE) == [
+        "    listen 443 ssl http2;",
+        "    listen [::]:443 ssl http2;",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("file", "limit"),
+    [
+        ("nginx.conf", r"location /admin/ \{\s+client_max_body_size (\d+)m;"),
+        ("Caddyfile", r"@admin path /admin/\*\s+request_body @admin \{\s+max_size (\d+)MB"),
+    ],
+)
+def test_front_lets_documents_of_disputes_in(file: str, limit: str) -> None:
+    [megabytes] = re.findall(limit, (BASE / "deploy" / file).read_text())
+    assert int(megabytes) * 1_000_000 > settings.DISPUTE_FILE_MAX_BYTES + 500_000  # the rest of the form
+
+
 # ---------------------------------------------------------------- .env.example
 
 
@@ -121,15 +162,20 @@ def test_every_setting_is_in_the_example_and_nothing_else() -> None:
 # ---------------------------------------------------------------- compose smoke
 
 
+def address() -> dict[str, Any]:
+    known = connection.get_connection_params()
+    return {key: known[key] for key in ("host", "port", "user", "password") if known.get(key)}
+
+
 @pytest.fixture
 def database(django_db_setup) -> Iterator[str]:
-    """A database of its own, as `migrate` would find it after an update that changes no table."""
+    """A database of its own, as `migrate` would find it after an update that changes no table but the groups'."""
     name, template = f"compose_smoke_{os.getpid()}", connection.settings_dict["TEST"]["TEMPLATE"]
-    known = connection.get_connection_params()
-    address = {key: known[key] for key in ("host", "port", "user", "password") if known.get(key)}
-    with psycopg.connect(**address, dbname="postgres", autocommit=True) as maintenance:
+    with psycopg.connect(**address(), dbname="postgres", autocommit=True) as maintenance:
         named = sql.Identifier(name)
         maintenance.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(named, sql.Identifier(template)))
+        with psycopg.connect(**address(), dbname=name, autocommit=True) as inside:
+            inside.execute("DELETE FROM auth_group_permissions")
         yield name
         maintenance.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(named))
 
@@ -162,11 +208,12 @@ def wait_until(is_so: Callable[[], bool], process: "subprocess.Popen[bytes]", lo
     raise AssertionError(log.read_text()[-3000:])
 
 
-def test_every_service_runs_its_own_command(compose, environment_of, tmp_path: Path) -> None:
+def test_every_service_runs_its_own_command(compose, environment_of, database: str, tmp_path: Path) -> None:
     port, stream_port = free_port(), free_port()
     (tmp_path / "static").mkdir()
     run(["python", "manage.py", "collectstatic", "--noinput"], environment_of("migrate"))
     run(shlex.split(compose["services"]["migrate"]["command"]), environment_of("migrate"))
+    assert groups_that_may_something(database) == ["auditor", "finance", "support"]
     started: dict[str, tuple[subprocess.Popen[bytes], Path]] = {}
     try:
         for name in ("web", "stream", "worker", "beat"):
@@ -197,6 +244,63 @@ def test_every_service_runs_its_own_command(compose, environment_of, tmp_path: P
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
+
+
+def groups_that_may_something(database: str) -> list[str]:
+    with psycopg.connect(**address(), dbname=database) as inside:
+        found = inside.execute(
+            "SELECT DISTINCT name FROM auth_group JOIN auth_group_permissions ON group_id = auth_group.id ORDER BY name"
+        )
+        return [name for (name,) in found]
+
+
+SOME_BOOKS = """
+from django.contrib.auth.models import User
+from credits import grants, usage
+from credits.models import GrantSource
+ada = User.objects.create_user("ada")
+grants.issue(user=ada, amount=100, source=GrantSource.MANUAL, key="given")
+usage.spend(user=ada, key="used", amount=30)
+"""
+
+
+@pytest.mark.filterwarnings("ignore:XDG_RUNTIME_DIR")  # of the wheel that the servers come from
+def test_backup_is_restored_by_the_commands_of_the_handbook(
+    compose, environment_of, database: str, tmp_path: Path
+) -> None:
+    handbook = (BASE / "docs" / "operations.md").read_text()
+    [dumped] = re.findall(r"postgres (pg_dump .+) tirelire > tirelire\.dump", handbook)
+    [_, restored] = re.findall(r"postgres (pg_restore .+) --dbname=\w+ < tirelire\.dump", handbook)
+    migrate, environment = shlex.split(compose["services"]["migrate"]["command"]), environment_of("migrate")
+    run(migrate, environment)
+    run(["python", "manage.py", "shell", "-c", SOME_BOOKS], environment)
+    kept = books_of(database)
+    with (tmp_path / "tirelire.dump").open("wb") as file:
+        subprocess.run([*here(dumped), database], stdout=file, check=True)
+    with psycopg.connect(**address(), dbname="postgres", autocommit=True) as maintenance:
+        maintenance.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(database)))
+        maintenance.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(database)))
+    with (tmp_path / "tirelire.dump").open("rb") as file:
+        subprocess.run([*here(restored), f"--dbname={database}"], stdin=file, check=True)
+    run(migrate, environment)
+    run(["python", "manage.py", "check_ledger"], environment)
+    assert books_of(database) == kept != []
+    with psycopg.connect(**address(), dbname=database) as inside:
+        may = inside.execute("SELECT has_table_privilege('tirelire_app', 'ledger_transfer', 'INSERT')").fetchone()
+        assert may == (True,)
+
+
+def books_of(database: str) -> list[tuple[Any, ...]]:
+    with psycopg.connect(**address(), dbname=database) as inside:
+        return inside.execute("SELECT * FROM ledger_transfer ORDER BY 1").fetchall()
+
+
+def here(command: str) -> list[str]:
+    """The command, for the server of the tests."""
+    program, _user, *options = shlex.split(command)
+    at = address()
+    options += [f"--{name.replace('user', 'username')}={at[name]}" for name in ("host", "port", "user") if name in at]
+    return [str(Path(pg_dump()).with_name(program)), *options]
 
 
 def succeeds(command: list[str], environment: dict[str, str]) -> bool:

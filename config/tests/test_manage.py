@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections import namedtuple
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,45 @@ def test_options_of_up_are_told_before_anything_is_installed() -> None:
     told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert "--sandbox-port" in told
     assert "until Ctrl-C" in told
+
+
+@pytest.fixture
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+    """manage.py in a folder with an .env; what it says when it ends there, or "goes on" where it would go further."""
+    shutil.copy(BASE_DIR / "manage.py", tmp_path)
+    monkeypatch.delenv("APP_ENV", raising=False)
+
+    def said(env_file: str, *arguments: str) -> str:
+        (tmp_path / ".env").write_text(env_file)
+        manage = runpy.run_path(str(tmp_path / "manage.py"))
+        for step in ("enter_venv", "run_tests", "run_sandbox"):
+            monkeypatch.setitem(manage["main"].__globals__, step, lambda *_: sys.exit("goes on"))
+        monkeypatch.setattr(sys, "argv", ["manage.py", *arguments])
+        with pytest.raises(SystemExit) as end:
+            manage["main"]()
+        return str(end.value)
+
+    return said
+
+
+@pytest.mark.parametrize("command", ["up", "test", "sandbox", "bench"])
+@pytest.mark.parametrize("line", ["APP_ENV=production", "export APP_ENV='production'", 'A=b\nAPP_ENV="production"\n'])
+def test_what_is_for_laptops_is_refused_where_the_file_says_production(
+    machine: Callable[..., str], command: str, line: str
+) -> None:
+    assert machine(line, command).startswith(f"`manage.py {command}` is for a laptop, and here .env says APP_ENV=prod")
+
+
+def test_environment_comes_before_the_file(machine: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("APP_ENV", "development")
+    assert machine("APP_ENV=production", "up") == "goes on"
+    monkeypatch.setenv("APP_ENV", "production")
+    assert "here the environment says APP_ENV=production" in machine("APP_ENV=development", "test")
+
+
+@pytest.mark.parametrize("line", ["", "#APP_ENV=production", "APP_ENV=development"])
+def test_laptop_goes_on(machine: Callable[..., str], line: str) -> None:
+    assert machine(line, "up") == "goes on"
 
 
 def test_place_without_tests_is_named() -> None:

@@ -1,7 +1,10 @@
 import os
+import re
+import shutil
 import subprocess
 import sys
 from io import StringIO
+from pathlib import Path
 
 import pytest
 from django.conf import settings
@@ -93,6 +96,8 @@ ENVIRONMENT = {
     "JWT_SECRET": "j" * 50,
     "ALLOWED_HOSTS": "pay.example.com",
     "BASE_URL": "https://pay.example.com",
+    "EMAIL_HOST": "mail.example.com",
+    "OPERATOR_EMAILS": "operators@example.com",
 }
 
 
@@ -134,12 +139,48 @@ def test_unknown_environment_is_refused() -> None:
     assert "'prod'" in done.stderr
 
 
-# ---------------------------------------------------------------- what only the database knows
+def test_production_that_only_the_file_tells_of_is_production(tmp_path: Path) -> None:
+    """Without containers somebody copies .env.example to .env, and that is all."""
+    for folder in ("config", "embedded", "ledger", "rest"):
+        ignored = shutil.ignore_patterns("tests", "__pycache__")
+        shutil.copytree(Path(settings.BASE_DIR) / folder, tmp_path / folder, ignore=ignored)
+    shutil.copy(Path(settings.BASE_DIR) / "pyproject.toml", tmp_path)
+    said = ENVIRONMENT | {"DATABASE_URL": "postgres://a:b@127.0.0.1/x", "REDIS_URL": "redis://127.0.0.1/0"}
+    (tmp_path / ".env").write_text("".join(f"{name}={value}\n" for name, value in said.items()))
+    asked = "from config import settings as s; print(s.APP_ENV, s.PRODUCTION, s.DEBUG)"
+    done = subprocess.run(
+        [sys.executable, "-c", asked],
+        cwd=tmp_path,
+        env={"PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout == "production True False\n", done.stderr
+
+
+# ---------------------------------------------------------------- what may be, and should not
 
 
 @pytest.fixture
 def production(settings):
     settings.PRODUCTION = True
+
+
+@pytest.mark.parametrize(("missing", "id_of_warning"), [("EMAIL_HOST", "W002"), ("OPERATOR_EMAILS", "W003")])
+def test_letters_that_reach_nobody_are_warned_of(missing: str, id_of_warning: str) -> None:
+    servers = {name: os.environ[name] for name in ("DATABASE_URL", "REDIS_URL")}
+    done = manage("check", "--deploy", "--fail-level", "WARNING", **ENVIRONMENT | {missing: ""}, **servers)
+    assert done.returncode != 0
+    assert re.findall(r"tirelire\.(\w+)", done.stderr) == [id_of_warning]
+
+
+def test_letters_of_a_laptop_are_nobodys_business(settings) -> None:
+    settings.EMAIL_HOST, settings.OPERATOR_EMAILS = "", []
+    assert list(checks.letters_reach_somebody()) == []
+
+
+# ---------------------------------------------------------------- what only the database knows
 
 
 def test_demo_people_are_found_in_production(db, production) -> None:

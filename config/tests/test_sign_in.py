@@ -1,4 +1,5 @@
 import re
+import time
 
 import pytest
 from allauth.mfa.models import Authenticator
@@ -181,6 +182,63 @@ def test_secret_is_opened_by_an_older_key(operator: User, secret: str, client: C
     assert where(client.post("/accounts/2fa/authenticate/", {"code": authenticator.code(secret)})) == "/admin/"
 
 
+@pytest.fixture
+def lost_key(operator: User, secret: str, settings) -> str:
+    """SECRET_KEY was changed, and the one that sealed the operator's factors is among the fallbacks no more."""
+    before: str = settings.SECRET_KEY
+    settings.SECRET_KEY = "another-key-of-the-tests-0123456789"
+    return before
+
+
+def test_secret_that_no_key_opens_is_refused_like_a_wrong_code(
+    lost_key: str, secret: str, client: Client, caplog
+) -> None:
+    authenticator.sign_in(client, "olive", PASSWORD)
+    refused = client.post("/accounts/2fa/authenticate/", {"code": authenticator.code(secret)})
+    assert refused.status_code == 200
+    assert b"Incorrect code" in refused.content
+    assert where(client.get("/admin/")) == "/admin/login/?next=/admin/"
+    assert "second_factor.cannot_be_opened" in [record.message for record in caplog.records]
+
+
+def test_page_of_factors_opens_when_no_key_opens_them(lost_key: str, operator: User, client: Client) -> None:
+    """Who has a passkey as well comes in with that."""
+    passkey = Authenticator.objects.create(user=operator, type="webauthn", data={"name": "phone", "credential": {}})
+    authenticator.sign_in(client, "olive", PASSWORD)
+    client.force_login(operator)
+    session = client.session
+    session["account_authentication_methods"] = [{"method": "mfa", "at": time.time(), "id": passkey.pk}]
+    session.save()
+    page = client.get("/accounts/2fa/")
+    assert page.status_code == 200
+
+
+def test_resealed_factors_need_no_fallback_any_more(
+    lost_key: str, operator: User, secret: str, settings, capsys
+) -> None:
+    recovery = Authenticator.objects.get(user=operator, type="recovery_codes")
+    settings.SECRET_KEY_FALLBACKS = [lost_key]
+    code = recovery.wrap().get_unused_codes()[0]
+    logged = LogEntry.objects.count()
+    call_command("reseal_secrets")
+    assert "second factors: 2 sealed anew, 0 that no key opens\n" in capsys.readouterr().out
+    assert LogEntry.objects.count() == logged
+    settings.SECRET_KEY_FALLBACKS = []
+    for shown in (authenticator.code(secret), code):
+        browser = Client()
+        authenticator.sign_in(browser, "olive", PASSWORD)
+        assert where(browser.post("/accounts/2fa/authenticate/", {"code": shown})) == "/admin/"
+
+
+def test_reseal_says_whose_factors_no_key_opens(lost_key: str, operator: User, capsys) -> None:
+    before = list(Authenticator.objects.order_by("pk").values_list("data", flat=True))
+    with pytest.raises(CommandError, match="SECRET_KEY_FALLBACKS"):
+        call_command("reseal_secrets")
+    told = capsys.readouterr().out
+    assert "second factors: 0 sealed anew, 2 that no key opens: olive (totp), olive (recovery_codes)\n" in told
+    assert list(Authenticator.objects.order_by("pk").values_list("data", flat=True)) == before
+
+
 def test_customer_may_not_enter(db, client: Client) -> None:
     User.objects.create_user("carl", password=PASSWORD)
     authenticator.sign_in(client, "carl", PASSWORD)
@@ -218,6 +276,14 @@ class TestGuessing:
             authenticator.sign_in(client, "olive", "wrong")
         answer = authenticator.sign_in(client, "olive", PASSWORD)
         assert answer.status_code == 200
+        assert b"Too many failed login attempts" in answer.content
+
+    def test_another_host_does_not_start_the_count_again(self, operator: User, client: Client, settings) -> None:
+        settings.ALLOWED_HOSTS = ["testserver", "other.example"]
+        for port in range(1, 6):
+            client.post("/accounts/login/", {"login": "olive", "password": "x"}, headers={"Host": f"testserver:{port}"})
+        data = {"login": "Olive", "password": PASSWORD}
+        answer = client.post("/accounts/login/", data, headers={"Host": "other.example:443"})
         assert b"Too many failed login attempts" in answer.content
 
     def test_sign_ins_are_limited_for_an_address(self, operator: User, client: Client, settings) -> None:

@@ -21,7 +21,8 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
-from config.management.commands.up import Command
+from config.management.commands.up import Command, services
+from config.supervisor import Output
 from config.tests.processes import free_port
 from config.tests.reaper import GIVE_UP_SECONDS, Terminal
 
@@ -205,6 +206,19 @@ def answer_after_recovery(request: urllib.request.Request) -> int:
         except OSError:
             threading.Event().wait(0.05)  # the web server is being started again, and needs the processor for it
     return 0
+
+
+def test_web_server_answers_by_the_address_that_up_was_given(settings: Any, tmp_path: Path) -> None:
+    settings.VAR_DIR = tmp_path
+    port, out = free_port(), Output(io.StringIO())
+    of_laptop = services("127.0.0.1", f"http://192.0.2.7:{port}", "http://192.0.2.7:1", out)
+    web = next(service for service in of_laptop if service.name == "web")
+    web.start(BASE_DIR, out)
+    try:
+        asked = urllib.request.Request(f"http://127.0.0.1:{port}/health/live", headers={"Host": f"192.0.2.7:{port}"})
+        assert answer_after_recovery(asked) == 200
+    finally:
+        web.make_stop(until=0)
 
 
 # ---------------------------------------------------------------- refused before anything is started

@@ -122,6 +122,68 @@ def test_secret_is_sealed_in_the_database() -> None:
     assert secret.encode() not in bytes(EndpointSecret.objects.get().sealed)
 
 
+# ---------------------------------------------------------------- SECRET_KEY is changed
+
+
+@pytest.fixture
+def new_key(settings) -> Callable[..., None]:
+    def change(*, fallback: bool) -> None:
+        settings.SECRET_KEY_FALLBACKS = [settings.SECRET_KEY] if fallback else []
+        settings.SECRET_KEY = "another-key-of-the-tests-0123456789"
+
+    return change
+
+
+def test_secret_that_no_key_opens_stops_its_own_endpoint_only(
+    user: User, receiver: Receiver, tell: Tell, new_key
+) -> None:
+    broken, _ = endpoints.add(url=receiver.url + "/broken", by="shop")
+    new_key(fallback=False)
+    whole, secret = endpoints.add(url=receiver.url + "/whole", by="shop")
+    event = tell(user)
+    deliver()
+    assert [each["id"] for each in receiver.verified(secret)] == [str(event.pk)]
+    assert Delivery.objects.get(endpoint=whole).state == "delivered"
+    row = Delivery.objects.get(endpoint=broken)
+    assert (row.state, row.attempts, row.last_status) == ("pending", 1, None)
+    assert row.last_error.startswith("not sent: no key opens this endpoint's secret")
+    assert DeliveryAttempt.objects.get(delivery=row).error == row.last_error
+    later(hours=72)
+    sending.run()
+    row.refresh_from_db()
+    assert (row.state, row.attempts) == ("dead", 2)
+    assert len(receiver.requests) == 1
+
+
+def test_endpoint_whose_secret_no_key_opens_goes_on_after_a_rotation(
+    user: User, receiver: Receiver, tell: Tell, new_key
+) -> None:
+    endpoint, _ = endpoints.add(url=receiver.url, by="shop")
+    new_key(fallback=False)
+    secret = endpoints.rotate(endpoint=endpoint, by="shop")  # the one of before is live for another day, and sealed
+    event = tell(user)
+    deliver()
+    assert [each["id"] for each in receiver.verified(secret)] == [str(event.pk)]
+
+
+def test_resealed_secret_needs_no_fallback_any_more(user: User, receiver: Receiver, tell: Tell, new_key) -> None:
+    _, secret = endpoints.add(url=receiver.url, by="shop")
+    new_key(fallback=True)
+    assert endpoints.reseal() == (1, [])
+    new_key(fallback=False)
+    tell(user)
+    deliver()
+    assert len(receiver.verified(secret)) == 1
+
+
+def test_reseal_names_whose_secret_no_key_opens_and_leaves_it(user: User, receiver: Receiver, new_key) -> None:
+    endpoints.add(url=receiver.url, by="shop")
+    before = bytes(EndpointSecret.objects.get().sealed)
+    new_key(fallback=False)
+    assert endpoints.reseal() == (0, [receiver.url])
+    assert bytes(EndpointSecret.objects.get().sealed) == before
+
+
 # ---------------------------------------------------------------- what fails
 
 

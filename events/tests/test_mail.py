@@ -282,6 +282,19 @@ def test_letter_that_failed_is_sent_later(user: User, tell: Tell, reach: Reach, 
     assert (message.state, message.attempts, message.error) == ("sent", 2, "")
 
 
+def test_production_without_a_host_keeps_its_letters_until_it_has_one(
+    user: User, tell: Tell, reach: Reach, settings
+) -> None:
+    usual, settings.EMAIL_BACKEND = settings.EMAIL_BACKEND, "django.core.mail.backends.dummy.EmailBackend"
+    reach(user)
+    tell(user, "payment.succeeded")
+    send()
+    assert Message.objects.values_list("state", "attempts").get() == ("queued", 0)
+    settings.EMAIL_BACKEND = usual
+    assert len(send()) == 1
+    assert Message.objects.get().state == "sent"
+
+
 @pytest.mark.parametrize("fault", [OSError("away"), smtplib.SMTPAuthenticationError(535, b"no")])
 def test_server_that_is_away_is_asked_once_and_costs_no_letter_an_attempt(
     broken: Any, monkeypatch, settings, fault: Exception

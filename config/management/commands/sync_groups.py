@@ -8,9 +8,7 @@ from config import groups
 
 
 class Command(BaseCommand):
-    help = (
-        "Give the groups support, finance and auditor exactly the permissions of config/groups.py. Run after migrate."
-    )
+    help = "Give the groups support, finance and auditor what config/groups.py says, as `migrate` does at its end."
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:

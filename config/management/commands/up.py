@@ -13,6 +13,7 @@ import urllib.request
 from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.management import call_command
@@ -123,7 +124,6 @@ class Command(BaseCommand):
         self.out.say("Preparing the database (the first time takes up to a minute).")
         translations.compile_stale()
         call_command("migrate", verbosity=0, interactive=False)
-        call_command("sync_groups", verbosity=0)
         seeding.seed_all()
         people = demo.seed(base_url, stream_url=stream_url, sandbox_url=sandbox_url)
         connections.close_all()
@@ -143,6 +143,8 @@ def services(host: str, base_url: str, stream_url: str, out: Output) -> list[Ser
     metrics.mkdir(parents=True)
     shared = {
         "BASE_URL": base_url,
+        # An address of the local network is asked by that name, first of all by us: is it ready?
+        "ALLOWED_HOSTS": ",".join(dict.fromkeys([*settings.ALLOWED_HOSTS, str(urlsplit(base_url).hostname)])),
         "STREAM_URL": stream_url,
         "PROMETHEUS_MULTIPROC_DIR": str(metrics),
         "SUPERVISED": "1",
