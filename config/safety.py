@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from django.core.exceptions import ImproperlyConfigured
 
 DEMO_PREFIX = "demo-"
+FROM_FILE = "file:"
 SHORTEST_SECRET = 32
 SECRETS = (
     "SECRET_KEY",
@@ -34,9 +35,34 @@ JWT_SOURCES = ("JWT_SECRET", "JWT_PUBLIC_KEY", "JWT_JWKS_URL")
 TEST_SECRET = DEMO_PREFIX + "secret-of-the-tests-0123456789abcdef"
 
 
+class WithFiles(Mapping[str, str]):
+    """The environment, in which a value may be a file's: `file:/run/secrets/name` stands for what is in there."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+
+    def __getitem__(self, name: str) -> str:
+        value = self._environ[name]
+        if not value.startswith(FROM_FILE):
+            return value
+        try:
+            return Path(value.removeprefix(FROM_FILE)).read_text().rstrip("\r\n")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ImproperlyConfigured(f"{name} is to be read from {value}: {error}") from error
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._environ
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._environ)
+
+    def __len__(self) -> int:
+        return len(self._environ)
+
+
 def secret(name: str, *, production: bool, var_dir: Path) -> str:
     """The secret from the environment; outside production one is made up and kept in var/secrets.json."""
-    if value := os.environ.get(name):
+    if value := WithFiles(os.environ).get(name):
         return value
     if production:
         return ""  # refused below, together with everything else that is missing

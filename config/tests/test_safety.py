@@ -133,6 +133,29 @@ def test_production_refuses_debug() -> None:
     assert "DEBUG is on" in done.stderr
 
 
+def test_value_may_stand_in_a_file(tmp_path: Path) -> None:
+    """As orchestrators hand secrets out; the database's address is read before anything is connected to."""
+    secret = tmp_path / "key"
+    secret.write_text("k" * 50 + "\n")
+    found = safety.WithFiles({"A": f"file:{secret}", "B": "plain", "C": "file:/nowhere/c"})
+    assert (found["A"], found.get("B"), found.get("D"), "C" in found, len(found)) == ("k" * 50, "plain", None, True, 3)
+    with pytest.raises(ImproperlyConfigured, match=r"C is to be read from file:/nowhere/c: .*No such file"):
+        found["C"]
+
+
+def test_production_reads_its_secrets_from_files(tmp_path: Path) -> None:
+    known = ENVIRONMENT | {name: os.environ[name] for name in ("DATABASE_URL", "REDIS_URL")}
+    for name in ("SECRET_KEY", "DATABASE_URL"):
+        (tmp_path / name).write_text(f"{known[name]}\n")
+        known[name] = f"file:{tmp_path / name}"
+    told = manage("check", **known)
+    assert told.returncode == 0, told.stderr
+    (tmp_path / "SECRET_KEY").write_text("short")
+    assert "SECRET_KEY has less than 32" in manage("check", **known).stderr
+    (tmp_path / "SECRET_KEY").unlink()
+    assert "SECRET_KEY is to be read from file:" in manage("check", **known).stderr
+
+
 def test_unknown_environment_is_refused() -> None:
     done = manage("check", **ENVIRONMENT | {"APP_ENV": "prod"}, DATABASE_URL="postgres://x@x/x", REDIS_URL="redis://x")
     assert done.returncode != 0
