@@ -22,6 +22,7 @@ from billing import (
     fulfilment,
     gateway_tax,
     metrics,
+    payment_log,
     plan_payments,
     redemptions,
     saved_methods,
@@ -71,13 +72,15 @@ def begin(*, payment: Payment, gateway_name: str) -> Attempt:
     if locked.attempts.live().exists():
         raise errors.AttemptLive(locked.pk)
     now = timezone.now()
-    return Attempt.objects.create(
+    attempt = Attempt.objects.create(
         payment=locked,
         gateway=gateway_name,
         notify_token=secrets.token_urlsafe(24),
         # A process that dies during the call leaves the attempt as it is here; then it is asked about.
         next_ask_at=schedule.next_ask_at(now, now=now),
     )
+    payment_log.begun(attempt)
+    return attempt
 
 
 @transaction.atomic
@@ -278,6 +281,7 @@ def _end_as(payment: Payment, status: PaymentStatus, attempt: Attempt | None) ->
     payment.status, payment.ended_at = status, timezone.now()
     payment.save(update_fields=["status", "ended_at"])
     metrics.payment(payment, attempt.gateway if attempt else "")
+    payment_log.ended(payment, attempt)
 
 
 @transaction.atomic
