@@ -10,6 +10,7 @@ from django.db import transaction
 
 from billing import (
     asking,
+    attached_methods,
     customers,
     disputes,
     gateway_subscriptions,
@@ -156,6 +157,11 @@ def _read_setup(letter: GatewayLetter, batch: Batch) -> LetterState:
     return LetterState.DONE
 
 
+def _read_method(letter: GatewayLetter, batch: Batch) -> LetterState:
+    is_awaited = attached_methods.hear(gateway=letter.gateway, ids=letter.ids)
+    return LetterState.DONE if is_awaited else LetterState.IGNORED
+
+
 READERS: dict[Subject, Reader] = {
     Subject.PAYMENT: _read_payment,
     Subject.REFUND: _read_refund,
@@ -164,6 +170,7 @@ READERS: dict[Subject, Reader] = {
     Subject.SUBSCRIPTION: _read_subscription,
     Subject.INVOICE: _read_invoice,
     Subject.SETUP: _read_setup,
+    Subject.METHOD: _read_method,
 }
 
 

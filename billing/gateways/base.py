@@ -74,6 +74,7 @@ class Subject(StrEnum):
     SUBSCRIPTION = "subscription"
     INVOICE = "invoice"
     SETUP = "setup"  # of a method that is to be kept
+    METHOD = "method"  # that hangs on a customer now
     OTHER = "other"
 
 

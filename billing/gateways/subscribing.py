@@ -212,6 +212,13 @@ class SetupResult:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AttachedMethod:
+    method: SavedMethod
+    customer: str = ""  # whom it hangs on
+    is_for_one_purpose: bool = False  # given for a plan, say, and for nothing else
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SubscriptionResult:
     state: SubscriptionState
     id: str = ""
@@ -315,6 +322,7 @@ class KeepsMethods(Protocol):
     def fetch_setup(
         self, *, ids: Mapping[str, str], reference: str = "", created_at: datetime | None = None
     ) -> SetupResult: ...
+    def fetch_method(self, *, method: str) -> AttachedMethod | None: ...
     def forget_method(self, *, method: str) -> None: ...  # it is kept no more; once more is the same
 
 
