@@ -19,6 +19,7 @@ from billing import (
     payout_sending,
     refund_sending,
     refunds,
+    refunds_listed,
     timeline,
 )
 from billing.gateways import letters as marks
@@ -68,7 +69,16 @@ def _read_payment(letter: GatewayLetter, batch: Batch) -> LetterState:
     if attempt.pk not in batch.asked and not is_over:
         asking.ask(attempt)
         batch.asked.add(attempt.pk)
+    if letter.kind in refunds_listed.LETTERS:
+        _read_what_went_back(attempt)
     return LetterState.DONE
+
+
+def _read_what_went_back(attempt: Attempt) -> None:
+    """Of one that was only authorised nothing went back: Stripe calls a hold that it lets go refunded too."""
+    attempt.refresh_from_db()
+    if attempt.state in payments.SETTLED:
+        refunds_listed.hear(attempt)
 
 
 def _read_refund(letter: GatewayLetter, batch: Batch) -> LetterState:

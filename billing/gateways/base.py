@@ -262,6 +262,7 @@ class RefundResult:
     ids: Mapping[str, str] = field(default_factory=dict)
     amount: Money | None = None
     failure: Failure | None = None
+    reference: str = ""  # ours, where it bears one
     raw: Mapping[str, object] = field(default_factory=dict)
 
 

@@ -7,7 +7,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Protocol, runtime_checkable
 
-from billing.gateways.base import Buyer, Failure, Hint, NextAction, SavedMethod
+from billing.gateways.base import Buyer, Failure, Hint, NextAction, PaymentRef, RefundResult, SavedMethod
 from billing.gateways.tax_figures import TaxFigures
 from ledger.money import Money
 
@@ -357,6 +357,11 @@ class KeepsCatalogue(Protocol):
 class AnswersDisputes(Protocol):
     def fetch_dispute(self, *, dispute: str) -> DisputeResult: ...
     def send_evidence(self, request: EvidenceRequest) -> DisputeResult: ...
+
+
+@runtime_checkable
+class ListsRefunds(Protocol):
+    def list_refunds(self, payment: PaymentRef) -> Sequence[RefundResult]: ...  # whoever made them
 
 
 @runtime_checkable
