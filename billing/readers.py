@@ -21,6 +21,7 @@ from billing import (
     refunds,
     refunds_listed,
     timeline,
+    trial_ends,
 )
 from billing.gateways import letters as marks
 from billing.gateways.base import Hint, Subject, Trust
@@ -125,7 +126,12 @@ def _read_subscription(letter: GatewayLetter, batch: Batch) -> LetterState:
     """Whatever it says, and whenever it comes: the subscription and its last invoice are read again."""
     if not gateway_subscriptions.renews(letter.gateway):
         return LetterState.IGNORED
-    return _follow_subscription(letter.gateway, letter.ids, letter.reference, batch)
+    state = _follow_subscription(letter.gateway, letter.ids, letter.reference, batch)
+    if letter.kind in trial_ends.LETTERS:
+        named = _subscription_named(letter.gateway, letter.ids, letter.reference)
+        assert named is not None  # noqa: S101 - it was followed
+        trial_ends.hear(named)
+    return state
 
 
 def _follow_subscription(gateway: str, ids: dict[str, str], reference: str, batch: Batch) -> LetterState:
