@@ -6,6 +6,7 @@ from billing.admin.drafts import InvoiceDraftAdmin
 from billing.admin.gateways import GatewaySettingAdmin
 from billing.admin.inbox import CaseAdmin, GatewayLetterAdmin
 from billing.admin.invoices import InvoiceAdmin, TaxRateAdmin
+from billing.admin.margins import MarginAdmin
 from billing.admin.payments import PaymentAdmin
 from billing.admin.payouts import PaidWithdrawalAdmin
 from billing.admin.reconciling import DiscrepancyAdmin, ReconciliationAdmin
@@ -23,6 +24,7 @@ __all__ = [
     "GatewaySettingAdmin",
     "InvoiceAdmin",
     "InvoiceDraftAdmin",
+    "MarginAdmin",
     "PaidWithdrawalAdmin",
     "PaymentAdmin",
     "PlanAdmin",
