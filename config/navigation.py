@@ -54,6 +54,7 @@ SECTIONS: dict[Text, list[Entry]] = {
         Entry(_("Allowances of tokens"), "speed", "credits.allowance"),
     ],
     _("Figures"): [
+        Entry(_("Figures"), "monitoring", "billing.figures"),
         Entry(_("Margins"), "trending_up", "billing.margin"),
     ],
     _("Sellers"): [

@@ -3,6 +3,7 @@
 from billing.admin.coupons import CouponAdmin, RedemptionAdmin
 from billing.admin.customers import CustomerAdmin
 from billing.admin.drafts import InvoiceDraftAdmin
+from billing.admin.figures import FiguresAdmin
 from billing.admin.gateways import GatewaySettingAdmin
 from billing.admin.inbox import CaseAdmin, GatewayLetterAdmin
 from billing.admin.invoices import InvoiceAdmin, TaxRateAdmin
@@ -20,6 +21,7 @@ __all__ = [
     "CustomerAdmin",
     "DiscrepancyAdmin",
     "DisputeAdmin",
+    "FiguresAdmin",
     "GatewayLetterAdmin",
     "GatewaySettingAdmin",
     "InvoiceAdmin",

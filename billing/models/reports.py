@@ -2,6 +2,7 @@
 
 from django.utils.translation import gettext_lazy as _
 
+from billing.models.payments import Payment
 from credits.models import Spend
 
 
@@ -12,4 +13,14 @@ class Margin(Spend):
         proxy = True
         verbose_name = _("margin")
         verbose_name_plural = _("margins")
+        default_permissions = ("view",)
+
+
+class Figures(Payment):
+    """What came in, who bought and who stayed."""
+
+    class Meta:
+        proxy = True
+        verbose_name = _("figures")
+        verbose_name_plural = _("figures")
         default_permissions = ("view",)
