@@ -9,6 +9,7 @@ from typing import Any
 from django import forms
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
 from django.utils import timezone
 from django.utils.functional import Promise
@@ -82,7 +83,7 @@ class ReportAdmin(BillingActsAdmin):
     def tables(self, since: datetime, until: datetime) -> list[Table]:
         raise NotImplementedError
 
-    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:  # type: ignore[override]
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponseBase:  # type: ignore[override]
         if not self.has_view_permission(request):
             raise PermissionDenied
         form = PeriodForm(request.GET if "since" in request.GET else _this_month())

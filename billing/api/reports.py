@@ -92,7 +92,7 @@ class PaymentReportView(ApiView):
         asked = serializers.query(request, ReportQuery)
         found = figures.report(since=asked["since"], until=asked["until"])
         told = ReportResponse(found).data
-        wanted = {name: asked[name] for name in ("gateway", "currency") if name in asked}
+        wanted: dict[str, str] = {str(name): asked[name] for name in ("gateway", "currency") if name in asked}
         return Response({name: [line for line in lines if _fits(line, wanted)] for name, lines in told.items()})
 
 

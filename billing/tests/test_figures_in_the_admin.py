@@ -64,7 +64,7 @@ def test_page_is_in_french_too(march) -> None:
     ],
 )
 def test_each_table_is_a_csv_too(march, name: str, second: list[str]) -> None:
-    answer = browser(member()).get(PAGE, MARCH | {"csv": name})
+    answer: Any = browser(member()).get(PAGE, MARCH | {"csv": name})
     told = list(csv.reader(b"".join(answer.streaming_content).decode().splitlines()))
     assert (len(told[0]), told[1]) == (len(second), second)
     assert answer["Content-Disposition"] == f'attachment; filename="{name}.csv"'

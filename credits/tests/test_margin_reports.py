@@ -82,7 +82,7 @@ def test_use_that_empties_one_lot_and_begins_another_is_split_as_its_credits_wer
     use(user)
     first, second = lines()
     assert (told(first)[2:], told(second)[2:]) == ((3, 300, 1, 3), (100, 1_000, 1, 2))
-    assert (first.revenue, second.revenue) == (3, Fraction(20, 100))
+    assert (first.revenue, second.revenue) == (Fraction(3), Fraction(20, 100))
     assert (first.real_cost, second.real_cost) == (Fraction(24, 1_000), Fraction(16, 1_000))
 
 
@@ -106,7 +106,7 @@ def test_what_was_given_for_nothing_earns_nothing_and_costs_all_the_same() -> No
     give(user, 25, source=GrantSource.BONUS)
     use(user)
     [line] = lines()
-    assert (line.worth, line.revenue, line.real_cost) == (Worth.GIVEN, 0, Fraction(4, 100))
+    assert (line.worth, line.revenue, line.real_cost) == (Worth.GIVEN, Fraction(0), Fraction(4, 100))
     found = line.margin({})
     assert found is not None
     assert (found.rate, margins.percent(found.markup)) == (None, "\N{MINUS SIGN}100 %")
@@ -165,7 +165,7 @@ def test_cost_in_another_currency_needs_a_rate() -> None:
     assert line.margin({}) is None
     found = line.margin({("EUR", "XOF"): Fraction(656)})
     assert found is not None
-    assert (found.revenue, found.real_cost) == (325, Fraction(656 * 4, 100))
+    assert (found.revenue, found.real_cost) == (Fraction(325), Fraction(656 * 4, 100))
 
 
 def test_period_has_its_first_instant_and_not_its_last() -> None:
