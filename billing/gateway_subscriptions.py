@@ -23,6 +23,7 @@ from billing import (
     gateway_invoices,
     gateway_prices,
     instructions,
+    pausing,
     payments,
     returning,
     subscription_states,
@@ -140,12 +141,18 @@ def _ref(subscription: Subscription) -> SubscriptionRef:
 def _hear(subscription: Subscription, found: SubscriptionResult, since: datetime) -> Subscription:
     if found.id:
         _know(subscription, found)
+        if not pausing.stands_still(found):
+            # Before its invoices: what is left of the old period goes on from today, and then they extend it.
+            pausing.follow_return(subscription_id=subscription.pk, since=since)
         if found.latest_invoice and not gateway_invoices.is_heard(subscription.gateway, found.latest_invoice):
             # All that were paid, in their order: while nobody listened one may have followed another.
             for invoice in adapter_of(subscription.gateway).paid_invoices(subscription=found.id):
                 gateway_invoices.hear(subscription, invoice, found)
         instructions.hear(subscription, found, since)
-        _follow(subscription, found)
+        if pausing.stands_still(found):
+            pausing.follow_pause(subscription_id=subscription.pk, since=since)
+        else:
+            _follow(subscription, found)
     elif found.state is SubscriptionState.EXPIRED or _was_never_opened(subscription, found):
         _end_unpaid(subscription)
     return Subscription.objects.select_related("price__plan", "user").get(pk=subscription.pk)

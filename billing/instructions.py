@@ -11,7 +11,7 @@ from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext_noop
 
-from billing import cases, dunning, errors, schedule, subscription_states, timeline
+from billing import cases, dunning, errors, pausing, schedule, subscription_states, timeline
 from billing.gateways.subscribing import SubscriptionResult, SubscriptionState
 from billing.models import GatewayInstruction, GatewayPrice, Subscription
 from billing.models.cases import CaseKind
@@ -103,9 +103,9 @@ def settle(instruction: GatewayInstruction) -> None:
         case InstructionKind.KEEP:
             subscription_states.go_on(subscription_id=pk, by=by, reason=reason)
         case InstructionKind.PAUSE:
-            subscription_states.pause(subscription_id=pk, by=by, reason=reason)
+            pausing.pause(subscription_id=pk, by=by, reason=reason)
         case InstructionKind.RESUME:
-            subscription_states.unpause(subscription_id=pk, by=by, reason=reason)
+            pausing.unpause(subscription_id=pk, by=by, reason=reason)
         case InstructionKind.NEXT_PRICE:
             other = instruction.price if instruction.price_id != subscription.price_id else None
             subscription_states.set_next_price(subscription_id=pk, price=other, by=by, reason=reason)

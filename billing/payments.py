@@ -22,6 +22,8 @@ from billing import (
     fulfilment,
     gateway_customers,
     gateway_tax,
+    metrics,
+    payment_log,
     plan_payments,
     redemptions,
     saved_methods,
@@ -71,13 +73,15 @@ def begin(*, payment: Payment, gateway_name: str) -> Attempt:
     if locked.attempts.live().exists():
         raise errors.AttemptLive(locked.pk)
     now = timezone.now()
-    return Attempt.objects.create(
+    attempt = Attempt.objects.create(
         payment=locked,
         gateway=gateway_name,
         notify_token=secrets.token_urlsafe(24),
         # A process that dies during the call leaves the attempt as it is here; then it is asked about.
         next_ask_at=schedule.next_ask_at(now, now=now),
     )
+    payment_log.begun(attempt)
+    return attempt
 
 
 @transaction.atomic
@@ -112,14 +116,13 @@ def give_up(*, payment: Payment, status: PaymentStatus = PaymentStatus.FAILED) -
     if is_bill(locked):
         return locked
     if locked.status == PaymentStatus.PENDING and not locked.attempts.live().exists():
-        _over(locked, status)
+        _over(locked, status, locked.attempts.order_by("id").last())
     return locked
 
 
 def give(*, payment: Payment) -> None:
     """Deliver what costs nothing any more, in the transaction that makes the payment: no gateway has a part in it."""
-    payment.status, payment.ended_at = PaymentStatus.SUCCEEDED, timezone.now()
-    payment.save(update_fields=["status", "ended_at"])
+    _end_as(payment, PaymentStatus.SUCCEEDED, None)
     fulfilment.deliver(payment=payment, attempt=None)
     tell(payment, None, EventType.PAYMENT_SUCCEEDED)
 
@@ -188,8 +191,7 @@ def _paid(payment: Payment, attempt: Attempt, result: PaymentResult) -> None:
         attempt.next_ask_at = next_ask(attempt, now)
     attempt.save()
     gateway_tax.take_over(payment, attempt, result)
-    payment.status, payment.ended_at = PaymentStatus.SUCCEEDED, now
-    payment.save(update_fields=["status", "ended_at"])
+    _end_as(payment, PaymentStatus.SUCCEEDED, attempt)
     # Another attempt that is live by now is asked at once, which takes it back where the gateway can.
     payment.attempts.live().update(next_ask_at=now)
     tell(payment, attempt, EventType.PAYMENT_SUCCEEDED)  # before what follows from it: listeners hear causes first
@@ -225,7 +227,7 @@ def _quarantine(payment: Payment, attempt: Attempt, result: PaymentResult) -> No
         fulfilment.book_aside(payment=payment, attempt=attempt, amount=result.amount)
     if payment.status != PaymentStatus.SUCCEEDED:
         attempt.save()
-        _over(payment, PaymentStatus.QUARANTINED)
+        _over(payment, PaymentStatus.QUARANTINED, attempt)
     facts = {"expected": str(payment.money), "said": str(result.amount) if result.amount else None}
     kind, key = CaseKind.MISMATCH, str(attempt.pk)
     cases.open(kind=kind, payment=payment, attempt=attempt, key=key, facts=facts, amount=result.amount)
@@ -267,17 +269,23 @@ def _over_if_nobody_pays(payment: Payment, attempt: Attempt) -> None:
         return  # the buyer tries again on its page, however often
     if payment.status == PaymentStatus.PENDING and not payment.attempts.live().exists():
         status = _STATUS_OF_END[AttemptState(attempt.state)]
-        _over(payment, status)
+        _over(payment, status, attempt)
         if status == PaymentStatus.FAILED:
             reason = attempt.failure_category or "unknown"
             retry_url = plan_payments.retry_url(payment)
             tell(payment, attempt, EventType.PAYMENT_FAILED, reason=reason, retry_url=retry_url)
 
 
-def _over(payment: Payment, status: PaymentStatus) -> None:
+def _over(payment: Payment, status: PaymentStatus, attempt: Attempt | None) -> None:
+    _end_as(payment, status, attempt)
+    redemptions.payment_over(payment)
+
+
+def _end_as(payment: Payment, status: PaymentStatus, attempt: Attempt | None) -> None:
     payment.status, payment.ended_at = status, timezone.now()
     payment.save(update_fields=["status", "ended_at"])
-    redemptions.payment_over(payment)
+    metrics.payment(payment, attempt.gateway if attempt else "")
+    payment_log.ended(payment, attempt)
 
 
 @transaction.atomic
@@ -288,7 +296,7 @@ def cancel_bill(*, payment: Payment) -> Payment:
         raise errors.PaymentOver(locked.pk, locked.status)
     if locked.attempts.live().exists():
         raise errors.AttemptLive(locked.pk)
-    _over(locked, PaymentStatus.CANCELLED)
+    _over(locked, PaymentStatus.CANCELLED, locked.attempts.order_by("id").last())
     return locked
 
 

@@ -10,6 +10,7 @@ from django.db import transaction
 
 from billing import (
     asking,
+    attached_methods,
     customers,
     disputes,
     gateway_subscriptions,
@@ -18,7 +19,9 @@ from billing import (
     payout_sending,
     refund_sending,
     refunds,
+    refunds_listed,
     timeline,
+    trial_ends,
 )
 from billing.gateways import letters as marks
 from billing.gateways.base import Hint, Subject, Trust
@@ -67,7 +70,16 @@ def _read_payment(letter: GatewayLetter, batch: Batch) -> LetterState:
     if attempt.pk not in batch.asked and not is_over:
         asking.ask(attempt)
         batch.asked.add(attempt.pk)
+    if letter.kind in refunds_listed.LETTERS:
+        _read_what_went_back(attempt)
     return LetterState.DONE
+
+
+def _read_what_went_back(attempt: Attempt) -> None:
+    """Of one that was only authorised nothing went back: Stripe calls a hold that it lets go refunded too."""
+    attempt.refresh_from_db()
+    if attempt.state in payments.SETTLED:
+        refunds_listed.hear(attempt)
 
 
 def _read_refund(letter: GatewayLetter, batch: Batch) -> LetterState:
@@ -114,7 +126,12 @@ def _read_subscription(letter: GatewayLetter, batch: Batch) -> LetterState:
     """Whatever it says, and whenever it comes: the subscription and its last invoice are read again."""
     if not gateway_subscriptions.renews(letter.gateway):
         return LetterState.IGNORED
-    return _follow_subscription(letter.gateway, letter.ids, letter.reference, batch)
+    state = _follow_subscription(letter.gateway, letter.ids, letter.reference, batch)
+    if letter.kind in trial_ends.LETTERS:
+        named = _subscription_named(letter.gateway, letter.ids, letter.reference)
+        assert named is not None  # noqa: S101 - it was followed
+        trial_ends.hear(named)
+    return state
 
 
 def _follow_subscription(gateway: str, ids: dict[str, str], reference: str, batch: Batch) -> LetterState:
@@ -156,6 +173,11 @@ def _read_setup(letter: GatewayLetter, batch: Batch) -> LetterState:
     return LetterState.DONE
 
 
+def _read_method(letter: GatewayLetter, batch: Batch) -> LetterState:
+    is_awaited = attached_methods.hear(gateway=letter.gateway, ids=letter.ids)
+    return LetterState.DONE if is_awaited else LetterState.IGNORED
+
+
 READERS: dict[Subject, Reader] = {
     Subject.PAYMENT: _read_payment,
     Subject.REFUND: _read_refund,
@@ -164,6 +186,7 @@ READERS: dict[Subject, Reader] = {
     Subject.SUBSCRIPTION: _read_subscription,
     Subject.INVOICE: _read_invoice,
     Subject.SETUP: _read_setup,
+    Subject.METHOD: _read_method,
 }
 
 

@@ -21,6 +21,7 @@ from billing import (
     cases,
     errors,
     fulfilment,
+    payment_log,
     payments,
     redemptions,
     refund_credits,
@@ -218,6 +219,7 @@ def _arrived(refund: Refund) -> None:
     refund.status, refund.ended_at, refund.next_try_at = RefundStatus.SUCCEEDED, timezone.now(), None
     refund.failure_category = refund.failure_code = ""
     _book(refund)
+    payment_log.refunded(refund)
     if refund.origin == RefundOrigin.SURPLUS:
         return
     if refund.payment.kind == PaymentKind.PACK:

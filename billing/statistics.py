@@ -1,4 +1,4 @@
-"""Figures of one customer's payments, by currency."""
+"""Figures of one customer's payments, by currency and by gateway."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -7,8 +7,8 @@ from typing import Any
 from django.contrib.auth.models import User
 from django.db.models import Count, Max, Q, Sum
 
-from billing.models import Payment
-from billing.models.payments import PaymentStatus
+from billing.models import Attempt, Payment
+from billing.models.payments import AttemptState, PaymentStatus
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +21,17 @@ class Figures:
     average: int
     last_paid_at: datetime | None
     by_status: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewayFigures:
+    """Of the tries at one gateway in one currency."""
+
+    gateway: str
+    currency: str
+    paid_count: int
+    paid: int
+    failed_count: int
 
 
 def of(user: User, *, since: datetime | None = None, until: datetime | None = None) -> list[Figures]:
@@ -44,4 +55,28 @@ def of(user: User, *, since: datetime | None = None, until: datetime | None = No
             by_status={status: row[f"is_{status}"] for status in PaymentStatus.values if row[f"is_{status}"]},
         )
         for row in found.order_by("currency")
+    ]
+
+
+def by_gateway(user: User, *, since: datetime | None = None, until: datetime | None = None) -> list[GatewayFigures]:
+    rows = Attempt.objects.filter(payment__user=user)
+    if since is not None:
+        rows = rows.filter(payment__created_at__gte=since)
+    if until is not None:
+        rows = rows.filter(payment__created_at__lt=until)
+    paid = Q(state=AttemptState.SUCCEEDED)
+    found: Any = rows.values("gateway", "payment__currency").annotate(
+        paid_count=Count("id", filter=paid),
+        paid=Sum("payment__amount_minor", filter=paid),
+        failed_count=Count("id", filter=Q(state=AttemptState.FAILED)),
+    )
+    return [
+        GatewayFigures(
+            gateway=row["gateway"],
+            currency=row["payment__currency"],
+            paid_count=row["paid_count"],
+            paid=row["paid"] or 0,
+            failed_count=row["failed_count"],
+        )
+        for row in found.order_by("gateway", "payment__currency")
     ]

@@ -330,36 +330,6 @@ def set_next_price(
 
 
 @transaction.atomic
-def pause(*, subscription_id: UUID, by: User | None = None, reason: str = "") -> Subscription:
-    """The time that is paid for stands still, and nothing is given or asked for."""
-    subscription, now = lock(subscription_id), timezone.now()
-    if subscription.status != SubscriptionStatus.ACTIVE or dunning.paid_until(subscription) <= now:
-        raise errors.SubscriptionState(subscription.status, gettext_noop("only an active one can be paused"))
-    subscription.status, subscription.paused_at = SubscriptionStatus.PAUSED, now
-    calendar.pause(reference=subscription.reference, at=now)
-    timeline.keep(subscription, "paused", by=by, reason=reason)
-    timeline.tell_updated(subscription, "status")
-    return subscription
-
-
-@transaction.atomic
-def unpause(*, subscription_id: UUID, by: User | None = None, reason: str = "") -> Subscription:
-    subscription, now = lock(subscription_id), timezone.now()
-    if subscription.status != SubscriptionStatus.PAUSED or subscription.paused_at is None:
-        raise errors.SubscriptionState(subscription.status, gettext_noop("it is not paused"))
-    left = dunning.paid_until(subscription) - subscription.paused_at
-    subscription.status, subscription.paused_at = SubscriptionStatus.ACTIVE, None
-    # Later periods follow from the end of this one.
-    subscription.paid_until = subscription.anchor_at = now + left
-    subscription.periods = 0
-    calendar.resume(reference=subscription.reference, at=now, paid_until=now + left)
-    subscription.tries = subscription.reminders = 0
-    timeline.keep(subscription, "unpaused", by=by, reason=reason, facts={"until": now + left})
-    timeline.tell_updated(subscription, "status", "current_period_end")
-    return subscription
-
-
-@transaction.atomic
 def give_time(*, subscription_id: UUID, until: datetime, by: User, reason: str) -> Subscription:
     """An operator's present: paid until later, and the grants of that time."""
     subscription = lock(subscription_id)

@@ -18,6 +18,7 @@ from billing import (
     customers,
     errors,
     instruction_sending,
+    pausing,
     persons,
     plan_payments,
     plans,
@@ -255,7 +256,7 @@ def resume(*, subscription: Subscription, by: User | None = None, reason: str = 
         kind = InstructionKind.RESUME if is_paused else InstructionKind.KEEP
         instruction_sending.give(subscription=subscription, kind=kind, by=by, reason=reason)
     elif is_paused:
-        subscription_states.unpause(subscription_id=subscription.pk, by=by, reason=reason)
+        pausing.unpause(subscription_id=subscription.pk, by=by, reason=reason)
     else:
         subscription_states.go_on(subscription_id=subscription.pk, by=by, reason=reason)
     return _again(subscription)
@@ -265,7 +266,7 @@ def pause(*, subscription: Subscription, by: User | None = None, reason: str = "
     if subscription.is_renewed_by_gateway:
         instruction_sending.give(subscription=subscription, kind=InstructionKind.PAUSE, by=by, reason=reason)
     else:
-        subscription_states.pause(subscription_id=subscription.pk, by=by, reason=reason)
+        pausing.pause(subscription_id=subscription.pk, by=by, reason=reason)
     return _again(subscription)
 
 

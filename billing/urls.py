@@ -7,6 +7,7 @@ from billing.api.checkouts import CheckoutPreviewView, CheckoutsView
 from billing.api.coupons import CouponRedeemView
 from billing.api.customers import CustomerView
 from billing.api.gateways import GatewaysView
+from billing.api.reports import PaymentReportView
 from billing.api.top_ups import TopUpView
 
 urlpatterns = [
@@ -15,6 +16,7 @@ urlpatterns = [
     path("checkouts/preview", CheckoutPreviewView.as_view(), name="checkout-preview"),
     path("coupons/redeem", CouponRedeemView.as_view(), name="coupon-redeem"),
     path("payments", payments.PaymentsView.as_view(), name="payments"),
+    path("payments/report", PaymentReportView.as_view(), name="payment-report"),
     path("payments/statistics", payments.PaymentStatisticsView.as_view(), name="payment-statistics"),
     path("payments/<uuid:payment_id>", payments.PaymentView.as_view(), name="payment"),
     path("payments/<uuid:payment_id>/status", payments.PaymentStatusView.as_view(), name="payment-status"),

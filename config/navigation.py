@@ -53,6 +53,10 @@ SECTIONS: dict[Text, list[Entry]] = {
         Entry(_("Grant periods"), "event_available", "credits.grantperiod"),
         Entry(_("Allowances of tokens"), "speed", "credits.allowance"),
     ],
+    _("Figures"): [
+        Entry(_("Figures"), "monitoring", "billing.figures"),
+        Entry(_("Margins"), "trending_up", "billing.margin"),
+    ],
     _("Sellers"): [
         Entry(_("Withdrawals"), "payments", "wallets.withdrawal"),
         Entry(_("Wallets"), "wallet", "wallets.wallet"),

@@ -21,11 +21,8 @@ env = environ.Env()  # type: ignore[no-untyped-call]
 APP_ENV = env.str("APP_ENV", default="development")  # development | test | production
 if APP_ENV == "development":
     environ.Env.read_env(BASE_DIR / ".env")
-<<<<<<< HEAD
     APP_ENV = env.str("APP_ENV", default="development")  # which the file may say
-=======
 env.ENVIRON = safety.WithFiles(os.environ)  # type: ignore[assignment]  # it is only read
->>>>>>> featC
 PRODUCTION = APP_ENV == "production"
 if APP_ENV not in {"development", "test", "production"}:
     raise ImproperlyConfigured(f"APP_ENV is development, test or production, not {APP_ENV!r}.")

@@ -144,8 +144,17 @@ class FiguresResponse(answers.Serializer[Any]):
     by_status = answers.DictField(child=answers.IntegerField())
 
 
+class GatewayFiguresResponse(answers.Serializer[Any]):
+    gateway = answers.CharField()
+    currency = answers.CharField()
+    paid_count = answers.IntegerField()
+    paid = answers.IntegerField(help_text="In minor units.")
+    failed_count = answers.IntegerField(help_text="Tries that the gateway or a bank refused.")
+
+
 class StatisticsResponse(answers.Serializer[Any]):
     currencies = FiguresResponse(many=True)
+    gateways = GatewayFiguresResponse(many=True)
 
 
 class PaymentStatisticsView(ApiView):
@@ -153,14 +162,16 @@ class PaymentStatisticsView(ApiView):
 
     @extend_schema(
         operation_id="payment_statistics",
-        summary="Summarize payments by currency",
+        summary="Summarize payments by currency and by gateway",
         parameters=[StatisticsQuery],
         responses=StatisticsResponse,
         tags=TAGS,
     )
     def get(self, request: Request) -> Response:
         asked = serializers.query(request, StatisticsQuery)
-        figures = statistics.of(
-            callers.customer(request), since=asked.get("created_from"), until=asked.get("created_before")
+        user, since, until = callers.customer(request), asked.get("created_from"), asked.get("created_before")
+        figures = statistics.of(user, since=since, until=until)
+        gateways = statistics.by_gateway(user, since=since, until=until)
+        return Response(
+            {"currencies": [asdict(each) for each in figures], "gateways": [asdict(each) for each in gateways]}
         )
-        return Response({"currencies": [asdict(each) for each in figures]})

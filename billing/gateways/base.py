@@ -74,6 +74,7 @@ class Subject(StrEnum):
     SUBSCRIPTION = "subscription"
     INVOICE = "invoice"
     SETUP = "setup"  # of a method that is to be kept
+    METHOD = "method"  # that hangs on a customer now
     OTHER = "other"
 
 
@@ -261,6 +262,7 @@ class RefundResult:
     ids: Mapping[str, str] = field(default_factory=dict)
     amount: Money | None = None
     failure: Failure | None = None
+    reference: str = ""  # ours, where it bears one
     raw: Mapping[str, object] = field(default_factory=dict)
 
 

@@ -7,7 +7,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Protocol, runtime_checkable
 
-from billing.gateways.base import Buyer, Failure, Hint, NextAction, SavedMethod
+from billing.gateways.base import Buyer, Failure, Hint, NextAction, PaymentRef, RefundResult, SavedMethod
 from billing.gateways.tax_figures import TaxFigures
 from ledger.money import Money
 
@@ -212,6 +212,13 @@ class SetupResult:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AttachedMethod:
+    method: SavedMethod
+    customer: str = ""  # whom it hangs on
+    is_for_one_purpose: bool = False  # given for a plan, say, and for nothing else
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SubscriptionResult:
     state: SubscriptionState
     id: str = ""
@@ -315,6 +322,7 @@ class KeepsMethods(Protocol):
     def fetch_setup(
         self, *, ids: Mapping[str, str], reference: str = "", created_at: datetime | None = None
     ) -> SetupResult: ...
+    def fetch_method(self, *, method: str) -> AttachedMethod | None: ...
     def forget_method(self, *, method: str) -> None: ...  # it is kept no more; once more is the same
 
 
@@ -349,6 +357,11 @@ class KeepsCatalogue(Protocol):
 class AnswersDisputes(Protocol):
     def fetch_dispute(self, *, dispute: str) -> DisputeResult: ...
     def send_evidence(self, request: EvidenceRequest) -> DisputeResult: ...
+
+
+@runtime_checkable
+class ListsRefunds(Protocol):
+    def list_refunds(self, payment: PaymentRef) -> Sequence[RefundResult]: ...  # whoever made them
 
 
 @runtime_checkable

@@ -14,6 +14,7 @@ from billing.models.payouts import Payout
 from billing.models.plans import GatewayPrice, Plan, PlanPrice
 from billing.models.reconciling import Discrepancy, Reconciliation
 from billing.models.refunds import Dispute, Refund
+from billing.models.reports import Figures, Margin
 from billing.models.saved_methods import MethodSetup, SavedMethod
 from billing.models.subscriptions import PaidPeriod, Subscription, SubscriptionEvent
 from billing.models.top_ups import TopUp, TopUpCharge
@@ -28,6 +29,7 @@ __all__ = [
     "Discrepancy",
     "Dispute",
     "DraftLine",
+    "Figures",
     "GatewayCustomer",
     "GatewayInstruction",
     "GatewayLetter",
@@ -40,6 +42,7 @@ __all__ = [
     "InvoiceLine",
     "InvoiceMailing",
     "InvoiceSeries",
+    "Margin",
     "MethodSetup",
     "PaidPeriod",
     "Payment",

@@ -242,9 +242,24 @@ def test_statistics_count_by_currency(buyer, stripe) -> None:
         stripe.pays(payment.attempts.get().reference)
         shop.told(payment)
     buy(buyer, currency="XOF")
-    euros, francs = get("payments/statistics", customer(buyer)).json()["currencies"]
+    told = get("payments/statistics", customer(buyer)).json()
+    euros, francs = told["currencies"]
     assert (euros["currency"], euros["paid_count"], euros["paid"], euros["average"]) == ("EUR", 2, 1_998, 999)
     assert (francs["paid_count"], francs["by_status"]) == (0, {"pending": 1})
+    assert told["gateways"] == [
+        {"gateway": "stripe", "currency": "EUR", "paid_count": 2, "paid": 1_998, "failed_count": 0},
+        {"gateway": "stripe", "currency": "XOF", "paid_count": 0, "paid": 0, "failed_count": 0},
+    ]
+
+
+def test_statistics_by_gateway_are_of_the_period_and_of_the_caller(buyer, stripe) -> None:
+    stripe.silent = True
+    buy(buyer)  # refused there, and brought to another gateway
+    shop.buy()
+    gateways = get("payments/statistics", customer(buyer)).json()["gateways"]
+    assert [(each["gateway"], each["failed_count"]) for each in gateways] == [("paypal", 0), ("stripe", 1)]
+    for period in ("created_from=2100-01-01T00:00:00Z", "created_before=2020-01-01T00:00:00Z"):
+        assert get(f"payments/statistics?{period}", customer(buyer)).json()["gateways"] == []
 
 
 @override_settings(CHECKOUT_RETURN_HOSTS=["shop.example"])

@@ -7,7 +7,17 @@ import pytest
 from django.db import DatabaseError, IntegrityError, transaction
 from django.utils import timezone
 
-from billing import customers, entitlements, errors, plan_changes, plans, renewals, subscription_states, subscriptions
+from billing import (
+    customers,
+    entitlements,
+    errors,
+    pausing,
+    plan_changes,
+    plans,
+    renewals,
+    subscription_states,
+    subscriptions,
+)
 from billing.change_basis import Basis
 from billing.checkout import Wishes
 from billing.gateways.errors import Declined, FailureCategory
@@ -453,7 +463,7 @@ def test_what_is_over_has_no_other_price_and_no_more_time(on_sale, paypal) -> No
     with pytest.raises(errors.SubscriptionState):
         subscription_states.give_time(until=LONG, by=by, reason="late", **known)
     with pytest.raises(errors.SubscriptionState):
-        subscription_states.unpause(**known)
+        pausing.unpause(**known)
     assert not subscription_states.change_now(basis=Basis.of(over), price=elite, key="late", amount_minor=1, **known)
     ours = fresh(over)
     assert (ours.price.plan.code, ours.next_price, ours.paid_until) == ("premium", None, over.paid_until)

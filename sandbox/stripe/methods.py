@@ -124,7 +124,9 @@ def update(call: Call, name: str) -> Thing:
         raise StripeError("You must save this PaymentMethod to a customer before you can update it.")
     details = _details(call.params) if call.params.has("billing_details") else method["billing_details"]
     metadata = call.params.metadata(method["metadata"])
-    call.state.change(method, "payment_method.updated", billing_details=details, metadata=metadata)
+    shown = call.params.choice("allow_redisplay", "always limited unspecified", method["allow_redisplay"])
+    changes: Thing = {"billing_details": details, "metadata": metadata, "allow_redisplay": shown}
+    call.state.change(method, "payment_method.updated", **changes)
     return method
 
 

@@ -161,6 +161,7 @@ def _pay_subscription(
             return methods.decline(state, method)
     owner = _customer(state, session) or customers.make(state)
     if method:
+        method["allow_redisplay"] = "limited"  # given for this plan, and not for purchases to come
         methods.attach(state, method, owner)
         state.private(method)["is_set_up"] = True
     given = sessions.params_of(state, session).inside("subscription_data")

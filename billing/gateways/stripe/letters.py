@@ -21,6 +21,7 @@ SUBJECTS = {
     "checkout.session.": Subject.PAYMENT,
     "payment_intent.": Subject.PAYMENT,
     "setup_intent.": Subject.SETUP,
+    "payment_method.attached": Subject.METHOD,
     "charge.": Subject.PAYMENT,
     "charge.dispute.": Subject.DISPUTE,
     "charge.refund.": Subject.REFUND,
@@ -42,6 +43,7 @@ IDS = {
     "subscription": "subscription",
     "invoice": "invoice",
     "setup_intent": "setup_intent",
+    "payment_method": "payment_method",
 }
 AMOUNTS = {"checkout.session": "amount_total", "invoice": "amount_paid"}
 LINKS = ("payment_intent", "charge", "subscription", "invoice", "setup_intent", "customer")

@@ -1,12 +1,13 @@
 """Money back to buyers."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from billing.gateways import amounts
 from billing.gateways.base import Failure, PaymentRef, RefundRef, RefundRequest, RefundResult, RefundState
 from billing.gateways.errors import Declined, FailureCategory, Uncertain
 from billing.gateways.redaction import redacted
-from billing.gateways.stripe.client import NAME, Fields, checked, part, reference_of
+from billing.gateways.stripe.client import NAME, PAGE, Fields, checked, part, reference_of
 from billing.gateways.stripe.currencies import from_wire, to_wire
 from billing.gateways.stripe.payments import MISSING, Payments
 
@@ -54,6 +55,12 @@ class Refunding(Payments):
                 raise
             return RefundResult(state=RefundState.NOT_FOUND)
 
+    def list_refunds(self, payment: PaymentRef) -> Sequence[RefundResult]:
+        """As many as one page has, the newest first."""
+        params: Any = {"payment_intent": self._paid_intent(payment), "limit": PAGE}
+        page = self.ask(lambda: self.api.refunds.list(params))
+        return [_result(each) for each in page.get("data") or []]
+
     def _find_refund(self, intent: str, reference: str) -> RefundResult | None:
         def page(params: Any) -> Any:
             return self.api.refunds.list(params)
@@ -81,6 +88,7 @@ def _result(refund: Fields) -> RefundResult:
     failed = state in (RefundState.FAILED, RefundState.CANCELLED)
     return RefundResult(
         state=state,
+        reference=reference_of(refund),
         ids={"refund": str(refund["id"])} | _named(refund, "payment_intent", "charge"),
         amount=from_wire(refund.get("amount"), refund.get("currency")),
         failure=Failure(category=_category(code), code=code) if failed else None,

@@ -11,6 +11,7 @@ from billing.gateways.stripe.client import NAME, Fields, category_of, id_of, mom
 from billing.gateways.stripe.currencies import from_wire, from_wire_or_none
 from billing.gateways.stripe.payment_states import saved_method
 from billing.gateways.subscribing import (
+    AttachedMethod,
     ChangePreview,
     Interval,
     InvoiceResult,
@@ -230,6 +231,15 @@ def setup_of_session(session: Fields) -> SetupResult:
     action = NextAction(type=Flow.REDIRECT, url=url, expires_at=moment(session.get("expires_at"))) if url else None
     state = SetupState.PENDING if session.get("status") == "complete" else SetupState.REQUIRES_ACTION
     return SetupResult(state=state, ids=ids, next_action=action, gateway_customer=customer)
+
+
+def of_method(found: Fields) -> AttachedMethod | None:
+    method = saved_method(found, {})
+    if method is None:
+        return None
+    # Kept by a checkout for a plan or for what was agreed there; Stripe calls nothing of a page of its own so.
+    is_limited = found.get("allow_redisplay") == "limited"
+    return AttachedMethod(method=method, customer=id_of(found.get("customer")), is_for_one_purpose=is_limited)
 
 
 def setup_of_intent(intent: Fields) -> SetupResult:

@@ -11,6 +11,7 @@ from billing.gateways.stripe import subscription_states as states
 from billing.gateways.stripe.client import NAME, PAGE, Connected, Fields, checked, id_of, reference_of
 from billing.gateways.stripe.payments import LOCALES, MISSING, taxed
 from billing.gateways.subscribing import (
+    AttachedMethod,
     ChangePreview,
     ChangeRequest,
     InvoiceResult,
@@ -90,6 +91,15 @@ class Subscribing(Connected):
             if error.code != MISSING:
                 raise
             return SetupResult(state=SetupState.NOT_FOUND)
+
+    def fetch_method(self, *, method: str) -> AttachedMethod | None:
+        try:
+            found = self.ask(lambda: self.api.payment_methods.retrieve(method))
+        except Declined as error:
+            if error.code != MISSING:
+                raise
+            return None
+        return states.of_method(checked(found, "payment_method"))
 
     def forget_method(self, *, method: str) -> None:
         try:

@@ -170,6 +170,8 @@ def test_a_hint_says_where_to_look(gateway: Stripe) -> None:
         ("transfer.reversed", {"object": "transfer"}, Subject.PAYOUT),
         ("customer.subscription.deleted", {"object": "subscription"}, Subject.SUBSCRIPTION),
         ("invoice.paid", {"object": "invoice"}, Subject.INVOICE),
+        ("payment_method.attached", {"object": "payment_method"}, Subject.METHOD),
+        ("payment_method.updated", {"object": "payment_method"}, Subject.OTHER),
         ("customer.created", {"object": "customer"}, Subject.OTHER),
     ],
 )

@@ -218,3 +218,19 @@ def test_refusal_that_is_heard_is_no_case(ada: Subscriber) -> None:
         give(wanted)
     assert GatewayInstruction.objects.get().state == "refused"
     assert not Case.objects.exists()
+
+
+def test_pause_in_stripes_dashboard_is_ours_and_so_is_its_end(ada: Subscriber) -> None:
+    ada.shop.sandbox.turn("stripe", notify={"drop": 0.0})
+    adapter: Any = gateway_subscriptions.adapter_of("stripe")
+    known = str(ada.ours.gateway_id)
+    adapter.api.subscriptions.update(known, {"pause_collection": {"behavior": "void"}})
+    ada.hear()
+    assert here(ada)["status"] == "paused"
+    ada.pass_time(days=60)  # longer than the grace, and two invoices that are void
+    assert (here(ada)["status"], there(ada).state) == ("paused", SubscriptionState.ACTIVE)
+    adapter.api.subscriptions.update(known, {"pause_collection": ""})
+    ada.hear()
+    assert here(ada)["status"] == "active"
+    ada.pass_time(days=33)  # the next period is charged as ever
+    assert (here(ada)["status"], Case.objects.count()) == ("active", 0)

@@ -12,7 +12,16 @@ from django.utils import timezone
 from billing import saved_methods, subscriptions, tasks
 from billing.gateways import registry
 from billing.gateways.subscribing import Subscribes, SubscriptionRef
-from billing.models import GatewaySetting, MethodSetup, Payment, SavedMethod, Subscription, TopUp
+from billing.models import (
+    GatewayCustomer,
+    GatewayLetter,
+    GatewaySetting,
+    MethodSetup,
+    Payment,
+    SavedMethod,
+    Subscription,
+    TopUp,
+)
 from billing.tests.topping import agree
 from config.tests.journeys.conftest import Shop
 from config.tests.journeys.subscriber import FAILING, GOOD, put_on_sale, visit
@@ -107,6 +116,66 @@ def test_top_up_that_three_declines_stopped_goes_on_with_another_card(shop: Shop
     sweep_top_ups()
     assert (Payment.objects.latest("id").status, shop.balance()) == ("succeeded", 275)
     assert checks.faults() == {}
+
+
+def add_at_stripe(shop: Shop, *, redisplay: str, customer: str = "") -> str:
+    """A card that the customer gives on a page of Stripe's own."""
+    api: Any = registry.get("stripe").api  # type: ignore[attr-defined]
+    owner = customer or GatewayCustomer.objects.get(user=shop.user).gateway_id
+    method = api.payment_methods.attach("pm_card_visa", {"customer": owner}).id
+    api.payment_methods.update(method, {"allow_redisplay": redisplay})
+    shop.hear("stripe")
+    return str(method)
+
+
+@pytest.mark.parametrize("redisplay", ["always", "unspecified"])
+def test_top_up_that_waits_for_a_card_goes_on_with_one_that_was_added_in_stripes_portal(
+    shop: Shop, settings: Any, redisplay: str
+) -> None:
+    settings.TOP_UP_MOST_DECLINES = 1
+    saved(shop, FAILING)
+    agree(shop.user)
+    sweep_top_ups()
+    sweep_top_ups()
+    assert shop.get("top-up")["suspended"] == "card_declined"
+    method = add_at_stripe(shop, redisplay=redisplay)
+    assert (saved_methods.latest(shop.user).gateway_id, shop.get("top-up")["suspended"]) == (method, None)  # type: ignore[union-attr]
+    sweep_top_ups()
+    assert (Payment.objects.latest("id").status, shop.balance()) == ("succeeded", 275)
+    assert checks.faults() == {}
+
+
+def test_card_that_was_given_for_a_plan_alone_pays_no_top_up(shop: Shop, settings: Any) -> None:
+    settings.TOP_UP_MOST_DECLINES = 1
+    saved(shop, FAILING)
+    agree(shop.user)
+    sweep_top_ups()
+    sweep_top_ups()
+    subscribed(shop)
+    assert GatewayLetter.objects.filter(kind="payment_method.attached", state="ignored").exists()
+    assert (SavedMethod.objects.count(), shop.get("top-up")["suspended"]) == (1, "card_declined")
+
+
+def test_cards_that_nobody_waits_for_are_none_of_ours(shop: Shop) -> None:
+    saved(shop)
+    agree(shop.user)
+    add_at_stripe(shop, redisplay="always")
+    api: Any = registry.get("stripe").api  # type: ignore[attr-defined]
+    add_at_stripe(shop, redisplay="always", customer=api.customers.create({}).id)
+    assert SavedMethod.objects.count() == 1
+
+
+def test_card_that_hangs_on_nobody_any_more_is_not_kept(shop: Shop, settings: Any) -> None:
+    settings.TOP_UP_MOST_DECLINES = 1
+    saved(shop, FAILING)
+    agree(shop.user)
+    sweep_top_ups()
+    sweep_top_ups()
+    api: Any = registry.get("stripe").api  # type: ignore[attr-defined]
+    owner = GatewayCustomer.objects.get(user=shop.user).gateway_id
+    api.payment_methods.detach(api.payment_methods.attach("pm_card_visa", {"customer": owner}).id)
+    shop.hear("stripe")
+    assert (SavedMethod.objects.count(), shop.get("top-up")["suspended"]) == (1, "card_declined")
 
 
 def test_card_that_is_removed_is_forgotten_there_and_stops_the_top_up(shop: Shop) -> None:
