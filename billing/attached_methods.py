@@ -9,9 +9,7 @@ from billing import calling, saved_methods
 from billing.gateways import registry
 from billing.gateways.subscribing import KeepsMethods
 from billing.models import GatewayCustomer, TopUp
-from billing.models.top_ups import Suspension
-
-WAITING = (Suspension.CARD_DECLINED, Suspension.CARD_REMOVED)
+from billing.models.top_ups import ANOTHER_CARD_MENDS
 
 
 def hear(*, gateway: str, ids: Mapping[str, str]) -> bool:
@@ -21,7 +19,7 @@ def hear(*, gateway: str, ids: Mapping[str, str]) -> bool:
     owner = theirs.first()
     if owner is None or not known or not isinstance(adapter, KeepsMethods):
         return False
-    if not TopUp.objects.agreed().filter(user=owner.user, suspended_for__in=WAITING).exists():
+    if not TopUp.objects.agreed().filter(user=owner.user, suspended_for__in=ANOTHER_CARD_MENDS).exists():
         return False
     found = calling.call(gateway, "fetch_method", lambda: adapter.fetch_method(method=known))
     if found is None or found.customer != owner.gateway_id or found.is_for_one_purpose:

@@ -276,7 +276,9 @@ def test_only_the_fair_use_is_changed_and_the_day_stays(root: User, ann: User, c
     act(client, path, until=until.isoformat(), fair_use_per_month="900", reason="a partner")
     assert f'value="{until.isoformat()}"' in client.get(path).content.decode()
     act(client, path, until=until.isoformat(), fair_use_per_month="500", reason="less")
-    assert (purse_of(ann).unlimited_until.date(), purse_of(ann).fair_use_per_month) == (until, 500)
+    kept = purse_of(ann).unlimited_until
+    assert kept is not None
+    assert (kept.date(), purse_of(ann).fair_use_per_month) == (until, 500)
     act(client, path, until="", fair_use_per_month="", reason="over")
     assert purse_of(ann).unlimited_until is None
     assert "Not unlimited any more." in LogEntry.objects.latest("id").change_message
