@@ -4,6 +4,7 @@ Letters only say where to look: the subscription and its last invoice are read a
 in which letters come means nothing. Each paid invoice becomes one payment of ours, which extends what is paid for.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -154,13 +155,18 @@ def _hear(subscription: Subscription, found: SubscriptionResult, since: datetime
         _know(subscription, found)
         if found.latest_invoice and not gateway_invoices.is_heard(subscription.gateway, found.latest_invoice):
             # All that were paid, in their order: while nobody listened one may have followed another.
-            for invoice in adapter_of(subscription.gateway).paid_invoices(subscription=found.id):
+            for invoice in _paid_invoices(subscription.gateway, found.id):
                 gateway_invoices.hear(subscription, invoice, found)
         instructions.hear(subscription, found, since)
         _follow(subscription, found)
     elif found.state is SubscriptionState.EXPIRED:
         _end_unpaid(subscription)
     return Subscription.objects.select_related("price__plan", "user").get(pk=subscription.pk)
+
+
+def _paid_invoices(gateway: str, gateway_id: str) -> Sequence[str]:
+    adapter = adapter_of(gateway)
+    return calling.call(gateway, "invoices", lambda: adapter.paid_invoices(subscription=gateway_id))
 
 
 # ---------------------------------------------------------------- a page that was left

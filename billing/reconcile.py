@@ -15,7 +15,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
 
-from billing import asking, errors, payments
+from billing import asking, calling, errors, payments
 from billing.gateways import registry
 from billing.gateways.base import (
     ListsMovements,
@@ -118,7 +118,9 @@ def compare(gateway: str, day: date, *, statement: Sequence[Movement] | None = N
     if statement is not None:
         report = _against(gateway, day, Source.STATEMENT, ours, statement)
     elif isinstance(adapter, ListsMovements):
-        found = adapter.movements(since=since - MARGIN, until=until + MARGIN)
+        found = calling.call(
+            gateway, "movements", lambda: adapter.movements(since=since - MARGIN, until=until + MARGIN)
+        )
         report = _against(gateway, day, Source.LIST, ours, found)
     else:
         report = _asked(gateway, day, ours)
@@ -251,11 +253,12 @@ def _told(gateway: str, booked: Booked) -> Movement | None:
             ids=booked.row.gateway_ids,
             created_at=booked.row.created_at,
         )
-        sent = adapter.fetch_refund(known)
+        sent = calling.call(gateway, "fetch_refund", lambda: adapter.fetch_refund(known))
         moved = sent.state in (RefundState.SUCCEEDED, RefundState.PENDING)
         return Movement(kind=booked.kind, amount=sent.amount or booked.amount) if moved else None
     assert isinstance(adapter, OpensCheckout)  # noqa: S101 - it opened this one
-    paid = adapter.fetch_payment(asking.ref(booked.row))
+    ours = asking.ref(booked.row)
+    paid = calling.call(gateway, "fetch", lambda: adapter.fetch_payment(ours))
     moved = paid.state is PaymentState.SUCCEEDED
     return Movement(kind=booked.kind, amount=paid.amount or booked.amount, fee=paid.fee) if moved else None
 
