@@ -2,6 +2,7 @@
 
 import logging
 from datetime import datetime
+from itertools import chain
 from typing import Any
 
 from django.conf import settings
@@ -9,15 +10,15 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
 
-from billing import calling, cases, errors, fulfilment, payments, refunds_elsewhere, sale_payments
+from billing import calling, cases, errors, fulfilment, payments, refunds_elsewhere, reversals, sale_payments
 from billing.gateways import registry
 from billing.gateways import subscribing as words
 from billing.gateways.base import Trust
-from billing.gateways.subscribing import AnswersDisputes, DisputeResult, EvidenceFile, EvidenceRequest
-from billing.models import Attempt, Dispute, GatewayLetter
+from billing.gateways.subscribing import AnswersDisputes, DisputeResult, EvidenceFile, EvidenceRequest, TellsDisputes
+from billing.models import Attempt, Dispute, GatewayLetter, Payment, Refund
 from billing.models.cases import CaseKind
 from billing.models.payments import ASIDE, PaymentKind
-from billing.models.refunds import DisputeState
+from billing.models.refunds import DisputeState, RefundStatus
 from credits import grants, takebacks
 from credits.errors import GrantClosed
 from credits.models import Grant
@@ -35,8 +36,6 @@ _STATES = {
     words.DisputeState.LOST: DisputeState.LOST,
 }
 _DOCUMENTS = (b"%PDF", b"\x89PNG", b"\xff\xd8\xff")  # how a PDF, a PNG and a JPEG begin
-# Of PayPal's words for how it ended, those by which the money is the buyer's.
-_LOST_WORDS = {"RESOLVED_BUYER_FAVOUR", "RESOLVED_WITH_PAYOUT", "ACCEPTED"}
 
 
 def hear(*, attempt: Attempt, letter: GatewayLetter) -> bool:
@@ -55,25 +54,13 @@ def _said(letter: GatewayLetter) -> DisputeResult | None:
         return result if result.state in _STATES else None
     if letter.trust != Trust.SIGNED or not known or letter.amount_minor is None:
         return None
-    return DisputeResult(
-        id=known,
-        state=_state_in_words(letter),
-        amount=Money(letter.amount_minor, letter.currency),
-        reason=str(_resource(letter).get("reason", "")).lower()[:100],
+    if not isinstance(adapter, TellsDisputes):
+        return None
+    told, amount = (
+        adapter.dispute_told(kind=letter.kind, event=letter.facts),
+        Money(letter.amount_minor, letter.currency),
     )
-
-
-def _state_in_words(letter: GatewayLetter) -> words.DisputeState:
-    if not letter.kind.endswith("RESOLVED"):
-        return words.DisputeState.NEEDS_RESPONSE
-    outcome = _resource(letter).get("dispute_outcome")
-    code = outcome.get("outcome_code") if isinstance(outcome, dict) else None
-    return words.DisputeState.LOST if code in _LOST_WORDS else words.DisputeState.WON
-
-
-def _resource(letter: GatewayLetter) -> dict[str, Any]:
-    found = letter.facts.get("resource")
-    return found if isinstance(found, dict) else {}
+    return DisputeResult(id=known, state=told.state, amount=amount, reason=told.reason)
 
 
 @transaction.atomic
@@ -94,6 +81,7 @@ def note(*, attempt: Attempt, result: DisputeResult) -> Dispute:
     dispute = Dispute.objects.select_related("attempt").get(gateway=attempt.gateway, gateway_id=result.id)
     dispute.payment = payment
     if dispute.pk == new.pk:
+        reversals.give_way(attempt)
         _open(dispute)
     if dispute.state == DisputeState.OPEN:
         match _STATES.get(result.state):
@@ -141,7 +129,7 @@ def _lost(dispute: Dispute) -> None:
     if payment.kind == PaymentKind.PACK and not _stands_aside(dispute):
         total = fulfilment.credits_of(payment)
         wanted, lines = total * min(dispute.amount_minor, payment.amount_minor) // payment.amount_minor, {}
-        for lot in takebacks.left_of(fulfilment.keys_of(payment)):
+        for lot in takebacks.left_of(_keys_of_grants(payment)):
             lines[lot.key] = min(lot.free, wanted)
             wanted -= lines[lot.key]
         key, unit = _key(dispute), str(payment.details["unit"])
@@ -201,8 +189,16 @@ def _thaw(dispute: Dispute) -> None:
 def _grants(dispute: Dispute) -> list[Grant]:
     if _stands_aside(dispute):
         return []
-    names = [f"grant:{key}" for key in fulfilment.keys_of(dispute.payment)]
+    names = [f"grant:{key}" for key in _keys_of_grants(dispute.payment)]
     return list(Grant.objects.filter(account__name__in=names).order_by("account_id"))
+
+
+def _keys_of_grants(payment: Payment) -> list[str]:
+    """Of what it brought, and of what a refund had taken of that which came back."""
+    keys = fulfilment.keys_of(payment)
+    failed = Refund.objects.filter(payment=payment, status=RefundStatus.FAILED).values_list("pk", flat=True)
+    back = [takebacks.given_back(key=f"refund:{pk}", of=key) for pk in failed for key in keys]
+    return [*keys, *chain.from_iterable(back)]
 
 
 def _close(dispute: Dispute, state: DisputeState) -> None:

@@ -39,7 +39,9 @@ _STORE = """
     ON CONFLICT (gateway, event_id) DO NOTHING RETURNING 1
 """
 # What our own handling needs beyond ids; of all others the gateway itself is asked, and nothing personal is kept.
-_WITH_FACTS = {Subject.DISPUTE, Subject.REFUND, Subject.SUBSCRIPTION, Subject.INVOICE, Subject.PAYOUT}
+_WITH_FACTS = {
+    Subject.DISPUTE, Subject.REFUND, Subject.REVERSAL, Subject.SUBSCRIPTION, Subject.INVOICE, Subject.PAYOUT,
+}  # fmt: skip
 _CLAIM = """
     UPDATE billing_gatewayletter SET tries = tries + 1, next_try_at = %(until)s
      WHERE id IN (

@@ -18,18 +18,18 @@ from billing import (
     payout_sending,
     refund_sending,
     refunds,
+    reversals,
     timeline,
 )
 from billing.gateways import letters as marks
 from billing.gateways.base import Hint, Subject, Trust
 from billing.gateways.subscribing import InvoiceResult
-from billing.models import Attempt, Dispute, GatewayLetter, Payout, PlanPrice, Refund, Subscription
+from billing.models import Attempt, GatewayLetter, Payout, PlanPrice, Refund, Subscription
 from billing.models.inbox import LetterState
-from billing.models.refunds import DisputeState, RefundStatus
+from billing.models.refunds import RefundStatus
 from ledger.money import Money
 
 logger = logging.getLogger(__name__)
-REVERSALS = {"PAYMENT.CAPTURE.REVERSED"}  # what a bank or PayPal itself takes back, and nobody has refunded
 # Of these ids a gateway gives the same one to many payments, or they are of something else.
 NOT_IDS_OF_A_PAYMENT = {"customer", "refund", "dispute", "subscription", "invoice"}
 
@@ -75,21 +75,31 @@ def _read_refund(letter: GatewayLetter, batch: Batch) -> LetterState:
     ours = _refund_of(letter)
     if ours is None:
         attempt = _known_as_paid(letter)
-        if letter.kind in REVERSALS and _has_taken(attempt):
-            return LetterState.DONE
-        if Refund.objects.filter(attempt=attempt, status__in=[RefundStatus.SENDING, RefundStatus.UNKNOWN]).exists():
-            raise NotKnownYet("It may be the refund that is being sent.")
-        if letter.trust == Trust.UNSIGNED or letter.amount_minor is None or "refund" not in letter.ids:
-            raise NotKnownYet("It names no refund of ours, and nobody has signed for it.")
-        amount = Money(letter.amount_minor, letter.currency)
+        amount = _amount_made_elsewhere(letter, attempt)
         ours = refunds.book_made_at_gateway(attempt=attempt, amount=amount, ids=letter.ids)
     refund_sending.ask(ours)
     return LetterState.DONE
 
 
-def _has_taken(attempt: Attempt) -> bool:
-    """A dispute stands for it: that books the money when it is lost."""
-    return Dispute.objects.filter(attempt=attempt, state__in=[DisputeState.OPEN, DisputeState.LOST]).exists()
+def _read_reversal(letter: GatewayLetter, batch: Batch) -> LetterState:
+    """Money that is gone by itself: a dispute stands for it, whether that was heard of before or is heard of later."""
+    ours = _refund_of(letter)
+    if ours is None:
+        attempt, at = _known_as_paid(letter), letter.occurred_at or letter.received_at
+        if reversals.is_of_dispute(attempt, at):
+            return LetterState.DONE
+        ours = reversals.book(attempt=attempt, amount=_amount_made_elsewhere(letter, attempt), ids=letter.ids, at=at)
+    if ours is not None:
+        refund_sending.ask(ours)
+    return LetterState.DONE
+
+
+def _amount_made_elsewhere(letter: GatewayLetter, attempt: Attempt) -> Money:
+    if Refund.objects.filter(attempt=attempt, status__in=[RefundStatus.SENDING, RefundStatus.UNKNOWN]).exists():
+        raise NotKnownYet("It may be the refund that is being sent.")
+    if letter.trust == Trust.UNSIGNED or letter.amount_minor is None or "refund" not in letter.ids:
+        raise NotKnownYet("It names no refund of ours, and nobody has signed for it.")
+    return Money(letter.amount_minor, letter.currency)
 
 
 def _read_payout(letter: GatewayLetter, batch: Batch) -> LetterState:
@@ -159,6 +169,7 @@ def _read_setup(letter: GatewayLetter, batch: Batch) -> LetterState:
 READERS: dict[Subject, Reader] = {
     Subject.PAYMENT: _read_payment,
     Subject.REFUND: _read_refund,
+    Subject.REVERSAL: _read_reversal,
     Subject.PAYOUT: _read_payout,
     Subject.DISPUTE: _read_dispute,
     Subject.SUBSCRIPTION: _read_subscription,

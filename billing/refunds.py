@@ -158,6 +158,8 @@ def move(refund: Refund, result: RefundResult, facts: Mapping[str, Any]) -> Refu
     payment = payments.lock(refund.payment_id)
     locked = Refund.objects.select_related("attempt").get(pk=refund.pk)
     locked.payment = locked.attempt.payment = payment
+    if refunds_elsewhere.is_of_dispute(locked):
+        return locked
     locked.gateway_ids = {**locked.gateway_ids, **result.ids}
     locked.last_reply = dict(result.raw) or locked.last_reply
     for name, value in facts.items():

@@ -18,7 +18,9 @@ from billing.refund_plans import Plan
 from credits import takebacks
 from ledger.money import Money
 
-UNPLANNED = "waits_for"  # beside the ids at the gateway, until there is a plan
+# Beside the ids at the gateway:
+UNPLANNED = "waits_for"  # until there is a plan
+REVERSAL = "taken_by"  # of what nobody has refunded: a bank has taken it, or a dispute that stands for it now
 
 
 def write_down(payment: Payment, attempt: Attempt, amount: Money, ids: Mapping[str, str]) -> Refund:
@@ -62,6 +64,11 @@ def of_what_stands_aside(payment: Payment, attempt: Attempt, amount: Money, ids:
 def waits(refund: Refund) -> bool:
     """The money has gone, and what comes back for it is settled with the dispute; its end takes this up again."""
     return UNPLANNED in refund.gateway_ids and has_dispute(refund.payment, DisputeState.OPEN)
+
+
+def is_of_dispute(refund: Refund) -> bool:
+    """A dispute stands for what was taken: whatever is said of it, this one moves no more."""
+    return bool(refund.gateway_ids.get(REVERSAL) == "dispute")
 
 
 def forget(refund: Refund) -> None:

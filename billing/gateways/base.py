@@ -69,6 +69,7 @@ class Subject(StrEnum):
 
     PAYMENT = "payment"
     REFUND = "refund"
+    REVERSAL = "reversal"  # taken back by a bank or by the gateway itself: nobody has refunded it
     PAYOUT = "payout"
     DISPUTE = "dispute"
     SUBSCRIPTION = "subscription"

@@ -305,6 +305,14 @@ class DisputeResult:
     raw: Mapping[str, object] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DisputeTold:
+    """What a letter says of a dispute, where nobody can be asked about it; the letter's own parts say the rest."""
+
+    state: DisputeState
+    reason: str = ""
+
+
 # ---------------------------------------------------------------- roles
 
 
@@ -349,6 +357,13 @@ class KeepsCatalogue(Protocol):
 class AnswersDisputes(Protocol):
     def fetch_dispute(self, *, dispute: str) -> DisputeResult: ...
     def send_evidence(self, request: EvidenceRequest) -> DisputeResult: ...
+
+
+@runtime_checkable
+class TellsDisputes(Protocol):
+    """Its signed letters are all that is heard of a dispute."""
+
+    def dispute_told(self, *, kind: str, event: Mapping[str, object]) -> DisputeTold: ...  # asks nobody
 
 
 @runtime_checkable

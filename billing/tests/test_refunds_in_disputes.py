@@ -1,5 +1,6 @@
 """Somebody gives money back in the gateway's own dashboard while the buyer's bank wants it as well."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -7,11 +8,10 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from billing import disputes, errors, fulfilment, readers, refund_sending, refunds, refunds_by_hand, tasks
-from billing.gateways.base import RefundResult, RefundState, Subject, Trust
-from billing.gateways.subscribing import DisputeResult, DisputeState, EvidenceRequest
+from billing import disputes, errors, fulfilment, refund_sending, refunds, refunds_by_hand, tasks
+from billing.gateways.base import RefundResult, RefundState
+from billing.gateways.subscribing import DisputeResult, DisputeState, DisputeTold, EvidenceRequest
 from billing.models import Attempt, Case, Dispute, GatewayLetter, Payment, Refund
-from billing.models.inbox import LetterState
 from billing.models.payments import AttemptState
 from billing.tests import shop
 from billing.tests.fakes import RefundingGateway
@@ -125,18 +125,6 @@ def test_dispute_about_a_second_payment_keeps_no_credits_of_the_first_frozen(str
     assert shop.credits_of(payment.user) == 275
 
 
-def test_capture_that_paypal_reverses_for_a_dispute_is_booked_by_the_dispute(stripe) -> None:
-    payment = shop.paid(stripe)
-    disputed(payment, DisputeState.NEEDS_RESPONSE)
-    attempt = payment.attempts.get()
-    letter = GatewayLetter(
-        gateway="stripe", kind="PAYMENT.CAPTURE.REVERSED", subject=Subject.REFUND, trust=Trust.SIGNED,
-        ids={"refund": "re_x", **attempt.gateway_ids}, reference="", token="", amount_minor=999, currency="EUR",
-    )  # fmt: skip
-    assert readers._read_refund(letter, readers.Batch()) == LetterState.DONE
-    assert not Refund.objects.exists()
-
-
 def test_how_a_refund_ended_that_waits_for_a_dispute_is_not_for_people_to_say(stripe) -> None:
     payment = shop.paid(stripe)
     disputed(payment, DisputeState.NEEDS_RESPONSE)
@@ -187,6 +175,13 @@ class DisputedGateway(RefundingGateway):
         raise AssertionError("no test asks for this")
 
 
+class WritingGateway(RefundingGateway):
+    """Nobody can ask it about a dispute: it writes."""
+
+    def dispute_told(self, *, kind: str, event: Mapping[str, object]) -> DisputeTold:
+        return DisputeTold(state=DisputeState.NEEDS_RESPONSE, reason="unauthorised")
+
+
 def hear(payment: Payment, **facts: Any) -> str:
     letter = GatewayLetter.objects.create(
         gateway="stripe", event_id=f"evt_{GatewayLetter.objects.count()}", kind="x", subject="dispute",
@@ -223,9 +218,23 @@ def test_question_of_a_bank_that_takes_no_money_freezes_nothing(stand_in) -> Non
     {"ids": {}, "amount_minor": 999, "currency": "EUR"},
     {"amount_minor": None},
 ], ids=["unsigned", "without a name", "without an amount"])  # fmt: skip
-def test_letter_that_proves_no_dispute_freezes_nothing(stripe, facts) -> None:
-    payment = shop.paid(stripe)
+def test_letter_that_proves_no_dispute_freezes_nothing(stand_in, facts) -> None:
+    payment = shop.paid(stand_in(WritingGateway("stripe")))
     assert hear(payment, **facts) == "ignored"
+    assert (Dispute.objects.count(), shop.credits_of(payment.user)) == (0, 275)
+
+
+def test_signed_letter_is_believed_where_nobody_can_be_asked(stand_in) -> None:
+    payment = shop.paid(stand_in(WritingGateway("stripe")))
+    assert hear(payment, amount_minor=999, currency="EUR") == "done"
+    dispute = Dispute.objects.get()
+    assert (dispute.state, dispute.reason, dispute.amount_minor) == ("open", "unauthorised", 999)
+    assert shop.credits_of(payment.user) == 0
+
+
+def test_signed_letter_of_a_gateway_that_knows_no_disputes_freezes_nothing(stripe) -> None:
+    payment = shop.paid(stripe)
+    assert hear(payment, amount_minor=999, currency="EUR") == "ignored"
     assert (Dispute.objects.count(), shop.credits_of(payment.user)) == (0, 275)
 
 

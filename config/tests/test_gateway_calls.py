@@ -11,8 +11,8 @@ from billing.gateways import base, subscribing
 
 BASE_DIR = Path(__file__).resolve().parents[2]
 PACKAGES = ("billing", "config", "storefront")  # who may know of gateways at all
-# Not calls of a gateway's, or asked without us: whether it is set up, a probe of its health, a letter at our door.
-MAY_BE_CALLED = {"missing_settings", "check_health", "read_letter"}
+# What asks nobody, or cannot wait: whether it is set up, a probe of its health, a letter at our door and its words.
+MAY_BE_CALLED = {"missing_settings", "check_health", "read_letter", "dispute_told"}
 
 
 def methods() -> set[str]:
