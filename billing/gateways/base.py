@@ -332,6 +332,7 @@ class Capabilities:
     cancel: bool = False
     capture_later: bool = False
     saved_methods: bool = False
+    takes_cards: bool = False
     recurring: bool = False
     tells_fees: bool = False  # of payments, though it may be a while after they were paid
     reckons_tax: bool = False  # on its pages, as it is set up now

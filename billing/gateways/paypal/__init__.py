@@ -56,6 +56,7 @@ class PayPal:
         currencies=translation.CURRENCIES,
         refund=True,
         partial_refund=True,
+        takes_cards=True,
         tells_fees=True,
         payout=frozenset({DestinationKind.EMAIL, DestinationKind.ACCOUNT}),
         payout_currencies=translation.CURRENCIES,
