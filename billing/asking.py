@@ -8,10 +8,10 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
-from billing import calling, cases, errors, payments
+from billing import calling, cases, errors, failures, payments
 from billing.gateways import errors as gateway
 from billing.gateways import registry
-from billing.gateways.base import Cancels, Captures, Failure, OpensCheckout, PaymentRef, PaymentResult, PaymentState
+from billing.gateways.base import Cancels, Captures, OpensCheckout, PaymentRef, PaymentResult, PaymentState
 from billing.models import Attempt, Payment
 from billing.models.cases import CaseKind
 from billing.models.payments import AttemptState, PaymentKind, PaymentStatus
@@ -124,8 +124,7 @@ def _captured(attempt: Attempt, adapter: Captures, agreed: PaymentResult) -> Pay
     try:
         return calling.call(attempt.gateway, "capture", lambda: adapter.capture(known))
     except gateway.Declined as error:
-        failure = Failure(category=error.category, code=error.code, message=str(error))
-        return PaymentResult(state=PaymentState.FAILED, ids=agreed.ids, failure=failure)
+        return PaymentResult(state=PaymentState.FAILED, ids=agreed.ids, failure=failures.of(error))
 
 
 def _quietly_taken_back(attempt: Attempt) -> PaymentResult | None:

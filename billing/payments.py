@@ -16,7 +16,17 @@ from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from billing import cases, errors, fulfilment, gateway_tax, plan_payments, redemptions, saved_methods, schedule
+from billing import (
+    cases,
+    errors,
+    failures,
+    fulfilment,
+    gateway_tax,
+    plan_payments,
+    redemptions,
+    saved_methods,
+    schedule,
+)
 from billing.gateways import errors as gateway
 from billing.gateways import registry
 from billing.gateways.base import Failure, NextAction, PaymentResult, PaymentState
@@ -75,7 +85,7 @@ def refuse(*, attempt: Attempt, error: gateway.GatewayError) -> Attempt:
     """The gateway surely did nothing: this attempt is over, and its payment may go elsewhere."""
     _, locked = _lock_attempt(attempt.pk)
     if locked.is_live:
-        _end(locked, AttemptState.FAILED, Failure(category=error.category, code=error.code, message=str(error)))
+        _end(locked, AttemptState.FAILED, failures.of(error))
         locked.save()
     return locked
 
@@ -86,7 +96,7 @@ def doubt(*, attempt: Attempt, error: gateway.GatewayError) -> Attempt:
     _, locked = _lock_attempt(attempt.pk)
     if locked.is_live:
         locked.state = AttemptState.UNKNOWN
-        locked.failure_category, locked.failure_code = error.category, error.code[:100]
+        failures.remember(locked, failures.of(error))
         locked.next_ask_at = next_ask(locked, timezone.now())
         locked.save()
     return locked
@@ -163,7 +173,7 @@ def _paid(payment: Payment, attempt: Attempt, result: PaymentResult) -> None:
     if not gateway_tax.agrees(payment, result):
         _quarantine(payment, attempt, result)
         return
-    attempt.failure_category = attempt.failure_code = attempt.failure_message = ""
+    failures.remember(attempt, None)
     if payment.status == PaymentStatus.SUCCEEDED or is_cancelled_bill(payment):
         attempt.state = AttemptState.SURPLUS
         fulfilment.book_surplus(payment=payment, attempt=attempt)
@@ -232,7 +242,7 @@ def _not_found(payment: Payment, attempt: Attempt) -> None:
 
 def _go_on(attempt: Attempt, result: PaymentResult) -> None:
     attempt.state, attempt.not_found = _UNDER_WAY[result.state], 0
-    attempt.failure_category = attempt.failure_code = attempt.failure_message = ""
+    failures.remember(attempt, None)
     if result.next_action is not None:
         attempt.next_action = told(result.next_action)
     elif attempt.state != AttemptState.REQUIRES_ACTION:
@@ -244,8 +254,7 @@ def _end(attempt: Attempt, state: AttemptState, failure: Failure | None) -> None
     now = timezone.now()
     attempt.state, attempt.ended_at, attempt.next_action = state, now, {}
     if failure is not None:
-        attempt.failure_category, attempt.failure_code = failure.category, failure.code[:100]
-        attempt.failure_message = failure.message[:500]
+        failures.remember(attempt, failure)
     attempt.next_ask_at = next_ask(attempt, now)
 
 

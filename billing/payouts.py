@@ -15,7 +15,7 @@ from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from billing import cases, errors, fulfilment, schedule
+from billing import cases, errors, failures, fulfilment, schedule
 from billing.gateways import errors as gateway
 from billing.gateways.base import PayoutResult, PayoutState
 from billing.models import Case, Payout
@@ -60,7 +60,7 @@ def declined(*, payout: Payout, error: gateway.Declined) -> Payout:
     if not _was_ours(current, payout):
         return current
     current.state = PayoutState.FAILED
-    current.failure_category, current.failure_code = error.category, error.code[:100]
+    failures.remember(current, failures.of(error))
     current.next_try_at = None
     current.save()
     withdrawals.mark_failed(withdrawal=current.withdrawal, reason=_reason(current))
@@ -87,7 +87,7 @@ def put_off(*, payout: Payout, error: gateway.GatewayError) -> Payout:
         why = cases.in_house(_("%(gateway)s has been away for a day"), gateway=current.gateway)
         _ask_people(current, "away", why, is_waiting=True)
     current.next_try_at = now + timedelta(seconds=pause)
-    current.failure_category, current.failure_code = error.category, error.code[:100]
+    failures.remember(current, failures.of(error))
     current.save()
     withdrawals.mark_unsent(withdrawal=current.withdrawal, note=f"{current.gateway} is away")
     return current
@@ -99,7 +99,7 @@ def doubted(*, payout: Payout, error: gateway.GatewayError) -> Payout:
     current = lock(payout.pk)
     if _was_ours(current, payout):
         current.is_pinned = True
-        current.failure_category, current.failure_code = error.category, error.code[:100]
+        failures.remember(current, failures.of(error))
         current.next_try_at = next_question(current)
         current.save()
         withdrawals.mark_uncertain(withdrawal=current.withdrawal)
@@ -124,9 +124,7 @@ def note(*, payout: Payout, result: PayoutResult) -> Payout:
         _not_found(current)
     else:
         current.is_pinned, current.not_found = True, 0
-        failure = result.failure
-        current.failure_category = failure.category if failure else ""
-        current.failure_code = failure.code[:100] if failure else ""
+        failures.remember(current, result.failure)
         if result.state is PayoutState.PAID:
             _paid(current, result)
         elif result.state in OVER:

@@ -3,7 +3,6 @@ second one is the same refund."""
 
 import logging
 from datetime import datetime, timedelta
-from typing import Any
 from uuid import UUID
 
 from django.conf import settings
@@ -12,7 +11,7 @@ from django.db.models import Exists, OuterRef
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from billing import asking, calling, cases, payments, refunds, refunds_elsewhere, schedule
+from billing import asking, calling, cases, failures, payments, refunds, refunds_elsewhere, schedule
 from billing.gateways import errors as gateway
 from billing.gateways import registry
 from billing.gateways.base import RefundRef, RefundRequest, RefundResult, Refunds, RefundState
@@ -49,8 +48,8 @@ def send(refund: Refund) -> Refund:
     try:
         result = calling.call(fresh.attempt.gateway, "refund", lambda: adapter.send_refund(wanted))
     except gateway.Declined as error:
-        facts: dict[str, Any] = {"failure_category": error.category, "failure_code": error.code[:100]}
-        return refunds.move(fresh, RefundResult(state=RefundState.FAILED), facts)
+        refused = RefundResult(state=RefundState.FAILED, failure=failures.of(error))
+        return refunds.note(refund=fresh, result=refused)
     except gateway.Unavailable:
         pause = timedelta(seconds=settings.REFUND_RETRY_SECONDS)
         Refund.objects.filter(pk=fresh.pk, status=RefundStatus.SENDING).update(

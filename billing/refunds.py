@@ -20,6 +20,7 @@ from django.utils.translation import gettext_lazy as _
 from billing import (
     cases,
     errors,
+    failures,
     fulfilment,
     payments,
     redemptions,
@@ -146,15 +147,9 @@ def _key(refund: Refund) -> str:
 # ---------------------------------------------------------------- what a gateway says
 
 
-def note(*, refund: Refund, result: RefundResult) -> Refund:
-    """Write down what a gateway says of a refund, and do what follows from it."""
-    failure = result.failure
-    facts = {"failure_category": failure.category, "failure_code": failure.code[:100]} if failure else {}
-    return move(refund, result, facts)
-
-
 @transaction.atomic
-def move(refund: Refund, result: RefundResult, facts: Mapping[str, Any]) -> Refund:
+def note(*, refund: Refund, result: RefundResult, **proven: Any) -> Refund:
+    """Write down what a gateway says of a refund, or people who have proven it, and do what follows from it."""
     payment = payments.lock(refund.payment_id)
     locked = Refund.objects.select_related("attempt").get(pk=refund.pk)
     locked.payment = locked.attempt.payment = payment
@@ -162,7 +157,9 @@ def move(refund: Refund, result: RefundResult, facts: Mapping[str, Any]) -> Refu
         return locked
     locked.gateway_ids = {**locked.gateway_ids, **result.ids}
     locked.last_reply = dict(result.raw) or locked.last_reply
-    for name, value in facts.items():
+    if result.failure:
+        failures.remember(locked, result.failure)
+    for name, value in proven.items():
         setattr(locked, name, value)
     match result.state:
         case RefundState.SUCCEEDED if refunds_elsewhere.waits(locked):
@@ -217,7 +214,7 @@ def _arrived(refund: Refund) -> None:
                 refund.payment, key=key, amount=refund.money, policy=policy, reason=refund.reason
             )
     refund.status, refund.ended_at, refund.next_try_at = RefundStatus.SUCCEEDED, timezone.now(), None
-    refund.failure_category = refund.failure_code = ""
+    failures.remember(refund, None)
     _book(refund)
     if refund.origin == RefundOrigin.SURPLUS:
         return

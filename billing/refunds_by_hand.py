@@ -59,5 +59,5 @@ def _asked_for_by(operator: User, refund: Refund) -> int:
 
 
 def _say(refund: Refund, state: RefundState, proof: str, by: User, note: str) -> Refund:
-    facts = {"proof": proof, "proof_note": note, "proven_by": by}
-    return refunds.move(refund, RefundResult(state=state), facts)
+    result = RefundResult(state=state)
+    return refunds.note(refund=refund, result=result, proof=proof, proof_note=note, proven_by=by)

@@ -41,7 +41,7 @@ def give_way(attempt: Attempt) -> None:
     taken = Refund.objects.counted().filter(attempt=attempt, gateway_ids__contains={REVERSAL: "bank"})
     for refund in taken.order_by("id"):
         undone = RefundResult(state=RefundState.CANCELLED, ids={REVERSAL: "dispute"})
-        moved = refunds.move(refund, undone, {})
+        moved = refunds.note(refund=refund, result=undone)
         if moved.origin == RefundOrigin.GATEWAY:
             said = cases.in_house(_("The dispute stands for it."))
             for trouble in ("failed", "back"):

@@ -13,10 +13,10 @@ from django.db import IntegrityError, transaction
 from django.db.models import Exists, OuterRef, Q, Sum
 from django.utils import timezone
 
-from billing import calling, checkout, customers, gateway_choices, payments, pricing, saved_methods, top_up
+from billing import calling, checkout, customers, failures, gateway_choices, payments, pricing, saved_methods, top_up
 from billing.gateways import errors as gateway
 from billing.gateways import registry
-from billing.gateways.base import ChargeRequest, ChargesSavedMethods, Failure, PaymentResult, PaymentState
+from billing.gateways.base import ChargeRequest, ChargesSavedMethods, PaymentResult, PaymentState
 from billing.gateways.errors import FailureCategory
 from billing.models import Attempt, Payment, SavedMethod, TopUp, TopUpCharge
 from billing.models.payments import PaymentStatus
@@ -191,8 +191,7 @@ def _bring_to_gateway(begun: TopUpCharge) -> None:
         payments.give_up(payment=payment)
         return
     except gateway.Declined as refusal:
-        failure = Failure(category=refusal.category, code=refusal.code, message=str(refusal))
-        result = PaymentResult(state=PaymentState.FAILED, failure=failure)
+        result = PaymentResult(state=PaymentState.FAILED, failure=failures.of(refusal))
     payments.note(attempt=attempt, result=result)
 
 

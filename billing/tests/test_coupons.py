@@ -328,7 +328,7 @@ def test_refund_that_comes_back_takes_the_use_again(bob, stripe) -> None:
 def test_refund_that_comes_back_counts_no_use_twice_that_had_stayed_used(bob, stripe) -> None:
     make_coupon(limit=2)
     refund = sent_back(paid(stripe, bob))
-    refunds.move(refund, RefundResult(state=RefundState.FAILED), {})
+    refunds.note(refund=refund, result=RefundResult(state=RefundState.FAILED))
     assert (state(), uses(), shop.credits_of(bob)) == ([("redeemed", True)], 1, 275)
 
 
