@@ -1,7 +1,6 @@
 """Disputes: a buyer's bank wants the money back. What was granted is frozen, and then free again or gone."""
 
 import logging
-from datetime import datetime
 from itertools import chain
 from typing import Any
 
@@ -22,10 +21,12 @@ from billing.models.refunds import DisputeState, RefundStatus
 from credits import grants, takebacks
 from credits.errors import GrantClosed
 from credits.models import Grant
+from events import outbox
 from events.types import EventType
 from ledger import transfers
 from ledger.money import Money
 from ledger.transfers import Move
+from rest import dates
 
 logger = logging.getLogger(__name__)
 
@@ -103,7 +104,8 @@ def _open(dispute: Dispute) -> None:
             continue  # nothing of it is left
     if _is_of_sellers(dispute):
         sale_payments.freeze(dispute.payment, key=_key(dispute), amount=dispute.money, reason=_reason(dispute))
-    facts = {"dispute": str(dispute.pk), "reason": dispute.reason, "due_at": _when(dispute.due_at)}
+    due_at = dates.written(dispute.due_at) if dispute.due_at else None
+    facts = {"dispute": str(dispute.pk), "reason": dispute.reason, "due_at": due_at}
     cases.open(
         kind=CaseKind.DISPUTE, payment=dispute.payment, attempt=dispute.attempt, key=str(dispute.pk), facts=facts
     )
@@ -111,7 +113,7 @@ def _open(dispute: Dispute) -> None:
         dispute,
         EventType.PAYMENT_DISPUTED,
         reason=_word(dispute.reason),
-        evidence_due_at=_when(dispute.due_at),
+        evidence_due_at=dispute.due_at,
     )
 
 
@@ -248,20 +250,18 @@ def _checked(file: EvidenceFile) -> EvidenceFile:
 
 
 def _tell(dispute: Dispute, event: EventType, **more: Any) -> None:
-    payments.record(
-        dispute.payment.user,
-        event,
-        dispute=str(dispute.pk),
-        payment=str(dispute.payment_id),
-        amount=dispute.amount_minor,
-        currency=dispute.currency,
-        **more,
+    outbox.record(
+        user=dispute.payment.user,
+        type=event,
+        data={
+            "dispute": str(dispute.pk),
+            "payment": str(dispute.payment_id),
+            "amount": dispute.amount_minor,
+            "currency": dispute.currency,
+            **more,
+        },
     )
 
 
 def _word(text: str) -> str:
     return "".join(letter if letter.isascii() and letter.isalnum() else "_" for letter in text) or "unknown"
-
-
-def _when(moment: datetime | None) -> str | None:
-    return moment.isoformat() if moment else None

@@ -18,6 +18,7 @@ from billing.models.invoices import InvoiceKind
 from billing.models.payments import PaymentKind, PaymentStatus
 from billing.models.refunds import RefundOrigin, RefundStatus
 from billing.taxing import Treatment
+from events import outbox
 from events.types import EventType
 from ledger.money import Money
 
@@ -61,15 +62,17 @@ def issue(*, payment: Payment) -> Invoice:
 
 
 def tell(invoice: Invoice, **more: Any) -> None:
-    payments.record(
-        invoice.user,
-        EventType.INVOICE_ISSUED,
-        invoice=str(invoice.pk),
-        number=invoice.number,
-        amount=invoice.gross_minor,
-        currency=invoice.currency,
-        payment=str(invoice.payment_id) if invoice.payment_id else None,
-        **more,
+    outbox.record(
+        user=invoice.user,
+        type=EventType.INVOICE_ISSUED,
+        data={
+            "invoice": str(invoice.pk),
+            "number": invoice.number,
+            "amount": invoice.gross_minor,
+            "currency": invoice.currency,
+            "payment": str(invoice.payment_id) if invoice.payment_id else None,
+            **more,
+        },
     )
 
 
@@ -130,15 +133,17 @@ def note(correction: Correction, *, payment: Payment, refund: Refund | None = No
         payment_method=invoice.payment_method,
         **{name: getattr(invoice, name) for name in _COPIED},
     )
-    payments.record(
-        payment.user,
-        EventType.CREDIT_NOTE_ISSUED,
-        credit_note=str(written.pk),
-        number=written.number,
-        invoice=str(invoice.pk),
-        amount=written.gross_minor,
-        currency=written.currency,
-        refund=str(refund.pk) if refund else None,
+    outbox.record(
+        user=payment.user,
+        type=EventType.CREDIT_NOTE_ISSUED,
+        data={
+            "credit_note": str(written.pk),
+            "number": written.number,
+            "invoice": str(invoice.pk),
+            "amount": written.gross_minor,
+            "currency": written.currency,
+            "refund": str(refund.pk) if refund else None,
+        },
     )
     return written
 

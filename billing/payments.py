@@ -11,7 +11,6 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -36,6 +35,7 @@ from billing.models.payments import AttemptState, PaymentKind, PaymentStatus
 from events import outbox
 from events.types import EventType
 from ledger.money import Money
+from rest import dates
 
 logger = logging.getLogger(__name__)
 
@@ -335,13 +335,9 @@ def told(action: NextAction) -> dict[str, Any]:
         "reference": action.reference,
         "client_secret": action.client_secret,
         "publishable_key": action.publishable_key,
-        "expires_at": _when(action.expires_at),
+        "expires_at": action.expires_at and dates.written(action.expires_at),
     }
     return {"type": action.type.value, **{name: value for name, value in facts.items() if value}}
-
-
-def _when(moment: datetime | None) -> str | None:
-    return moment.isoformat().replace("+00:00", "Z") if moment else None
 
 
 def tell(
@@ -355,8 +351,4 @@ def tell(
     }
     if not without_item:
         data |= {"kind": payment.kind, "item": payment.item or None}
-    record(payment.user, event, **data | more)
-
-
-def record(user: User, event: EventType, **data: Any) -> None:
-    outbox.record(user=user, type=event, data=data)
+    outbox.record(user=payment.user, type=event, data=data | more)

@@ -38,6 +38,7 @@ from billing.models.payments import ASIDE, AttemptState, PaymentKind
 from billing.models.refunds import DisputeState, RefundOrigin, RefundPolicy, RefundStatus
 from billing.refund_plans import Plan
 from credits import takebacks
+from events import outbox
 from events.types import EventType
 from ledger import transfers
 from ledger.models import EntryKey
@@ -292,14 +293,16 @@ def _ask_about_failure(refund: Refund, trouble: str, told: Mapping[str, str]) ->
 def _tell_failure(refund: Refund, trouble: str) -> None:
     _ask_about_failure(refund, trouble, {"why": refund.failure_category or refund.proof})
     if refund.origin != RefundOrigin.SURPLUS:
-        payments.record(
-            refund.payment.user,
-            EventType.REFUND_FAILED,
-            payment=str(refund.payment_id),
-            refund=str(refund.pk),
-            amount=refund.amount_minor,
-            currency=refund.currency,
-            reason=refund.failure_category or "unknown",
+        outbox.record(
+            user=refund.payment.user,
+            type=EventType.REFUND_FAILED,
+            data={
+                "payment": str(refund.payment_id),
+                "refund": str(refund.pk),
+                "amount": refund.amount_minor,
+                "currency": refund.currency,
+                "reason": refund.failure_category or "unknown",
+            },
         )
 
 

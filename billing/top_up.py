@@ -12,10 +12,11 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
 
-from billing import customers, errors, payments, pricing, saved_methods
+from billing import customers, errors, pricing, saved_methods
 from billing.models import TopUp
 from billing.models.top_ups import Suspension
 from credits import packs
+from events import outbox
 from events.types import EventType
 from ledger.checks import Result, ask
 
@@ -84,12 +85,14 @@ def suspend(standing: TopUp, reason: Suspension, now: datetime | None = None) ->
     standing.suspended_at, standing.suspended_for = now or timezone.now(), reason
     standing.save(update_fields=["suspended_at", "suspended_for"])
     logger.info("top_up.suspended", extra={"top_up": str(standing.pk), "reason": reason.value})
-    payments.record(
-        standing.user,
-        EventType.TOP_UP_SUSPENDED,
-        pack=standing.pack.code,
-        reason=reason.value,
-        mend_url=settings.TOP_UP_MEND_URL or saved_methods.page_url(standing.user),
+    outbox.record(
+        user=standing.user,
+        type=EventType.TOP_UP_SUSPENDED,
+        data={
+            "pack": standing.pack.code,
+            "reason": reason.value,
+            "mend_url": settings.TOP_UP_MEND_URL or saved_methods.page_url(standing.user),
+        },
     )
 
 

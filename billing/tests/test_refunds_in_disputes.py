@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -203,6 +203,14 @@ def test_gateway_that_can_be_asked_is_believed_and_not_the_letter(stand_in) -> N
     assert hear(payment) == "done"
     assert Dispute.objects.get().due_at == due
     assert Case.objects.count() == 1
+
+
+def test_time_until_which_to_answer_is_told_as_every_time_is(stand_in) -> None:
+    stripe = stand_in(DisputedGateway("stripe"))
+    stripe.dispute = replace(stripe.dispute, due_by=datetime(2026, 12, 1, 9, tzinfo=UTC))
+    hear(shop.paid(stripe))
+    assert Event.objects.get(type="payment.disputed").data["evidence_due_at"] == "2026-12-01T09:00:00Z"
+    assert Case.objects.get().facts["due_at"] == "2026-12-01T09:00:00Z"
 
 
 def test_question_of_a_bank_that_takes_no_money_freezes_nothing(stand_in) -> None:
