@@ -14,7 +14,18 @@ from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from billing import calling, coupons, customers, errors, gateway_choices, gateway_tax, payments, pricing, returning
+from billing import (
+    calling,
+    coupons,
+    customers,
+    errors,
+    gateway_choices,
+    gateway_tax,
+    payments,
+    pricing,
+    returning,
+    webhook_address,
+)
 from billing.gateways import errors as gateway
 from billing.gateways import registry
 from billing.gateways.base import Buyer, CheckoutRequest, Flow, Line, OpensCheckout
@@ -233,7 +244,7 @@ def _request(attempt: Attempt, customer: Customer, flow: Flow | None) -> Checkou
         buyer=buyer_of(attempt, customer),
         success_url=returning.told(payment.success_url, settings.CHECKOUT_SUCCESS_URL, payment.pk),
         cancel_url=returning.told(payment.cancel_url, settings.CHECKOUT_CANCEL_URL, payment.pk),
-        notify_url=f"{settings.BASE_URL.rstrip('/')}/webhooks/{attempt.gateway}/{attempt.notify_token}",
+        notify_url=webhook_address.of(attempt.gateway, attempt.notify_token),
         flow=flow,
         lines=[Line(name=payment.description, quantity=1, unit_price=amount)],
         expires_at=payment.expires_at,

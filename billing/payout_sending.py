@@ -13,7 +13,7 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from billing import calling, customers, errors, gateway_choices, payout_routing, payouts, schedule
+from billing import calling, customers, errors, gateway_choices, payout_routing, payouts, schedule, webhook_address
 from billing.gateways import errors as gateway
 from billing.gateways import registry
 from billing.gateways.base import PayoutRef, PayoutRequest, PaysOut
@@ -83,7 +83,7 @@ def request_of(withdrawal: Withdrawal, name: str) -> PayoutRequest:
         amount=withdrawal.payout,
         destination=_wanted(withdrawal).destination,
         description=f"Withdrawal {withdrawal.pk.hex[-12:]}",
-        notify_url=f"{settings.BASE_URL.rstrip('/')}/webhooks/{name}",
+        notify_url=webhook_address.of(name),
     )
 
 

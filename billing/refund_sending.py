@@ -11,7 +11,7 @@ from django.db.models import Exists, OuterRef
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from billing import asking, calling, cases, failures, payments, refunds, refunds_elsewhere, schedule
+from billing import asking, calling, cases, failures, payments, refunds, refunds_elsewhere, schedule, webhook_address
 from billing.gateways import errors as gateway
 from billing.gateways import registry
 from billing.gateways.base import RefundRef, RefundRequest, RefundResult, Refunds, RefundState
@@ -43,7 +43,7 @@ def send(refund: Refund) -> Refund:
         payment=asking.ref(fresh.attempt),
         amount=fresh.money,
         reason=fresh.reason,
-        notify_url=f"{settings.BASE_URL.rstrip('/')}/webhooks/{fresh.attempt.gateway}",
+        notify_url=webhook_address.of(fresh.attempt.gateway),
     )
     try:
         result = calling.call(fresh.attempt.gateway, "refund", lambda: adapter.send_refund(wanted))

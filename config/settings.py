@@ -33,10 +33,10 @@ SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])  # of before
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[] if PRODUCTION else ["localhost", "127.0.0.1", "[::1]"])
 PORT = env.int("PORT", default=8000)
 SANDBOX_PORT = env.int("SANDBOX_PORT", default=1 if APP_ENV == "test" else 8010)  # tests start one of their own
-BASE_URL = env.str("BASE_URL", default="" if PRODUCTION else f"http://127.0.0.1:{PORT}")
+BASE_URL = env.str("BASE_URL", default="" if PRODUCTION else f"http://127.0.0.1:{PORT}").rstrip("/")
 if PRODUCTION:
     SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = True
-    CSRF_TRUSTED_ORIGINS = [BASE_URL.rstrip("/")] if BASE_URL else []
+    CSRF_TRUSTED_ORIGINS = [BASE_URL] if BASE_URL else []
     SECURE_SSL_REDIRECT = env.bool("SSL_REDIRECT", default=True)
     # Orchestrators and scrapers ask from inside, without TLS.
     SECURE_REDIRECT_EXEMPT = [r"^health(/|$)", r"^metrics$"]
