@@ -14,7 +14,7 @@ from billing.gateways import registry
 from billing.gateways.base import Cancels, Captures, OpensCheckout, PaymentRef, PaymentResult, PaymentState
 from billing.models import Attempt, Payment
 from billing.models.cases import CaseKind
-from billing.models.payments import AttemptState, PaymentKind, PaymentStatus
+from billing.models.payments import SETTLED, AttemptState, PaymentKind, PaymentStatus
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ def ask(attempt: Attempt) -> Payment:
 def refresh(payment: Payment) -> Payment:
     """Ask about the last attempt, for somebody who does not want to wait for the gateway's letter."""
     attempt = payment.attempts.select_related("payment").last()
-    if attempt is None or attempt.state in payments.SETTLED:
+    if attempt is None or attempt.state in SETTLED:
         return payment
     try:
         return ask(attempt)

@@ -31,7 +31,7 @@ from billing.gateways import registry
 from billing.gateways.base import Failure, NextAction, PaymentResult, PaymentState
 from billing.models import Attempt, GatewayCustomer, Payment
 from billing.models.cases import CaseKind
-from billing.models.payments import AttemptState, PaymentKind, PaymentStatus
+from billing.models.payments import SETTLED, AttemptState, PaymentKind, PaymentStatus
 from events import outbox
 from events.types import EventType
 from ledger.money import Money
@@ -39,8 +39,6 @@ from rest import dates
 
 logger = logging.getLogger(__name__)
 
-# Money has come, right or wrong: nothing that a gateway says later takes that back here. Refunds and disputes do.
-SETTLED = (AttemptState.SUCCEEDED, AttemptState.SURPLUS, AttemptState.QUARANTINED)
 _ENDS = {
     PaymentState.FAILED: AttemptState.FAILED,
     PaymentState.CANCELLED: AttemptState.CANCELLED,

@@ -26,6 +26,7 @@ from billing.gateways.base import Hint, Subject, Trust
 from billing.gateways.subscribing import InvoiceResult
 from billing.models import Attempt, GatewayLetter, Payout, PlanPrice, Refund, Subscription
 from billing.models.inbox import LetterState
+from billing.models.payments import SETTLED
 from billing.models.refunds import RefundStatus
 from ledger.money import Money
 
@@ -63,7 +64,7 @@ def _read_payment(letter: GatewayLetter, batch: Batch) -> LetterState:
     if (bill := _invoice_paid_by(letter)) is not None:
         return _follow_subscription(letter.gateway, {"subscription": bill.subscription}, bill.reference, batch)
     attempt = attempt_of(letter)
-    is_over = attempt.state in payments.SETTLED and not payments.waits_for_fee(attempt)
+    is_over = attempt.state in SETTLED and not payments.waits_for_fee(attempt)
     if attempt.pk not in batch.asked and not is_over:
         asking.ask(attempt)
         batch.asked.add(attempt.pk)
@@ -196,10 +197,10 @@ def attempt_of(letter: GatewayLetter) -> Attempt:
 def _known_as_paid(letter: GatewayLetter) -> Attempt:
     """A letter about what follows a payment may be faster than the one about the payment."""
     attempt = attempt_of(letter)
-    if attempt.state not in payments.SETTLED:
+    if attempt.state not in SETTLED:
         asking.ask(attempt)
         attempt = Attempt.objects.select_related("payment").get(pk=attempt.pk)
-        if attempt.state not in payments.SETTLED:
+        if attempt.state not in SETTLED:
             raise NotKnownYet("The payment that it is about is not paid here.")
     return attempt
 

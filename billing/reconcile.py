@@ -29,13 +29,12 @@ from billing.gateways.base import (
 )
 from billing.gateways.errors import GatewayError
 from billing.models import Attempt, Discrepancy, Payment, Reconciliation, Refund
-from billing.models.payments import AttemptState
+from billing.models.payments import SETTLED
 from billing.models.reconciling import Outcome, Resolution, Source
 from billing.models.refunds import RefundStatus
 from ledger.money import Money
 
 MARGIN = timedelta(hours=1)
-PAID = (AttemptState.SUCCEEDED, AttemptState.SURPLUS, AttemptState.QUARANTINED)
 SENT = (RefundStatus.PENDING, RefundStatus.SUCCEEDED)
 
 
@@ -148,7 +147,7 @@ def resolve(*, discrepancy: Discrepancy, resolution: Resolution, note: str, by: 
 
 
 def _booked(gateway: str, since: datetime, until: datetime) -> Iterator[Booked]:
-    attempts = Attempt.objects.filter(gateway=gateway, state__in=PAID).select_related("payment")
+    attempts = Attempt.objects.filter(gateway=gateway, state__in=SETTLED).select_related("payment")
     # What is in quarantine was never paid as we asked; it ended that day.
     in_day = attempts.filter(ended_at__gte=since, ended_at__lt=until, paid_at__isnull=True) | attempts.filter(
         paid_at__gte=since, paid_at__lt=until
@@ -171,7 +170,7 @@ def _of_refund(refund: Refund) -> Booked:
 def _found(gateway: str, movement: Movement) -> Booked | None:
     """Ours of any day, by our reference or an id of the gateway's."""
     if movement.kind is MovementKind.PAYMENT:
-        attempts = Attempt.objects.filter(gateway=gateway, state__in=PAID).select_related("payment")
+        attempts = Attempt.objects.filter(gateway=gateway, state__in=SETTLED).select_related("payment")
         attempt = _by_name(attempts, movement)
         return _of_attempt(attempt) if isinstance(attempt, Attempt) else None
     refunds = Refund.objects.filter(attempt__gateway=gateway, status__in=SENT)

@@ -35,7 +35,7 @@ from billing.gateways.base import RefundResult, Refunds, RefundState
 from billing.models import Attempt, Payment, Refund
 from billing.models.cases import CaseKind
 from billing.models.payments import ASIDE, AttemptState, PaymentKind
-from billing.models.refunds import DisputeState, RefundOrigin, RefundPolicy, RefundStatus
+from billing.models.refunds import OPEN, DisputeState, RefundOrigin, RefundPolicy, RefundStatus
 from billing.refund_plans import Plan
 from credits import takebacks
 from events import outbox
@@ -46,14 +46,6 @@ from ledger.money import Money
 from ledger.transfers import Move
 
 logger = logging.getLogger(__name__)
-
-OPEN = (
-    RefundStatus.REQUESTED,
-    RefundStatus.SENDING,
-    RefundStatus.PENDING,
-    RefundStatus.UNKNOWN,
-    RefundStatus.MANUAL,
-)
 
 
 def preview(*, payment: Payment, amount: Money | None = None, policy: RefundPolicy | None = None) -> Plan:
