@@ -9,7 +9,7 @@ from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
 from billing import calling, cases, errors, failures, payments
-from billing.gateways import errors as gateway
+from billing.gateways import errors as gateway_errors
 from billing.gateways import registry
 from billing.gateways.base import Cancels, Captures, OpensCheckout, PaymentRef, PaymentResult, PaymentState
 from billing.models import Attempt, Payment
@@ -40,7 +40,7 @@ def refresh(payment: Payment) -> Payment:
         return payment
     try:
         return ask(attempt)
-    except gateway.GatewayError as error:
+    except gateway_errors.GatewayError as error:
         raise errors.GatewaySilent(attempt.gateway, error.retry_after_seconds) from error
 
 
@@ -65,9 +65,9 @@ def free(payment: Payment) -> Payment:
 def _ended(attempt: Attempt) -> Payment:
     try:
         result = take_back(attempt)
-    except gateway.Declined as error:
+    except gateway_errors.Declined as error:
         result = _second_look(attempt, error)
-    except gateway.GatewayError as error:
+    except gateway_errors.GatewayError as error:
         raise errors.GatewaySilent(attempt.gateway, error.retry_after_seconds) from error
     if result is None:
         raise errors.CannotCancel(attempt.gateway)
@@ -87,11 +87,11 @@ def take_back(attempt: Attempt) -> PaymentResult | None:
     return calling.call(attempt.gateway, "cancel", lambda: adapter.cancel_checkout(ref(attempt)))
 
 
-def _second_look(attempt: Attempt, refusal: gateway.Declined) -> PaymentResult:
+def _second_look(attempt: Attempt, refusal: gateway_errors.Declined) -> PaymentResult:
     """A gateway refuses to cancel what was paid a moment ago: then that is what we want to hear."""
     try:
         return _answer(attempt)
-    except gateway.GatewayError:
+    except gateway_errors.GatewayError:
         raise errors.CannotCancel(attempt.gateway) from refusal
 
 
@@ -123,14 +123,14 @@ def _captured(attempt: Attempt, adapter: Captures, agreed: PaymentResult) -> Pay
     )
     try:
         return calling.call(attempt.gateway, "capture", lambda: adapter.capture(known))
-    except gateway.Declined as error:
+    except gateway_errors.Declined as error:
         return PaymentResult(state=PaymentState.FAILED, ids=agreed.ids, failure=failures.of(error))
 
 
 def _quietly_taken_back(attempt: Attempt) -> PaymentResult | None:
     try:
         return take_back(attempt)
-    except gateway.Declined:
+    except gateway_errors.Declined:
         return None
 
 
@@ -166,7 +166,7 @@ def _claim(now: datetime) -> list[Attempt]:
 def _ask_one(attempt: Attempt) -> None:
     try:
         ask(attempt)
-    except gateway.GatewayError as error:
+    except gateway_errors.GatewayError as error:
         logger.info(
             "payment.not_told", extra={"attempt": str(attempt.pk), "gateway": attempt.gateway, "why": str(error)}
         )
@@ -225,7 +225,7 @@ def _expire_one(payment: Payment, now: datetime) -> bool:
         attempt.refresh_from_db()
         if told.status == PaymentStatus.PENDING and attempt.state == AttemptState.REQUIRES_ACTION:
             told = _end_at_gateway(attempt, told, now)
-    except (gateway.GatewayError, registry.UnknownGateway):
+    except (gateway_errors.GatewayError, registry.UnknownGateway):
         return False  # it comes up again; asked about meanwhile by its own schedule
     return told.status in (PaymentStatus.EXPIRED, PaymentStatus.CANCELLED)
 

@@ -26,7 +26,7 @@ from billing import (
     returning,
     webhook_address,
 )
-from billing.gateways import errors as gateway
+from billing.gateways import errors as gateway_errors
 from billing.gateways import registry
 from billing.gateways.base import Buyer, CheckoutRequest, Flow, Line, OpensCheckout
 from billing.gateways.errors import FailureCategory
@@ -204,21 +204,21 @@ def _redemption(user: User, purchase: Purchase) -> Redemption | None:
 
 
 def _bring_to_a_gateway(payment: Payment, customer: Customer, decision: Decision, wishes: Wishes) -> Payment:
-    refusals: list[gateway.GatewayError] = []
+    refusals: list[gateway_errors.GatewayError] = []
     for name in decision.possible:
         attempt = payments.begin(payment=payment, gateway_name=name)
         try:
             return _open(attempt, customer, wishes.flow)
-        except gateway.Uncertain as doubt:
+        except gateway_errors.Uncertain as doubt:
             # Something may exist there: nobody else is asked, and the buyer hears that it is under way.
             payments.doubt(attempt=attempt, error=doubt)
             return payment
-        except (gateway.Declined, gateway.Unavailable) as refusal:
+        except (gateway_errors.Declined, gateway_errors.Unavailable) as refusal:
             payments.refuse(attempt=attempt, error=refusal)
             refusals.append(refusal)
             extra = {"payment": str(payment.pk), "gateway": name, "category": refusal.category, "code": refusal.code}
             logger.warning("checkout.refused", extra=extra)
-            if isinstance(refusal, gateway.Declined) and refusal.category not in OF_THE_GATEWAY:
+            if isinstance(refusal, gateway_errors.Declined) and refusal.category not in OF_THE_GATEWAY:
                 break
     payments.give_up(payment=payment)
     raise _refusal(payment, decision, refusals)
@@ -272,10 +272,12 @@ def _usual_flow(name: str) -> Flow:
     return next((each for each in (Flow.REDIRECT, Flow.PHONE_PROMPT) if each in flows), min(flows))
 
 
-def _refusal(payment: Payment, decision: Decision, refusals: Sequence[gateway.GatewayError]) -> errors.BillingError:
+def _refusal(
+    payment: Payment, decision: Decision, refusals: Sequence[gateway_errors.GatewayError]
+) -> errors.BillingError:
     told = [{"gateway": each.gateway, "rule": "refused", "detail": each.category.value} for each in refusals]
     told += decision.as_json()["ruled_out"]
-    if all(isinstance(each, gateway.Unavailable) for each in refusals):
+    if all(isinstance(each, gateway_errors.Unavailable) for each in refusals):
         # A retry with the same key shall try again, as the answer to it asks.
         Payment.objects.filter(pk=payment.pk).update(request_key=None)
         waits = [each.retry_after_seconds for each in refusals if each.retry_after_seconds]

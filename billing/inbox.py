@@ -16,7 +16,7 @@ from django.utils import timezone
 from prometheus_client import Counter
 
 from billing import readers
-from billing.gateways import errors as gateway
+from billing.gateways import errors as gateway_errors
 from billing.gateways.base import Hint, Subject
 from billing.models import GatewayLetter
 from billing.models.inbox import OVER, LetterState
@@ -105,7 +105,7 @@ def _read_all(found: list[GatewayLetter]) -> None:
             raise
         except NotKnownYet as unknown:
             _later(letter, str(unknown), last=LetterState.UNKNOWN, most=STRANGER_TRIES)
-        except gateway.GatewayError as error:
+        except gateway_errors.GatewayError as error:
             _later(letter, f"{type(error).__name__}: {error}", last=LetterState.DEAD)
         except Exception as error:
             # Whatever it was must stop neither the others nor this one's next try; people see it in the admin.

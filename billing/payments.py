@@ -26,7 +26,7 @@ from billing import (
     saved_methods,
     schedule,
 )
-from billing.gateways import errors as gateway
+from billing.gateways import errors as gateway_errors
 from billing.gateways import registry
 from billing.gateways.base import Failure, NextAction, PaymentResult, PaymentState
 from billing.models import Attempt, GatewayCustomer, Payment
@@ -79,7 +79,7 @@ def begin(*, payment: Payment, gateway_name: str) -> Attempt:
 
 
 @transaction.atomic
-def refuse(*, attempt: Attempt, error: gateway.GatewayError) -> Attempt:
+def refuse(*, attempt: Attempt, error: gateway_errors.GatewayError) -> Attempt:
     """The gateway surely did nothing: this attempt is over, and its payment may go elsewhere."""
     _, locked = _lock_attempt(attempt.pk)
     if locked.is_live:
@@ -89,7 +89,7 @@ def refuse(*, attempt: Attempt, error: gateway.GatewayError) -> Attempt:
 
 
 @transaction.atomic
-def doubt(*, attempt: Attempt, error: gateway.GatewayError) -> Attempt:
+def doubt(*, attempt: Attempt, error: gateway_errors.GatewayError) -> Attempt:
     """The gateway may have acted: nothing else is tried, and it is asked until it says."""
     _, locked = _lock_attempt(attempt.pk)
     if locked.is_live:
@@ -233,7 +233,11 @@ def _not_found(payment: Payment, attempt: Attempt) -> None:
     attempt.not_found += 1
     now, answers = timezone.now(), attempt.not_found
     if schedule.proves_absence(schedule.Sent.PAYMENT, attempt.created_at, now=now, answers=answers):
-        _end(attempt, AttemptState.FAILED, Failure(category=gateway.FailureCategory.PROVIDER_DOWN, code="not_found"))
+        _end(
+            attempt,
+            AttemptState.FAILED,
+            Failure(category=gateway_errors.FailureCategory.PROVIDER_DOWN, code="not_found"),
+        )
         attempt.save()
         _over_if_nobody_pays(payment, attempt)
 

@@ -16,7 +16,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from billing import cases, errors, failures, fulfilment, schedule
-from billing.gateways import errors as gateway
+from billing.gateways import errors as gateway_errors
 from billing.gateways.base import PayoutResult, PayoutState
 from billing.models import Case, Payout
 from billing.models.cases import CaseKind
@@ -33,7 +33,7 @@ AT_GATEWAY = (Status.SENDING, Status.UNCERTAIN)
 NOT_WANTED = (Status.FAILED, Status.CANCELLED, Status.REJECTED)  # the seller has the money again
 OVER = (PayoutState.FAILED, PayoutState.CANCELLED, PayoutState.RETURNED)
 # Refusals that say something of us and nothing of the seller: people have to look.
-OURS = {gateway.FailureCategory.INSUFFICIENT_FUNDS, gateway.FailureCategory.CONFIGURATION}
+OURS = {gateway_errors.FailureCategory.INSUFFICIENT_FUNDS, gateway_errors.FailureCategory.CONFIGURATION}
 
 
 def lock(payout_id: UUID) -> Payout:
@@ -54,7 +54,7 @@ def sent(*, payout: Payout, result: PayoutResult) -> Payout:
 
 
 @transaction.atomic
-def declined(*, payout: Payout, error: gateway.Declined) -> Payout:
+def declined(*, payout: Payout, error: gateway_errors.Declined) -> Payout:
     """It said no, for good: nothing moved, and the seller has the money again."""
     current = lock(payout.pk)
     if not _was_ours(current, payout):
@@ -72,7 +72,7 @@ def declined(*, payout: Payout, error: gateway.Declined) -> Payout:
 
 
 @transaction.atomic
-def put_off(*, payout: Payout, error: gateway.GatewayError) -> Payout:
+def put_off(*, payout: Payout, error: gateway_errors.GatewayError) -> Payout:
     """It surely did nothing: it is tried later, by this gateway, or by another one if this one never heard of it."""
     current = lock(payout.pk)
     if not _was_ours(current, payout):
@@ -94,7 +94,7 @@ def put_off(*, payout: Payout, error: gateway.GatewayError) -> Payout:
 
 
 @transaction.atomic
-def doubted(*, payout: Payout, error: gateway.GatewayError) -> Payout:
+def doubted(*, payout: Payout, error: gateway_errors.GatewayError) -> Payout:
     """It may have acted: nobody sends it anywhere else, and it is asked until it says."""
     current = lock(payout.pk)
     if _was_ours(current, payout):

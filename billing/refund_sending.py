@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from billing import asking, calling, cases, failures, payments, refunds, refunds_elsewhere, schedule, webhook_address
-from billing.gateways import errors as gateway
+from billing.gateways import errors as gateway_errors
 from billing.gateways import registry
 from billing.gateways.base import RefundRef, RefundRequest, RefundResult, Refunds, RefundState
 from billing.models import Attempt, Case, Payment, Refund
@@ -47,16 +47,16 @@ def send(refund: Refund) -> Refund:
     )
     try:
         result = calling.call(fresh.attempt.gateway, "refund", lambda: adapter.send_refund(wanted))
-    except gateway.Declined as error:
+    except gateway_errors.Declined as error:
         refused = RefundResult(state=RefundState.FAILED, failure=failures.of(error))
         return refunds.note(refund=fresh, result=refused)
-    except gateway.Unavailable:
+    except gateway_errors.Unavailable:
         pause = timedelta(seconds=settings.REFUND_RETRY_SECONDS)
         Refund.objects.filter(pk=fresh.pk, status=RefundStatus.SENDING).update(
             status=RefundStatus.REQUESTED, next_try_at=timezone.now() + pause
         )
         return fresh
-    except gateway.Uncertain:
+    except gateway_errors.Uncertain:
         Refund.objects.filter(pk=fresh.pk, status=RefundStatus.SENDING).update(status=RefundStatus.UNKNOWN)
         return fresh
     return refunds.note(refund=fresh, result=result)
@@ -142,7 +142,7 @@ def _work_on(refund: Refund) -> None:
         else:
             # One that is still being sent belongs to a worker that died, or that will find its answer noted.
             ask(refund)
-    except gateway.GatewayError as error:
+    except gateway_errors.GatewayError as error:
         logger.info("refund.not_told", extra={"refund": str(refund.pk), "why": str(error)})
     except registry.UnknownGateway:
         logger.warning("refund.gateway_gone", extra={"refund": str(refund.pk), "gateway": refund.attempt.gateway})

@@ -14,7 +14,7 @@ from django.db.models import Exists, OuterRef, Q, Sum
 from django.utils import timezone
 
 from billing import calling, checkout, customers, failures, gateway_choices, payments, pricing, saved_methods, top_up
-from billing.gateways import errors as gateway
+from billing.gateways import errors as gateway_errors
 from billing.gateways import registry
 from billing.gateways.base import ChargeRequest, ChargesSavedMethods, PaymentResult, PaymentState
 from billing.gateways.errors import FailureCategory
@@ -38,7 +38,7 @@ def work_through(now: datetime | None = None) -> int:
     """Notice what became of charges, and begin those that are due; returns how many began."""
     moment = now or timezone.now()
     settle_over(moment)
-    return sum(charge(top_up, moment) is not None for top_up in _low(moment))
+    return sum(charge(each, moment) is not None for each in _low(moment))
 
 
 # ---------------------------------------------------------------- who is low
@@ -68,10 +68,10 @@ def _low(now: datetime) -> Iterator[TopUp]:
 # ---------------------------------------------------------------- one charge
 
 
-def charge(top_up: TopUp, now: datetime) -> TopUpCharge | None:
+def charge(seen: TopUp, now: datetime) -> TopUpCharge | None:
     """Begin a charge and bring it to the gateway; None where nothing may be charged now."""
     try:
-        begun = _begin(top_up, now)
+        begun = _begin(seen, now)
     except IntegrityError as error:
         if "top_up_charge_one_in_flight" not in str(error):
             raise
@@ -183,14 +183,14 @@ def _bring_to_gateway(begun: TopUpCharge) -> None:
     attempt = payments.begin(payment=payment, gateway_name=begun.method.gateway)
     try:
         result = _call(attempt, begun.method)
-    except gateway.Uncertain as doubt:
+    except gateway_errors.Uncertain as doubt:
         payments.doubt(attempt=attempt, error=doubt)
         return
-    except gateway.Unavailable as refusal:
+    except gateway_errors.Unavailable as refusal:
         payments.refuse(attempt=attempt, error=refusal)
         payments.give_up(payment=payment)
         return
-    except gateway.Declined as refusal:
+    except gateway_errors.Declined as refusal:
         result = PaymentResult(state=PaymentState.FAILED, failure=failures.of(refusal))
     payments.note(attempt=attempt, result=result)
 
