@@ -1,4 +1,4 @@
-"""Asking a gateway what became of an attempt: for a letter, a sweep, somebody who waits; and taking one back."""
+"""Asking a gateway what became of an attempt: for a letter, a sweep, somebody who waits; and closing one."""
 
 import logging
 from datetime import datetime, timedelta
@@ -64,7 +64,7 @@ def free(payment: Payment) -> Payment:
 
 def _ended(attempt: Attempt) -> Payment:
     try:
-        result = take_back(attempt)
+        result = close_checkout(attempt)
     except gateway_errors.Declined as error:
         result = _second_look(attempt, error)
     except gateway_errors.GatewayError as error:
@@ -79,7 +79,7 @@ def _ended(attempt: Attempt) -> Payment:
     return told
 
 
-def take_back(attempt: Attempt) -> PaymentResult | None:
+def close_checkout(attempt: Attempt) -> PaymentResult | None:
     """Ask the gateway to forget it; None where it cannot."""
     adapter = registry.get(attempt.gateway)
     if not isinstance(adapter, Cancels):
@@ -100,7 +100,7 @@ def _answer(attempt: Attempt) -> PaymentResult:
     assert isinstance(adapter, OpensCheckout)  # noqa: S101 - it opened this one
     if attempt.is_live and attempt.payment.status == PaymentStatus.SUCCEEDED:
         # Paid by another attempt: this one shall not be paid as well.
-        taken = _quietly_taken_back(attempt)
+        taken = _quietly_closed(attempt)
         if taken is not None:
             return taken
     result = calling.call(attempt.gateway, "fetch", lambda: adapter.fetch_payment(ref(attempt)))
@@ -127,9 +127,9 @@ def _captured(attempt: Attempt, adapter: Captures, agreed: PaymentResult) -> Pay
         return PaymentResult(state=PaymentState.FAILED, ids=agreed.ids, failure=failures.of(error))
 
 
-def _quietly_taken_back(attempt: Attempt) -> PaymentResult | None:
+def _quietly_closed(attempt: Attempt) -> PaymentResult | None:
     try:
-        return take_back(attempt)
+        return close_checkout(attempt)
     except gateway_errors.Declined:
         return None
 
@@ -231,7 +231,7 @@ def _expire_one(payment: Payment, now: datetime) -> bool:
 
 
 def _end_at_gateway(attempt: Attempt, payment: Payment, now: datetime) -> Payment:
-    result = take_back(attempt)
+    result = close_checkout(attempt)
     if result is None:
         lifetime = registry.get(attempt.gateway).capabilities.pending_lifetime
         if now < attempt.created_at + lifetime:

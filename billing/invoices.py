@@ -152,7 +152,7 @@ _COPIED = ("user", "seller", "buyer", "missing", "is_simplified", "locale", "men
 
 
 @transaction.atomic
-def take_notes_back(*, refund: Refund) -> list[Invoice]:
+def undo_notes(*, refund: Refund) -> list[Invoice]:
     """The refund came back, so the sale stands as it was invoiced. A credit note is never changed: a new paper of the
     kind that it corrects takes it back line by line, with the next number."""
     payment = payments.lock(refund.payment_id)
@@ -160,10 +160,10 @@ def take_notes_back(*, refund: Refund) -> list[Invoice]:
     if refund.status != RefundStatus.FAILED:
         raise errors.NotInvoiced(refund.pk)
     notes = Invoice.objects.filter(refund=refund, kind=InvoiceKind.CREDIT_NOTE, credit_notes__isnull=True)
-    return [_take_back(found, payment) for found in notes.select_related("corrects", "refund", "user").order_by("pk")]
+    return [_undone(found, payment) for found in notes.select_related("corrects", "refund", "user").order_by("pk")]
 
 
-def _take_back(found: Invoice, payment: Payment) -> Invoice:
+def _undone(found: Invoice, payment: Payment) -> Invoice:
     assert found.corrects is not None  # noqa: S101 - every credit note corrects something
     written = invoice_writing.write(
         InvoiceKind(found.corrects.kind),
@@ -210,7 +210,7 @@ def issue_missing(*, since: datetime | None = None) -> int:
     batch = settings.INVOICE_SWEEP_BATCH
     done = sum(_tried(issue, payment=each) for each in unpapered.order_by("pk")[:batch])
     done += sum(_tried(credit, refund=each) for each in uncredited.order_by("pk")[:batch])
-    return done + sum(_tried(take_notes_back, refund=each) for each in came_back.order_by("pk")[:batch])
+    return done + sum(_tried(undo_notes, refund=each) for each in came_back.order_by("pk")[:batch])
 
 
 def _tried(act: Any, **of: Any) -> int:
