@@ -18,7 +18,6 @@ from billing.models.top_ups import Suspension
 from credits import packs
 from events import outbox
 from events.types import EventType
-from ledger.checks import Result, ask
 
 logger = logging.getLogger(__name__)
 
@@ -117,21 +116,3 @@ def _what_cards_did(before: TopUp | None) -> dict[str, object]:
         }
     # Waiting for the next month ends with other terms; waiting after a decline does not.
     return {"declines": before.declines, "next_try_at": before.next_try_at if before.declines else None}
-
-
-def charges_had_consent() -> Result:
-    """Every automatic charge began under a consent of its customer that stood, at no more than the agreed price."""
-    return ask(
-        """
-        SELECT CASE WHEN c.started_at < t.consented_at OR c.started_at > t.withdrawn_at
-                        THEN format('charge %s began at %s, without consent', c.payment_id, c.started_at)
-                    WHEN p.user_id <> t.user_id OR c.user_id <> t.user_id
-                        THEN format('charge %s is of somebody else than its consent', c.payment_id)
-                    WHEN p.currency <> t.currency OR p.amount_minor > t.price_minor
-                        THEN format('charge %s is of %s %s, agreed were %s %s', c.payment_id, p.amount_minor,
-                                    p.currency, t.price_minor, t.currency) END
-          FROM billing_topupcharge c
-          JOIN billing_topup t ON t.id = c.top_up_id
-          JOIN billing_payment p ON p.id = c.payment_id
-        """
-    )

@@ -455,11 +455,11 @@ LEDGER_CHECKS: list[str] = [
     "wallets.checks.sales_know_what_was_taken_back",
     "wallets.checks.available_holds_are_withdrawals_and_takings_back",
     "wallets.checks.withdrawals_are_paid_once",
-    "billing.fulfilment.payments_are_delivered_once",
-    "billing.fulfilment.coupons_are_used_as_often_as_they_say",
-    "billing.fulfilment.attempts_agree_with_their_payments",
-    "billing.top_up.charges_had_consent",
-    "billing.payout_checks.payouts_agree_with_their_withdrawals",
+    "billing.checks.payments_are_delivered_once",
+    "billing.checks.coupons_are_used_as_often_as_they_say",
+    "billing.checks.attempts_agree_with_their_payments",
+    "billing.checks.charges_had_consent",
+    "billing.checks.payouts_agree_with_their_withdrawals",
 ]
 
 # ---------------------------------------------------------------- credits: the catalogue
