@@ -33,7 +33,7 @@ from billing.gateways.errors import FailureCategory
 from billing.models import Attempt, Customer, GatewayCustomer, Payment, Redemption
 from billing.models.payments import AttemptState, PaymentKind, PaymentStatus
 from billing.pricing import Purchase
-from billing.routing import Decision, Need, Rule, Wish
+from billing.routing import Decision, Rule, Wish
 from ledger.money import Money
 from rest.errors import IdempotencyKeyInProgress, IdempotencyKeyReused
 from rest.idempotency import Claim
@@ -122,7 +122,7 @@ def decide(amount: Money, wishes: Wishes) -> Decision:
             preferred=wishes.gateways,
             flow=wishes.flow,
             has_phone=bool(wishes.phone),
-            needs=frozenset({Need.SAVED_METHODS}) if wishes.save_method else frozenset(),
+            saves_method=wishes.save_method,
         )
     )
 

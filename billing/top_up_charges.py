@@ -22,7 +22,7 @@ from billing.models import Attempt, Payment, SavedMethod, TopUp, TopUpCharge
 from billing.models.payments import PaymentStatus
 from billing.models.top_ups import Suspension
 from billing.pricing import Purchase
-from billing.routing import Decision, Need, Wish
+from billing.routing import Decision, Wish
 from credits import balances
 from credits.errors import PriceMissing, UnknownPack
 
@@ -95,9 +95,7 @@ def _begin(seen: TopUp, now: datetime) -> TopUpCharge | None:
     if (free_again_at := _capped_until(standing, now)) is not None:
         _not_before(standing, free_again_at)
         return None
-    decision = gateway_choices.choose(
-        Wish(amount=purchase.amount, needs=frozenset({Need.SAVED_METHODS}), preferred=[method.gateway])
-    )
+    decision = gateway_choices.choose(Wish(amount=purchase.amount, saves_method=True, preferred=[method.gateway]))
     if not decision.possible:
         _not_before(standing, now + _pause(0))
         return None
