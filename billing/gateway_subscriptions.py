@@ -180,7 +180,7 @@ def give_up_page(
         locked = subscription_states.lock(subscription.pk)
         if locked.status != SubscriptionStatus.INCOMPLETE:
             return locked
-        timeline.keep(locked, CLOSING, by=by, reason=reason, facts={"status": status, "why": why})
+        timeline.save(locked, CLOSING, by=by, reason=reason, facts={"status": status, "why": why})
     return _close(locked)
 
 

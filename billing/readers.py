@@ -253,7 +253,7 @@ def _adopt(gateway: str, gateway_id: str) -> Subscription | None:
             gateway=gateway,
             gateway_id=gateway_id,
         )
-        timeline.keep(made, "adopted", facts={"gateway_id": gateway_id})
+        timeline.save(made, "adopted", facts={"gateway_id": gateway_id})
     logger.warning("subscription.adopted", extra={"subscription": str(made.pk), "gateway": gateway})
     return made
 

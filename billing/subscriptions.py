@@ -121,7 +121,7 @@ def _write(user: User, price: PlanPrice, wishes: Wishes, wanted: Purchase) -> Su
         time_zone=customers.get(user).time_zone,
         phone=wishes.phone[:20],
     )
-    timeline.keep(made, "asked", facts={"plan": price.plan.code, "price": price.pk})
+    timeline.save(made, "asked", facts={"plan": price.plan.code, "price": price.pk})
     if wanted.reduction is not None:
         coupons.reserve(user=user, reduction=wanted.reduction, subscription=made)
     return made

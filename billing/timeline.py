@@ -1,4 +1,4 @@
-"""What happened to a subscription: the line in its timeline, and the event that tells others."""
+"""What happened to a subscription: it is saved with a line in its timeline, and an event tells others."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from events import outbox
 from events.types import EventType
 
 
-def keep(
+def save(
     subscription: Subscription,
     act: str,
     *,
@@ -19,7 +19,7 @@ def keep(
     reason: str = "",
     facts: dict[str, Any] | None = None,
 ) -> None:
-    """Save it with the dates that follow from it, and write the line."""
+    """Write the row, made or changed, with the dates that follow from it, and the line that says why."""
     if subscription.status in IN_FORCE:
         subscription.lapses_at = dunning.lapses_at(subscription)
         subscription.next_look_at = dunning.next_look_at(subscription)
