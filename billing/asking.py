@@ -1,4 +1,4 @@
-"""Asking a gateway what became of an attempt: for a notification, a sweep, somebody who waits; and cancelling one."""
+"""Asking a gateway what became of an attempt: for a notification, a sweep, somebody who waits; and closing one."""
 
 import logging
 from datetime import datetime, timedelta
@@ -8,13 +8,13 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
-from billing import calling, cases, errors, payments, sweeps
-from billing.gateways import errors as gateway
+from billing import calling, cases, errors, failures, payments, sweeps
+from billing.gateways import errors as gateway_errors
 from billing.gateways import registry
-from billing.gateways.base import Cancels, Captures, Failure, OpensCheckout, PaymentRef, PaymentResult, PaymentState
+from billing.gateways.base import Cancels, Captures, OpensCheckout, PaymentRef, PaymentResult, PaymentState
 from billing.models import Attempt, Payment
 from billing.models.cases import CaseKind
-from billing.models.payments import AttemptState, PaymentKind, PaymentStatus
+from billing.models.payments import SETTLED, AttemptState, PaymentKind, PaymentStatus
 
 logger = logging.getLogger(__name__)
 
@@ -36,17 +36,17 @@ def ask(attempt: Attempt) -> Payment:
 def refresh(payment: Payment) -> Payment:
     """Ask about the last attempt, for somebody who does not want to wait for the gateway's letter."""
     attempt = payment.attempts.select_related("payment").last()
-    if attempt is None or attempt.state in payments.SETTLED:
+    if attempt is None or attempt.state in SETTLED:
         return payment
     try:
         return ask(attempt)
-    except gateway.GatewayError as error:
+    except gateway_errors.GatewayError as error:
         raise unheard(attempt.gateway, error) from error
 
 
-def unheard(name: str, error: gateway.GatewayError) -> errors.GatewaySilent:
+def unheard(name: str, error: gateway_errors.GatewayError) -> errors.GatewaySilent:
     """What is said to whoever asked: an answer that was lost is no proof that nothing happened."""
-    kind = errors.GatewayUnsure if isinstance(error, gateway.Uncertain) else errors.GatewaySilent
+    kind = errors.GatewayUnsure if isinstance(error, gateway_errors.Uncertain) else errors.GatewaySilent
     return kind(name, error.retry_after_seconds)
 
 
@@ -70,10 +70,10 @@ def free(payment: Payment) -> Payment:
 
 def _ended(attempt: Attempt) -> Payment:
     try:
-        result = take_back(attempt)
-    except gateway.Declined as error:
+        result = close_checkout(attempt)
+    except gateway_errors.Declined as error:
         result = _second_look(attempt, error)
-    except gateway.GatewayError as error:
+    except gateway_errors.GatewayError as error:
         raise unheard(attempt.gateway, error) from error
     if result is None:
         raise errors.CannotCancel(attempt.gateway)
@@ -85,7 +85,7 @@ def _ended(attempt: Attempt) -> Payment:
     return told
 
 
-def take_back(attempt: Attempt) -> PaymentResult | None:
+def close_checkout(attempt: Attempt) -> PaymentResult | None:
     """Ask the gateway to forget it; None where it cannot."""
     adapter = registry.get(attempt.gateway)
     if not isinstance(adapter, Cancels):
@@ -93,11 +93,11 @@ def take_back(attempt: Attempt) -> PaymentResult | None:
     return calling.call(attempt.gateway, "cancel", lambda: adapter.cancel_checkout(ref(attempt)))
 
 
-def _second_look(attempt: Attempt, refusal: gateway.Declined) -> PaymentResult:
+def _second_look(attempt: Attempt, refusal: gateway_errors.Declined) -> PaymentResult:
     """A gateway refuses to cancel what was paid a moment ago: then that is what we want to hear."""
     try:
         return _answer(attempt)
-    except gateway.GatewayError:
+    except gateway_errors.GatewayError:
         raise errors.CannotCancel(attempt.gateway) from refusal
 
 
@@ -106,7 +106,7 @@ def _answer(attempt: Attempt) -> PaymentResult:
     assert isinstance(adapter, OpensCheckout)  # noqa: S101 - it opened this one
     if attempt.is_live and attempt.payment.status == PaymentStatus.SUCCEEDED:
         # Paid by another attempt: this one shall not be paid as well.
-        taken = _quietly_taken_back(attempt)
+        taken = _quietly_closed(attempt)
         if taken is not None:
             return taken
     result = calling.call(attempt.gateway, "fetch", lambda: adapter.fetch_payment(ref(attempt)))
@@ -129,15 +129,14 @@ def _captured(attempt: Attempt, adapter: Captures, agreed: PaymentResult) -> Pay
     )
     try:
         return calling.call(attempt.gateway, "capture", lambda: adapter.capture(known))
-    except gateway.Declined as error:
-        failure = Failure(category=error.category, code=error.code, message=str(error))
-        return PaymentResult(state=PaymentState.FAILED, ids=agreed.ids, failure=failure)
+    except gateway_errors.Declined as error:
+        return PaymentResult(state=PaymentState.FAILED, ids=agreed.ids, failure=failures.of(error))
 
 
-def _quietly_taken_back(attempt: Attempt) -> PaymentResult | None:
+def _quietly_closed(attempt: Attempt) -> PaymentResult | None:
     try:
-        return take_back(attempt)
-    except gateway.Declined:
+        return close_checkout(attempt)
+    except gateway_errors.Declined:
         return None
 
 
@@ -178,7 +177,7 @@ def _claim(now: datetime) -> list[Attempt]:
 def _ask_one(attempt: Attempt) -> None:
     try:
         ask(attempt)
-    except gateway.GatewayError as error:
+    except gateway_errors.GatewayError as error:
         logger.info(
             "payment.not_told", extra={"attempt": str(attempt.pk), "gateway": attempt.gateway, "why": str(error)}
         )
@@ -243,13 +242,13 @@ def _expire_one(payment: Payment, now: datetime) -> bool:
         attempt.refresh_from_db()
         if told.status == PaymentStatus.PENDING and attempt.state == AttemptState.REQUIRES_ACTION:
             told = _end_at_gateway(attempt, told, now)
-    except (gateway.GatewayError, registry.UnknownGateway):
+    except (gateway_errors.GatewayError, registry.UnknownGateway):
         return False  # it comes up again; asked about meanwhile by its own schedule
     return told.status in (PaymentStatus.EXPIRED, PaymentStatus.CANCELLED)
 
 
 def _end_at_gateway(attempt: Attempt, payment: Payment, now: datetime) -> Payment:
-    result = take_back(attempt)
+    result = close_checkout(attempt)
     if result is None:
         lifetime = registry.get(attempt.gateway).capabilities.pending_lifetime
         if now < attempt.created_at + lifetime:

@@ -1,4 +1,8 @@
-"""Every call of a gateway: the breaker is asked, the time measured, and what surely did nothing is tried again."""
+"""Every call of a gateway: the breaker is asked, the time measured, and what surely did nothing is tried again.
+
+Asked without it are only a probe of the health, which has a deadline of its own, the proof of a letter, whose writer
+waits for our answer, and Stripe's catalogue, which an operator seeds and looks at.
+"""
 
 import random
 import time

@@ -25,15 +25,16 @@ from billing import (
     payments,
     pricing,
     returning,
+    webhook_address,
 )
-from billing.gateways import errors as gateway
+from billing.gateways import errors as gateway_errors
 from billing.gateways import registry
 from billing.gateways.base import Buyer, CheckoutRequest, Flow, Line, OpensCheckout
 from billing.gateways.errors import FailureCategory
 from billing.models import Attempt, Customer, Payment, Redemption
 from billing.models.payments import AttemptState, PaymentKind, PaymentStatus
 from billing.pricing import Purchase
-from billing.routing import Decision, Need, Rule, Wish
+from billing.routing import Decision, Rule, Wish
 from ledger.money import Money
 from rest.errors import IdempotencyKeyInProgress, IdempotencyKeyReused
 from rest.idempotency import Claim
@@ -136,7 +137,7 @@ def decide(amount: Money, wishes: Wishes) -> Decision:
             preferred=wishes.gateways,
             flow=wishes.flow,
             has_phone=bool(wishes.phone),
-            needs=frozenset({Need.SAVED_METHODS}) if wishes.save_method else frozenset(),
+            saves_method=wishes.save_method,
         )
     )
 
@@ -219,21 +220,21 @@ def _redemption(user: User, purchase: Purchase) -> Redemption | None:
 
 
 def _bring_to_a_gateway(payment: Payment, customer: Customer, decision: Decision, wishes: Wishes) -> Payment:
-    refusals: list[gateway.GatewayError] = []
+    refusals: list[gateway_errors.GatewayError] = []
     for name in decision.possible:
         attempt = payments.begin(payment=payment, gateway_name=name)
         try:
             return _open(attempt, customer, wishes.flow)
-        except gateway.Uncertain as doubt:
+        except gateway_errors.Uncertain as doubt:
             # Something may exist there: nobody else is asked, and the buyer hears that it is under way.
             payments.doubt(attempt=attempt, error=doubt)
             return payment
-        except (gateway.Declined, gateway.Unavailable) as refusal:
+        except (gateway_errors.Declined, gateway_errors.Unavailable) as refusal:
             payments.refuse(attempt=attempt, error=refusal)
             refusals.append(refusal)
             extra = {"payment": str(payment.pk), "gateway": name, "category": refusal.category, "code": refusal.code}
             logger.warning("checkout.refused", extra=extra)
-            if isinstance(refusal, gateway.Declined) and refusal.category not in OF_THE_GATEWAY:
+            if isinstance(refusal, gateway_errors.Declined) and refusal.category not in OF_THE_GATEWAY:
                 break
     payments.give_up(payment=payment)
     raise _refusal(payment, decision, refusals)
@@ -262,7 +263,7 @@ def _request(attempt: Attempt, customer: Customer, flow: Flow | None) -> Checkou
         buyer=buyer_of(attempt, customer),
         success_url=returning.told(payment.success_url, settings.CHECKOUT_SUCCESS_URL, payment.pk),
         cancel_url=returning.told(payment.cancel_url, settings.CHECKOUT_CANCEL_URL, payment.pk),
-        notify_url=f"{settings.BASE_URL.rstrip('/')}/webhooks/{attempt.gateway}/{attempt.notify_token}",
+        notify_url=webhook_address.of(attempt.gateway, attempt.notify_token),
         flow=flow,
         lines=[Line(name=payment.description, quantity=1, unit_price=amount)],
         expires_at=payment.expires_at,
@@ -289,10 +290,12 @@ def _usual_flow(name: str) -> Flow:
     return next((each for each in (Flow.REDIRECT, Flow.PHONE_PROMPT) if each in flows), min(flows))
 
 
-def _refusal(payment: Payment, decision: Decision, refusals: Sequence[gateway.GatewayError]) -> errors.BillingError:
+def _refusal(
+    payment: Payment, decision: Decision, refusals: Sequence[gateway_errors.GatewayError]
+) -> errors.BillingError:
     told = [{"gateway": each.gateway, "rule": "refused", "detail": each.category.value} for each in refusals]
     told += decision.as_json()["ruled_out"]
-    if all(isinstance(each, gateway.Unavailable) for each in refusals):
+    if all(isinstance(each, gateway_errors.Unavailable) for each in refusals):
         # A retry with the same key shall try again, as the answer to it asks.
         Payment.objects.filter(pk=payment.pk).update(request_key=None)
         waits = [each.retry_after_seconds for each in refusals if each.retry_after_seconds]

@@ -1,7 +1,6 @@
 """Disputes: a buyer's bank wants the money back. What was granted is frozen, and then free again or gone."""
 
 import logging
-from datetime import datetime
 from typing import Any
 
 from django.conf import settings
@@ -16,6 +15,7 @@ from billing import (
     fulfilment,
     payments,
     refunds_elsewhere,
+    reversals,
     sale_payments,
     top_up,
     voucher_refunds,
@@ -24,7 +24,7 @@ from billing.gateways import registry
 from billing.gateways import subscribing as words
 from billing.gateways.base import Trust
 from billing.gateways.errors import Uncertain
-from billing.gateways.subscribing import AnswersDisputes, DisputeResult, EvidenceFile, EvidenceRequest
+from billing.gateways.subscribing import AnswersDisputes, DisputeResult, EvidenceFile, EvidenceRequest, TellsDisputes
 from billing.models import Attempt, Dispute, GatewayLetter
 from billing.models.cases import CaseKind
 from billing.models.payments import ASIDE, PaymentKind
@@ -33,10 +33,12 @@ from billing.models.top_ups import Suspension
 from credits import grants, takebacks
 from credits.errors import GrantClosed
 from credits.models import Grant
+from events import outbox
 from events.types import EventType
 from ledger import transfers
 from ledger.money import Money
 from ledger.transfers import Move
+from rest import dates
 
 logger = logging.getLogger(__name__)
 
@@ -47,8 +49,6 @@ _STATES = {
     words.DisputeState.LOST: DisputeState.LOST,
 }
 _DOCUMENTS = (b"%PDF", b"\x89PNG", b"\xff\xd8\xff")  # how a PDF, a PNG and a JPEG begin
-# Of PayPal's words for how it ended, those by which the money is the buyer's.
-_LOST_WORDS = {"RESOLVED_BUYER_FAVOUR", "RESOLVED_WITH_PAYOUT", "ACCEPTED"}
 
 
 def hear(*, attempt: Attempt, letter: GatewayLetter) -> bool:
@@ -67,25 +67,13 @@ def _said(letter: GatewayLetter) -> DisputeResult | None:
         return result if result.state in _STATES else None
     if letter.trust != Trust.SIGNED or not known or letter.amount_minor is None:
         return None
-    return DisputeResult(
-        id=known,
-        state=_state_in_words(letter),
-        amount=Money(letter.amount_minor, letter.currency),
-        reason=str(_resource(letter).get("reason", "")).lower()[:100],
+    if not isinstance(adapter, TellsDisputes):
+        return None
+    told, amount = (
+        adapter.dispute_told(kind=letter.kind, event=letter.facts),
+        Money(letter.amount_minor, letter.currency),
     )
-
-
-def _state_in_words(letter: GatewayLetter) -> words.DisputeState:
-    if not letter.kind.endswith("RESOLVED"):
-        return words.DisputeState.NEEDS_RESPONSE
-    outcome = _resource(letter).get("dispute_outcome")
-    code = outcome.get("outcome_code") if isinstance(outcome, dict) else None
-    return words.DisputeState.LOST if code in _LOST_WORDS else words.DisputeState.WON
-
-
-def _resource(letter: GatewayLetter) -> dict[str, Any]:
-    found = letter.facts.get("resource")
-    return found if isinstance(found, dict) else {}
+    return DisputeResult(id=known, state=told.state, amount=amount, reason=told.reason)
 
 
 @transaction.atomic
@@ -106,6 +94,7 @@ def note(*, attempt: Attempt, result: DisputeResult) -> Dispute:
     dispute = Dispute.objects.select_related("attempt").get(gateway=attempt.gateway, gateway_id=result.id)
     dispute.payment = payment
     if dispute.pk == new.pk:
+        reversals.give_way(attempt)
         _open(dispute)
     if dispute.state == DisputeState.OPEN:
         match _STATES.get(result.state):
@@ -130,7 +119,8 @@ def _open(dispute: Dispute) -> None:
             continue  # nothing of it is left
     if _is_of_sellers(dispute):
         sale_payments.freeze(dispute.payment, key=_key(dispute), amount=dispute.money, reason=_reason(dispute))
-    facts = {"dispute": str(dispute.pk), "reason": dispute.reason, "due_at": _when(dispute.due_at)}
+    due_at = dates.written(dispute.due_at) if dispute.due_at else None
+    facts = {"dispute": str(dispute.pk), "reason": dispute.reason, "due_at": due_at}
     cases.open(
         kind=CaseKind.DISPUTE, payment=dispute.payment, attempt=dispute.attempt, key=str(dispute.pk), facts=facts
     )
@@ -138,7 +128,7 @@ def _open(dispute: Dispute) -> None:
         dispute,
         EventType.PAYMENT_DISPUTED,
         reason=_word(dispute.reason),
-        evidence_due_at=_when(dispute.due_at),
+        evidence_due_at=dispute.due_at,
     )
 
 
@@ -285,20 +275,18 @@ def _checked(file: EvidenceFile) -> EvidenceFile:
 
 
 def _tell(dispute: Dispute, event: EventType, **more: Any) -> None:
-    payments.record(
-        dispute.payment.user,
-        event,
-        dispute=str(dispute.pk),
-        payment=str(dispute.payment_id),
-        amount=dispute.amount_minor,
-        currency=dispute.currency,
-        **more,
+    outbox.record(
+        user=dispute.payment.user,
+        type=event,
+        data={
+            "dispute": str(dispute.pk),
+            "payment": str(dispute.payment_id),
+            "amount": dispute.amount_minor,
+            "currency": dispute.currency,
+            **more,
+        },
     )
 
 
 def _word(text: str) -> str:
     return "".join(letter if letter.isascii() and letter.isalnum() else "_" for letter in text) or "unknown"
-
-
-def _when(moment: datetime | None) -> str | None:
-    return moment.isoformat() if moment else None

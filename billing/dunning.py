@@ -77,7 +77,7 @@ def paid_until(subscription: Subscription) -> datetime:
 def mend_url(subscription: Subscription) -> str:
     """The page behind the link in a reminder; the signed link is the whole credential."""
     token = signing.dumps(subscription.pk.hex, salt=SALT)
-    return f"{settings.BASE_URL.rstrip('/')}/renew/{token}"
+    return f"{settings.BASE_URL}/renew/{token}"
 
 
 def subscription_of(token: str) -> Subscription | None:

@@ -13,7 +13,6 @@ from credits import grants, takebacks
 from credits.grants import NewGrant
 from credits.models import GrantSource
 from ledger import accounts, transfers
-from ledger.checks import Result, ask
 from ledger.models import Account
 from ledger.money import Money
 from ledger.transfers import Move
@@ -215,84 +214,4 @@ def book_aside(*, payment: Payment, attempt: Attempt, amount: Money) -> None:
         kind="payment.aside",
         moves=[Move(outside, house(f"suspense:{amount.unit}", amount.unit), amount)],
         metadata={"payment": str(payment.pk), "attempt": str(attempt.pk)},
-    )
-
-
-# ---------------------------------------------------------------- proofs
-
-
-def payments_are_delivered_once() -> Result:
-    """Every succeeded payment has one entry and the grants or sales that it bought, and nothing else has. The entry of
-    what sellers sold is the sales' own; sales that were recorded without a payment have keys of another form."""
-    return ask(
-        """
-        SELECT CASE WHEN p.id IS NULL THEN format('entry %s is of no payment', k.key)
-                    WHEN p.status <> 'succeeded' AND k.key IS NOT NULL
-                        THEN format('payment %s is %s and has an entry', p.id, p.status)
-                    WHEN p.status = 'succeeded'
-                         AND ((k.key IS NULL AND p.amount_minor > 0) OR p.delivered_at IS NULL)
-                        THEN format('payment %s is paid and not delivered', p.id)
-                    WHEN p.status = 'succeeded' AND p.kind = 'pack'
-                         AND given.amount IS DISTINCT FROM
-                             (p.details->>'credits')::bigint + (p.details->>'bonus')::bigint
-                             + coalesce((p.details->'coupon'->>'credits')::bigint, 0)
-                        THEN format('payment %s bought %s and %s credits and brought %s', p.id, p.details->>'credits',
-                                    p.details->>'bonus', coalesce(given.amount, 0))
-                    WHEN p.kind = 'sale' AND k.key LIKE 'payment:%' OR p.kind <> 'sale' AND k.key LIKE 'sale:%'
-                        THEN format('payment %s of a %s has the entry %s', p.id, p.kind, k.key)
-                    WHEN p.status = 'succeeded' AND p.kind = 'sale' AND sold.amount IS DISTINCT FROM p.amount_minor
-                        THEN format('payment %s of %s brought sales of %s', p.id, p.amount_minor,
-                                    coalesce(sold.amount, 0)) END
-          FROM billing_payment p
-          FULL JOIN (SELECT key, split_part(key, ':', 2)::uuid AS payment_id FROM ledger_entrykey
-                      WHERE key LIKE 'payment:%' AND key NOT LIKE 'payment:%:%'
-                         OR key LIKE 'sale:%' AND key ~ '^sale:[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
-                    ) k ON k.payment_id = p.id
-          LEFT JOIN LATERAL (
-                SELECT sum(g.amount) AS amount FROM credits_grant g JOIN ledger_account a ON a.id = g.account_id
-                 WHERE a.name IN ('grant:payment:' || p.id, 'grant:payment:' || p.id || ':bonus',
-                                 'grant:payment:' || p.id || ':coupon')
-               ) given ON p.kind = 'pack'
-          LEFT JOIN LATERAL (
-                SELECT sum(s.price_minor) AS amount FROM wallets_sale s WHERE s.payment_key = p.id::text
-               ) sold ON p.kind = 'sale'
-        """
-    )
-
-
-def attempts_agree_with_their_payments() -> Result:
-    """A payment is paid by exactly one attempt, or cost nothing; of every surplus one entry waits in suspense."""
-    return ask(
-        """
-        SELECT CASE WHEN (p.status = 'succeeded') <> (coalesce(a.paid, 0) = 1)
-                         AND NOT (p.status = 'succeeded' AND p.amount_minor = 0 AND a.paid IS NULL)
-                        THEN format('payment %s is %s with %s paid attempts', p.id, p.status, coalesce(a.paid, 0))
-                    WHEN coalesce(a.surplus, 0) <> coalesce(k.surplus, 0)
-                        THEN format('payment %s has %s surplus attempts and %s entries aside', p.id,
-                                    coalesce(a.surplus, 0), coalesce(k.surplus, 0)) END
-          FROM billing_payment p
-          LEFT JOIN (
-                SELECT payment_id, count(*) FILTER (WHERE state = 'succeeded') AS paid,
-                       count(*) FILTER (WHERE state = 'surplus') AS surplus
-                  FROM billing_attempt GROUP BY payment_id
-               ) a ON a.payment_id = p.id
-          LEFT JOIN LATERAL (
-                SELECT count(*) AS surplus FROM billing_attempt s
-                  JOIN ledger_entrykey key ON key.key = 'payment:' || p.id || ':aside:' || s.id
-                 WHERE s.payment_id = p.id AND s.state = 'surplus'
-               ) k ON true
-        """
-    )
-
-
-def coupons_are_used_as_often_as_they_say() -> Result:
-    """The figure that limits are held against is the number of uses that count."""
-    return ask(
-        """
-        SELECT CASE WHEN c.used <> coalesce(r.uses, 0)
-                    THEN format('coupon %s says %s uses and has %s', c.code, c.used, coalesce(r.uses, 0)) END
-          FROM billing_coupon c
-          LEFT JOIN (SELECT coupon_id, count(*) AS uses FROM billing_redemption WHERE counts GROUP BY coupon_id) r
-                 ON r.coupon_id = c.id
-        """
     )

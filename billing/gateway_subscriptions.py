@@ -4,6 +4,7 @@ Letters only say where to look: the subscription and its last invoice are read a
 in which letters come means nothing. Each paid invoice becomes one payment of ours, which extends what is paid for.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -146,7 +147,7 @@ def _hear(subscription: Subscription, found: SubscriptionResult, since: datetime
             pausing.follow_return(subscription_id=subscription.pk, since=since)
         if found.latest_invoice and not gateway_invoices.is_heard(subscription.gateway, found.latest_invoice):
             # All that were paid, in their order: while nobody listened one may have followed another.
-            for invoice in adapter_of(subscription.gateway).paid_invoices(subscription=found.id):
+            for invoice in _paid_invoices(subscription.gateway, found.id):
                 gateway_invoices.hear(subscription, invoice, found)
         instructions.hear(subscription, found, since)
         if pausing.stands_still(found):
@@ -165,6 +166,11 @@ def _was_never_opened(subscription: Subscription, found: SubscriptionResult) -> 
     return is_unknown and subscription.created_at + grace <= timezone.now()
 
 
+def _paid_invoices(gateway: str, gateway_id: str) -> Sequence[str]:
+    adapter = adapter_of(gateway)
+    return calling.call(gateway, "invoices", lambda: adapter.paid_invoices(subscription=gateway_id))
+
+
 # ---------------------------------------------------------------- a page that was left
 
 
@@ -176,7 +182,7 @@ def give_up_page(
         locked = subscription_states.lock(subscription.pk)
         if locked.status != SubscriptionStatus.INCOMPLETE:
             return locked
-        timeline.keep(locked, CLOSING, by=by, reason=reason, facts={"status": status, "why": why})
+        timeline.save(locked, CLOSING, by=by, reason=reason, facts={"status": status, "why": why})
     return _close(locked)
 
 

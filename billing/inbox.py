@@ -17,7 +17,7 @@ from django.utils import timezone
 from prometheus_client import Counter
 
 from billing import readers
-from billing.gateways import errors as gateway
+from billing.gateways import errors as gateway_errors
 from billing.gateways.base import Hint, Subject, Trust
 from billing.models import GatewayLetter
 from billing.models.inbox import OVER, LetterState
@@ -40,7 +40,9 @@ _STORE = """
     ON CONFLICT (gateway, event_id) DO NOTHING RETURNING 1
 """
 # What our own handling needs beyond ids; of all others the gateway itself is asked, and nothing personal is kept.
-_WITH_FACTS = {Subject.DISPUTE, Subject.REFUND, Subject.SUBSCRIPTION, Subject.INVOICE, Subject.PAYOUT}
+_WITH_FACTS = {
+    Subject.DISPUTE, Subject.REFUND, Subject.REVERSAL, Subject.SUBSCRIPTION, Subject.INVOICE, Subject.PAYOUT,
+}  # fmt: skip
 _CLAIM = """
     UPDATE billing_gatewayletter SET tries = tries + 1, next_try_at = %(until)s
      WHERE id IN (
@@ -104,7 +106,7 @@ def _read_all(found: list[GatewayLetter]) -> None:
             raise
         except NotKnownYet as unknown:
             _later(letter, str(unknown), last=LetterState.UNKNOWN, most=STRANGER_TRIES)
-        except gateway.GatewayError as error:
+        except gateway_errors.GatewayError as error:
             _later(letter, f"{type(error).__name__}: {error}", last=LetterState.DEAD)
         except Exception as error:
             # Whatever it was must stop neither the others nor this one's next try; people see it in the admin.

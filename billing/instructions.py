@@ -89,7 +89,7 @@ def settle(instruction: GatewayInstruction) -> None:
     if not _close(instruction, InstructionState.DONE):
         return
     if not _may(subscription, instruction.kind):
-        timeline.keep(subscription, "overtaken", facts={"instruction": instruction.kind})
+        timeline.save(subscription, "overtaken", facts={"instruction": instruction.kind})
         if instruction.kind == InstructionKind.PAUSE and subscription.status in IN_FORCE:
             _undo_pause(subscription)
         return

@@ -56,8 +56,9 @@ def of_uses(refund: Refund) -> Iterator[Correction]:
 
 def _left(line: InvoiceLine, part: str) -> int:
     """What no credit note has taken back, or what one took whose refund came back."""
-    taken = [getattr(each, part) for each in line.corrections.all() if _stands(each)]
-    return max(0, int(getattr(line, part)) - sum(taken))
+    taken: list[int] = [getattr(each, part) for each in line.corrections.all() if _stands(each)]
+    whole: int = getattr(line, part)
+    return max(0, whole - sum(taken))
 
 
 def _stands(correction: InvoiceLine) -> bool:

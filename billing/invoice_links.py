@@ -9,7 +9,7 @@ from billing.models import Invoice
 
 
 def url(invoice: Invoice) -> str:
-    return f"{settings.BASE_URL.rstrip('/')}/invoice/{_signer().sign(invoice.pk.hex)}"
+    return f"{settings.BASE_URL}/invoice/{_signer().sign(invoice.pk.hex)}"
 
 
 def invoice_of(token: str) -> Invoice | None:

@@ -12,20 +12,12 @@ from django.conf import settings
 from django.utils.translation import get_language, gettext, ngettext
 
 from billing import invoice_links
+from billing.gateways import titles
 from billing.invoice_writing import here
 from billing.models import Invoice, InvoiceLine
 from billing.models.invoices import InvoiceKind, TaxCategory
 from ledger.money import BASIS_POINTS, Money, format_money
 from rest.dates import long_date
-
-# What gateways call themselves.
-GATEWAYS = {
-    "stripe": "Stripe",
-    "paypal": "PayPal",
-    "cinetpay": "CinetPay",
-    "mtn_momo": "MTN MoMo",
-    "orange_money": "Orange Money",
-}
 
 
 def told(invoice: Invoice, lines: Sequence[InvoiceLine]) -> dict[str, Any]:
@@ -186,7 +178,7 @@ def _settled(invoice: Invoice) -> str:
     paid_at = invoice.payment.ended_at if invoice.payment else None
     facts = {
         "date": long_date(here(paid_at).date() if paid_at else invoice.issued_on, invoice.locale),
-        "gateway": GATEWAYS.get(invoice.payment_method, invoice.payment_method),
+        "gateway": titles.of(invoice.payment_method),
     }
     if not invoice.payment_method:
         return gettext("Paid on %(date)s.") % facts

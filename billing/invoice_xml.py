@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from billing.gateways import registry
 from billing.models import Invoice, InvoiceLine
 from billing.models.invoices import InvoiceKind, TaxCategory
 from ledger.money import Money, exponent, plain
@@ -39,7 +40,7 @@ def terms(invoice: Invoice, lines: Sequence[InvoiceLine]) -> dict[str, Any]:
         "BG-3": [_preceding(invoice.corrects)] if invoice.corrects else [],
         "BG-4": _party(invoice.seller, lines[0].tax_category, is_seller=True),
         "BG-7": _party(invoice.buyer, lines[0].tax_category, is_seller=False),
-        "BT-81": CARD if invoice.payment_method in ("stripe", "paypal") else OTHER,
+        "BT-81": CARD if _takes_cards(invoice.payment_method) else OTHER,
         "BT-106": net,
         "BT-109": net,
         "BT-110": tax,
@@ -60,6 +61,10 @@ def terms(invoice: Invoice, lines: Sequence[InvoiceLine]) -> dict[str, Any]:
             for line in lines
         ],
     }
+
+
+def _takes_cards(gateway: str) -> bool:
+    return gateway in registry.BUILDERS and registry.get(gateway).capabilities.takes_cards
 
 
 def _owed(invoice: Invoice) -> dict[str, str]:

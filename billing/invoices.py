@@ -27,6 +27,7 @@ from billing.models.invoices import InvoiceKind
 from billing.models.payments import PaymentKind, PaymentStatus
 from billing.models.refunds import RefundOrigin, RefundStatus
 from billing.taxing import Treatment
+from events import outbox
 from events.types import EventType
 from ledger.money import Money
 
@@ -72,15 +73,17 @@ def issue(*, payment: Payment) -> Invoice:
 
 
 def tell(invoice: Invoice, **more: Any) -> None:
-    payments.record(
-        invoice.user,
-        EventType.INVOICE_ISSUED,
-        invoice=str(invoice.pk),
-        number=invoice.number,
-        amount=invoice.gross_minor,
-        currency=invoice.currency,
-        payment=str(invoice.payment_id) if invoice.payment_id else None,
-        **more,
+    outbox.record(
+        user=invoice.user,
+        type=EventType.INVOICE_ISSUED,
+        data={
+            "invoice": str(invoice.pk),
+            "number": invoice.number,
+            "amount": invoice.gross_minor,
+            "currency": invoice.currency,
+            "payment": str(invoice.payment_id) if invoice.payment_id else None,
+            **more,
+        },
     )
 
 
@@ -140,15 +143,17 @@ def note(correction: Correction, *, payment: Payment, refund: Refund | None = No
         payment_method=invoice.payment_method,
         **{name: getattr(invoice, name) for name in _COPIED},
     )
-    payments.record(
-        payment.user,
-        EventType.CREDIT_NOTE_ISSUED,
-        credit_note=str(written.pk),
-        number=written.number,
-        invoice=str(invoice.pk),
-        amount=written.gross_minor,
-        currency=written.currency,
-        refund=str(refund.pk) if refund else None,
+    outbox.record(
+        user=payment.user,
+        type=EventType.CREDIT_NOTE_ISSUED,
+        data={
+            "credit_note": str(written.pk),
+            "number": written.number,
+            "invoice": str(invoice.pk),
+            "amount": written.gross_minor,
+            "currency": written.currency,
+            "refund": str(refund.pk) if refund else None,
+        },
     )
     return written
 
@@ -157,7 +162,7 @@ _COPIED = ("user", "seller", "buyer", "missing", "is_simplified", "locale", "men
 
 
 @transaction.atomic
-def take_notes_back(*, refund: Refund) -> list[Invoice]:
+def undo_notes(*, refund: Refund) -> list[Invoice]:
     """The refund came back, so the sale stands as it was invoiced. A credit note is never changed: a new paper of the
     kind that it corrects takes it back line by line, with the next number."""
     payment = payments.lock(refund.payment_id)
@@ -165,10 +170,10 @@ def take_notes_back(*, refund: Refund) -> list[Invoice]:
     if refund.status != RefundStatus.FAILED:
         raise errors.NotInvoiced(refund.pk)
     notes = Invoice.objects.filter(refund=refund, kind=InvoiceKind.CREDIT_NOTE, credit_notes__isnull=True)
-    return [_take_back(found, payment) for found in notes.select_related("corrects", "refund", "user").order_by("pk")]
+    return [_undone(found, payment) for found in notes.select_related("corrects", "refund", "user").order_by("pk")]
 
 
-def _take_back(found: Invoice, payment: Payment) -> Invoice:
+def _undone(found: Invoice, payment: Payment) -> Invoice:
     assert found.corrects is not None  # noqa: S101 - every credit note corrects something
     written = invoice_writing.write(
         InvoiceKind(found.corrects.kind),
@@ -215,7 +220,7 @@ def issue_missing(*, since: datetime | None = None) -> int:
     batch = settings.INVOICE_SWEEP_BATCH
     done = sum(_tried(issue, payment=each) for each in unpapered.order_by("pk")[:batch])
     done += sum(_tried(credit, refund=each) for each in uncredited.order_by("pk")[:batch])
-    return done + sum(_tried(take_notes_back, refund=each) for each in came_back.order_by("pk")[:batch])
+    return done + sum(_tried(undo_notes, refund=each) for each in came_back.order_by("pk")[:batch])
 
 
 def _tried(act: Any, **of: Any) -> int:

@@ -78,7 +78,7 @@ def _stop(
     subscription.status, subscription.paused_at = SubscriptionStatus.PAUSED, now
     if GrantSchedule.objects.filter(reference=subscription.reference).exists():  # a trial has none
         calendar.pause(reference=subscription.reference, at=now)
-    timeline.keep(subscription, "paused", by=by, reason=reason, facts=facts)
+    timeline.save(subscription, "paused", by=by, reason=reason, facts=facts)
     timeline.tell_updated(subscription, "status")
     return subscription
 
@@ -103,6 +103,6 @@ def _go_on(
         calendar.resume(reference=subscription.reference, at=now, paid_until=subscription.paid_until)
     subscription.tries = subscription.reminders = 0
     until = {"until": subscription.paid_until}
-    timeline.keep(subscription, "unpaused", by=by, reason=reason, facts=until | (facts or {}))
+    timeline.save(subscription, "unpaused", by=by, reason=reason, facts=until | (facts or {}))
     timeline.tell_updated(subscription, "status", "current_period_end")
     return subscription

@@ -11,7 +11,6 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -19,6 +18,7 @@ from django.utils.translation import gettext_lazy as _
 from billing import (
     cases,
     errors,
+    failures,
     fulfilment,
     gateway_customers,
     gateway_tax,
@@ -29,20 +29,19 @@ from billing import (
     saved_methods,
     schedule,
 )
-from billing.gateways import errors as gateway
+from billing.gateways import errors as gateway_errors
 from billing.gateways import registry
 from billing.gateways.base import Failure, NextAction, PaymentResult, PaymentState
 from billing.models import Attempt, Payment
 from billing.models.cases import CaseKind
-from billing.models.payments import AttemptState, PaymentKind, PaymentStatus
+from billing.models.payments import SETTLED, AttemptState, PaymentKind, PaymentStatus
 from events import outbox
 from events.types import EventType
 from ledger.money import Money
+from rest import dates
 
 logger = logging.getLogger(__name__)
 
-# Money has come, right or wrong: nothing that a gateway says later takes that back here. Refunds and disputes do.
-SETTLED = (AttemptState.SUCCEEDED, AttemptState.SURPLUS, AttemptState.QUARANTINED)
 _ENDS = {
     PaymentState.FAILED: AttemptState.FAILED,
     PaymentState.CANCELLED: AttemptState.CANCELLED,
@@ -85,22 +84,22 @@ def begin(*, payment: Payment, gateway_name: str) -> Attempt:
 
 
 @transaction.atomic
-def refuse(*, attempt: Attempt, error: gateway.GatewayError) -> Attempt:
+def refuse(*, attempt: Attempt, error: gateway_errors.GatewayError) -> Attempt:
     """The gateway surely did nothing: this attempt is over, and its payment may go elsewhere."""
     _, locked = _lock_attempt(attempt.pk)
     if locked.is_live:
-        _end(locked, AttemptState.FAILED, Failure(category=error.category, code=error.code, message=str(error)))
+        _end(locked, AttemptState.FAILED, failures.of(error))
         locked.save()
     return locked
 
 
 @transaction.atomic
-def doubt(*, attempt: Attempt, error: gateway.GatewayError) -> Attempt:
+def doubt(*, attempt: Attempt, error: gateway_errors.GatewayError) -> Attempt:
     """The gateway may have acted: nothing else is tried, and it is asked until it says."""
     _, locked = _lock_attempt(attempt.pk)
     if locked.is_live:
         locked.state = AttemptState.UNKNOWN
-        locked.failure_category, locked.failure_code = error.category, error.code[:100]
+        failures.remember(locked, failures.of(error))
         locked.next_ask_at = next_ask(locked, timezone.now())
         locked.save()
     return locked
@@ -178,7 +177,7 @@ def _paid(payment: Payment, attempt: Attempt, result: PaymentResult) -> None:
     if not gateway_tax.agrees(payment, result):
         _quarantine(payment, attempt, result)
         return
-    attempt.failure_category = attempt.failure_code = attempt.failure_message = ""
+    failures.remember(attempt, None)
     if payment.status == PaymentStatus.SUCCEEDED or is_cancelled_bill(payment):
         attempt.state = AttemptState.SURPLUS
         fulfilment.book_surplus(payment=payment, attempt=attempt)
@@ -240,14 +239,18 @@ def _not_found(payment: Payment, attempt: Attempt) -> None:
     attempt.not_found += 1
     now, answers = timezone.now(), attempt.not_found
     if schedule.proves_absence(schedule.Sent.PAYMENT, attempt.created_at, now=now, answers=answers):
-        _end(attempt, AttemptState.FAILED, Failure(category=gateway.FailureCategory.PROVIDER_DOWN, code="not_found"))
+        _end(
+            attempt,
+            AttemptState.FAILED,
+            Failure(category=gateway_errors.FailureCategory.PROVIDER_DOWN, code="not_found"),
+        )
         attempt.save()
         _over_if_nobody_pays(payment, attempt)
 
 
 def _go_on(attempt: Attempt, result: PaymentResult) -> None:
     attempt.state, attempt.not_found = _UNDER_WAY[result.state], 0
-    attempt.failure_category = attempt.failure_code = attempt.failure_message = ""
+    failures.remember(attempt, None)
     if result.next_action is not None:
         attempt.next_action = told(result.next_action)
     elif attempt.state != AttemptState.REQUIRES_ACTION:
@@ -259,8 +262,7 @@ def _end(attempt: Attempt, state: AttemptState, failure: Failure | None) -> None
     now = timezone.now()
     attempt.state, attempt.ended_at, attempt.next_action = state, now, {}
     if failure is not None:
-        attempt.failure_category, attempt.failure_code = failure.category, failure.code[:100]
-        attempt.failure_message = failure.message[:500]
+        failures.remember(attempt, failure)
     attempt.next_ask_at = next_ask(attempt, now)
 
 
@@ -347,13 +349,9 @@ def told(action: NextAction) -> dict[str, Any]:
         "reference": action.reference,
         "client_secret": action.client_secret,
         "publishable_key": action.publishable_key,
-        "expires_at": _when(action.expires_at),
+        "expires_at": action.expires_at and dates.written(action.expires_at),
     }
     return {"type": action.type.value, **{name: value for name, value in facts.items() if value}}
-
-
-def _when(moment: datetime | None) -> str | None:
-    return moment.isoformat().replace("+00:00", "Z") if moment else None
 
 
 def tell(
@@ -367,8 +365,4 @@ def tell(
     }
     if not without_item:
         data |= {"kind": payment.kind, "item": payment.item or None}
-    record(payment.user, event, **data | more)
-
-
-def record(user: User, event: EventType, **data: Any) -> None:
-    outbox.record(user=user, type=event, data=data)
+    outbox.record(user=payment.user, type=event, data=data | more)

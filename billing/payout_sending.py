@@ -13,8 +13,19 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from billing import asking, calling, customers, errors, gateway_choices, payout_routing, payouts, schedule, sweeps
-from billing.gateways import errors as gateway
+from billing import (
+    asking,
+    calling,
+    customers,
+    errors,
+    gateway_choices,
+    payout_routing,
+    payouts,
+    schedule,
+    sweeps,
+    webhook_address,
+)
+from billing.gateways import errors as gateway_errors
 from billing.gateways import registry
 from billing.gateways.base import PayoutRef, PayoutRequest, PaysOut
 from billing.models import Payout
@@ -38,11 +49,11 @@ def send(withdrawal: Withdrawal) -> Payout | None:
         result = calling.call(
             payout.gateway, "payout", lambda: adapter.send_payout(request), is_new_attempt=not payout.is_pinned
         )
-    except gateway.Declined as error:
+    except gateway_errors.Declined as error:
         return payouts.declined(payout=payout, error=error)
-    except gateway.Unavailable as error:
+    except gateway_errors.Unavailable as error:
         return payouts.put_off(payout=payout, error=error)
-    except gateway.Uncertain as error:
+    except gateway_errors.Uncertain as error:
         return payouts.doubted(payout=payout, error=error)
     return payouts.sent(payout=payout, result=result)
 
@@ -72,7 +83,7 @@ def ask_now(payout: Payout) -> Payout:
         raise errors.PayoutNotSent
     try:
         return ask(payout)
-    except gateway.GatewayError as error:
+    except gateway_errors.GatewayError as error:
         raise asking.unheard(payout.gateway, error) from error
 
 
@@ -83,7 +94,7 @@ def request_of(withdrawal: Withdrawal, name: str) -> PayoutRequest:
         amount=withdrawal.payout,
         destination=_wanted(withdrawal).destination,
         description=f"Withdrawal {withdrawal.pk.hex[-12:]}",
-        notify_url=f"{settings.BASE_URL.rstrip('/')}/webhooks/{name}",
+        notify_url=webhook_address.of(name),
     )
 
 
@@ -202,7 +213,7 @@ def _claim(now: datetime, asked: set[UUID]) -> list[Payout]:
 def _quietly_ask(payout: Payout) -> None:
     try:
         ask(payout)
-    except gateway.GatewayError as error:
+    except gateway_errors.GatewayError as error:
         logger.info("payout.not_told", extra={"payout": str(payout.pk), "why": str(error)})
     except registry.UnknownGateway:
         logger.warning("payout.gateway_gone", extra={"payout": str(payout.pk), "gateway": payout.gateway})

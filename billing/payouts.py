@@ -15,8 +15,8 @@ from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from billing import cases, errors, fulfilment, schedule
-from billing.gateways import errors as gateway
+from billing import cases, errors, failures, fulfilment, schedule
+from billing.gateways import errors as gateway_errors
 from billing.gateways.base import PayoutResult, PayoutState
 from billing.models import Case, Payout
 from billing.models.cases import CaseKind
@@ -33,7 +33,7 @@ AT_GATEWAY = (Status.SENDING, Status.UNCERTAIN)
 NOT_WANTED = (Status.FAILED, Status.CANCELLED, Status.REJECTED)  # the seller has the money again
 OVER = (PayoutState.FAILED, PayoutState.CANCELLED, PayoutState.RETURNED)
 # Refusals that say something of us and nothing of the seller: people have to look.
-OURS = {gateway.FailureCategory.INSUFFICIENT_FUNDS, gateway.FailureCategory.CONFIGURATION}
+OURS = {gateway_errors.FailureCategory.INSUFFICIENT_FUNDS, gateway_errors.FailureCategory.CONFIGURATION}
 
 
 def lock(payout_id: UUID) -> Payout:
@@ -54,13 +54,13 @@ def sent(*, payout: Payout, result: PayoutResult) -> Payout:
 
 
 @transaction.atomic
-def declined(*, payout: Payout, error: gateway.Declined) -> Payout:
+def declined(*, payout: Payout, error: gateway_errors.Declined) -> Payout:
     """It said no, for good: nothing moved, and the seller has the money again."""
     current = lock(payout.pk)
     if not _was_ours(current, payout):
         return current
     current.state = PayoutState.FAILED
-    current.failure_category, current.failure_code = error.category, error.code[:100]
+    failures.remember(current, failures.of(error))
     current.next_try_at = None
     current.save()
     withdrawals.mark_failed(withdrawal=current.withdrawal, reason=_reason(current))
@@ -72,7 +72,7 @@ def declined(*, payout: Payout, error: gateway.Declined) -> Payout:
 
 
 @transaction.atomic
-def put_off(*, payout: Payout, error: gateway.GatewayError) -> Payout:
+def put_off(*, payout: Payout, error: gateway_errors.GatewayError) -> Payout:
     """It surely did nothing: it is tried later, by this gateway, or by another one if this one never heard of it."""
     current = lock(payout.pk)
     if not _was_ours(current, payout):
@@ -87,19 +87,19 @@ def put_off(*, payout: Payout, error: gateway.GatewayError) -> Payout:
         why = cases.in_house(_("%(gateway)s has been away for a day"), gateway=current.gateway)
         _ask_people(current, "away", why, is_waiting=True)
     current.next_try_at = now + timedelta(seconds=pause)
-    current.failure_category, current.failure_code = error.category, error.code[:100]
+    failures.remember(current, failures.of(error))
     current.save()
     withdrawals.mark_unsent(withdrawal=current.withdrawal, note=f"{current.gateway} is away")
     return current
 
 
 @transaction.atomic
-def doubted(*, payout: Payout, error: gateway.GatewayError) -> Payout:
+def doubted(*, payout: Payout, error: gateway_errors.GatewayError) -> Payout:
     """It may have acted: nobody sends it anywhere else, and it is asked until it says."""
     current = lock(payout.pk)
     if _was_ours(current, payout):
         current.is_pinned = True
-        current.failure_category, current.failure_code = error.category, error.code[:100]
+        failures.remember(current, failures.of(error))
         current.next_try_at = next_question(current)
         current.save()
         withdrawals.mark_uncertain(withdrawal=current.withdrawal)
@@ -124,9 +124,7 @@ def note(*, payout: Payout, result: PayoutResult) -> Payout:
         _not_found(current)
     else:
         current.is_pinned, current.not_found = True, 0
-        failure = result.failure
-        current.failure_category = failure.category if failure else ""
-        current.failure_code = failure.code[:100] if failure else ""
+        failures.remember(current, result.failure)
         if result.state is PayoutState.PAID:
             _paid(current, result)
         elif result.state in OVER:

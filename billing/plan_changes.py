@@ -230,7 +230,7 @@ def change(
         if waiting.details["price"] != price.pk:
             raise errors.AttemptLive(waiting.pk)
         # Of what is paid for no more like this: who pays it now gets nothing for it.
-        subscriptions.take_back(waiting)
+        subscriptions.cancel_payment(waiting)
     purchase = pricing.plan(
         price,
         customers.get(subscription.user).locale,

@@ -20,19 +20,20 @@ from billing import (
     refund_sending,
     refunds,
     refunds_listed,
+    reversals,
     timeline,
     trial_ends,
 )
 from billing.gateways import letters as marks
 from billing.gateways.base import Hint, Subject, Trust
 from billing.gateways.subscribing import InvoiceResult
-from billing.models import Attempt, Dispute, GatewayLetter, Payout, PlanPrice, Refund, Subscription
+from billing.models import Attempt, GatewayLetter, Payout, PlanPrice, Refund, Subscription
 from billing.models.inbox import LetterState
-from billing.models.refunds import DisputeState, RefundStatus
+from billing.models.payments import SETTLED
+from billing.models.refunds import RefundStatus
 from ledger.money import Money
 
 logger = logging.getLogger(__name__)
-REVERSALS = {"PAYMENT.CAPTURE.REVERSED"}  # what a bank or PayPal itself takes back, and nobody has refunded
 # Of these ids a gateway gives the same one to many payments, or they are of something else.
 NOT_IDS_OF_A_PAYMENT = {"customer", "refund", "dispute", "subscription", "invoice"}
 
@@ -66,7 +67,7 @@ def _read_payment(letter: GatewayLetter, batch: Batch) -> LetterState:
     if (bill := _invoice_paid_by(letter)) is not None:
         return _follow_subscription(letter.gateway, {"subscription": bill.subscription}, bill.reference, batch)
     attempt = attempt_of(letter)
-    is_over = attempt.state in payments.SETTLED and not payments.waits_for_fee(attempt)
+    is_over = attempt.state in SETTLED and not payments.waits_for_fee(attempt)
     if attempt.pk not in batch.asked and not is_over:
         asking.ask(attempt)
         batch.asked.add(attempt.pk)
@@ -78,7 +79,7 @@ def _read_payment(letter: GatewayLetter, batch: Batch) -> LetterState:
 def _read_what_went_back(attempt: Attempt) -> None:
     """Of one that was only authorised nothing went back: Stripe calls a hold that it lets go refunded too."""
     attempt.refresh_from_db()
-    if attempt.state in payments.SETTLED:
+    if attempt.state in SETTLED:
         refunds_listed.hear(attempt)
 
 
@@ -87,21 +88,31 @@ def _read_refund(letter: GatewayLetter, batch: Batch) -> LetterState:
     ours = _refund_of(letter)
     if ours is None:
         attempt = _known_as_paid(letter)
-        if letter.kind in REVERSALS and _has_taken(attempt):
-            return LetterState.DONE
-        if Refund.objects.filter(attempt=attempt, status__in=[RefundStatus.SENDING, RefundStatus.UNKNOWN]).exists():
-            raise NotKnownYet("It may be the refund that is being sent.")
-        if letter.trust == Trust.UNSIGNED or letter.amount_minor is None or "refund" not in letter.ids:
-            raise NotKnownYet("It names no refund of ours, and nobody has signed for it.")
-        amount = Money(letter.amount_minor, letter.currency)
+        amount = _amount_made_elsewhere(letter, attempt)
         ours = refunds.book_made_at_gateway(attempt=attempt, amount=amount, ids=letter.ids)
     refund_sending.ask(ours)
     return LetterState.DONE
 
 
-def _has_taken(attempt: Attempt) -> bool:
-    """A dispute stands for it: that books the money when it is lost."""
-    return Dispute.objects.filter(attempt=attempt, state__in=[DisputeState.OPEN, DisputeState.LOST]).exists()
+def _read_reversal(letter: GatewayLetter, batch: Batch) -> LetterState:
+    """Money that is gone by itself: a dispute stands for it, whether that was heard of before or is heard of later."""
+    ours = _refund_of(letter)
+    if ours is None:
+        attempt, at = _known_as_paid(letter), letter.occurred_at or letter.received_at
+        if reversals.is_of_dispute(attempt, at):
+            return LetterState.DONE
+        ours = reversals.book(attempt=attempt, amount=_amount_made_elsewhere(letter, attempt), ids=letter.ids, at=at)
+    if ours is not None:
+        refund_sending.ask(ours)
+    return LetterState.DONE
+
+
+def _amount_made_elsewhere(letter: GatewayLetter, attempt: Attempt) -> Money:
+    if Refund.objects.filter(attempt=attempt, status__in=[RefundStatus.SENDING, RefundStatus.UNKNOWN]).exists():
+        raise NotKnownYet("It may be the refund that is being sent.")
+    if letter.trust == Trust.UNSIGNED or letter.amount_minor is None or "refund" not in letter.ids:
+        raise NotKnownYet("It names no refund of ours, and nobody has signed for it.")
+    return Money(letter.amount_minor, letter.currency)
 
 
 def _read_payout(letter: GatewayLetter, batch: Batch) -> LetterState:
@@ -181,6 +192,7 @@ def _read_method(letter: GatewayLetter, batch: Batch) -> LetterState:
 READERS: dict[Subject, Reader] = {
     Subject.PAYMENT: _read_payment,
     Subject.REFUND: _read_refund,
+    Subject.REVERSAL: _read_reversal,
     Subject.PAYOUT: _read_payout,
     Subject.DISPUTE: _read_dispute,
     Subject.SUBSCRIPTION: _read_subscription,
@@ -208,10 +220,10 @@ def attempt_of(letter: GatewayLetter) -> Attempt:
 def _known_as_paid(letter: GatewayLetter) -> Attempt:
     """A letter about what follows a payment may be faster than the one about the payment."""
     attempt = attempt_of(letter)
-    if attempt.state not in payments.SETTLED:
+    if attempt.state not in SETTLED:
         asking.ask(attempt)
         attempt = Attempt.objects.select_related("payment").get(pk=attempt.pk)
-        if attempt.state not in payments.SETTLED:
+        if attempt.state not in SETTLED:
             raise NotKnownYet("The payment that it is about is not paid here.")
     return attempt
 
@@ -264,7 +276,7 @@ def _adopt(gateway: str, gateway_id: str) -> Subscription | None:
             gateway=gateway,
             gateway_id=gateway_id,
         )
-        timeline.keep(made, "adopted", facts={"gateway_id": gateway_id})
+        timeline.save(made, "adopted", facts={"gateway_id": gateway_id})
     logger.warning("subscription.adopted", extra={"subscription": str(made.pk), "gateway": gateway})
     return made
 

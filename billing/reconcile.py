@@ -15,7 +15,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
 
-from billing import asking, errors, payments
+from billing import asking, calling, errors, payments
 from billing.gateways import registry
 from billing.gateways.base import (
     ListsMovements,
@@ -29,13 +29,12 @@ from billing.gateways.base import (
 )
 from billing.gateways.errors import GatewayError
 from billing.models import Attempt, Discrepancy, Payment, Reconciliation, Refund
-from billing.models.payments import AttemptState
+from billing.models.payments import SETTLED
 from billing.models.reconciling import Outcome, Resolution, Source
 from billing.models.refunds import RefundStatus
 from ledger.money import Money
 
 MARGIN = timedelta(hours=1)
-PAID = (AttemptState.SUCCEEDED, AttemptState.SURPLUS, AttemptState.QUARANTINED)
 SENT = (RefundStatus.PENDING, RefundStatus.SUCCEEDED)
 
 
@@ -118,7 +117,9 @@ def compare(gateway: str, day: date, *, statement: Sequence[Movement] | None = N
     if statement is not None:
         report = _against(gateway, day, Source.STATEMENT, ours, statement)
     elif isinstance(adapter, ListsMovements):
-        found = adapter.movements(since=since - MARGIN, until=until + MARGIN)
+        found = calling.call(
+            gateway, "movements", lambda: adapter.movements(since=since - MARGIN, until=until + MARGIN)
+        )
         report = _against(gateway, day, Source.LIST, ours, found)
     else:
         report = _asked(gateway, day, ours)
@@ -146,7 +147,7 @@ def resolve(*, discrepancy: Discrepancy, resolution: Resolution, note: str, by: 
 
 
 def _booked(gateway: str, since: datetime, until: datetime) -> Iterator[Booked]:
-    attempts = Attempt.objects.filter(gateway=gateway, state__in=PAID).select_related("payment")
+    attempts = Attempt.objects.filter(gateway=gateway, state__in=SETTLED).select_related("payment")
     # What is in quarantine was never paid as we asked; it ended that day.
     in_day = attempts.filter(ended_at__gte=since, ended_at__lt=until, paid_at__isnull=True) | attempts.filter(
         paid_at__gte=since, paid_at__lt=until
@@ -169,7 +170,7 @@ def _of_refund(refund: Refund) -> Booked:
 def _found(gateway: str, movement: Movement) -> Booked | None:
     """Ours of any day, by our reference or an id of the gateway's."""
     if movement.kind is MovementKind.PAYMENT:
-        attempts = Attempt.objects.filter(gateway=gateway, state__in=PAID).select_related("payment")
+        attempts = Attempt.objects.filter(gateway=gateway, state__in=SETTLED).select_related("payment")
         attempt = _by_name(attempts, movement)
         return _of_attempt(attempt) if isinstance(attempt, Attempt) else None
     refunds = Refund.objects.filter(attempt__gateway=gateway, status__in=SENT)
@@ -251,11 +252,12 @@ def _told(gateway: str, booked: Booked) -> Movement | None:
             ids=booked.row.gateway_ids,
             created_at=booked.row.created_at,
         )
-        sent = adapter.fetch_refund(known)
+        sent = calling.call(gateway, "fetch_refund", lambda: adapter.fetch_refund(known))
         moved = sent.state in (RefundState.SUCCEEDED, RefundState.PENDING)
         return Movement(kind=booked.kind, amount=sent.amount or booked.amount) if moved else None
     assert isinstance(adapter, OpensCheckout)  # noqa: S101 - it opened this one
-    paid = adapter.fetch_payment(asking.ref(booked.row))
+    ours = asking.ref(booked.row)
+    paid = calling.call(gateway, "fetch", lambda: adapter.fetch_payment(ours))
     moved = paid.state is PaymentState.SUCCEEDED
     return Movement(kind=booked.kind, amount=paid.amount or booked.amount, fee=paid.fee) if moved else None
 

@@ -3,7 +3,6 @@ second one is the same refund."""
 
 import logging
 from datetime import datetime, timedelta
-from typing import Any
 from uuid import UUID
 
 from django.conf import settings
@@ -12,8 +11,19 @@ from django.db.models import Exists, OuterRef
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from billing import asking, calling, cases, payments, refunds, refunds_elsewhere, schedule, sweeps
-from billing.gateways import errors as gateway
+from billing import (
+    asking,
+    calling,
+    cases,
+    failures,
+    payments,
+    refunds,
+    refunds_elsewhere,
+    schedule,
+    sweeps,
+    webhook_address,
+)
+from billing.gateways import errors as gateway_errors
 from billing.gateways import registry
 from billing.gateways.base import RefundRef, RefundRequest, RefundResult, Refunds, RefundState
 from billing.models import Attempt, Case, Payment, Refund
@@ -44,20 +54,20 @@ def send(refund: Refund) -> Refund:
         payment=asking.ref(fresh.attempt),
         amount=fresh.money,
         reason=fresh.reason,
-        notify_url=f"{settings.BASE_URL.rstrip('/')}/webhooks/{fresh.attempt.gateway}",
+        notify_url=webhook_address.of(fresh.attempt.gateway),
     )
     try:
         result = calling.call(fresh.attempt.gateway, "refund", lambda: adapter.send_refund(wanted))
-    except gateway.Declined as error:
-        facts: dict[str, Any] = {"failure_category": error.category, "failure_code": error.code[:100]}
-        return refunds.move(fresh, RefundResult(state=RefundState.FAILED), facts)
-    except gateway.Unavailable:
+    except gateway_errors.Declined as error:
+        refused = RefundResult(state=RefundState.FAILED, failure=failures.of(error))
+        return refunds.note(refund=fresh, result=refused)
+    except gateway_errors.Unavailable:
         pause = timedelta(seconds=settings.REFUND_RETRY_SECONDS)
         Refund.objects.filter(pk=fresh.pk, status=RefundStatus.SENDING).update(
             status=RefundStatus.REQUESTED, next_try_at=timezone.now() + pause
         )
         return fresh
-    except gateway.Uncertain:
+    except gateway_errors.Uncertain:
         Refund.objects.filter(pk=fresh.pk, status=RefundStatus.SENDING).update(status=RefundStatus.UNKNOWN)
         return fresh
     return refunds.note(refund=fresh, result=result)
@@ -151,7 +161,7 @@ def _work_on(refund: Refund) -> None:
         else:
             # One that is still being sent belongs to a worker that died, or that will find its answer noted.
             ask(refund)
-    except gateway.GatewayError as error:
+    except gateway_errors.GatewayError as error:
         logger.info("refund.not_told", extra={"refund": str(refund.pk), "why": str(error)})
     except registry.UnknownGateway:
         logger.warning("refund.gateway_gone", extra={"refund": str(refund.pk), "gateway": refund.attempt.gateway})

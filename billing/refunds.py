@@ -20,6 +20,7 @@ from django.utils.translation import gettext_lazy as _
 from billing import (
     cases,
     errors,
+    failures,
     fulfilment,
     payment_log,
     payments,
@@ -36,9 +37,10 @@ from billing.gateways.base import RefundResult, Refunds, RefundState
 from billing.models import Attempt, Payment, Refund
 from billing.models.cases import CaseKind
 from billing.models.payments import ASIDE, AttemptState, PaymentKind
-from billing.models.refunds import DisputeState, RefundOrigin, RefundPolicy, RefundStatus
+from billing.models.refunds import OPEN, DisputeState, RefundOrigin, RefundPolicy, RefundStatus
 from billing.refund_plans import Plan
 from credits import takebacks
+from events import outbox
 from events.types import EventType
 from ledger import transfers
 from ledger.models import EntryKey
@@ -46,14 +48,6 @@ from ledger.money import Money
 from ledger.transfers import Move
 
 logger = logging.getLogger(__name__)
-
-OPEN = (
-    RefundStatus.REQUESTED,
-    RefundStatus.SENDING,
-    RefundStatus.PENDING,
-    RefundStatus.UNKNOWN,
-    RefundStatus.MANUAL,
-)
 
 
 def preview(*, payment: Payment, amount: Money | None = None, policy: RefundPolicy | None = None) -> Plan:
@@ -148,21 +142,19 @@ def _key(refund: Refund) -> str:
 # ---------------------------------------------------------------- what a gateway says
 
 
-def note(*, refund: Refund, result: RefundResult) -> Refund:
-    """Write down what a gateway says of a refund, and do what follows from it."""
-    failure = result.failure
-    facts = {"failure_category": failure.category, "failure_code": failure.code[:100]} if failure else {}
-    return move(refund, result, facts)
-
-
 @transaction.atomic
-def move(refund: Refund, result: RefundResult, facts: Mapping[str, Any]) -> Refund:
+def note(*, refund: Refund, result: RefundResult, **proven: Any) -> Refund:
+    """Write down what a gateway says of a refund, or people who have proven it, and do what follows from it."""
     payment = payments.lock(refund.payment_id)
     locked = Refund.objects.select_related("attempt").get(pk=refund.pk)
     locked.payment = locked.attempt.payment = payment
+    if refunds_elsewhere.is_of_dispute(locked):
+        return locked
     locked.gateway_ids = {**locked.gateway_ids, **result.ids}
     locked.last_reply = dict(result.raw) or locked.last_reply
-    for name, value in facts.items():
+    if result.failure:
+        failures.remember(locked, result.failure)
+    for name, value in proven.items():
         setattr(locked, name, value)
     match result.state:
         case RefundState.SUCCEEDED if refunds_elsewhere.waits(locked):
@@ -217,7 +209,7 @@ def _arrived(refund: Refund) -> None:
                 refund.payment, key=key, amount=refund.money, policy=policy, reason=refund.reason
             )
     refund.status, refund.ended_at, refund.next_try_at = RefundStatus.SUCCEEDED, timezone.now(), None
-    refund.failure_category = refund.failure_code = ""
+    failures.remember(refund, None)
     _book(refund)
     payment_log.refunded(refund)
     if refund.origin == RefundOrigin.SURPLUS:
@@ -297,14 +289,16 @@ def _ask_about_failure(refund: Refund, trouble: str, told: Mapping[str, str]) ->
 def _tell_failure(refund: Refund, trouble: str) -> None:
     _ask_about_failure(refund, trouble, {"why": refund.failure_category or refund.proof})
     if refund.origin != RefundOrigin.SURPLUS:
-        payments.record(
-            refund.payment.user,
-            EventType.REFUND_FAILED,
-            payment=str(refund.payment_id),
-            refund=str(refund.pk),
-            amount=refund.amount_minor,
-            currency=refund.currency,
-            reason=refund.failure_category or "unknown",
+        outbox.record(
+            user=refund.payment.user,
+            type=EventType.REFUND_FAILED,
+            data={
+                "payment": str(refund.payment_id),
+                "refund": str(refund.pk),
+                "amount": refund.amount_minor,
+                "currency": refund.currency,
+                "reason": refund.failure_category or "unknown",
+            },
         )
 
 

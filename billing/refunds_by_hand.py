@@ -73,5 +73,5 @@ def _sum_of(operator: User, payment_id: UUID) -> int:
 
 
 def _say(refund: Refund, state: RefundState, proof: str, by: User, note: str) -> Refund:
-    facts = {"proof": proof, "proof_note": note, "proven_by": by}
-    return refunds.move(refund, RefundResult(state=state), facts)
+    result = RefundResult(state=state)
+    return refunds.note(refund=refund, result=result, proof=proof, proof_note=note, proven_by=by)

@@ -16,6 +16,8 @@ from billing.models.refunds import DisputeState, RefundOrigin, RefundPolicy, Ref
 from billing.refund_plans import UNPLANNED, Plan
 from ledger.money import Money
 
+REVERSAL = "taken_by"  # beside the ids at the gateway, of what nobody has refunded: a bank or a dispute has taken it
+
 
 def write_down(payment: Payment, attempt: Attempt, amount: Money, ids: Mapping[str, str]) -> Refund:
     return Refund.objects.create(
@@ -59,6 +61,11 @@ def of_what_stands_aside(payment: Payment, attempt: Attempt, amount: Money, ids:
 def waits(refund: Refund) -> bool:
     """The money has gone, and what comes back for it is settled with the dispute; its end takes this up again."""
     return UNPLANNED in refund.gateway_ids and has_dispute(refund.payment, DisputeState.OPEN)
+
+
+def is_of_dispute(refund: Refund) -> bool:
+    """A dispute stands for what was taken: whatever is said of it, this one moves no more."""
+    return bool(refund.gateway_ids.get(REVERSAL) == "dispute")
 
 
 def forget(refund: Refund) -> None:

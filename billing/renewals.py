@@ -120,7 +120,7 @@ def _remind(subscription: Subscription) -> None:
             "plan": price.plan.code,
             "amount": subscriptions.next_amount(subscription, price).minor,
             "currency": price.currency,
-            "due_at": dunning.paid_until(subscription).isoformat().replace("+00:00", "Z"),
+            "due_at": dunning.paid_until(subscription),
             "payment_url": dunning.mend_url(subscription),
         },
     )

@@ -30,17 +30,6 @@ class Rule(StrEnum):
     BREAKER_OPEN = "breaker_open"
 
 
-class Need(StrEnum):
-    """What a gateway must be able to do for this payment; the names are those of its capabilities."""
-
-    REFUND = "refund"
-    PARTIAL_REFUND = "partial_refund"
-    CANCEL = "cancel"
-    CAPTURE_LATER = "capture_later"
-    SAVED_METHODS = "saved_methods"
-    RECURRING = "recurring"
-
-
 class Health(StrEnum):
     """How the circuit breaker stands, best first."""
 
@@ -83,7 +72,7 @@ class Wish:
 
     amount: Money
     country: str = ""
-    needs: frozenset[Need] = frozenset()
+    saves_method: bool = False  # a card is to be kept, or one that was kept is charged
     preferred: Sequence[str] = ()  # the caller's, in their order; empty: any
     flow: Flow | None = None
     has_phone: bool = False
@@ -172,7 +161,6 @@ def rule_of(candidate: Candidate, currency: str) -> AmountRule | None:
 def _objection(wish: Wish, candidate: Candidate) -> RuledOut | None:
     name, able = candidate.name, candidate.capabilities
     rule = rule_of(candidate, wish.amount.unit)
-    missing = sorted(need.value for need in wish.needs if not getattr(able, need.value))
     where = countries_of(candidate)
     tests: list[tuple[bool, Rule, str]] = [
         (bool(wish.preferred) and name not in wish.preferred, Rule.NOT_ASKED_FOR, ""),
@@ -180,7 +168,7 @@ def _objection(wish: Wish, candidate: Candidate) -> RuledOut | None:
         (not candidate.is_configured, Rule.NOT_CONFIGURED, ""),
         (rule is None, Rule.CURRENCY, wish.amount.unit),
         (bool(wish.country and where is not None and wish.country not in where), Rule.COUNTRY, wish.country),
-        (bool(missing), Rule.CAPABILITY, ", ".join(missing)),
+        (wish.saves_method and not able.saved_methods, Rule.CAPABILITY, "saved_methods"),
         (wish.flow is not None and wish.flow not in able.flows, Rule.FLOW, str(wish.flow or "")),
         (able.needs_phone and not wish.has_phone, Rule.PHONE, ""),
     ]

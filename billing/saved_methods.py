@@ -52,7 +52,7 @@ def _forget_declines(user: User) -> None:
 
 def page_url(user: User) -> str:
     """The page behind the link in a letter; the signed link is the whole credential, for as long as a letter is new."""
-    return f"{settings.BASE_URL.rstrip('/')}/payment-methods/{signing.dumps(user.pk, salt=SALT)}"
+    return f"{settings.BASE_URL}/payment-methods/{signing.dumps(user.pk, salt=SALT)}"
 
 
 def user_of(token: str) -> User | None:

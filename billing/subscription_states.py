@@ -71,7 +71,7 @@ def extend(
         amount_minor=amount_minor,
     )
     if is_overtaken:
-        timeline.keep(subscription, "paid", facts={"key": key, "until": ends_at, "amount": amount_minor})
+        timeline.save(subscription, "paid", facts={"key": key, "until": ends_at, "amount": amount_minor})
         return subscription
     if until is not None:
         is_within = not is_anew and ends_at == subscription.paid_until  # a change in the midst of it
@@ -85,7 +85,7 @@ def extend(
     if before != SubscriptionStatus.PAUSED:
         subscription.status = SubscriptionStatus.ACTIVE
     subscription.tries = subscription.reminders = 0
-    timeline.keep(subscription, "paid", facts={"key": key, "until": ends_at, "amount": amount_minor})
+    timeline.save(subscription, "paid", facts={"key": key, "until": ends_at, "amount": amount_minor})
     if before in (SubscriptionStatus.ACTIVE, SubscriptionStatus.PAUSED):
         timeline.tell_updated(subscription, "current_period_end")
     else:
@@ -194,7 +194,7 @@ def change_now(
     subscription.price, subscription.next_price, subscription.paid_until = price, None, ends_at
     subscription.period_start = now if price.interval != subscription.price.interval else subscription.period_start
     subscription.tries = subscription.reminders = 0
-    timeline.keep(subscription, "changed", facts={"from": before, "to": price.plan.code, "amount": amount_minor})
+    timeline.save(subscription, "changed", facts={"from": before, "to": price.plan.code, "amount": amount_minor})
     timeline.tell_updated(subscription, "plan")
     return True
 
@@ -212,7 +212,7 @@ def switch(
     if not basis.stands(subscription):
         return False
     before, subscription.price, subscription.next_price = subscription.price.plan.code, price, None
-    timeline.keep(
+    timeline.save(
         subscription, "changed", by=by, reason=reason, facts={"from": before, "to": price.plan.code, "amount": 0}
     )
     timeline.tell_updated(subscription, "plan")
@@ -230,7 +230,7 @@ def mark_past_due(*, subscription_id: UUID, unless_paid_until: datetime | None =
     if unless_paid_until is not None and dunning.paid_until(subscription) >= unless_paid_until:
         return False
     subscription.status = SubscriptionStatus.PAST_DUE
-    timeline.keep(subscription, "past_due")
+    timeline.save(subscription, "past_due")
     price = subscription.next_price or subscription.price
     timeline.tell(
         subscription,
@@ -267,7 +267,7 @@ def end(
     subscription.next_price = None
     if GrantSchedule.objects.filter(reference=subscription.reference).exists():
         calendar.close(reference=subscription.reference, at=now)
-    timeline.keep(subscription, "ended", by=by, reason=reason, facts={"why": why})
+    timeline.save(subscription, "ended", by=by, reason=reason, facts={"why": why})
     redemptions.subscription_over(subscription)
     if was_in_force:
         timeline.tell(subscription, EventType.SUBSCRIPTION_CANCELLED, ended_at=now, reason=why)
@@ -281,7 +281,7 @@ def start_trial(*, subscription_id: UUID, until: datetime) -> Subscription:
     if subscription.status == SubscriptionStatus.INCOMPLETE:
         subscription.status, subscription.period_start = SubscriptionStatus.TRIALING, timezone.now()
         subscription.trial_until = subscription.paid_until = until
-        timeline.keep(subscription, "trial", facts={"until": until})
+        timeline.save(subscription, "trial", facts={"until": until})
         timeline.tell(subscription, EventType.SUBSCRIPTION_ACTIVATED, current_period_end=until)
     return subscription
 
@@ -297,7 +297,7 @@ def end_later(*, subscription_id: UUID, by: User | None = None, reason: str = ""
         raise errors.SubscriptionState(subscription.status, gettext_noop("nothing of it is to end"))
     if not subscription.cancel_at_period_end:
         subscription.cancel_at_period_end = True
-        timeline.keep(subscription, "cancel_later", by=by, reason=reason)
+        timeline.save(subscription, "cancel_later", by=by, reason=reason)
         timeline.tell_updated(subscription, "cancel_at_period_end")
     return subscription
 
@@ -310,7 +310,7 @@ def go_on(*, subscription_id: UUID, by: User | None = None, reason: str = "") ->
         raise errors.SubscriptionState(subscription.status, gettext_noop("nothing of it is to go on"))
     if subscription.cancel_at_period_end:
         subscription.cancel_at_period_end = False
-        timeline.keep(subscription, "resumed", by=by, reason=reason)
+        timeline.save(subscription, "resumed", by=by, reason=reason)
         timeline.tell_updated(subscription, "cancel_at_period_end")
     return subscription
 
@@ -324,7 +324,7 @@ def set_next_price(
     if subscription.status not in IN_FORCE:
         raise errors.SubscriptionState(subscription.status, gettext_noop("it has no next period"))
     subscription.next_price = price
-    timeline.keep(subscription, "change_later", by=by, reason=reason, facts={"to": price.plan.code if price else None})
+    timeline.save(subscription, "change_later", by=by, reason=reason, facts={"to": price.plan.code if price else None})
     timeline.tell_updated(subscription, "next_plan")
     return subscription
 
@@ -347,7 +347,7 @@ def give_time(*, subscription_id: UUID, until: datetime, by: User, reason: str) 
     if GrantSchedule.objects.filter(reference=subscription.reference).exists():
         calendar.extend_schedule(reference=subscription.reference, paid_until=until)
     subscription.tries = subscription.reminders = 0
-    timeline.keep(subscription, "extended", by=by, reason=reason, facts={"until": until})
+    timeline.save(subscription, "extended", by=by, reason=reason, facts={"until": until})
     timeline.tell_updated(subscription, "current_period_end")
     return subscription
 
@@ -363,4 +363,4 @@ def move_to_zone(*, user: User, time_zone: str) -> None:
         subscription.time_zone = time_zone
         if GrantSchedule.objects.filter(reference=subscription.reference).exists():
             calendar.move_to_zone(reference=subscription.reference, time_zone=time_zone, at=now)
-        timeline.keep(subscription, "moved", facts={"time_zone": time_zone})
+        timeline.save(subscription, "moved", facts={"time_zone": time_zone})

@@ -128,7 +128,7 @@ def _write(user: User, price: PlanPrice, wishes: Wishes, wanted: Purchase) -> Su
         time_zone=customers.get(user).time_zone,
         phone=wishes.phone[:20],
     )
-    timeline.keep(made, "asked", facts={"plan": price.plan.code, "price": price.pk})
+    timeline.save(made, "asked", facts={"plan": price.plan.code, "price": price.pk})
     if wanted.reduction is not None:
         coupons.reserve(user=user, reduction=wanted.reduction, subscription=made)
     return made
@@ -141,7 +141,7 @@ def _give_up_unpaid(
     if renewing.renews(old.gateway):
         renewing.give_up_page(subscription=old, status=status, why=why, by=by, reason=reason)
     else:
-        _take_payment_back(old)
+        _cancel_waiting_payment(old)
         subscription_states.end(
             subscription_id=old.pk, status=status, why=why, by=by, reason=reason, only_if_unpaid=True
         )
@@ -149,7 +149,7 @@ def _give_up_unpaid(
         raise errors.SubscriptionLive(old.pk, old.price.plan.code, now.status)
 
 
-def _take_payment_back(subscription: Subscription) -> None:
+def _cancel_waiting_payment(subscription: Subscription) -> None:
     if (waiting := plan_payments.pending(subscription)) is None:
         return
     with suppress(errors.CannotCancel, errors.PaymentOver):
@@ -157,7 +157,7 @@ def _take_payment_back(subscription: Subscription) -> None:
         asking.cancel(waiting)
 
 
-def take_back(waiting: Payment) -> None:
+def cancel_payment(waiting: Payment) -> None:
     """One that is not to be paid any more. Where its gateway knows no way back, it stays under way until it ends."""
     try:
         asking.cancel(waiting)
@@ -207,7 +207,7 @@ def renew(*, subscription: Subscription, wishes: Wishes, claim: Claim | None = N
     if subscription.next_price is not None and subscription.paid_until and subscription.paid_until > timezone.now():
         raise errors.ChangeNotNow
     if waiting is not None:
-        take_back(waiting)  # of another plan than the one that is due now
+        cancel_payment(waiting)  # of another plan than the one that is due now
     return ask_for_payment(subscription, price, RENEW, wishes, claim=claim)
 
 

@@ -1,6 +1,5 @@
-"""What happened to a subscription: the line in its timeline, and the event that tells others."""
+"""What happened to a subscription: it is saved with a line in its timeline, and an event tells others."""
 
-from datetime import datetime
 from typing import Any
 
 from django.contrib.auth.models import User
@@ -12,7 +11,7 @@ from events import outbox
 from events.types import EventType
 
 
-def keep(
+def save(
     subscription: Subscription,
     act: str,
     *,
@@ -20,7 +19,7 @@ def keep(
     reason: str = "",
     facts: dict[str, Any] | None = None,
 ) -> None:
-    """Save it with the dates that follow from it, and write the line."""
+    """Write the row, made or changed, with the dates that follow from it, and the line that says why."""
     if subscription.status in IN_FORCE:
         subscription.lapses_at = dunning.lapses_at(subscription)
         subscription.next_look_at = dunning.next_look_at(subscription)
@@ -38,7 +37,7 @@ def tell(subscription: Subscription, event: EventType, **more: Any) -> None:
         "interval": price.interval,
         "status": subscription.status,
     }
-    outbox.record(user=subscription.user, type=event, data=data | {name: _plain(each) for name, each in more.items()})
+    outbox.record(user=subscription.user, type=event, data=data | more)
 
 
 def tell_updated(subscription: Subscription, *changed: str) -> None:
@@ -49,7 +48,3 @@ def tell_updated(subscription: Subscription, *changed: str) -> None:
         cancel_at_period_end=subscription.cancel_at_period_end,
         changed=list(changed),
     )
-
-
-def _plain(value: Any) -> Any:
-    return value.isoformat().replace("+00:00", "Z") if isinstance(value, datetime) else value

@@ -12,12 +12,12 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
 
-from billing import customers, errors, payments, pricing, saved_methods
+from billing import customers, errors, pricing, saved_methods
 from billing.models import TopUp
 from billing.models.top_ups import ANOTHER_CARD_MENDS, Suspension
 from credits import packs
+from events import outbox
 from events.types import EventType
-from ledger.checks import Result, ask
 
 logger = logging.getLogger(__name__)
 
@@ -90,12 +90,14 @@ def suspend(standing: TopUp, reason: Suspension, now: datetime | None = None) ->
     standing.suspended_at, standing.suspended_for = now or timezone.now(), reason
     standing.save(update_fields=["suspended_at", "suspended_for"])
     logger.info("top_up.suspended", extra={"top_up": str(standing.pk), "reason": reason.value})
-    payments.record(
-        standing.user,
-        EventType.TOP_UP_SUSPENDED,
-        pack=standing.pack.code,
-        reason=reason.value,
-        mend_url=settings.TOP_UP_MEND_URL or saved_methods.page_url(standing.user),
+    outbox.record(
+        user=standing.user,
+        type=EventType.TOP_UP_SUSPENDED,
+        data={
+            "pack": standing.pack.code,
+            "reason": reason.value,
+            "mend_url": settings.TOP_UP_MEND_URL or saved_methods.page_url(standing.user),
+        },
     )
 
 
@@ -137,25 +139,3 @@ def _what_cards_did(before: TopUp | None) -> dict[str, object]:
         }
     # Waiting for the next month ends with other terms; waiting after a decline does not.
     return {"declines": before.declines, "next_try_at": before.next_try_at if before.declines else None}
-
-
-def charges_had_consent() -> Result:
-    """Every automatic charge began under a consent of its customer that stood, at no more than the agreed price, and
-    for no fewer credits than were agreed."""
-    return ask(
-        """
-        SELECT CASE WHEN c.started_at < t.consented_at OR c.started_at > t.withdrawn_at
-                        THEN format('charge %s began at %s, without consent', c.payment_id, c.started_at)
-                    WHEN p.user_id <> t.user_id OR c.user_id <> t.user_id
-                        THEN format('charge %s is of somebody else than its consent', c.payment_id)
-                    WHEN p.currency <> t.currency OR p.amount_minor > t.price_minor
-                        THEN format('charge %s is of %s %s, agreed were %s %s', c.payment_id, p.amount_minor,
-                                    p.currency, t.price_minor, t.currency)
-                    WHEN (p.details->>'credits')::bigint + (p.details->>'bonus')::bigint < t.credits
-                        THEN format('charge %s brings %s and %s credits, agreed were %s', c.payment_id,
-                                    p.details->>'credits', p.details->>'bonus', t.credits) END
-          FROM billing_topupcharge c
-          JOIN billing_topup t ON t.id = c.top_up_id
-          JOIN billing_payment p ON p.id = c.payment_id
-        """
-    )

@@ -13,16 +13,16 @@ from django.db import IntegrityError, transaction
 from django.db.models import Exists, OuterRef, Q, Sum
 from django.utils import timezone
 
-from billing import calling, checkout, customers, gateway_choices, payments, pricing, saved_methods, top_up
-from billing.gateways import errors as gateway
+from billing import calling, checkout, customers, failures, gateway_choices, payments, pricing, saved_methods, top_up
+from billing.gateways import errors as gateway_errors
 from billing.gateways import registry
-from billing.gateways.base import ChargeRequest, ChargesSavedMethods, Failure, PaymentResult, PaymentState
+from billing.gateways.base import ChargeRequest, ChargesSavedMethods, PaymentResult, PaymentState
 from billing.gateways.errors import FailureCategory
 from billing.models import Attempt, Payment, SavedMethod, TopUp, TopUpCharge
 from billing.models.payments import PaymentStatus
 from billing.models.top_ups import Suspension
 from billing.pricing import Purchase
-from billing.routing import Decision, Need, Wish
+from billing.routing import Decision, Wish
 from credits import balances, history
 from credits.errors import PriceMissing, UnknownPack
 
@@ -78,10 +78,10 @@ def _low(now: datetime) -> Iterator[TopUp]:
 # ---------------------------------------------------------------- one charge
 
 
-def charge(top_up: TopUp, now: datetime) -> TopUpCharge | None:
+def charge(seen: TopUp, now: datetime) -> TopUpCharge | None:
     """Begin a charge and bring it to the gateway; None where nothing may be charged now."""
     try:
-        begun = _begin(top_up, now)
+        begun = _begin(seen, now)
     except IntegrityError as error:
         if "top_up_charge_one_in_flight" not in str(error):
             raise
@@ -105,9 +105,7 @@ def _begin(seen: TopUp, now: datetime) -> TopUpCharge | None:
     if (free_again_at := _capped_until(standing, now)) is not None:
         _not_before(standing, free_again_at)
         return None
-    decision = gateway_choices.choose(
-        Wish(amount=purchase.amount, needs=frozenset({Need.SAVED_METHODS}), preferred=[method.gateway])
-    )
+    decision = gateway_choices.choose(Wish(amount=purchase.amount, saves_method=True, preferred=[method.gateway]))
     if not decision.possible:
         _not_before(standing, now + _pause(0))
         return None
@@ -214,16 +212,15 @@ def _bring_to_gateway(begun: TopUpCharge) -> None:
     attempt = payments.begin(payment=payment, gateway_name=begun.method.gateway)
     try:
         result = _call(attempt, begun.method)
-    except gateway.Uncertain as doubt:
+    except gateway_errors.Uncertain as doubt:
         payments.doubt(attempt=attempt, error=doubt)
         return
-    except gateway.Unavailable as refusal:
+    except gateway_errors.Unavailable as refusal:
         payments.refuse(attempt=attempt, error=refusal)
         payments.give_up(payment=payment)
         return
-    except gateway.Declined as refusal:
-        failure = Failure(category=refusal.category, code=refusal.code, message=str(refusal))
-        result = PaymentResult(state=PaymentState.FAILED, failure=failure)
+    except gateway_errors.Declined as refusal:
+        result = PaymentResult(state=PaymentState.FAILED, failure=failures.of(refusal))
     payments.note(attempt=attempt, result=result)
 
 

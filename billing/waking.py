@@ -1,7 +1,7 @@
-"""Waking the worker when notifications have come: one wake-up on its way at a time, and none of it in the request.
+"""Waking the worker when notifications have come or credits are due: one on its way at a time, not in the request.
 
 Publishing a task costs as much as storing a letter, so a thread of the process does it, and at most so often. A wake-up
-that is lost costs a few seconds: a sweep reads the inbox as well.
+that is lost costs a few seconds: a sweep does the same work.
 """
 
 import functools

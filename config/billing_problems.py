@@ -1,7 +1,7 @@
 """How the refusals of billing are told."""
 
 from billing import errors as billing
-from billing.gateways import errors as gateway
+from billing.gateways import errors as gateway_errors
 from config.problem_kinds import NOT_FOUND, Problem
 
 OF_BILLING: dict[type[BaseException], Problem] = {
@@ -225,7 +225,7 @@ OF_BILLING: dict[type[BaseException], Problem] = {
         facts=("plan",),
     ),
     # Raised by the acts that ask one gateway and have no other to go to; a gateway's own words are not ours to show.
-    gateway.GatewayError: Problem(
+    gateway_errors.GatewayError: Problem(
         status=503,
         title="Gateway unclear",
         meaning="The gateway does not answer, or not clearly. Ask again how things stand; then try again.",
@@ -233,7 +233,7 @@ OF_BILLING: dict[type[BaseException], Problem] = {
         facts=("gateway",),
         retry=True,
     ),
-    gateway.Declined: Problem(
+    gateway_errors.Declined: Problem(
         status=409,
         title="Gateway refused",
         meaning="The gateway refuses this as things stand there.",

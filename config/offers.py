@@ -33,7 +33,7 @@ def for_lack(error: InsufficientCredits, user: User | None) -> dict[str, Any]:
             "amount": found.price.minor,
             "currency": found.price.unit,
         },
-        "checkout_url": f"{settings.BASE_URL.rstrip('/')}/pricing?{urlencode({'pack': found.pack.code})}",
+        "checkout_url": f"{settings.BASE_URL}/pricing?{urlencode({'pack': found.pack.code})}",
     }
 
 

@@ -19,7 +19,7 @@ from rest_framework import exceptions as drf
 from rest_framework.settings import api_settings
 
 from billing import errors as billing
-from billing.gateways import errors as gateway
+from billing.gateways import errors as gateway_errors
 from config import connections, offers
 from config.billing_problems import OF_BILLING
 from config.floor_problems import OF_THE_FLOORS
@@ -92,8 +92,8 @@ CODES: dict[type[BaseException], str] = {
     wallet.NotYours: "not_found",
     wallet.KeyReused: "idempotency_key_reused",
     billing.NotYours: "not_found",
-    gateway.GatewayError: "gateway_unclear",
-    gateway.Declined: "gateway_refused",
+    gateway_errors.GatewayError: "gateway_unclear",
+    gateway_errors.Declined: "gateway_refused",
     credit.KeyReused: "idempotency_key_reused",
     Http404: "not_found",
     django_errors.ObjectDoesNotExist: "not_found",

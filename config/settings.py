@@ -35,10 +35,10 @@ SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])  # of before
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[] if PRODUCTION else ["localhost", "127.0.0.1", "[::1]"])
 PORT = env.int("PORT", default=8000)
 SANDBOX_PORT = env.int("SANDBOX_PORT", default=1 if APP_ENV == "test" else 8010)  # tests start one of their own
-BASE_URL = env.str("BASE_URL", default="" if PRODUCTION else f"http://127.0.0.1:{PORT}")
+BASE_URL = env.str("BASE_URL", default="" if PRODUCTION else f"http://127.0.0.1:{PORT}").rstrip("/")
 if PRODUCTION:
     SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = True
-    CSRF_TRUSTED_ORIGINS = [BASE_URL.rstrip("/")] if BASE_URL else []
+    CSRF_TRUSTED_ORIGINS = [BASE_URL] if BASE_URL else []
     SECURE_SSL_REDIRECT = env.bool("SSL_REDIRECT", default=True)
     # Orchestrators and scrapers ask from inside, without TLS.
     SECURE_REDIRECT_EXEMPT = [r"^health(/|$)", r"^metrics$"]
@@ -465,11 +465,11 @@ LEDGER_CHECKS: list[str] = [
     "wallets.checks.sales_know_what_was_taken_back",
     "wallets.checks.available_holds_are_withdrawals_and_takings_back",
     "wallets.checks.withdrawals_are_paid_once",
-    "billing.fulfilment.payments_are_delivered_once",
-    "billing.fulfilment.coupons_are_used_as_often_as_they_say",
-    "billing.fulfilment.attempts_agree_with_their_payments",
-    "billing.top_up.charges_had_consent",
-    "billing.payout_checks.payouts_agree_with_their_withdrawals",
+    "billing.checks.payments_are_delivered_once",
+    "billing.checks.coupons_are_used_as_often_as_they_say",
+    "billing.checks.attempts_agree_with_their_payments",
+    "billing.checks.charges_had_consent",
+    "billing.checks.payouts_agree_with_their_withdrawals",
 ]
 
 # ---------------------------------------------------------------- credits: the catalogue

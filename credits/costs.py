@@ -148,12 +148,7 @@ def revise(*, action: str, terms: Terms, valid_from: datetime | None = None, by:
     return cost
 
 
-def withdraw(*, action: str, by: User | None = None) -> Cost:
-    """The action can no longer be spent on; what was spent keeps its version."""
-    return revise(action=action, terms=terms_of(find(action), is_active=False), by=by)
-
-
-def terms_of(cost: Cost, *, is_active: bool = True) -> Terms:
+def terms_of(cost: Cost) -> Terms:
     return Terms(
         catalogue=cost.catalogue,
         kind=cost.kind,
@@ -166,5 +161,4 @@ def terms_of(cost: Cost, *, is_active: bool = True) -> Terms:
         label_en=cost.label_en,
         label_fr=cost.label_fr,
         url_pattern=cost.url_pattern,
-        is_active=is_active,
     )

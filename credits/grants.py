@@ -13,7 +13,7 @@ from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext_noop
 
-from credits import asked, errors, procedures, usage
+from credits import asked, errors, procedures, purses, usage
 from credits.models import Grant, GrantSource, Purse
 from events import hints, outbox
 from events.types import EventType
@@ -29,8 +29,6 @@ _TAKE = """
     SELECT * FROM credits_take($1::bigint, $2::text, $3::bigint, $4::text, $5::uuid, $6::jsonb, $7::int,
                                $8::timestamptz)
 """
-_REFRESH = "SELECT credits_refresh(ARRAY[%s]::bigint[], %s::int, %s::timestamptz)"
-_REPAY = "SELECT credits_repay(p, %s::timestamptz, %s::timestamptz) FROM credits_purse p WHERE p.id = %s"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -277,8 +275,7 @@ def _lock(grant: Grant) -> Grant:
 
 
 def _after_change(grant: Grant, change: str, reason: str, by: User | None, at: datetime | None) -> None:
-    moment = at or timezone.now()
-    procedures.rows(_REPAY, (moment, at, grant.purse_id))
-    procedures.rows(_REFRESH, (grant.purse_id, settings.CREDITS_LOW_PERCENT, moment))
+    purses.repay(grant.purse_id, at)
+    purses.refresh(grant.purse_id, at)
     data = {"grant": grant.entry_id, "unit": grant.purse.unit, "amount": 0, "change": change, "reason": reason}
     outbox.record(user=grant.purse.user, type=EventType.CREDITS_ADJUSTED, data=data | {"by": by.pk if by else None})

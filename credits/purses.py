@@ -8,12 +8,15 @@ from django.db import connection, transaction
 from django.db.models import F, QuerySet, Sum
 from django.utils import timezone
 
-from credits import asked
+from credits import asked, procedures
 from credits.models import Allowance, DebtPolicy, Purse, Spend
 from ledger import accounts, ids
 from ledger.models import Account
 from ledger.money import CREDIT, LARGEST_MINOR
 from rest.models import ServiceToken
+
+_REFRESH = "SELECT credits_refresh(ARRAY[%s]::bigint[], %s::int, %s::timestamptz)"
+_REPAY = "SELECT credits_repay(p, %s::timestamptz, %s::timestamptz) FROM credits_purse p WHERE p.id = %s"
 
 
 def open(user: User, unit: str = CREDIT) -> Purse:  # noqa: A001 - read as purses.open(...)
@@ -25,6 +28,16 @@ def open(user: User, unit: str = CREDIT) -> Purse:  # noqa: A001 - read as purse
             cursor.execute("SELECT credits_open_purses(ARRAY[%s]::bigint[], %s)", [user.pk, unit])
         found = Purse.objects.get(user=user, unit=unit)
     return found
+
+
+def repay(purse_id: int, at: datetime | None = None) -> None:
+    """What is free by now pays what is owed."""
+    procedures.rows(_REPAY, (at or timezone.now(), at, purse_id))
+
+
+def refresh(purse_id: int, at: datetime | None = None) -> None:
+    """Count anew what of it can be used."""
+    procedures.rows(_REFRESH, (purse_id, settings.CREDITS_LOW_PERCENT, at or timezone.now()))
 
 
 def lock(user: User, unit: str = CREDIT) -> Purse:

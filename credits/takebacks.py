@@ -5,7 +5,7 @@ The grants are named by their keys, so that whoever issued them need not know ho
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
@@ -13,7 +13,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
 
-from credits import grants, procedures, purses
+from credits import grants, purses
 from credits.grants import NewGrant
 from credits.models import Grant, GrantSource, Purse
 from events import outbox
@@ -22,9 +22,6 @@ from ledger import accounts, transfers
 from ledger.models import Account, Hold, HoldState
 from ledger.money import Money
 from ledger.transfers import Move, Part, Reserve
-
-_REFRESH = "SELECT credits_refresh(ARRAY[%s]::bigint[], %s::int, %s::timestamptz)"
-_REPAY = "SELECT credits_repay(p, %s::timestamptz, %s::timestamptz) FROM credits_purse p WHERE p.id = %s"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +71,7 @@ def hold(*, user: User, unit: str, key: str, amounts: Mapping[str, int]) -> None
     lots = _accounts(wanted)
     reserves = [Reserve(lots[name], Money(amount, unit)) for name, amount in wanted.items()]
     transfers.hold(key=booked_as(key), reserves=reserves)
-    _refresh(purse)
+    purses.refresh(purse.pk)
 
 
 @transaction.atomic
@@ -100,8 +97,8 @@ def take(*, user: User, unit: str, key: str, owed: int = 0, metadata: Mapping[st
             metadata=metadata,
         )
         outbox.record(user=user, type=EventType.CREDITS_ADJUSTED, data={"unit": unit, "amount": -owed})
-        procedures.rows(_REPAY, (timezone.now(), None, purse.pk))
-    _refresh(purse)
+        purses.repay(purse.pk)
+    purses.refresh(purse.pk)
     return sum(each.amount for each in holds)
 
 
@@ -111,8 +108,8 @@ def release(*, user: User, unit: str, key: str) -> None:
     purse = purses.lock(user, unit)
     if holds := _open_holds(key):
         transfers.void(holds=holds)
-        procedures.rows(_REPAY, (timezone.now(), None, purse.pk))
-        _refresh(purse)
+        purses.repay(purse.pk)
+        purses.refresh(purse.pk)
 
 
 def give_back(*, user: User, unit: str, key: str, owed: int = 0) -> None:
@@ -187,7 +184,3 @@ def _tell(user: User, unit: str, holds: Sequence[Hold]) -> None:
     for each in holds:
         data = {"grant": str(born[each.account_id]), "unit": unit, "amount": -each.amount}
         outbox.record(user=user, type=EventType.CREDITS_ADJUSTED, data=data)
-
-
-def _refresh(purse: Purse, at: datetime | None = None) -> None:
-    procedures.rows(_REFRESH, (purse.pk, settings.CREDITS_LOW_PERCENT, at or timezone.now()))

@@ -138,7 +138,3 @@ def note_failure(endpoint_id: UUID, at: datetime) -> bool:
     Endpoint.objects.filter(pk=endpoint_id, failing_since__isnull=True).update(failing_since=at)
     too_long = at - timedelta(hours=settings.WEBHOOKS_DISABLE_HOURS)
     return Endpoint.objects.live().filter(pk=endpoint_id, failing_since__lte=too_long).exists()
-
-
-def waiting(endpoint: Endpoint) -> int:
-    return Delivery.objects.filter(endpoint=endpoint, state__in=["pending", "sending"]).count()

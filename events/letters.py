@@ -73,7 +73,7 @@ def render(
         "name": _one_line(contact.name),
         "customer": _one_line(customer),
         "shop": settings.MAIL_SHOP_NAME,
-        "base_url": settings.BASE_URL.rstrip("/"),
+        "base_url": settings.BASE_URL,
         "preferences_url": preferences_url,
         "language": locale,
     }

@@ -36,7 +36,7 @@ def change(user: User, choices: Mapping[str, bool]) -> Choices:
 
 def link(user_id: int) -> str:
     token = signing.dumps(user_id, salt=SALT, compress=False)
-    return f"{settings.BASE_URL.rstrip('/')}/mail/{token}"
+    return f"{settings.BASE_URL}/mail/{token}"
 
 
 def user_of(token: str) -> User | None:

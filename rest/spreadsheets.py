@@ -9,6 +9,8 @@ from typing import Any
 from django.http import StreamingHttpResponse
 from rest_framework.request import Request
 
+from rest import dates
+
 
 def are_wanted(request: Request, asked: dict[str, Any]) -> bool:
     """By `?format=csv`; without a format by what the caller accepts."""
@@ -33,7 +35,7 @@ def _lines(rows: Iterable[Sequence[Any]]) -> str:
 
 def _cell(value: Any) -> Any:
     if isinstance(value, datetime):
-        return value.isoformat().replace("+00:00", "Z")
+        return dates.written(value)
     # A spreadsheet would run a reference that looks like a formula.
     if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r"):
         return "'" + value

@@ -19,7 +19,7 @@ from django.views.generic import View
 
 from billing import asking, bills, errors, gateway_choices, invoice_links, invoice_words, pages, refusal_words
 from billing.checkout import Wishes
-from billing.gateways import registry
+from billing.gateways import registry, titles
 from billing.gateways.errors import GatewayError
 from billing.models import Invoice, InvoiceFile, Payment
 from billing.models.invoices import InvoiceStatus
@@ -49,7 +49,7 @@ class PayForm(forms.Form):
     def __init__(self, gateways: list[str], *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self.phone_gateways = [name for name in gateways if registry.get(name).capabilities.needs_phone]
-        choices = [(name, invoice_words.GATEWAYS.get(name, name)) for name in gateways]
+        choices = [(name, titles.of(name)) for name in gateways]
         self.fields["gateway"].choices = choices  # type: ignore[attr-defined]
         if len(gateways) == 1:
             self.fields["gateway"].initial = gateways[0]

@@ -46,7 +46,7 @@ AUTOCOMPLETE = {
 
 
 def link(user: User) -> str:
-    return f"{settings.BASE_URL.rstrip('/')}/details/{signing.dumps(user.pk, salt=SALT)}"
+    return f"{settings.BASE_URL}/details/{signing.dumps(user.pk, salt=SALT)}"
 
 
 class DetailsForm(forms.ModelForm):  # type: ignore[type-arg]

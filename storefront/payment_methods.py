@@ -55,7 +55,7 @@ class Page(View):
             return self.page(refusal=str(REFUSALS.get(type(refusal)) or refusal_words.words(refusal)))
 
     def _add(self) -> HttpResponse:
-        own = settings.BASE_URL.rstrip("/") + self.request.path
+        own = settings.BASE_URL + self.request.path
         made = method_setups.start(user=self.customer, success_url=own, cancel_url=f"{own}?left=1")
         if url := str(made.next_action.get("url", "")):
             return pages.lead_to(self.request, url)

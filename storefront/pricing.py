@@ -32,7 +32,7 @@ class BuyView(SignedIn):
         currency = request.POST.get("currency", "")
         try:
             purchase = pricing.pack(request.POST.get("pack", ""), currency, pages.language())
-            wishes = Wishes(cancel_url=settings.BASE_URL.rstrip("/") + reverse("pricing"))
+            wishes = Wishes(cancel_url=settings.BASE_URL + reverse("pricing"))
             payment = checkout.start(user=self.customer, purchase=purchase, wishes=wishes)
         except refusal_words.REFUSALS as refusal:
             return page(request, currency, refusal=refusal_words.words(refusal))

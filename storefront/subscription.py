@@ -148,7 +148,7 @@ def _make_room(user: User, price: PlanPrice) -> None:
 
 
 def _wishes() -> Wishes:
-    own = settings.BASE_URL.rstrip("/")
+    own = settings.BASE_URL
     return Wishes(success_url=f"{own}/subscription", cancel_url=f"{own}/pricing")
 
 

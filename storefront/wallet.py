@@ -19,6 +19,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.generic import View
 
+from billing.gateways import titles
 from billing.gateways.base import PayoutState
 from ledger import money
 from ledger.errors import InvalidAmount, LedgerError
@@ -34,14 +35,6 @@ from wallets.statements import Statement
 from wallets.transactions import LABELS, MOVED_WITHIN, Transaction, Wanted
 
 MOST_TRANSACTIONS, MOST_WITHDRAWALS = 50, 20
-GATEWAYS = {
-    "stripe": "Stripe",
-    "paypal": "PayPal",
-    "cinetpay": "CinetPay",
-    "mtn_momo": "MTN Mobile Money",
-    "orange_money": "Orange Money",
-}
-
 
 WHY = {
     WithdrawalStatus.REQUESTED: _(
@@ -277,7 +270,7 @@ def why(withdrawal: Withdrawal) -> str:
     if status is WithdrawalStatus.APPROVED and withdrawal.not_before > timezone.now():
         sentence = _("The destination is new: for your safety it is sent no earlier than %(day)s.")
     facts = {
-        "gateway": GATEWAYS.get(withdrawal.gateway, withdrawal.gateway),
+        "gateway": titles.of(withdrawal.gateway),
         "reason": withdrawal.reason,
         "day": date_format(withdrawal.resolved_at or withdrawal.not_before, "DATETIME_FORMAT"),
     }

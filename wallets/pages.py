@@ -21,7 +21,7 @@ class Link:
 def link(user: User) -> Link:
     token = signing.dumps(user.pk, salt=SALT)
     lasts = timedelta(minutes=settings.WALLETS_PAGE_MINUTES)
-    return Link(url=f"{settings.BASE_URL.rstrip('/')}/wallet/{token}", expires_at=timezone.now() + lasts)
+    return Link(url=f"{settings.BASE_URL}/wallet/{token}", expires_at=timezone.now() + lasts)
 
 
 def user_of(token: str) -> User | None:

@@ -24,7 +24,7 @@ from wallets.models import TakeBackState as State
 
 LONGEST_KEY = 200
 # The parts that are held on accounts of the seller, by the name of the account.
-HELD_ON = {"pending": "pending", "reserve": "reserve", "available": "available", "debt": "debt"}
+HELD_ON = ("pending", "reserve", "available", "debt")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -240,7 +240,7 @@ def _policy(sale: Sale, kind: TakeBackKind, asked: WhenWithdrawn | None) -> When
 
 def _reserve(made: TakeBack, wallet: Wallet, locked: dict[int, Account]) -> None:
     parts = [(name, made.part(name)) for name in HELD_ON]
-    reserves = [Reserve(getattr(wallet, HELD_ON[name]), amount) for name, amount in parts if amount.minor]
+    reserves = [Reserve(getattr(wallet, name), amount) for name, amount in parts if amount.minor]
     if made.debt_minor:
         debt = locked[wallet.debt_id]
         accounts.limit(wallet.debt, floor=debt.balance - debt.held - made.debt_minor)

@@ -14,7 +14,7 @@ from unfold.admin import ModelAdmin, TabularInline
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 from billing import breaker, gateway_choices
-from billing.gateways import registry
+from billing.gateways import registry, titles
 from billing.gateways.base import Capabilities
 from billing.models import GatewaySetting, GatewayTerms
 from billing.routing import Health
@@ -22,13 +22,6 @@ from ledger import columns
 from rest.labels import display
 from wallets.admin.amount_forms import AmountsAdmin, AmountsForm, MinorField
 
-NAMES = {
-    "stripe": "Stripe",
-    "paypal": "PayPal",
-    "cinetpay": "CinetPay",
-    "mtn_momo": "MTN Mobile Money",
-    "orange_money": "Orange Money",
-}
 ABILITIES: dict[str, str | Promise] = {
     "refund": _("refunds"),
     "partial_refund": _("partial refunds"),
@@ -130,7 +123,7 @@ class GatewaySettingAdmin(ModelAdmin):
 
     @admin.display(description=_("gateway"), ordering="name")
     def title(self, row: GatewaySetting) -> str:
-        return NAMES.get(row.name, row.name)
+        return titles.of(row.name)
 
     @display(
         description=_("state"),

@@ -12,11 +12,11 @@ from django.utils.translation import gettext_lazy as _
 from unfold.admin import TabularInline
 from unfold.decorators import action, display
 
-from billing import asking, payments, refunds, refunds_by_hand
+from billing import asking, refunds, refunds_by_hand
 from billing.admin import facts
 from billing.admin.acts import BillingActsAdmin
 from billing.models import Attempt, Payment, Refund
-from billing.models.payments import PaymentStatus
+from billing.models.payments import SETTLED, PaymentStatus
 from billing.models.refunds import RefundPolicy
 from billing.refund_plans import Plan
 from billing.sale_payments import Share
@@ -82,7 +82,7 @@ class PaymentAdmin(BillingActsAdmin):
     actions_detail = ("refund", "refresh", "cancel")  # type: ignore[assignment]
     shown_for = {
         "refund": lambda payment: payment.status == PaymentStatus.SUCCEEDED and payment.amount_minor > 0,
-        "refresh": lambda payment: payment.attempts.exclude(state__in=payments.SETTLED).exists(),
+        "refresh": lambda payment: payment.attempts.exclude(state__in=SETTLED).exists(),
         "cancel": lambda payment: payment.status == PaymentStatus.PENDING,
     }
     fields = (

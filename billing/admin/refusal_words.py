@@ -6,7 +6,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from billing import errors, refusal_words
-from billing.gateways import errors as gateway
+from billing.gateways import errors as gateway_errors
 from billing.models import Payment, Refund, Subscription
 from billing.models.payments import PaymentStatus
 from credits.admin import refusal_words as credit_words
@@ -63,7 +63,7 @@ def _file_refused(refusal: errors.EvidenceFileRefused) -> str:
     return gettext("The bank reads a PDF, a PNG or a JPEG of at most %(most)s MB.") % {"most": most}
 
 
-def _declined(refusal: gateway.Declined) -> str:
+def _declined(refusal: gateway_errors.Declined) -> str:
     return gettext("%(gateway)s refuses, and nothing moved: %(reason)s") % {
         "gateway": refusal.gateway,
         "reason": refusal,  # in the gateway's own words
@@ -150,7 +150,7 @@ WORDS: Words = {
     errors.CouponOver: _("The coupon is stopped already."),
     errors.NotYours: _("There is nothing here."),
     # gateways
-    gateway.Declined: _declined,
-    gateway.Unavailable: _("%(gateway)s does not answer at the moment. Nothing was changed."),
-    gateway.Uncertain: _("Nobody knows yet whether %(gateway)s has done it. It is asked until it says."),
+    gateway_errors.Declined: _declined,
+    gateway_errors.Unavailable: _("%(gateway)s does not answer at the moment. Nothing was changed."),
+    gateway_errors.Uncertain: _("Nobody knows yet whether %(gateway)s has done it. It is asked until it says."),
 }

@@ -9,8 +9,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from billing import gateway_choices, routing
-from billing.gateways.base import DestinationKind, Flow, Trust
-from billing.routing import Candidate, Health, Need
+from billing.gateways.base import Capabilities, DestinationKind, Flow, Trust
+from billing.routing import Candidate, Health
 from rest import fields, serializers
 from rest.views import ApiView
 
@@ -32,7 +32,7 @@ class GatewayLimitsResponse(answers.Serializer[dict[str, Any]]):
     step = answers.IntegerField(help_text="Amounts are multiples of it.")
 
 
-class GatewayAbilitiesResponse(answers.Serializer[dict[str, Any]]):
+class GatewayAbilitiesResponse(answers.Serializer[Capabilities]):
     refund = answers.BooleanField()
     partial_refund = answers.BooleanField()
     cancel = answers.BooleanField()
@@ -102,7 +102,7 @@ def _gateway(candidate: Candidate, currency: str | None) -> dict[str, Any]:
         "needs_phone": able.needs_phone,
         "limits": _limits(candidate, [currency] if currency else sorted(able.currencies)),
         "countries": sorted(routing.countries_of(candidate) or ()),
-        "capabilities": {need.value: getattr(able, need.value) for need in Need},
+        "capabilities": GatewayAbilitiesResponse(able).data,
         "payouts": {"to": sorted(able.payout), "currencies": sorted(able.payout_currencies)} if able.payout else None,
         "pending_lifetime_seconds": int(able.pending_lifetime.total_seconds()),
         "webhook_trust": able.webhook_trust.value,

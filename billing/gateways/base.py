@@ -69,6 +69,7 @@ class Subject(StrEnum):
 
     PAYMENT = "payment"
     REFUND = "refund"
+    REVERSAL = "reversal"  # taken back by a bank or by the gateway itself: nobody has refunded it
     PAYOUT = "payout"
     DISPUTE = "dispute"
     SUBSCRIPTION = "subscription"
@@ -333,6 +334,7 @@ class Capabilities:
     cancel: bool = False
     capture_later: bool = False
     saved_methods: bool = False
+    takes_cards: bool = False
     recurring: bool = False
     tells_fees: bool = False  # of payments, though it may be a while after they were paid
     reckons_tax: bool = False  # on its pages, as it is set up now

@@ -15,8 +15,9 @@ from billing.gateways.http import Limits
 from billing.gateways.mtn_momo import MtnMomo
 from billing.gateways.orange_money import OrangeMoney
 from billing.gateways.paypal import PayPal
+from billing.gateways.titles import TITLES
 
-NAMES = ("stripe", "paypal", "cinetpay", "mtn_momo", "orange_money")
+NAMES = tuple(TITLES)
 
 
 class UnknownGateway(LookupError):

@@ -312,6 +312,14 @@ class DisputeResult:
     raw: Mapping[str, object] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DisputeTold:
+    """What a letter says of a dispute, where nobody can be asked about it; the letter's own parts say the rest."""
+
+    state: DisputeState
+    reason: str = ""
+
+
 # ---------------------------------------------------------------- roles
 
 
@@ -362,6 +370,13 @@ class AnswersDisputes(Protocol):
 @runtime_checkable
 class ListsRefunds(Protocol):
     def list_refunds(self, payment: PaymentRef) -> Sequence[RefundResult]: ...  # whoever made them
+
+
+@runtime_checkable
+class TellsDisputes(Protocol):
+    """Its signed letters are all that is heard of a dispute."""
+
+    def dispute_told(self, *, kind: str, event: Mapping[str, object]) -> DisputeTold: ...  # asks nobody
 
 
 @runtime_checkable

@@ -57,6 +57,8 @@ LIVE = (
 )
 # The money came, and nothing was delivered for it: it stands in `suspense`.
 ASIDE = (AttemptState.SURPLUS, AttemptState.QUARANTINED)
+# Money has come, right or wrong: nothing that a gateway says later takes that back here. Refunds and disputes do.
+SETTLED = (AttemptState.SUCCEEDED, *ASIDE)
 ENDED = (AttemptState.FAILED, AttemptState.CANCELLED, AttemptState.EXPIRED)
 
 

@@ -43,6 +43,7 @@ class RefundStatus(models.TextChoices):
 
 NOT_COUNTED = (RefundStatus.FAILED, RefundStatus.CANCELLED)
 UNDER_WAY = (RefundStatus.REQUESTED, RefundStatus.SENDING, RefundStatus.PENDING, RefundStatus.UNKNOWN)
+OPEN = (*UNDER_WAY, RefundStatus.MANUAL)
 
 
 class RefundQuerySet(models.QuerySet["Refund"]):

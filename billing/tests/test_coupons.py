@@ -8,7 +8,8 @@ import pytest
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from billing import asking, coupon_making, disputes, errors, fulfilment, gifts, payments, refund_sending, refunds
+from billing import asking, coupon_making, disputes, errors, gifts, payments, refund_sending, refunds
+from billing import checks as billing_checks
 from billing.coupon_making import Wanted
 from billing.gateways.base import AmountRule, PaymentState, RefundResult, RefundState
 from billing.gateways.errors import Declined, FailureCategory
@@ -328,7 +329,7 @@ def test_refund_that_comes_back_takes_the_use_again(bob, stripe) -> None:
 def test_refund_that_comes_back_counts_no_use_twice_that_had_stayed_used(bob, stripe) -> None:
     make_coupon(limit=2)
     refund = sent_back(paid(stripe, bob))
-    refunds.move(refund, RefundResult(state=RefundState.FAILED), {})
+    refunds.note(refund=refund, result=RefundResult(state=RefundState.FAILED))
     assert (state(), uses(), shop.credits_of(bob)) == ([("redeemed", True)], 1, 275)
 
 
@@ -423,7 +424,7 @@ def test_check_finds_a_figure_that_is_not_the_number_of_uses(bob) -> None:
     make_coupon()
     buy(bob)
     Coupon.objects.update(used=0)
-    found = fulfilment.coupons_are_used_as_often_as_they_say()
+    found = billing_checks.coupons_are_used_as_often_as_they_say()
     assert found.examples == ["coupon WELCOME10 says 0 uses and has 1"]
 
 

@@ -1,6 +1,7 @@
 """Invoices and credit notes: their numbers, what they say, and that nothing changes them."""
 
 import threading
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
 
@@ -128,6 +129,13 @@ def test_refund_that_comes_back_days_later_is_invoiced_again(stripe, french) -> 
     assert (b"<ram:TypeCode>380<" in xml, note.number.encode() in xml) == (True, True)
     assert Event.objects.filter(type="invoice.issued").latest("id").data["takes_back"] == note.number
     assert checks.faults() == {}
+
+
+@pytest.mark.parametrize(("takes_cards", "means"), [(True, "48"), (False, "ZZZ")])
+def test_means_of_payment_is_a_card_where_the_gateway_takes_cards(stripe, takes_cards: bool, means: str) -> None:
+    stripe.capabilities = replace(stripe.capabilities, takes_cards=takes_cards)
+    invoice = invoices.issue(payment=shop.paid(stripe, known()))
+    assert invoice_xml.terms(invoice, list(invoice.lines.all()))["BT-81"] == means
 
 
 def test_what_came_back_can_be_refunded_and_credited_again(stripe, french) -> None:

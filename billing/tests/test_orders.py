@@ -1,6 +1,7 @@
 """What follows a purchase is heard in any order, and leads to the same end."""
 
 import itertools
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -11,6 +12,7 @@ from django.utils import timezone
 
 from billing import inbox, refund_sending
 from billing.gateways.base import Hint, Letter, PaymentState, RefundRef, RefundResult, RefundState, Subject, Trust
+from billing.gateways.subscribing import DisputeState, DisputeTold
 from billing.models import Dispute, GatewayLetter, Payment, Refund
 from billing.tests import shop
 from billing.tests.fakes import SECRET, RefundingGateway, StandIn
@@ -35,8 +37,8 @@ class Told:
 LETTERS = {
     "completed": Told("payment.completed", Subject.PAYMENT, {}),
     "refunded": Told("payment.refunded", Subject.REFUND, {"refund": "re_dashboard"}, REFUNDED),
-    "disputed": Told("dispute.CREATED", Subject.DISPUTE, {"dispute": "dp_1"}, Money(999, "EUR")),
-    "won": Told("dispute.RESOLVED", Subject.DISPUTE, {"dispute": "dp_1"}, Money(999, "EUR")),
+    "disputed": Told("dispute.opened", Subject.DISPUTE, {"dispute": "dp_1"}, Money(999, "EUR")),
+    "won": Told("dispute.won", Subject.DISPUTE, {"dispute": "dp_1"}, Money(999, "EUR")),
 }
 
 
@@ -58,6 +60,10 @@ class DashboardGateway(RefundingGateway):
                 object=hint.object,
             )
         ]
+
+    def dispute_told(self, *, kind: str, event: Mapping[str, object]) -> DisputeTold:
+        is_over = kind == LETTERS["won"].kind
+        return DisputeTold(state=DisputeState.WON if is_over else DisputeState.NEEDS_RESPONSE)
 
     def fetch_refund(self, refund: RefundRef) -> RefundResult:
         assert refund.ids["refund"] == "re_dashboard"

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 from django.utils import timezone
+from prometheus_client import REGISTRY
 
 from billing import errors, reconcile, refund_sending, refunds, statements
 from billing.gateways import registry
@@ -28,6 +29,7 @@ from sandbox.testing import Sandbox
 @pytest.fixture
 def at_stripe(sandbox: Sandbox, db: Any, settings: Any) -> Iterator[Stripe]:
     settings.STRIPE_API_BASE = sandbox.base("stripe")
+    settings.GATEWAY_TRIES = 1  # a second try would wait
     registry.forget()
     GatewaySetting.objects.create(name="stripe", priority=0)
     found = registry.get("stripe")
@@ -42,6 +44,11 @@ def bought(sandbox: Sandbox) -> Payment:
     payment = shop.told(payment)
     assert payment.status == PaymentStatus.SUCCEEDED
     return payment
+
+
+def timed(operation: str) -> float:
+    labels = {"gateway": "stripe", "operation": operation}
+    return REGISTRY.get_sample_value("payment_gateway_response_time_count", labels) or 0.0
 
 
 def day_of(payment: Payment) -> date:
@@ -62,10 +69,12 @@ def run(*arguments: str) -> list[str]:
 def test_a_day_that_fits_is_all_matched(sandbox: Sandbox, at_stripe: Stripe) -> None:
     day = day_of(bought(sandbox))
     bought(sandbox)
+    before = timed("movements")
     lines = run("--gateway", "stripe", "--day", day.isoformat())
     assert lines == [f"stripe {day}: 2 matched, 0 exceptions, 0 not answered, by list"]
     row = Reconciliation.objects.get()
     assert (row.matched, row.exceptions, row.source, row.day) == (2, 0, Source.LIST, day)
+    assert timed("movements") == before + 1  # a call like any other
     assert Discrepancy.objects.count() == 0
 
 
@@ -161,6 +170,14 @@ def test_who_does_not_answer_is_no_match(gateways: dict[str, Any]) -> None:
         run("--gateway", "paypal", "--day", day_of(payment).isoformat())
     row = Reconciliation.objects.get()
     assert (row.matched, row.exceptions, row.unanswered) == (0, 0, 1)
+
+
+def test_each_question_is_a_call_like_any_other(gateways: dict[str, Any]) -> None:
+    payment = shop.paid(gateways["stripe"])
+    refund_sending.send(refunds.request(payment=payment, by=None, reason="x"))
+    before = timed("fetch"), timed("fetch_refund")
+    reconcile.compare("stripe", day_of(payment))
+    assert (timed("fetch"), timed("fetch_refund")) == (before[0] + 1, before[1] + 1)
 
 
 def test_gateway_that_knows_of_no_money_is_an_exception(gateways: dict[str, Any]) -> None:

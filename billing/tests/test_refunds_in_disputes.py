@@ -1,7 +1,8 @@
 """Somebody gives money back in the gateway's own dashboard while the buyer's bank wants it as well."""
 
+from collections.abc import Mapping
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -13,16 +14,14 @@ from billing import (
     fulfilment,
     invoice_xml,
     invoices,
-    readers,
     refund_sending,
     refunds,
     refunds_by_hand,
     tasks,
 )
-from billing.gateways.base import RefundResult, RefundState, Subject, Trust
-from billing.gateways.subscribing import DisputeResult, DisputeState, EvidenceRequest
+from billing.gateways.base import RefundResult, RefundState
+from billing.gateways.subscribing import DisputeResult, DisputeState, DisputeTold, EvidenceRequest
 from billing.models import Attempt, Case, Dispute, GatewayLetter, Invoice, Payment, Refund
-from billing.models.inbox import LetterState
 from billing.models.payments import AttemptState
 from billing.tests import shop
 from billing.tests.fakes import RefundingGateway
@@ -138,18 +137,6 @@ def test_dispute_about_a_second_payment_keeps_no_credits_of_the_first_frozen(str
     assert shop.credits_of(payment.user) == 275
 
 
-def test_capture_that_paypal_reverses_for_a_dispute_is_booked_by_the_dispute(stripe) -> None:
-    payment = shop.paid(stripe)
-    disputed(payment, DisputeState.NEEDS_RESPONSE)
-    attempt = payment.attempts.get()
-    letter = GatewayLetter(
-        gateway="stripe", kind="PAYMENT.CAPTURE.REVERSED", subject=Subject.REFUND, trust=Trust.SIGNED,
-        ids={"refund": "re_x", **attempt.gateway_ids}, reference="", token="", amount_minor=999, currency="EUR",
-    )  # fmt: skip
-    assert readers._read_refund(letter, readers.Batch()) == LetterState.DONE
-    assert not Refund.objects.exists()
-
-
 def test_how_a_refund_ended_that_waits_for_a_dispute_is_not_for_people_to_say(stripe) -> None:
     payment = shop.paid(stripe)
     disputed(payment, DisputeState.NEEDS_RESPONSE)
@@ -248,6 +235,13 @@ class DisputedGateway(RefundingGateway):
         raise AssertionError("no test asks for this")
 
 
+class WritingGateway(RefundingGateway):
+    """Nobody can ask it about a dispute: it writes."""
+
+    def dispute_told(self, *, kind: str, event: Mapping[str, object]) -> DisputeTold:
+        return DisputeTold(state=DisputeState.NEEDS_RESPONSE, reason="unauthorised")
+
+
 def hear(payment: Payment, **facts: Any) -> str:
     letter = GatewayLetter.objects.create(
         gateway="stripe", event_id=f"evt_{GatewayLetter.objects.count()}", kind="x", subject="dispute",
@@ -271,6 +265,14 @@ def test_gateway_that_can_be_asked_is_believed_and_not_the_letter(stand_in) -> N
     assert Case.objects.count() == 1
 
 
+def test_time_until_which_to_answer_is_told_as_every_time_is(stand_in) -> None:
+    stripe = stand_in(DisputedGateway("stripe"))
+    stripe.dispute = replace(stripe.dispute, due_by=datetime(2026, 12, 1, 9, tzinfo=UTC))
+    hear(shop.paid(stripe))
+    assert Event.objects.get(type="payment.disputed").data["evidence_due_at"] == "2026-12-01T09:00:00Z"
+    assert Case.objects.get().facts["due_at"] == "2026-12-01T09:00:00Z"
+
+
 def test_question_of_a_bank_that_takes_no_money_freezes_nothing(stand_in) -> None:
     stripe = stand_in(DisputedGateway("stripe"))
     payment = shop.paid(stripe)
@@ -284,9 +286,23 @@ def test_question_of_a_bank_that_takes_no_money_freezes_nothing(stand_in) -> Non
     {"ids": {}, "amount_minor": 999, "currency": "EUR"},
     {"amount_minor": None},
 ], ids=["unsigned", "without a name", "without an amount"])  # fmt: skip
-def test_letter_that_proves_no_dispute_freezes_nothing(stripe, facts) -> None:
-    payment = shop.paid(stripe)
+def test_letter_that_proves_no_dispute_freezes_nothing(stand_in, facts) -> None:
+    payment = shop.paid(stand_in(WritingGateway("stripe")))
     assert hear(payment, **facts) == "ignored"
+    assert (Dispute.objects.count(), shop.credits_of(payment.user)) == (0, 275)
+
+
+def test_signed_letter_is_believed_where_nobody_can_be_asked(stand_in) -> None:
+    payment = shop.paid(stand_in(WritingGateway("stripe")))
+    assert hear(payment, amount_minor=999, currency="EUR") == "done"
+    dispute = Dispute.objects.get()
+    assert (dispute.state, dispute.reason, dispute.amount_minor) == ("open", "unauthorised", 999)
+    assert shop.credits_of(payment.user) == 0
+
+
+def test_signed_letter_of_a_gateway_that_knows_no_disputes_freezes_nothing(stripe) -> None:
+    payment = shop.paid(stripe)
+    assert hear(payment, amount_minor=999, currency="EUR") == "ignored"
     assert (Dispute.objects.count(), shop.credits_of(payment.user)) == (0, 275)
 
 

@@ -7,7 +7,7 @@ from django.utils import translation
 
 from billing import errors
 from billing.admin.refusal_words import WORDS
-from billing.gateways import errors as gateway
+from billing.gateways import errors as gateway_errors
 from credits import errors as credit_errors
 from ledger import errors as ledger_errors
 from ledger.models import Account
@@ -50,10 +50,10 @@ TOLD = [
     (errors.CapTooLow(999, "EUR"), "Le pack coûte 9,99 €, et le plafond mensuel est inférieur."),
     (errors.ThresholdTooHigh(275), "Le pack apporte 275 crédits : le seuil ne doit pas dépasser ce nombre."),
     (errors.TaxRateUnknown("HU"), "Le taux de taxe de HU n’est pas connu. Ajoutez-le sous Taux de taxe."),
-    (gateway.Declined("No.", gateway="stripe"), "stripe refuse, et rien n’a bougé : No."),
-    (gateway.Unavailable("?", gateway="stripe"), "stripe ne répond pas en ce moment. Rien n’a été changé."),
+    (gateway_errors.Declined("No.", gateway="stripe"), "stripe refuse, et rien n’a bougé : No."),
+    (gateway_errors.Unavailable("?", gateway="stripe"), "stripe ne répond pas en ce moment. Rien n’a été changé."),
     (
-        gateway.Uncertain("?", gateway="stripe"),
+        gateway_errors.Uncertain("?", gateway="stripe"),
         "Personne ne sait encore si stripe l’a fait. On lui demande jusqu’à ce qu’elle le dise.",
     ),
     (

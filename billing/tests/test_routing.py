@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from billing.gateways.base import AmountRule, Capabilities, Flow
-from billing.routing import Candidate, Decision, Health, Need, Rule, RuledOut, Terms, Wish, decide
+from billing.routing import Candidate, Decision, Health, Rule, RuledOut, Terms, Wish, decide
 from ledger.money import Money
 
 FRANCS = {"XOF": AmountRule(minimum_minor=100, maximum_minor=1_000_000, step_minor=5)}
@@ -50,10 +50,10 @@ def test_a_gateway_that_fits_is_possible() -> None:
             "SN",
         ),
         (
-            wish(needs=frozenset({Need.RECURRING, Need.CANCEL})),
+            wish(saves_method=True),
             gateway(),
             Rule.CAPABILITY,
-            "cancel, recurring",
+            "saved_methods",
         ),
         (wish(flow=Flow.CLIENT_SECRET), gateway(), Rule.FLOW, "client_secret"),
         (wish(), gateway(capabilities=able(needs_phone=True)), Rule.PHONE, ""),

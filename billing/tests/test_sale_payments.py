@@ -171,7 +171,7 @@ def test_partial_refunds_sum_up_to_the_last_unit(stripe) -> None:
 def test_refund_that_its_gateway_refuses_gives_the_seller_everything_again(stripe) -> None:
     payment = sold(stripe)
     made = refund(payment, 1_000)
-    refunds.move(made, RefundResult(state=RefundState.FAILED), {})
+    refunds.note(refund=made, result=RefundResult(state=RefundState.FAILED))
     assert [each.state for each in TakeBack.objects.all()] == ["voided"]
     sales.release_due(people.FAR_AWAY)
     assert available(seller(payment)) == 3_600
@@ -183,7 +183,7 @@ def test_refund_that_comes_back_days_later_gives_everybody_their_part_again(stri
     made = refund(payment)
     refund_sending.work_through()
     sales.release_due(people.FAR_AWAY)
-    refunds.move(Refund.objects.get(pk=made.pk), RefundResult(state=RefundState.FAILED), {})
+    refunds.note(refund=Refund.objects.get(pk=made.pk), result=RefundResult(state=RefundState.FAILED))
     assert (available(seller(payment)), on("commission:EUR"), on("gateway:stripe:EUR")) == (3_600, 400, -4_000)
     assert Sale.objects.get().left == Money(4_000, "EUR")
     assert faults() == {}
@@ -193,7 +193,7 @@ def test_refund_that_arrives_after_it_had_failed_is_booked(stripe) -> None:
     payment = sold(stripe)
     made = refund(payment)
     for state in (RefundState.FAILED, RefundState.SUCCEEDED):
-        refunds.move(Refund.objects.get(pk=made.pk), RefundResult(state=state), {})
+        refunds.note(refund=Refund.objects.get(pk=made.pk), result=RefundResult(state=state))
     assert people.everything() == {}
     assert faults() == {}
 
@@ -228,7 +228,7 @@ def test_refund_made_at_the_gateway_is_booked_though_nobody_covers_it(stripe) ->
     payment = withdrawn(stripe)
     attempt = payment.attempts.get()
     made = refunds.book_made_at_gateway(attempt=attempt, amount=payment.money, ids={"refund": "re_1"})
-    refunds.move(made, RefundResult(state=RefundState.SUCCEEDED), {})
+    refunds.note(refund=made, result=RefundResult(state=RefundState.SUCCEEDED))
     assert (on("loss:EUR"), on("gateway:stripe:EUR"), on("gateway:paypal:EUR")) == (-3_600, 0, 3_600)
     assert faults() == {}
 

@@ -73,23 +73,23 @@ def test_starts_at_once_leave_one_live_and_one_payment(clock) -> None:
 
 
 def test_starts_at_once_are_several_without_the_index(clock, monkeypatch) -> None:
-    meet, keep = meeting_of(RIVALS), timeline.keep
+    meet, keep = meeting_of(RIVALS), timeline.save
 
     def kept(subscription: Subscription, kind: str, **facts: Any) -> Any:
         meet()
         return keep(subscription, kind, **facts)
 
-    monkeypatch.setattr(timeline, "keep", kept)
+    monkeypatch.setattr(timeline, "save", kept)
     with without_the_index():
         assert start_together(make_user()).count("begun") == RIVALS
 
 
 def test_start_beside_a_rival_that_is_over_before_anybody_looks_begins(clock, paypal, monkeypatch) -> None:
     """The rival has the place when our row is written, and has left it when we look whose place it is."""
-    user, keep, make_room = make_user(), timeline.keep, subscriptions._make_room
+    user, keep, make_room = make_user(), timeline.save, subscriptions._make_room
 
     def kept_after_a_rival(*said: Any, **facts: Any) -> None:
-        monkeypatch.setattr(timeline, "keep", keep)
+        monkeypatch.setattr(timeline, "save", keep)
         [rival] = run_together(1, lambda: begin(user, "elite").subscription)
 
         def made_after_its_end(*said: Any) -> None:
@@ -99,7 +99,7 @@ def test_start_beside_a_rival_that_is_over_before_anybody_looks_begins(clock, pa
         monkeypatch.setattr(subscriptions, "_make_room", made_after_its_end)
         keep(*said, **facts)
 
-    monkeypatch.setattr(timeline, "keep", kept_after_a_rival)
+    monkeypatch.setattr(timeline, "save", kept_after_a_rival)
     assert begin(user).payment is not None
     rows = Subscription.objects.order_by("id").values_list("price__plan__code", "status")
     assert sorted(rows) == [("elite", "cancelled"), ("premium", "incomplete")]

@@ -661,7 +661,7 @@ def test_charge_without_consent_is_a_fault(ann: User) -> None:
     sweep(ann)
     TopUp.objects.update(consented_at=timezone.now())
     [(name, [fault])] = checks.faults().items()
-    assert name == "billing.top_up.charges_had_consent"
+    assert name == "billing.checks.charges_had_consent"
     assert fault.endswith("without consent")
 
 

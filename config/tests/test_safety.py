@@ -156,6 +156,17 @@ def test_production_reads_its_secrets_from_files(tmp_path: Path) -> None:
     assert "SECRET_KEY is to be read from file:" in manage("check", **known).stderr
 
 
+def test_slash_at_the_end_of_our_address_is_not_doubled_in_any_link() -> None:
+    servers = {name: os.environ[name] for name in ("DATABASE_URL", "REDIS_URL")}
+    asked = (
+        "from django.conf import settings; from billing import webhook_address;"
+        "print(settings.CHECKOUT_SUCCESS_URL, webhook_address.of('paypal'), webhook_address.of('mtn_momo', 'T1'))"
+    )
+    done = manage("shell", "-c", asked, **ENVIRONMENT | {"BASE_URL": "https://pay.example.com/"}, **servers)
+    own = "https://pay.example.com"
+    assert done.stdout.split()[-3:] == [f"{own}/", f"{own}/webhooks/paypal", f"{own}/webhooks/mtn_momo/T1"]
+
+
 def test_unknown_environment_is_refused() -> None:
     done = manage("check", **ENVIRONMENT | {"APP_ENV": "prod"}, DATABASE_URL="postgres://x@x/x", REDIS_URL="redis://x")
     assert done.returncode != 0

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -152,7 +153,7 @@ def test_revise_refuses_the_past_and_another_catalogue() -> None:
 def test_withdrawn_action_keeps_its_history(django_capture_on_commit_callbacks: Any) -> None:
     make_cost()
     with django_capture_on_commit_callbacks(execute=True):
-        ended = costs.withdraw(action="ai.generate")
+        ended = costs.revise(action="ai.generate", terms=replace(TERMS, is_active=False))
     assert [cost.action for cost in costs.current()] == []
     assert costs.find("ai.generate", at=ended.valid_from - timedelta(microseconds=1)).amount == 5
 

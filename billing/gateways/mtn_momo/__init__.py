@@ -32,11 +32,11 @@ from billing.gateways.base import (
 from billing.gateways.errors import Declined, FailureCategory, GatewayError, InvalidLetter
 from billing.gateways.http import Channel, Limits, Reply, ServerFault
 from billing.gateways.mtn_momo import translation
+from billing.gateways.mtn_momo.translation import NAME
 from billing.gateways.references import as_uuid, checked
 from billing.gateways.tokens import Tokens, misconfigured, read_token
 from ledger.money import exponent
 
-NAME = "mtn_momo"
 COLLECTION, DISBURSEMENT = "collection", "disbursement"
 ACCEPTED, OK = 202, 200
 NOT_FOUND, CONFLICT, LENGTH_REQUIRED = 404, 409, 411

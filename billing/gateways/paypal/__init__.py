@@ -1,6 +1,6 @@
 """PayPal: the buyer approves an order on PayPal's page, we capture it; refunds of captures, and payouts."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -28,6 +28,7 @@ from billing.gateways.base import (
 from billing.gateways.errors import Declined, FailureCategory, Uncertain
 from billing.gateways.http import Channel, Limits, Reply
 from billing.gateways.paypal import errors, letters, translation
+from billing.gateways.subscribing import DisputeTold
 from billing.gateways.tokens import Tokens, read_token
 
 NAME = "paypal"
@@ -55,6 +56,7 @@ class PayPal:
         currencies=translation.CURRENCIES,
         refund=True,
         partial_refund=True,
+        takes_cards=True,
         tells_fees=True,
         payout=frozenset({DestinationKind.EMAIL, DestinationKind.ACCOUNT}),
         payout_currencies=translation.CURRENCIES,
@@ -212,6 +214,9 @@ class PayPal:
         else:
             letters.check_signature(letter, self.configuration.webhook_id, self._certificates)
         return letters.hints(letter)
+
+    def dispute_told(self, *, kind: str, event: Mapping[str, object]) -> DisputeTold:
+        return letters.dispute_told(kind, event)
 
     # ------------------------------------------------------------ speaking
 

@@ -22,6 +22,7 @@ from billing.gateways.errors import InvalidLetter, Uncertain
 from billing.gateways.http import Channel, Limits, Reply
 from billing.gateways.redaction import redacted
 from billing.gateways.references import checked
+from billing.gateways.subscribing import DisputeState, DisputeTold
 from ledger.errors import LedgerError
 from ledger.money import Money
 
@@ -32,6 +33,8 @@ CERTIFICATE_DOMAIN = ".paypal.com"
 MOST_CERTIFICATES = 16
 AHEAD = timedelta(minutes=5)  # as far as clocks may differ
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+# How a dispute ends by which the money is the buyer's.
+LOST = frozenset({"RESOLVED_BUYER_FAVOUR", "RESOLVED_WITH_PAYOUT", "ACCEPTED"})
 HEADERS = {
     "auth_algo": "paypal-auth-algo",
     "cert_url": "paypal-cert-url",
@@ -187,7 +190,9 @@ def hints(letter: Letter) -> Sequence[Hint]:
 
 
 def _subject(kind: str) -> Subject:
-    if kind in ("PAYMENT.CAPTURE.REFUNDED", "PAYMENT.CAPTURE.REVERSED") or kind.startswith("PAYMENT.REFUND."):
+    if kind == "PAYMENT.CAPTURE.REVERSED":
+        return Subject.REVERSAL
+    if kind == "PAYMENT.CAPTURE.REFUNDED" or kind.startswith("PAYMENT.REFUND."):
         return Subject.REFUND
     beginnings = {
         "CHECKOUT.": Subject.PAYMENT,
@@ -210,7 +215,7 @@ def _named(subject: Subject, kind: str, resource: Mapping[str, Any]) -> tuple[st
         case Subject.PAYMENT:
             order = _at(resource, "supplementary_data", "related_ids", "order_id")
             return checked(resource.get("custom_id")), {"order": letters.text(order), "capture": own}
-        case Subject.REFUND:
+        case Subject.REFUND | Subject.REVERSAL:
             return checked(resource.get("invoice_id")), {"refund": own, "capture": _up(resource)}
         case Subject.PAYOUT:
             return _named_in_payout(kind, resource)
@@ -237,6 +242,16 @@ def _named_in_dispute(resource: Mapping[str, Any]) -> tuple[str, dict[str, str]]
     ids = {"dispute": letters.text(resource.get("dispute_id"))}
     ids["capture"] = letters.text(payment.get("seller_transaction_id"))
     return checked(payment.get("custom")), ids
+
+
+def dispute_told(kind: str, event: Mapping[str, object]) -> DisputeTold:
+    """Of an event as it was kept; nothing but its last kind says how the dispute ended."""
+    resource = event.get("resource")
+    state = DisputeState.NEEDS_RESPONSE
+    if kind.endswith("RESOLVED"):
+        lost = _at(resource, "dispute_outcome", "outcome_code") in LOST
+        state = DisputeState.LOST if lost else DisputeState.WON
+    return DisputeTold(state=state, reason=letters.text(_at(resource, "reason")).lower())
 
 
 def _first(resource: Mapping[str, Any], name: str) -> Mapping[str, Any]:

@@ -32,6 +32,7 @@ class Stripe(Refunding, PayingOut, Subscribing, Catalogue, Disputing, Moving, Le
             cancel=True,
             capture_later=True,
             saved_methods=True,
+            takes_cards=True,
             recurring=True,
             tells_fees=True,
             reckons_tax=configuration.automatic_tax,

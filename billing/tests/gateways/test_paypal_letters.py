@@ -14,6 +14,7 @@ from billing.gateways.base import Letter, Subject
 from billing.gateways.errors import InvalidLetter, Unavailable
 from billing.gateways.http import Limits
 from billing.gateways.paypal import letters
+from billing.gateways.subscribing import DisputeState
 from billing.tests.gateways import certificates, contenders, wire
 from ledger.money import Money
 
@@ -167,6 +168,9 @@ OURS = "0" * 31 + "1"
         ("PAYMENT.CAPTURE.REFUNDED", {"id": "R1", "invoice_id": OURS, "links": [
             {"rel": "up", "href": "https://api.paypal.com/v2/payments/captures/C1"}]}, Subject.REFUND, OURS,
          {"refund": "R1", "capture": "C1"}),
+        ("PAYMENT.CAPTURE.REVERSED", {"id": "R1", "invoice_id": OURS, "links": [
+            {"rel": "up", "href": "https://api.paypal.com/v2/payments/captures/C1"}]}, Subject.REVERSAL, OURS,
+         {"refund": "R1", "capture": "C1"}),
         ("PAYMENT.PAYOUTSBATCH.SUCCESS", {"batch_header": {"payout_batch_id": "B1", "sender_batch_header": {
             "sender_batch_id": OURS}}}, Subject.PAYOUT, OURS, {"batch": "B1"}),
         ("PAYMENT.PAYOUTS-ITEM.FAILED", {"payout_batch_id": "B1", "payout_item_id": "I1", "payout_item": {
@@ -206,3 +210,28 @@ def test_amount_of_a_dispute_is_what_is_disputed() -> None:
     event = {"id": "WH-1", "event_type": "CUSTOMER.DISPUTE.CREATED", "resource": resource}
     [hint] = letters.hints(Letter(method="POST", headers={}, body=dumps(event).encode()))
     assert hint.amount == Money(999, "EUR")
+
+
+@pytest.mark.parametrize(
+    ("kind", "outcome", "state"),
+    [
+        ("CREATED", None, DisputeState.NEEDS_RESPONSE),
+        ("UPDATED", {"outcome_code": "ACCEPTED"}, DisputeState.NEEDS_RESPONSE),
+        ("RESOLVED", {"outcome_code": "RESOLVED_BUYER_FAVOUR"}, DisputeState.LOST),
+        ("RESOLVED", {"outcome_code": "RESOLVED_WITH_PAYOUT"}, DisputeState.LOST),
+        ("RESOLVED", {"outcome_code": "ACCEPTED"}, DisputeState.LOST),
+        ("RESOLVED", {"outcome_code": "RESOLVED_SELLER_FAVOUR"}, DisputeState.WON),
+        ("RESOLVED", {"outcome_code": "CANCELED_BY_BUYER"}, DisputeState.WON),
+        ("RESOLVED", None, DisputeState.WON),
+    ],
+)
+def test_event_says_how_a_dispute_stands(kind: str, outcome: object, state: DisputeState) -> None:
+    resource = {"dispute_id": "PP-D-1", "reason": "UNAUTHORISED", "dispute_outcome": outcome}
+    event = {"id": "WH-1", "event_type": f"CUSTOMER.DISPUTE.{kind}", "resource": resource}
+    [hint] = letters.hints(Letter(method="POST", headers={}, body=dumps(event).encode()))
+    told = letters.dispute_told(hint.kind, hint.object)  # as the inbox keeps it
+    assert (told.state, told.reason) == (state, "unauthorised")
+
+
+def test_event_without_words_about_its_dispute_has_only_opened_it() -> None:
+    assert letters.dispute_told("CUSTOMER.DISPUTE.CREATED", {"resource": []}).state is DisputeState.NEEDS_RESPONSE

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from billing.gateways import registry
+from billing.gateways import registry, titles
 from billing.gateways.base import (
     Captures,
     DestinationKind,
@@ -13,6 +13,7 @@ from billing.gateways.base import (
     ReceivesWebhooks,
     Refunds,
 )
+from events.templatetags import letters
 
 ALL = ["paypal", "cinetpay", "mtn_momo", "orange_money"]
 
@@ -54,6 +55,16 @@ def test_gateway_without_a_credential_is_not_configured_and_stops_nobody(name: s
     assert registry.get(name).missing_settings() == [setting]
     assert name not in registry.configured()
     assert set(ALL) - {name} <= set(registry.configured())
+
+
+def test_gateway_has_one_title_for_all_who_write_of_it() -> None:
+    assert set(titles.TITLES) == set(registry.BUILDERS) == {*ALL, "stripe"}
+    assert letters.gateway("mtn_momo") == titles.of("mtn_momo") == "MTN Mobile Money"
+    assert titles.of("gone_by_now") == "Gone By Now"
+
+
+def test_cards_are_taken_by_those_that_say_so() -> None:
+    assert {name for name in registry.all() if registry.get(name).capabilities.takes_cards} == {"stripe", "paypal"}
 
 
 def test_unknown_generation_of_cinetpay_is_not_configured(settings) -> None:
