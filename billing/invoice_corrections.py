@@ -57,7 +57,8 @@ def of_uses(refund: Refund) -> Iterator[Correction]:
 def _left(line: InvoiceLine, part: str) -> int:
     """What no credit note has taken back, or what one took whose refund came back."""
     taken = [getattr(each, part) for each in line.corrections.all() if _stands(each)]
-    return max(0, getattr(line, part) - sum(taken))
+    left: int = getattr(line, part) - sum(taken)
+    return max(0, left)
 
 
 def _stands(correction: InvoiceLine) -> bool:

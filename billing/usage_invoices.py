@@ -1,8 +1,8 @@
 """Credits that are taxed when they are used: a receipt when they are bought, then an invoice for each month of use.
 
-What expires or is revoked is taxed like what is used, since the seller keeps its price. The parts of a pack's price add up, and
-never to more than it; a spend that is taken back after it was taxed is made good in the months that follow, and what a
-refund gave back is not taxed at all.
+What expires or is revoked is taxed like what is used, since the seller keeps its price. The parts of a pack's price
+add up, and never to more than it; a spend that is taken back after it was taxed is made good in the months that follow,
+and what a refund gave back is not taxed at all.
 """
 
 from collections.abc import Iterable
