@@ -91,8 +91,10 @@ def make(
 
 
 def at_our_cost(amount: Money, *, payment: Payment, instead_of: Refund | None = None) -> Plan:
-    """Money that has gone back and for which nothing comes back: the credits stay, or a dispute has taken them. Its
-    part of the price takes its tax with it all the same, as the credit note says; what is more than that bore none."""
+    """Money that has gone back and for which nothing comes back: the credits stay, or a dispute has taken them.
+
+    Its part of the price takes its tax along all the same, as the credit note says; what is more than that bore none.
+    """
     before = _before(payment, instead_of, with_unplanned=False)  # what waits takes its own tax when its turn comes
     left = max(0, payment.amount_minor - before.amount)
     tax = _tax(payment, before, min(amount.minor, left))
