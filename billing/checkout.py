@@ -15,6 +15,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from billing import (
+    buyers,
     calling,
     coupons,
     customers,
@@ -28,9 +29,9 @@ from billing import (
 )
 from billing.gateways import errors as gateway_errors
 from billing.gateways import registry
-from billing.gateways.base import Buyer, CheckoutRequest, Flow, Line, OpensCheckout
+from billing.gateways.base import CheckoutRequest, Flow, Line, OpensCheckout
 from billing.gateways.errors import FailureCategory
-from billing.models import Attempt, Customer, GatewayCustomer, Payment, Redemption
+from billing.models import Attempt, Customer, Payment, Redemption
 from billing.models.payments import AttemptState, PaymentKind, PaymentStatus
 from billing.pricing import Purchase
 from billing.routing import Decision, Rule, Wish
@@ -241,7 +242,7 @@ def _request(attempt: Attempt, customer: Customer, flow: Flow | None) -> Checkou
         amount=amount,
         tax=tax,
         description=payment.description,
-        buyer=buyer_of(attempt, customer),
+        buyer=buyers.of(customer, attempt.gateway, payment),
         success_url=returning.told(payment.success_url, settings.CHECKOUT_SUCCESS_URL, payment.pk),
         cancel_url=returning.told(payment.cancel_url, settings.CHECKOUT_CANCEL_URL, payment.pk),
         notify_url=webhook_address.of(attempt.gateway, attempt.notify_token),
@@ -250,20 +251,6 @@ def _request(attempt: Attempt, customer: Customer, flow: Flow | None) -> Checkou
         expires_at=payment.expires_at,
         save_method=payment.saves_method,
         metadata={"payment": str(payment.pk)},
-    )
-
-
-def buyer_of(attempt: Attempt, customer: Customer) -> Buyer:
-    payment = attempt.payment
-    known = GatewayCustomer.objects.filter(user=payment.user, gateway=attempt.gateway).first()
-    return Buyer(
-        id=payment.user.get_username(),
-        name=customer.company or customer.name,
-        email=customer.email,
-        phone=payment.phone,
-        country=payment.country,
-        locale=customer.locale,
-        gateway_customer=known.gateway_id if known else "",
     )
 
 

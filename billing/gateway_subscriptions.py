@@ -16,6 +16,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_noop
 
 from billing import (
+    buyers,
     calling,
     customers,
     errors,
@@ -30,7 +31,6 @@ from billing import (
 )
 from billing.checkout import Wishes
 from billing.gateways import registry
-from billing.gateways.base import Buyer
 from billing.gateways.subscribing import (
     ChangePreview,
     ChangeRequest,
@@ -43,7 +43,7 @@ from billing.gateways.subscribing import (
     SubscriptionResult,
     SubscriptionState,
 )
-from billing.models import GatewayCustomer, PlanPrice, Subscription, SubscriptionEvent
+from billing.models import PlanPrice, Subscription, SubscriptionEvent
 from billing.models.subscriptions import IN_FORCE, OVER, SubscriptionStatus
 from billing.pricing import Reduction
 
@@ -92,7 +92,7 @@ def open_page(
     cancel = returning.checked(wishes.cancel_url, "cancel_url")
     request = SubscriptionRequest(
         reference=subscription.pk.hex,
-        buyer=buyer(subscription.user, gateway),
+        buyer=buyers.of(customers.get(subscription.user), gateway),
         price=gateway_prices.price_at(gateway, subscription.price),
         success_url=returning.told(success, settings.CHECKOUT_SUCCESS_URL, subscription.pk),
         cancel_url=returning.told(cancel, settings.CHECKOUT_CANCEL_URL, subscription.pk),
@@ -110,20 +110,6 @@ def open_page(
         calling.call(gateway, "close", lambda: adapter.close_page(ref))
         raise errors.SubscriptionState(status, gettext_noop("it was ended while it began"))
     return payments.told(result.next_action) if result.next_action else {"type": "none"}
-
-
-def buyer(user: User, gateway: str) -> Buyer:
-    customer = customers.get(user)
-    known = GatewayCustomer.objects.filter(user=user, gateway=gateway).first()
-    return Buyer(
-        id=user.get_username(),
-        name=customer.company or customer.name,
-        email=customer.email,
-        phone="",
-        country=customer.country,
-        locale=customer.locale,
-        gateway_customer=known.gateway_id if known else "",
-    )
 
 
 # ---------------------------------------------------------------- as the gateway says
@@ -221,8 +207,7 @@ def _know(subscription: Subscription, found: SubscriptionResult) -> None:
     rows.update(gateway_id=found.id, gateway_item=found.item)
     subscription.gateway_id, subscription.gateway_item = found.id, found.item
     if found.customer:
-        known = GatewayCustomer(user=subscription.user, gateway=subscription.gateway, gateway_id=found.customer)
-        GatewayCustomer.objects.bulk_create([known], ignore_conflicts=True)
+        buyers.remember(user=subscription.user, gateway=subscription.gateway, gateway_id=found.customer)
 
 
 def _follow(subscription: Subscription, found: SubscriptionResult) -> None:
@@ -297,13 +282,12 @@ def change_now(*, subscription: Subscription, price: PlanPrice, at: datetime) ->
 def change_request(
     subscription: Subscription, price: PlanPrice, proration: Proration, at: datetime | None = None
 ) -> ChangeRequest:
-    known = GatewayCustomer.objects.filter(user=subscription.user, gateway=subscription.gateway).first()
     return ChangeRequest(
         reference=_reference(subscription),
         subscription=subscription.gateway_id or "",
         item=subscription.gateway_item,
         price=gateway_prices.price_at(subscription.gateway, price),
-        customer=known.gateway_id if known else "",
+        customer=buyers.id_at(subscription.gateway, subscription.user),
         proration=proration,
         prorated_at=at,
     )
@@ -326,11 +310,11 @@ def mending_page(*, subscription: Subscription) -> str:
 
 
 def portal(*, subscription: Subscription, return_url: str) -> str:
-    known = GatewayCustomer.objects.filter(user=subscription.user, gateway=subscription.gateway).first()
-    if known is None:
+    known = buyers.id_at(subscription.gateway, subscription.user)
+    if not known:
         raise errors.NotYours
     request = PortalRequest(
-        customer=known.gateway_id,
+        customer=known,
         return_url=returning.checked(return_url, "return_url") or settings.CHECKOUT_SUCCESS_URL,
         locale=customers.get(subscription.user).locale,
     )

@@ -5,6 +5,7 @@ the gateway's letter only say when to ask; a sweep asks where both are lost.
 """
 
 import logging
+from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -13,13 +14,12 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
 
-from billing import calling, errors, gateway_choices, payments, returning, saved_methods
-from billing import gateway_subscriptions as renewing
+from billing import buyers, calling, customers, errors, gateway_choices, payments, returning, saved_methods
 from billing.gateways import registry
 from billing.gateways.base import Buyer
 from billing.gateways.errors import Declined, GatewayError, Unavailable
 from billing.gateways.subscribing import KeepsMethods, SetupRequest, SetupResult, SetupState
-from billing.models import GatewayCustomer, MethodSetup, Payment
+from billing.models import MethodSetup, Payment
 from billing.models.saved_methods import MethodSetupState
 
 logger = logging.getLogger(__name__)
@@ -80,15 +80,14 @@ def _adapter(name: str) -> KeepsMethods:
 
 def _known_buyer(user: User, gateway: str, setup: MethodSetup) -> Buyer:
     """A card is kept for somebody, so the gateway has to know them first."""
-    buyer, adapter = renewing.buyer(user, gateway), _adapter(gateway)
+    buyer, adapter = buyers.of(customers.get(user), gateway), _adapter(gateway)
     if buyer.gateway_customer:
         return buyer
     made = calling.call(
         gateway, "customer", lambda: adapter.create_customer(buyer=buyer, reference=setup.pk.hex), is_new_attempt=True
     )
-    known = GatewayCustomer(user=user, gateway=gateway, gateway_id=made)
-    GatewayCustomer.objects.bulk_create([known], ignore_conflicts=True)
-    return renewing.buyer(user, gateway)  # a rival's, where one was faster
+    buyers.remember(user=user, gateway=gateway, gateway_id=made)
+    return replace(buyer, gateway_customer=buyers.id_at(gateway, user))  # a rival's, where one was faster
 
 
 def _usual_currency(user: User) -> str:

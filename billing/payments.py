@@ -16,6 +16,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from billing import (
+    buyers,
     cases,
     errors,
     failures,
@@ -29,7 +30,7 @@ from billing import (
 from billing.gateways import errors as gateway_errors
 from billing.gateways import registry
 from billing.gateways.base import Failure, NextAction, PaymentResult, PaymentState
-from billing.models import Attempt, GatewayCustomer, Payment
+from billing.models import Attempt, Payment
 from billing.models.cases import CaseKind
 from billing.models.payments import SETTLED, AttemptState, PaymentKind, PaymentStatus
 from events import outbox
@@ -155,8 +156,7 @@ def _remember(payment: Payment, attempt: Attempt, result: PaymentResult) -> None
     if result.fee is not None and attempt.state not in SETTLED:  # what is booked stays as it was booked
         attempt.fee_minor, attempt.fee_currency = result.fee.minor, result.fee.unit
     if result.gateway_customer:
-        known = GatewayCustomer(user=payment.user, gateway=attempt.gateway, gateway_id=result.gateway_customer)
-        GatewayCustomer.objects.bulk_create([known], ignore_conflicts=True)
+        buyers.remember(user=payment.user, gateway=attempt.gateway, gateway_id=result.gateway_customer)
     if payment.saves_method and result.method is not None and result.state is PaymentState.SUCCEEDED:
         saved_methods.remember(user=payment.user, gateway=attempt.gateway, method=result.method)
 

@@ -13,7 +13,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Exists, OuterRef, Q, Sum
 from django.utils import timezone
 
-from billing import calling, checkout, customers, failures, gateway_choices, payments, pricing, saved_methods, top_up
+from billing import buyers, calling, customers, failures, gateway_choices, payments, pricing, saved_methods, top_up
 from billing.gateways import errors as gateway_errors
 from billing.gateways import registry
 from billing.gateways.base import ChargeRequest, ChargesSavedMethods, PaymentResult, PaymentState
@@ -201,7 +201,7 @@ def _call(attempt: Attempt, method: SavedMethod) -> PaymentResult:
         reference=attempt.reference,
         amount=payment.money,
         description=payment.description,
-        buyer=checkout.buyer_of(attempt, customers.get(payment.user)),
+        buyer=buyers.of(customers.get(payment.user), attempt.gateway, payment),
         method=method.gateway_id,
         metadata={"payment": str(payment.pk)},
     )
