@@ -140,8 +140,8 @@ def _what_cards_did(before: TopUp | None) -> dict[str, object]:
 
 
 def charges_had_consent() -> Result:
-    """Every automatic charge began under a consent of its customer that stood, at no more than the agreed price, and for
-    no fewer credits than were agreed."""
+    """Every automatic charge began under a consent of its customer that stood, at no more than the agreed price, and
+    for no fewer credits than were agreed."""
     return ask(
         """
         SELECT CASE WHEN c.started_at < t.consented_at OR c.started_at > t.withdrawn_at

@@ -71,8 +71,8 @@ class TopUpView(ApiView):
         summary="Switch the automatic top-up on, or change its terms",
         description=(
             "The wording of the consent is kept with its time. A card must have been kept by a checkout with "
-            "save_method. What was declined before still counts. One that has stopped for another reason than its cards "
-            "starts again by the same terms."
+            "save_method. What was declined before still counts. One that has stopped for another reason than its "
+            "cards starts again by the same terms."
         ),
         request=TopUpBody,
         responses=TopUpResponse,

@@ -97,9 +97,7 @@ def test_what_is_lost_otherwise_than_by_use_is_charged_only_after_another_consen
     assert checks.faults() == {}
 
 
-def test_consent_that_was_given_anew_stands_when_the_refund_arrives(
-    charging: ChargingGateway, bought: Payment
-) -> None:
+def test_consent_that_was_given_anew_stands_when_the_refund_arrives(charging: ChargingGateway, bought: Payment) -> None:
     refunded(bought)
     agree(bought.user, consent=ANEW)
     refund_sending.work_through()
