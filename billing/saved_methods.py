@@ -16,10 +16,12 @@ SALT = "billing.methods"
 
 @transaction.atomic
 def remember(*, user: User, gateway: str, method: Told) -> SavedMethod:
-    """Write down a method that may be charged later. A new one gives a top-up that cards stopped another chance.
+    """Write down a method that may be charged later. A new one gives a top-up that cards stopped another chance: behind
+    the lock, so that an old card's last decline is noted before it, or is seen to be an old card's.
 
     One that its owner has removed stays removed: what is told of its old payments does not bring it back.
     """
+    lock(user)
     saved, is_new = SavedMethod.objects.get_or_create(
         user=user,
         gateway=gateway,
@@ -34,6 +36,11 @@ def remember(*, user: User, gateway: str, method: Told) -> SavedMethod:
     if is_new:
         _forget_declines(user)
     return saved
+
+
+def lock(user: User) -> None:
+    """What every act on a customer's cards, consents and charges does first: there may be no row of theirs yet."""
+    User.objects.select_for_update(no_key=True).get(pk=user.pk)
 
 
 def latest(user: User) -> SavedMethod | None:

@@ -117,8 +117,8 @@ def stop(*, user: User, unit: str, reason: Suspension) -> None:
 
 
 def lock_consents(user: User) -> None:
-    """What every act on a customer's consents and charges does first: there may be no row of theirs yet to lock."""
-    User.objects.select_for_update(no_key=True).get(pk=user.pk)
+    """The same lock as that of their cards."""
+    saved_methods.lock(user)
 
 
 def _end(top_up: TopUp, by: str) -> None:

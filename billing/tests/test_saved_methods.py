@@ -11,13 +11,17 @@ from django.utils import timezone
 from billing import method_removals, method_setups, saved_methods, tasks, top_up_charges
 from billing.gateways.base import Flow, NextAction
 from billing.gateways.base import SavedMethod as Told
+from billing.gateways.errors import Declined, FailureCategory
 from billing.gateways.subscribing import SetupResult, SetupState
 from billing.models import MethodSetup, SavedMethod, TopUp, TopUpCharge
 from billing.models.top_ups import Suspension
 from billing.tests.fakes import ChargingGateway, StandIn
 from billing.tests.topping import agree
+from credits.tests import gates
 
 pytestmark = pytest.mark.django_db
+NO = Declined("no", gateway="stripe", category=FailureCategory.INSUFFICIENT_FUNDS, code="insufficient_funds")
+STOPPED = ("card_declined", 3)
 
 
 class KeepingGateway(ChargingGateway):
@@ -104,3 +108,33 @@ def test_page_says_of_every_reason_why_the_top_up_has_stopped(ann: User, client:
     assert len(said) == len(Suspension)
     assert all("Pack Medium" in each for each in said)
     assert ("has stopped" in " ".join(said)) is (language == "en")
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("locked", [True, False])
+def test_new_card_does_not_lose_against_the_third_decline_of_the_old_one(
+    ann: User, keeping: Any, monkeypatch: pytest.MonkeyPatch, locked: bool
+) -> None:
+    """The decline has found the old card to be the last one when another is kept. The canary: without the lock what it
+    writes then stops the top-up, with a card that nobody has tried."""
+    agree(ann)
+    keeping.refuses_charge = NO
+    for _ in range(2):
+        TopUp.objects.update(next_try_at=None)
+        tasks.top_up()
+    TopUp.objects.update(next_try_at=None)
+    usual = top_up_charges._failed
+
+    def failed(*facts: Any) -> None:
+        gates.wait_at_the_gate()
+        usual(*facts)
+
+    def keep_another() -> None:
+        gates.wait_for_a_rival()
+        saved_methods.remember(user=ann, gateway="stripe", method=Told(id="pm_2"))
+
+    monkeypatch.setattr(top_up_charges, "_failed", failed)
+    if not locked:
+        monkeypatch.setattr(saved_methods, "lock", lambda user: None)
+    gates.run_through_the_gate([tasks.top_up, keep_another])
+    assert (TopUp.objects.get().suspended_for, TopUp.objects.get().declines) == (("", 0) if locked else STOPPED)

@@ -1,9 +1,11 @@
 """Credits that go back, are frozen or are taken by hand are not bought again by themselves."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import OperationalError
 
 from billing import disputes, refund_sending, refunds, saved_methods, top_up, top_up_charges
 from billing.gateways.base import SavedMethod as Told
@@ -15,8 +17,9 @@ from billing.tests import shop
 from billing.tests.fakes import ChargingGateway
 from billing.tests.test_payments_in_the_admin import member, press
 from billing.tests.topping import WORDS, agree
-from credits import grants, holds, usage
+from credits import grants, holds, takebacks, usage
 from credits.models import Grant
+from credits.tests import gates
 from credits.tests.people import give
 from events.models import Event
 from ledger import checks
@@ -202,3 +205,36 @@ def test_preview_without_a_top_up_says_nothing_of_it(charging: ChargingGateway) 
     payment = shop.paid(charging)
     said = post("refunds/preview", service("request_refund"), {"payment": str(payment.pk)}).json()
     assert said["stops_top_up"] is False
+
+
+# ---------------------------------------------------------------- locks
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("in_order", [True, False])
+def test_refund_and_a_payment_that_keeps_a_card_do_not_die_of_each_other(
+    charging: ChargingGateway, monkeypatch: pytest.MonkeyPatch, in_order: bool
+) -> None:
+    """Both lock a payment, then the customer, then their purse. The canary: with the purse before the customer the
+    database ends one of them."""
+    first = shop.paid(charging, save_method=True)
+    agree(first.user)
+    second = shop.buy(first.user, gateways=["stripe"], save_method=True)
+    charging.card = "pm_2"
+    charging.pays(second.attempts.get().reference)
+    usual = takebacks.lock
+
+    def locked(**facts: Any) -> None:
+        usual(**facts)
+        gates.wait_at_the_gate()
+
+    def told() -> Payment:
+        gates.wait_for_a_rival()
+        return shop.told(second)
+
+    monkeypatch.setattr(takebacks, "lock", locked)
+    if not in_order:
+        monkeypatch.setattr(top_up, "lock_consents", lambda user: None)
+        monkeypatch.setattr(top_up, "stop", lambda *, user, **facts: saved_methods.lock(user))
+    results = gates.run_through_the_gate([lambda: refunded(first), told])
+    assert any(isinstance(each, OperationalError) for each in results) is not in_order, results
