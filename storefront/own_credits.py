@@ -120,9 +120,8 @@ def _signed(change: int) -> str:
 
 
 def _waiting(customer: User) -> dict[str, Any] | None:
-    """The last pack that is being paid, while a gateway may still take it: the page looks often until it is there."""
-    rows = Payment.objects.of(customer).filter(
-        kind=PaymentKind.PACK, status=PaymentStatus.PENDING, expires_at__gt=timezone.now()
-    )
-    last = rows.order_by("-id").first()
-    return {"what": last.description, "pay_url": pages.page_of(last)} if last else None
+    """The pack that was bought last, while a gateway may still take it: the page looks often until it is there."""
+    last = Payment.objects.of(customer).filter(kind=PaymentKind.PACK).order_by("-id").first()
+    if last is None or last.status != PaymentStatus.PENDING or last.expires_at <= timezone.now():
+        return None
+    return {"what": last.description, "pay_url": pages.page_of(last)}
