@@ -15,11 +15,10 @@ from django.utils.translation import gettext_lazy as _
 from billing import customers, pages
 from billing.models import Payment
 from billing.models.payments import PaymentKind, PaymentStatus
-from credits import balances, costs, history, packs
+from credits import balances, costs, history, packs, unit_names
 from credits.history import Transaction
 from credits.models import Grant, GrantSource, Purse
 from ledger.money import CREDIT
-from storefront import plan_offers
 from storefront.signed_in import SignedIn
 
 ROWS = 20
@@ -89,11 +88,11 @@ def _standing(customer: User, unit: str) -> dict[str, Any]:
     return {
         "state": balance.state,
         "is_unlimited": balance.is_unlimited,
-        "available": plan_offers.credits_text(balance.available, unit),
-        "held": plan_offers.credits_text(balance.held, unit) if balance.held else "",
-        "frozen": plan_offers.credits_text(frozen, unit) if frozen else "",
-        "owed": plan_offers.credits_text(balance.owed, unit) if balance.owed else "",
-        "expiries": [(at, plan_offers.credits_text(ending[at], unit)) for at in sorted(ending)[:NEXT_EXPIRIES]],
+        "available": unit_names.counted(balance.available, unit),
+        "held": unit_names.counted(balance.held, unit) if balance.held else "",
+        "frozen": unit_names.counted(frozen, unit) if frozen else "",
+        "owed": unit_names.counted(balance.owed, unit) if balance.owed else "",
+        "expiries": [(at, unit_names.counted(ending[at], unit)) for at in sorted(ending)[:NEXT_EXPIRIES]],
         "sells_packs": bool(packs.on_sale(unit=unit)),
     }
 

@@ -19,7 +19,7 @@ from billing.checkout import Wishes
 from billing.models import PlanPrice, Subscription
 from billing.models.subscriptions import IN_FORCE, SubscriptionStatus
 from billing.plan_changes import PERIOD_END
-from credits import calendar, catalogue_titles
+from credits import calendar, catalogue_titles, unit_names
 from ledger.money import for_reader
 from storefront import plan_offers
 from storefront.signed_in import SignedIn
@@ -183,7 +183,7 @@ def told(found: Subscription) -> dict[str, Any]:
         "grants": [
             {
                 "at": each.at,
-                "text": plan_offers.credits_text(each.amount, each.unit),
+                "text": unit_names.counted(each.amount, each.unit, found.catalogue),
                 "is_due": each.is_paid and each.at <= now,
             }
             for each in dates

@@ -151,6 +151,12 @@ def test_pricing_shows_the_packs_on_sale_in_the_visitors_language(db, client: Cl
     assert "valable 30 jours" in french
 
 
+def test_pack_of_tokens_is_shown_in_tokens(db, client: Client) -> None:
+    make_pack({"EUR": 999}, catalogue="companion-tokens")
+    assert "100 tokens" in client.get("/pricing").content.decode()
+    assert "100 jetons" in client.get("/pricing", headers={"Accept-Language": "fr"}).content.decode()
+
+
 def test_pricing_takes_the_currency_a_visitor_asks_for(db, client: Client) -> None:
     make_pack({"EUR": 999, "XOF": 6550})
     make_pack({"EUR": 499}, code="euros")
