@@ -382,6 +382,7 @@ THROTTLE_ANONYMOUS = env.str("THROTTLE_ANONYMOUS", default="100/15m")
 THROTTLE_CUSTOMER = env.str("THROTTLE_CUSTOMER", default="600/1m")
 THROTTLE_SERVICE = env.str("THROTTLE_SERVICE", default="60000/1m")
 THROTTLE_COUPON = env.str("THROTTLE_COUPON", default="30/1h")  # codes that one customer may try, right or wrong
+THROTTLE_GUEST_CHECKOUT = env.str("THROTTLE_GUEST_CHECKOUT", default="10/1h")  # that one address may begin
 THROTTLE_REDIS_TIMEOUT_SECONDS = env.float("THROTTLE_REDIS_TIMEOUT_SECONDS", default=0.25)
 THROTTLE_REDIS_PAUSE_SECONDS = env.float("THROTTLE_REDIS_PAUSE_SECONDS", default=5.0)  # uncounted after a failure
 TRUSTED_PROXY_COUNT = env.int("TRUSTED_PROXY_COUNT", default=0)  # proxies before us that append to X-Forwarded-For
@@ -598,6 +599,7 @@ CHECKOUT_RETURN_HOSTS = env.list(
 )
 CHECKOUT_SUCCESS_URL = env.str("CHECKOUT_SUCCESS_URL", default=f"{BASE_URL}/")  # unless a checkout names its own
 CHECKOUT_CANCEL_URL = env.str("CHECKOUT_CANCEL_URL", default=f"{BASE_URL}/")
+GUEST_CHECKOUT = env.bool("GUEST_CHECKOUT", default=False)  # whoever has an e-mail address may buy a pack
 CHECKOUT_EXPIRES_MINUTES = env.int("CHECKOUT_EXPIRES_MINUTES", default=60)  # until an unpaid checkout is taken back
 CHECKOUT_CALL_SECONDS = env.int("CHECKOUT_CALL_SECONDS", default=120)  # longer than any call of a gateway takes
 # How often an attempt is asked about whose page is open, by the times it was asked; the last pause is repeated. What is

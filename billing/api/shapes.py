@@ -73,10 +73,16 @@ class RoutingResponse(answers.Serializer[Any]):
     ruled_out = RuledOutResponse(many=True)
 
 
+class GuestResponse(answers.Serializer[Any]):
+    customer = answers.CharField(help_text="The user id of the customer that was made for this purchase.")
+    page_url = answers.URLField(help_text="Where the guest sees what becomes of the payment.")
+
+
 class CheckoutResponse(answers.Serializer[Any]):
     payment = PaymentResponse(allow_null=True, help_text="Null for a plan on trial, or one that its gateway renews.")
     next_action = NextActionResponse()
     routing = RoutingResponse(allow_null=True)
+    guest = GuestResponse(required=False, help_text="For a guest only.")
 
 
 def wishes_of(wish: dict[str, Any]) -> Wishes:
