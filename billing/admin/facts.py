@@ -37,6 +37,7 @@ RULES = {
 # Whatever has no line of its own is written with its name, so that nothing is hidden.
 NAMES = {
     "price": _("price of the catalogue"),
+    "catalogue": _("catalogue"),
     "unit": _("unit"),
     "credits": _("credits"),
     "bonus": _("bonus credits"),

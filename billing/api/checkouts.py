@@ -83,6 +83,10 @@ class CheckoutBody(serializers.StrictSerializer):
     success_url = fields.StringField(required=False, max_length=1000, bare=True)
     cancel_url = fields.StringField(required=False, max_length=1000, bare=True)
     coupon = fields.StringField(required=False, max_length=40, bare=True)
+    reference = fields.StringField(
+        required=False, max_length=200, bare=True, help_text="Your own word for it, such as the number of an order."
+    )
+    metadata = fields.MetadataField(required=False)
     email = fields.EmailField(
         required=False, max_length=254, help_text="Of a guest, who sends no credentials and buys a pack."
     )
@@ -96,6 +100,9 @@ class CheckoutBody(serializers.StrictSerializer):
         if named != ["amount"] and "description" in attrs:
             message = "What is bought has a description of its own; this goes with an amount."
             raise drf.ValidationError({"description": [ErrorDetail(message, code="unexpected")]})
+        if named == ["plan"] and (own := [name for name in ("reference", "metadata") if name in attrs]):
+            message = "A plan is paid again and again; it is known by its subscription."
+            raise drf.ValidationError({own[0]: [ErrorDetail(message, code="unexpected")]})
         return attrs
 
 
