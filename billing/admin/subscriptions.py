@@ -14,9 +14,10 @@ from django.utils.translation import gettext_lazy as _
 from unfold.admin import TabularInline
 from unfold.decorators import action
 
-from billing import dunning, plan_changes, subscription_states, subscriptions
+from billing import cancellations, dunning, plan_changes, subscription_states, subscriptions
 from billing.admin import facts, timeline_words
 from billing.admin.acts import BillingActsAdmin
+from billing.cancellations import Ending
 from billing.models import GatewayInstruction, PaidPeriod, Plan, PlanPrice, Subscription, SubscriptionEvent
 from billing.models.plans import PlanInterval
 from billing.models.subscriptions import IN_FORCE, LIVE
@@ -109,6 +110,21 @@ class ChangeForm(ReasonForm):
 class CancelForm(ReasonForm):
     when = acts.choice_field(_("when"), [(PERIOD_END, _("with the period")), (NOW, _("at once"))])
     field_order = ("when", "reason")
+
+
+def _ending(ending: Ending) -> list[str]:
+    """What the end would do, line by line."""
+    lines = [gettext("Ends: %(day)s") % {"day": date_format(ending.ends_at, "DATETIME_FORMAT")}]
+    if ending.lost_until:
+        day = date_format(ending.lost_until, "DATETIME_FORMAT")
+        lines.append(gettext("Paid for until %(day)s, which is lost") % {"day": day})
+    if ending.lost:
+        lines.append(gettext("Grants that are paid for and come no more: %(count)s") % {"count": len(ending.lost)})
+    if ending.coming:
+        lines.append(gettext("Grants that are paid for and still come: %(count)s") % {"count": len(ending.coming)})
+    if ending.next_amount:
+        lines.append(gettext("Will not be charged: %(amount)s") % {"amount": for_reader(ending.next_amount)})
+    return lines
 
 
 class ExtendForm(ReasonForm):
@@ -221,6 +237,9 @@ class SubscriptionAdmin(BillingActsAdmin):
             request,
             subscription,
             form=CancelForm,
+            preview=lambda form: _ending(
+                cancellations.preview(subscription=subscription, immediately=form.facts["when"] == NOW)
+            ),
             title=gettext("Cancel the subscription"),
             says=gettext("Credits that were given or bought stay. No money goes back: refund its payment for that."),
             do=do,
