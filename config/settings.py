@@ -564,6 +564,9 @@ EMAIL_BACKEND = (
 )
 DEFAULT_FROM_EMAIL = env.str("EMAIL_FROM", default="Tirelire <no-reply@localhost>")
 OPERATOR_EMAILS = env.list("OPERATOR_EMAILS", default=[] if PRODUCTION else ["operators@localhost"])
+# Where people who need help can turn to: at the foot of every page and letter, and letters are answered there.
+SUPPORT_EMAIL = env.str("SUPPORT_EMAIL", default="")
+SUPPORT_URL = env.str("SUPPORT_URL", default="")
 MAIL_SHOP_NAME = env.str("MAIL_SHOP_NAME", default="Tirelire")  # stands at the head of every letter
 MAIL_SEND_SECONDS = env.float("MAIL_SEND_SECONDS", default=5.0)  # when no wake-up came through
 MAIL_BATCH = env.int("MAIL_BATCH", default=50)

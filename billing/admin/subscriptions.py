@@ -144,7 +144,7 @@ class SubscriptionAdmin(BillingActsAdmin):
     fields = (
         "customer", "plan", "amount", "next_price_shown", "status_shown", "gateway", "gateway_id", "time_zone",
         "period_start", "paid_until", "trial_until", "cancel_at_period_end", "lapses_at", "next_look_at", "tries",
-        "next_grants", "paused_at", "ended_at", "end_reason", "created_at",
+        "next_grants", "entitled", "paused_at", "ended_at", "end_reason", "created_at",
     )  # fmt: skip
     readonly_fields = fields
 
@@ -163,6 +163,11 @@ class SubscriptionAdmin(BillingActsAdmin):
     @admin.display(description=_("price from the next period"))
     def next_price_shown(self, subscription: Subscription) -> str:
         return priced(subscription.next_price)
+
+    @admin.display(description=_("entitlements"))
+    def entitled(self, subscription: Subscription) -> str:
+        """Of its plan, such as priority support: whoever helps this customer sees what they were promised."""
+        return facts.listed(facts.given(subscription.price.plan.entitlements))
 
     @display(description=_("status"), label=LABELS)
     def status_shown(self, subscription: Subscription) -> tuple[str, str]:
