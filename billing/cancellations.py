@@ -1,4 +1,4 @@
-"""What the end of a subscription would do, said before anything is done. It follows `subscriptions.cancel` and its kind."""
+"""What the end of a subscription would do, said before it is done, as `subscriptions.cancel` does it."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -39,7 +39,11 @@ def preview(*, subscription: Subscription, immediately: bool = False, at: dateti
     is_now = immediately or subscription.status in AT_ONCE
     paid_until = subscription.paid_until
     ends_at = now if is_now or paid_until is None else max(paid_until, now)
-    paid = tuple(each for each in calendar.next_dates(reference=subscription.reference, count=MOST_GRANTS, at=now) if each.is_paid)
+    paid = tuple(
+        each
+        for each in calendar.next_dates(reference=subscription.reference, count=MOST_GRANTS, at=now)
+        if each.is_paid
+    )
     goes_on = paid_until is not None and not subscription.cancel_at_period_end
     price = subscription.next_price or subscription.price
     return Ending(

@@ -11,7 +11,7 @@ from django.contrib.auth.hashers import make_password
 from django.contrib.auth.models import User
 from django.db import transaction
 
-from billing import checkout, errors
+from billing import checkout
 from billing.checkout import Wishes
 from billing.models import Customer, Payment
 from billing.pricing import Purchase

@@ -80,8 +80,8 @@ class PaymentAdmin(BillingActsAdmin):
     inlines = (AttemptInline, RefundInline)
     actions_detail = ("refund", "refresh", "cancel")  # type: ignore[assignment]
     fields = (
-        "customer", "kind", "item", "description", "reference", "notes", "amount", "tax", "discount", "coupon", "status",
-        "details_shown", "choice_shown", "country", "created_at", "expires_at", "ended_at", "delivered_at",
+        "customer", "kind", "item", "description", "reference", "notes", "amount", "tax", "discount", "coupon",
+        "status", "details_shown", "choice_shown", "country", "created_at", "expires_at", "ended_at", "delivered_at",
     )  # fmt: skip
     readonly_fields = fields
 

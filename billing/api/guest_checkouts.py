@@ -47,9 +47,7 @@ def start(request: Request, wish: dict[str, Any], claim: Claim) -> Payment:
     _count(request)
     locale = wish.get("locale", default_locale())
     purchase = pricing.pack(wish["pack"], wish["currency"], locale)
-    return guests.start(
-        email=wish["email"], locale=locale, purchase=purchase, wishes=wishes_of(wish), claim=claim
-    )
+    return guests.start(email=wish["email"], locale=locale, purchase=purchase, wishes=wishes_of(wish), claim=claim)
 
 
 def refuse_facts_of_guests(wish: dict[str, Any]) -> None:

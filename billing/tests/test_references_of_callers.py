@@ -100,7 +100,9 @@ def test_operator_finds_a_payment_by_its_order_and_reads_the_notes(buyer: User) 
     client.force_login(operator)
     found = client.get("/admin/billing/payment/", {"q": "order-1881"})
     assert [each.reference for each in found.context["cl"].result_list] == ["order-1881"]
-    page = client.get(f"/admin/billing/payment/{Payment.objects.get(reference='order-1881').pk}/change/").content.decode()
+    page = client.get(
+        f"/admin/billing/payment/{Payment.objects.get(reference='order-1881').pk}/change/"
+    ).content.decode()
     assert "order-1881" in page
     assert "shop: north" in page
 

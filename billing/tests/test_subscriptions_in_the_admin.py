@@ -87,7 +87,9 @@ def test_page_says_what_the_plan_entitles_to(found) -> None:
 
 
 def test_cancel_is_previewed_line_by_line(found) -> None:
-    shown = press(member("manage_subscription"), "billing_subscription_cancel", found, when="now", reason="x", preview="1")
+    shown = press(
+        member("manage_subscription"), "billing_subscription_cancel", found, when="now", reason="x", preview="1"
+    )
     text = html.unescape(shown.content.decode())
     assert "which is lost" in text
     assert "Grants that are paid for and come no more: 4" in text

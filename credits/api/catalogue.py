@@ -36,7 +36,7 @@ class TranslatedText(answers.Serializer[dict[str, str]]):
 
 class UnitNameResponse(answers.Serializer[dict[str, Any]]):
     one = TranslatedText()
-    many = TranslatedText()
+    many = TranslatedText()  # type: ignore[assignment]  # a field of the answer, as above
 
 
 class PackPriceResponse(answers.Serializer[dict[str, Any]]):
@@ -139,7 +139,9 @@ def _pack(offer: Offer) -> dict[str, Any]:
 
 def _unit_name(pack: Pack) -> dict[str, dict[str, str]] | None:
     name = unit_names.named(pack.unit, pack.catalogue)
-    return name and {"one": _both(name.one.en, name.one.fr), "many": _both(name.many.en, name.many.fr)}
+    if name is None:
+        return None
+    return {"one": _both(name.one.en, name.one.fr), "many": _both(name.many.en, name.many.fr)}
 
 
 def _cost(cost: Cost) -> dict[str, Any]:

@@ -30,7 +30,7 @@ def test_strangers_see_packs_with_prices_by_currency(client: Client) -> None:
             "name": {"en": "Credits x100", "fr": "Crédits x100"},
             "description": {"en": "", "fr": ""},
             "unit": "CREDIT",
-                "unit_name": None,
+            "unit_name": None,
             "credits": 250,
             "bonus": 25,
             "total": 275,

@@ -15,4 +15,4 @@ from rest import fields
 def test_wrong_address_is_told_in_words(sent: object, sentence: str) -> None:
     with pytest.raises(ValidationError) as refusal:
         fields.EmailField().run_validation(sent)
-    assert refusal.value.detail[0] == sentence
+    assert [str(each) for each in refusal.value.detail] == [sentence]
