@@ -23,13 +23,13 @@ LETTERS = [
     (Kind.CREDITS_LOW, "credits.empty", "fr", "Solde épuisé : jetons", "Votre solde est épuisé (jetons)."),
     (Kind.WEEKLY_GRANT, "credits.granted", "en", "500 new tokens", "Your plan has just given you 500 tokens."),
     (Kind.WEEKLY_GRANT, "credits.granted", "fr", "500 jetons de plus", "vient de vous donner 500 jetons."),
-    (Kind.CREDITS_EXPIRING, "credits.expiring", "en", "Some of your tokens expire on", "You can use 500 tokens"),
+    (Kind.CREDITS_EXPIRING, "credits.expiring", "en", "Some of your tokens expire on", "you can use 500 tokens."),
     (
         Kind.CREDITS_EXPIRING,
         "credits.expiring",
         "fr",
         "Une partie de vos jetons expire",
-        "Vous pouvez utiliser 500 jetons",
+        "vous pouvez utiliser 500 jetons.",
     ),
 ]
 

@@ -113,7 +113,7 @@ def test_end_and_going_on_are_a_button_each(ada: Client, gateways) -> None:
 def test_end_is_told_before_it_is_asked_for(ada: Client, gateways) -> None:
     subscribed(ada, gateways)
     page = press(ada, "cancel")
-    assert "You keep it until April 2, 2026, 10 a.m." in page
+    assert "Until April 2, 2026, 10 a.m. you keep it, and can take this back." in page
     assert "5 dates of new credits that you have paid for still come." in page
     assert "The next €9.99 will not be charged." in page
     assert not Subscription.objects.get().cancel_at_period_end
