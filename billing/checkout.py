@@ -5,9 +5,10 @@ tried only on proof that the first one did nothing.
 """
 
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.models import User
@@ -67,6 +68,8 @@ class Wishes:
     cancel_url: str = ""
     flow: Flow | None = None  # none: whatever the gateway has
     save_method: bool = False  # keep the card for later charges, where the buyer agrees to those
+    reference: str = ""  # the caller's own words for it
+    metadata: Mapping[str, Any] = field(default_factory=dict)
 
 
 def start(*, user: User, purchase: Purchase, wishes: Wishes, claim: Claim | None = None) -> Payment:
@@ -154,6 +157,8 @@ def checked(wishes: Wishes, customer: Customer) -> Wishes:
         cancel_url=returning.checked(wishes.cancel_url, "cancel_url"),
         flow=wishes.flow,
         save_method=wishes.save_method,
+        reference=wishes.reference,
+        metadata=wishes.metadata,
     )
 
 
@@ -192,6 +197,8 @@ def _write(user: User, purchase: Purchase, wishes: Wishes, decision: Decision, c
                 country=wishes.country,
                 phone=wishes.phone,
                 saves_method=wishes.save_method,
+                reference=wishes.reference,
+                metadata=dict(wishes.metadata),
                 success_url=wishes.success_url,
                 cancel_url=wishes.cancel_url,
                 request_scope=claim.scope if claim else "",

@@ -77,7 +77,9 @@ def compose(mailing: InvoiceMailing, file: InvoiceFile) -> EmailMessage:
         subject = gettext("%(title)s %(number)s from %(seller)s") % facts
         parts = [gettext("You find attached: %(title)s %(number)s, %(amount)s.") % facts, *_how_to_pay(invoice)]
         body = "\n\n".join([*parts, f"{facts['seller']}\n"])
-    reply_to = [invoice.seller["email"]] if invoice.seller["email"] else []
-    letter = EmailMessage(subject=subject, body=body, to=[mailing.address], reply_to=reply_to)
+    answers_go_to = invoice.seller["email"] or settings.SUPPORT_EMAIL
+    letter = EmailMessage(
+        subject=subject, body=body, to=[mailing.address], reply_to=[answers_go_to] if answers_go_to else []
+    )
     letter.attach(f"{invoice.number}.pdf", bytes(file.pdf), "application/pdf")
     return letter

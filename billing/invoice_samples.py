@@ -52,7 +52,10 @@ def _things(catalogue: Catalogue, locale: str, currency: str) -> list[tuple[str,
     """What is on sale in this currency. Of a marketplace, a free amount called as what its sellers sell."""
     with override(locale):
         packs = [
-            (invoice_words.pack_line(getattr(pack.name, locale), pack.total), pack.prices.get(currency))
+            (
+                invoice_words.pack_line(getattr(pack.name, locale), pack.total, catalogue.unit, catalogue.code),
+                pack.prices.get(currency),
+            )
             for pack in catalogue.packs.values()
         ]
         plans = [

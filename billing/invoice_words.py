@@ -9,13 +9,14 @@ from babel import Locale
 from babel.dates import format_date
 from babel.numbers import format_decimal, format_percent
 from django.conf import settings
-from django.utils.translation import get_language, gettext, ngettext
+from django.utils.translation import gettext
 
 from billing import invoice_links
 from billing.gateways import titles
 from billing.invoice_writing import here
 from billing.models import Invoice, InvoiceLine
 from billing.models.invoices import InvoiceKind, TaxCategory
+from credits import unit_names
 from ledger.money import BASIS_POINTS, Money, format_money
 from rest.dates import long_date
 
@@ -69,13 +70,9 @@ def shown(invoice: Invoice, minor: int) -> str:
     return format_money(Money(minor, invoice.currency), invoice.locale)
 
 
-def pack_line(name: str, given: int) -> str:
+def pack_line(name: str, given: int, unit: str, catalogue: str) -> str:
     """The law wants to know what was sold: a pack's name alone may say little."""
-    number = format_decimal(given, locale=get_language() or "en")
-    return ngettext("%(name)s: %(count)s credit", "%(name)s: %(count)s credits", given) % {
-        "name": name,
-        "count": number,
-    }
+    return gettext("%(name)s: %(credits)s") % {"name": name, "credits": unit_names.counted(given, unit, catalogue)}
 
 
 def plan_line(name: str) -> str:

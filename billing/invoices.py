@@ -104,7 +104,8 @@ def _described(payment: Payment) -> str:
         if payment.kind == PaymentKind.PACK and "credits" in payment.details:
             given = payment.details["credits"] + payment.details["bonus"]
             given += payment.details.get("coupon", {}).get("credits", 0)
-            return invoice_words.pack_line(payment.description, given)
+            unit, catalogue = payment.details["unit"], payment.details.get("catalogue", "")
+            return invoice_words.pack_line(payment.description, given, unit, catalogue)
         return invoice_words.plan_line(payment.description) if payment.kind == PaymentKind.PLAN else payment.description
 
 

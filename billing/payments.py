@@ -363,6 +363,10 @@ def tell(
         "currency": payment.currency,
         "gateway": attempt.gateway if attempt else None,
     }
+    if payment.reference:
+        data["reference"] = payment.reference
+    if payment.metadata:
+        data["metadata"] = payment.metadata
     if not without_item:
         data |= {"kind": payment.kind, "item": payment.item or None}
     outbox.record(user=payment.user, type=event, data=data | more)

@@ -87,6 +87,7 @@ def pack(code: str, currency: str, locale: str) -> Purchase:
             "price": price.pk,
             "name_en": found.name_en,
             "name_fr": found.name_fr,
+            "catalogue": found.catalogue,
             "unit": found.unit,
             "credits": found.credits,
             "bonus": found.bonus,

@@ -47,6 +47,7 @@ class People:
             "",
             f"  Shop       {self.base_url}/pricing   user {CUSTOMER}   password {self.customer_password}",
             f"  Admin      {self.base_url}/admin/   user {OPERATOR}   password {self.operator_password}",
+            f"  Widgets    {self.base_url}/demo/widgets   a badge of credits to embed, with the same user",
             f"  API        {self.base_url}/api/docs",
             f"  Sandbox    {self.sandbox_url}/   the payment gateways in a box: no money moves",
             f"  Streams    {self.stream_url}/api/v1/events",
@@ -133,7 +134,12 @@ def _customer_token(token: str) -> str:
             return token
     except jwt.InvalidTokenError:
         pass
-    claims = {"sub": CUSTOMER, "iat": now, "exp": now + timedelta(days=TOKEN_DAYS)}
+    return sign(CUSTOMER, now=now, life=timedelta(days=TOKEN_DAYS))
+
+
+def sign(user_id: str, *, now: datetime, life: timedelta) -> str:
+    """A token as the auth service of a shop gives it to its customer."""
+    claims: dict[str, Any] = {"sub": user_id, "iat": now, "exp": now + life}
     if getattr(settings, "JWT_AUDIENCE", ""):
         claims["aud"] = getattr(settings, "JWT_AUDIENCE", "")
     if getattr(settings, "JWT_ISSUER", ""):

@@ -386,6 +386,7 @@ THROTTLE_SERVICE = env.str("THROTTLE_SERVICE", default="60000/1m")
 THROTTLE_COUPON = env.str("THROTTLE_COUPON", default="30/1h")  # codes that one customer may try, right or wrong
 # Notifications that no signature proves, from one address; gateways have few, and a sweep finds what is refused.
 THROTTLE_LETTERS = env.str("THROTTLE_LETTERS", default="1200/1m")
+THROTTLE_GUEST_CHECKOUT = env.str("THROTTLE_GUEST_CHECKOUT", default="10/1h")  # that one address may begin
 THROTTLE_REDIS_TIMEOUT_SECONDS = env.float("THROTTLE_REDIS_TIMEOUT_SECONDS", default=0.25)
 THROTTLE_REDIS_PAUSE_SECONDS = env.float("THROTTLE_REDIS_PAUSE_SECONDS", default=5.0)  # uncounted after a failure
 TRUSTED_PROXY_COUNT = env.int("TRUSTED_PROXY_COUNT", default=0)  # proxies before us that append to X-Forwarded-For
@@ -568,6 +569,9 @@ EMAIL_BACKEND = (
 )
 DEFAULT_FROM_EMAIL = env.str("EMAIL_FROM", default="Tirelire <no-reply@localhost>")
 OPERATOR_EMAILS = env.list("OPERATOR_EMAILS", default=[] if PRODUCTION else ["operators@localhost"])
+# Where people who need help can turn to: at the foot of every page and letter, and letters are answered there.
+SUPPORT_EMAIL = env.str("SUPPORT_EMAIL", default="")
+SUPPORT_URL = env.str("SUPPORT_URL", default="")
 MAIL_SHOP_NAME = env.str("MAIL_SHOP_NAME", default="Tirelire")  # stands at the head of every letter
 MAIL_SEND_SECONDS = env.float("MAIL_SEND_SECONDS", default=5.0)  # when no wake-up came through
 MAIL_BATCH = env.int("MAIL_BATCH", default=50)
@@ -604,6 +608,7 @@ CHECKOUT_RETURN_HOSTS = env.list(
 )
 CHECKOUT_SUCCESS_URL = env.str("CHECKOUT_SUCCESS_URL", default=f"{BASE_URL}/")  # unless a checkout names its own
 CHECKOUT_CANCEL_URL = env.str("CHECKOUT_CANCEL_URL", default=f"{BASE_URL}/")
+GUEST_CHECKOUT = env.bool("GUEST_CHECKOUT", default=False)  # whoever has an e-mail address may buy a pack
 CHECKOUT_EXPIRES_MINUTES = env.int("CHECKOUT_EXPIRES_MINUTES", default=60)  # until an unpaid checkout is taken back
 CHECKOUT_CALL_SECONDS = env.int("CHECKOUT_CALL_SECONDS", default=120)  # longer than any call of a gateway takes
 # How often an attempt is asked about whose page is open, by the times it was asked; the last pause is repeated. What is

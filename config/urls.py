@@ -10,7 +10,7 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitVie
 
 from billing.pages import MendView
 from billing.webhooks import WebhookView
-from config import error_pages, health, metrics
+from config import error_pages, health, metrics, widget_demo
 from events.pages import PreferencesView
 from rest import paths
 
@@ -40,6 +40,8 @@ urlpatterns = [
     path("renew/<str:token>", MendView.as_view(), name="mend"),
     path("api/schema", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),
+    path("demo/widgets", widget_demo.WidgetsView.as_view(), name="widgets-demo"),
+    path("demo/token", widget_demo.TokenView.as_view(), name="demo-token"),
     path("problems", error_pages.ProblemsView.as_view(), name="problems"),
     path("health", health.overall, name="health"),
     path("health/live", health.live, name="health-live"),

@@ -41,6 +41,14 @@ class Words:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UnitName:
+    """What one credit of a catalogue is called, and many: `jeton`, `jetons`."""
+
+    one: Words
+    many: Words
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PackEntry:
     name: Words
     description: Words
@@ -95,6 +103,7 @@ class Catalogue:
     code: str
     title: Words
     unit: str
+    unit_name: UnitName | None = None
     refunds: str
     rates: dict[tuple[str, str], Fraction]
     packs: dict[str, PackEntry]
@@ -213,6 +222,7 @@ def _catalogue(top: Section, path: Path) -> Catalogue:
         code=code,
         title=_words(top.section("title")),
         unit=unit,
+        unit_name=_unit_name(top.section("unit_name")) if top.has("unit_name") else None,
         refunds=top.choice("refunds", REFUNDS, default=REFUNDS[0]),
         rates=_rates(top.section("rates")),
         packs=packs,
@@ -239,6 +249,12 @@ def _words(section: Section, *, required: bool = True, longest: int = 100) -> Wo
         en=section.text("en", default=None if required else "", example="Small pack", longest=longest),
         fr=section.text("fr", default="", longest=longest),
     )
+    section.close()
+    return found
+
+
+def _unit_name(section: Section) -> UnitName:
+    found = UnitName(one=_words(section.section("one"), longest=30), many=_words(section.section("many"), longest=30))
     section.close()
     return found
 

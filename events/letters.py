@@ -96,6 +96,7 @@ def as_mail(message: Message, letter: Letter) -> EmailMultiAlternatives:
             headers["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
     mail = EmailMultiAlternatives(letter.subject, letter.text, settings.DEFAULT_FROM_EMAIL, [message.address])
     mail.extra_headers = headers
+    mail.reply_to = [settings.SUPPORT_EMAIL] if settings.SUPPORT_EMAIL else []
     mail.attach_alternative(letter.html, "text/html")
     return mail
 

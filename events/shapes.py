@@ -27,6 +27,7 @@ WORD: Field = {"type": "string", "pattern": "^[A-Za-z0-9_.:-]+$"}
 TIME: Field = {"type": "string", "format": "date-time"}
 LINK: Field = {"type": "string", "pattern": "^https?://[^ ]+$"}
 FLAG: Field = {"type": "boolean"}
+NOTES: Field = {"type": "object", "description": "The caller's own, from the checkout."}
 COUNT: Field = {"type": "integer", "minimum": 0}
 
 
@@ -111,6 +112,7 @@ def _validator(name: str, version: int) -> Any:
 
 _PAYMENT = {"payment": ID, "amount": AMOUNT, "currency": CURRENCY, "gateway": maybe(WORD)}
 _BOUGHT = {"kind": one_of("pack", "plan", "sale", "amount", "bill"), "item": maybe(TEXT)}
+_OWN_WORDS = {"reference": TEXT, "metadata": NOTES}
 _DISPUTE = {"dispute": ID, "payment": ID, "amount": AMOUNT, "currency": CURRENCY}
 _SUBSCRIPTION = {
     "subscription": ID,
@@ -144,19 +146,19 @@ _OF_PAYMENTS = {
     EventType.PAYMENT_SUCCEEDED: Shape(
         says="A customer has paid; what was bought is delivered in the same transaction.",
         data=_PAYMENT | _BOUGHT,
-        optional={"receipt_url": maybe(LINK), "is_renewal": FLAG},
+        optional={"receipt_url": maybe(LINK), "is_renewal": FLAG} | _OWN_WORDS,
         example=_PAID | {"receipt_url": "https://pay.example.com/receipts/1881"},
     ),
     EventType.PAYMENT_FAILED: Shape(
         says="A payment came to nothing; retry_url is where the customer can mend it.",
         data=_PAYMENT | _BOUGHT | {"reason": WORD, "retry_url": maybe(LINK)},
-        optional={"is_renewal": FLAG},
+        optional={"is_renewal": FLAG} | _OWN_WORDS,
         example=_PAID | {"reason": "card_declined", "retry_url": "https://pay.example.com/pay/1881"},
     ),
     EventType.PAYMENT_REFUNDED: Shape(
         says="Money has gone back to the customer, all of it or a part.",
         data=_PAYMENT | {"refund": ID, "refunded_total": AMOUNT, "is_full": FLAG},
-        optional={"reason": TEXT},
+        optional={"reason": TEXT} | _OWN_WORDS,
         private=frozenset({"reason"}),
         example={
             "payment": _ID,

@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
+from django.core.validators import EmailValidator
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
@@ -86,6 +87,9 @@ class StringField(serializers.CharField):
 class EmailField(StringField, serializers.EmailField):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**{"max_length": 254, "bare": True, **kwargs})
+        # DRF gives its validator the words for what is no string at all.
+        self.validators = [each for each in self.validators if not isinstance(each, EmailValidator)]
+        self.validators.append(EmailValidator("Send an e-mail address such as ada@example.com."))
 
 
 class UUIDField(serializers.UUIDField):

@@ -88,7 +88,7 @@ def remembered(
 
     @functools.wraps(handler)
     def once(view: Any, request: Request, /, *args: Parts.args, **kwargs: Parts.kwargs) -> HttpResponseBase:
-        claim = _claimed(request)
+        claim = _claimed(request, stranger=getattr(view, "stranger", None))
         assert claim is not None  # noqa: S101 - the key is required
         if (earlier := _stored_answer(claim)) is not None:
             return earlier
@@ -116,13 +116,19 @@ def sent_key(request: Request) -> str | None:
     return key
 
 
-def _claimed(request: Request, *, required: bool = True) -> Claim | None:
-    """The claim that this request makes; None when it sends no key and needs none."""
+def _claimed(
+    request: Request, *, required: bool = True, stranger: Callable[[Request], str] | None = None
+) -> Claim | None:
+    """The claim that this request makes; None when it sends no key and needs none. A view that serves strangers says
+    by what it tells one from another."""
     key = sent_key(request)
     if key is None:
         if required:
             raise IdempotencyKeyMissing
         return None
+    if request.auth is None and stranger is not None:
+        who = hashlib.sha256(stranger(request).encode()).hexdigest()
+        return Claim(scope=f"stranger {who}", key=key, fingerprint=_fingerprint(request, None))
     caller = callers.of(request)
     customer = caller.user.pk if caller.user else None
     return Claim(

@@ -5,9 +5,9 @@ from typing import Any
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
-from credits import packs
+from credits import packs, unit_names
 from credits.packs import Offer
-from ledger.money import Money, for_reader
+from ledger.money import for_reader
 
 ONCE = _("once")
 
@@ -37,9 +37,7 @@ def _shown(offer: Offer, currency: str) -> dict[str, Any]:
 
 
 def _content(offer: Offer) -> str:
-    pack = offer.pack
-    number = for_reader(Money(pack.total, pack.unit)).removesuffix(f" {pack.unit}")
-    return ngettext("%(count)s credit", "%(count)s credits", pack.total) % {"count": number}
+    return unit_names.counted(offer.pack.total, offer.pack.unit, offer.pack.catalogue)
 
 
 def _expiry(offer: Offer) -> list[str]:

@@ -9,7 +9,8 @@ from django.utils.translation import gettext_lazy as _
 from billing import plans
 from billing.models import PlanPrice
 from billing.plans import PlanOffer
-from ledger.money import Money, for_reader
+from credits import unit_names
+from ledger.money import for_reader
 
 PERIODS = {"week": _("per week"), "month": _("per month"), "year": _("per year")}
 EVERY = {"week": _("%(credits)s every week"), "month": _("%(credits)s every month")}
@@ -50,13 +51,9 @@ def _given(offer: PlanOffer) -> list[str]:
     if offer.plan.is_unlimited:
         return [gettext("credits without limit")]
     return [
-        str(EVERY[each.every]) % {"credits": credits_text(each.amount, each.unit)} for each in plans.terms(offer.plan)
+        str(EVERY[each.every]) % {"credits": unit_names.counted(each.amount, each.unit, offer.plan.catalogue)}
+        for each in plans.terms(offer.plan)
     ]
-
-
-def credits_text(amount: int, unit: str) -> str:
-    number = for_reader(Money(amount, unit)).removesuffix(f" {unit}")
-    return ngettext("%(count)s credit", "%(count)s credits", amount) % {"count": number}
 
 
 def _features(offer: PlanOffer, language: str) -> list[str]:

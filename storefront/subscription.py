@@ -13,13 +13,14 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
 
-from billing import dunning, pages, plan_changes, plan_payments, plans, refusal_words, subscriptions
+from billing import cancellations, dunning, pages, plan_changes, plan_payments, plans, refusal_words, subscriptions
 from billing import gateway_subscriptions as renewing
+from billing.cancellations import Ending
 from billing.checkout import Wishes
 from billing.models import PlanPrice, Subscription
 from billing.models.subscriptions import IN_FORCE, SubscriptionStatus
-from billing.plan_changes import PERIOD_END
-from credits import calendar, catalogue_titles
+from billing.plan_changes import NOW, PERIOD_END
+from credits import calendar, catalogue_titles, unit_names
 from ledger.money import for_reader
 from storefront import plan_offers
 from storefront.signed_in import SignedIn
@@ -91,11 +92,16 @@ class ChangeView(OwnPage):
 
 
 class CancelView(OwnPage):
+    """First what it would do; then, with the confirmation, it happens."""
+
     http_method_names = ["post"]
 
     def post(self, request: HttpRequest) -> HttpResponse:
+        found = self.found()
         try:
-            subscriptions.cancel(subscription=self.found())
+            if "confirmed" not in request.POST:
+                return self.page(ending=_ending(found, cancellations.preview(subscription=found)))
+            subscriptions.cancel(subscription=found)
         except refusal_words.REFUSALS as refusal:
             return self.refused(refusal)
         return redirect("subscription-page")
@@ -184,7 +190,7 @@ def told(found: Subscription) -> dict[str, Any]:
         "grants": [
             {
                 "at": each.at,
-                "text": plan_offers.credits_text(each.amount, each.unit),
+                "text": unit_names.counted(each.amount, each.unit, found.catalogue),
                 "is_due": each.is_paid and each.at <= now,
             }
             for each in dates
@@ -209,6 +215,18 @@ def _others(found: Subscription) -> list[dict[str, Any]]:
         for price in offer.prices
         if price.pk != current and keeps in (None, price.interval)
     ]
+
+
+def _ending(found: Subscription, ending: Ending) -> dict[str, Any]:
+    return {
+        "subscription": str(found.pk),
+        "name": found.price.plan.name,
+        "is_now": ending.when == NOW,
+        "ends_at": ending.ends_at,
+        "coming": len(ending.coming),
+        "amount": for_reader(ending.next_amount) if ending.next_amount else "",
+        "time_zone": found.time_zone,
+    }
 
 
 def _preview(found: Subscription, plan: plan_changes.ChangePlan) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from storefront import bill, details, papers, payment_methods, pricing, subscription, views, wallet
+from storefront import bill, details, own_credits, papers, payment_methods, pricing, subscription, views, wallet
 
 urlpatterns = [
     path("", views.HomeView.as_view(), name="home"),
@@ -20,6 +20,7 @@ urlpatterns = [
     path("wallet/<str:token>/<uuid:withdrawal>/cancel", wallet.CancelView.as_view(), name="wallet-cancel"),
     path("payment-methods", payment_methods.MethodsView.as_view(), name="payment-methods-page"),
     path("payment-methods/<str:token>", payment_methods.LinkedMethodsView.as_view(), name="payment-methods-link"),
+    path("credits", own_credits.CreditsView.as_view(), name="credits-page"),
     path("subscribe", subscription.SubscribeView.as_view(), name="subscribe"),
     path("subscription", subscription.SubscriptionView.as_view(), name="subscription-page"),
     path("subscription/change", subscription.ChangeView.as_view(), name="subscription-page-change"),

@@ -7,6 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.cache import add_never_cache_headers
 from django.views.generic import TemplateView
 
+from billing import guests
 from billing.models import Payment
 from ledger.money import for_reader
 
@@ -25,13 +26,14 @@ class HomeView(TemplateView):
             return super().get(request, *args, **kwargs)
         templates = ["storefront/payment_part.html"] if "part" in request.GET else self.get_template_names()
         price = for_reader(payment.money)
-        answer = self.response_class(request, templates, {"payment": payment, "price": price, "view": self})
+        known = {"payment": payment, "price": price, "is_guest": guests.is_guest(payment.user), "view": self}
+        answer = self.response_class(request, templates, known)
         add_never_cache_headers(answer)
         return answer
 
 
 def _returned_from(payment: str) -> Payment | None:
     try:
-        return Payment.objects.filter(pk=UUID(payment)).first()
+        return Payment.objects.select_related("user").filter(pk=UUID(payment)).first()
     except ValueError:
         return None

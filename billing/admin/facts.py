@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from billing.models import Payment, PlanPrice
 from billing.models.invoices import TaxCategory
 from billing.models.payments import PaymentKind
+from billing.models.plans import UNLIMITED
 from billing.routing import Rule
 from credits.models import PackPrice
 from ledger.columns import rewritten, shown
@@ -37,6 +38,7 @@ RULES = {
 # Whatever has no line of its own is written with its name, so that nothing is hidden.
 NAMES = {
     "price": _("price of the catalogue"),
+    "catalogue": _("catalogue"),
     "unit": _("unit"),
     "credits": _("credits"),
     "bonus": _("bonus credits"),
@@ -79,6 +81,12 @@ def listed(lines: Iterable[Any]) -> SafeString:
 def named(name: Any, value: Any) -> str:
     """A line of a list. French has a space before its colon."""
     return gettext("%(name)s: %(value)s") % {"name": name, "value": value}
+
+
+def given(entitlements: Mapping[str, Any]) -> Iterator[str]:
+    """What a plan entitles to."""
+    for name, value in entitlements.items():
+        yield named(name.replace("_", " "), gettext("without limit") if value == UNLIMITED else _plain(name, value))
 
 
 def details(payment: Payment) -> Iterator[Any]:

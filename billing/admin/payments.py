@@ -74,8 +74,8 @@ class RefundInline(TabularInline):
 class PaymentAdmin(BillingActsAdmin):
     list_display = ("created_at", "customer", "description", "amount", "status_shown", "ended_at")
     list_filter = ("status", "kind", "currency")
-    search_fields = ("=id", "user__username", "item", "attempts__gateway_ids")
-    search_help_text = _("The payment's id, a customer, or an id at the gateway.")
+    search_fields = ("=id", "=reference", "user__username", "item", "attempts__gateway_ids")
+    search_help_text = _("The payment's id, its reference, a customer, or an id at the gateway.")
     list_select_related = ("user", "redemption__coupon")
     ordering = ("-id",)
     inlines = (AttemptInline, RefundInline)
@@ -86,14 +86,18 @@ class PaymentAdmin(BillingActsAdmin):
         "cancel": lambda payment: payment.status == PaymentStatus.PENDING,
     }
     fields = (
-        "customer", "kind", "item", "description", "amount", "tax", "discount", "coupon", "status",
-        "details_shown", "choice_shown", "country", "created_at", "expires_at", "ended_at", "delivered_at",
+        "customer", "kind", "item", "description", "reference", "notes", "amount", "tax", "discount", "coupon",
+        "status", "details_shown", "choice_shown", "country", "created_at", "expires_at", "ended_at", "delivered_at",
     )  # fmt: skip
     readonly_fields = fields
 
     @admin.display(description=_("customer"), ordering="user__username")
     def customer(self, payment: Payment) -> str:
         return str(payment.user.get_username())
+
+    @admin.display(description=_("notes of the caller"))
+    def notes(self, payment: Payment) -> str:
+        return facts.listed(facts.named(name, value) for name, value in payment.metadata.items())
 
     @admin.display(description=_("amount"), ordering="amount_minor")
     def amount(self, payment: Payment) -> str:

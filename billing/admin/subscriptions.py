@@ -17,9 +17,10 @@ from django.utils.translation import gettext_lazy as _
 from unfold.admin import TabularInline
 from unfold.decorators import action
 
-from billing import dunning, plan_changes, subscription_states, subscriptions
+from billing import cancellations, dunning, plan_changes, subscription_states, subscriptions
 from billing.admin import facts, timeline_words
 from billing.admin.acts import BillingActsAdmin
+from billing.cancellations import Ending
 from billing.models import GatewayInstruction, PaidPeriod, Plan, PlanPrice, Subscription, SubscriptionEvent
 from billing.models.plans import PlanInterval
 from billing.models.subscriptions import IN_FORCE, LIVE, SubscriptionStatus
@@ -120,6 +121,21 @@ class CancelForm(ReasonForm):
     field_order = ("when", "reason")
 
 
+def _ending(ending: Ending) -> list[str]:
+    """What the end would do, line by line."""
+    lines = [gettext("Ends: %(day)s") % {"day": date_format(ending.ends_at, "DATETIME_FORMAT")}]
+    if ending.lost_until:
+        day = date_format(ending.lost_until, "DATETIME_FORMAT")
+        lines.append(gettext("Paid for until %(day)s, which is lost") % {"day": day})
+    if ending.lost:
+        lines.append(gettext("Grants that are paid for and come no more: %(count)s") % {"count": len(ending.lost)})
+    if ending.coming:
+        lines.append(gettext("Grants that are paid for and still come: %(count)s") % {"count": len(ending.coming)})
+    if ending.next_amount:
+        lines.append(gettext("Will not be charged: %(amount)s") % {"amount": for_reader(ending.next_amount)})
+    return lines
+
+
 class ExtendForm(ReasonForm):
     until = EndOfDayField(label=_("paid until"), help_text=_("To the end of that day, UTC."))
     field_order = ("until", "reason")
@@ -154,7 +170,7 @@ class SubscriptionAdmin(BillingActsAdmin):
     fields = (
         "customer", "plan", "amount", "next_price_shown", "status_shown", "gateway", "gateway_id", "time_zone",
         "period_start", "paid_until", "trial_until", "cancel_at_period_end", "lapses_at", "next_look_at", "tries",
-        "next_grants", "paused_at", "ended_at", "end_reason", "created_at",
+        "next_grants", "entitled", "paused_at", "ended_at", "end_reason", "created_at",
     )  # fmt: skip
     readonly_fields = fields
 
@@ -173,6 +189,11 @@ class SubscriptionAdmin(BillingActsAdmin):
     @admin.display(description=_("price from the next period"))
     def next_price_shown(self, subscription: Subscription) -> str:
         return priced(subscription.next_price)
+
+    @admin.display(description=_("entitlements"))
+    def entitled(self, subscription: Subscription) -> str:
+        """Of its plan, such as priority support: whoever helps this customer sees what they were promised."""
+        return facts.listed(facts.given(subscription.price.plan.entitlements))
 
     @display(description=_("status"), label=LABELS)
     def status_shown(self, subscription: Subscription) -> tuple[str, str]:
@@ -248,6 +269,9 @@ class SubscriptionAdmin(BillingActsAdmin):
             request,
             subscription,
             form=CancelForm,
+            preview=lambda form: _ending(
+                cancellations.preview(subscription=subscription, immediately=form.facts["when"] == NOW)
+            ),
             title=gettext("Cancel the subscription"),
             says=gettext("Credits that were given or bought stay. No money goes back: refund its payment for that."),
             do=do,

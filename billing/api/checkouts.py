@@ -13,11 +13,14 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from billing import checkout, coupons, customers, errors, plans, pricing, subscriptions
+from billing.api import guest_checkouts
 from billing.api.coupons import CouponResponse, count_try
+from billing.api.guest_checkouts import MayBuy
 from billing.api.shapes import CheckoutResponse, PaymentResponse, RoutingResponse, next_action, wishes_of
 from billing.checkout import Wishes
 from billing.gateways.base import Flow
 from billing.models import Customer, Payment, PlanPrice
+from billing.models.customers import Locale
 from billing.models.plans import PlanInterval
 from billing.pricing import Purchase
 from billing.routing import Decision
@@ -86,6 +89,14 @@ class CheckoutBody(serializers.StrictSerializer):
     success_url = fields.StringField(required=False, max_length=1000, bare=True)
     cancel_url = fields.StringField(required=False, max_length=1000, bare=True)
     coupon = fields.StringField(required=False, max_length=40, bare=True)
+    reference = fields.StringField(
+        required=False, max_length=200, bare=True, help_text="Your own word for it, such as the number of an order."
+    )
+    metadata = fields.MetadataField(required=False)
+    email = fields.EmailField(
+        required=False, max_length=254, help_text="Of a guest, who sends no credentials and buys a pack."
+    )
+    locale = fields.EnumField(choices=Locale.choices, required=False, help_text="Of a guest.")
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         named = [thing for thing in THINGS if thing in attrs]
@@ -95,6 +106,9 @@ class CheckoutBody(serializers.StrictSerializer):
         if named != ["amount"] and "description" in attrs:
             message = "What is bought has a description of its own; this goes with an amount."
             raise drf.ValidationError({"description": [ErrorDetail(message, code="unexpected")]})
+        if named == ["plan"] and (own := [name for name in ("reference", "metadata") if name in attrs]):
+            message = "A plan is paid again and again; it is known by its subscription."
+            raise drf.ValidationError({own[0]: [ErrorDetail(message, code="unexpected")]})
         return attrs
 
 
@@ -114,14 +128,16 @@ class CheckoutPreviewResponse(answers.Serializer[Any]):
 
 
 class CheckoutsView(ApiView):
-    permission_classes = (OwnerOrService("billing.start_checkout"),)
+    permission_classes = (MayBuy,)
+    stranger = staticmethod(guest_checkouts.stranger)  # rest.idempotency asks it
 
     @extend_schema(
         operation_id="start_checkout",
         summary="Start a checkout",
         description=(
             "The price comes from the catalogue. The answer says what the buyer does next: open a page, confirm on "
-            "the telephone, or nothing yet; and which gateways could have taken it, and why others could not."
+            "the telephone, or nothing yet; and which gateways could have taken it, and why others could not. Where "
+            "`GUEST_CHECKOUT` is on, a guest without credentials buys a pack with an `email`."
         ),
         request=CheckoutBody,
         responses={201: CheckoutResponse},
@@ -130,10 +146,14 @@ class CheckoutsView(ApiView):
     @idempotency.remembered
     def post(self, request: Request, claim: Claim) -> Response:
         if (begun := checkout.earlier(claim)) is not None:
-            answer = _answer(begun)
+            answer = _answer(begun, is_guest=request.auth is None)
             answer.headers[idempotency.REPLAYED] = "true"
             return answer
         wish = serializers.read(request, CheckoutBody)
+        if request.auth is None:
+            payment = guest_checkouts.start(request, wish, claim)
+            return _answer(Payment.objects.with_attempts().get(pk=payment.pk), is_guest=True)
+        guest_checkouts.refuse_facts_of_guests(wish)
         user, wishes = callers.customer(request), wishes_of(wish)
         if "coupon" in wish:
             count_try(user)
@@ -157,6 +177,7 @@ class CheckoutPreviewView(ApiView):
     )
     def post(self, request: Request) -> Response:
         wish = serializers.read(request, CheckoutBody)
+        guest_checkouts.refuse_facts_of_guests(wish)
         user = callers.customer(request)
         if "coupon" in wish:
             count_try(user)
@@ -245,10 +266,12 @@ def _plan_price(wish: dict[str, Any]) -> PlanPrice:
     return plans.price_of(plans.find(wish["plan"]), wish["currency"], wish.get("interval", ""))
 
 
-def _answer(payment: Payment) -> Response:
+def _answer(payment: Payment, *, is_guest: bool = False) -> Response:
     told = {
         "payment": PaymentResponse(payment).data,
         "next_action": next_action(payment),
         "routing": payment.routing,
     }
+    if is_guest:
+        told["guest"] = guest_checkouts.told(payment)
     return Response(told, status=201, headers={"Location": f"{settings.API_PREFIX}payments/{payment.pk}"})

@@ -36,6 +36,7 @@ class PaymentsQuery(pagination.PageQuery):
     kind = fields.EnumField(choices=PaymentKind.values, required=False)
     currency = fields.CurrencyField(required=False)
     gateway = fields.StringField(max_length=20, bare=True, required=False)
+    reference = fields.StringField(max_length=200, bare=True, required=False)
     created_from = fields.DateTimeField(required=False)
     created_before = fields.DateTimeField(required=False)
 
@@ -53,7 +54,7 @@ class PaymentsView(ApiView):
     def get(self, request: Request) -> Response:
         asked = serializers.query(request, PaymentsQuery)
         rows = Payment.objects.of(callers.customer(request)).with_attempts()
-        plain = {name: asked[name] for name in ("status", "kind", "currency") if name in asked}
+        plain = {name: asked[name] for name in ("status", "kind", "currency", "reference") if name in asked}
         rows = rows.filter(**plain)
         if "gateway" in asked:
             rows = rows.filter(attempts__gateway=asked["gateway"]).distinct()

@@ -36,6 +36,8 @@ class PaymentResponse(answers.Serializer[Payment]):
     kind = answers.ChoiceField(choices=PaymentKind.values)
     item = answers.CharField(help_text="The code of what is bought; empty for a free amount.")
     description = answers.CharField()
+    reference = answers.CharField(help_text="The caller's own, from the checkout.")
+    metadata = answers.DictField(help_text="The caller's own, from the checkout.")
     amount = answers.IntegerField(source="amount_minor", help_text="In minor units, tax included.")
     tax = answers.IntegerField(source="tax_minor")
     discount = answers.IntegerField(source="discount_minor", help_text="Taken off already.")
@@ -73,10 +75,16 @@ class RoutingResponse(answers.Serializer[Any]):
     ruled_out = RuledOutResponse(many=True)
 
 
+class GuestResponse(answers.Serializer[Any]):
+    customer = answers.CharField(help_text="The user id of the customer that was made for this purchase.")
+    page_url = answers.URLField(help_text="Where the guest sees what becomes of the payment.")
+
+
 class CheckoutResponse(answers.Serializer[Any]):
     payment = PaymentResponse(allow_null=True, help_text="Null for a plan on trial, or one that its gateway renews.")
     next_action = NextActionResponse()
     routing = RoutingResponse(allow_null=True)
+    guest = GuestResponse(required=False, help_text="For a guest only.")
 
 
 def wishes_of(wish: dict[str, Any]) -> Wishes:
@@ -89,6 +97,8 @@ def wishes_of(wish: dict[str, Any]) -> Wishes:
         cancel_url=wish.get("cancel_url", ""),
         flow=Flow(wish["flow"]) if "flow" in wish else None,
         save_method=wish.get("save_method", False),
+        reference=wish.get("reference", ""),
+        metadata=wish.get("metadata", {}),
     )
 
 

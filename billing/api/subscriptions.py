@@ -1,5 +1,6 @@
 """`/subscription`: begin, see, change, end, and mend."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from drf_spectacular.types import OpenApiTypes
@@ -9,15 +10,17 @@ from rest_framework import serializers as drf
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from billing import checkout, dunning, plan_changes, plans, subscriptions
+from billing import cancellations, checkout, dunning, plan_changes, plans, subscriptions
 from billing import gateway_subscriptions as renewing
 from billing.api.coupons import count_try
 from billing.api.shapes import NextActionResponse, PaymentResponse, next_action, wishes_of
+from billing.cancellations import Ending
 from billing.models import Payment, Subscription
 from billing.models.plans import PlanInterval
 from billing.models.subscriptions import SubscriptionStatus
 from billing.plan_changes import NOW, PERIOD_END, Changed, ChangePlan
 from credits import calendar
+from credits.calendar import Date
 from rest import callers, fields, idempotency, serializers
 from rest.idempotency import Claim
 from rest.permissions import OwnerOrService
@@ -35,6 +38,7 @@ class SubscriptionQuery(serializers.QuerySerializer):
 
 class CancelQuery(SubscriptionQuery):
     immediately = fields.BooleanField(required=False)
+    preview = fields.BooleanField(required=False)
 
 
 class PaymentWish(serializers.StrictSerializer):
@@ -96,6 +100,23 @@ class SubscriptionResponse(answers.Serializer[Any]):
     renews_by_itself = answers.BooleanField()
     ended_at = answers.DateTimeField(allow_null=True)
     end_reason = answers.CharField()
+
+
+class CancellationResponse(answers.Serializer[Any]):
+    """No money goes back, and credits that were given stay with the expiry that they have."""
+
+    when = answers.ChoiceField(choices=[NOW, PERIOD_END])
+    ends_at = answers.DateTimeField(help_text="What it entitles to lasts until then.")
+    lost_until = answers.DateTimeField(allow_null=True, help_text="Paid for until then, and not used any more.")
+    coming_grants = GrantDateResponse(many=True, help_text="Paid for, and still to come.")
+    lost_grants = GrantDateResponse(many=True, help_text="Paid for, and not to come any more.")
+    next_amount = answers.IntegerField(allow_null=True, help_text="That will not be charged, in minor units.")
+    next_payment_at = answers.DateTimeField(allow_null=True)
+    may_resume = answers.BooleanField(help_text="Whether it can be taken back until it ends.")
+
+
+class CancelledResponse(SubscriptionResponse):
+    cancellation = CancellationResponse(required=False, help_text="With `preview`: what it would do.")
 
 
 class BegunResponse(answers.Serializer[Any]):
@@ -173,14 +194,18 @@ class SubscriptionView(ApiView):
         parameters=[
             OpenApiParameter("catalogue", OpenApiTypes.STR),
             OpenApiParameter("immediately", OpenApiTypes.BOOL, description="Now, not when the period ends."),
+            OpenApiParameter("preview", OpenApiTypes.BOOL, description="Say what it would do, and do nothing."),
         ],
         request=None,
-        responses=SubscriptionResponse,
+        responses=CancelledResponse,
         tags=TAGS,
     )
     def delete(self, request: Request) -> Response:
         asked = serializers.query(request, CancelQuery)
         found = subscriptions.of(callers.customer(request), asked.get("catalogue", ""))
+        if asked.get("preview"):
+            ending = cancellations.preview(subscription=found, immediately=asked.get("immediately", False))
+            return Response(told(found) | {"cancellation": _ending(ending)})
         cancel = subscriptions.cancel_now if asked.get("immediately") else subscriptions.cancel
         return Response(told(cancel(subscription=found)))
 
@@ -297,12 +322,27 @@ def told(subscription: Subscription) -> dict[str, Any]:
         "next_plan": after.plan.code if after else None,
         "next_interval": after.interval if after else None,
         "next_grant_at": dates[0].at if dates else None,
-        "next_grants": [
-            {"at": date.at, "amount": date.amount, "unit": date.unit, "is_paid": date.is_paid} for date in dates
-        ],
+        "next_grants": _dates(dates),
         "renews_by_itself": subscription.is_renewed_by_gateway,
         "ended_at": subscription.ended_at,
         "end_reason": subscription.end_reason,
+    }
+
+
+def _dates(dates: Iterable[Date]) -> list[dict[str, Any]]:
+    return [{"at": date.at, "amount": date.amount, "unit": date.unit, "is_paid": date.is_paid} for date in dates]
+
+
+def _ending(ending: Ending) -> dict[str, Any]:
+    return {
+        "when": ending.when,
+        "ends_at": ending.ends_at,
+        "lost_until": ending.lost_until,
+        "coming_grants": _dates(ending.coming),
+        "lost_grants": _dates(ending.lost),
+        "next_amount": ending.next_amount.minor if ending.next_amount else None,
+        "next_payment_at": ending.next_payment_at,
+        "may_resume": ending.may_resume,
     }
 
 

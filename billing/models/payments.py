@@ -106,6 +106,9 @@ class Payment(models.Model):
     phone = models.CharField(_("telephone"), max_length=20, blank=True)
     success_url = models.URLField(_("success page"), max_length=1000, blank=True)
     cancel_url = models.URLField(_("cancel page"), max_length=1000, blank=True)
+    # The caller's own words for it: the number of an order, and notes that we keep and never read.
+    reference = models.CharField(_("reference"), max_length=200, blank=True, default="", db_default="")
+    metadata = models.JSONField(_("notes of the caller"), default=dict, db_default={}, blank=True)
     saves_method = models.BooleanField(_("keeps the card"), default=False, db_default=False)  # the buyer asked for it
     # The caller's Idempotency-Key. Kept here, since it has to be committed before the gateway is called.
     request_scope = models.CharField(max_length=300, blank=True, editable=False)
@@ -159,6 +162,7 @@ class Payment(models.Model):
         ]
         indexes = [
             models.Index(name="payment_by_user", fields=["user", "id"]),
+            models.Index(name="payment_by_reference", fields=["reference"], condition=~Q(reference="")),
             models.Index(name="payment_by_redemption", fields=["redemption"], condition=Q(redemption__isnull=False)),
             models.Index(name="payment_paid_lately", fields=["ended_at"], condition=Q(status="succeeded")),
             models.Index(name="payment_still_pending", fields=["expires_at"], condition=Q(status="pending")),

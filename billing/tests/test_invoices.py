@@ -70,7 +70,7 @@ def test_payment_has_one_invoice_with_the_tax_that_its_price_contains(stripe, fr
     invoice = Invoice.objects.get()
     assert amounts(invoice) == (832, 167, 999)
     assert shop.balance("tax:EUR") == 167
-    assert invoice.lines.get().description == "Pack Medium: 275 credits"
+    assert invoice.lines.get().description == "Pack Medium: 275 tokens"
     assert invoice.status == "paid"
     assert Event.objects.get(type="invoice.issued").data["number"] == invoice.number
     assert invoices.issue(payment=payment) == invoice
@@ -338,7 +338,7 @@ def test_customer_reads_their_own_invoice_and_its_documents(stripe) -> None:
     shop.paid(stripe, user)
     tasks.issue_invoices()
     [told] = get("invoices", customer(user)).json()["results"]
-    assert (told["gross"], told["status"], told["lines"][0]["description"]) == (999, "paid", "Pack Medium: 275 credits")
+    assert (told["gross"], told["status"], told["lines"][0]["description"]) == (999, "paid", "Pack Medium: 275 tokens")
     pdf = get(f"invoices/{told['id']}/pdf", customer(user))
     assert (pdf["Content-Type"], pdf.content) == ("application/pdf", bytes(InvoiceFile.objects.get().pdf))
     assert get(f"invoices/{told['id']}/xml", customer(user)).content == bytes(InvoiceFile.objects.get().xml)

@@ -1,10 +1,12 @@
 """Plans and the subscription over HTTP, as a customer sees them."""
 
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from django.test import Client
 
+from billing import subscriptions
 from billing.models import Payment, PlanPrice, Subscription
 from billing.tests import shop
 from billing.tests.subscribers import make_plans, make_user, pay, price, subscribed
@@ -138,6 +140,61 @@ def test_cancel_and_resume(user, paypal) -> None:
     assert post("subscription/resume", customer(user)).json()["cancel_at_period_end"] is False
     now = Client().delete("/api/v1/subscription?immediately=true", headers=customer(user)).json()
     assert (now["status"], now["end_reason"]) == ("cancelled", "asked")
+
+
+def end(user, **query: str) -> Any:
+    return Client().delete("/api/v1/subscription", QUERY_STRING=urlencode(query), headers=customer(user))
+
+
+def test_end_with_the_period_is_previewed_and_ends_nothing(user, paypal) -> None:
+    found = subscribed(paypal, user)
+    told = end(user, preview="true").json()
+    assert (told["status"], told["cancel_at_period_end"]) == ("active", False)
+    ending = told["cancellation"]
+    assert [each["amount"] for each in ending.pop("coming_grants")] == [500] * 4
+    assert ending == {
+        "when": "period_end",
+        "ends_at": told["current_period_end"],
+        "lost_until": None,
+        "lost_grants": [],
+        "next_amount": 999,
+        "next_payment_at": told["current_period_end"],
+        "may_resume": True,
+    }
+    found.refresh_from_db()
+    assert (found.status, found.cancel_at_period_end) == ("active", False)
+
+
+def test_end_at_once_is_previewed_with_what_is_lost_and_that_is_what_happens(user, paypal) -> None:
+    subscribed(paypal, user)
+    ending = end(user, preview="true", immediately="true").json()["cancellation"]
+    assert (ending["when"], ending["may_resume"], ending["coming_grants"]) == ("now", False, [])
+    assert ending["lost_until"] == get("subscription", customer(user)).json()["current_period_end"]
+    assert [each["is_paid"] for each in ending["lost_grants"]] == [True] * 4
+    done = end(user, immediately="true").json()
+    assert (done["status"], done["next_grants"]) == ("cancelled", [])
+    assert "cancellation" not in done
+    assert balances.of(user).available == 500  # given before
+
+
+def test_preview_of_what_ends_already_has_nothing_to_save(user, paypal) -> None:
+    subscribed(paypal, user)
+    end(user)
+    ending = end(user, preview="true").json()["cancellation"]
+    assert (ending["when"], ending["next_amount"], ending["next_payment_at"]) == ("period_end", None, None)
+
+
+def test_plan_that_stands_still_would_end_at_once(user, paypal) -> None:
+    subscriptions.pause(subscription=subscribed(paypal, user))
+    assert end(user, preview="true").json()["cancellation"]["when"] == "now"
+    assert end(user).json()["status"] == "cancelled"
+
+
+def test_preview_of_what_is_over_is_refused_as_the_act_is(user, paypal) -> None:
+    subscribed(paypal, user)
+    end(user, immediately="true")
+    refused = [end(user, preview="true"), end(user)]
+    assert [(each.status_code, each.json()["code"]) for each in refused] == [(409, "subscription_state")] * 2
 
 
 def test_portal_is_our_own_page_where_no_gateway_has_one(user, paypal) -> None:

@@ -1,5 +1,6 @@
 """What operators do about subscriptions, and what they may not."""
 
+import html
 import re
 
 import pytest
@@ -82,6 +83,26 @@ def test_change_that_must_wait_is_refused_in_words_of_the_form(found) -> None:
     text = browser(operator).post(path, key | wish).content.decode()
     assert "This change can only begin with the next period." in text
     assert "period_end" not in re.sub(r"<[^>]*>", " ", text)
+
+
+def test_page_says_what_the_plan_entitles_to(found) -> None:
+    plan = found.price.plan
+    plan.entitlements = {"priority_support": True, "active_companions": 3, "messages": "unlimited"}
+    plan.save(update_fields=["entitlements"])
+    text = browser(member()).get(page("billing_subscription_change", found.pk)).content.decode()
+    for line in ("priority support: yes", "active companions: 3", "messages: without limit"):
+        assert f">{line}</li>" in text
+
+
+def test_cancel_is_previewed_line_by_line(found) -> None:
+    shown = press(
+        member("manage_subscription"), "billing_subscription_cancel", found, when="now", reason="x", preview="1"
+    )
+    text = html.unescape(shown.content.decode())
+    assert "which is lost" in text
+    assert "Grants that are paid for and come no more: 4" in text
+    assert "Will not be charged: €9.99" in text
+    assert fresh(found).status == "active"
 
 
 def test_cancel_writes_who_and_why(found) -> None:

@@ -69,6 +69,8 @@ def test_fifty_clients_over_http_spend_exactly_what_there_is(servers: list[int])
     assert (balances.of(user).available, balances.of(other).available) == (0, 100)
 
     again = spend_at_once(servers, user)  # the line was bad, and each asks once more under its key
-    assert [(status, body.get("spend")) for status, body in again] == [(status, body.get("spend")) for status, body in told]
+    assert [(status, body.get("spend")) for status, body in again] == [
+        (status, body.get("spend")) for status, body in told
+    ]
     assert Spend.objects.count() == there_is
     call_command("check_ledger", json=True)

@@ -9,7 +9,7 @@ from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from credits import costs, packs
+from credits import costs, packs, unit_names
 from credits.models import Cost, CostKind, Pack
 from credits.models.catalogue import code_validator, unit_validator
 from credits.packs import Offer
@@ -34,6 +34,11 @@ class TranslatedText(answers.Serializer[dict[str, str]]):
     fr = answers.CharField(help_text="The English text where there is no French one.")
 
 
+class UnitNameResponse(answers.Serializer[dict[str, Any]]):
+    one = TranslatedText()
+    many = TranslatedText()  # type: ignore[assignment]  # a field of the answer, as above
+
+
 class PackPriceResponse(answers.Serializer[dict[str, Any]]):
     currency = answers.CharField(help_text="ISO 4217")
     amount = answers.IntegerField(help_text="In minor units of the currency.")
@@ -46,6 +51,7 @@ class PackResponse(answers.Serializer[dict[str, Any]]):
     name = TranslatedText()
     description = TranslatedText()
     unit = answers.CharField()
+    unit_name = UnitNameResponse(allow_null=True, help_text="What its catalogue calls a credit: token, tokens.")
     credits = answers.IntegerField()
     bonus = answers.IntegerField()
     total = answers.IntegerField(help_text="Credits and bonus.")
@@ -117,6 +123,7 @@ def _pack(offer: Offer) -> dict[str, Any]:
         "name": _both(pack.name_en, pack.name_fr),
         "description": _both(pack.description_en, pack.description_fr),
         "unit": pack.unit,
+        "unit_name": _unit_name(pack),
         "credits": pack.credits,
         "bonus": pack.bonus,
         "total": pack.total,
@@ -128,6 +135,13 @@ def _pack(offer: Offer) -> dict[str, Any]:
             for currency, price in offer.prices.items()
         ],
     }
+
+
+def _unit_name(pack: Pack) -> dict[str, dict[str, str]] | None:
+    name = unit_names.named(pack.unit, pack.catalogue)
+    if name is None:
+        return None
+    return {"one": _both(name.one.en, name.one.fr), "many": _both(name.many.en, name.many.fr)}
 
 
 def _cost(cost: Cost) -> dict[str, Any]:

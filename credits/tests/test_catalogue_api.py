@@ -30,6 +30,7 @@ def test_strangers_see_packs_with_prices_by_currency(client: Client) -> None:
             "name": {"en": "Credits x100", "fr": "Crédits x100"},
             "description": {"en": "", "fr": ""},
             "unit": "CREDIT",
+            "unit_name": None,
             "credits": 250,
             "bonus": 25,
             "total": 275,
@@ -118,3 +119,9 @@ def test_catalogue_is_read_only_and_counted_as_a_stranger(client: Client) -> Non
     for path in ("packs", "costs"):
         assert client.post(f"/api/v1/{path}", {}, content_type="application/json").status_code == 405
         assert "RateLimit-Limit" in client.get(f"/api/v1/{path}").headers
+
+
+def test_pack_says_what_its_catalogue_calls_a_credit(client: Client) -> None:
+    make_pack({"EUR": 999}, catalogue="companion-tokens")
+    [pack] = packs(client)
+    assert pack["unit_name"] == {"one": {"en": "token", "fr": "jeton"}, "many": {"en": "tokens", "fr": "jetons"}}

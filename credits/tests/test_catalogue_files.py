@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from credits import catalogue_files
-from credits.catalogue_files import Catalogue, PackEntry, PlanEntry, RuleEntry, SaleTypeEntry, Words
+from credits.catalogue_files import Catalogue, PackEntry, PlanEntry, RuleEntry, SaleTypeEntry, UnitName, Words
 from credits.costs import Terms
 from credits.errors import CatalogueMistake
 from ledger import money
@@ -233,6 +233,7 @@ TEXTS = st.text(st.characters(codec="utf-8", categories=("L", "N", "P", "S", "Zs
     lambda text: text == text.strip()
 )
 WORDS = st.builds(Words, en=TEXTS, fr=st.just("") | TEXTS)
+SHORT_WORDS = st.builds(Words, en=TEXTS.map(lambda text: text[:30].strip() or "a"), fr=st.just(""))
 AMOUNTS = st.integers(1, 10**15)
 PRICES = st.dictionaries(st.sampled_from(["EUR", "XOF", "KWD", "JPY"]), AMOUNTS, min_size=1).map(
     lambda found: {currency: Money(minor, currency) for currency, minor in found.items()}
@@ -278,6 +279,7 @@ def catalogues(draw: Any) -> Catalogue:
         code="shop",
         title=draw(WORDS),
         unit=unit,
+        unit_name=draw(st.none() | st.builds(UnitName, one=SHORT_WORDS, many=SHORT_WORDS)),
         refunds=draw(st.sampled_from(catalogue_files.REFUNDS)),
         rates={("EUR", "XOF"): Fraction(655_957, 1000)},
         packs=packs,
@@ -339,10 +341,13 @@ def as_data(catalogue: Catalogue) -> dict[str, Any]:
             data["real_cost"] = f"{whole}.{micros:06} {known.real_cost_currency}"
         return data | ({"url": known.url_pattern} if known.url_pattern else {})
 
+    named = catalogue.unit_name
+    name = {"unit_name": {"one": words(named.one), "many": words(named.many)}} if named else {}
     return {
         "catalogue": catalogue.code,
         "title": words(catalogue.title),
         "unit": catalogue.unit,
+        **name,
         "refunds": catalogue.refunds,
         "rates": {"/".join(pair): str(float(rate)) for pair, rate in catalogue.rates.items()},
         "packs": {

@@ -7,7 +7,6 @@ from typing import Any
 import orjson
 import pytest
 import redis
-from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
 

@@ -149,6 +149,27 @@ def test_words_of_others_stay_words() -> None:
     assert 'href="https://evil.example' not in letter.html
 
 
+def test_letter_says_where_help_is(settings) -> None:
+    settings.SUPPORT_EMAIL, settings.SUPPORT_URL = "help@shop.example", "https://shop.example/help"
+    letter = rendered(Kind.RECEIPT, "payment.succeeded", "fr")
+    assert "Des questions ? help@shop.example · https://shop.example/help\n" in letter.text.replace("\xa0", " ")
+    assert 'href="mailto:help@shop.example"' in letter.html
+    assert 'href="https://shop.example/help"' in letter.html
+
+
+def test_letter_without_help_says_nothing_of_it() -> None:
+    letter = rendered(Kind.RECEIPT, "payment.succeeded", "en")
+    assert "Questions" not in letter.text + letter.html
+
+
+def test_letter_is_answered_to_support(user: User, tell: Tell, reach: Reach, settings) -> None:
+    reach(user)
+    tell(user, "payment.succeeded")
+    settings.SUPPORT_EMAIL = "help@shop.example"
+    [sent] = send()
+    assert sent.reply_to == ["help@shop.example"]
+
+
 # ---------------------------------------------------------------- who gets which
 
 

@@ -132,6 +132,21 @@ def test_language_button_works_where_no_referrer_is_told(db) -> None:
     assert answer.cookies["django_language"].value == "fr"
 
 
+@pytest.mark.parametrize("path", ["/pricing", "/accounts/login/", "/nowhere"])
+def test_foot_of_every_page_says_where_help_is(db, client: Client, settings, path: str) -> None:
+    assert "Questions" not in client.get(path).content.decode()
+    settings.SUPPORT_EMAIL, settings.SUPPORT_URL = "help@shop.example", "https://shop.example/help"
+    page = client.get(path).content.decode()
+    assert '<a href="mailto:help@shop.example">help@shop.example</a>' in page
+    assert '<a href="https://shop.example/help">Help</a>' in page
+
+
+def test_page_of_a_fault_says_where_help_is(settings) -> None:
+    settings.SUPPORT_EMAIL = "help@shop.example"
+    for name in ("500.html", "503.html"):
+        assert "mailto:help@shop.example" in render_to_string(name)
+
+
 def prices_on(page: str) -> list[str]:
     return re.findall(r'class="price">([^<]+?)\s*<', page)
 
@@ -149,6 +164,12 @@ def test_pricing_shows_the_packs_on_sale_in_the_visitors_language(db, client: Cl
     assert "Crédits x100" in french
     assert "100 crédits" in french
     assert "valable 30 jours" in french
+
+
+def test_pack_of_tokens_is_shown_in_tokens(db, client: Client) -> None:
+    make_pack({"EUR": 999}, catalogue="companion-tokens")
+    assert "100 tokens" in client.get("/pricing").content.decode()
+    assert "100 jetons" in client.get("/pricing", headers={"Accept-Language": "fr"}).content.decode()
 
 
 def test_pricing_takes_the_currency_a_visitor_asks_for(db, client: Client) -> None:

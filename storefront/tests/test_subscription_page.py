@@ -102,7 +102,7 @@ def test_change_is_shown_before_it_is_done(ada: Client, gateways) -> None:
 
 def test_end_and_going_on_are_a_button_each(ada: Client, gateways) -> None:
     subscribed(ada, gateways)
-    page = press(ada, "cancel")
+    page = press(ada, "cancel", confirmed="yes")
     assert "It ends on April 2, 2026, 10 a.m.<" in page  # no second full stop, in the hour of Douala
     assert len(re.findall(r"<time ", page)) == 5  # those that are paid for
     assert Subscription.objects.get().cancel_at_period_end
@@ -110,11 +110,26 @@ def test_end_and_going_on_are_a_button_each(ada: Client, gateways) -> None:
     assert not Subscription.objects.get().cancel_at_period_end
 
 
+def test_end_is_told_before_it_is_asked_for(ada: Client, gateways) -> None:
+    subscribed(ada, gateways)
+    page = press(ada, "cancel")
+    assert "Until April 2, 2026, 10 a.m. you keep it, and can take this back." in page
+    assert "5 dates of new credits that you have paid for still come." in page
+    assert "The next €9.99 will not be charged." in page
+    assert not Subscription.objects.get().cancel_at_period_end
+    french = ada.post(
+        "/subscription/cancel",
+        {"subscription": str(Subscription.objects.get().pk)},
+        headers={"Accept-Language": "fr"},
+    ).content.decode()
+    assert "Les 9,99\xa0€ suivants ne seront pas prélevés." in french
+
+
 def test_plan_that_ends_is_followed_by_none(ada: Client, gateways) -> None:
     found = subscribed(ada, gateways)
     Subscription.objects.update(next_price=found.price)
     assert "From then on: Premium." in ada.get("/subscription").content.decode()
-    assert "From then on" not in press(ada, "cancel")
+    assert "From then on" not in press(ada, "cancel", confirmed="yes")
 
 
 def test_paused_plan_says_that_it_stands_still_and_is_resumed(ada: Client, gateways) -> None:
