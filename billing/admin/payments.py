@@ -21,7 +21,7 @@ from billing.refund_plans import Plan
 from billing.sale_payments import Share
 from credits.admin import acts
 from credits.admin.acts import ActForm, ReasonForm, operator
-from ledger import money
+from ledger import columns, money
 from ledger.money import Money, for_reader
 
 LABELS = {
@@ -44,10 +44,21 @@ class RefundForm(ReasonForm):
 
 class AttemptInline(TabularInline):
     model = Attempt
-    fields = ("gateway", "state", "failure_category", "failure_code", "created_at", "paid_at", "next_ask_at", "asks")
+    fields = (
+        "gateway", "state", "failure_shown", "ids_shown", "fee", "created_at", "paid_at", "next_ask_at", "asks",
+    )  # fmt: skip
     readonly_fields = fields
     extra = 0
     can_delete = False
+    fee = columns.amount("fee_minor", _("fee of the gateway"), unit="fee_currency")
+
+    @admin.display(description=_("why it failed"))
+    def failure_shown(self, attempt: Attempt) -> str:
+        return facts.listed(facts.failure(attempt))
+
+    @admin.display(description=_("ids at the gateway"))
+    def ids_shown(self, attempt: Attempt) -> str:
+        return facts.listed(facts.ids(attempt))
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
@@ -81,7 +92,7 @@ class PaymentAdmin(BillingActsAdmin):
     actions_detail = ("refund", "refresh", "cancel")  # type: ignore[assignment]
     fields = (
         "customer", "kind", "item", "description", "amount", "tax", "discount", "coupon", "status",
-        "details_shown", "choice_shown", "country", "created_at", "expires_at", "ended_at", "delivered_at",
+        "details_shown", "choice_shown", "country", "phone", "created_at", "expires_at", "ended_at", "delivered_at",
     )  # fmt: skip
     readonly_fields = fields
 
