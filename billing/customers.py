@@ -6,6 +6,7 @@ from typing import TypedDict, Unpack
 
 from django.contrib.auth.models import User
 from django.db import transaction
+from django.db.models.functions import Lower
 
 from billing import subscription_states
 from billing.models import Customer
@@ -51,6 +52,16 @@ def change(customer: Customer, *, by: User | Caller, **facts: Unpack[Facts]) -> 
     # Which facts changed, never what they say: they are a person's.
     logger.info("customer.changed", extra={"customer": fresh.pk, "by": who, "facts": sorted(different)})
     return fresh
+
+
+def meant_by(words: str) -> list[int]:
+    """The users with this user id, or with this e-mail address however it is written; `settings.ADMIN_PEOPLE` names
+    this function."""
+    found = list(User.objects.filter(username=words).values_list("pk", flat=True))
+    if "@" in words:
+        lower = Customer.objects.alias(lower_email=Lower("email")).filter(lower_email=words.lower())
+        found += lower.exclude(pk__in=found).values_list("pk", flat=True)
+    return found
 
 
 def contacts(users: Collection[int]) -> dict[int, Contact]:

@@ -520,6 +520,10 @@ EVENTS_DISPATCH_SECONDS = env.float("EVENTS_DISPATCH_SECONDS", default=2.0)  # w
 EVENTS_BATCH = env.int("EVENTS_BATCH", default=500)  # events looked at in one transaction
 # How a floor above tells who a customer is: takes user ids, returns `events.people.Contact` by user id.
 EVENTS_CONTACTS = "billing.customers.contacts"
+# How a floor above tells the lists of the admin whom a user id or an e-mail address means, and where that person's page
+# is: takes what was typed, returns ids of users; the name of an address that takes one.
+ADMIN_PEOPLE = "billing.customers.meant_by"
+ADMIN_PERSON_PAGE = "admin:billing_customer_change"
 
 # Addresses of one's own network are refused, or an endpoint could be used to talk to what is behind the front.
 WEBHOOKS_ALLOW_PRIVATE_ADDRESSES = env.bool("WEBHOOKS_ALLOW_PRIVATE_ADDRESSES", default=APP_ENV == "development")

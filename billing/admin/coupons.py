@@ -219,7 +219,10 @@ def _figures(coupon: Coupon) -> dict[str, dict[str, int]]:
 class RedemptionAdmin(BillingActsAdmin):
     list_display = ("created_at", "coupon", "customer", "status_shown", "counts", "subscription", "redeemed_at")
     list_filter = ("status", "counts")
-    search_fields = ("=id", "=coupon__code", "=user__username")
+    found_by_ids = ("pk", "subscription")
+    found_by_words = ("coupon__code",)
+    found_by_people = ("user",)
+    search_help_text = _("The code of a coupon, or a customer.")
     list_select_related = ("coupon", "user", "subscription")
     ordering = ("-id",)
     fields = (

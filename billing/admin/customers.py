@@ -7,10 +7,11 @@ from django.contrib.auth.models import User
 from django.forms import Form, ModelForm
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
-from unfold.admin import ModelAdmin
 
 from billing import customers
+from billing.admin.finding import countries
 from billing.models import Customer
+from rest.lists import EstimatedPaginator, FindingAdmin, among
 
 
 class CustomerForm(ModelForm):  # type: ignore[type-arg]
@@ -27,12 +28,15 @@ class CustomerForm(ModelForm):  # type: ignore[type-arg]
 
 
 @admin.register(Customer)
-class CustomerAdmin(ModelAdmin):
+class CustomerAdmin(FindingAdmin):
     form = CustomerForm
     list_display = ("user", "name", "company", "email", "country", "locale", "created_at")
-    list_filter = ("locale", "country")
+    list_filter = ("locale", ("country", among(countries)))
     list_select_related = ("user",)
+    found_by_people = ("user",)
     search_fields = ("user__username", "name", "company", "email", "vat_number")
+    paginator = EstimatedPaginator
+    show_full_result_count = False
     readonly_fields = ("user", "created_at", "updated_at")
     ordering = ("-created_at",)
 

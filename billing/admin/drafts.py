@@ -16,6 +16,7 @@ from unfold.widgets import UnfoldAdminTextInputWidget
 
 from billing import drafts
 from billing.admin.acts import BillingActsAdmin
+from billing.admin.finding import of_currency
 from billing.drafts import Reckoned
 from billing.models import DraftLine, InvoiceDraft
 from credits.admin.acts import ActForm, operator
@@ -161,8 +162,11 @@ class InvoiceDraftAdmin(BillingActsAdmin):
 
     form = DraftForm
     list_display = ("created_at", "customer", "total", "due_on", "state", "number")
-    list_filter = (IsIssued, "currency")
-    search_fields = ("user__username", "=invoice__number")
+    list_filter = (IsIssued, ("currency", of_currency))
+    found_by_ids = ("pk",)
+    found_by_words = ("invoice__number",)
+    found_by_people = ("user",)
+    search_help_text = _("A customer, or the number of the invoice that became of it.")
     list_select_related = ("user", "invoice")
     autocomplete_fields = ("user",)
     inlines = (LineInline,)

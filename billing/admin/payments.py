@@ -14,6 +14,7 @@ from unfold.decorators import action, display
 from billing import asking, refunds
 from billing.admin import facts
 from billing.admin.acts import BillingActsAdmin
+from billing.admin.finding import IDS, of_currency
 from billing.models import Attempt, Payment, Refund
 from billing.models.payments import PaymentStatus
 from billing.models.refunds import RefundPolicy
@@ -83,8 +84,10 @@ class RefundInline(TabularInline):
 @admin.register(Payment)
 class PaymentAdmin(BillingActsAdmin):
     list_display = ("created_at", "customer", "description", "amount", "status_shown", "ended_at")
-    list_filter = ("status", "kind", "currency")
-    search_fields = ("=id", "user__username", "item", "attempts__gateway_ids")
+    list_filter = ("status", "kind", ("currency", of_currency))
+    found_by_ids = ("pk", "attempts")
+    found_by_people = ("user",)
+    found_by_names = {"attempts__gateway_ids": IDS}
     search_help_text = _("The payment's id, a customer, or an id at the gateway.")
     list_select_related = ("user", "redemption__coupon")
     ordering = ("-id",)

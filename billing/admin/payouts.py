@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.contrib import admin
+from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
@@ -12,15 +13,18 @@ from unfold.decorators import action
 from billing import errors, payout_sending, payouts
 from billing.admin import facts
 from billing.admin.acts import proof_field
+from billing.admin.finding import IDS, of_gateway
 from billing.admin.refusal_words import WORDS
 from billing.errors import BillingError
 from billing.models import Payout
 from ledger.columns import shown
 from rest import acts
 from rest.acts import ActForm, asks_for, operator
+from rest.lists import called
+from wallets.admin.sales import SaleAdmin
 from wallets.admin.shared import ActsAdmin
 from wallets.admin.withdrawals import WithdrawalAdmin
-from wallets.models import Withdrawal
+from wallets.models import Sale, Withdrawal
 
 ENDS = [("paid", _("it was paid")), ("not_paid", _("it was not paid, and never will be"))]
 
@@ -67,6 +71,14 @@ class PayoutInline(StackedInline):
 admin.site.unregister(Withdrawal)
 
 
+admin.site.unregister(Sale)
+
+
+@admin.register(Sale)
+class PaidSaleAdmin(SaleAdmin):
+    list_filter = (*SaleAdmin.list_filter, ("gateway", of_gateway))  # type: ignore[assignment]
+
+
 @admin.register(Withdrawal)
 class PaidWithdrawalAdmin(WithdrawalAdmin):
     refusals = (*ActsAdmin.refusals, BillingError)
@@ -75,6 +87,9 @@ class PaidWithdrawalAdmin(WithdrawalAdmin):
     actions_detail = ("approve", "reject", "ask", "resolve")  # type: ignore[assignment]
     has_ask_payout_permission = asks_for("billing.ask_payout")
     has_resolve_payout_permission = asks_for("billing.resolve_payout")
+
+    def lately(self, term: str) -> Q:
+        return super().lately(term) | called("sent__gateway_ids", IDS, term)
 
     @action(description=_("Ask the gateway"), url_path="ask", permissions=["ask_payout"], icon="refresh")  # type: ignore[arg-type, operator]
     def ask(self, request: HttpRequest, object_id: str) -> HttpResponse:

@@ -12,6 +12,7 @@ from unfold.widgets import UnfoldAdminFileFieldWidget, UnfoldAdminTextareaWidget
 
 from billing import disputes, refunds, refunds_by_hand
 from billing.admin.acts import BillingActsAdmin, proof_field
+from billing.admin.finding import IDS, of_currency, of_gateway
 from billing.gateways.subscribing import EvidenceFile
 from billing.models import Dispute, Refund
 from billing.models.refunds import DisputeState, RefundStatus
@@ -58,8 +59,11 @@ class EvidenceForm(ActForm):
 @admin.register(Refund)
 class RefundAdmin(BillingActsAdmin):
     list_display = ("created_at", "payment", "amount", "policy", "status_shown", "origin", "ended_at")
-    list_filter = ("status", "origin", "policy", "currency")
-    search_fields = ("=id", "=payment__id", "payment__user__username", "gateway_ids")
+    list_filter = ("status", "origin", "policy", ("currency", of_currency))
+    found_by_ids = ("pk", "payment", "attempt")
+    found_by_people = ("payment__user",)
+    found_by_names = {"gateway_ids": IDS, "attempt__gateway_ids": IDS}
+    search_help_text = _("An id of the refund or its payment, a customer, or an id at the gateway.")
     list_select_related = ("payment",)
     ordering = ("-id",)
     actions_detail = ("prove", "resolve", "cancel")  # type: ignore[assignment]
@@ -148,8 +152,11 @@ class RefundAdmin(BillingActsAdmin):
 @admin.register(Dispute)
 class DisputeAdmin(BillingActsAdmin):
     list_display = ("opened_at", "payment", "gateway", "amount", "state_shown", "reason", "due_at", "closed_at")
-    list_filter = ("state", "gateway")
-    search_fields = ("=id", "gateway_id", "payment__user__username")
+    list_filter = ("state", ("gateway", of_gateway))
+    found_by_ids = ("pk", "payment", "attempt")
+    found_by_people = ("payment__user",)
+    found_at_gateways = "gateway_id"
+    search_help_text = _("An id of the dispute or its payment, a customer, or its id at the gateway.")
     list_select_related = ("payment",)
     ordering = ("-id",)
     actions_detail = ("answer",)  # type: ignore[assignment]

@@ -17,6 +17,7 @@ from unfold.decorators import action
 from billing import dunning, plan_changes, subscription_states, subscriptions
 from billing.admin import facts, timeline_words
 from billing.admin.acts import BillingActsAdmin
+from billing.admin.finding import of_catalogue
 from billing.models import GatewayInstruction, PaidPeriod, Plan, PlanPrice, Subscription, SubscriptionEvent
 from billing.models.plans import PlanInterval
 from billing.models.subscriptions import IN_FORCE, LIVE
@@ -119,8 +120,11 @@ class ExtendForm(ReasonForm):
 @admin.register(Subscription)
 class SubscriptionAdmin(BillingActsAdmin):
     list_display = ("created_at", "customer", "plan", "status_shown", "paid_until", "cancel_at_period_end", "gateway")
-    list_filter = ("status", "catalogue", "price__plan", "price__interval", "cancel_at_period_end")
-    search_fields = ("=id", "user__username", "=gateway_id")
+    list_filter = ("status", ("catalogue", of_catalogue), "price__plan", "price__interval", "cancel_at_period_end")
+    found_by_ids = ("pk",)
+    found_by_people = ("user",)
+    found_at_gateways = "gateway_id"
+    search_help_text = _("The subscription's id, a customer, or its id at the gateway.")
     list_select_related = ("user", "price__plan")
     ordering = ("-id",)
     inlines = (TimelineInline, InstructionInline, PaidPeriodInline)

@@ -15,6 +15,7 @@ from unfold.decorators import action
 
 from billing import method_removals, top_up
 from billing.admin.acts import BillingActsAdmin
+from billing.admin.finding import of_gateway
 from billing.models import MethodSetup, SavedMethod, TopUp, TopUpCharge
 from credits.admin.acts import ActForm, ReasonForm, operator
 from ledger import columns
@@ -48,7 +49,8 @@ class TopUpAdmin(BillingActsAdmin):
     )
     list_filter = ("suspended_for", ("withdrawn_at", admin.EmptyFieldListFilter))
     list_select_related = ("user", "pack")
-    search_fields = ("user__username",)
+    found_by_ids = ("pk",)
+    found_by_people = ("user",)
     ordering = ("-id",)
     inlines = (ChargeInline,)
     actions_detail = ("withdraw",)  # type: ignore[assignment]  # unfold means any tuple
@@ -108,9 +110,15 @@ class SetupInline(TabularInline):
 @admin.register(SavedMethod)
 class SavedMethodAdmin(BillingActsAdmin):
     list_display = ("customer", "gateway", "brand", "last4", "expires", "saved_at", "removed_at", "forgotten_at")
-    list_filter = ("gateway", ("removed_at", admin.EmptyFieldListFilter), ("forgotten_at", admin.EmptyFieldListFilter))
+    list_filter = (
+        ("gateway", of_gateway),
+        ("removed_at", admin.EmptyFieldListFilter),
+        ("forgotten_at", admin.EmptyFieldListFilter),
+    )
     list_select_related = ("user",)
-    search_fields = ("user__username", "=gateway_id", "=last4")
+    found_by_people = ("user",)
+    found_lately_by = ("gateway_id", "last4")
+    search_help_text = _("A customer; of the latest cards also the last four digits, or the id at the gateway.")
     ordering = ("-id",)
     inlines = (SetupInline,)
     actions_detail = ("remove",)  # type: ignore[assignment]

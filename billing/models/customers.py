@@ -6,6 +6,7 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Lower
 from django.utils.translation import gettext_lazy as _
 from stdnum.eu import vat
 from stdnum.exceptions import ValidationError as WrongNumber
@@ -75,6 +76,7 @@ class Customer(models.Model):
         verbose_name = _("customer")
         verbose_name_plural = _("customers")
         default_permissions = ("change", "view")  # made on first sight, and kept for the books
+        indexes = [models.Index(Lower("email"), name="customer_by_email")]
         constraints = [
             models.CheckConstraint(name="customer_locale_known", condition=Q(locale__in=Locale.values)),
             models.CheckConstraint(name="customer_country_is_a_code", condition=Q(country__regex="^([A-Z]{2})?$")),

@@ -529,6 +529,22 @@ def test_accounting_file_is_not_written_while_an_account_has_no_number(stripe, f
 # ---------------------------------------------------------------- operators
 
 
+def test_list_is_narrowed_to_a_month_and_totals_of_a_long_one_are_not_added_up(stripe, french, monkeypatch) -> None:
+    shop.paid(stripe, known())
+    tasks.issue_invoices()
+    client, invoice, path = browser(member()), Invoice.objects.get(), "/admin/billing/invoice/"
+    month = f"month={invoice.issued_on:%Y-%m}"
+    listed = client.get(f"{path}?{month}")
+    assert list(listed.context["cl"].result_list) == [invoice]
+    assert month in client.get(path).text
+    assert list(client.get(f"{path}?month=2001-02").context["cl"].result_list) == []
+    assert client.get(f"{path}?month=soon").status_code == 302
+    monkeypatch.setattr("billing.admin.invoices.ADDED_UP", 0)
+    answer = client.get(path)
+    assert answer.context["totals"] == []
+    assert "to see its totals" in answer.text
+
+
 def test_list_shows_totals_and_what_is_missing(stripe, french) -> None:
     shop.paid(stripe, known())
     tasks.issue_invoices()

@@ -11,11 +11,14 @@ from unfold.widgets import UnfoldAdminTextInputWidget
 
 from credits.admin.refusal_words import WORDS
 from credits.errors import CreditsError
+from credits.models import Cost, GrantRule, Pack
 from credits.models.catalogue import unit_validator
+from ledger import accounts
 from ledger.errors import LedgerError
-from ledger.money import CREDIT
+from ledger.money import CREDIT, is_currency
 from rest import acts
 from rest.acts import ActForm, ReasonForm, amount_field, asks_for, choice_field, operator, user_field
+from rest.lists import Choices, among, named
 
 __all__ = [
     "ActForm",
@@ -25,6 +28,7 @@ __all__ = [
     "amount_field",
     "asks_for",
     "choice_field",
+    "of_unit",
     "operator",
     "unit_field",
     "user_field",
@@ -56,6 +60,18 @@ class EndOfDayField(forms.DateField):
         if day < datetime.now(UTC).date():
             raise forms.ValidationError(gettext("This day is over."))
         return datetime.combine(day, time.max, UTC)
+
+
+def units() -> Choices:
+    """Those of the catalogues, and those of which the house ever gave."""
+    named_there = {
+        unit for model in (Pack, Cost, GrantRule) for unit in model.objects.values_list("unit", flat=True).distinct()
+    }
+    given = {unit for unit in accounts.units_of_the_house() if not is_currency(unit)}
+    return named({CREDIT} | named_there | given)
+
+
+of_unit = among(units)
 
 
 class ActsAdmin(acts.ActsAdmin):

@@ -15,7 +15,7 @@ from unfold.admin import TabularInline
 from unfold.decorators import action
 
 from credits import calendar, corrections
-from credits.admin.acts import ActForm, ActsAdmin, ReasonForm, operator
+from credits.admin.acts import ActForm, ActsAdmin, ReasonForm, of_unit, operator
 from credits.models import GrantPeriod, GrantSchedule, ScheduleRule
 from rest.labels import display
 
@@ -45,7 +45,10 @@ class ScheduleAdmin(ActsAdmin):
     list_display = ("reference", "customer", "state_shown", "time_zone", "paid_until", "is_unlimited")
     list_filter = ("state", "is_unlimited")
     list_select_related = ("user",)
-    search_fields = ("=reference", "user__username")
+    found_by_ids = ("pk",)
+    found_by_words = ("reference",)
+    found_by_people = ("user",)
+    search_help_text = _("A reference, or a customer.")
     ordering = ("-id",)
     inlines = (RulesInline,)
     fields = (
@@ -82,9 +85,12 @@ class ScheduleAdmin(ActsAdmin):
 @admin.register(GrantPeriod)
 class PeriodAdmin(ActsAdmin):
     list_display = ("customer", "rule", "number", "starts_at", "ends_at", "amount", "unit", "state_shown", "decided_at")
-    list_filter = ("state", "unit")
+    list_filter = ("state", ("unit", of_unit))
     list_select_related = ("schedule__user",)
-    search_fields = ("schedule__user__username", "=schedule__reference", "=rule")
+    found_by_ids = ("pk",)
+    found_by_words = ("schedule__reference",)
+    found_by_people = ("schedule__user",)
+    search_help_text = _("The reference of a schedule, or a customer.")
     ordering = ("-starts_at", "-id")
     actions_detail = ("again", "revoke")  # type: ignore[assignment]  # unfold means any tuple
     fields = (

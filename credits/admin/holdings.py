@@ -14,7 +14,7 @@ from unfold.decorators import action
 
 from credits import grants, holds, usage
 from credits.admin import acts
-from credits.admin.acts import ActForm, ActsAdmin, ReasonForm, operator
+from credits.admin.acts import ActForm, ActsAdmin, ReasonForm, of_unit, operator
 from credits.models import Grant, GrantSource, Hold, Spend
 from ledger import columns
 from rest.labels import display
@@ -73,6 +73,8 @@ class ReverseForm(ReasonForm):
 class OfCustomers(ActsAdmin):
     """What hangs on a purse."""
 
+    found_by_people = ("purse__user",)
+
     @admin.display(description=_("customer"), ordering="purse__user__username")
     def customer(self, thing: Any) -> str:
         return str(thing.purse.user.get_username())
@@ -85,9 +87,11 @@ class OfCustomers(ActsAdmin):
 @admin.register(Grant)
 class GrantAdmin(OfCustomers):
     list_display = ("customer", "unit", "source", "amount", "left", "held", "state", "expires_at", "issued_at")
-    list_filter = ("source", "is_open", "purse__unit")
+    list_filter = ("source", "is_open", ("purse__unit", of_unit))
     list_select_related = ("purse__user", "account")
-    search_fields = ("purse__user__username", "account__name")
+    found_by_ids = ("entry",)
+    found_by_words = ("account__name",)
+    search_help_text = _("A customer, the entry that gave it, or the name of its account.")
     ordering = ("-entry",)
     actions_list = ("issue",)  # type: ignore[assignment]  # unfold means any tuple
     actions_detail = ("extend", "freeze", "unfreeze", "revoke")  # type: ignore[assignment]
@@ -212,8 +216,10 @@ class SpendAdmin(OfCustomers):
         "customer", "unit", "action_name", "amount", "metered", "reversed_amount", "reference", "created_at",
     )  # fmt: skip
     list_select_related = ("purse__user",)
-    list_filter = ("purse__unit",)
-    search_fields = ("purse__user__username", "=reference")
+    list_filter = (("purse__unit", of_unit),)
+    found_by_ids = ("entry",)
+    found_lately_by = ("reference",)
+    search_help_text = _("A customer, an id of a spend, or the reference of a recent one.")
     ordering = ("-entry",)
     actions_detail = ("reverse",)  # type: ignore[assignment]
     fields = (
@@ -254,8 +260,10 @@ class SpendAdmin(OfCustomers):
 class HoldAdmin(OfCustomers):
     list_display = ("customer", "unit", "action_name", "amount", "settled", "state_shown", "expires_at", "created_at")
     list_select_related = ("purse__user",)
-    list_filter = ("state", "purse__unit")
-    search_fields = ("purse__user__username", "=reference")
+    list_filter = ("state", ("purse__unit", of_unit))
+    found_by_ids = ("pk",)
+    found_lately_by = ("reference",)
+    search_help_text = _("A customer, an id of a hold, or the reference of a recent one.")
     ordering = ("-id",)
     actions_detail = ("release",)  # type: ignore[assignment]
     fields = (

@@ -4,7 +4,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.db.models import Q, QuerySet, Sum
+from django.db.models import OuterRef, Q, QuerySet, Subquery, Sum
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
@@ -17,8 +17,8 @@ from unfold.decorators import action, display
 
 from credits import balances, grants, history, purses
 from credits.admin import acts
-from credits.admin.acts import ActForm, ActsAdmin, ReasonForm, operator
-from credits.models import Allowance, DebtPolicy, Hold, HoldState, Purse, Spend
+from credits.admin.acts import ActForm, ActsAdmin, ReasonForm, of_unit, operator
+from credits.models import Allowance, DebtPolicy, Grant, Hold, HoldState, Purse, Spend
 from rest.acts import StandingAdmin
 
 SHOWN = 10
@@ -78,8 +78,9 @@ class OwingFilter(admin.SimpleListFilter):
 @admin.register(Purse)
 class PurseAdmin(StandingAdmin, ActsAdmin):  # type: ignore[misc]
     list_display = ("customer", "unit", "available", "held", "owed", "state_shown", "debt_policy", "unlimited_until")
-    list_filter = ("state", OwingFilter, "debt_policy", "unit")
-    search_fields = ("user__username",)
+    list_filter = ("state", OwingFilter, "debt_policy", ("unit", of_unit))
+    found_by_people = ("user",)
+    search_help_text = _("A customer: their user id or its beginning, or their e-mail address.")
     ordering = ("-id",)
     change_form_before_template = "admin/credits/purse/standing.html"  # type: ignore[assignment]
     actions_detail = ("give", "adjust", "set_debt", "set_limits", "set_unlimited")  # type: ignore[assignment]
@@ -90,15 +91,15 @@ class PurseAdmin(StandingAdmin, ActsAdmin):  # type: ignore[misc]
     readonly_fields = fields
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Purse]:
-        usable = (
-            Q(grants__is_open=True, grants__frozen_at__isnull=True, grants__revoked_at__isnull=True)
-            & (Q(grants__expires_at__isnull=True) | Q(grants__expires_at__gt=timezone.now()))
-        )  # fmt: skip
+        """With sums of each row that is shown, by the index of its open grants; a join would sum every purse."""
+        still = Q(expires_at__isnull=True) | Q(expires_at__gt=timezone.now())
+        its_grants = Grant.objects.filter(purse=OuterRef("pk"), is_open=True).order_by()
+        usable = its_grants.filter(still, frozen_at__isnull=True, revoked_at__isnull=True)
         found: QuerySet[Purse] = super().get_queryset(request).select_related("user", "debt_account")
         return found.annotate(
-            its_balance=Coalesce(Sum("grants__account__balance", filter=usable), 0),
-            its_held=Coalesce(Sum("grants__account__held", filter=Q(grants__is_open=True)), 0),
-            usable_held=Coalesce(Sum("grants__account__held", filter=usable), 0),
+            its_balance=_sum(usable, "account__balance"),
+            its_held=_sum(its_grants, "account__held"),
+            usable_held=_sum(usable, "account__held"),
         )
 
     @admin.display(description=_("customer"), ordering="user__username")
@@ -228,6 +229,10 @@ class PurseAdmin(StandingAdmin, ActsAdmin):  # type: ignore[misc]
             do=do,
             initial={"until": purse.unlimited_until, "fair_use_per_month": purse.fair_use_per_month},
         )
+
+
+def _sum(grants: QuerySet[Grant], column: str) -> Coalesce:
+    return Coalesce(Subquery(grants.values("purse").annotate(all_of_it=Sum(column)).values("all_of_it")), 0)
 
 
 class AllowanceForm(forms.ModelForm):  # type: ignore[type-arg]

@@ -27,7 +27,8 @@ class EventAdmin(ReadingAdmin):
     list_display = ("created_at", "type", "customer", "told")
     list_filter = ("type",)
     list_select_related = ("user",)
-    search_fields = ("=user__username", "=id")
+    found_by_ids = ("pk",)
+    found_by_people = ("user",)
     ordering = ("-id",)
     fields = ("id", "type", "version", "customer", "told", "created_at")
     readonly_fields = fields
@@ -58,7 +59,8 @@ class DeliveryAdmin(StandingAdmin, ReadingAdmin):  # type: ignore[misc]
     )
     list_filter = ("state", "endpoint")
     list_select_related = ("endpoint", "event__user")
-    search_fields = ("=event__user__username", "=event__id", "=id")
+    found_by_ids = ("pk", "event")
+    found_by_people = ("event__user",)
     ordering = ("state", "-id")  # by the alphabet the dead come first
     actions = ("replay_chosen",)  # type: ignore[assignment]  # unfold means any tuple
     actions_detail = ("replay",)  # type: ignore[assignment]
@@ -132,7 +134,9 @@ class MessageAdmin(ReadingAdmin):
     list_display = ("created_at", "kind", "state_shown", "address", "subject", "sent_at", "attempts")
     list_filter = ("state", "kind", "locale")
     list_select_related = ("user",)
-    search_fields = ("=address", "=user__username")
+    found_by_ids = ("pk", "event")
+    found_by_people = ("user",)
+    found_lately_by = ("address",)
     ordering = ("-id",)
     fields = ("kind", "state", "address", "locale", "subject", "event", "attempts", "due_at", "sent_at", "error")
     readonly_fields = fields

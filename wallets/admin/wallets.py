@@ -16,7 +16,7 @@ from rest import acts
 from rest.acts import ActForm, ReasonForm, StandingAdmin, operator
 from rest.labels import display
 from wallets import adjustments, balances, sellers, transactions
-from wallets.admin.shared import ActsAdmin, DecimalAmountField, OfWallets, parse_amount
+from wallets.admin.shared import ActsAdmin, DecimalAmountField, OfWallets, of_currency, parse_amount
 from wallets.models import Adjustment, AdjustmentStatus, Seller, SellerKind, Wallet, Withdrawal
 from wallets.sellers import PARTS
 from wallets.transactions import LABELS, MOVED_WITHIN, Transaction, Wanted
@@ -49,7 +49,8 @@ class SellerAdmin(ActsAdmin):
     list_display = ("user", "kind", "reserve_basis_points", "reserve_days")
     list_filter = ("kind",)
     list_select_related = ("user", "kind")
-    search_fields = ("user__username",)
+    found_by_people = ("user",)
+    search_fields = ("user__username",)  # they are few, and rules are made for one of them by a part of the name
     ordering = ("-id",)
     actions_detail = ("set_kind", "set_reserve")  # type: ignore[assignment]
     fields = ("user", "kind", "reserve_basis_points", "reserve_days")
@@ -95,8 +96,8 @@ class SellerAdmin(ActsAdmin):
 @admin.register(Wallet)
 class WalletAdmin(StandingAdmin, ActsAdmin):  # type: ignore[misc]
     list_display = ("seller_shown", "currency", "pending_shown", "available_shown", "held_shown", "owed_shown")
-    list_filter = ("currency", "seller__kind")
-    search_fields = ("seller__user__username",)
+    list_filter = (("currency", of_currency), "seller__kind")
+    found_by_people = ("seller__user",)
     ordering = ("-id",)
     change_form_before_template = "admin/wallets/wallet/standing.html"  # type: ignore[assignment]
     actions_detail = ("adjust",)  # type: ignore[assignment]
@@ -178,9 +179,8 @@ class WalletAdmin(StandingAdmin, ActsAdmin):  # type: ignore[misc]
 @admin.register(Adjustment)
 class AdjustmentAdmin(OfWallets):
     list_display = ("seller", "amount_shown", "reason", "status_shown", "requested_by", "decided_by", "created_at")
-    list_filter = ("status", "wallet__currency")
+    list_filter = ("status", ("wallet__currency", of_currency))
     list_select_related = ("wallet__seller__user", "requested_by", "decided_by")
-    search_fields = ("wallet__seller__user__username", "reason")
     ordering = ("-status", "-id")  # what waits for a second person comes first: its name is the last in the alphabet
     actions_detail = ("approve", "reject")  # type: ignore[assignment]
     fields = ("id", "seller", "amount_shown", "reason", "status_shown", "requested_by", "decided_by", "created_at")

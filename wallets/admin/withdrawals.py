@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Case, QuerySet, Value, When
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
@@ -14,11 +14,10 @@ from ledger.columns import shown
 from rest.acts import ActForm, ReasonForm, operator
 from rest.labels import display
 from wallets import withdrawals
-from wallets.admin.shared import OfWallets
+from wallets.admin.shared import OfWallets, of_currency
 from wallets.models import Withdrawal, WithdrawalStatus, WithdrawalStep
+from wallets.models.withdrawals import urgency
 
-# The order of "what needs me?": to approve, then what nobody is sure of, then the rest.
-FIRST = [WithdrawalStatus.REQUESTED, WithdrawalStatus.UNCERTAIN, WithdrawalStatus.SENDING, WithdrawalStatus.APPROVED]
 LABELS = {
     "requested": "warning",
     "approved": "info",
@@ -55,9 +54,10 @@ class StepInline(TabularInline):
 @admin.register(Withdrawal)
 class WithdrawalAdmin(OfWallets):
     list_display = ("seller", "amount_shown", "fee_shown", "destination", "status_shown", "needs_two", "created_at")
-    list_filter = ("status", "destination__kind", "wallet__currency", "needs_two")
+    list_filter = ("status", "destination__kind", ("wallet__currency", of_currency), "needs_two")
     list_select_related = ("wallet__seller__user", "destination")
-    search_fields = ("id", "wallet__seller__user__username", "destination__value", "gateway_reference")
+    found_lately_by = ("destination__value", "gateway_reference")
+    search_help_text = _("An id, a seller; of the latest ones also where it goes, or the reference at the gateway.")
     inlines = (StepInline,)
     actions_detail = ("approve", "reject")  # type: ignore[assignment]
     fields = (
@@ -71,8 +71,7 @@ class WithdrawalAdmin(OfWallets):
         return super().get_queryset(request).select_related("first_approved_by", "approved_by")
 
     def get_ordering(self, request: HttpRequest) -> tuple[Any, ...]:
-        ranks = [When(status=status, then=Value(rank)) for rank, status in enumerate(FIRST)]
-        return (Case(*ranks, default=Value(len(FIRST))), "-id")
+        return (urgency(), "-id")
 
     @admin.display(description=_("amount"), ordering="amount_minor")
     def amount_shown(self, withdrawal: Withdrawal) -> str:
