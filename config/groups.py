@@ -111,6 +111,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "wallets.approve_withdrawal",
         "wallets.adjust_wallet",
         "events.view_*",
+        "ledger.view_*",
         "djstripe.view_*",
     ),
     "auditor": ("*.view_*",),

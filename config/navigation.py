@@ -82,6 +82,11 @@ SECTIONS: dict[Text, list[Entry]] = {
         Entry(_("Groups"), "badge", "auth.group"),
         Entry(_("Second factors"), "phonelink_lock", "mfa.authenticator"),
     ],
+    _("Books"): [
+        Entry(_("Entries"), "menu_book", "ledger.entry"),
+        Entry(_("Accounts of the books"), "account_balance", "ledger.account"),
+        Entry(_("Holds in the books"), "lock", "ledger.hold"),
+    ],
     _("What happened"): [
         Entry(_("Events"), "notifications", "events.event"),
         Entry(_("Letters"), "mail", "events.message"),

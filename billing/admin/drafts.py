@@ -8,6 +8,7 @@ from django.core.exceptions import ValidationError
 from django.db.models import Model, QuerySet
 from django.forms import BaseInlineFormSet, ModelForm
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin, TabularInline
@@ -25,6 +26,7 @@ from ledger.errors import LedgerError
 from ledger.money import for_reader
 from rest import codes
 from rest.labels import display
+from rest.lists import person
 
 MISSING = {"name": _("name"), "address": _("address"), "city": _("city"), "country": _("country")}
 
@@ -191,8 +193,8 @@ class InvoiceDraftAdmin(BillingActsAdmin):
         super().save_model(request, obj, form, change)
 
     @admin.display(description=_("customer"), ordering="user__username")
-    def customer(self, draft: InvoiceDraft) -> str:
-        return str(draft.user.get_username())
+    def customer(self, draft: InvoiceDraft) -> SafeString:
+        return person(draft.user)
 
     @admin.display(description=_("total before tax"))
     def total(self, draft: InvoiceDraft) -> str:

@@ -13,6 +13,7 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import date_format
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin, TabularInline
@@ -28,7 +29,7 @@ from credits.admin.acts import ActForm, ReasonForm, operator
 from ledger import columns
 from ledger.money import Money, for_reader
 from rest.labels import display
-from rest.lists import Choices, among
+from rest.lists import Choices, among, person
 from wallets.admin.shared import percent
 
 MONTHS_LISTED = 24
@@ -173,8 +174,8 @@ class InvoiceAdmin(BillingActsAdmin):
         return super().get_queryset(request).prefetch_related("credit_notes__credit_notes")
 
     @admin.display(description=_("customer"), ordering="user__username")
-    def customer(self, invoice: Invoice) -> str:
-        return str(invoice.user.get_username())
+    def customer(self, invoice: Invoice) -> SafeString:
+        return person(invoice.user)
 
     @display(description=_("status"), label=STANDINGS)
     def standing(self, invoice: Invoice) -> tuple[str, str]:

@@ -1,11 +1,13 @@
 """Payments with their attempts; asking the gateway, cancelling, and giving money back with a preview of every line."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import TabularInline
@@ -14,16 +16,20 @@ from unfold.decorators import action, display
 from billing import asking, refunds
 from billing.admin import facts
 from billing.admin.acts import BillingActsAdmin
-from billing.admin.finding import IDS, of_currency
-from billing.models import Attempt, Payment, Refund
+from billing.admin.finding import IDS, in_the_books, of_currency
+from billing.models import Attempt, Case, Dispute, Invoice, Payment, Redemption, Refund, Subscription
 from billing.models.payments import PaymentStatus
 from billing.models.refunds import RefundPolicy
 from billing.refund_plans import Plan
 from billing.sale_payments import Share
 from credits.admin import acts
 from credits.admin.acts import ActForm, ReasonForm, operator
+from credits.models import Grant
 from ledger import columns, money
 from ledger.money import Money, for_reader
+from rest.links import ConnectedAdmin, Link, Text, to_each
+from rest.lists import person
+from wallets.models import Sale
 
 LABELS = {
     PaymentStatus.PENDING: "info",
@@ -82,7 +88,7 @@ class RefundInline(TabularInline):
 
 
 @admin.register(Payment)
-class PaymentAdmin(BillingActsAdmin):
+class PaymentAdmin(ConnectedAdmin, BillingActsAdmin):  # type: ignore[misc]
     list_display = ("created_at", "customer", "description", "amount", "status_shown", "ended_at")
     list_filter = ("status", "kind", ("currency", of_currency))
     found_by_ids = ("pk", "attempts")
@@ -100,8 +106,8 @@ class PaymentAdmin(BillingActsAdmin):
     readonly_fields = fields
 
     @admin.display(description=_("customer"), ordering="user__username")
-    def customer(self, payment: Payment) -> str:
-        return str(payment.user.get_username())
+    def customer(self, payment: Payment) -> SafeString:
+        return person(payment.user)
 
     @admin.display(description=_("amount"), ordering="amount_minor")
     def amount(self, payment: Payment) -> str:
@@ -130,6 +136,18 @@ class PaymentAdmin(BillingActsAdmin):
     @display(description=_("status"), label=LABELS)  # type: ignore[arg-type]
     def status_shown(self, payment: Payment) -> tuple[str, str]:
         return payment.status, str(payment.get_status_display())
+
+    def connected(self, request: HttpRequest, payment: Payment) -> Iterator[tuple[Text, list[Link]]]:
+        grants = Grant.objects.filter(account__name__startswith=f"grant:payment:{payment.pk}").order_by("pk")
+        subscription = Subscription.objects.filter(pk=payment.details.get("subscription"))
+        yield _("invoices and credit notes"), to_each(request, Invoice.objects.filter(payment=payment).order_by("pk"))
+        yield _("disputes"), to_each(request, Dispute.objects.filter(payment=payment).order_by("pk"))
+        yield _("cases"), to_each(request, Case.objects.filter(payment=payment).order_by("pk"))
+        yield _("subscription"), to_each(request, subscription.select_related("price__plan", "user"))
+        yield _("use of a coupon"), to_each(request, Redemption.objects.filter(payments=payment))
+        yield _("grants"), to_each(request, grants)
+        yield _("sales"), to_each(request, Sale.objects.filter(payment_key=str(payment.pk)).order_by("pk"))
+        yield _("books"), in_the_books(request, f"payment:{payment.pk}", f"sale:{payment.pk}")
 
     # ------------------------------------------------------------ acts
 

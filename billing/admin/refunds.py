@@ -1,5 +1,6 @@
 """Refunds and disputes: those that wait for somebody come first."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from django import forms
@@ -12,13 +13,14 @@ from unfold.widgets import UnfoldAdminFileFieldWidget, UnfoldAdminTextareaWidget
 
 from billing import disputes, refunds, refunds_by_hand
 from billing.admin.acts import BillingActsAdmin, proof_field
-from billing.admin.finding import IDS, of_currency, of_gateway
+from billing.admin.finding import IDS, in_the_books, of_currency, of_gateway
 from billing.gateways.subscribing import EvidenceFile
-from billing.models import Dispute, Refund
+from billing.models import Case, Customer, Dispute, Invoice, Refund
 from billing.models.refunds import DisputeState, RefundStatus
 from credits.admin.acts import ActForm, operator
 from ledger.money import for_reader
 from rest import acts
+from rest.links import ConnectedAdmin, Link, Text, to_each
 
 REFUND_LABELS = {
     RefundStatus.REQUESTED: "info",
@@ -57,7 +59,7 @@ class EvidenceForm(ActForm):
 
 
 @admin.register(Refund)
-class RefundAdmin(BillingActsAdmin):
+class RefundAdmin(ConnectedAdmin, BillingActsAdmin):  # type: ignore[misc]
     list_display = ("created_at", "payment", "amount", "policy", "status_shown", "origin", "ended_at")
     list_filter = ("status", "origin", "policy", ("currency", of_currency))
     found_by_ids = ("pk", "payment", "attempt")
@@ -85,6 +87,13 @@ class RefundAdmin(BillingActsAdmin):
     @display(description=_("status"), label=REFUND_LABELS)  # type: ignore[arg-type]
     def status_shown(self, refund: Refund) -> tuple[str, str]:
         return refund.status, str(refund.get_status_display())
+
+    def connected(self, request: HttpRequest, refund: Refund) -> Iterator[tuple[Text, list[Link]]]:
+        key = f"refund:{refund.pk}"
+        yield _("customer"), to_each(request, Customer.objects.filter(pk=refund.payment.user_id))
+        yield _("credit notes"), to_each(request, Invoice.objects.filter(refund=refund).order_by("pk"))
+        yield _("cases"), to_each(request, Case.objects.filter(payment=refund.payment_id).order_by("pk"))
+        yield _("books"), in_the_books(request, key, f"credits:takeback:{key}")
 
     @action(description=_("Confirm"), url_path="prove", permissions=["prove_refund"], icon="verified")  # type: ignore[arg-type, operator]
     def prove(self, request: HttpRequest, object_id: str) -> HttpResponse:

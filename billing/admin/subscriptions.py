@@ -9,6 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.html import format_html_join
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import TabularInline
@@ -28,6 +29,7 @@ from credits.admin.acts import ActForm, EndOfDayField, ReasonForm, operator
 from ledger import columns
 from ledger.money import for_reader
 from rest.labels import display
+from rest.lists import person
 
 LABELS = {
     "incomplete": "info",
@@ -137,8 +139,8 @@ class SubscriptionAdmin(BillingActsAdmin):
     readonly_fields = fields
 
     @admin.display(description=_("customer"), ordering="user__username")
-    def customer(self, subscription: Subscription) -> str:
-        return str(subscription.user.get_username())
+    def customer(self, subscription: Subscription) -> SafeString:
+        return person(subscription.user)
 
     @admin.display(description=_("plan"), ordering="price__plan__code")
     def plan(self, subscription: Subscription) -> str:

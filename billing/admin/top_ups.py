@@ -8,6 +8,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import TabularInline
@@ -20,6 +21,7 @@ from billing.models import MethodSetup, SavedMethod, TopUp, TopUpCharge
 from credits.admin.acts import ActForm, ReasonForm, operator
 from ledger import columns
 from rest.labels import display
+from rest.lists import person
 
 logger = logging.getLogger(__name__)
 LABELS = {"on": "success", "suspended": "warning", "off": "info"}
@@ -47,6 +49,7 @@ class TopUpAdmin(BillingActsAdmin):
         "declines",
         "next_try_at",
     )
+    list_display_links = ("pack",)
     list_filter = ("suspended_for", ("withdrawn_at", admin.EmptyFieldListFilter))
     list_select_related = ("user", "pack")
     found_by_ids = ("pk",)
@@ -64,8 +67,8 @@ class TopUpAdmin(BillingActsAdmin):
     monthly_cap = columns.amount("monthly_cap_minor", _("monthly cap"))
 
     @admin.display(description=_("customer"), ordering="user__username")
-    def customer(self, row: TopUp) -> str:
-        return str(row.user.get_username())
+    def customer(self, row: TopUp) -> SafeString:
+        return person(row.user)
 
     @display(description=_("state"), label=LABELS)
     def state(self, row: TopUp) -> tuple[str, str]:
@@ -110,6 +113,7 @@ class SetupInline(TabularInline):
 @admin.register(SavedMethod)
 class SavedMethodAdmin(BillingActsAdmin):
     list_display = ("customer", "gateway", "brand", "last4", "expires", "saved_at", "removed_at", "forgotten_at")
+    list_display_links = ("gateway",)
     list_filter = (
         ("gateway", of_gateway),
         ("removed_at", admin.EmptyFieldListFilter),
@@ -129,8 +133,8 @@ class SavedMethodAdmin(BillingActsAdmin):
     readonly_fields = fields
 
     @admin.display(description=_("customer"), ordering="user__username")
-    def customer(self, row: SavedMethod) -> str:
-        return str(row.user.get_username())
+    def customer(self, row: SavedMethod) -> SafeString:
+        return person(row.user)
 
     @action(description=_("Remove"), url_path="remove", permissions=["manage_method"], icon="credit_card_off")  # type: ignore[arg-type, operator]
     def remove(self, request: HttpRequest, object_id: str) -> HttpResponse:

@@ -9,6 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.html import format_html_join
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import TabularInline
@@ -18,6 +19,7 @@ from credits import calendar, corrections
 from credits.admin.acts import ActForm, ActsAdmin, ReasonForm, of_unit, operator
 from credits.models import GrantPeriod, GrantSchedule, ScheduleRule
 from rest.labels import display
+from rest.lists import person
 
 SCHEDULE_LABELS = {"open": "success", "paused": "warning", "closed": "info"}
 PERIOD_LABELS = {"due": "warning", "granted": "success", "full": "info", "skipped": "info", "revoked": "danger"}
@@ -58,8 +60,8 @@ class ScheduleAdmin(ActsAdmin):
     readonly_fields = fields
 
     @admin.display(description=_("customer"), ordering="user__username")
-    def customer(self, schedule: GrantSchedule) -> str:
-        return str(schedule.user.get_username())
+    def customer(self, schedule: GrantSchedule) -> SafeString:
+        return person(schedule.user)
 
     @display(description=_("state"), label=SCHEDULE_LABELS)
     def state_shown(self, schedule: GrantSchedule) -> tuple[str, str]:
@@ -85,6 +87,7 @@ class ScheduleAdmin(ActsAdmin):
 @admin.register(GrantPeriod)
 class PeriodAdmin(ActsAdmin):
     list_display = ("customer", "rule", "number", "starts_at", "ends_at", "amount", "unit", "state_shown", "decided_at")
+    list_display_links = ("rule",)
     list_filter = ("state", ("unit", of_unit))
     list_select_related = ("schedule__user",)
     found_by_ids = ("pk",)
@@ -103,8 +106,8 @@ class PeriodAdmin(ActsAdmin):
         return super().get_queryset(request).select_related("schedule__user", "grant__account")
 
     @admin.display(description=_("customer"), ordering="schedule__user__username")
-    def customer(self, period: GrantPeriod) -> str:
-        return str(period.schedule.user.get_username())
+    def customer(self, period: GrantPeriod) -> SafeString:
+        return person(period.schedule.user)
 
     @display(description=_("state"), label=PERIOD_LABELS)
     def state_shown(self, period: GrantPeriod) -> tuple[str, str]:

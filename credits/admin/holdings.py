@@ -8,6 +8,7 @@ from django.contrib.auth.models import User
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext, gettext_noop
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import action
@@ -18,6 +19,7 @@ from credits.admin.acts import ActForm, ActsAdmin, ReasonForm, of_unit, operator
 from credits.models import Grant, GrantSource, Hold, Spend
 from ledger import columns
 from rest.labels import display
+from rest.lists import person
 
 GRANT_STATES = {
     "open": gettext_noop("Open"),
@@ -76,8 +78,8 @@ class OfCustomers(ActsAdmin):
     found_by_people = ("purse__user",)
 
     @admin.display(description=_("customer"), ordering="purse__user__username")
-    def customer(self, thing: Any) -> str:
-        return str(thing.purse.user.get_username())
+    def customer(self, thing: Any) -> SafeString:
+        return person(thing.purse.user)
 
     @admin.display(description=_("unit"))
     def unit(self, thing: Any) -> str:
@@ -87,6 +89,7 @@ class OfCustomers(ActsAdmin):
 @admin.register(Grant)
 class GrantAdmin(OfCustomers):
     list_display = ("customer", "unit", "source", "amount", "left", "held", "state", "expires_at", "issued_at")
+    list_display_links = ("source",)
     list_filter = ("source", "is_open", ("purse__unit", of_unit))
     list_select_related = ("purse__user", "account")
     found_by_ids = ("entry",)
@@ -216,6 +219,7 @@ class SpendAdmin(OfCustomers):
         "customer", "unit", "action_name", "amount", "metered", "reversed_amount", "reference", "created_at",
     )  # fmt: skip
     list_select_related = ("purse__user",)
+    list_display_links = ("action_name",)
     list_filter = (("purse__unit", of_unit),)
     found_by_ids = ("entry",)
     found_lately_by = ("reference",)
@@ -260,6 +264,7 @@ class SpendAdmin(OfCustomers):
 class HoldAdmin(OfCustomers):
     list_display = ("customer", "unit", "action_name", "amount", "settled", "state_shown", "expires_at", "created_at")
     list_select_related = ("purse__user",)
+    list_display_links = ("action_name",)
     list_filter = ("state", ("purse__unit", of_unit))
     found_by_ids = ("pk",)
     found_lately_by = ("reference",)

@@ -10,6 +10,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.http import urlencode
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
@@ -20,6 +21,7 @@ from credits.admin import acts
 from credits.admin.acts import ActForm, ActsAdmin, ReasonForm, of_unit, operator
 from credits.models import Allowance, DebtPolicy, Grant, Hold, HoldState, Purse, Spend
 from rest.acts import StandingAdmin
+from rest.lists import person
 
 SHOWN = 10
 
@@ -78,6 +80,7 @@ class OwingFilter(admin.SimpleListFilter):
 @admin.register(Purse)
 class PurseAdmin(StandingAdmin, ActsAdmin):  # type: ignore[misc]
     list_display = ("customer", "unit", "available", "held", "owed", "state_shown", "debt_policy", "unlimited_until")
+    list_display_links = ("unit",)
     list_filter = ("state", OwingFilter, "debt_policy", ("unit", of_unit))
     found_by_people = ("user",)
     search_help_text = _("A customer: their user id or its beginning, or their e-mail address.")
@@ -103,8 +106,8 @@ class PurseAdmin(StandingAdmin, ActsAdmin):  # type: ignore[misc]
         )
 
     @admin.display(description=_("customer"), ordering="user__username")
-    def customer(self, purse: Purse) -> str:
-        return str(purse.user.get_username())
+    def customer(self, purse: Purse) -> SafeString:
+        return person(purse.user)
 
     @admin.display(description=_("available"))
     def available(self, purse: Any) -> int:

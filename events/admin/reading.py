@@ -6,6 +6,7 @@ from typing import Any
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import action, display
@@ -15,6 +16,7 @@ from events.admin.acts import ReadingAdmin
 from events.errors import EventsError
 from events.models import Delivery, Event, Message
 from rest.acts import ActForm, StandingAdmin, asks_for
+from rest.lists import person
 
 DELIVERY_LABELS = {"dead": "danger", "delivered": "success", "pending": "info", "sending": "info"}
 MESSAGE_LABELS = {"failed": "danger", "sent": "success", "queued": "info", "sending": "info"}
@@ -34,8 +36,8 @@ class EventAdmin(ReadingAdmin):
     readonly_fields = fields
 
     @admin.display(description=_("customer"), ordering="user__username")
-    def customer(self, event: Event) -> str:
-        return str(event.user.get_username())
+    def customer(self, event: Event) -> SafeString:
+        return person(event.user)
 
     @admin.display(description=_("data"))
     def told(self, event: Event) -> str:
@@ -78,8 +80,8 @@ class DeliveryAdmin(StandingAdmin, ReadingAdmin):  # type: ignore[misc]
         return str(delivery.event.get_type_display())
 
     @admin.display(description=_("customer"))
-    def customer(self, delivery: Delivery) -> str:
-        return str(delivery.event.user.get_username())
+    def customer(self, delivery: Delivery) -> SafeString:
+        return person(delivery.event.user)
 
     @display(description=_("state"), label=DELIVERY_LABELS, ordering="state")  # type: ignore[arg-type]
     def state_shown(self, delivery: Delivery) -> tuple[str, str]:

@@ -45,6 +45,7 @@ class TakeBackInline(TabularInline):
 @admin.register(Sale)
 class SaleAdmin(OfWallets):
     list_display = ("seller", "type", "reference", "price", "commission", "net", "taken", "releases_at", "released_at")
+    list_display_links = ("type",)
     list_filter = ("type", ("wallet__currency", of_currency), ("released_at", admin.EmptyFieldListFilter))
     list_select_related = ("wallet__seller__user", "type")
     found_by_words = ("payment_key",)

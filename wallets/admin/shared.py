@@ -4,6 +4,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from unfold.widgets import UnfoldAdminTextInputWidget
 
@@ -12,7 +13,7 @@ from ledger.errors import LedgerError
 from ledger.money import Money
 from rest import acts
 from rest.acts import asks_for, words_of
-from rest.lists import Choices, among, named
+from rest.lists import Choices, among, named, person
 from wallets.admin.refusal_words import WORDS
 from wallets.errors import WalletsError
 from wallets.models import CommissionRule
@@ -50,8 +51,8 @@ class OfWallets(ActsAdmin):
     found_by_people = ("wallet__seller__user",)
 
     @admin.display(description=_("seller"), ordering="wallet__seller__user__username")
-    def seller(self, thing: Any) -> str:
-        return str(thing.wallet.seller.user.get_username())
+    def seller(self, thing: Any) -> SafeString:
+        return person(thing.wallet.seller.user)
 
 
 class DecimalAmountField(forms.CharField):

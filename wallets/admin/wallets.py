@@ -7,6 +7,7 @@ from django import forms
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import action
@@ -15,6 +16,7 @@ from ledger.columns import shown
 from rest import acts
 from rest.acts import ActForm, ReasonForm, StandingAdmin, operator
 from rest.labels import display
+from rest.lists import person
 from wallets import adjustments, balances, sellers, transactions
 from wallets.admin.shared import ActsAdmin, DecimalAmountField, OfWallets, of_currency, parse_amount
 from wallets.models import Adjustment, AdjustmentStatus, Seller, SellerKind, Wallet, Withdrawal
@@ -96,6 +98,7 @@ class SellerAdmin(ActsAdmin):
 @admin.register(Wallet)
 class WalletAdmin(StandingAdmin, ActsAdmin):  # type: ignore[misc]
     list_display = ("seller_shown", "currency", "pending_shown", "available_shown", "held_shown", "owed_shown")
+    list_display_links = ("currency",)
     list_filter = (("currency", of_currency), "seller__kind")
     found_by_people = ("seller__user",)
     ordering = ("-id",)
@@ -108,8 +111,8 @@ class WalletAdmin(StandingAdmin, ActsAdmin):  # type: ignore[misc]
         return super().get_queryset(request).select_related("seller__user", *PARTS)
 
     @admin.display(description=_("seller"), ordering="seller__user__username")
-    def seller_shown(self, wallet: Wallet) -> str:
-        return str(wallet.seller.user.get_username())
+    def seller_shown(self, wallet: Wallet) -> SafeString:
+        return person(wallet.seller.user)
 
     @admin.display(description=_("pending"))
     def pending_shown(self, wallet: Wallet) -> str:
@@ -179,6 +182,7 @@ class WalletAdmin(StandingAdmin, ActsAdmin):  # type: ignore[misc]
 @admin.register(Adjustment)
 class AdjustmentAdmin(OfWallets):
     list_display = ("seller", "amount_shown", "reason", "status_shown", "requested_by", "decided_by", "created_at")
+    list_display_links = ("amount_shown",)
     list_filter = ("status", ("wallet__currency", of_currency))
     list_select_related = ("wallet__seller__user", "requested_by", "decided_by")
     ordering = ("-status", "-id")  # what waits for a second person comes first: its name is the last in the alphabet

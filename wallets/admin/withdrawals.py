@@ -54,6 +54,7 @@ class StepInline(TabularInline):
 @admin.register(Withdrawal)
 class WithdrawalAdmin(OfWallets):
     list_display = ("seller", "amount_shown", "fee_shown", "destination", "status_shown", "needs_two", "created_at")
+    list_display_links = ("amount_shown",)
     list_filter = ("status", "destination__kind", ("wallet__currency", of_currency), "needs_two")
     list_select_related = ("wallet__seller__user", "destination")
     found_lately_by = ("destination__value", "gateway_reference")
