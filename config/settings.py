@@ -293,6 +293,8 @@ MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not PRODUCTION
 AUDITLOG_MASK_CALLABLE = "config.audit.hidden"
 AUDITLOG_CID_GETTER = "rest.requestid.current"
 SERVICE_TOKEN_WARNING_DAYS = env.int("SERVICE_TOKEN_WARNING_DAYS", default=14)
+# How long the home page asks for somebody about what was given up: e-mails, webhooks, events of gateways.
+HOME_LOOKS_BACK_DAYS = env.int("HOME_LOOKS_BACK_DAYS", default=14)
 
 # ---------------------------------------------------------------- the admin's look
 

@@ -137,6 +137,7 @@ class Refund(models.Model):
         indexes = [
             GinIndex(name="refund_by_gateway_id", fields=["gateway_ids"], opclasses=["jsonb_path_ops"]),
             models.Index(name="refund_arrived_lately", fields=["ended_at"], condition=Q(status="succeeded")),
+            models.Index(name="refund_by_hand", fields=["id"], condition=Q(status="manual")),
             models.Index(name="refund_to_try", fields=["next_try_at"], condition=Q(next_try_at__isnull=False)),
         ]
 

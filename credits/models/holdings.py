@@ -31,6 +31,13 @@ class PurseState(models.TextChoices):
     EMPTY = "empty", _("empty")
 
 
+class PurseQuerySet(models.QuerySet["Purse"]):
+    def in_debt(self) -> Self:
+        """By the index of the few purses that can be, from which their accounts are read. An index of the accounts'
+        own balances would be changed by every spend."""
+        return self.filter(debt_account__isnull=False, debt_account__balance__lt=0)
+
+
 class Purse(models.Model):
     """One customer's credits of one unit: the rules for spending them, and the row that every act on them locks first.
 
@@ -69,6 +76,8 @@ class Purse(models.Model):
     month = models.DateField(null=True, editable=False)
     month_spent = models.BigIntegerField(default=0, db_default=0, editable=False)
     month_metered = models.BigIntegerField(default=0, db_default=0, editable=False)
+
+    objects = PurseQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("purse")
