@@ -28,6 +28,7 @@ from billing.models.invoices import InvoiceKind
 from credits.admin.acts import ActForm, ReasonForm, operator
 from ledger import columns
 from ledger.money import Money, for_reader
+from rest import exports
 from rest.labels import display
 from rest.lists import Choices, among, person
 from wallets.admin.shared import percent
@@ -294,7 +295,8 @@ class InvoiceAdmin(BillingActsAdmin):
         sent = MonthForm(request.POST)
         if request.method == "POST" and sent.is_valid():
             month = sent.facts["month"]
-            if invoice_archive.papers(month).exists():
+            if count := invoice_archive.papers(month).count():
+                exports.note(request, Invoice, count, f"{month:%Y-%m}")
                 return _zip(month)
             self.message_user(request, gettext("Nothing was issued in that month."), level="warning")
             return HttpResponseRedirect(self.page_of(None))

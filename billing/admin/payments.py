@@ -27,6 +27,7 @@ from credits.admin.acts import ActForm, ReasonForm, operator
 from credits.models import Grant
 from ledger import columns, money
 from ledger.money import Money, for_reader
+from rest.exports import ExportingAdmin
 from rest.links import ConnectedAdmin, Link, Text, to_each
 from rest.lists import person
 from wallets.models import Sale
@@ -88,7 +89,7 @@ class RefundInline(TabularInline):
 
 
 @admin.register(Payment)
-class PaymentAdmin(ConnectedAdmin, BillingActsAdmin):  # type: ignore[misc]
+class PaymentAdmin(ConnectedAdmin, ExportingAdmin, BillingActsAdmin):  # type: ignore[misc]
     list_display = ("created_at", "customer", "description", "amount", "status_shown", "ended_at")
     list_filter = ("status", "kind", ("currency", of_currency))
     found_by_ids = ("pk", "attempts")
@@ -98,6 +99,23 @@ class PaymentAdmin(ConnectedAdmin, BillingActsAdmin):  # type: ignore[misc]
     list_select_related = ("user", "redemption__coupon")
     ordering = ("-id",)
     inlines = (AttemptInline, RefundInline)
+    export_permission = "billing.export_payment"
+    export_columns = {
+        "id": lambda payment: str(payment.pk),
+        "created_at": lambda payment: payment.created_at,
+        "customer": lambda payment: payment.user.get_username(),
+        "kind": lambda payment: payment.kind,
+        "item": lambda payment: payment.item,
+        "description": lambda payment: payment.description,
+        "amount": lambda payment: columns.plain(payment.amount_minor, payment.currency),
+        "tax": lambda payment: columns.plain(payment.tax_minor, payment.currency),
+        "discount": lambda payment: columns.plain(payment.discount_minor, payment.currency),
+        "currency": lambda payment: payment.currency,
+        "status": lambda payment: payment.status,
+        "country": lambda payment: payment.country,
+        "ended_at": lambda payment: payment.ended_at,
+        "delivered_at": lambda payment: payment.delivered_at,
+    }
     actions_detail = ("refund", "refresh", "cancel")  # type: ignore[assignment]
     fields = (
         "customer", "kind", "item", "description", "amount", "tax", "discount", "coupon", "status",

@@ -18,8 +18,10 @@ from billing.gateways.subscribing import EvidenceFile
 from billing.models import Case, Customer, Dispute, Invoice, Refund
 from billing.models.refunds import DisputeState, RefundStatus
 from credits.admin.acts import ActForm, operator
+from ledger import columns
 from ledger.money import for_reader
 from rest import acts
+from rest.exports import ExportingAdmin
 from rest.links import ConnectedAdmin, Link, Text, to_each
 
 REFUND_LABELS = {
@@ -59,15 +61,31 @@ class EvidenceForm(ActForm):
 
 
 @admin.register(Refund)
-class RefundAdmin(ConnectedAdmin, BillingActsAdmin):  # type: ignore[misc]
+class RefundAdmin(ConnectedAdmin, ExportingAdmin, BillingActsAdmin):  # type: ignore[misc]
     list_display = ("created_at", "payment", "amount", "policy", "status_shown", "origin", "ended_at")
     list_filter = ("status", "origin", "policy", ("currency", of_currency))
     found_by_ids = ("pk", "payment", "attempt")
     found_by_people = ("payment__user",)
     found_by_names = {"gateway_ids": IDS, "attempt__gateway_ids": IDS}
     search_help_text = _("An id of the refund or its payment, a customer, or an id at the gateway.")
-    list_select_related = ("payment",)
+    list_select_related = ("payment__user",)
     ordering = ("-id",)
+    export_permission = "billing.export_refund"
+    export_columns = {
+        "id": lambda refund: str(refund.pk),
+        "created_at": lambda refund: refund.created_at,
+        "payment": lambda refund: str(refund.payment_id),
+        "customer": lambda refund: refund.payment.user.get_username(),
+        "amount": lambda refund: columns.plain(refund.amount_minor, refund.currency),
+        "tax": lambda refund: columns.plain(refund.tax_minor, refund.currency),
+        "currency": lambda refund: refund.currency,
+        "status": lambda refund: refund.status,
+        "origin": lambda refund: refund.origin,
+        "policy": lambda refund: refund.policy,
+        "reason": lambda refund: refund.reason,
+        "proof": lambda refund: refund.proof,
+        "ended_at": lambda refund: refund.ended_at,
+    }
     actions_detail = ("prove", "resolve", "cancel")  # type: ignore[assignment]
     fields = (
         "payment", "amount", "tax", "policy", "status", "origin", "credits_due", "credits_owed", "lines",

@@ -103,6 +103,7 @@ class Refund(models.Model):
         permissions = [
             ("request_refund", "Can refund payments"),
             ("prove_refund", "Can confirm refunds made by hand"),
+            ("export_refund", "Can download refunds"),
         ]
         ordering = ["-id"]
         constraints = [

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.contrib.admin.models import LogEntry
 from django.core import mail
 from django.core.management import CommandError, call_command
 from django.utils import timezone
@@ -582,6 +583,7 @@ def test_operator_downloads_a_month(stripe, french) -> None:
         )
     ) as archive:
         assert len(archive.namelist()) == 3
+    assert LogEntry.objects.get().change_message == f"Downloaded: about 1 rows, filtered by: {month}"
 
 
 @pytest.mark.parametrize("act", ["mail", "credit", "month"])

@@ -18,6 +18,7 @@ from credits.admin import acts
 from credits.admin.acts import ActForm, ActsAdmin, ReasonForm, of_unit, operator
 from credits.models import Grant, GrantSource, Hold, Spend
 from ledger import columns
+from rest.exports import ExportingAdmin
 from rest.labels import display
 from rest.lists import person
 
@@ -87,7 +88,7 @@ class OfCustomers(ActsAdmin):
 
 
 @admin.register(Grant)
-class GrantAdmin(OfCustomers):
+class GrantAdmin(ExportingAdmin, OfCustomers):  # type: ignore[misc]
     list_display = ("customer", "unit", "source", "amount", "left", "held", "state", "expires_at", "issued_at")
     list_display_links = ("source",)
     list_filter = ("source", "is_open", ("purse__unit", of_unit))
@@ -96,6 +97,23 @@ class GrantAdmin(OfCustomers):
     found_by_words = ("account__name",)
     search_help_text = _("A customer, the entry that gave it, or the name of its account.")
     ordering = ("-entry",)
+    export_permission = "credits.export_grant"
+    export_columns = {
+        "id": lambda grant: str(grant.entry_id),
+        "issued_at": lambda grant: grant.issued_at,
+        "customer": lambda grant: grant.purse.user.get_username(),
+        "unit": lambda grant: grant.purse.unit,
+        "source": lambda grant: grant.source,
+        "amount": lambda grant: grant.amount,
+        "left": lambda grant: grant.account.balance,
+        "held": lambda grant: grant.account.held,
+        "state": state_of,
+        "expires_at": lambda grant: grant.expires_at,
+        "paid": lambda grant: columns.plain(grant.paid_minor, grant.paid_currency),
+        "paid_currency": lambda grant: grant.paid_currency,
+        "issued_by": lambda grant: grant.issued_by,
+        "reason": lambda grant: grant.reason,
+    }
     actions_list = ("issue",)  # type: ignore[assignment]  # unfold means any tuple
     actions_detail = ("extend", "freeze", "unfreeze", "revoke")  # type: ignore[assignment]
     fields = (
@@ -214,7 +232,7 @@ class GrantAdmin(OfCustomers):
 
 
 @admin.register(Spend)
-class SpendAdmin(OfCustomers):
+class SpendAdmin(ExportingAdmin, OfCustomers):  # type: ignore[misc]
     list_display = (
         "customer", "unit", "action_name", "amount", "metered", "reversed_amount", "reference", "created_at",
     )  # fmt: skip
@@ -225,6 +243,20 @@ class SpendAdmin(OfCustomers):
     found_lately_by = ("reference",)
     search_help_text = _("A customer, an id of a spend, or the reference of a recent one.")
     ordering = ("-entry",)
+    export_permission = "credits.export_spend"
+    export_columns = {
+        "id": lambda spend: str(spend.pk),
+        "created_at": lambda spend: spend.created_at,
+        "customer": lambda spend: spend.purse.user.get_username(),
+        "unit": lambda spend: spend.purse.unit,
+        "action": lambda spend: spend.action,
+        "quantity": lambda spend: spend.quantity,
+        "amount": lambda spend: spend.amount,
+        "metered": lambda spend: spend.metered,
+        "given_back": lambda spend: spend.reversed_amount,
+        "available_after": lambda spend: spend.available_after,
+        "reference": lambda spend: spend.reference,
+    }
     actions_detail = ("reverse",)  # type: ignore[assignment]
     fields = (
         "entry_id", "customer", "unit", "action_name", "cost_version", "quantity", "amount", "metered",

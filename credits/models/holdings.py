@@ -216,6 +216,7 @@ class Grant(models.Model):
             ("extend_grant", "Can extend grants"),
             ("freeze_grant", "Can freeze and unfreeze grants"),
             ("adjust_credits", "Can adjust credits by hand"),
+            ("export_grant", "Can download grants"),
         ]
         constraints = [
             models.CheckConstraint(name="grant_source_known", condition=Q(source__in=GrantSource.values)),
@@ -292,7 +293,11 @@ class Spend(models.Model):
         verbose_name = _("spend")
         verbose_name_plural = _("spends")
         default_permissions = ("view",)
-        permissions = [("reverse_spend", "Can give a spend back"), ("spend_credits", "Can spend a customer's credits")]
+        permissions = [
+            ("reverse_spend", "Can give a spend back"),
+            ("spend_credits", "Can spend a customer's credits"),
+            ("export_spend", "Can download spends"),
+        ]
         constraints = [
             models.CheckConstraint(
                 name="spend_is_charged_or_metered",

@@ -10,8 +10,10 @@ from django.utils.translation import gettext_lazy as _
 from unfold.admin import TabularInline
 from unfold.decorators import action
 
+from ledger import columns
 from ledger.columns import shown
 from rest.acts import ActForm, ReasonForm, operator
+from rest.exports import ExportingAdmin
 from rest.labels import display
 from wallets import withdrawals
 from wallets.admin.shared import OfWallets, of_currency
@@ -52,7 +54,7 @@ class StepInline(TabularInline):
 
 
 @admin.register(Withdrawal)
-class WithdrawalAdmin(OfWallets):
+class WithdrawalAdmin(ExportingAdmin, OfWallets):  # type: ignore[misc]
     list_display = ("seller", "amount_shown", "fee_shown", "destination", "status_shown", "needs_two", "created_at")
     list_display_links = ("amount_shown",)
     list_filter = ("status", "destination__kind", ("wallet__currency", of_currency), "needs_two")
@@ -60,6 +62,21 @@ class WithdrawalAdmin(OfWallets):
     found_lately_by = ("destination__value", "gateway_reference")
     search_help_text = _("An id, a seller; of the latest ones also where it goes, or the reference at the gateway.")
     inlines = (StepInline,)
+    export_permission = "wallets.export_withdrawal"
+    export_columns = {
+        "id": lambda each: str(each.pk),
+        "created_at": lambda each: each.created_at,
+        "seller": lambda each: each.wallet.seller.user.get_username(),
+        "amount": lambda each: columns.plain(each.amount_minor, each.wallet.currency),
+        "fee": lambda each: columns.plain(each.fee_minor, each.wallet.currency),
+        "currency": lambda each: each.wallet.currency,
+        "destination": lambda each: each.destination.kind,
+        "sent_to": lambda each: str(each.destination),
+        "status": lambda each: each.status,
+        "gateway": lambda each: each.gateway,
+        "gateway_reference": lambda each: each.gateway_reference,
+        "resolved_at": lambda each: each.resolved_at,
+    }
     actions_detail = ("approve", "reject")  # type: ignore[assignment]
     fields = (
         "id", "seller", "amount_shown", "fee_shown", "payout_shown", "destination", "not_before", "status_shown",

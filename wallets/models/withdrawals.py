@@ -168,6 +168,7 @@ class Withdrawal(models.Model):
         permissions = [
             ("request_withdrawal", "Can request withdrawals for sellers"),
             ("approve_withdrawal", "Can approve and reject withdrawals"),
+            ("export_withdrawal", "Can download withdrawals"),
         ]
         constraints = [
             models.CheckConstraint(
