@@ -136,7 +136,8 @@ def account_links(request: HttpRequest) -> list[dict[str, Any]]:
 
 
 def subheader(request: HttpRequest) -> str:
-    return gettext("Payments back office")
+    """On every page: by which clock it tells times."""
+    return gettext("Times in %(zone)s") % {"zone": settings.OPERATORS_TIME_ZONE}
 
 
 def environment(request: HttpRequest) -> list[str] | None:

@@ -2,6 +2,7 @@
 
 import os
 import tomllib
+import zoneinfo
 from pathlib import Path
 from typing import Any
 
@@ -209,6 +210,7 @@ MIDDLEWARE = [
     "config.gate.DatabaseGate",
     "rest.middleware.PeoplesSession",
     "rest.middleware.PeoplesLanguage",
+    "rest.middleware.OperatorsTimeZone",
     "django.middleware.common.CommonMiddleware",
     "rest.middleware.PeoplesCsrf",
     "rest.middleware.PeoplesLogin",
@@ -224,6 +226,7 @@ MIDDLEWARE = [
 MIDDLEWARE_FOR_PEOPLE = {
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "rest.middleware.PeoplesSession",
+    "rest.middleware.OperatorsTimeZone",
     "rest.middleware.PeoplesCsrf",
     "rest.middleware.PeoplesLogin",
     "rest.middleware.PeoplesMessages",
@@ -335,8 +338,14 @@ UNFOLD = {
 LANGUAGE_CODE = env.str("LANGUAGE_CODE", default="en")  # of the house: what is kept, and written to operators
 LANGUAGES = [("en", "English"), ("fr", "Français")]
 LOCALE_PATHS = [BASE_DIR / "locale"]
-TIME_ZONE = "UTC"
+TIME_ZONE = "UTC"  # of the house: of its days and months, of files and of the API
 USE_TZ = True
+# By which clock the admin tells and asks for times; its pages name it.
+OPERATORS_TIME_ZONE = env.str("OPERATORS_TIME_ZONE", default=TIME_ZONE)
+try:
+    zoneinfo.ZoneInfo(OPERATORS_TIME_ZONE)
+except (ValueError, zoneinfo.ZoneInfoNotFoundError) as _error:
+    raise ImproperlyConfigured(f"OPERATORS_TIME_ZONE is an IANA name, not {OPERATORS_TIME_ZONE!r}.") from _error
 
 # ---------------------------------------------------------------- static files
 

@@ -165,7 +165,7 @@ class SubscriptionAdmin(BillingActsAdmin):
             (date_format(timezone.localtime(date.at, zone), "DATETIME_FORMAT"), f"{date.amount} {date.unit}")
             for date in calendar.next_dates(reference=subscription.reference)
         ]
-        return format_html_join("", "<div>{} · {}</div>", lines) or "-"
+        return acts.by_the_clock_of(subscription.time_zone, format_html_join("", "<div>{} · {}</div>", lines))
 
     # ------------------------------------------------------------ acts
 

@@ -5,6 +5,8 @@ from datetime import UTC, datetime, time
 from typing import Any
 
 from django import forms
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.widgets import UnfoldAdminTextInputWidget
@@ -27,6 +29,7 @@ __all__ = [
     "ReasonForm",
     "amount_field",
     "asks_for",
+    "by_the_clock_of",
     "choice_field",
     "of_unit",
     "operator",
@@ -51,7 +54,11 @@ class EndOfDayField(forms.DateField):
     """A day, to the end of which (UTC) something lasts."""
 
     def __init__(self, **changes: Any) -> None:
-        super().__init__(**{"widget": UnfoldAdminTextInputWidget(attrs={"type": "date"}), **changes})
+        known: dict[str, Any] = {
+            "widget": UnfoldAdminTextInputWidget(attrs={"type": "date"}),
+            "help_text": _("To the end of that day, UTC."),
+        }
+        super().__init__(**known | changes)
 
     def clean(self, value: Any) -> Any:
         day = super().clean(value)
@@ -60,6 +67,14 @@ class EndOfDayField(forms.DateField):
         if day < datetime.now(UTC).date():
             raise forms.ValidationError(gettext("This day is over."))
         return datetime.combine(day, time.max, UTC)
+
+
+def by_the_clock_of(zone: str, dates: SafeString) -> SafeString:
+    """Dates that are not told by the clock of the page say so."""
+    if not dates:
+        return format_html("-")
+    said = gettext("By the customer's clock, %(zone)s:") % {"zone": zone}
+    return format_html("<div>{}</div>{}", said, dates)
 
 
 def units() -> Choices:

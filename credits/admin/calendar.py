@@ -16,7 +16,7 @@ from unfold.admin import TabularInline
 from unfold.decorators import action
 
 from credits import calendar, corrections
-from credits.admin.acts import ActForm, ActsAdmin, ReasonForm, of_unit, operator
+from credits.admin.acts import ActForm, ActsAdmin, ReasonForm, by_the_clock_of, of_unit, operator
 from credits.models import GrantPeriod, GrantSchedule, ScheduleRule
 from rest.labels import display
 from rest.lists import person
@@ -81,7 +81,7 @@ class ScheduleAdmin(ActsAdmin):
             )
             for date in dates
         ]
-        return format_html_join("", "<div>{} · {} · {} · {}</div>", lines) or "-"
+        return by_the_clock_of(schedule.time_zone, format_html_join("", "<div>{} · {} · {} · {}</div>", lines))
 
 
 @admin.register(GrantPeriod)
