@@ -6,6 +6,8 @@ from typing import Any
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
+from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext
@@ -53,7 +55,7 @@ class RefundForm(ReasonForm):
 class AttemptInline(TabularInline):
     model = Attempt
     fields = (
-        "gateway", "state", "failure_shown", "ids_shown", "fee", "created_at", "paid_at", "next_ask_at", "asks",
+        "gateway", "state", "failure_shown", "ids_shown", "fee", "created_at", "paid_at", "asked",
     )  # fmt: skip
     readonly_fields = fields
     extra = 0
@@ -63,6 +65,11 @@ class AttemptInline(TabularInline):
     @admin.display(description=_("why it failed"))
     def failure_shown(self, attempt: Attempt) -> str:
         return facts.listed(facts.failure(attempt))
+
+    @admin.display(description=_("times asked"))
+    def asked(self, attempt: Attempt) -> str:
+        coming = attempt.next_ask_at and date_format(timezone.localtime(attempt.next_ask_at), "SHORT_DATETIME_FORMAT")
+        return facts.listed([attempt.asks, *([facts.named(gettext("asked next at"), coming)] if coming else [])])
 
     @admin.display(description=_("ids at the gateway"))
     def ids_shown(self, attempt: Attempt) -> str:
