@@ -23,7 +23,8 @@ from billing.models import Case, Invoice
 from config import broker, needs
 from config.needs import ROWS_SHOWN, Found, Need, Text
 from config.second_factor import SECOND_FACTORS
-from credits.models import Hold, HoldState, Purse
+from credits import purses
+from credits.models import Hold, HoldState
 from ledger.columns import rewritten, shown
 from ledger.money import for_reader
 from rest.models import ServiceToken
@@ -92,7 +93,7 @@ def overdue_invoices() -> Found:
 
 
 def debtors() -> Found:
-    owing = Purse.objects.in_debt()
+    owing = purses.in_debt()
     first = owing.select_related("user", "debt_account").order_by("debt_account__balance")[:ROWS_SHOWN]
     return Found(
         total=owing.count(),

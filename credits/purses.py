@@ -27,6 +27,12 @@ def open(user: User, unit: str = CREDIT) -> Purse:  # noqa: A001 - read as purse
     return found
 
 
+def in_debt() -> QuerySet[Purse]:
+    """Found by the index of the few purses that can owe, from which their accounts are read. An index of the accounts'
+    own balances would be changed by every spend."""
+    return Purse.objects.filter(debt_account__isnull=False, debt_account__balance__lt=0)
+
+
 def lock(user: User, unit: str = CREDIT) -> Purse:
     """The purse, fresh and locked until the transaction ends: what every act on a customer's credits does first."""
     purse = open(user, unit)

@@ -16,6 +16,7 @@ from billing.models import Attempt, Case, Discrepancy, GatewayLetter, Payment, R
 from billing.models.cases import CaseKind
 from billing.models.reconciling import Resolution
 from config import home, needs
+from credits import purses
 from credits.models import Purse
 from credits.tests.people import give, make_user
 from events.models import Delivery, Endpoint, Event, Message
@@ -221,7 +222,7 @@ def test_debtors_are_found_from_the_few_purses_that_can_owe(as_root: Client) -> 
     Purse.objects.bulk_create(Purse(user=user, unit="CREDIT") for user in people)
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE ledger_account, credits_purse")
-    plan = Purse.objects.in_debt().explain()
+    plan = purses.in_debt().explain()
     assert "Index Cond: (debt_account_id IS NOT NULL)" in plan
     assert "Seq Scan" not in plan
 

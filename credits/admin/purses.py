@@ -74,7 +74,7 @@ class OwingFilter(admin.SimpleListFilter):
         return [("yes", _("owes"))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Purse]) -> QuerySet[Purse]:
-        return queryset.filter(pk__in=Purse.objects.in_debt().values("pk")) if self.value() == "yes" else queryset
+        return queryset.filter(pk__in=purses.in_debt().values("pk")) if self.value() == "yes" else queryset
 
 
 @admin.register(Purse)

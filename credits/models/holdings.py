@@ -31,13 +31,6 @@ class PurseState(models.TextChoices):
     EMPTY = "empty", _("empty")
 
 
-class PurseQuerySet(models.QuerySet["Purse"]):
-    def in_debt(self) -> Self:
-        """By the index of the few purses that can be, from which their accounts are read. An index of the accounts'
-        own balances would be changed by every spend."""
-        return self.filter(debt_account__isnull=False, debt_account__balance__lt=0)
-
-
 class Purse(models.Model):
     """One customer's credits of one unit: the rules for spending them, and the row that every act on them locks first.
 
@@ -76,8 +69,6 @@ class Purse(models.Model):
     month = models.DateField(null=True, editable=False)
     month_spent = models.BigIntegerField(default=0, db_default=0, editable=False)
     month_metered = models.BigIntegerField(default=0, db_default=0, editable=False)
-
-    objects = PurseQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("purse")
@@ -211,13 +202,10 @@ class Grant(models.Model):
         verbose_name_plural = _("grants")
         default_permissions = ("view",)
         permissions = [
-            ("issue_grant", "Can issue grants"),
-            ("revoke_grant", "Can revoke grants"),
-            ("extend_grant", "Can extend grants"),
-            ("freeze_grant", "Can freeze and unfreeze grants"),
-            ("adjust_credits", "Can adjust credits by hand"),
-            ("export_grant", "Can download grants"),
-        ]
+            ("issue_grant", "Can issue grants"), ("revoke_grant", "Can revoke grants"),
+            ("extend_grant", "Can extend grants"), ("freeze_grant", "Can freeze and unfreeze grants"),
+            ("adjust_credits", "Can adjust credits by hand"), ("export_grant", "Can download grants"),
+        ]  # fmt: skip
         constraints = [
             models.CheckConstraint(name="grant_source_known", condition=Q(source__in=GrantSource.values)),
             models.CheckConstraint(name="grant_amount_positive", condition=Q(amount__gt=0, amount__lte=LARGEST_MINOR)),
@@ -294,10 +282,9 @@ class Spend(models.Model):
         verbose_name_plural = _("spends")
         default_permissions = ("view",)
         permissions = [
-            ("reverse_spend", "Can give a spend back"),
-            ("spend_credits", "Can spend a customer's credits"),
+            ("reverse_spend", "Can give a spend back"), ("spend_credits", "Can spend a customer's credits"),
             ("export_spend", "Can download spends"),
-        ]
+        ]  # fmt: skip
         constraints = [
             models.CheckConstraint(
                 name="spend_is_charged_or_metered",
