@@ -6,6 +6,7 @@ from typing import TypedDict, Unpack
 
 from django.contrib.auth.models import User
 from django.db import transaction
+from django.db.models.functions import Lower
 from django.utils import timezone
 
 from billing import persons, subscription_states, taxing, vat_numbers
@@ -68,6 +69,16 @@ def place(user: User, told: str) -> None:
     rows = Customer.objects.filter(pk=customer.pk, country="")
     if rows.update(country=found.country, updated_at=timezone.now()):
         logger.info("customer.placed", extra={"customer": customer.pk, "evidence": found.evidence})
+
+
+def meant_by(words: str) -> list[int]:
+    """The users with this user id, or with this e-mail address however it is written; `settings.ADMIN_PEOPLE` names
+    this function."""
+    found = list(User.objects.filter(username=words).values_list("pk", flat=True))
+    if "@" in words:
+        lower = Customer.objects.alias(lower_email=Lower("email")).filter(lower_email=words.lower())
+        found += lower.exclude(pk__in=found).values_list("pk", flat=True)
+    return found
 
 
 def contacts(users: Collection[int]) -> dict[int, Contact]:

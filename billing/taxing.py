@@ -62,7 +62,7 @@ class Frozen:
 
 def frozen(customer: Customer, price: Money, country: str, *, catalogue: str = "", is_credits: bool = False) -> Frozen:
     """The catalogue says whether its prices contain the tax, or it comes on top, or it waits until credits are used."""
-    treatment = decide(customer=customer, country=country, on=timezone.localdate())
+    treatment = decide(customer=customer, country=country, on=timezone.now().date())
     more: dict[str, Any] = {}
     if is_credits and catalogue in settings.TAX_AT_USE_CATALOGUES and treatment.category == TaxCategory.STANDARD:
         treatment, more = Treatment(category=TaxCategory.OUTSIDE, mention=AT_USE), {"at_use": True}

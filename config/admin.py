@@ -20,6 +20,7 @@ from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationFo
 
 from config import stripe_mirror
 from config.groups import GROUPS
+from rest.lists import EstimatedPaginator, FindingAdmin
 
 for model in (User, Group, LogEntry, Authenticator, EmailAddress):
     admin.site.unregister(model)
@@ -38,7 +39,7 @@ class WhoFilter(admin.SimpleListFilter):
 
 
 @admin.register(User)
-class PersonAdmin(UserAdmin, ModelAdmin):  # type: ignore[misc, type-arg]
+class PersonAdmin(FindingAdmin, UserAdmin, ModelAdmin):  # type: ignore[misc, type-arg]
     """Customers, known by the id that the outside gave them, and operators.
 
     Only superusers may touch an operator: whoever can change one's e-mail address or password can become that one.
@@ -49,6 +50,8 @@ class PersonAdmin(UserAdmin, ModelAdmin):  # type: ignore[misc, type-arg]
     change_password_form = AdminPasswordChangeForm
     list_display = ("username", "email", "is_staff", "is_active", "last_login", "date_joined")
     list_filter = (WhoFilter, "is_active", "groups")
+    found_by_people = ("pk",)
+    paginator = EstimatedPaginator
     ordering = ("-pk",)
     show_full_result_count = False
     list_per_page = 50

@@ -2,7 +2,7 @@
 
 import datetime
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import redis
@@ -15,42 +15,22 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import localize
-from django.utils.functional import Promise
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from billing import drafts
 from billing.models import Case, Invoice
-from config import broker
+from config import broker, needs
+from config.needs import ROWS_SHOWN, Found, Need, Text
 from config.second_factor import SECOND_FACTORS
-from credits.models import Hold, HoldState, Purse
+from credits import purses
+from credits.models import Hold, HoldState
 from ledger.columns import rewritten, shown
 from ledger.money import for_reader
 from rest.models import ServiceToken
 from wallets.models import Withdrawal, WithdrawalStatus
 
-ROWS_SHOWN = 5
 ACTS_SHOWN = 10
-Text = str | Promise
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Need:
-    """One thing that waits for somebody."""
-
-    label: str
-    detail: Text = ""
-    at: datetime.datetime | None = None
-    url: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
-    """How many things of a kind wait, the first of them, and where the rest are."""
-
-    total: int
-    first: list[Need] = field(default_factory=list)
-    more_url: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +93,7 @@ def overdue_invoices() -> Found:
 
 
 def debtors() -> Found:
-    owing = Purse.objects.filter(debt_account__balance__lt=0)
+    owing = purses.in_debt()
     first = owing.select_related("user", "debt_account").order_by("debt_account__balance")[:ROWS_SHOWN]
     return Found(
         total=owing.count(),
@@ -225,10 +205,48 @@ CONCERNS = [
         urgency="danger",
     ),
     Concern(
+        title=_("Gateway events that nobody could read"),
+        permission="billing.view_gatewayletter",
+        find=needs.unread_letters,
+        quiet=_("Every event of a gateway was read."),
+        urgency="danger",
+    ),
+    Concern(
+        title=_("Refunds by hand that no case asks about"),
+        permission="billing.prove_refund",
+        find=needs.refunds_without_a_case,
+        quiet=_("Every refund by hand has its case."),
+        urgency="danger",
+    ),
+    Concern(
         title=_("Withdrawals to approve"),
         permission="wallets.approve_withdrawal",
         find=withdrawals_to_approve,
         quiet=_("No withdrawal waits for approval."),
+    ),
+    Concern(
+        title=_("Adjustments that wait for a second person"),
+        permission="wallets.adjust_wallet",
+        find=needs.adjustments_to_agree_to,
+        quiet=_("No adjustment waits for a second person."),
+    ),
+    Concern(
+        title=_("Exceptions of reconciliation"),
+        permission="billing.view_discrepancy",
+        find=needs.open_discrepancies,
+        quiet=_("The gateways' books and ours agree."),
+    ),
+    Concern(
+        title=_("E-mails that did not go out"),
+        permission="events.view_message",
+        find=needs.failed_letters,
+        quiet=_("Every e-mail of late went out."),
+    ),
+    Concern(
+        title=_("Webhooks that nobody took"),
+        permission="events.view_delivery",
+        find=needs.dead_deliveries,
+        quiet=_("Every webhook of late was taken."),
     ),
     Concern(
         title=_("Overdue invoices"),

@@ -86,6 +86,11 @@ SECTIONS: dict[Text, list[Entry]] = {
         Entry(_("Groups"), "badge", "auth.group"),
         Entry(_("Second factors"), "phonelink_lock", "mfa.authenticator"),
     ],
+    _("Books"): [
+        Entry(_("Entries"), "menu_book", "ledger.entry"),
+        Entry(_("Accounts of the books"), "account_balance", "ledger.account"),
+        Entry(_("Holds in the books"), "lock", "ledger.hold"),
+    ],
     _("What happened"): [
         Entry(_("Events"), "notifications", "events.event"),
         Entry(_("E-mails"), "mail", "events.message"),
@@ -135,7 +140,8 @@ def account_links(request: HttpRequest) -> list[dict[str, Any]]:
 
 
 def subheader(request: HttpRequest) -> str:
-    return gettext("Payments back office")
+    """On every page: by which clock it tells times."""
+    return gettext("Times in %(zone)s") % {"zone": settings.OPERATORS_TIME_ZONE}
 
 
 def environment(request: HttpRequest) -> list[str] | None:

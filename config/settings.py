@@ -2,6 +2,7 @@
 
 import os
 import tomllib
+import zoneinfo
 from pathlib import Path
 from typing import Any
 
@@ -211,6 +212,7 @@ MIDDLEWARE = [
     "config.gate.DatabaseGate",
     "rest.middleware.PeoplesSession",
     "rest.middleware.PeoplesLanguage",
+    "rest.middleware.OperatorsTimeZone",
     "django.middleware.common.CommonMiddleware",
     "rest.middleware.PeoplesCsrf",
     "rest.middleware.PeoplesLogin",
@@ -226,6 +228,7 @@ MIDDLEWARE = [
 MIDDLEWARE_FOR_PEOPLE = {
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "rest.middleware.PeoplesSession",
+    "rest.middleware.OperatorsTimeZone",
     "rest.middleware.PeoplesCsrf",
     "rest.middleware.PeoplesLogin",
     "rest.middleware.PeoplesMessages",
@@ -295,6 +298,8 @@ MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not PRODUCTION
 AUDITLOG_MASK_CALLABLE = "config.audit.hidden"
 AUDITLOG_CID_GETTER = "rest.requestid.current"
 SERVICE_TOKEN_WARNING_DAYS = env.int("SERVICE_TOKEN_WARNING_DAYS", default=14)
+# How long the home page asks for somebody about what was given up: e-mails, webhooks, events of gateways.
+HOME_LOOKS_BACK_DAYS = env.int("HOME_LOOKS_BACK_DAYS", default=14)
 
 # ---------------------------------------------------------------- the admin's look
 
@@ -335,8 +340,14 @@ UNFOLD = {
 LANGUAGE_CODE = env.str("LANGUAGE_CODE", default="en")  # of the house: what is kept, and written to operators
 LANGUAGES = [("en", "English"), ("fr", "Français")]
 LOCALE_PATHS = [BASE_DIR / "locale"]
-TIME_ZONE = "UTC"
+TIME_ZONE = "UTC"  # of the house: of its days and months, of files and of the API
 USE_TZ = True
+# By which clock the admin tells and asks for times; its pages name it.
+OPERATORS_TIME_ZONE = env.str("OPERATORS_TIME_ZONE", default=TIME_ZONE)
+try:
+    zoneinfo.ZoneInfo(OPERATORS_TIME_ZONE)
+except (ValueError, zoneinfo.ZoneInfoNotFoundError) as _error:
+    raise ImproperlyConfigured(f"OPERATORS_TIME_ZONE is an IANA name, not {OPERATORS_TIME_ZONE!r}.") from _error
 
 # ---------------------------------------------------------------- static files
 
@@ -532,6 +543,10 @@ EVENTS_DISPATCH_SECONDS = env.float("EVENTS_DISPATCH_SECONDS", default=2.0)  # w
 EVENTS_BATCH = env.int("EVENTS_BATCH", default=500)  # events looked at in one transaction
 # How a floor above tells who a customer is: takes user ids, returns `events.people.Contact` by user id.
 EVENTS_CONTACTS = "billing.customers.contacts"
+# How a floor above tells the lists of the admin whom a user id or an e-mail address means, and where that person's page
+# is: takes what was typed, returns ids of users; the name of an address that takes one.
+ADMIN_PEOPLE = "billing.customers.meant_by"
+ADMIN_PERSON_PAGE = "admin:billing_customer_change"
 
 # Addresses of one's own network are refused, or an endpoint could be used to talk to what is behind the front.
 WEBHOOKS_ALLOW_PRIVATE_ADDRESSES = env.bool("WEBHOOKS_ALLOW_PRIVATE_ADDRESSES", default=APP_ENV == "development")

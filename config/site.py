@@ -10,7 +10,7 @@ from django.contrib.auth.views import LogoutView, redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import resolve_url
-from django.urls import reverse
+from django.urls import path, reverse
 from django.utils.decorators import method_decorator
 from django.utils.translation import gettext, gettext_lazy
 from django.views.decorators.cache import never_cache
@@ -44,6 +44,12 @@ class OperatorsSite(UnfoldAdminSite):
                 return HttpResponseRedirect(reverse("mfa_activate_totp"))
             case Standing.TRUSTED:
                 return HttpResponseRedirect(wanted)
+
+    def get_urls(self) -> list[Any]:
+        # What it asks stands above this site, which is there before any model.
+        from config import finding
+
+        return [path("find/", self.admin_view(finding.view), name="find"), *super().get_urls()]
 
     def logout(  # type: ignore[override]
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None

@@ -40,6 +40,12 @@ def refresh(purse_id: int, at: datetime | None = None) -> None:
     procedures.rows(_REFRESH, (purse_id, settings.CREDITS_LOW_PERCENT, at or timezone.now()))
 
 
+def in_debt() -> QuerySet[Purse]:
+    """Found by the index of the few purses that can owe, from which their accounts are read. An index of the accounts'
+    own balances would be changed by every spend."""
+    return Purse.objects.filter(debt_account__isnull=False, debt_account__balance__lt=0)
+
+
 def lock(user: User, unit: str = CREDIT) -> Purse:
     """The purse, fresh and locked until the transaction ends: what every act on a customer's credits does first."""
     purse = open(user, unit)

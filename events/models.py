@@ -289,6 +289,7 @@ class Message(models.Model):
             ),
         ]
         indexes = [
+            models.Index(name="message_failed", fields=["-id"], condition=Q(state="failed")),
             models.Index(name="message_due", fields=["due_at"], condition=Q(state__in=["queued", "sending"])),
         ]
 

@@ -97,6 +97,11 @@ def balance_of(account: Account) -> Money:
     return Money(total + _moved_since(account, mark), account.unit)
 
 
+def units_of_the_house() -> set[str]:
+    """Those in which the house ever had something, at the last roll-up: a few rows, where the accounts are millions."""
+    return set(HouseTotal.objects.values_list("account__unit", flat=True).distinct())
+
+
 def rolled_up(account: Account) -> tuple[int, int]:
     """A house account's total and the mark that it goes up to, read together.
 

@@ -16,7 +16,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
 
-from ledger import statements
+from ledger import accounts, statements
 from ledger.columns import shown
 from ledger.models import Account, Entry, Hold
 from ledger.money import for_reader
@@ -75,10 +75,23 @@ def account_link(account: Account) -> SafeString:
     return format_html('<a href="{}">{}</a>', reverse("admin:ledger_account_change", args=[account.pk]), account.name)
 
 
+class UnitFilter(admin.SimpleListFilter):
+    """Of what the house has. To ask the accounts themselves for their units would read every one of them."""
+
+    title = _("unit")
+    parameter_name = "unit"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(unit, unit) for unit in sorted(accounts.units_of_the_house())]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Account]) -> QuerySet[Account]:
+        return queryset.filter(unit=self.value()) if self.value() else queryset
+
+
 @admin.register(Account)
 class AccountAdmin(ReadOnlyAdmin):
     list_display = ("name", "unit", "guarded", "balance_shown", "held_shown", "floor_shown")
-    list_filter = ("guarded", "unit")
+    list_filter = ("guarded", UnitFilter)
     list_select_related = ("house_total",)
     # Begins with, in the case it is written in: that is what the index of the names can answer.
     search_fields = ("name__startswith",)

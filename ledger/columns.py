@@ -1,6 +1,7 @@
 """Amounts in minor units as money, for the lists and pages of the admin."""
 
 from collections.abc import Callable
+from decimal import Decimal
 from operator import attrgetter
 from typing import Any
 
@@ -25,6 +26,11 @@ def amount(field: str, label: Any, *, unit: str = "currency") -> Callable[[Any, 
 
 def shown(minor: int, unit: str) -> str:
     return for_reader(Money(minor, unit))
+
+
+def plain(minor: int | None, unit: str) -> Decimal | None:
+    """For a file that is reckoned with: a number, and no text."""
+    return None if minor is None else Decimal(money.plain(Money(minor, unit)))
 
 
 def rewritten(text: str) -> str:

@@ -21,6 +21,7 @@ from unfold.dataclasses import UnfoldAction
 from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from rest.fields import LARGEST_AMOUNT
+from rest.lists import EstimatedPaginator, FindingAdmin
 
 Text = str | Promise
 Words = Mapping[type[Exception], Text | Callable[[Any], Text]]
@@ -200,10 +201,11 @@ class StandingAdmin(ActingAdmin):
         return answer
 
 
-class ActsAdmin(ActingAdmin):
+class ActsAdmin(FindingAdmin, ActingAdmin):  # type: ignore[misc]
     """Nothing is edited here; there are only the buttons."""
 
     actions = None
+    paginator = EstimatedPaginator
     show_full_result_count = False  # these tables grow for ever, and counting them is slow
 
     def has_add_permission(self, request: HttpRequest) -> bool:

@@ -11,7 +11,7 @@ from django.contrib.sessions.middleware import SessionMiddleware
 from django.http import HttpRequest, HttpResponseBase
 from django.middleware.csrf import CsrfViewMiddleware
 from django.middleware.locale import LocaleMiddleware
-from django.utils import translation
+from django.utils import timezone, translation
 from django.utils.cache import patch_vary_headers
 from django.utils.deprecation import MiddlewareMixin
 
@@ -93,6 +93,19 @@ class PeoplesLanguage(PeopleOnly, LocaleMiddleware):
             # The thread still speaks the language of the last visitor that it served.
             translation.activate("en")
         return super().__call__(request)
+
+
+class OperatorsTimeZone:
+    """The admin's pages tell times by the operators' clock; pages of customers have each customer's."""
+
+    def __init__(self, get_response: Next) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        if not request.path.startswith("/admin/"):
+            return self.get_response(request)
+        with timezone.override(settings.OPERATORS_TIME_ZONE):
+            return self.get_response(request)
 
 
 class PeoplesCsrf(PeopleOnly, CsrfViewMiddleware):

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
@@ -10,6 +11,9 @@ from django.http import StreamingHttpResponse
 from rest_framework.request import Request
 
 from rest import dates
+
+# Where a cell begins, or would begin for a spreadsheet that has been told of another separator, as the French ones are.
+_FORMULA = re.compile(r"(?:^|(?<=[;\t\r\n]))(?=[=+\-@\t\r\n])")
 
 
 def are_wanted(request: Request, asked: dict[str, Any]) -> bool:
@@ -37,6 +41,6 @@ def _cell(value: Any) -> Any:
     if isinstance(value, datetime):
         return dates.written(value)
     # A spreadsheet would run a reference that looks like a formula.
-    if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r"):
-        return "'" + value
+    if isinstance(value, str):
+        return _FORMULA.sub("'", value)
     return "" if value is None else value

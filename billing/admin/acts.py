@@ -1,13 +1,16 @@
 """What the pages of billing have in common: read, and acted on by buttons with a permission of their own."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from django import forms
+from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 from billing.admin.refusal_words import WORDS
 from billing.errors import BillingError
+from billing.gateways import registry
 from billing.gateways.errors import GatewayError
 from credits.admin.acts import ActsAdmin, asks_for
 from credits.errors import CreditsError
@@ -21,6 +24,8 @@ def proof_field(help_text: Any) -> forms.CharField:
 
 
 class BillingActsAdmin(ActsAdmin):
+    found_at_gateways = ""  # a column of what is there once at each gateway
+
     refusals = (BillingError, CreditsError, WalletsError, LedgerError, GatewayError)
     words = WORDS
 
@@ -41,3 +46,8 @@ class BillingActsAdmin(ActsAdmin):
     has_create_coupon_permission = asks_for("billing.create_coupon")
     has_stop_coupon_permission = asks_for("billing.stop_coupon")
     has_manage_subscription_permission = asks_for("billing.manage_subscription")
+
+    def answers(self, rows: QuerySet[Any], term: str) -> Iterator[QuerySet[Any]]:
+        if self.found_at_gateways:
+            yield rows.filter(gateway__in=registry.NAMES, **{self.found_at_gateways: term})
+        yield from super().answers(rows, term)

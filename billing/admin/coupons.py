@@ -12,6 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import action
@@ -30,6 +31,7 @@ from ledger.errors import LedgerError
 from ledger.money import Money, for_reader
 from rest.acts import words_of
 from rest.labels import display
+from rest.lists import person
 
 LABELS = {"valid": "success", "later": "info", "used_up": "warning", "over": "warning", "stopped": "danger"}
 USES = {"reserved": "info", "redeemed": "success", "released": "warning", "returned": "warning"}
@@ -220,7 +222,10 @@ def _figures(coupon: Coupon) -> dict[str, dict[str, int]]:
 class RedemptionAdmin(BillingActsAdmin):
     list_display = ("created_at", "coupon", "customer", "status_shown", "counts", "subscription", "redeemed_at")
     list_filter = ("status", "counts")
-    search_fields = ("=id", "=coupon__code", "=user__username")
+    found_by_ids = ("pk", "subscription")
+    found_by_words = ("coupon__code",)
+    found_by_people = ("user",)
+    search_help_text = _("The code of a coupon, or a customer.")
     list_select_related = ("coupon", "user", "subscription")
     ordering = ("-id",)
     fields = (
@@ -230,8 +235,8 @@ class RedemptionAdmin(BillingActsAdmin):
     readonly_fields = fields
 
     @admin.display(description=_("customer"), ordering="user__username")
-    def customer(self, redemption: Redemption) -> str:
-        return str(redemption.user.get_username())
+    def customer(self, redemption: Redemption) -> SafeString:
+        return person(redemption.user)
 
     @display(description=_("status"), label=USES)
     def status_shown(self, redemption: Redemption) -> tuple[str, str]:

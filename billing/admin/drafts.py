@@ -8,6 +8,7 @@ from django.core.exceptions import ValidationError
 from django.db.models import Model, QuerySet
 from django.forms import BaseInlineFormSet, ModelForm
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin, TabularInline
@@ -16,6 +17,7 @@ from unfold.widgets import UnfoldAdminTextInputWidget
 
 from billing import drafts
 from billing.admin.acts import BillingActsAdmin
+from billing.admin.finding import of_currency
 from billing.drafts import Reckoned
 from billing.models import DraftLine, InvoiceDraft
 from credits.admin.acts import ActForm, operator
@@ -24,6 +26,7 @@ from ledger.errors import LedgerError
 from ledger.money import for_reader
 from rest import codes
 from rest.labels import display
+from rest.lists import person
 
 MISSING = {"name": _("name"), "address": _("address"), "city": _("city"), "country": _("country")}
 
@@ -161,8 +164,11 @@ class InvoiceDraftAdmin(BillingActsAdmin):
 
     form = DraftForm
     list_display = ("created_at", "customer", "total", "due_on", "state", "number")
-    list_filter = (IsIssued, "currency")
-    search_fields = ("user__username", "=invoice__number")
+    list_filter = (IsIssued, ("currency", of_currency))
+    found_by_ids = ("pk",)
+    found_by_words = ("invoice__number",)
+    found_by_people = ("user",)
+    search_help_text = _("A customer, or the number of the invoice that became of it.")
     list_select_related = ("user", "invoice")
     autocomplete_fields = ("user",)
     inlines = (LineInline,)
@@ -187,8 +193,8 @@ class InvoiceDraftAdmin(BillingActsAdmin):
         super().save_model(request, obj, form, change)
 
     @admin.display(description=_("customer"), ordering="user__username")
-    def customer(self, draft: InvoiceDraft) -> str:
-        return str(draft.user.get_username())
+    def customer(self, draft: InvoiceDraft) -> SafeString:
+        return person(draft.user)
 
     @admin.display(description=_("total before tax"))
     def total(self, draft: InvoiceDraft) -> str:

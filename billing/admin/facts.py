@@ -10,7 +10,8 @@ from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from billing.models import Payment, PlanPrice
+from billing.gateways.errors import FailureCategory
+from billing.models import Attempt, Payment, PlanPrice
 from billing.models.invoices import TaxCategory
 from billing.models.payments import PaymentKind
 from billing.models.plans import UNLIMITED
@@ -34,6 +35,22 @@ RULES = {
     Rule.DESTINATION: _("does not pay out to such a destination"),
     Rule.OPERATOR: _("does not reach this operator"),
     Rule.BREAKER_OPEN: _("was down"),
+}
+FAILURES = {
+    FailureCategory.PAYER_DECLINED: _("the buyer or their bank said no"),
+    FailureCategory.PAYER_CANCELLED: _("the buyer gave up"),
+    FailureCategory.INSUFFICIENT_FUNDS: _("not enough money"),
+    FailureCategory.AUTHENTICATION_REQUIRED: _("the bank wants the buyer to confirm"),
+    FailureCategory.EXPIRED: _("nobody paid in time"),
+    FailureCategory.INVALID_PAYER: _("no such account, card or number"),
+    FailureCategory.LIMIT: _("over a limit of the buyer or the gateway"),
+    FailureCategory.RISK: _("the gateway fears a fraud"),
+    FailureCategory.CONFIGURATION: _("our account there is not set up for it"),
+    FailureCategory.PROVIDER_DOWN: _("the gateway was down"),
+    FailureCategory.INVALID_REQUEST: _("the gateway did not accept what we asked"),
+    FailureCategory.DUPLICATE: _("the gateway took it for a repetition"),
+    FailureCategory.NOT_SUPPORTED: _("the gateway cannot do this"),
+    FailureCategory.UNKNOWN: _("the gateway does not say why"),
 }
 # Whatever has no line of its own is written with its name, so that nothing is hidden.
 NAMES = {
@@ -164,6 +181,23 @@ def choice(told: Mapping[str, Any], currency: str) -> Iterator[str]:
         more = [each.get("detail", ""), gettext("nearest: %(amounts)s") % {"amounts": nearest} if nearest else ""]
         said = "; ".join(word for word in more if word)
         yield named(each["gateway"], why + (f" ({said})" if said else ""))
+
+
+def failure(attempt: Attempt) -> Iterator[str]:
+    """Why it failed: in our words, in the gateway's own word, which its support knows, and in its sentence."""
+    if attempt.failure_category:
+        known = attempt.failure_category in set(FailureCategory)
+        yield str(FAILURES[FailureCategory(attempt.failure_category)]) if known else attempt.failure_category
+    if attempt.failure_code:
+        yield named(gettext("its word for it"), attempt.failure_code)
+    if attempt.failure_message:
+        yield named(gettext("its sentence"), attempt.failure_message)
+
+
+def ids(attempt: Attempt) -> Iterator[str]:
+    """What it is called at the gateway, and our reference there; not the marks by which its letters are known."""
+    yield named(gettext("our reference"), attempt.reference)
+    yield from pairs({name: value for name, value in attempt.gateway_ids.items() if not name.endswith("_sha256")})
 
 
 def of_case(told: Mapping[str, Any]) -> Iterator[Any]:

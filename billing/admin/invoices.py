@@ -1,16 +1,19 @@
 """Invoices, receipts and credit notes with their documents; what VIES said; tax rates, added and never changed."""
 
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 from django import forms
 from django.contrib import admin
+from django.contrib.admin.options import IncorrectLookupParameters
 from django.db.models import Count, QuerySet, Sum
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin, TabularInline
@@ -19,14 +22,19 @@ from unfold.widgets import UnfoldAdminEmailInputWidget, UnfoldAdminTextInputWidg
 
 from billing import bills, drafts, errors, invoice_archive, invoice_links, invoice_mail
 from billing.admin.acts import BillingActsAdmin
-from billing.models import Invoice, InvoiceFile, InvoiceLine, InvoiceMailing, TaxRate, VatCheck
+from billing.admin.finding import of_currency
+from billing.models import Invoice, InvoiceFile, InvoiceLine, InvoiceMailing, InvoiceSeries, TaxRate, VatCheck
 from billing.models.invoices import InvoiceKind
 from credits.admin.acts import ActForm, ReasonForm, operator
 from ledger import columns
 from ledger.money import Money, for_reader
+from rest import exports
 from rest.labels import display
+from rest.lists import Choices, among, person
 from wallets.admin.shared import percent
 
+MONTHS_LISTED = 24
+ADDED_UP = 10_000  # documents, at most
 STANDINGS = {
     "paid": "success", "issued": "info", "overdue": "danger", "credited": "warning", "partly_credited": "warning",
 }  # fmt: skip
@@ -40,6 +48,35 @@ class MonthForm(ActForm):
 
 class MailForm(ActForm):
     address = forms.EmailField(label=_("e-mail"), widget=UnfoldAdminEmailInputWidget)
+
+
+def _years() -> Choices:
+    years = InvoiceSeries.objects.order_by("-year").values_list("year", flat=True).distinct()
+    return [(year, str(year)) for year in years]
+
+
+class InMonth(admin.SimpleListFilter):
+    """Those of the last two years; `date_hierarchy` would read every invoice to say which years there are."""
+
+    title = _("month")
+    parameter_name = "month"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        first = drafts.today_here().replace(day=1)
+        months = [first]
+        while len(months) < MONTHS_LISTED:
+            months.append((months[-1] - timedelta(days=1)).replace(day=1))
+        return [(f"{month:%Y-%m}", date_format(month, "YEAR_MONTH_FORMAT")) for month in months]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Invoice]) -> QuerySet[Invoice]:
+        if self.value() is None:
+            return queryset
+        try:
+            first = date.fromisoformat(f"{self.value()}-01")
+        except ValueError as error:
+            raise IncorrectLookupParameters from error
+        following = (first + timedelta(days=31)).replace(day=1)
+        return queryset.filter(issued_on__gte=first, issued_on__lt=following)
 
 
 class SomethingMissing(admin.SimpleListFilter):
@@ -108,10 +145,20 @@ class InvoiceAdmin(BillingActsAdmin):
         "number", "issued_on", "kind", "customer", "gross_shown", "tax_shown", "standing", "due_on", "is_simplified",
         "is_complete",
     )  # fmt: skip
-    list_filter = (Standing, "kind", "year", "currency", "is_simplified", SomethingMissing)
-    date_hierarchy = "issued_on"
+    list_filter = (
+        Standing,
+        "kind",
+        InMonth,
+        ("year", among(_years)),
+        ("currency", of_currency),
+        "is_simplified",
+        SomethingMissing,
+    )
     list_before_template = "admin/billing/invoice/totals.html"  # type: ignore[assignment]
-    search_fields = ("=number", "=id", "=payment__id", "user__username")
+    found_by_words = ("number",)
+    found_by_ids = ("pk", "payment", "refund")
+    found_by_people = ("user",)
+    search_help_text = _("A number, an id of the invoice, its payment or refund, or a customer.")
     list_select_related = ("user", "payment")
     ordering = ("-id",)
     inlines = (InvoiceLineInline, InvoiceMailingInline)
@@ -128,8 +175,8 @@ class InvoiceAdmin(BillingActsAdmin):
         return super().get_queryset(request).prefetch_related("credit_notes__credit_notes")
 
     @admin.display(description=_("customer"), ordering="user__username")
-    def customer(self, invoice: Invoice) -> str:
-        return str(invoice.user.get_username())
+    def customer(self, invoice: Invoice) -> SafeString:
+        return person(invoice.user)
 
     @display(description=_("status"), label=STANDINGS)
     def standing(self, invoice: Invoice) -> tuple[str, str]:
@@ -173,7 +220,9 @@ class InvoiceAdmin(BillingActsAdmin):
         answer = super().changelist_view(request, extra_context)
         context = getattr(answer, "context_data", None) or {}  # none on the way to another page
         if "cl" in context:
-            context["totals"] = _totals(context["cl"].queryset)
+            # Of a list that is long all the same, adding up takes seconds: filters make it shorter.
+            context["is_too_long"] = context["cl"].result_count > ADDED_UP
+            context["totals"] = [] if context["is_too_long"] else _totals(context["cl"].queryset)
         return answer
 
     # ------------------------------------------------------------ acts
@@ -246,7 +295,8 @@ class InvoiceAdmin(BillingActsAdmin):
         sent = MonthForm(request.POST)
         if request.method == "POST" and sent.is_valid():
             month = sent.facts["month"]
-            if invoice_archive.papers(month).exists():
+            if count := invoice_archive.papers(month).count():
+                exports.note(request, Invoice, count, f"{month:%Y-%m}")
                 return _zip(month)
             self.message_user(request, gettext("Nothing was issued in that month."), level="warning")
             return HttpResponseRedirect(self.page_of(None))
@@ -289,7 +339,9 @@ def _totals(rows: QuerySet[Invoice]) -> list[dict[str, str]]:
 class VatCheckAdmin(BillingActsAdmin):
     list_display = ("asked_at", "vat_number", "outcome", "name", "consultation")
     list_filter = ("outcome",)
-    search_fields = ("=vat_number", "user__username", "=consultation")
+    found_by_words = ("vat_number", "consultation")
+    found_by_people = ("user",)
+    search_help_text = _("A VAT number, a consultation, or a customer.")
     ordering = ("-id",)
     fields = ("asked_at", "user", "vat_number", "outcome", "consultation", "name", "address", "reply")
     readonly_fields = fields

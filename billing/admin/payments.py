@@ -1,12 +1,16 @@
 """Payments with their attempts; asking the gateway, cancelling, and giving money back with a preview of every line."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from django.contrib import admin
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
+from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import TabularInline
@@ -15,15 +19,21 @@ from unfold.decorators import action, display
 from billing import asking, refunds, refunds_by_hand
 from billing.admin import facts
 from billing.admin.acts import BillingActsAdmin
-from billing.models import Attempt, Payment, Refund
+from billing.admin.finding import IDS, in_the_books, of_currency
+from billing.models import Attempt, Case, Dispute, Invoice, Payment, Redemption, Refund, Subscription
 from billing.models.payments import SETTLED, PaymentStatus
 from billing.models.refunds import RefundPolicy
 from billing.refund_plans import Plan
 from billing.sale_payments import Share
 from credits.admin import acts
 from credits.admin.acts import ActForm, ReasonForm, operator
-from ledger import money
+from credits.models import Grant
+from ledger import columns, money
 from ledger.money import Money, for_reader
+from rest.exports import ExportingAdmin
+from rest.links import ConnectedAdmin, Link, Text, to_each
+from rest.lists import person
+from wallets.models import Sale
 
 LABELS = {
     PaymentStatus.PENDING: "info",
@@ -45,10 +55,26 @@ class RefundForm(ReasonForm):
 
 class AttemptInline(TabularInline):
     model = Attempt
-    fields = ("gateway", "state", "failure_category", "failure_code", "created_at", "paid_at", "next_ask_at", "asks")
+    fields = (
+        "gateway", "state", "failure_shown", "ids_shown", "fee", "created_at", "paid_at", "asked",
+    )  # fmt: skip
     readonly_fields = fields
     extra = 0
     can_delete = False
+    fee = columns.amount("fee_minor", _("fee of the gateway"), unit="fee_currency")
+
+    @admin.display(description=_("why it failed"))
+    def failure_shown(self, attempt: Attempt) -> str:
+        return facts.listed(facts.failure(attempt))
+
+    @admin.display(description=_("times asked"))
+    def asked(self, attempt: Attempt) -> str:
+        coming = attempt.next_ask_at and date_format(timezone.localtime(attempt.next_ask_at), "SHORT_DATETIME_FORMAT")
+        return facts.listed([attempt.asks, *([facts.named(gettext("asked next at"), coming)] if coming else [])])
+
+    @admin.display(description=_("ids at the gateway"))
+    def ids_shown(self, attempt: Attempt) -> str:
+        return facts.listed(facts.ids(attempt))
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
@@ -71,14 +97,34 @@ class RefundInline(TabularInline):
 
 
 @admin.register(Payment)
-class PaymentAdmin(BillingActsAdmin):
+class PaymentAdmin(ConnectedAdmin, ExportingAdmin, BillingActsAdmin):  # type: ignore[misc]
     list_display = ("created_at", "customer", "description", "amount", "status_shown", "ended_at")
-    list_filter = ("status", "kind", "currency")
-    search_fields = ("=id", "=reference", "user__username", "item", "attempts__gateway_ids")
+    list_filter = ("status", "kind", ("currency", of_currency))
+    found_by_ids = ("pk", "attempts")
+    found_by_people = ("user",)
+    found_by_words = ("reference",)
+    found_by_names = {"attempts__gateway_ids": IDS}
     search_help_text = _("The payment's id, its reference, a customer, or an id at the gateway.")
     list_select_related = ("user", "redemption__coupon")
     ordering = ("-id",)
     inlines = (AttemptInline, RefundInline)
+    export_permission = "billing.export_payment"
+    export_columns = {
+        "id": lambda payment: str(payment.pk),
+        "created_at": lambda payment: payment.created_at,
+        "customer": lambda payment: payment.user.get_username(),
+        "kind": lambda payment: payment.kind,
+        "item": lambda payment: payment.item,
+        "description": lambda payment: payment.description,
+        "amount": lambda payment: columns.plain(payment.amount_minor, payment.currency),
+        "tax": lambda payment: columns.plain(payment.tax_minor, payment.currency),
+        "discount": lambda payment: columns.plain(payment.discount_minor, payment.currency),
+        "currency": lambda payment: payment.currency,
+        "status": lambda payment: payment.status,
+        "country": lambda payment: payment.country,
+        "ended_at": lambda payment: payment.ended_at,
+        "delivered_at": lambda payment: payment.delivered_at,
+    }
     actions_detail = ("refund", "refresh", "cancel")  # type: ignore[assignment]
     shown_for = {
         "refund": lambda payment: payment.status == PaymentStatus.SUCCEEDED and payment.amount_minor > 0,
@@ -87,13 +133,14 @@ class PaymentAdmin(BillingActsAdmin):
     }
     fields = (
         "customer", "kind", "item", "description", "reference", "notes", "amount", "tax", "discount", "coupon",
-        "status", "details_shown", "choice_shown", "country", "created_at", "expires_at", "ended_at", "delivered_at",
+        "status", "details_shown", "choice_shown", "country", "phone", "created_at", "expires_at", "ended_at",
+        "delivered_at",
     )  # fmt: skip
     readonly_fields = fields
 
     @admin.display(description=_("customer"), ordering="user__username")
-    def customer(self, payment: Payment) -> str:
-        return str(payment.user.get_username())
+    def customer(self, payment: Payment) -> SafeString:
+        return person(payment.user)
 
     @admin.display(description=_("notes of the caller"))
     def notes(self, payment: Payment) -> str:
@@ -126,6 +173,18 @@ class PaymentAdmin(BillingActsAdmin):
     @display(description=_("status"), label=LABELS)  # type: ignore[arg-type]
     def status_shown(self, payment: Payment) -> tuple[str, str]:
         return payment.status, str(payment.get_status_display())
+
+    def connected(self, request: HttpRequest, payment: Payment) -> Iterator[tuple[Text, list[Link]]]:
+        grants = Grant.objects.filter(account__name__startswith=f"grant:payment:{payment.pk}").order_by("pk")
+        subscription = Subscription.objects.filter(pk=payment.details.get("subscription"))
+        yield _("invoices and credit notes"), to_each(request, Invoice.objects.filter(payment=payment).order_by("pk"))
+        yield _("disputes"), to_each(request, Dispute.objects.filter(payment=payment).order_by("pk"))
+        yield _("cases"), to_each(request, Case.objects.filter(payment=payment).order_by("pk"))
+        yield _("subscription"), to_each(request, subscription.select_related("price__plan", "user"))
+        yield _("use of a coupon"), to_each(request, Redemption.objects.filter(payments=payment))
+        yield _("grants"), to_each(request, grants)
+        yield _("sales"), to_each(request, Sale.objects.filter(payment_key=str(payment.pk)).order_by("pk"))
+        yield _("books"), in_the_books(request, f"payment:{payment.pk}", f"sale:{payment.pk}")
 
     # ------------------------------------------------------------ acts
 

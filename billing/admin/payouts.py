@@ -1,8 +1,10 @@
 """The page of a withdrawal, with what became of it at its gateway: wallets knows nothing of gateways, so it is here."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from django.contrib import admin
+from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
@@ -12,15 +14,20 @@ from unfold.decorators import action
 from billing import errors, payout_sending, payouts
 from billing.admin import facts
 from billing.admin.acts import proof_field
+from billing.admin.finding import IDS, in_the_books, of_gateway
 from billing.admin.refusal_words import WORDS
 from billing.errors import BillingError
-from billing.models import Payout
+from billing.models import Case, Payout
 from ledger.columns import shown
+from ledger.models import Hold
 from rest import acts
 from rest.acts import ActForm, asks_for, operator
+from rest.links import ConnectedAdmin, Link, Text, to_each
+from rest.lists import called
+from wallets.admin.sales import SaleAdmin
 from wallets.admin.shared import ActsAdmin
 from wallets.admin.withdrawals import WithdrawalAdmin
-from wallets.models import Withdrawal, WithdrawalStatus
+from wallets.models import Sale, Wallet, Withdrawal, WithdrawalStatus
 
 ENDS = [("paid", _("it was paid")), ("not_paid", _("it was not paid, and never will be"))]
 
@@ -67,8 +74,16 @@ class PayoutInline(StackedInline):
 admin.site.unregister(Withdrawal)
 
 
+admin.site.unregister(Sale)
+
+
+@admin.register(Sale)
+class PaidSaleAdmin(SaleAdmin):
+    list_filter = (*SaleAdmin.list_filter, ("gateway", of_gateway))  # type: ignore[assignment]
+
+
 @admin.register(Withdrawal)
-class PaidWithdrawalAdmin(WithdrawalAdmin):
+class PaidWithdrawalAdmin(ConnectedAdmin, WithdrawalAdmin):  # type: ignore[misc]
     refusals = (*ActsAdmin.refusals, BillingError)
     words = WORDS
     inlines = (*WithdrawalAdmin.inlines, PayoutInline)  # type: ignore[assignment]
@@ -80,6 +95,16 @@ class PaidWithdrawalAdmin(WithdrawalAdmin):
     }
     has_ask_payout_permission = asks_for("billing.ask_payout")
     has_resolve_payout_permission = asks_for("billing.resolve_payout")
+
+    def connected(self, request: HttpRequest, withdrawal: Withdrawal) -> Iterator[tuple[Text, list[Link]]]:
+        wallets = Wallet.objects.filter(pk=withdrawal.wallet_id).select_related("seller__user")
+        yield _("wallet"), to_each(request, wallets)
+        yield _("cases"), to_each(request, Case.objects.filter(payout=withdrawal.pk).order_by("pk"))
+        yield _("books"), in_the_books(request, f"withdrawal:{withdrawal.pk}")
+        yield _("held in the books"), to_each(request, Hold.objects.filter(key=withdrawal.hold_key))
+
+    def lately(self, term: str) -> Q:
+        return super().lately(term) | called("sent__gateway_ids", IDS, term)
 
     @action(description=_("Ask the gateway"), url_path="ask", permissions=["ask_payout"], icon="refresh")  # type: ignore[arg-type, operator]
     def ask(self, request: HttpRequest, object_id: str) -> HttpResponse:

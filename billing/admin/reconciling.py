@@ -2,7 +2,7 @@
 
 from django import forms
 from django.contrib import admin
-from django.db.models import F
+from django.db.models import F, Q
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
@@ -11,12 +11,15 @@ from unfold.widgets import UnfoldAdminTextInputWidget
 
 from billing import reconcile
 from billing.admin.acts import BillingActsAdmin
+from billing.admin.finding import IDS, of_gateway
 from billing.admin.inbox import OpenFilter
+from billing.gateways.base import MovementKind
 from billing.models import Discrepancy, Reconciliation
 from billing.models.reconciling import Outcome, Resolution
 from credits.admin import acts
 from credits.admin.acts import ActForm, operator
 from ledger.money import Money, for_reader
+from rest.lists import Choices, among, called, named, number
 
 LABELS = {Outcome.MISSING_HERE: "danger", Outcome.MISSING_THERE: "danger", Outcome.DIFFERENT: "warning"}
 BY_PEOPLE = [(value, label) for value, label in Resolution.choices if value != Resolution.SETTLED]
@@ -27,11 +30,18 @@ class ResolveForm(ActForm):
     note = forms.CharField(label=_("note"), max_length=500, widget=UnfoldAdminTextInputWidget)
 
 
+def _kinds() -> Choices:
+    return named(MovementKind)
+
+
 @admin.register(Discrepancy)
 class DiscrepancyAdmin(BillingActsAdmin):
     list_display = ("day", "gateway", "kind", "outcome_shown", "here", "there", "payment", "resolution")
-    list_filter = (OpenFilter, "gateway", "outcome", "kind")
-    search_fields = ("reference", "ids", "=payment__id")
+    list_filter = (OpenFilter, ("gateway", of_gateway), "outcome", ("kind", among(_kinds)))
+    found_by_ids = ("pk", "payment")
+    found_by_people = ("payment__user",)
+    found_lately_by = ("reference",)
+    search_help_text = _("An id of the payment, ours or the gateway's, or a customer.")
     list_select_related = ("payment",)
     ordering = (F("closed_at").desc(nulls_first=True), "-id")
     actions_detail = ("resolve",)  # type: ignore[assignment]
@@ -41,6 +51,10 @@ class DiscrepancyAdmin(BillingActsAdmin):
         "closed_by", "resolution", "note",
     )  # fmt: skip
     readonly_fields = fields
+
+    def lately(self, term: str) -> Q:
+        its_number = number(term)
+        return super().lately(its_number.hex if its_number else term) | called("ids", IDS, term)
 
     @display(description=_("what does not fit"), label=LABELS)  # type: ignore[arg-type]
     def outcome_shown(self, found: Discrepancy) -> tuple[str, str]:
@@ -81,7 +95,7 @@ class DiscrepancyAdmin(BillingActsAdmin):
 @admin.register(Reconciliation)
 class ReconciliationAdmin(BillingActsAdmin):
     list_display = ("day", "gateway", "source", "matched", "exceptions", "unanswered", "made_at")
-    list_filter = ("gateway", "source", "day")
+    list_filter = (("gateway", of_gateway), "source", "day")
     ordering = ("-id",)
     fields = list_display
     readonly_fields = fields

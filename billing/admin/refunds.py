@@ -1,10 +1,10 @@
-"""Refunds and disputes: those that wait for somebody come first."""
+"""Refunds and disputes, with the acts of those that wait for somebody."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.db.models import Case, When
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
@@ -13,12 +13,16 @@ from unfold.widgets import UnfoldAdminFileFieldWidget, UnfoldAdminTextareaWidget
 
 from billing import disputes, refunds, refunds_by_hand
 from billing.admin.acts import BillingActsAdmin, proof_field
+from billing.admin.finding import IDS, in_the_books, of_currency, of_gateway
 from billing.gateways.subscribing import EvidenceFile
-from billing.models import Dispute, Refund
+from billing.models import Case, Customer, Dispute, Invoice, Refund
 from billing.models.refunds import DisputeState, RefundStatus
 from credits.admin.acts import ActForm, operator
+from ledger import columns
 from ledger.money import for_reader
 from rest import acts
+from rest.exports import ExportingAdmin
+from rest.links import ConnectedAdmin, Link, Text, to_each
 
 REFUND_LABELS = {
     RefundStatus.REQUESTED: "info",
@@ -31,7 +35,6 @@ REFUND_LABELS = {
     RefundStatus.CANCELLED: "info",
 }
 ENDS = [("arrived", _("the buyer has the money")), ("not_arrived", _("it did not arrive, and never will"))]
-WAITS_FOR_PEOPLE = Case(When(status__in=(RefundStatus.MANUAL, RefundStatus.UNKNOWN), then=1), default=0)
 DISPUTE_LABELS = {DisputeState.OPEN: "warning", DisputeState.WON: "success", DisputeState.LOST: "danger"}
 
 
@@ -58,12 +61,31 @@ class EvidenceForm(ActForm):
 
 
 @admin.register(Refund)
-class RefundAdmin(BillingActsAdmin):
+class RefundAdmin(ConnectedAdmin, ExportingAdmin, BillingActsAdmin):  # type: ignore[misc]
     list_display = ("created_at", "payment", "amount", "policy", "status_shown", "origin", "ended_at")
-    list_filter = ("status", "origin", "policy", "currency")
-    search_fields = ("=id", "=payment__id", "payment__user__username", "gateway_ids")
-    list_select_related = ("payment",)
-    ordering = (WAITS_FOR_PEOPLE.desc(), "-id")
+    list_filter = ("status", "origin", "policy", ("currency", of_currency))
+    found_by_ids = ("pk", "payment", "attempt")
+    found_by_people = ("payment__user",)
+    found_by_names = {"gateway_ids": IDS, "attempt__gateway_ids": IDS}
+    search_help_text = _("An id of the refund or its payment, a customer, or an id at the gateway.")
+    list_select_related = ("payment__user",)
+    ordering = ("-id",)
+    export_permission = "billing.export_refund"
+    export_columns = {
+        "id": lambda refund: str(refund.pk),
+        "created_at": lambda refund: refund.created_at,
+        "payment": lambda refund: str(refund.payment_id),
+        "customer": lambda refund: refund.payment.user.get_username(),
+        "amount": lambda refund: columns.plain(refund.amount_minor, refund.currency),
+        "tax": lambda refund: columns.plain(refund.tax_minor, refund.currency),
+        "currency": lambda refund: refund.currency,
+        "status": lambda refund: refund.status,
+        "origin": lambda refund: refund.origin,
+        "policy": lambda refund: refund.policy,
+        "reason": lambda refund: refund.reason,
+        "proof": lambda refund: refund.proof,
+        "ended_at": lambda refund: refund.ended_at,
+    }
     actions_detail = ("prove", "resolve", "cancel")  # type: ignore[assignment]
     shown_for = {
         "prove": lambda refund: refund.status == RefundStatus.MANUAL,
@@ -88,6 +110,13 @@ class RefundAdmin(BillingActsAdmin):
     @display(description=_("status"), label=REFUND_LABELS)  # type: ignore[arg-type]
     def status_shown(self, refund: Refund) -> tuple[str, str]:
         return refund.status, str(refund.get_status_display())
+
+    def connected(self, request: HttpRequest, refund: Refund) -> Iterator[tuple[Text, list[Link]]]:
+        key = f"refund:{refund.pk}"
+        yield _("customer"), to_each(request, Customer.objects.filter(pk=refund.payment.user_id))
+        yield _("credit notes"), to_each(request, Invoice.objects.filter(refund=refund).order_by("pk"))
+        yield _("cases"), to_each(request, Case.objects.filter(payment=refund.payment_id).order_by("pk"))
+        yield _("books"), in_the_books(request, key, f"credits:takeback:{key}")
 
     @action(description=_("Confirm"), url_path="prove", permissions=["prove_refund"], icon="verified")  # type: ignore[arg-type, operator]
     def prove(self, request: HttpRequest, object_id: str) -> HttpResponse:
@@ -155,8 +184,11 @@ class RefundAdmin(BillingActsAdmin):
 @admin.register(Dispute)
 class DisputeAdmin(BillingActsAdmin):
     list_display = ("opened_at", "payment", "gateway", "amount", "state_shown", "reason", "due_at", "closed_at")
-    list_filter = ("state", "gateway")
-    search_fields = ("=id", "gateway_id", "payment__user__username")
+    list_filter = ("state", ("gateway", of_gateway))
+    found_by_ids = ("pk", "payment", "attempt")
+    found_by_people = ("payment__user",)
+    found_at_gateways = "gateway_id"
+    search_help_text = _("An id of the dispute or its payment, a customer, or its id at the gateway.")
     list_select_related = ("payment",)
     ordering = ("-id",)
     actions_detail = ("answer",)  # type: ignore[assignment]

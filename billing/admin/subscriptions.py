@@ -12,6 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.html import format_html_join
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import TabularInline
@@ -20,6 +21,7 @@ from unfold.decorators import action
 from billing import cancellations, dunning, plan_changes, subscription_states, subscriptions
 from billing.admin import facts, timeline_words
 from billing.admin.acts import BillingActsAdmin
+from billing.admin.finding import of_catalogue
 from billing.cancellations import Ending
 from billing.models import GatewayInstruction, PaidPeriod, Plan, PlanPrice, Subscription, SubscriptionEvent
 from billing.models.plans import PlanInterval
@@ -31,6 +33,7 @@ from credits.admin.acts import ActForm, EndOfDayField, ReasonForm, operator
 from ledger import columns
 from ledger.money import for_reader
 from rest.labels import display
+from rest.lists import person
 
 LABELS = {
     "incomplete": "info",
@@ -151,8 +154,11 @@ class ExtendForm(ReasonForm):
 @admin.register(Subscription)
 class SubscriptionAdmin(BillingActsAdmin):
     list_display = ("created_at", "customer", "plan", "status_shown", "paid_until", "cancel_at_period_end", "gateway")
-    list_filter = ("status", "catalogue", "price__plan", "price__interval", "cancel_at_period_end")
-    search_fields = ("=id", "user__username", "=gateway_id")
+    list_filter = ("status", ("catalogue", of_catalogue), "price__plan", "price__interval", "cancel_at_period_end")
+    found_by_ids = ("pk",)
+    found_by_people = ("user",)
+    found_at_gateways = "gateway_id"
+    search_help_text = _("The subscription's id, a customer, or its id at the gateway.")
     list_select_related = ("user", "price__plan")
     ordering = ("-id",)
     inlines = (TimelineInline, InstructionInline, PaidPeriodInline)
@@ -175,8 +181,8 @@ class SubscriptionAdmin(BillingActsAdmin):
     readonly_fields = fields
 
     @admin.display(description=_("customer"), ordering="user__username")
-    def customer(self, subscription: Subscription) -> str:
-        return str(subscription.user.get_username())
+    def customer(self, subscription: Subscription) -> SafeString:
+        return person(subscription.user)
 
     @admin.display(description=_("plan"), ordering="price__plan__code")
     def plan(self, subscription: Subscription) -> str:
@@ -206,7 +212,7 @@ class SubscriptionAdmin(BillingActsAdmin):
             (date_format(timezone.localtime(date.at, zone), "DATETIME_FORMAT"), f"{date.amount} {date.unit}")
             for date in calendar.next_dates(reference=subscription.reference)
         ]
-        return format_html_join("", "<div>{} · {}</div>", lines) or "-"
+        return acts.by_the_clock_of(subscription.time_zone, format_html_join("", "<div>{} · {}</div>", lines))
 
     # ------------------------------------------------------------ acts
 

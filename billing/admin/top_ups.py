@@ -8,6 +8,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import TabularInline
@@ -15,10 +16,12 @@ from unfold.decorators import action
 
 from billing import method_removals, top_up
 from billing.admin.acts import BillingActsAdmin
+from billing.admin.finding import of_gateway
 from billing.models import MethodSetup, SavedMethod, TopUp, TopUpCharge
 from credits.admin.acts import ActForm, ReasonForm, operator
 from ledger import columns
 from rest.labels import display
+from rest.lists import person
 
 logger = logging.getLogger(__name__)
 LABELS = {"on": "success", "suspended": "warning", "off": "info"}
@@ -46,9 +49,11 @@ class TopUpAdmin(BillingActsAdmin):
         "declines",
         "next_try_at",
     )
+    list_display_links = ("pack",)
     list_filter = ("suspended_for", ("withdrawn_at", admin.EmptyFieldListFilter))
     list_select_related = ("user", "pack")
-    search_fields = ("user__username",)
+    found_by_ids = ("pk",)
+    found_by_people = ("user",)
     ordering = ("-id",)
     inlines = (ChargeInline,)
     actions_detail = ("withdraw",)  # type: ignore[assignment]  # unfold means any tuple
@@ -63,8 +68,8 @@ class TopUpAdmin(BillingActsAdmin):
     monthly_cap = columns.amount("monthly_cap_minor", _("monthly cap"))
 
     @admin.display(description=_("customer"), ordering="user__username")
-    def customer(self, row: TopUp) -> str:
-        return str(row.user.get_username())
+    def customer(self, row: TopUp) -> SafeString:
+        return person(row.user)
 
     @display(description=_("state"), label=LABELS)
     def state(self, row: TopUp) -> tuple[str, str]:
@@ -109,9 +114,16 @@ class SetupInline(TabularInline):
 @admin.register(SavedMethod)
 class SavedMethodAdmin(BillingActsAdmin):
     list_display = ("customer", "gateway", "brand", "last4", "expires", "saved_at", "removed_at", "forgotten_at")
-    list_filter = ("gateway", ("removed_at", admin.EmptyFieldListFilter), ("forgotten_at", admin.EmptyFieldListFilter))
+    list_display_links = ("gateway",)
+    list_filter = (
+        ("gateway", of_gateway),
+        ("removed_at", admin.EmptyFieldListFilter),
+        ("forgotten_at", admin.EmptyFieldListFilter),
+    )
     list_select_related = ("user",)
-    search_fields = ("user__username", "=gateway_id", "=last4")
+    found_by_people = ("user",)
+    found_lately_by = ("gateway_id", "last4")
+    search_help_text = _("A customer; of the latest cards also the last four digits, or the id at the gateway.")
     ordering = ("-id",)
     inlines = (SetupInline,)
     actions_detail = ("remove",)  # type: ignore[assignment]
@@ -123,8 +135,8 @@ class SavedMethodAdmin(BillingActsAdmin):
     readonly_fields = fields
 
     @admin.display(description=_("customer"), ordering="user__username")
-    def customer(self, row: SavedMethod) -> str:
-        return str(row.user.get_username())
+    def customer(self, row: SavedMethod) -> SafeString:
+        return person(row.user)
 
     @action(description=_("Remove"), url_path="remove", permissions=["manage_method"], icon="credit_card_off")  # type: ignore[arg-type, operator]
     def remove(self, request: HttpRequest, object_id: str) -> HttpResponse:

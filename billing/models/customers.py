@@ -6,6 +6,7 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Lower
 from django.utils.translation import gettext_lazy as _
 from stdnum.eu import vat
 from stdnum.exceptions import ValidationError as WrongNumber
@@ -77,6 +78,10 @@ class Customer(models.Model):
         verbose_name = _("customer")
         verbose_name_plural = _("customers")
         default_permissions = ("change", "view")  # made on first sight, and kept for the books
+        indexes = [
+            models.Index(Lower("email"), name="customer_by_email"),
+            models.Index(name="customer_by_person", fields=["person"], condition=~Q(person="")),
+        ]
         constraints = [
             models.CheckConstraint(name="customer_locale_known", condition=Q(locale__in=Locale.values)),
             models.CheckConstraint(name="customer_country_is_a_code", condition=Q(country__regex="^([A-Z]{2})?$")),
@@ -90,7 +95,6 @@ class Customer(models.Model):
                 name="customer_time_zone_is_a_name", condition=Q(time_zone__regex="^[A-Za-z][A-Za-z0-9_+/-]*$")
             ),
         ]
-        indexes = [models.Index(name="customer_by_person", fields=["person"], condition=~Q(person=""))]
 
     def __str__(self) -> str:
         return self.name or self.company or self.user.get_username()

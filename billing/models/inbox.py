@@ -18,9 +18,12 @@ class LetterState(models.TextChoices):
     DEAD = "dead", _("given up")
 
 
+TO_LOOK_AT = [LetterState.DEAD.value, LetterState.UNKNOWN.value]
+
+
 class LetterQuerySet(models.QuerySet["GatewayLetter"]):
     def to_look_at(self) -> Self:
-        return self.filter(state__in=[LetterState.DEAD, LetterState.UNKNOWN])
+        return self.filter(state__in=TO_LOOK_AT)
 
 
 # What nobody has to look at any more.
@@ -74,6 +77,8 @@ class GatewayLetter(models.Model):
         ]
         indexes = [
             models.Index(name="gateway_letter_to_read", fields=["next_try_at"], condition=Q(state="pending")),
+            # What comes in is neither, and waits for no index of them.
+            models.Index(name="gateway_letter_to_look_at", fields=["-id"], condition=Q(state__in=TO_LOOK_AT)),
             # Of what is over only: a letter that comes in does not wait for an index of what is forgotten in a month.
             models.Index(name="gateway_letter_to_forget", fields=["received_at"], condition=Q(state__in=OVER)),
             models.Index(name="gateway_letter_unknown", fields=["received_at"], condition=Q(state="unknown")),

@@ -129,6 +129,7 @@ class Payment(models.Model):
             ("start_checkout", "Can start checkouts for customers"),
             ("cancel_payment", "Can cancel payments"),
             ("refresh_payment", "Can ask a gateway about a payment"),
+            ("export_payment", "Can download payments"),
         ]
         constraints = [
             models.CheckConstraint(name="payment_kind_known", condition=Q(kind__in=PaymentKind.values)),

@@ -4,6 +4,7 @@ from typing import Self
 from uuid import UUID
 
 from django.conf import settings
+from django.contrib.postgres.indexes import GinIndex
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models
 from django.db.models import F, Q
@@ -103,6 +104,7 @@ class Refund(models.Model):
         permissions = [
             ("request_refund", "Can refund payments"),
             ("prove_refund", "Can confirm refunds made by hand"),
+            ("export_refund", "Can download refunds"),
         ]
         ordering = ["-id"]
         constraints = [
@@ -135,7 +137,9 @@ class Refund(models.Model):
             ),
         ]
         indexes = [
+            GinIndex(name="refund_by_gateway_id", fields=["gateway_ids"], opclasses=["jsonb_path_ops"]),
             models.Index(name="refund_arrived_lately", fields=["ended_at"], condition=Q(status="succeeded")),
+            models.Index(name="refund_by_hand", fields=["id"], condition=Q(status="manual")),
             models.Index(name="refund_to_try", fields=["next_try_at"], condition=Q(next_try_at__isnull=False)),
         ]
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.contrib.admin.models import LogEntry
 from django.core import mail
 from django.core.management import CommandError, call_command
 from django.utils import timezone
@@ -548,6 +549,22 @@ def test_accounting_file_is_not_written_while_an_account_has_no_number(stripe, f
 # ---------------------------------------------------------------- operators
 
 
+def test_list_is_narrowed_to_a_month_and_totals_of_a_long_one_are_not_added_up(stripe, french, monkeypatch) -> None:
+    shop.paid(stripe, known())
+    tasks.issue_invoices()
+    client, invoice, path = browser(member()), Invoice.objects.get(), "/admin/billing/invoice/"
+    month = f"month={invoice.issued_on:%Y-%m}"
+    listed = client.get(f"{path}?{month}")
+    assert list(listed.context["cl"].result_list) == [invoice]
+    assert month in client.get(path).text
+    assert list(client.get(f"{path}?month=2001-02").context["cl"].result_list) == []
+    assert client.get(f"{path}?month=soon").status_code == 302
+    monkeypatch.setattr("billing.admin.invoices.ADDED_UP", 0)
+    answer = client.get(path)
+    assert answer.context["totals"] == []
+    assert "to see its totals" in answer.text
+
+
 def test_list_shows_totals_and_what_is_missing(stripe, french) -> None:
     shop.paid(stripe, known())
     tasks.issue_invoices()
@@ -585,6 +602,7 @@ def test_operator_downloads_a_month(stripe, french) -> None:
         )
     ) as archive:
         assert len(archive.namelist()) == 3
+    assert LogEntry.objects.get().change_message == f"Downloaded: about 1 rows, filtered by: {month}"
 
 
 @pytest.mark.parametrize("act", ["mail", "credit", "month"])

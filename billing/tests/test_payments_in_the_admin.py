@@ -71,6 +71,33 @@ def test_lists_and_pages_open(stripe, operator) -> None:
     assert client.get(page("billing_gatewayletter_change", GatewayLetter.objects.get().pk)).status_code == 200
 
 
+def test_page_says_why_a_payment_failed_what_the_gateway_calls_it_and_who_was_to_pay(stripe, operator) -> None:
+    payment = shop.buy()
+    failed = payment.attempts.get()
+    failed.state = "failed"
+    failed.failure_category, failed.failure_code = "insufficient_funds", "51"
+    failed.failure_message = "Your card has <insufficient> funds."
+    failed.gateway_ids = {"payment_intent": "pi_77", "notify_token_sha256": "beef"}
+    failed.fee_minor, failed.fee_currency = 35, "EUR"
+    failed.save()
+    Payment.objects.filter(pk=payment.pk).update(phone="+2250700000077")
+    text = html.unescape(browser(operator).get(page("billing_payment_change", payment.pk)).content.decode())
+    for said in (
+        "not enough money",
+        "its word for it: 51",
+        "its sentence: Your card has <insufficient> funds.",
+        "payment_intent: pi_77",
+        f"our reference: {failed.reference}",
+        "€0.35",
+        "+2250700000077",
+    ):
+        assert said in text
+    assert "beef" not in text
+    failed.failure_category = "of_tomorrow"
+    failed.save()
+    assert "of_tomorrow" in browser(operator).get(page("billing_payment_change", payment.pk)).text
+
+
 def test_letter_says_its_amount_as_money(stripe, operator) -> None:
     shop.paid(stripe)
     send(stripe.letter())

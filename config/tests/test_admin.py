@@ -233,6 +233,19 @@ class TestGroups:
         assert list_of("djstripe.charge") not in home
         assert list_of("auditlog.logentry") not in home
 
+    def test_support_and_finance_see_every_part_of_the_pages_they_may_open(self, rf: RequestFactory) -> None:
+        for group in ("support", "finance"):
+            request = rf.get("/")
+            request.user = operator(group, username=group)
+            hidden = [
+                f"{model.__name__}: {inline.model.__name__}"
+                for model, its_admin in admin.site._registry.items()
+                if its_admin.has_view_permission(request)
+                for inline in (each(model, admin.site) for each in its_admin.inlines)
+                if not inline.has_view_permission(request)
+            ]
+            assert hidden == []
+
     def test_finance_sees_stripe(self) -> None:
         browser = signed_in(operator("finance"))
         assert browser.get(list_of("djstripe.charge")).status_code == 200

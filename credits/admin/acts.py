@@ -5,17 +5,22 @@ from datetime import UTC, datetime, time
 from typing import Any
 
 from django import forms
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 from credits.admin.refusal_words import WORDS
 from credits.errors import CreditsError
+from credits.models import Cost, GrantRule, Pack
 from credits.models.catalogue import unit_validator
+from ledger import accounts
 from ledger.errors import LedgerError
-from ledger.money import CREDIT
+from ledger.money import CREDIT, is_currency
 from rest import acts
 from rest.acts import ActForm, ReasonForm, amount_field, asks_for, choice_field, operator, user_field
+from rest.lists import Choices, among, named
 
 __all__ = [
     "ActForm",
@@ -24,7 +29,9 @@ __all__ = [
     "ReasonForm",
     "amount_field",
     "asks_for",
+    "by_the_clock_of",
     "choice_field",
+    "of_unit",
     "operator",
     "unit_field",
     "user_field",
@@ -47,7 +54,11 @@ class EndOfDayField(forms.DateField):
     """A day, to the end of which (UTC) something lasts."""
 
     def __init__(self, **changes: Any) -> None:
-        super().__init__(**{"widget": UnfoldAdminTextInputWidget(attrs={"type": "date"}), **changes})
+        known: dict[str, Any] = {
+            "widget": UnfoldAdminTextInputWidget(attrs={"type": "date"}),
+            "help_text": _("To the end of that day, UTC."),
+        }
+        super().__init__(**known | changes)
 
     def prepare_value(self, value: Any) -> Any:
         """A browser's field for a day shows nothing else than a day."""
@@ -60,6 +71,26 @@ class EndOfDayField(forms.DateField):
         if day < datetime.now(UTC).date():
             raise forms.ValidationError(gettext("This day is over."))
         return datetime.combine(day, time.max, UTC)
+
+
+def by_the_clock_of(zone: str, dates: SafeString) -> SafeString:
+    """Dates that are not told by the clock of the page say so."""
+    if not dates:
+        return format_html("-")
+    said = gettext("By the customer's clock, %(zone)s:") % {"zone": zone}
+    return format_html("<div>{}</div>{}", said, dates)
+
+
+def units() -> Choices:
+    """Those of the catalogues, and those of which the house ever gave."""
+    named_there = {
+        unit for model in (Pack, Cost, GrantRule) for unit in model.objects.values_list("unit", flat=True).distinct()
+    }
+    given = {unit for unit in accounts.units_of_the_house() if not is_currency(unit)}
+    return named({CREDIT} | named_there | given)
+
+
+of_unit = among(units)
 
 
 class ActsAdmin(acts.ActsAdmin):

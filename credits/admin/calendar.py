@@ -9,15 +9,17 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.html import format_html_join
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import TabularInline
 from unfold.decorators import action
 
 from credits import calendar, corrections
-from credits.admin.acts import ActForm, ActsAdmin, ReasonForm, operator
+from credits.admin.acts import ActForm, ActsAdmin, ReasonForm, by_the_clock_of, of_unit, operator
 from credits.models import GrantPeriod, GrantSchedule, ScheduleRule
 from rest.labels import display
+from rest.lists import person
 
 SCHEDULE_LABELS = {"open": "success", "paused": "warning", "closed": "info"}
 PERIOD_LABELS = {"due": "warning", "granted": "success", "full": "info", "skipped": "info", "revoked": "danger"}
@@ -45,7 +47,10 @@ class ScheduleAdmin(ActsAdmin):
     list_display = ("reference", "customer", "state_shown", "time_zone", "paid_until", "is_unlimited")
     list_filter = ("state", "is_unlimited")
     list_select_related = ("user",)
-    search_fields = ("=reference", "user__username")
+    found_by_ids = ("pk",)
+    found_by_words = ("reference",)
+    found_by_people = ("user",)
+    search_help_text = _("A reference, or a customer.")
     ordering = ("-id",)
     inlines = (RulesInline,)
     fields = (
@@ -55,8 +60,8 @@ class ScheduleAdmin(ActsAdmin):
     readonly_fields = fields
 
     @admin.display(description=_("customer"), ordering="user__username")
-    def customer(self, schedule: GrantSchedule) -> str:
-        return str(schedule.user.get_username())
+    def customer(self, schedule: GrantSchedule) -> SafeString:
+        return person(schedule.user)
 
     @display(description=_("state"), label=SCHEDULE_LABELS)
     def state_shown(self, schedule: GrantSchedule) -> tuple[str, str]:
@@ -76,15 +81,19 @@ class ScheduleAdmin(ActsAdmin):
             )
             for date in dates
         ]
-        return format_html_join("", "<div>{} · {} · {} · {}</div>", lines) or "-"
+        return by_the_clock_of(schedule.time_zone, format_html_join("", "<div>{} · {} · {} · {}</div>", lines))
 
 
 @admin.register(GrantPeriod)
 class PeriodAdmin(ActsAdmin):
     list_display = ("customer", "rule", "number", "starts_at", "ends_at", "amount", "unit", "state_shown", "decided_at")
-    list_filter = ("state", "unit")
+    list_display_links = ("rule",)
+    list_filter = ("state", ("unit", of_unit))
     list_select_related = ("schedule__user",)
-    search_fields = ("schedule__user__username", "=schedule__reference", "=rule")
+    found_by_ids = ("pk",)
+    found_by_words = ("schedule__reference",)
+    found_by_people = ("schedule__user",)
+    search_help_text = _("The reference of a schedule, or a customer.")
     ordering = ("-starts_at", "-id")
     actions_detail = ("again", "revoke")  # type: ignore[assignment]  # unfold means any tuple
     shown_for = {"revoke": lambda period: period.grant is not None and period.grant.account.balance > 0}
@@ -98,8 +107,8 @@ class PeriodAdmin(ActsAdmin):
         return super().get_queryset(request).select_related("schedule__user", "grant__account")
 
     @admin.display(description=_("customer"), ordering="schedule__user__username")
-    def customer(self, period: GrantPeriod) -> str:
-        return str(period.schedule.user.get_username())
+    def customer(self, period: GrantPeriod) -> SafeString:
+        return person(period.schedule.user)
 
     @display(description=_("state"), label=PERIOD_LABELS)
     def state_shown(self, period: GrantPeriod) -> tuple[str, str]:

@@ -9,6 +9,7 @@ from django.contrib.auth.models import User
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import action
@@ -16,10 +17,12 @@ from unfold.widgets import UnfoldBooleanSwitchWidget
 
 from credits import errors, grants, holds, usage
 from credits.admin import acts
-from credits.admin.acts import ActForm, ActsAdmin, ReasonForm, operator
+from credits.admin.acts import ActForm, ActsAdmin, ReasonForm, of_unit, operator
 from credits.models import Grant, GrantSource, Hold, HoldState, Spend
 from ledger import columns
+from rest.exports import ExportingAdmin
 from rest.labels import display
+from rest.lists import person
 
 GRANT_STATES = {
     "open": pgettext_lazy("grant", "Open"),
@@ -85,9 +88,11 @@ class ReverseForm(ReasonForm):
 class OfCustomers(ActsAdmin):
     """What hangs on a purse."""
 
+    found_by_people = ("purse__user",)
+
     @admin.display(description=_("customer"), ordering="purse__user__username")
-    def customer(self, thing: Any) -> str:
-        return str(thing.purse.user.get_username())
+    def customer(self, thing: Any) -> SafeString:
+        return person(thing.purse.user)
 
     @admin.display(description=_("unit"))
     def unit(self, thing: Any) -> str:
@@ -95,12 +100,32 @@ class OfCustomers(ActsAdmin):
 
 
 @admin.register(Grant)
-class GrantAdmin(OfCustomers):
+class GrantAdmin(ExportingAdmin, OfCustomers):  # type: ignore[misc]
     list_display = ("customer", "unit", "source", "amount", "left", "held", "state", "expires_at", "issued_at")
-    list_filter = ("source", "is_open", "purse__unit")
+    list_display_links = ("source",)
+    list_filter = ("source", "is_open", ("purse__unit", of_unit))
     list_select_related = ("purse__user", "account")
-    search_fields = ("purse__user__username", "account__name")
+    found_by_ids = ("entry",)
+    found_by_words = ("account__name",)
+    search_help_text = _("A customer, the entry that gave it, or the name of its account.")
     ordering = ("-entry",)
+    export_permission = "credits.export_grant"
+    export_columns = {
+        "id": lambda grant: str(grant.entry_id),
+        "issued_at": lambda grant: grant.issued_at,
+        "customer": lambda grant: grant.purse.user.get_username(),
+        "unit": lambda grant: grant.purse.unit,
+        "source": lambda grant: grant.source,
+        "amount": lambda grant: grant.amount,
+        "left": lambda grant: grant.account.balance,
+        "held": lambda grant: grant.account.held,
+        "state": state_of,
+        "expires_at": lambda grant: grant.expires_at,
+        "paid": lambda grant: columns.plain(grant.paid_minor, grant.paid_currency),
+        "paid_currency": lambda grant: grant.paid_currency,
+        "issued_by": lambda grant: grant.issued_by,
+        "reason": lambda grant: grant.reason,
+    }
     actions_list = ("issue",)  # type: ignore[assignment]  # unfold means any tuple
     actions_detail = ("extend", "freeze", "unfreeze", "revoke")  # type: ignore[assignment]
     shown_for = {
@@ -228,14 +253,31 @@ class GrantAdmin(OfCustomers):
 
 
 @admin.register(Spend)
-class SpendAdmin(OfCustomers):
+class SpendAdmin(ExportingAdmin, OfCustomers):  # type: ignore[misc]
     list_display = (
         "customer", "unit", "action_name", "amount", "metered", "reversed_amount", "reference", "created_at",
     )  # fmt: skip
     list_select_related = ("purse__user",)
-    list_filter = ("purse__unit",)
-    search_fields = ("purse__user__username", "=reference")
+    list_display_links = ("action_name",)
+    list_filter = (("purse__unit", of_unit),)
+    found_by_ids = ("entry",)
+    found_lately_by = ("reference",)
+    search_help_text = _("A customer, an id of a spend, or the reference of a recent one.")
     ordering = ("-entry",)
+    export_permission = "credits.export_spend"
+    export_columns = {
+        "id": lambda spend: str(spend.pk),
+        "created_at": lambda spend: spend.created_at,
+        "customer": lambda spend: spend.purse.user.get_username(),
+        "unit": lambda spend: spend.purse.unit,
+        "action": lambda spend: spend.action,
+        "quantity": lambda spend: spend.quantity,
+        "amount": lambda spend: spend.amount,
+        "metered": lambda spend: spend.metered,
+        "given_back": lambda spend: spend.reversed_amount,
+        "available_after": lambda spend: spend.available_after,
+        "reference": lambda spend: spend.reference,
+    }
     actions_detail = ("reverse",)  # type: ignore[assignment]
     shown_for = {"reverse": lambda spend: spend.amount + spend.metered > spend.reversed_amount}
     fields = (
@@ -276,8 +318,11 @@ class SpendAdmin(OfCustomers):
 class HoldAdmin(OfCustomers):
     list_display = ("customer", "unit", "action_name", "amount", "settled", "state_shown", "expires_at", "created_at")
     list_select_related = ("purse__user",)
-    list_filter = ("state", "purse__unit")
-    search_fields = ("purse__user__username", "=reference")
+    list_display_links = ("action_name",)
+    list_filter = ("state", ("purse__unit", of_unit))
+    found_by_ids = ("pk",)
+    found_lately_by = ("reference",)
+    search_help_text = _("A customer, an id of a hold, or the reference of a recent one.")
     ordering = ("-id",)
     actions_detail = ("release",)  # type: ignore[assignment]
     shown_for = {"release": lambda hold: hold.state == HoldState.OPEN}

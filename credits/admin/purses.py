@@ -5,13 +5,14 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.db.models import Q, QuerySet, Sum
+from django.db.models import OuterRef, Q, QuerySet, Subquery, Sum
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.http import urlencode
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
@@ -19,9 +20,10 @@ from unfold.decorators import action, display
 
 from credits import balances, grants, history, purses
 from credits.admin import acts
-from credits.admin.acts import ActForm, ActsAdmin, ReasonForm, operator
-from credits.models import Allowance, DebtPolicy, Hold, HoldState, Purse, Spend
+from credits.admin.acts import ActForm, ActsAdmin, ReasonForm, of_unit, operator
+from credits.models import Allowance, DebtPolicy, Grant, Hold, HoldState, Purse, Spend
 from rest.acts import StandingAdmin
+from rest.lists import person
 
 SHOWN = 10
 
@@ -74,14 +76,16 @@ class OwingFilter(admin.SimpleListFilter):
         return [("yes", _("owes"))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Purse]) -> QuerySet[Purse]:
-        return queryset.filter(debt_account__balance__lt=0) if self.value() == "yes" else queryset
+        return queryset.filter(pk__in=purses.in_debt().values("pk")) if self.value() == "yes" else queryset
 
 
 @admin.register(Purse)
 class PurseAdmin(StandingAdmin, ActsAdmin):  # type: ignore[misc]
     list_display = ("customer", "unit", "available", "held", "owed", "state_shown", "debt_policy", "unlimited_until")
-    list_filter = ("state", OwingFilter, "debt_policy", "unit")
-    search_fields = ("user__username",)
+    list_display_links = ("unit",)
+    list_filter = ("state", OwingFilter, "debt_policy", ("unit", of_unit))
+    found_by_people = ("user",)
+    search_help_text = _("A customer: their user id or its beginning, or their e-mail address.")
     ordering = ("-id",)
     change_form_before_template = "admin/credits/purse/standing.html"  # type: ignore[assignment]
     actions_detail = ("give", "adjust", "set_debt", "set_limits", "set_unlimited")  # type: ignore[assignment]
@@ -92,20 +96,20 @@ class PurseAdmin(StandingAdmin, ActsAdmin):  # type: ignore[misc]
     readonly_fields = fields
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Purse]:
-        usable = (
-            Q(grants__is_open=True, grants__frozen_at__isnull=True, grants__revoked_at__isnull=True)
-            & (Q(grants__expires_at__isnull=True) | Q(grants__expires_at__gt=timezone.now()))
-        )  # fmt: skip
+        """With sums of each row that is shown, by the index of its open grants; a join would sum every purse."""
+        still = Q(expires_at__isnull=True) | Q(expires_at__gt=timezone.now())
+        its_grants = Grant.objects.filter(purse=OuterRef("pk"), is_open=True).order_by()
+        usable = its_grants.filter(still, frozen_at__isnull=True, revoked_at__isnull=True)
         found: QuerySet[Purse] = super().get_queryset(request).select_related("user", "debt_account")
         return found.annotate(
-            its_balance=Coalesce(Sum("grants__account__balance", filter=usable), 0),
-            its_held=Coalesce(Sum("grants__account__held", filter=Q(grants__is_open=True)), 0),
-            usable_held=Coalesce(Sum("grants__account__held", filter=usable), 0),
+            its_balance=_sum(usable, "account__balance"),
+            its_held=_sum(its_grants, "account__held"),
+            usable_held=_sum(usable, "account__held"),
         )
 
     @admin.display(description=_("customer"), ordering="user__username")
-    def customer(self, purse: Purse) -> str:
-        return str(purse.user.get_username())
+    def customer(self, purse: Purse) -> SafeString:
+        return person(purse.user)
 
     @admin.display(description=_("available"))
     def available(self, purse: Any) -> int:
@@ -254,6 +258,10 @@ def _limits(daily: int | None, monthly: int | None) -> dict[str, Any]:
 
 def day_of(moment: datetime | None) -> str:
     return date_format(moment.astimezone(UTC), "DATE_FORMAT") if moment else "-"
+
+
+def _sum(grants: QuerySet[Grant], column: str) -> Coalesce:
+    return Coalesce(Subquery(grants.values("purse").annotate(all_of_it=Sum(column)).values("all_of_it")), 0)
 
 
 class AllowanceForm(forms.ModelForm):  # type: ignore[type-arg]

@@ -202,12 +202,10 @@ class Grant(models.Model):
         verbose_name_plural = _("grants")
         default_permissions = ("view",)
         permissions = [
-            ("issue_grant", "Can issue grants"),
-            ("revoke_grant", "Can revoke grants"),
-            ("extend_grant", "Can extend grants"),
-            ("freeze_grant", "Can freeze and unfreeze grants"),
-            ("adjust_credits", "Can adjust credits by hand"),
-        ]
+            ("issue_grant", "Can issue grants"), ("revoke_grant", "Can revoke grants"),
+            ("extend_grant", "Can extend grants"), ("freeze_grant", "Can freeze and unfreeze grants"),
+            ("adjust_credits", "Can adjust credits by hand"), ("export_grant", "Can download grants"),
+        ]  # fmt: skip
         constraints = [
             models.CheckConstraint(name="grant_source_known", condition=Q(source__in=GrantSource.values)),
             models.CheckConstraint(name="grant_amount_positive", condition=Q(amount__gt=0, amount__lte=LARGEST_MINOR)),
@@ -283,7 +281,10 @@ class Spend(models.Model):
         verbose_name = _("spend")
         verbose_name_plural = _("spends")
         default_permissions = ("view",)
-        permissions = [("reverse_spend", "Can give a spend back"), ("spend_credits", "Can spend a customer's credits")]
+        permissions = [
+            ("reverse_spend", "Can give a spend back"), ("spend_credits", "Can spend a customer's credits"),
+            ("export_spend", "Can download spends"),
+        ]  # fmt: skip
         constraints = [
             models.CheckConstraint(
                 name="spend_is_charged_or_metered",

@@ -6,6 +6,7 @@ from typing import Any
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import action, display
@@ -15,6 +16,7 @@ from events.admin.acts import ReadingAdmin
 from events.errors import EventsError
 from events.models import Delivery, Event, Message
 from rest.acts import ActForm, StandingAdmin, asks_for
+from rest.lists import person
 
 DELIVERY_LABELS = {"dead": "danger", "delivered": "success", "pending": "info", "sending": "info"}
 MESSAGE_LABELS = {"failed": "danger", "sent": "success", "queued": "info", "sending": "info"}
@@ -27,14 +29,15 @@ class EventAdmin(ReadingAdmin):
     list_display = ("created_at", "type", "customer", "told")
     list_filter = ("type",)
     list_select_related = ("user",)
-    search_fields = ("=user__username", "=id")
+    found_by_ids = ("pk",)
+    found_by_people = ("user",)
     ordering = ("-id",)
     fields = ("id", "type", "version", "customer", "told", "created_at")
     readonly_fields = fields
 
     @admin.display(description=_("customer"), ordering="user__username")
-    def customer(self, event: Event) -> str:
-        return str(event.user.get_username())
+    def customer(self, event: Event) -> SafeString:
+        return person(event.user)
 
     @admin.display(description=_("data"))
     def told(self, event: Event) -> str:
@@ -58,7 +61,8 @@ class DeliveryAdmin(StandingAdmin, ReadingAdmin):  # type: ignore[misc]
     )
     list_filter = ("state", "endpoint")
     list_select_related = ("endpoint", "event__user")
-    search_fields = ("=event__user__username", "=event__id", "=id")
+    found_by_ids = ("pk", "event")
+    found_by_people = ("event__user",)
     ordering = ("state", "-id")  # by the alphabet the dead come first
     actions = ("replay_chosen",)  # type: ignore[assignment]  # unfold means any tuple
     actions_detail = ("replay",)  # type: ignore[assignment]
@@ -76,8 +80,8 @@ class DeliveryAdmin(StandingAdmin, ReadingAdmin):  # type: ignore[misc]
         return str(delivery.event.get_type_display())
 
     @admin.display(description=_("customer"))
-    def customer(self, delivery: Delivery) -> str:
-        return str(delivery.event.user.get_username())
+    def customer(self, delivery: Delivery) -> SafeString:
+        return person(delivery.event.user)
 
     @display(description=_("state"), label=DELIVERY_LABELS, ordering="state")  # type: ignore[arg-type]
     def state_shown(self, delivery: Delivery) -> tuple[str, str]:
@@ -132,7 +136,9 @@ class MessageAdmin(ReadingAdmin):
     list_display = ("created_at", "kind", "state_shown", "address", "subject", "sent_at", "attempts")
     list_filter = ("state", "kind", "locale")
     list_select_related = ("user",)
-    search_fields = ("=address", "=user__username")
+    found_by_ids = ("pk", "event")
+    found_by_people = ("user",)
+    found_lately_by = ("address",)
     ordering = ("-id",)
     actions = ("send_chosen_again",)  # type: ignore[assignment]  # unfold means any tuple
     actions_detail = ("send_again",)  # type: ignore[assignment]

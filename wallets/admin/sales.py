@@ -12,7 +12,7 @@ from unfold.admin import TabularInline
 
 from ledger import columns
 from ledger.columns import shown
-from wallets.admin.shared import OfWallets, percent
+from wallets.admin.shared import OfWallets, of_currency, percent
 from wallets.models import Sale, TakeBack, WhenWithdrawn
 
 
@@ -45,9 +45,12 @@ class TakeBackInline(TabularInline):
 @admin.register(Sale)
 class SaleAdmin(OfWallets):
     list_display = ("seller", "type", "reference", "price", "commission", "net", "taken", "releases_at", "released_at")
-    list_filter = ("type", "wallet__currency", "gateway", ("released_at", admin.EmptyFieldListFilter))
+    list_display_links = ("type",)
+    list_filter = ("type", ("wallet__currency", of_currency), ("released_at", admin.EmptyFieldListFilter))
     list_select_related = ("wallet__seller__user", "type")
-    search_fields = ("id", "wallet__seller__user__username", "reference", "payment_key")
+    found_by_words = ("payment_key",)
+    found_lately_by = ("reference",)
+    search_help_text = _("An id of the sale or its payment, a seller, or the reference of a recent one.")
     ordering = ("-id",)
     inlines = (TakeBackInline,)
     fields = (

@@ -4,21 +4,33 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from unfold.widgets import UnfoldAdminTextInputWidget
 
-from ledger import money
+from ledger import accounts, money
 from ledger.errors import LedgerError
 from ledger.money import Money
 from rest import acts
 from rest.acts import asks_for, words_of
+from rest.lists import Choices, among, named, person
 from wallets.admin.refusal_words import WORDS
 from wallets.errors import WalletsError
+from wallets.models import CommissionRule
 
 
 def percent(basis_points: int) -> str:
     whole, hundredths = divmod(basis_points, 100)
     return f"{whole}.{hundredths:02} %"
+
+
+def currencies() -> Choices:
+    """Those of the commission rules, and those in which the house ever was paid."""
+    ruled = set(CommissionRule.objects.exclude(currency="").values_list("currency", flat=True).distinct())
+    return named(ruled | set(filter(money.is_currency, accounts.units_of_the_house())))
+
+
+of_currency = among(currencies)
 
 
 class ActsAdmin(acts.ActsAdmin):
@@ -35,9 +47,12 @@ class ActsAdmin(acts.ActsAdmin):
 class OfWallets(ActsAdmin):
     """What hangs on a wallet."""
 
+    found_by_ids = ("pk",)
+    found_by_people = ("wallet__seller__user",)
+
     @admin.display(description=_("seller"), ordering="wallet__seller__user__username")
-    def seller(self, thing: Any) -> str:
-        return str(thing.wallet.seller.user.get_username())
+    def seller(self, thing: Any) -> SafeString:
+        return person(thing.wallet.seller.user)
 
 
 class DecimalAmountField(forms.CharField):

@@ -7,6 +7,7 @@ from django import forms
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import action
@@ -15,8 +16,9 @@ from ledger.columns import shown
 from rest import acts
 from rest.acts import ActForm, ReasonForm, StandingAdmin, operator
 from rest.labels import display
+from rest.lists import person
 from wallets import adjustments, balances, sellers, transactions
-from wallets.admin.shared import ActsAdmin, DecimalAmountField, OfWallets, parse_amount
+from wallets.admin.shared import ActsAdmin, DecimalAmountField, OfWallets, of_currency, parse_amount
 from wallets.models import Adjustment, AdjustmentStatus, Seller, SellerKind, Wallet, Withdrawal
 from wallets.sellers import PARTS
 from wallets.transactions import LABELS, MOVED_WITHIN, Transaction, Wanted
@@ -49,7 +51,8 @@ class SellerAdmin(ActsAdmin):
     list_display = ("user", "kind", "reserve_basis_points", "reserve_days")
     list_filter = ("kind",)
     list_select_related = ("user", "kind")
-    search_fields = ("user__username",)
+    found_by_people = ("user",)
+    search_fields = ("user__username",)  # they are few, and rules are made for one of them by a part of the name
     ordering = ("-id",)
     actions_detail = ("set_kind", "set_reserve")  # type: ignore[assignment]
     fields = ("user", "kind", "reserve_basis_points", "reserve_days")
@@ -95,8 +98,9 @@ class SellerAdmin(ActsAdmin):
 @admin.register(Wallet)
 class WalletAdmin(StandingAdmin, ActsAdmin):  # type: ignore[misc]
     list_display = ("seller_shown", "currency", "pending_shown", "available_shown", "held_shown", "owed_shown")
-    list_filter = ("currency", "seller__kind")
-    search_fields = ("seller__user__username",)
+    list_display_links = ("currency",)
+    list_filter = (("currency", of_currency), "seller__kind")
+    found_by_people = ("seller__user",)
     ordering = ("-id",)
     change_form_before_template = "admin/wallets/wallet/standing.html"  # type: ignore[assignment]
     actions_detail = ("adjust",)  # type: ignore[assignment]
@@ -107,8 +111,8 @@ class WalletAdmin(StandingAdmin, ActsAdmin):  # type: ignore[misc]
         return super().get_queryset(request).select_related("seller__user", *PARTS)
 
     @admin.display(description=_("seller"), ordering="seller__user__username")
-    def seller_shown(self, wallet: Wallet) -> str:
-        return str(wallet.seller.user.get_username())
+    def seller_shown(self, wallet: Wallet) -> SafeString:
+        return person(wallet.seller.user)
 
     @admin.display(description=_("pending"))
     def pending_shown(self, wallet: Wallet) -> str:
@@ -178,9 +182,9 @@ class WalletAdmin(StandingAdmin, ActsAdmin):  # type: ignore[misc]
 @admin.register(Adjustment)
 class AdjustmentAdmin(OfWallets):
     list_display = ("seller", "amount_shown", "reason", "status_shown", "requested_by", "decided_by", "created_at")
-    list_filter = ("status", "wallet__currency")
+    list_display_links = ("amount_shown",)
+    list_filter = ("status", ("wallet__currency", of_currency))
     list_select_related = ("wallet__seller__user", "requested_by", "decided_by")
-    search_fields = ("wallet__seller__user__username", "reason")
     ordering = ("-status", "-id")  # what waits for a second person comes first: its name is the last in the alphabet
     actions_detail = ("approve", "reject")  # type: ignore[assignment]
     shown_for = dict.fromkeys(actions_detail, lambda adjustment: adjustment.status == AdjustmentStatus.REQUESTED)

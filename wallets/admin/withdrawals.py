@@ -4,22 +4,23 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Case, QuerySet, Value, When
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import TabularInline
 from unfold.decorators import action
 
+from ledger import columns
 from ledger.columns import shown
 from rest.acts import ActForm, ReasonForm, operator
+from rest.exports import ExportingAdmin
 from rest.labels import display
 from wallets import withdrawals
-from wallets.admin.shared import OfWallets
+from wallets.admin.shared import OfWallets, of_currency
 from wallets.models import Withdrawal, WithdrawalStatus, WithdrawalStep
+from wallets.models.withdrawals import urgency
 
-# The order of "what needs me?": to approve, then what nobody is sure of, then the rest.
-FIRST = [WithdrawalStatus.REQUESTED, WithdrawalStatus.UNCERTAIN, WithdrawalStatus.SENDING, WithdrawalStatus.APPROVED]
 LABELS = {
     "requested": "warning",
     "approved": "info",
@@ -54,12 +55,29 @@ class StepInline(TabularInline):
 
 
 @admin.register(Withdrawal)
-class WithdrawalAdmin(OfWallets):
+class WithdrawalAdmin(ExportingAdmin, OfWallets):  # type: ignore[misc]
     list_display = ("seller", "amount_shown", "fee_shown", "destination", "status_shown", "needs_two", "created_at")
-    list_filter = ("status", "destination__kind", "wallet__currency", "needs_two")
+    list_display_links = ("amount_shown",)
+    list_filter = ("status", "destination__kind", ("wallet__currency", of_currency), "needs_two")
     list_select_related = ("wallet__seller__user", "destination")
-    search_fields = ("id", "wallet__seller__user__username", "destination__value", "gateway_reference")
+    found_lately_by = ("destination__value", "gateway_reference")
+    search_help_text = _("An id, a seller; of the latest ones also where it goes, or the reference at the gateway.")
     inlines = (StepInline,)
+    export_permission = "wallets.export_withdrawal"
+    export_columns = {
+        "id": lambda each: str(each.pk),
+        "created_at": lambda each: each.created_at,
+        "seller": lambda each: each.wallet.seller.user.get_username(),
+        "amount": lambda each: columns.plain(each.amount_minor, each.wallet.currency),
+        "fee": lambda each: columns.plain(each.fee_minor, each.wallet.currency),
+        "currency": lambda each: each.wallet.currency,
+        "destination": lambda each: each.destination.kind,
+        "sent_to": lambda each: str(each.destination),
+        "status": lambda each: each.status,
+        "gateway": lambda each: each.gateway,
+        "gateway_reference": lambda each: each.gateway_reference,
+        "resolved_at": lambda each: each.resolved_at,
+    }
     actions_detail = ("approve", "reject")  # type: ignore[assignment]
     shown_for: Mapping[str, Callable[[Any], bool]] = {
         "approve": lambda withdrawal: withdrawal.status == WithdrawalStatus.REQUESTED,
@@ -76,8 +94,7 @@ class WithdrawalAdmin(OfWallets):
         return super().get_queryset(request).select_related("first_approved_by", "approved_by")
 
     def get_ordering(self, request: HttpRequest) -> tuple[Any, ...]:
-        ranks = [When(status=status, then=Value(rank)) for rank, status in enumerate(FIRST)]
-        return (Case(*ranks, default=Value(len(FIRST))), "-id")
+        return (urgency(), "-id")
 
     @admin.display(description=_("amount"), ordering="amount_minor")
     def amount_shown(self, withdrawal: Withdrawal) -> str:
