@@ -51,7 +51,7 @@ def test_operator_writes_a_draft_and_issues_what_the_preview_said(stripe, french
     preview = press(finance, "billing_invoicedraft_issue", draft, preview="yes").context
     assert preview["lines"][2:5] == ["Total without tax: €190.00", "Tax: €38.00", "To be paid: €228.00"]
     assert not Invoice.objects.exists()
-    fields = {"key": str(preview["form"].data["key"]), "previewed": preview["form"].fingerprint}
+    fields = {"key": str(preview["form"].data["key"]), "previewed": preview["previewed"]}
     browser(finance).post(f"/admin/billing/invoicedraft/{draft.pk}/issue/", fields)
     assert Invoice.objects.get().gross_minor == 22_800
 

@@ -1,4 +1,4 @@
-"""A plan whose truth at its gateway changes while notifications tell of it: what is true there counts, not what they say.
+"""A plan whose truth at its gateway changes while notifications tell of it: what is true there counts.
 
 Each letter bears the subscription as it stood when it was written, as Stripe's do, and comes at that instant or later.
 """

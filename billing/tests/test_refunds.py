@@ -697,6 +697,7 @@ def test_preview_over_http_moves_nothing(stripe) -> None:
         "credits_owed": 200,
         "credits_kept": 0,
         "sales": [],
+        "stops_top_up": False,
     }
     assert not Refund.objects.exists()
 

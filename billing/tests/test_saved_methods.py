@@ -40,6 +40,9 @@ class KeepingGateway(ChargingGateway):
     def fetch_setup(self, *, ids: Any, reference: str = "", created_at: Any = None) -> SetupResult:
         return SetupResult(state=self.setup, ids=ids, method=Told(id="pm_2", brand="visa", last4="4242"))
 
+    def fetch_method(self, *, method: str) -> None:
+        """It knows none but those of its pages."""
+
     def forget_method(self, *, method: str) -> None:
         self.forgot.append(method)
 

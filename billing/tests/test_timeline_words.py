@@ -8,7 +8,7 @@ from django.utils.translation import override
 from billing.admin import timeline_words
 from billing.gateway_subscriptions import CLOSING
 
-KEPT = re.compile(r"timeline\.keep\(\s*\w+,\s*\"(\w+)\"")
+KEPT = re.compile(r"timeline\.save\(\s*\w+,\s*\"(\w+)\"")
 
 
 def kept() -> set[str]:

@@ -670,7 +670,7 @@ def test_charge_that_brought_fewer_credits_than_agreed_is_a_fault(ann: User) -> 
     sweep(ann)
     TopUp.objects.update(credits=276)
     [(name, [fault])] = checks.faults().items()
-    assert name == "billing.top_up.charges_had_consent"
+    assert name == "billing.checks.charges_had_consent"
     assert fault.endswith("brings 250 and 25 credits, agreed were 276")
 
 

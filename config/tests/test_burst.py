@@ -27,7 +27,7 @@ CLIENTS = 50
 @pytest.fixture
 def servers(transactional_db: None, tmp_path: Path) -> Iterator[list[int]]:
     with contextlib.ExitStack() as stack, ThreadPoolExecutor(2) as pool:
-        yield list(pool.map(stack.enter_context, [web(tmp_path, **PATIENT) for _ in range(2)]))
+        yield list(pool.map(stack.enter_context, [web(tmp_path, **PATIENT) for _ in range(2)]))  # type: ignore[arg-type]
 
 
 def spend_at_once(servers: list[int], user: User) -> list[tuple[int, Any]]:
