@@ -134,6 +134,7 @@ class AuditLogAdmin(LogEntryAdminMixin, ModelAdmin):  # type: ignore[misc]
     search_fields = ("object_repr", "actor__username")
     date_hierarchy = "timestamp"
     ordering = ("-timestamp",)
+    paginator = EstimatedPaginator
     show_full_result_count = False
     actions = None
     fields = readonly_fields = ("created", "who", "remote_addr", "action", "resource_url", "msg", "cid")

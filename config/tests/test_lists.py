@@ -214,6 +214,12 @@ def test_every_filter_of_a_large_table_knows_its_values() -> None:
     assert asking == []
 
 
+def test_every_list_that_grows_is_counted_roughly() -> None:
+    growing = (*LARGE, "billing.customer", "auth.user", "auditlog.logentry")
+    paginators = {label: admin.site._registry[apps.get_model(label)].paginator.__name__ for label in growing}
+    assert {label: name for label, name in paginators.items() if name != "EstimatedPaginator"} == {}
+
+
 def test_a_long_list_is_not_counted(bought: Payment, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = Payment.objects.order_by("-id")
     assert lists.EstimatedPaginator(rows, 10).count == 3
