@@ -495,40 +495,71 @@ def test_a_sweep_killed_in_a_batch_leaves_the_batch_due() -> None:
 
 
 THREE_YEARS = timedelta(days=3 * 365)
+FIRST_MONDAY = datetime(2026, 1, 5)  # noqa: DTZ001 - at midnight, wherever the customer is
 SOME_ZONES = sorted(zone for zone in available_timezones() if "/" in zone and not zone.startswith("Etc"))
+Homes = list[tuple[datetime, str]]  # from when on, and where
+
+
+def midnight(number: int, zone: str) -> datetime:
+    return (FIRST_MONDAY + number * WEEK).replace(tzinfo=ZoneInfo(zone)).astimezone(UTC)
+
+
+def begins(number: int, homes: Homes) -> tuple[datetime, str]:
+    """Where the customer is on that Monday, and when it begins there. What has begun already no move changes."""
+    start, place = midnight(number, homes[0][1]), homes[0][1]
+    for at, zone in homes[1:]:
+        start, place = (midnight(number, zone), zone) if start > at else (start, place)
+    return start, place
+
+
+def is_midnight_of_a_monday(instant: datetime, zone: str) -> bool:
+    """Or as soon after it as the clocks of that zone allow, where they leave midnight out that day."""
+    local = instant.astimezone(ZoneInfo(zone))
+    midnight = local.replace(hour=0, minute=0)
+    is_left_out = midnight.astimezone(UTC).astimezone(local.tzinfo) != midnight
+    return local.weekday() == 0 and (local == midnight or is_left_out)
+
+
+def three_years(homes: dict[str, Homes], movers: list[str], chance: random.Random) -> None:
+    """Outages of nine days, beats that come twice, and customers who move, some on and on or there and back."""
+    now, end = (each(known[0][0] for known in homes.values()) for each in (min, max))
+    while now < end + THREE_YEARS:
+        now += timedelta(days=9 if chance.random() < 0.1 else 2, hours=chance.randrange(24))
+        for reference in (each for each in movers if chance.random() < 1 / 40):
+            for zone in chance.sample([known[0][1] for known in homes.values()], chance.choice([1, 1, 2, 3])):
+                calendar.move_to_zone(reference=reference, time_zone=zone, at=now)
+                homes[reference].append((now, zone))
+        for _ in range(2 if chance.random() < 0.3 else 1):
+            calendar.grant_due(at=now)
+    calendar.grant_due(at=now + timedelta(days=9))
 
 
 def test_three_years_in_forty_zones_with_outages_and_double_beats(db: Any) -> None:
     chance = random.Random(7)  # noqa: S311 - the same years in every run
     zones = [*chance.sample(SOME_ZONES, 34), "Africa/Dakar", "Europe/Paris", "Africa/Casablanca", "America/New_York",
              "Asia/Kolkata", "Pacific/Apia"]  # fmt: skip
-    anchors = {}
+    homes: dict[str, Homes] = {}
     for zone in zones:
-        user = make_user()
-        anchor = datetime(2026, 1, 5, tzinfo=ZoneInfo(zone)).astimezone(UTC)  # Monday, midnight there
-        anchors[f"subscription:{zone}"] = anchor
+        anchor = midnight(0, zone)
+        homes[f"subscription:{zone}"] = [(anchor, zone)]
         terms = Terms(code="weekly", amount=500, every=Every.WEEK, expires_at_next=True)
-        open_schedule(user, terms, reference=f"subscription:{zone}", anchor=anchor, time_zone=zone,
+        open_schedule(make_user(), terms, reference=f"subscription:{zone}", anchor=anchor, time_zone=zone,
                       paid_until=anchor + THREE_YEARS)  # fmt: skip
-    now, end = min(anchors.values()), max(anchors.values()) + THREE_YEARS
-    while now < end:
-        now += timedelta(days=9 if chance.random() < 0.1 else 2, hours=chance.randrange(24))
-        for _ in range(2 if chance.random() < 0.3 else 1):
-            calendar.grant_due(at=now)
-    calendar.grant_due(at=end + timedelta(days=9))
+    movers = list(homes)[::8]
+    three_years(homes, movers, chance)
 
-    for reference, anchor in anchors.items():
+    for reference, known in homes.items():
         schedule = GrantSchedule.objects.get(reference=reference)
         found = list(schedule.periods.order_by("number").select_related("grant"))
         assert [period.number for period in found] == list(range(157))
         assert {period.state for period in found} == {PeriodState.GRANTED}
+        wanted = [begins(number, known) for number in range(157)]
+        assert [period.starts_at for period in found] == [start for start, _ in wanted]
+        assert all(is_midnight_of_a_monday(*each) for each in wanted)
+        assert all(period.decided_at is not None and period.decided_at >= period.starts_at for period in found)
         for period, following in itertools.pairwise(found):
-            assert period.ends_at == following.starts_at
-            local = period.starts_at.astimezone(ZoneInfo(schedule.time_zone))
-            skipped = local - timedelta(hours=local.hour, minutes=local.minute)
-            assert local.weekday() == 0
-            # Midnight, unless the clocks of that zone leave midnight out that day.
-            assert (local.hour, local.minute) == (0, 0) or skipped.astimezone(UTC).astimezone(local.tzinfo) != skipped
-        assert found[0].starts_at == anchor
+            has_moved = any(period.starts_at <= at <= max(period.ends_at, following.starts_at) for at, _ in known[1:])
+            assert has_moved or period.ends_at == following.starts_at
+    assert min(len(homes[mover]) for mover in movers) > 5
     assert Grant.objects.count() == Event.objects.filter(type="credits.granted").count() == 157 * len(zones)
     assert checks.faults() == {}
