@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 import pytest
 import redis
+from django.db import transaction
 from django.utils import timezone
 
 from credits import grants, holds, usage
@@ -78,3 +79,35 @@ def test_streams_are_hinted_at_whose_standing_is_another(
         assert has_news(lambda: usage.reverse(spend=done[0].id, key="r1", amount=1))
         assert has_news(lambda: usage.reverse(spend=done[0].id, key="r2", amount=1, user=user))
         assert has_news(lambda: usage.spend_many([usage.Wish(user=user, use=Use(key="c", amount=1))]))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_streams_are_hinted_at_each_customer_of_a_batch_that_commits_and_at_none_of_another(settings: Any) -> None:
+    users = [make_user() for _ in range(3)]
+    for user in users:
+        give(user, 100)
+    with redis.Redis.from_url(settings.REDIS_URL) as client, client.pubsub(ignore_subscribe_messages=True) as heard:
+        heard.subscribe(hints.channel())
+        assert heard.get_message(timeout=PATIENCE_SECONDS) is None  # that it is subscribed, which is left out
+
+        def spend(key: str) -> None:
+            usage.spend_many([usage.Wish(user=user, use=Use(key=f"{key}-{user.pk}", amount=1)) for user in users])
+
+        def named_until(mark: int) -> set[int]:
+            """Who was hinted at before that number, which is nobody's."""
+            hints.changed(mark)
+            named: set[int] = set()
+            while mark not in named:
+                message = heard.get_message(timeout=PATIENCE_SECONDS)
+                assert message is not None, "nobody was told"
+                named |= set(orjson.loads(message["data"])["users"])
+            return named - {mark}
+
+        named_until(-1)  # what the grants hint at
+        with transaction.atomic():
+            spend("lost")
+            transaction.set_rollback(True)
+        assert named_until(-2) == set()
+        with transaction.atomic():
+            spend("kept")
+        assert named_until(-3) == {user.pk for user in users}
