@@ -1,4 +1,4 @@
-"""A plan whose truth at its gateway changes while notifications tell of it: what is true there counts.
+"""A plan whose truth at its gateway changes while letters tell of it: ours is what is true there, not what they say.
 
 Each letter bears the subscription as it stood when it was written, as Stripe's do, and comes at that instant or later.
 """

@@ -14,6 +14,7 @@ from django.contrib.auth.models import User
 from django.core.management import call_command
 from django.utils import timezone
 
+from config.tests.processes import free_port
 from config.tests.streams import LONG, call, token_of, web
 from config.tests.test_server import PATIENT
 from credits import balances
@@ -27,7 +28,7 @@ CLIENTS = 50
 @pytest.fixture
 def servers(transactional_db: None, tmp_path: Path) -> Iterator[list[int]]:
     with contextlib.ExitStack() as stack, ThreadPoolExecutor(2) as pool:
-        yield list(pool.map(stack.enter_context, [web(tmp_path, **PATIENT) for _ in range(2)]))  # type: ignore[arg-type]
+        yield list(pool.map(stack.enter_context, [web(tmp_path, port=free_port(), **PATIENT) for _ in range(2)]))
 
 
 def spend_at_once(servers: list[int], user: User) -> list[tuple[int, Any]]:

@@ -1,4 +1,4 @@
-"""What one transaction sends in a loop: each message has its own words; none goes before the commit or without it."""
+"""What one transaction sends in a loop: each message has its own words, and none goes before or without the commit."""
 
 import base64
 from typing import Any
