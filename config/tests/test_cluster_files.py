@@ -74,3 +74,13 @@ def test_panels_show_figures_that_there_are(panel: dict[str, Any]) -> None:
         named = set(re.findall(r"\b((?:tirelire|payment)_\w+)\b", target["expr"]))
         assert named, target
         assert named <= FIGURES | OF_RULES
+
+
+def test_alarms_watch_figures_that_there_are() -> None:
+    groups = yaml.safe_load((DEPLOY / "prometheus-rules.yml").read_text())["groups"]
+    rules = [rule for group in groups for rule in group["rules"]]
+    assert len({rule.get("alert") for rule in rules}) > 6
+    for rule in rules:
+        named = set(re.findall(r"\b((?:tirelire|payment)_\w+)\b", rule["expr"]))
+        assert named, rule
+        assert named <= FIGURES | OF_RULES
