@@ -220,7 +220,8 @@ def issue_missing(*, since: datetime | None = None) -> int:
     came_back = Refund.objects.filter(Exists(standing), status=RefundStatus.FAILED, ended_at__gte=moment)
     batch = settings.INVOICE_SWEEP_BATCH
     done = sum(_tried(issue, payment=each) for each in unpapered.order_by("pk")[:batch])
-    done += sum(_tried(credit, refund=each) for each in uncredited.order_by("pk")[:batch])
+    # As they arrived: each took its tax of what those before it had left.
+    done += sum(_tried(credit, refund=each) for each in uncredited.order_by("ended_at", "pk")[:batch])
     return done + sum(_tried(undo_notes, refund=each) for each in came_back.order_by("pk")[:batch])
 
 
