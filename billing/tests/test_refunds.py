@@ -16,6 +16,7 @@ from billing import (
     disputes,
     errors,
     payments,
+    refund_credits,
     refund_plans,
     refund_sending,
     refunds,
@@ -427,8 +428,7 @@ def test_the_race_for_refunds_is_real_without_the_lock(stripe, monkeypatch) -> N
     """If this fails, the test above proves nothing."""
     payment = shop.paid(stripe)
     monkeypatch.setattr(payments, "lock", lambda number: Payment.objects.select_related("user").get(pk=number))
-    monkeypatch.setattr("credits.takebacks.lock", lambda **_: None)
-    monkeypatch.setattr("billing.top_up.lock_consents", lambda _user: None)
+    monkeypatch.setattr(refund_credits, "lock", lambda payment: None)
     # All have planned before the first one writes; with the lock they would wait here for each other for ever.
     planned, make = threading.Barrier(4, timeout=60), refund_plans.make
 
