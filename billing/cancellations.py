@@ -6,7 +6,7 @@ from datetime import datetime
 from django.utils import timezone
 from django.utils.translation import gettext_noop
 
-from billing import dunning, errors, subscriptions
+from billing import errors, subscriptions
 from billing.models import Subscription
 from billing.models.subscriptions import LIVE, SubscriptionStatus
 from billing.plan_changes import NOW, PERIOD_END
@@ -37,7 +37,9 @@ def preview(*, subscription: Subscription, immediately: bool = False, at: dateti
     if subscription.status not in LIVE:
         raise errors.SubscriptionState(subscription.status, gettext_noop("it is over already"))
     is_now = immediately or subscription.status in AT_ONCE
-    paid_until = subscription.paid_until
+    paid_until, is_paused = subscription.paid_until, subscription.status == SubscriptionStatus.PAUSED
+    if is_paused and paid_until is not None and subscription.paused_at is not None:
+        paid_until = now + (paid_until - subscription.paused_at)  # what is left waits, and would begin now
     ends_at = now if is_now or paid_until is None else max(paid_until, now)
     paid = tuple(
         each
@@ -53,6 +55,6 @@ def preview(*, subscription: Subscription, immediately: bool = False, at: dateti
         coming=() if is_now else paid,
         lost=paid if is_now else (),
         next_amount=subscriptions.next_amount(subscription, price) if goes_on else None,
-        next_payment_at=dunning.paid_until(subscription) if goes_on else None,
+        next_payment_at=paid_until if goes_on and not is_paused else None,
         may_resume=not is_now,
     )

@@ -95,7 +95,8 @@ def _refuse_beside_an_unknown_one(user: User, purchase: Purchase) -> None:
     same = same.filter(amount_minor=purchase.amount.minor, currency=purchase.amount.unit)
     if purchase.kind == PaymentKind.SALE:
         same = same.filter(details__lines=purchase.details["lines"])
-    if unknown := same.filter(attempts__state=AttemptState.UNKNOWN).first():
+    # Once people look after it nobody asks any more, and it must not stand in the way for ever.
+    if unknown := same.filter(attempts__state=AttemptState.UNKNOWN, attempts__next_ask_at__isnull=False).first():
         raise errors.AttemptLive(unknown.pk)
 
 

@@ -14,6 +14,7 @@ from billing import (
     errors,
     fulfilment,
     payments,
+    refund_credits,
     refunds_elsewhere,
     reversals,
     sale_payments,
@@ -94,6 +95,7 @@ def note(*, attempt: Attempt, result: DisputeResult) -> Dispute:
     dispute = Dispute.objects.select_related("attempt").get(gateway=attempt.gateway, gateway_id=result.id)
     dispute.payment = payment
     if dispute.pk == new.pk:
+        refund_credits.lock(payment)  # the customer before their credits, as everywhere
         reversals.give_way(attempt)
         _open(dispute)
     if dispute.state == DisputeState.OPEN:

@@ -142,7 +142,7 @@ def _ref(subscription: Subscription) -> SubscriptionRef:
 def _hear(subscription: Subscription, found: SubscriptionResult, since: datetime) -> Subscription:
     if found.id:
         _know(subscription, found)
-        if not pausing.stands_still(found):
+        if not pausing.stands_still(found) and found.state not in pausing.ENDED:
             # Before its invoices: what is left of the old period goes on from today, and then they extend it.
             pausing.follow_return(subscription_id=subscription.pk, since=since)
         if found.latest_invoice and not gateway_invoices.is_heard(subscription.gateway, found.latest_invoice):

@@ -11,7 +11,7 @@ from django.contrib.auth.hashers import make_password
 from django.contrib.auth.models import User
 from django.db import transaction
 
-from billing import checkout
+from billing import checkout, persons
 from billing.checkout import Wishes
 from billing.models import Customer, Payment
 from billing.pricing import Purchase
@@ -24,7 +24,7 @@ PREFIX = "guest-"
 
 def start(*, email: str, locale: str, purchase: Purchase, wishes: Wishes, claim: Claim) -> Payment:
     """Begin the payment of a guest; one that is refused leaves no customer behind."""
-    user = _made(email, locale, wishes.country)
+    user = _made(email, locale)
     try:
         return checkout.start(user=user, purchase=purchase, wishes=wishes, claim=claim)
     except Exception:
@@ -42,10 +42,11 @@ def page_of(payment: Payment) -> str:
 
 
 @transaction.atomic
-def _made(email: str, locale: str, country: str) -> User:
+def _made(email: str, locale: str) -> User:
     # Not on the account itself: by its address a password could be asked for, and an account be signed in to.
     user = User.objects.create(username=f"{PREFIX}{uuid4().hex}", password=make_password(None))
-    Customer.objects.create(user=user, email=email, locale=locale, country=country)
+    # The country comes with the payment, so that it is known for what it is: said at a checkout.
+    Customer.objects.create(user=user, email=email, locale=locale, person=persons.key_of(email))
     preferences.change(user, {Topic.PAYMENT_PROBLEMS: False})
     return user
 

@@ -8,12 +8,24 @@ import logging
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
+from celery.exceptions import SoftTimeLimitExceeded
 from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import Exists, OuterRef, Q, Sum
 from django.utils import timezone
 
-from billing import calling, checkout, customers, failures, gateway_choices, payments, pricing, saved_methods, top_up
+from billing import (
+    calling,
+    checkout,
+    customers,
+    failures,
+    gateway_choices,
+    payments,
+    pricing,
+    saved_methods,
+    sweeps,
+    top_up,
+)
 from billing.gateways import errors as gateway_errors
 from billing.gateways import registry
 from billing.gateways.base import ChargeRequest, ChargesSavedMethods, PaymentResult, PaymentState
@@ -45,6 +57,8 @@ def _begun(seen: TopUp, now: datetime) -> bool:
     """Whether a charge began. What is wrong with one customer keeps nobody waiting who comes behind them."""
     try:
         return charge(seen, now) is not None
+    except SoftTimeLimitExceeded:
+        raise  # the task's own time is over
     except Exception:  # whatever it is: a price without a tax rate, or a fault of ours
         logger.exception("top_up.not_begun", extra={"top_up": str(seen.pk)})
         _wait_behind_lock(seen, now + _pause(0))
@@ -249,11 +263,9 @@ def settle_over(now: datetime) -> int:
 
 
 def _settled(begun: TopUpCharge, now: datetime) -> bool:
-    try:
+    with sweeps.alone("top_up.not_settled", payment=str(begun.payment_id)):
         return _settle(begun, now)
-    except Exception:  # as above; it is looked at again
-        logger.exception("top_up.not_settled", extra={"payment": str(begun.payment_id)})
-        return False
+    return False
 
 
 @transaction.atomic

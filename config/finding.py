@@ -81,6 +81,7 @@ def _exact(request: HttpRequest, term: str) -> Iterator[Hit]:
         for model, column in IDENTIFIED:
             yield from _hits(request, model._default_manager.filter(**{column: its_number}))
     yield from _hits(request, Invoice.objects.filter(number__in={term, term.upper()}))
+    yield from _hits(request, Payment.objects.filter(reference=term))
     if may_view(request, Customer):
         yield from _of_people(customers.meant_by(term))
     yield from _at_gateways(request, term)

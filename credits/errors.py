@@ -174,11 +174,11 @@ class InvalidUse(CreditsError):
 
 
 class IssueTooLarge(CreditsError):
-    """An operator without the right to adjust gives no more than this at a time."""
+    """An operator without the right to adjust gives one customer no more than this in a day."""
 
     def __init__(self, most: int) -> None:
         self.most = most
-        super().__init__(f"More than {most} credits are given by somebody who may adjust credits.")
+        super().__init__(f"More than {most} credits a day are given by somebody who may adjust credits.")
 
 
 class GrantClosed(CreditsError):

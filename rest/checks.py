@@ -12,7 +12,14 @@ from django.core.exceptions import ImproperlyConfigured
 from rest import limits, signing_keys
 
 SHORTEST_INTERNAL_KEY = 32
-THROTTLES = ("THROTTLE_ANONYMOUS", "THROTTLE_CUSTOMER", "THROTTLE_SERVICE", "THROTTLE_LETTERS")
+THROTTLES = (
+    "THROTTLE_ANONYMOUS",
+    "THROTTLE_CUSTOMER",
+    "THROTTLE_SERVICE",
+    "THROTTLE_COUPON",
+    "THROTTLE_GUEST_CHECKOUT",
+    "THROTTLE_LETTERS",
+)
 
 
 @register(Tags.security)

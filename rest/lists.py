@@ -130,10 +130,10 @@ class FindingAdmin(ModelAdmin):
         if its_number := number(term):
             for column in self.found_by_ids:
                 yield rows.filter(**{column: its_number})
+        if self.found_by_people and (who := people(term)):
+            yield self._of(rows, who)  # before words that callers choose, which may be somebody's user id
         for column in self.found_by_words:
             yield rows.filter(**{column: term})
-        if self.found_by_people and (who := people(term)):
-            yield self._of(rows, who)
         for column, names in self.found_by_names.items():
             yield self._whole(rows, called(column, names, term))
         if lately := self.lately(term):

@@ -7,12 +7,12 @@ from datetime import datetime
 from django.contrib.auth.models import User
 from django.db.models import Model, Q
 from django.http import HttpRequest
+from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.functional import Promise
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from billing import dunning
 from billing.models import Case, Dispute, Invoice, Payment, Refund, Subscription
 from billing.models.subscriptions import LIVE
 from credits import balances
@@ -86,8 +86,9 @@ def _plans(user: User) -> Iterator[Block]:
     lines = []
     for each in rows[: SHOWN + 1]:
         price = f"{for_reader(each.price.money)} / {each.price.get_interval_display()}"
-        until = dunning.paid_until(each)
-        paid = gettext("paid until %(day)s") % {"day": date_format(until, "DATE_FORMAT")} if until else ""
+        until = each.paid_until  # none yet, where its page is still open
+        day = date_format(timezone.localtime(until), "DATE_FORMAT") if until else ""
+        paid = gettext("paid until %(day)s") % {"day": day} if day else ""
         detail = " · ".join(filter(None, (price, str(each.get_status_display()), paid)))
         lines.append(Line(url=page_of(each), text=each.price.plan.code, detail=detail))
     yield from _block(_("Plans in force"), _("No plan."), Subscription, user, lines)

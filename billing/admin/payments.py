@@ -116,6 +116,7 @@ class PaymentAdmin(ConnectedAdmin, ExportingAdmin, BillingActsAdmin):  # type: i
         "kind": lambda payment: payment.kind,
         "item": lambda payment: payment.item,
         "description": lambda payment: payment.description,
+        "reference": lambda payment: payment.reference,
         "amount": lambda payment: columns.plain(payment.amount_minor, payment.currency),
         "tax": lambda payment: columns.plain(payment.tax_minor, payment.currency),
         "discount": lambda payment: columns.plain(payment.discount_minor, payment.currency),

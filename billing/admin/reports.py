@@ -55,9 +55,11 @@ class MonthField(forms.CharField):
     def clean(self, value: Any) -> Any:
         said = super().clean(value)
         try:
-            return first_of_month(said)
+            begin = first_of_month(said)
+            next_month(begin)  # the calendar ends with the year 9999
         except ValueError:
             raise forms.ValidationError(gettext("Say a month like 2026-11.")) from None
+        return begin
 
 
 class PeriodForm(forms.Form):

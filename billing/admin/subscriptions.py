@@ -124,12 +124,17 @@ class CancelForm(ReasonForm):
     field_order = ("when", "reason")
 
 
+def _day(moment: datetime) -> str:
+    """By the operators' clock, as every other time of the page."""
+    return date_format(timezone.localtime(moment), "DATETIME_FORMAT")
+
+
 def _ending(ending: Ending) -> list[str]:
     """What the end would do, line by line."""
-    lines = [gettext("Ends: %(day)s") % {"day": date_format(ending.ends_at, "DATETIME_FORMAT")}]
+    is_now = ending.ends_at <= timezone.now()
+    lines = [gettext("Ends: now") if is_now else gettext("Ends: %(day)s") % {"day": _day(ending.ends_at)}]
     if ending.lost_until:
-        day = date_format(ending.lost_until, "DATETIME_FORMAT")
-        lines.append(gettext("Paid for until %(day)s, which is lost") % {"day": day})
+        lines.append(gettext("Paid for until %(day)s, which is lost") % {"day": _day(ending.lost_until)})
     if ending.lost:
         lines.append(gettext("Grants that are paid for and come no more: %(count)s") % {"count": len(ending.lost)})
     if ending.coming:
@@ -247,9 +252,7 @@ class SubscriptionAdmin(BillingActsAdmin):
                 return gettext("A payment of %(amount)s was started; the plan changes when it is paid.") % {
                     "amount": for_reader(done.payment.money)
                 }
-            return gettext("The plan changes at %(day)s.") % {
-                "day": date_format(done.preview.begins_at, "DATETIME_FORMAT")
-            }
+            return gettext("The plan changes at %(day)s.") % {"day": _day(done.preview.begins_at)}
 
         return self.act(
             request,
@@ -319,7 +322,7 @@ class SubscriptionAdmin(BillingActsAdmin):
 
         def do(form: ActForm) -> str:
             told = subscription_states.give_time(subscription_id=subscription.pk, by=operator(request), **form.facts)
-            return gettext("Paid until %(day)s.") % {"day": date_format(dunning.paid_until(told), "DATETIME_FORMAT")}
+            return gettext("Paid until %(day)s.") % {"day": _day(dunning.paid_until(told))}
 
         return self.act(
             request,
@@ -334,7 +337,7 @@ class SubscriptionAdmin(BillingActsAdmin):
 def _begins(plan: plan_changes.ChangePlan) -> str:
     if plan.when == NOW:
         return gettext("Begins: now")
-    return gettext("Begins: %(day)s") % {"day": date_format(plan.begins_at, "DATETIME_FORMAT")}
+    return gettext("Begins: %(day)s") % {"day": _day(plan.begins_at)}
 
 
 class PriceInline(ReadOnlyInline):

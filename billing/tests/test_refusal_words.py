@@ -30,7 +30,7 @@ TOLD = [
     ),
     (
         credit_errors.IssueTooLarge(100),
-        "Plus de 100 crédits sont donnés par un collègue qui peut ajuster les crédits.",
+        "Plus de 100 crédits par jour sont donnés par un collègue qui peut ajuster les crédits.",
     ),
     (errors.EvidenceFileRefused(5_000_000), "La banque lit un PDF, un PNG ou un JPEG de 5 Mo au plus."),
     (

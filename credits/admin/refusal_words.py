@@ -38,7 +38,7 @@ def _not_payable(refusal: errors.AmountNotPayable) -> str:
 
 
 WORDS: Words = {
-    errors.IssueTooLarge: _("More than %(most)s credits are given by a colleague who may adjust credits."),
+    errors.IssueTooLarge: _("More than %(most)s credits a day are given by a colleague who may adjust credits."),
     **ledger_words.WORDS,
     errors.InsufficientCredits: _("This needs %(needed)s %(unit)s: %(available)s available, %(missing)s missing."),
     errors.GrantClosed: _closed,

@@ -107,8 +107,11 @@ def test_a_large_gift_is_for_who_may_adjust(ann: User, client: Client, settings:
     operator.user_permissions.set(Permission.objects.filter(codename__in=names))
     client.force_login(operator)
     answer = act(client, f"{ROOT}/grant/issue/", amount="101", **facts)
-    assert "More than 100 credits are given by a colleague" in answer.content.decode()
-    act(client, f"{ROOT}/grant/issue/", amount="100", **facts)
+    assert "More than 100 credits a day are given by a colleague" in answer.content.decode()
+    act(client, f"{ROOT}/grant/issue/", amount="60", **facts)
+    answer = act(client, f"{ROOT}/grant/issue/", amount="41", **facts)  # 101 in all
+    assert "More than 100 credits a day are given by a colleague" in answer.content.decode()
+    act(client, f"{ROOT}/grant/issue/", amount="40", **facts)
     assert balances.of(ann).available == 100
     operator.user_permissions.add(Permission.objects.get(codename="adjust_credits"))
     act(client, f"{ROOT}/grant/issue/", amount="101", **facts)

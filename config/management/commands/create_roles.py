@@ -9,6 +9,7 @@ from django.db import connection, transaction
 from psycopg import sql
 
 from config import roles
+from config.safety import WithFiles
 
 
 class Command(BaseCommand):
@@ -37,13 +38,14 @@ class Command(BaseCommand):
         self.stdout.write("\n".join(made))
 
     def run(self, made: list[str], *, app: str, variable: str | None) -> None:
-        if variable is not None and not os.environ.get(variable):
+        environment = WithFiles(os.environ)
+        if variable is not None and not environment.get(variable):
             raise CommandError(f"{variable} is not set.")
         with transaction.atomic(), connection.cursor() as cursor:
             for statement in made:
                 cursor.execute(statement)
             if variable is not None:
                 password = sql.SQL("ALTER ROLE {} PASSWORD {}").format(
-                    sql.Identifier(app), sql.Literal(os.environ[variable])
+                    sql.Identifier(app), sql.Literal(environment[variable])
                 )
                 cursor.execute(password.as_string())
