@@ -120,9 +120,14 @@ def give_back(*, user: User, unit: str, key: str, owed: int = 0) -> None:
         for each in taken.order_by("number")
     ]
     if owed:
-        rows.append(NewGrant(user_id=user.pk, amount=owed, source=GrantSource.REVERSAL, key=f"{key}:back", unit=unit))
+        # By itself and first, so that it repays the debt that it is for, and the others come back whole.
+        grants.issue_many([_of_debt(user, unit, key, owed)])
     if rows:
         grants.issue_many(rows)
+
+
+def _of_debt(user: User, unit: str, key: str, owed: int) -> NewGrant:
+    return NewGrant(user_id=user.pk, amount=owed, source=GrantSource.REVERSAL, key=f"{key}:back", unit=unit)
 
 
 def given_back(*, key: str) -> dict[str, str]:

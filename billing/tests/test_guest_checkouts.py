@@ -48,6 +48,8 @@ def test_guest_buys_and_is_told_where_to_look(open_shop: None, client: Client, s
     assert told["guest"]["customer"] == payment.user.get_username()
     known = Customer.objects.get(user=payment.user)
     assert (known.email, known.locale, known.country) == ("zoe@example.com", "fr", "FR")
+    # Said at the checkout, and kept as that.
+    assert (payment.details["tax"]["evidence"], payment.country) == ("checkout", "FR")
     assert told["guest"]["page_url"] == f"{settings.BASE_URL}/?payment={payment.pk}"
     page = client.get("/", {"payment": str(payment.pk)})
     assert "Pack Medium" in page.content.decode()

@@ -112,6 +112,14 @@ def test_whoever_tries_again_once_it_is_known_that_nothing_was_paid_may(gateways
     assert shop.buy(first.user, gateways=["paypal"]).attempts.get().gateway == "paypal"
 
 
+def test_unknown_payment_that_people_look_after_keeps_nobody_from_buying(gateways) -> None:
+    """Nobody asks its gateway any more: it may be gone for good."""
+    gateways["stripe"].loses = True
+    first = shop.buy(gateways=["stripe"])
+    Attempt.objects.update(next_ask_at=None)
+    assert shop.buy(first.user, gateways=["paypal"]).attempts.get().gateway == "paypal"
+
+
 def test_second_try_of_a_pack_is_refused_with_the_first_payment_named(gateways) -> None:
     gateways["stripe"].loses = True
     first = shop.buy(gateways=["stripe"])

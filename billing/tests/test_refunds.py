@@ -379,6 +379,20 @@ def test_what_came_back_can_be_refunded_again_and_again(stripe) -> None:
     assert checks.faults() == {}
 
 
+@pytest.mark.parametrize("number", range(6))
+def test_what_was_owed_comes_back_first_and_repays_itself(stripe, number) -> None:
+    """Whichever came first by chance would be eaten by the debt, and what was taken would not come back whole."""
+    payment = shop.paid(stripe)
+    spend(payment, 75)
+    refund = sent(ask_for(payment, policy=RefundPolicy.FULL_WITH_DEBT))
+    stripe.refund_states[refund.reference] = RefundState.FAILED
+    refund_sending.ask(refund)
+    again = Grant.objects.filter(account__name__startswith=f"grant:refund:{refund.pk}:back").select_related("account")
+    left = {grant.account.name.partition(":back")[2]: (grant.amount, grant.account.balance) for grant in again}
+    assert left.pop("") == (75, 0)
+    assert [amount for amount, _ in left.values()] == [balance for _, balance in left.values()] != []
+
+
 def test_dispute_takes_what_a_refund_gave_back(stripe) -> None:
     payment = shop.paid(stripe)
     came_back(stripe, payment)

@@ -1,10 +1,12 @@
 """Plans and the subscription over HTTP, as a customer sees them."""
 
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
 from billing import subscriptions
 from billing.models import Payment, PlanPrice, Subscription
@@ -188,6 +190,17 @@ def test_plan_that_stands_still_would_end_at_once(user, paypal) -> None:
     subscriptions.pause(subscription=subscribed(paypal, user))
     assert end(user, preview="true").json()["cancellation"]["when"] == "now"
     assert end(user).json()["status"] == "cancelled"
+
+
+def test_preview_of_a_paused_plan_says_what_waits_and_would_be_lost(user, paypal, clock) -> None:
+    found = subscribed(paypal, user)
+    subscriptions.pause(subscription=found)
+    left = found.paid_until - timezone.now()
+    clock.shift(timedelta(days=90))
+    ending = end(user, preview="true").json()["cancellation"]
+    assert ending["when"] == "now"
+    assert datetime.fromisoformat(ending["lost_until"]) == timezone.now() + left
+    assert ending["next_payment_at"] is None
 
 
 def test_preview_of_what_is_over_is_refused_as_the_act_is(user, paypal) -> None:

@@ -2,9 +2,12 @@
 
 import html
 import re
+from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 import time_machine
+from django.utils import timezone
 from django.utils.translation import override
 
 from billing import plans
@@ -103,6 +106,18 @@ def test_cancel_is_previewed_line_by_line(found) -> None:
     assert "Grants that are paid for and come no more: 4" in text
     assert "Will not be charged: €9.99" in text
     assert fresh(found).status == "active"
+
+
+def test_cancel_at_once_is_what_was_previewed_minutes_ago(found) -> None:
+    """Its end is now, whenever that is read."""
+    operator, wish = member("manage_subscription"), {"when": "now", "reason": "asked", "key": str(uuid4())}
+    path = f"/admin/billing/subscription/{found.pk}/cancel/"
+    shown = browser(operator).post(path, wish | {"preview": "yes"}).content.decode()
+    assert "Ends: now" in shown
+    [seen] = re.findall(r'name="previewed" value="([0-9a-f]+)"', shown)
+    with time_machine.travel(timezone.now() + timedelta(minutes=2), tick=False):
+        assert browser(operator).post(path, wish | {"previewed": seen}).status_code == 302
+    assert Subscription.objects.get().status == "cancelled"
 
 
 def test_cancel_writes_who_and_why(found) -> None:

@@ -13,11 +13,12 @@ from django.urls import reverse
 from django.utils import timezone
 
 from billing import customers, tasks
-from billing.models import Attempt, Case, Customer, GatewayLetter, Invoice, Payment, Refund
+from billing.models import Attempt, Case, Customer, GatewayLetter, Invoice, Payment, Refund, Subscription
 from billing.tests import shop
 from billing.tests.conftest import gateways, stripe
 from billing.tests.papers import french, known
 from billing.tests.paying import approved
+from billing.tests.subscribers import make_plan
 from config import navigation
 from credits.models import Grant, Purse
 from credits.tests.people import give
@@ -167,6 +168,26 @@ def test_page_of_a_customer_has_everything_with_its_link(support: Client) -> Non
         assert said in text
     assert "Wallets as a seller" not in text
     assert f'/admin/billing/customer/{user.pk}/give/"' in text
+
+
+def test_page_of_a_customer_opens_while_a_plan_is_being_begun(support: Client) -> None:
+    """Nothing of it is paid yet, so it is paid until no day."""
+    plan = make_plan("premium", {"month": 999})
+    user = make_customer()
+    Subscription.objects.create(user=user, catalogue=plan.catalogue, price=plan.prices.get(), time_zone="UTC")
+    assert "premium" in belongings(support, user)
+
+
+def test_reference_that_a_caller_chose_finds_its_payment_and_hides_nobodys(support: Client) -> None:
+    """It may be another customer's user id, by chance or not."""
+    anns, other = bought_by("ann"), bought_by("bea")
+    Payment.objects.filter(pk=other.pk).update(reference="order 7")
+    assert led_to(support, "order 7") == page_of(other)
+    Payment.objects.filter(pk=other.pk).update(reference="ann")
+    listed = support.get(reverse("admin:billing_payment_changelist"), {"q": "ann"}).context["cl"].result_list
+    assert [each.pk for each in listed] == [anns.pk]
+    assert find(support, "ann").status_code == 200  # both are shown
+    assert page_of(other) in find(support, "ann").content.decode()
 
 
 def test_customer_without_anything_is_told_so_and_a_look_writes_nothing(support: Client) -> None:

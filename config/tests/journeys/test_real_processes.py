@@ -185,7 +185,7 @@ def test_reply_that_is_lost_after_the_capture_is_one_charge_and_one_delivery(hou
     house.sandbox.turn("paypal", seed=ANSWERS_THEN_LOSES, drop_after=0.5)
     refresh = f"payments/{begun['payment']['id']}/refresh"
     status, told = call(house.web, "POST", refresh, token_of(house.buyer), {})
-    assert (status, told["code"]) == (503, "gateway_silent")
+    assert (status, told["code"]) == (503, "gateway_unsure")
     [lost] = [each for each in house.sandbox.requests("paypal") if each["path"].endswith("/capture")]
     assert (lost["acted_with_status"], lost["dial"]) == (201, "drop_after")
     house.sandbox.turn("paypal", drop_after=0.0)
