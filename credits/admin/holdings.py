@@ -168,9 +168,11 @@ class GrantAdmin(ExportingAdmin, OfCustomers):  # type: ignore[misc]
         def do(form: ActForm) -> str:
             _refuse_beyond_ones_own(operator(request), form.facts)
             made = grants.issue(**form.facts, key=form.act_key, by=operator(request))
-            return gettext("%(user)s has %(amount)s %(unit)s more.") % {
+            said = gettext("%(user)s has %(amount)s %(unit)s more.") % {
                 "user": form.facts["user"], "amount": made.amount, "unit": made.purse.unit,
             }  # fmt: skip
+            self.log_addition(request, made, said)  # there is no thing before the act, so it would be kept nowhere
+            return said
 
         return self.act(
             request,

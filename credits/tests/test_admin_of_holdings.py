@@ -116,6 +116,8 @@ def test_a_large_gift_is_for_who_may_adjust(ann: User, client: Client, settings:
     operator.user_permissions.add(Permission.objects.get(codename="adjust_credits"))
     act(client, f"{ROOT}/grant/issue/", amount="101", **facts)
     assert balances.of(ann).available == 201
+    kept = [(each.user, each.change_message) for each in LogEntry.objects.all()]
+    assert (operator, f"{ann.username} has 101 CREDIT more.") in kept
 
 
 def test_buttons_are_those_that_can_be_pressed(root: User, ann: User, client: Client) -> None:
