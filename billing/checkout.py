@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from billing import (
     calling,
+    charging,
     coupons,
     customers,
     errors,
@@ -32,7 +33,7 @@ from billing.gateways import errors as gateway_errors
 from billing.gateways import registry
 from billing.gateways.base import Buyer, CheckoutRequest, Flow, Line, OpensCheckout
 from billing.gateways.errors import FailureCategory
-from billing.models import Attempt, Customer, Payment, Redemption
+from billing.models import Attempt, Customer, Payment, Redemption, SavedMethod
 from billing.models.payments import AttemptState, PaymentKind, PaymentStatus
 from billing.pricing import Purchase
 from billing.routing import Decision, Rule, Wish
@@ -68,6 +69,7 @@ class Wishes:
     cancel_url: str = ""
     flow: Flow | None = None  # none: whatever the gateway has
     save_method: bool = False  # keep the card for later charges, where the buyer agrees to those
+    method: SavedMethod | None = None  # a kept card of the buyer's: it is charged at once, at its own gateway
     reference: str = ""  # the caller's own words for it
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
@@ -77,18 +79,23 @@ def start(*, user: User, purchase: Purchase, wishes: Wishes, claim: Claim | None
     customer = customers.get(user)
     wishes = checked(wishes, customer)
     purchase = pricing.taxed(purchase, customer, wishes.country)
-    _refuse_beside_an_unknown_one(user, purchase)
+    _refuse_beside_an_unknown_one(user, purchase, wishes)
     if purchase.amount.minor == 0:
         # A coupon leaves nothing to pay: no gateway is asked, and what is bought is there at once.
         return _write(user, purchase, wishes, NO_GATEWAY, claim)
     decision = choose(purchase, wishes)
     payment = _write(user, purchase, wishes, decision, claim)
+    if wishes.method is not None:
+        return _charge(payment, customer, wishes.method)
     return _bring_to_a_gateway(payment, customer, decision, wishes)
 
 
-def _refuse_beside_an_unknown_one(user: User, purchase: Purchase) -> None:
+def _refuse_beside_an_unknown_one(user: User, purchase: Purchase, wishes: Wishes) -> None:
     """Whoever tries again, perhaps at another gateway, while nobody knows whether the first try is paid would pay
-    twice. A plan's payments and an invoice's have rules of their own, and free amounts their services'."""
+    twice. A plan's payments and an invoice's have rules of their own, and free amounts their services'.
+
+    Beside a kept card even a call under way counts: it may charge by itself, where a page waits for its buyer.
+    """
     if purchase.kind not in (PaymentKind.PACK, PaymentKind.SALE):
         return
     same = Payment.objects.filter(user=user, kind=purchase.kind, item=purchase.item, status=PaymentStatus.PENDING)
@@ -96,7 +103,8 @@ def _refuse_beside_an_unknown_one(user: User, purchase: Purchase) -> None:
     if purchase.kind == PaymentKind.SALE:
         same = same.filter(details__lines=purchase.details["lines"])
     # Once people look after it nobody asks any more, and it must not stand in the way for ever.
-    if unknown := same.filter(attempts__state=AttemptState.UNKNOWN, attempts__next_ask_at__isnull=False).first():
+    unsure = [AttemptState.UNKNOWN, *([AttemptState.CREATED] if wishes.method else [])]
+    if unknown := same.filter(attempts__state__in=unsure, attempts__next_ask_at__isnull=False).first():
         raise errors.AttemptLive(unknown.pk)
 
 
@@ -141,7 +149,7 @@ def decide(amount: Money, wishes: Wishes) -> Decision:
             preferred=wishes.gateways,
             flow=wishes.flow,
             has_phone=bool(wishes.phone),
-            saves_method=wishes.save_method,
+            saves_method=wishes.save_method or wishes.method is not None,
         )
     )
 
@@ -152,12 +160,13 @@ def checked(wishes: Wishes, customer: Customer) -> Wishes:
         raise errors.UnknownGateways(unknown, known)
     return Wishes(
         country=wishes.country or customer.country,
-        gateways=tuple(dict.fromkeys(wishes.gateways)),
+        gateways=(wishes.method.gateway,) if wishes.method else tuple(dict.fromkeys(wishes.gateways)),
         phone=_phone(wishes.phone),
         success_url=returning.checked(wishes.success_url, "success_url"),
         cancel_url=returning.checked(wishes.cancel_url, "cancel_url"),
         flow=wishes.flow,
         save_method=wishes.save_method,
+        method=wishes.method,
         reference=wishes.reference,
         metadata=wishes.metadata,
     )
@@ -246,6 +255,15 @@ def _bring_to_a_gateway(payment: Payment, customer: Customer, decision: Decision
                 break
     payments.give_up(payment=payment)
     raise _refusal(payment, decision, refusals)
+
+
+def _charge(payment: Payment, customer: Customer, method: SavedMethod) -> Payment:
+    attempt = payments.begin(payment=payment, gateway_name=method.gateway)
+    back = returning.told(payment.success_url, settings.CHECKOUT_SUCCESS_URL, payment.pk)
+    try:
+        return charging.pay(attempt=attempt, method=method, buyer=buyer_of(attempt, customer), return_url=back)
+    except gateway_errors.Unavailable as refusal:
+        raise _refusal(payment, NO_GATEWAY, [refusal]) from refusal
 
 
 def _open(attempt: Attempt, customer: Customer, flow: Flow | None) -> Payment:

@@ -7,6 +7,7 @@ from django.contrib.auth.models import User
 from django.core import signing
 from django.db import transaction
 
+from billing import errors
 from billing.gateways.base import SavedMethod as Told
 from billing.models import SavedMethod, TopUp
 from billing.models.top_ups import ANOTHER_CARD_MENDS
@@ -46,6 +47,14 @@ def lock(user: User) -> None:
 def latest(user: User) -> SavedMethod | None:
     """The one that is charged."""
     return SavedMethod.objects.of(user).first()
+
+
+def find(user: User, number: int) -> SavedMethod:
+    """The one of theirs that is kept under this id."""
+    found = SavedMethod.objects.of(user).filter(pk=number).first()
+    if found is None:
+        raise errors.UnknownMethod
+    return found
 
 
 def _forget_declines(user: User) -> None:

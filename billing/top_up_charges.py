@@ -15,7 +15,7 @@ from django.db.models import Exists, OuterRef, Q, Sum
 from django.utils import timezone
 
 from billing import (
-    calling,
+    charging,
     checkout,
     customers,
     failures,
@@ -27,10 +27,9 @@ from billing import (
     top_up,
 )
 from billing.gateways import errors as gateway_errors
-from billing.gateways import registry
-from billing.gateways.base import ChargeRequest, ChargesSavedMethods, PaymentResult, PaymentState
+from billing.gateways.base import PaymentResult, PaymentState
 from billing.gateways.errors import FailureCategory
-from billing.models import Attempt, Payment, SavedMethod, TopUp, TopUpCharge
+from billing.models import Payment, SavedMethod, TopUp, TopUpCharge
 from billing.models.payments import PaymentStatus
 from billing.models.top_ups import Suspension
 from billing.pricing import Purchase
@@ -225,7 +224,8 @@ def _bring_to_gateway(begun: TopUpCharge) -> None:
         return
     attempt = payments.begin(payment=payment, gateway_name=begun.method.gateway)
     try:
-        result = _call(attempt, begun.method)
+        buyer = checkout.buyer_of(attempt, customers.get(payment.user))
+        result = charging.call(attempt=attempt, method=begun.method, buyer=buyer)
     except gateway_errors.Uncertain as doubt:
         payments.doubt(attempt=attempt, error=doubt)
         return
@@ -236,21 +236,6 @@ def _bring_to_gateway(begun: TopUpCharge) -> None:
     except gateway_errors.Declined as refusal:
         result = PaymentResult(state=PaymentState.FAILED, failure=failures.of(refusal))
     payments.note(attempt=attempt, result=result)
-
-
-def _call(attempt: Attempt, method: SavedMethod) -> PaymentResult:
-    adapter = registry.get(attempt.gateway)
-    assert isinstance(adapter, ChargesSavedMethods)  # noqa: S101 - routing chose it for that
-    payment = attempt.payment
-    request = ChargeRequest(
-        reference=attempt.reference,
-        amount=payment.money,
-        description=payment.description,
-        buyer=checkout.buyer_of(attempt, customers.get(payment.user)),
-        method=method.gateway_id,
-        metadata={"payment": str(payment.pk)},
-    )
-    return calling.call(attempt.gateway, "charge", lambda: adapter.charge(request), is_new_attempt=True)
 
 
 # ---------------------------------------------------------------- what became of it

@@ -218,6 +218,15 @@ OF_BILLING: dict[type[BaseException], Problem] = {
     billing.NoGatewayKeepsMethods: Problem(
         status=422, title="No gateway keeps methods", meaning="No gateway that is switched on keeps cards."
     ),
+    billing.UnknownMethod: Problem(
+        status=400, title="Unknown saved card", meaning="No card of this customer is kept under this id."
+    ),
+    billing.MethodRefused: Problem(
+        status=402,
+        title="Card not charged",
+        meaning="The kept card was not charged, for this reason; a checkout without payment_method leads to a page.",
+        facts=("payment", "gateway", "reason"),
+    ),
     billing.MethodPaysPlan: Problem(
         status=409,
         title="Method pays a plan",

@@ -1,5 +1,6 @@
 """`POST checkouts`: begin to buy something."""
 
+from dataclasses import replace
 from typing import Any
 
 from django.conf import settings
@@ -12,7 +13,7 @@ from rest_framework.exceptions import ErrorDetail
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from billing import checkout, coupons, customers, errors, plans, pricing, subscriptions
+from billing import checkout, coupons, customers, errors, plans, pricing, saved_methods, subscriptions
 from billing.api import guest_checkouts
 from billing.api.coupons import CouponResponse, count_try
 from billing.api.guest_checkouts import MayBuy
@@ -34,6 +35,7 @@ from rest.views import ApiView
 from wallets.sales import MOST_LINES, Line
 
 THINGS = ("pack", "plan", "sale", "sales", "amount")
+NOT_BESIDE_A_CARD = ("gateways", "flow", "phone", "save_method")
 
 
 class SaleRequest(serializers.StrictSerializer):
@@ -84,7 +86,15 @@ class CheckoutBody(serializers.StrictSerializer):
     )
     phone = fields.StringField(required=False, max_length=30, bare=True)
     save_method = fields.BooleanField(
-        required=False, help_text="Keep the card for automatic top-ups; only gateways that can are asked."
+        required=False, help_text="Keep the card, for top-ups and later packs; only gateways that can are asked."
+    )
+    payment_method = fields.IntegerField(
+        required=False,
+        min_value=1,
+        help_text=(
+            "The id of a kept card of the customer's, as `payment-methods` lists it. It is charged at once, at its own "
+            "gateway, for a pack; not beside `gateways`, `flow`, `phone` or `save_method`."
+        ),
     )
     success_url = fields.StringField(required=False, max_length=1000, bare=True)
     cancel_url = fields.StringField(required=False, max_length=1000, bare=True)
@@ -109,7 +119,19 @@ class CheckoutBody(serializers.StrictSerializer):
         if named == ["plan"] and (own := [name for name in ("reference", "metadata") if name in attrs]):
             message = "A plan is paid again and again; it is known by its subscription."
             raise drf.ValidationError({own[0]: [ErrorDetail(message, code="unexpected")]})
+        if "payment_method" in attrs:
+            _check_beside_a_card(attrs, named[0])
         return attrs
+
+
+def _check_beside_a_card(attrs: dict[str, Any], thing: str) -> None:
+    if thing != "pack":
+        message = "A kept card pays for a pack; anything else is paid on the gateway's page."
+        raise drf.ValidationError({"payment_method": [ErrorDetail(message, code="unexpected")]})
+    for name in NOT_BESIDE_A_CARD:
+        if name in attrs:
+            message = "A kept card is charged at its own gateway, in the one way that it has: leave this out."
+            raise drf.ValidationError({name: [ErrorDetail(message, code="unexpected")]})
 
 
 class CheckoutPreviewResponse(answers.Serializer[Any]):
@@ -136,7 +158,10 @@ class CheckoutsView(ApiView):
         summary="Start a checkout",
         description=(
             "The price comes from the catalogue. The answer says what the buyer does next: open a page, confirm on "
-            "the telephone, or nothing yet; and which gateways could have taken it, and why others could not. Where "
+            "the telephone, or nothing yet; and which gateways could have taken it, and why others could not. With "
+            "`payment_method` a kept card is charged at once: the answer's `payment` has succeeded, or is pending with "
+            "the page of the buyer's bank, or without one while the gateway is asked; 402 where nothing was charged. "
+            "Where "
             "`GUEST_CHECKOUT` is on, a guest without credentials buys a pack with an `email`."
         ),
         request=CheckoutBody,
@@ -154,7 +179,8 @@ class CheckoutsView(ApiView):
             payment = guest_checkouts.start(request, wish, claim)
             return _answer(Payment.objects.with_attempts().get(pk=payment.pk), is_guest=True)
         guest_checkouts.refuse_facts_of_guests(wish)
-        user, wishes = callers.customer(request), wishes_of(wish)
+        user = callers.customer(request)
+        wishes = _wishes(wish, user)
         if "coupon" in wish:
             count_try(user)
         if "plan" in wish:
@@ -182,7 +208,7 @@ class CheckoutPreviewView(ApiView):
         if "coupon" in wish:
             count_try(user)
         customer = customers.get(user)
-        wishes = checkout.checked(wishes_of(wish), customer)
+        wishes = checkout.checked(_wishes(wish, user), customer)
         if "plan" in wish:
             purchase = subscriptions.first_period(user=user, price=_plan_price(wish), coupon=wish.get("coupon", ""))
         else:
@@ -218,6 +244,13 @@ def _preview(purchase: Purchase, customer: Customer, wishes: Wishes, decision: D
             "unit": terms.unit,
         }
     return told
+
+
+def _wishes(wish: dict[str, Any], user: User) -> Wishes:
+    wishes = wishes_of(wish)
+    if "payment_method" not in wish:
+        return wishes
+    return replace(wishes, method=saved_methods.find(user, wish["payment_method"]))
 
 
 def _purchase(wish: dict[str, Any], user: User, *, is_service: bool) -> Purchase:

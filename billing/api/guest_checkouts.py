@@ -20,7 +20,17 @@ if TYPE_CHECKING:
 
 OF_A_GUEST = ("email", "locale")
 # A plan is ended by whom it belongs to, and a guest has no account to do it with; coupons and cards are kept for one.
-NOT_FOR_GUESTS = ("plan", "interval", "sale", "sales", "amount", "description", "coupon", "save_method")
+NOT_FOR_GUESTS = (
+    "plan",
+    "interval",
+    "sale",
+    "sales",
+    "amount",
+    "description",
+    "coupon",
+    "save_method",
+    "payment_method",
+)
 
 
 class MayBuy(OwnerOrService("billing.start_checkout")):  # type: ignore[misc]  # a class that is made

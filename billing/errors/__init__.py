@@ -34,10 +34,12 @@ from billing.errors.invoices import (
 from billing.errors.methods import (
     CapTooLow,
     MethodPaysPlan,
+    MethodRefused,
     NoGatewayKeepsMethods,
     NoSavedMethod,
     ThresholdTooHigh,
     TopUpOff,
+    UnknownMethod,
 )
 from billing.errors.operations import (
     CaseClosed,
@@ -117,6 +119,7 @@ __all__ = [
     "GatewaysDown",
     "IntervalNotLater",
     "MethodPaysPlan",
+    "MethodRefused",
     "NoGatewayKeepsMethods",
     "NoGatewayTakesIt",
     "NoMailAddress",
@@ -154,5 +157,6 @@ __all__ = [
     "TopUpOff",
     "UnknownCoupon",
     "UnknownGateways",
+    "UnknownMethod",
     "UnknownPlan",
 ]

@@ -1,6 +1,9 @@
 """What is refused of kept cards and automatic top-ups."""
 
+from uuid import UUID
+
 from billing.errors.base import BillingError
+from billing.gateways.errors import FailureCategory
 
 
 class TopUpOff(BillingError):
@@ -16,6 +19,26 @@ class NoSavedMethod(BillingError):
 class NoGatewayKeepsMethods(BillingError):
     def __init__(self) -> None:
         super().__init__("No gateway that is switched on keeps cards for later charges.")
+
+
+class UnknownMethod(BillingError):
+    """One of somebody else's and one that was removed look the same as none."""
+
+    def __init__(self) -> None:
+        super().__init__("No card of this customer is kept under this id; payment-methods lists them.")
+
+
+class MethodRefused(BillingError):
+    """Nothing was charged, and this payment is over."""
+
+    def __init__(self, payment: UUID, gateway: str, reason: str) -> None:
+        self.payment = payment
+        self.gateway = gateway
+        self.reason = str(reason)
+        told = "The card was not charged."
+        if reason == FailureCategory.AUTHENTICATION_REQUIRED:
+            told = "The card was not charged: its bank wants its owner to confirm."
+        super().__init__(f"{told} Pay with another one, or on the gateway's page, without payment_method.")
 
 
 class MethodPaysPlan(BillingError):

@@ -131,13 +131,14 @@ class CheckoutRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChargeRequest:
-    """A charge of a saved method while its owner is away."""
+    """A charge of a saved method: while its owner is away, or is there and can be led to their bank and back."""
 
     reference: str
     amount: Money
     description: str
     buyer: Buyer
     method: str  # the gateway's id of the saved method
+    return_url: str = ""  # where its owner comes back to; empty: they are away
     metadata: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -111,6 +111,7 @@ def test_keys_of_two_guests_do_not_meet(open_shop: None) -> None:
         ({"email": "no address"}, "email"),
         ({"coupon": "SPRING"}, "coupon"),
         ({"save_method": True}, "save_method"),
+        ({"payment_method": 1}, "payment_method"),
         ({"pack": None, "plan": "premium"}, "plan"),
         ({"pack": None, "amount": 500}, "amount"),
     ],

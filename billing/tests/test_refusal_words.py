@@ -100,8 +100,8 @@ TOLD = [
 NOT_OF_OPERATORS = {
     "AccountingMistake", "AmountNotYours", "CouponCurrency", "CouponExpired", "CouponFirstPurchaseOnly",
     "CouponNeedsPurchase", "CouponNotForThis", "CouponUsedByYou", "CouponUsedUp", "DiscountNotPayable",
-    "NoGatewayKeepsMethods", "PhoneInvalid", "ReturnUrlRefused", "SubscriptionAmbiguous", "UnknownCoupon",
-    "UnknownGateways",
+    "MethodRefused", "NoGatewayKeepsMethods", "PhoneInvalid", "ReturnUrlRefused", "SubscriptionAmbiguous",
+    "UnknownCoupon", "UnknownGateways", "UnknownMethod",
     "TaxNotAdded",
 }  # fmt: skip
 WITH_SENTENCES_OF_THEIR_OWN = {"BillingError", "CouponInvalid", "StatementUnreadable"}

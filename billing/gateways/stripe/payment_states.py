@@ -9,7 +9,8 @@ from billing.gateways.stripe import tax_states
 from billing.gateways.stripe.client import NAME, Fields, category_of, id_of, moment, part
 from billing.gateways.stripe.currencies import from_wire, from_wire_or_none
 
-OFF_SESSION = "off_session"
+# What the metadata of an intent says that charges a kept card: whether its owner is away, or there.
+OFF_SESSION, ON_SESSION = "off_session", "on_session"
 
 
 def of_session(session: Fields) -> PaymentResult:
@@ -112,9 +113,9 @@ def _intent_state(intent: Fields, *, has_failed: bool) -> PaymentState:
         return _of_cancelled(intent, has_failed=has_failed)
     if status not in STATES:
         raise Uncertain("Stripe's payment intent has an unknown status.", gateway=NAME, code="unreadable")
-    # Its owner is away and cannot choose another card; elsewhere a refused card is not the end.
-    is_away = part(intent.get("metadata")).get("flow") == OFF_SESSION
-    if status == "requires_payment_method" and is_away and has_failed:
+    # Nobody can choose another card for it; elsewhere a refused card is not the end.
+    is_of_one_card = part(intent.get("metadata")).get("flow") in (OFF_SESSION, ON_SESSION)
+    if status == "requires_payment_method" and is_of_one_card and has_failed:
         return PaymentState.FAILED
     return STATES[status]
 

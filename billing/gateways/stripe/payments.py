@@ -67,15 +67,17 @@ class Payments(Connected):
 
     def charge(self, request: ChargeRequest) -> PaymentResult:
         amounts.require(request.amount, self.capabilities.currencies, gateway=self.name)
+        flow = states.ON_SESSION if request.return_url else states.OFF_SESSION
         params: Any = {
             "amount": to_wire(request.amount),
             "currency": request.amount.unit.lower(),
             "customer": request.buyer.gateway_customer,
             "payment_method": request.method,
             "confirm": True,
-            "off_session": True,
+            # With an address to come back to, Stripe leads whom the bank asks to a page; without, the card is declined.
+            **({"return_url": request.return_url} if request.return_url else {"off_session": True}),
             "description": request.description,
-            "metadata": _metadata(request.reference, {**request.metadata, "flow": states.OFF_SESSION}),
+            "metadata": _metadata(request.reference, {**request.metadata, "flow": flow}),
             "expand": [WITH_FEE],
         }
         found = self.move(

@@ -148,6 +148,14 @@ def test_a_page_that_is_done_and_unpaid_is_what_its_intent_is(
             },
             PaymentState.FAILED,
         ),
+        (
+            {
+                "status": "requires_payment_method",
+                "last_payment_error": {"code": "card_declined"},
+                "metadata": {**asked.METADATA, "flow": "on_session"},
+            },
+            PaymentState.FAILED,
+        ),
         ({"status": "requires_action"}, PaymentState.REQUIRES_ACTION),
         ({"status": "requires_confirmation"}, PaymentState.CREATED),
         ({"status": "processing"}, PaymentState.PENDING),

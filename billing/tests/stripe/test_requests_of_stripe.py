@@ -59,6 +59,10 @@ MOVES: dict[str, tuple[Act, str]] = {
         f"{asked.REFERENCE}:create",
     ),
     "charge": (lambda gateway: gateway.charge(asked.charge()), f"{asked.REFERENCE}:charge"),
+    "charge while its owner is there": (
+        lambda gateway: gateway.charge(replace(asked.charge(), return_url="https://shop.example/done")),
+        f"{asked.REFERENCE}:charge",
+    ),
     "confirm": (
         lambda gateway: gateway.confirm(asked.PAID, method="pm_1", return_url="https://shop.example/done"),
         f"{asked.REFERENCE}:confirm:pm_1",
