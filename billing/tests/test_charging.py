@@ -143,7 +143,9 @@ def test_lost_answer_is_pending_and_nothing_is_charged_beside_it(ann: User, char
 
 def test_charge_whose_process_died_is_not_followed_by_another(ann: User, charging: ChargingGateway) -> None:
     buy(ann)
-    Attempt.objects.filter(pk=last().attempts.get().pk).update(state=AttemptState.CREATED, ended_at=None)
+    Attempt.objects.filter(pk=last().attempts.get().pk).update(
+        state=AttemptState.CREATED, ended_at=None, next_ask_at=timezone.now()
+    )
     Payment.objects.filter(pk=last().pk).update(status="pending", ended_at=None, delivered_at=None)
     assert buy(ann).json()["code"] == "attempt_live"
     assert len(charging.charged) == 1

@@ -63,6 +63,7 @@ def test_canary_without_lock_and_constraint_it_is_lost_by_each_letter(stripe, mo
         return Payment.objects.select_related("user").get(pk=payment_id)
 
     monkeypatch.setattr(payments, "lock", unlocked)
+    monkeypatch.setattr("billing.refund_credits.lock", lambda payment: None)
     monkeypatch.setattr(disputes, "_open", open_when_all_have_written)
     with without_constraint():
         assert lose_together(payment) < -999

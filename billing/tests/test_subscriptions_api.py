@@ -8,7 +8,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from billing import subscriptions
+from billing import dunning, subscriptions
 from billing.models import Payment, PlanPrice, Subscription
 from billing.tests import shop
 from billing.tests.subscribers import make_plans, make_user, pay, price, subscribed
@@ -195,7 +195,7 @@ def test_plan_that_stands_still_would_end_at_once(user, paypal) -> None:
 def test_preview_of_a_paused_plan_says_what_waits_and_would_be_lost(user, paypal, clock) -> None:
     found = subscribed(paypal, user)
     subscriptions.pause(subscription=found)
-    left = found.paid_until - timezone.now()
+    left = dunning.paid_until(found) - timezone.now()
     clock.shift(timedelta(days=90))
     ending = end(user, preview="true").json()["cancellation"]
     assert ending["when"] == "now"
