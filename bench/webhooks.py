@@ -27,9 +27,9 @@ from billing.gateways.base import (
     PaymentRef,
     PaymentResult,
     PaymentState,
-    Subject,
     Trust,
 )
+from billing.gateways.subjects import Subject
 from billing.models import GatewayLetter, Payment
 from billing.models.payments import PaymentKind, PaymentStatus
 

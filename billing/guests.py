@@ -38,7 +38,7 @@ def is_guest(user: User) -> bool:
 
 def page_of(payment: Payment) -> str:
     """Where a guest sees what becomes of it. The id is the credential: they and their gateway alone have it."""
-    return f"{settings.BASE_URL.rstrip('/')}/?payment={payment.pk}"
+    return f"{settings.BASE_URL}/?payment={payment.pk}"
 
 
 @transaction.atomic

@@ -18,7 +18,8 @@ from prometheus_client import Counter
 
 from billing import readers
 from billing.gateways import errors as gateway_errors
-from billing.gateways.base import Hint, Subject, Trust
+from billing.gateways.base import Hint, Trust
+from billing.gateways.subjects import Subject
 from billing.models import GatewayLetter
 from billing.models.inbox import OVER, LetterState
 from billing.readers import Batch, NotKnownYet

@@ -25,7 +25,8 @@ from billing import (
     trial_ends,
 )
 from billing.gateways import letters as marks
-from billing.gateways.base import Hint, Subject, Trust
+from billing.gateways.base import Hint, Trust
+from billing.gateways.subjects import Subject
 from billing.gateways.subscribing import InvoiceResult
 from billing.models import Attempt, GatewayLetter, Payout, PlanPrice, Refund, Subscription
 from billing.models.inbox import LetterState
@@ -71,16 +72,17 @@ def _read_payment(letter: GatewayLetter, batch: Batch) -> LetterState:
     if attempt.pk not in batch.asked and not is_over:
         asking.ask(attempt)
         batch.asked.add(attempt.pk)
-    if letter.kind in refunds_listed.LETTERS:
-        _read_what_went_back(attempt)
     return LetterState.DONE
 
 
-def _read_what_went_back(attempt: Attempt) -> None:
-    """Of one that was only authorised nothing went back: Stripe calls a hold that it lets go refunded too."""
-    attempt.refresh_from_db()
-    if attempt.state in SETTLED:
-        refunds_listed.hear(attempt)
+def _read_money_back(letter: GatewayLetter, batch: Batch) -> LetterState:
+    """Of one that was only authorised nothing went back: a hold that is let go may be called refunded too."""
+    attempt, state = _named(letter), _read_payment(letter, batch)
+    if attempt is not None:
+        attempt.refresh_from_db()
+        if attempt.state in SETTLED:
+            refunds_listed.hear(attempt)
+    return state
 
 
 def _read_refund(letter: GatewayLetter, batch: Batch) -> LetterState:
@@ -137,10 +139,12 @@ def _read_subscription(letter: GatewayLetter, batch: Batch) -> LetterState:
     """Whatever it says, and whenever it comes: the subscription and its last invoice are read again."""
     if not gateway_subscriptions.renews(letter.gateway):
         return LetterState.IGNORED
-    state = _follow_subscription(letter.gateway, letter.ids, letter.reference, batch)
-    if letter.kind in trial_ends.LETTERS:
-        named = _subscription_named(letter.gateway, letter.ids, letter.reference)
-        assert named is not None  # noqa: S101 - it was followed
+    return _follow_subscription(letter.gateway, letter.ids, letter.reference, batch)
+
+
+def _read_trial_end(letter: GatewayLetter, batch: Batch) -> LetterState:
+    state = _read_subscription(letter, batch)
+    if named := _subscription_named(letter.gateway, letter.ids, letter.reference):
         trial_ends.hear(named)
     return state
 
@@ -191,11 +195,13 @@ def _read_method(letter: GatewayLetter, batch: Batch) -> LetterState:
 
 READERS: dict[Subject, Reader] = {
     Subject.PAYMENT: _read_payment,
+    Subject.MONEY_BACK: _read_money_back,
     Subject.REFUND: _read_refund,
     Subject.REVERSAL: _read_reversal,
     Subject.PAYOUT: _read_payout,
     Subject.DISPUTE: _read_dispute,
     Subject.SUBSCRIPTION: _read_subscription,
+    Subject.TRIAL_END: _read_trial_end,
     Subject.INVOICE: _read_invoice,
     Subject.SETUP: _read_setup,
     Subject.METHOD: _read_method,
@@ -210,7 +216,7 @@ def attempt_of(letter: GatewayLetter) -> Attempt:
     attempt = _named(letter)
     if attempt is None:
         raise NotKnownYet("No attempt of ours is meant.")
-    if letter.subject == Subject.PAYMENT and letter.reference not in ("", attempt.reference):
+    if letter.subject in (Subject.PAYMENT, Subject.MONEY_BACK) and letter.reference not in ("", attempt.reference):
         raise NotKnownYet("Its address and its reference name different attempts.")
     if letter.trust == Trust.SHARED_SECRET and not marks.fits(_hint(letter), attempt.gateway_ids):
         raise NotKnownYet("It does not know the secret of the attempt.")

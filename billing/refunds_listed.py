@@ -7,7 +7,6 @@ from billing.gateways.subscribing import ListsRefunds
 from billing.models import Attempt, Refund
 from billing.models.refunds import RefundStatus
 
-LETTERS = frozenset({"charge.refunded"})
 NOTHING_WENT = (RefundState.FAILED, RefundState.CANCELLED)
 
 

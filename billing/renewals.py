@@ -97,7 +97,7 @@ def _decide(pk: UUID, now: datetime, work: Work) -> tuple[Subscription | None, b
         return subscription, False
     reminders, tries = dunning.reminders_due(subscription, now), dunning.tries_due(subscription, now)
     if reminders > subscription.reminders and dunning.paid_until(subscription) + timedelta(days=1) > now:
-        _remind(subscription)  # once, however many lines were missed
+        remind(subscription, dunning.mend_url(subscription))  # once, however many lines were missed
         work.reminded += 1
     starts = tries > subscription.tries
     subscription.reminders, subscription.tries = max(reminders, subscription.reminders), max(tries, subscription.tries)
@@ -110,7 +110,8 @@ def _decide(pk: UUID, now: datetime, work: Work) -> tuple[Subscription | None, b
     return subscription_states.lock(pk), starts
 
 
-def _remind(subscription: Subscription) -> None:
+def remind(subscription: Subscription, payment_url: str) -> None:
+    """A renewal is near; without an address it is paid by itself."""
     price = subscription.next_price or subscription.price
     outbox.record(
         user=subscription.user,
@@ -121,7 +122,7 @@ def _remind(subscription: Subscription) -> None:
             "amount": subscriptions.next_amount(subscription, price).minor,
             "currency": price.currency,
             "due_at": dunning.paid_until(subscription),
-            "payment_url": dunning.mend_url(subscription),
+            "payment_url": payment_url or None,
         },
     )
 

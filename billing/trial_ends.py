@@ -4,13 +4,9 @@ from uuid import UUID
 
 from django.db import transaction
 
-from billing import dunning, gateway_subscriptions, subscription_states, subscriptions
+from billing import dunning, gateway_subscriptions, renewals, subscription_states
 from billing.models import Subscription
 from billing.models.subscriptions import SubscriptionStatus
-from events import outbox
-from events.types import EventType
-
-LETTERS = frozenset({"customer.subscription.trial_will_end"})
 
 
 def hear(subscription: Subscription) -> None:
@@ -33,16 +29,4 @@ def _tell(subscription_id: UUID, payment_url: str) -> None:
     if not _is_to_be_told(subscription):
         return
     Subscription.objects.filter(pk=subscription_id).update(reminders=1)
-    price = subscription.next_price or subscription.price
-    outbox.record(
-        user=subscription.user,
-        type=EventType.RENEWAL_REMINDER,
-        data={
-            "subscription": str(subscription.pk),
-            "plan": price.plan.code,
-            "amount": subscriptions.next_amount(subscription, price).minor,
-            "currency": price.currency,
-            "due_at": dunning.paid_until(subscription).isoformat().replace("+00:00", "Z"),
-            "payment_url": payment_url or None,
-        },
-    )
+    renewals.remind(subscription, payment_url)

@@ -16,7 +16,8 @@ from billing import cases, inbox
 from billing.admin import facts
 from billing.admin.acts import BillingActsAdmin
 from billing.admin.finding import IDS, of_gateway
-from billing.gateways.base import Subject, Trust
+from billing.gateways.base import Trust
+from billing.gateways.subjects import Subject
 from billing.models import Case, GatewayLetter
 from billing.models.inbox import LetterState
 from credits.admin.acts import ActForm, operator

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Protocol, runtime_checkable
 
 from billing.gateways.errors import FailureCategory
+from billing.gateways.subjects import Subject
 from billing.gateways.tax_figures import TaxBehavior, TaxFigures
 from ledger.money import Money
 
@@ -62,21 +63,6 @@ class Trust(StrEnum):
     SIGNED = "signed"
     SHARED_SECRET = "shared_secret"  # noqa: S105 - a word for trust
     UNSIGNED = "unsigned"
-
-
-class Subject(StrEnum):
-    """What a letter is about."""
-
-    PAYMENT = "payment"
-    REFUND = "refund"
-    REVERSAL = "reversal"  # taken back by a bank or by the gateway itself: nobody has refunded it
-    PAYOUT = "payout"
-    DISPUTE = "dispute"
-    SUBSCRIPTION = "subscription"
-    INVOICE = "invoice"
-    SETUP = "setup"  # of a method that is to be kept
-    METHOD = "method"  # that hangs on a customer now
-    OTHER = "other"
 
 
 class DestinationKind(StrEnum):

@@ -18,13 +18,13 @@ from billing.gateways.base import (
     PaymentRef,
     PaymentResult,
     PaymentState,
-    Subject,
     Trust,
 )
 from billing.gateways.errors import Declined, FailureCategory, GatewayError, InvalidLetter
 from billing.gateways.http import Channel, Limits, Reply
 from billing.gateways.redaction import redacted, redacted_text
 from billing.gateways.references import fingerprint, short
+from billing.gateways.subjects import Subject
 from billing.gateways.tokens import Tokens, misconfigured, read_token
 from ledger.money import exponent
 

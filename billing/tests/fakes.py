@@ -24,10 +24,10 @@ from billing.gateways.base import (
     RefundResult,
     RefundState,
     SavedMethod,
-    Subject,
     Trust,
 )
 from billing.gateways.errors import Declined, FailureCategory, GatewayError, InvalidLetter, Unavailable, Uncertain
+from billing.gateways.subjects import Subject
 from ledger.money import Money
 
 SECRET = "right"

@@ -11,7 +11,8 @@ from django.test import Client
 from django.utils import timezone
 
 from billing import inbox, refund_sending
-from billing.gateways.base import Hint, Letter, PaymentState, RefundRef, RefundResult, RefundState, Subject, Trust
+from billing.gateways.base import Hint, Letter, PaymentState, RefundRef, RefundResult, RefundState, Trust
+from billing.gateways.subjects import Subject
 from billing.gateways.subscribing import DisputeState, DisputeTold
 from billing.models import Dispute, GatewayLetter, Payment, Refund
 from billing.tests import shop

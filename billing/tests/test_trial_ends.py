@@ -33,7 +33,7 @@ def on_trial(renewing: RenewingGateway, **changes: Any) -> Subscription:
 
 
 def warn(found: Subscription, number: int = 1) -> list[dict[str, Any]]:
-    write(found, WILL_END, number)
+    write(found, WILL_END, number, subject="trial_end")
     read()
     return [event.data for event in Event.objects.filter(type="renewal.reminder", user=found.user)]
 

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from urllib.parse import parse_qsl
 
 from billing.gateways import letters
-from billing.gateways.base import Hint, Letter, Subject, Trust
+from billing.gateways.base import Hint, Letter, Trust
 from billing.gateways.cinetpay.configuration import Configuration
 from billing.gateways.errors import InvalidLetter
 from billing.gateways.references import fingerprint, from_short
+from billing.gateways.subjects import Subject
 
 SIGNED_FIELDS = (
     *("cpm_site_id", "cpm_trans_id", "cpm_trans_date", "cpm_amount", "cpm_currency", "signature", "payment_method"),

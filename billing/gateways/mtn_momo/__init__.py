@@ -26,7 +26,6 @@ from billing.gateways.base import (
     RefundRequest,
     RefundResult,
     RefundState,
-    Subject,
     Trust,
 )
 from billing.gateways.errors import Declined, FailureCategory, GatewayError, InvalidLetter
@@ -34,6 +33,7 @@ from billing.gateways.http import Channel, Limits, Reply, ServerFault
 from billing.gateways.mtn_momo import translation
 from billing.gateways.mtn_momo.translation import NAME
 from billing.gateways.references import as_uuid, checked
+from billing.gateways.subjects import Subject
 from billing.gateways.tokens import Tokens, misconfigured, read_token
 from ledger.money import exponent
 

@@ -17,11 +17,12 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.x509.oid import ExtensionOID, NameOID
 
 from billing.gateways import amounts, letters
-from billing.gateways.base import Hint, Letter, Subject, Trust
+from billing.gateways.base import Hint, Letter, Trust
 from billing.gateways.errors import InvalidLetter, Uncertain
 from billing.gateways.http import Channel, Limits, Reply
 from billing.gateways.redaction import redacted
 from billing.gateways.references import checked
+from billing.gateways.subjects import Subject
 from billing.gateways.subscribing import DisputeState, DisputeTold
 from ledger.errors import LedgerError
 from ledger.money import Money

@@ -10,10 +10,11 @@ from typing import Any
 
 import orjson
 
-from billing.gateways.base import Hint, Letter, Subject, Trust
+from billing.gateways.base import Hint, Letter, Trust
 from billing.gateways.errors import InvalidLetter, Uncertain
 from billing.gateways.stripe.client import MOST_PAGES, PAGE, Connected, Fields, id_of, moment, part, reference_of
 from billing.gateways.stripe.currencies import from_wire_or_none
+from billing.gateways.subjects import Subject
 from ledger.money import Money
 
 # By what an event's name begins with; the longest wins.
@@ -23,12 +24,14 @@ SUBJECTS = {
     "setup_intent.": Subject.SETUP,
     "payment_method.attached": Subject.METHOD,
     "charge.": Subject.PAYMENT,
+    "charge.refunded": Subject.MONEY_BACK,
     "charge.dispute.": Subject.DISPUTE,
     "charge.refund.": Subject.REFUND,
     "refund.": Subject.REFUND,
     "payout.": Subject.PAYOUT,
     "transfer.": Subject.PAYOUT,
     "customer.subscription.": Subject.SUBSCRIPTION,
+    "customer.subscription.trial_will_end": Subject.TRIAL_END,
     "invoice.": Subject.INVOICE,
     "invoice_payment.": Subject.INVOICE,
 }

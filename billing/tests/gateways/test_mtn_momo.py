@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 
 from billing.gateways import mtn_momo, phones
-from billing.gateways.base import Letter, PaymentRef, PaymentState, Subject
+from billing.gateways.base import Letter, PaymentRef, PaymentState
 from billing.gateways.errors import Declined, FailureCategory, InvalidLetter, Unavailable, Uncertain
 from billing.gateways.http import Limits
+from billing.gateways.subjects import Subject
 from billing.tests.gateways import contenders, wire
 from billing.tests.gateways.contenders import CONTENDERS
 from ledger.money import Money

@@ -10,10 +10,11 @@ import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding
 
-from billing.gateways.base import Letter, Subject
+from billing.gateways.base import Letter
 from billing.gateways.errors import InvalidLetter, Unavailable
 from billing.gateways.http import Limits
 from billing.gateways.paypal import letters
+from billing.gateways.subjects import Subject
 from billing.gateways.subscribing import DisputeState
 from billing.tests.gateways import certificates, contenders, wire
 from ledger.money import Money

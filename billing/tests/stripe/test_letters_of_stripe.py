@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 import stripe
 
-from billing.gateways.base import Hint, Letter, Subject, Trust
+from billing.gateways.base import Hint, Letter, Trust
 from billing.gateways.errors import InvalidLetter
 from billing.gateways.stripe import Configuration, Stripe
 from billing.gateways.stripe.letters import verify
+from billing.gateways.subjects import Subject
 from billing.tests.stripe.conftest import OTHER_SECRET, SECRET
 from ledger.money import Money
 
@@ -163,7 +164,8 @@ def test_a_hint_says_where_to_look(gateway: Stripe) -> None:
         ("checkout.session.completed", {"object": "checkout.session", "mode": "payment"}, Subject.PAYMENT),
         ("checkout.session.completed", {"object": "checkout.session", "mode": "subscription"}, Subject.SUBSCRIPTION),
         ("checkout.session.completed", {"object": "checkout.session", "mode": "setup"}, Subject.SETUP),
-        ("charge.refunded", {"object": "charge"}, Subject.PAYMENT),
+        ("charge.refunded", {"object": "charge"}, Subject.MONEY_BACK),
+        ("customer.subscription.trial_will_end", {"object": "subscription"}, Subject.TRIAL_END),
         ("charge.dispute.created", {"object": "dispute"}, Subject.DISPUTE),
         ("refund.failed", {"object": "refund"}, Subject.REFUND),
         ("payout.paid", {"object": "payout"}, Subject.PAYOUT),

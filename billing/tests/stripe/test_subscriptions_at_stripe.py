@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from billing.gateways.base import Flow, NextAction, SavedMethod, Subject
+from billing.gateways.base import Flow, NextAction, SavedMethod
 from billing.gateways.errors import Declined, FailureCategory, Unavailable, Uncertain
 from billing.gateways.stripe import Stripe
+from billing.gateways.subjects import Subject
 from billing.gateways.subscribing import (
     ChangePreview,
     ChangeRequest,

@@ -6,7 +6,8 @@ import pytest
 
 from billing import inbox, refund_sending, refunds, tasks
 from billing.gateways import registry
-from billing.gateways.base import Hint, Subject, Trust
+from billing.gateways.base import Hint, Trust
+from billing.gateways.subjects import Subject
 from billing.models import GatewayLetter, Payment, Refund
 from billing.tests import shop as counter
 from config.tests.journeys.conftest import Shop
@@ -95,7 +96,7 @@ def test_authorisation_that_is_let_go_is_no_refund(shop: Shop) -> None:
     told = Hint(
         event_id="evt_1",
         kind="charge.refunded",
-        subject=Subject.PAYMENT,
+        subject=Subject.MONEY_BACK,
         trust=Trust.SIGNED,
         reference=Payment.objects.get().attempts.get().reference,
     )
