@@ -37,6 +37,7 @@ class AdjustForm(ReasonForm):
 class DebtForm(ReasonForm):
     policy = acts.choice_field(_("debt"), DebtPolicy.choices)
     limit = acts.amount_field(required=False, label=_("debt limit"), help_text=_("Only for a debt with a limit."))
+    field_order = ("policy", "limit", "reason")
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
@@ -48,6 +49,7 @@ class DebtForm(ReasonForm):
 
 
 class LimitsForm(ReasonForm):
+    field_order = ("daily", "monthly", "low_percent", "reason")
     daily = acts.amount_field(required=False, min_value=0, label=_("daily limit"), help_text=_("Empty: none."))
     monthly = acts.amount_field(required=False, min_value=0, label=_("monthly limit"), help_text=_("Empty: none."))
     low_percent = acts.amount_field(
@@ -60,6 +62,7 @@ class LimitsForm(ReasonForm):
 
 
 class UnlimitedForm(ReasonForm):
+    field_order = ("until", "fair_use_per_month", "reason")
     until = acts.EndOfDayField(
         label=_("unlimited until"), required=False, help_text=_("To the end of that day, UTC. Empty: not unlimited.")
     )

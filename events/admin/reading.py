@@ -1,6 +1,7 @@
 """What happened to one customer, what was sent to whom, and the dead letters before all else."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 from django.contrib import admin, messages
@@ -20,6 +21,22 @@ from rest.lists import person
 
 DELIVERY_LABELS = {"dead": "danger", "delivered": "success", "pending": "info", "sending": "info"}
 MESSAGE_LABELS = {"failed": "danger", "sent": "success", "queued": "info", "sending": "info"}
+
+
+def _again(
+    page: ReadingAdmin, request: HttpRequest, chosen: QuerySet[Any], send: Callable[[Any], Any], said: str
+) -> tuple[int, int]:
+    """How many are queued again, each with its line in the history, and how many cannot be."""
+    queued = refused = 0
+    for thing in chosen:
+        try:
+            send(thing)
+        except EventsError:
+            refused += 1
+        else:
+            page.log_change(request, thing, said)
+            queued += 1
+    return queued, refused
 
 
 @admin.register(Event)
@@ -109,15 +126,8 @@ class DeliveryAdmin(StandingAdmin, ReadingAdmin):  # type: ignore[misc]
 
     @admin.action(description=_("Send the chosen ones again"), permissions=["replay_delivery"])
     def replay_chosen(self, request: HttpRequest, chosen: QuerySet[Delivery]) -> None:
-        queued = refused = 0
-        for delivery in chosen.select_related("endpoint"):
-            try:
-                deliveries.replay(delivery)
-            except EventsError:
-                refused += 1
-            else:
-                self.log_change(request, delivery, gettext("This delivery is queued again."))
-                queued += 1
+        said = gettext("This delivery is queued again.")
+        queued, refused = _again(self, request, chosen.select_related("endpoint"), deliveries.replay, said)
         tasks.send_deliveries.delay_on_commit()  # type: ignore[attr-defined]  # unknown to celery-types
         if queued:
             told = ngettext("%(count)s delivery is queued again.", "%(count)s deliveries are queued again.", queued)
@@ -170,15 +180,7 @@ class MessageAdmin(ReadingAdmin):
 
     @admin.action(description=_("Send the chosen ones again"), permissions=["resend_message"])
     def send_chosen_again(self, request: HttpRequest, chosen: QuerySet[Message]) -> None:
-        queued = refused = 0
-        for message in chosen:
-            try:
-                mail.send_again(message)
-            except EventsError:
-                refused += 1
-            else:
-                self.log_change(request, message, gettext("This e-mail is queued again."))
-                queued += 1
+        queued, refused = _again(self, request, chosen, mail.send_again, gettext("This e-mail is queued again."))
         tasks.send_messages.delay_on_commit()  # type: ignore[attr-defined]  # unknown to celery-types
         if queued:
             told = ngettext("%(count)s e-mail is queued again.", "%(count)s e-mails are queued again.", queued)
