@@ -17,7 +17,6 @@ from allauth.mfa.totp.views import ActivateTOTPView
 from allauth.mfa.webauthn.views import AddWebAuthnView
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.conf import settings
-from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.forms import Form
 from django.http import HttpRequest, HttpResponse
@@ -25,6 +24,7 @@ from django.urls import include, path, reverse
 from django.utils.encoding import force_bytes
 
 from config import audit
+from config.second_factor import FactorCannotBeOpened
 
 logger = logging.getLogger(__name__)
 SEALED = ("secret", "seed", "migrated_codes")  # of a factor's data; what else is in it is no secret
@@ -69,12 +69,6 @@ class SecondFactorAdapter(DefaultMFAAdapter):
         except InvalidToken:
             logger.error("second_factor.cannot_be_opened", extra={"reason": "SECRET_KEY changed without its fallback"})
             raise FactorCannotBeOpened(self.error_messages["incorrect_code"], code="incorrect_code") from None
-
-
-class FactorCannotBeOpened(ValidationError):
-    """Neither SECRET_KEY nor a fallback has sealed this factor: the form that asks for a code refuses any."""
-
-    silent_variable_failure = True  # the page of one's factors counts no recovery codes then
 
 
 @transaction.atomic

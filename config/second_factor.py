@@ -7,8 +7,11 @@ from urllib.parse import urlencode
 from allauth.account.authentication import get_authentication_records
 from allauth.mfa.models import Authenticator
 from django.conf import settings
+from django.contrib import messages
+from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
+from django.utils.translation import gettext as _
 
 SECOND_FACTORS = {Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN}
 OPEN_PAGES = {
@@ -30,6 +33,12 @@ class Standing(Enum):
     UNPROVEN = "has a second factor and has not shown it in this session"
     UNPROTECTED = "must set up a second factor first"
     TRUSTED = "may enter"
+
+
+class FactorCannotBeOpened(ValidationError):
+    """Neither SECRET_KEY nor a fallback has sealed this factor: the form that asks for a code refuses any."""
+
+    silent_variable_failure = True  # the page of one's factors counts no recovery codes then
 
 
 def standing(request: HttpRequest) -> Standing:
@@ -71,3 +80,14 @@ class SecondFactorMiddleware:
         if match is None or not match.route.startswith("accounts/") or match.url_name in OPEN_PAGES:
             return None
         return challenge(request.get_full_path()) if standing(request) is Standing.UNPROVEN else None
+
+    def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
+        """The pages of recovery codes, of an operator who came in with a passkey: no key seals that."""
+        if not isinstance(error, FactorCannotBeOpened):
+            return None
+        advice = _(
+            "Your recovery codes cannot be opened any more, since the secret key of the server was changed. Remove your"
+            " second factors here and set them up again: new codes come with them."
+        )
+        messages.error(request, advice)
+        return HttpResponseRedirect(reverse("mfa_index"))

@@ -277,8 +277,8 @@ class Message(models.Model):
     created_at: models.GeneratedField = instant_of_id()
 
     class Meta:
-        verbose_name = _("message")
-        verbose_name_plural = _("messages")
+        verbose_name = _("e-mail")
+        verbose_name_plural = _("e-mails")
         default_permissions = ("view",)
         permissions = [("resend_message", "Can send messages again")]
         constraints = [

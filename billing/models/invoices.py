@@ -8,6 +8,7 @@ from django.contrib.auth.models import User
 from django.db import models
 from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from billing.models.customers import Locale
 from billing.models.gateways import CURRENCY
@@ -30,7 +31,7 @@ class InvoiceStatus(models.TextChoices):
     """Where an invoice stands. It is computed from its credit notes and stored nowhere."""
 
     ISSUED = "issued", _("issued")  # and still to be paid, unless it is what cancels such a one
-    PAID = "paid", _("paid")
+    PAID = "paid", pgettext_lazy("invoice", "paid")
     PARTLY_CREDITED = "partly_credited", _("partly credited")
     CREDITED = "credited", _("credited")
 

@@ -201,16 +201,27 @@ def test_secret_that_no_key_opens_is_refused_like_a_wrong_code(
     assert "second_factor.cannot_be_opened" in [record.message for record in caplog.records]
 
 
-def test_page_of_factors_opens_when_no_key_opens_them(lost_key: str, operator: User, client: Client) -> None:
-    """Who has a passkey as well comes in with that."""
-    passkey = Authenticator.objects.create(user=operator, type="webauthn", data={"name": "phone", "credential": {}})
-    authenticator.sign_in(client, "olive", PASSWORD)
-    client.force_login(operator)
-    session = client.session
-    session["account_authentication_methods"] = [{"method": "mfa", "at": time.time(), "id": passkey.pk}]
-    session.save()
-    page = client.get("/accounts/2fa/")
-    assert page.status_code == 200
+class TestPasskeyBesideSealedCodes:
+    """Who has a passkey as well comes in with that when no key opens the other factors."""
+
+    @pytest.fixture
+    def browser(self, lost_key: str, operator: User, client: Client) -> Client:
+        passkey = Authenticator.objects.create(user=operator, type="webauthn", data={"name": "phone", "credential": {}})
+        authenticator.sign_in(client, "olive", PASSWORD)
+        client.force_login(operator)
+        session = client.session
+        session["account_authentication_methods"] = [{"method": "mfa", "at": time.time(), "id": passkey.pk}]
+        session.save()
+        return client
+
+    def test_page_of_factors_opens(self, browser: Client) -> None:
+        assert browser.get("/accounts/2fa/").status_code == 200
+
+    @pytest.mark.parametrize("page", ["", "generate/", "download/"])
+    def test_pages_of_recovery_codes_say_what_to_do(self, browser: Client, page: str) -> None:
+        answer = browser.get(f"/accounts/2fa/recovery-codes/{page}", follow=True)
+        assert [path for path, _ in answer.redirect_chain] == ["/accounts/2fa/"]
+        assert "Remove your second factors here and set them up again" in answer.content.decode()
 
 
 def test_resealed_factors_need_no_fallback_any_more(
