@@ -6,6 +6,7 @@ import os
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import psycopg
@@ -30,9 +31,9 @@ from rest.memory import forget_everything
 # The suite plays the same histories every time, so that a red run says something about the change before it; new ones
 # are looked for on purpose: HYPOTHESIS_PROFILE=search python3 manage.py test credits/tests/test_histories.py
 # The machine may be busy: how long an example takes says nothing.
-BUSY = {"deadline": None, "suppress_health_check": [hypothesis.HealthCheck.too_slow]}
-hypothesis.settings.register_profile("suite", derandomize=True, **BUSY)
-hypothesis.settings.register_profile("search", derandomize=False, **BUSY)
+BUSY = hypothesis.settings(deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.register_profile("suite", BUSY, derandomize=True)
+hypothesis.settings.register_profile("search", BUSY, derandomize=False)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
 
 pytest_plugins = ["sandbox.testing"]
@@ -146,8 +147,8 @@ def sweeper() -> Iterator[redis.Redis]:
 def patient_with_redis() -> None:
     """A busy machine is not Redis away: tests that are about that make it refuse, or set a time of their own."""
     settings.GATEWAY_BREAKER_REDIS_TIMEOUT_SECONDS = settings.THROTTLE_REDIS_TIMEOUT_SECONDS = 30.0
-    for name in ("socket_connect_timeout", "socket_timeout"):
-        settings.CACHES["default"]["OPTIONS"][name] = 30.0
+    options: Any = settings.CACHES["default"]["OPTIONS"]
+    options |= {"socket_connect_timeout": 30.0, "socket_timeout": 30.0}
 
 
 @pytest.fixture(autouse=True)

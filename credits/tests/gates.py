@@ -18,7 +18,6 @@ AT_THE_GATE = (
     " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
 )
 PATIENCE_SECONDS = 60
-PURSE_LOCK = " FOR NO KEY UPDATE"
 
 
 @contextmanager
