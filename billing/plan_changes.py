@@ -22,6 +22,7 @@ from billing import (
     instruction_sending,
     instructions,
     plan_payments,
+    plan_worth,
     plans,
     pricing,
     subscription_states,
@@ -160,7 +161,7 @@ def _end_from(subscription: Subscription, price: PlanPrice, now: datetime) -> da
 def _prorated(subscription: Subscription, whole: Purchase, now: datetime) -> tuple[int, int, int]:
     """What the new plan costs until its end without and with its coupon, rounded up, and what the old one is still
     worth, rounded down: never more than was paid for it. Periods that were paid in advance are whole on both sides."""
-    ahead = list(subscription.paid_periods.filter(starts_at__gt=now).select_related("payment__redemption"))
+    ahead = plan_worth.ahead(subscription, now)
     left, period, is_paid = _under_way(subscription, ahead, now)
     old = coupons.worth(subscription, at=now).minor if is_paid else 0
     credit = old * min(left, period) // period

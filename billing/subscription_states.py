@@ -172,7 +172,7 @@ def change_now(
         return False
     ends_at = dunning.paid_until(subscription)
     if price.interval != subscription.price.interval:
-        subscription.anchor_at, subscription.periods = now, 1
+        subscription.period_start, subscription.anchor_at, subscription.periods = now, now, 1
         ends_at = end_of_period(now, subscription.time_zone, price.interval, 1)
     PaidPeriod.objects.create(
         subscription=subscription,
@@ -192,7 +192,6 @@ def change_now(
     )
     calendar.extend_schedule(reference=subscription.reference, paid_until=ends_at)
     subscription.price, subscription.next_price, subscription.paid_until = price, None, ends_at
-    subscription.period_start = now if price.interval != subscription.price.interval else subscription.period_start
     subscription.tries = subscription.reminders = 0
     timeline.save(subscription, "changed", facts={"from": before, "to": price.plan.code, "amount": amount_minor})
     timeline.tell_updated(subscription, "plan")

@@ -24,9 +24,15 @@ def renewed(gateway: Any, found: Subscription, times: int = 1) -> None:
         pay(gateway, subscriptions.renew(subscription=fresh(found), wishes=PAYPAL))
 
 
-def figures(found: Subscription, code: str = "elite") -> tuple[int, int]:
-    plan = plan_changes.preview(subscription=fresh(found), price=price(code))
+def figures(found: Subscription, code: str = "elite", interval: str = "month") -> tuple[int, int]:
+    plan = plan_changes.preview(subscription=fresh(found), price=price(code, interval))
     return plan.charge.minor, plan.credit.minor
+
+
+def changed(gateway: Any, found: Subscription, code: str, interval: str) -> None:
+    done = plan_changes.change(subscription=fresh(found), price=price(code, interval), wishes=PAYPAL)
+    if done.payment is not None:
+        pay(gateway, done.payment)
 
 
 def to_the_half(found: Subscription, clock: Any, end: Any) -> None:
@@ -65,6 +71,36 @@ def test_year_takes_all_that_was_paid_in_advance(paypal, clock) -> None:
     renewed(paypal, found)
     plan = plan_changes.preview(subscription=fresh(found), price=price("gold", "year"))
     assert (plan.charge.minor, plan.credit.minor) == (6_500, 1_000)
+
+
+def test_what_another_interval_has_taken_is_paid_ahead_no_more(paypal, clock) -> None:
+    make_plan("gold", {"month": 500, "year": 6_500}, catalogue="other")
+    make_plan("studio", {"year": 13_000}, catalogue="other")
+    found = subscribed(paypal, code="gold")
+    renewed(paypal, found, 3)
+    changed(paypal, found, "gold", "year")
+    assert fresh(found).period_start == BEGIN
+    assert figures(found, "studio", "year") == (13_000, 6_500)
+    renewed(paypal, found)  # a year in advance counts, on both sides
+    assert figures(found, "studio", "year") == (2 * 13_000, 2 * 6_500)
+
+
+def test_year_counts_from_the_day_on_which_it_began(paypal, clock) -> None:
+    make_plan("gold", {"month": 500, "year": 6_500}, catalogue="other")
+    make_plan("studio", {"year": 13_000}, catalogue="other")
+    found = subscribed(paypal, code="gold")
+    to_the_half(found, clock, end_of(found))
+    changed(paypal, found, "gold", "year")
+    assert fresh(found).period_start == timezone.now()
+    assert figures(found, "studio", "year") == (13_000, 6_500)
+
+
+def test_weeks_that_a_month_has_taken_are_worth_nothing_to_the_year(paypal, clock) -> None:
+    make_plan("gold", {"week": 200, "month": 900, "year": 11_000}, catalogue="other")
+    found = subscribed(paypal, code="gold", interval="week")
+    renewed(paypal, found, 3)
+    changed(paypal, found, "gold", "month")
+    assert figures(found, "gold", "year") == (11_000, 900)
 
 
 def test_each_period_is_worth_what_was_paid_for_it(paypal, clock) -> None:
