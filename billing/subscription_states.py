@@ -3,12 +3,13 @@
 A payment opens the window of the grant calendar or leaves it; it never grants. Nothing here speaks to a gateway.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from django.contrib.auth.models import User
 from django.db import transaction
+from django.db.models import F
 from django.utils import timezone
 from django.utils.translation import gettext_noop
 
@@ -341,6 +342,7 @@ def give_time(*, subscription_id: UUID, until: datetime, by: User, reason: str) 
         raise errors.SubscriptionState(
             subscription.status, gettext_noop("it can only be extended to a later day while in force")
         )
+    lengthen(subscription, since=timezone.now(), by=until - dunning.paid_until(subscription))
     subscription.paid_until = subscription.anchor_at = until
     subscription.status, subscription.periods = SubscriptionStatus.ACTIVE, 0
     if GrantSchedule.objects.filter(reference=subscription.reference).exists():
@@ -349,6 +351,18 @@ def give_time(*, subscription_id: UUID, until: datetime, by: User, reason: str) 
     timeline.save(subscription, "extended", by=by, reason=reason, facts={"until": until})
     timeline.tell_updated(subscription, "current_period_end")
     return subscription
+
+
+def lengthen(subscription: Subscription, *, since: datetime, by: timedelta) -> None:
+    """Time that is given, or in which it stood still, is of the period under way; those in advance begin later. The
+    dates of a gateway that renews are its own. The caller has the lock, and saves."""
+    if subscription.is_renewed_by_gateway:
+        return
+    rows = PaidPeriod.objects.filter(subscription=subscription)
+    rows.filter(ends_at__gt=since).update(ends_at=F("ends_at") + by)
+    rows.filter(starts_at__gt=since).update(starts_at=F("starts_at") + by)
+    if subscription.period_start is not None and subscription.period_start > since:
+        subscription.period_start += by
 
 
 @transaction.atomic

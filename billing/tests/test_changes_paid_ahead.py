@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from billing import plan_changes, subscription_states, subscriptions
+from billing import plan_changes, refunds, subscription_states, subscriptions
 from billing.checkout import Wishes
 from billing.models import Subscription
 from billing.models.coupons import CouponDuration
@@ -14,6 +14,7 @@ from billing.tests import shop
 from billing.tests.couponing import make_coupon
 from billing.tests.subscribers import BEGIN, begin, end_of, fresh, make_plan, make_user, pay, price, subscribed
 from credits import calendar, usage
+from ledger.money import Money
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("on_sale")]
 PAYPAL = Wishes(gateways=("paypal",))
@@ -30,7 +31,8 @@ def figures(found: Subscription, code: str = "elite", interval: str = "month") -
 
 
 def changed(gateway: Any, found: Subscription, code: str, interval: str) -> None:
-    done = plan_changes.change(subscription=fresh(found), price=price(code, interval), wishes=PAYPAL)
+    wishes = Wishes(gateways=(gateway.name,))
+    done = plan_changes.change(subscription=fresh(found), price=price(code, interval), wishes=wishes)
     if done.payment is not None:
         pay(gateway, done.payment)
 
@@ -138,3 +140,65 @@ def test_time_of_a_pause_is_charged_and_credited_as_time_of_the_period_under_way
     )
     assert figures(found)[0] > charge
     assert figures(found)[1] <= 2 * 999
+
+
+def stood_still(found: Subscription, clock: Any, end: Any, days: int) -> None:
+    """From the half of its first period on, past the end that it would have had."""
+    to_the_half(found, clock, end)
+    subscriptions.pause(subscription=fresh(found))
+    clock.move_to(timezone.now() + timedelta(days=days))
+    subscriptions.resume(subscription=fresh(found))
+
+
+@pytest.mark.parametrize("days", [31, 100])
+def test_pause_past_the_end_of_its_period_leaves_the_one_in_advance_whole(paypal, clock, settings, days) -> None:
+    settings.SUBSCRIPTION_PRORATION = "time"
+    found = subscribed(paypal)
+    end = end_of(found)
+    renewed(paypal, found)
+    second = end_of(found) - end
+    stood_still(found, clock, end, days)
+    half, whole = (end - BEGIN) / 2, end - BEGIN + timedelta(days=days)
+    assert figures(found) == (1_999 - (-1_999 * half // whole), 999 + 999 * half // whole)
+    clock.move_to(timezone.now() + half)
+    assert (fresh(found).period_start, end_of(found)) == (timezone.now(), timezone.now() + second)
+    assert figures(found) == (1_999, 999)
+    clock.move_to(timezone.now() + second / 2)
+    assert figures(found) == (1_000, 499)
+
+
+def test_what_was_spent_before_a_long_pause_is_not_of_the_period_in_advance(paypal, clock) -> None:
+    found = subscribed(paypal)
+    end = end_of(found)
+    renewed(paypal, found)
+    usage.spend(user=found.user, key="all", amount=500)
+    calendar.grant_due(at=BEGIN + (end - BEGIN) / 2)
+    usage.spend(user=found.user, key="more", amount=1_000)
+    stood_still(found, clock, end, 31)
+    calendar.grant_due(at=timezone.now())
+    assert figures(found)[1] >= 999
+
+
+def test_time_that_was_given_leaves_the_period_in_advance_whole(paypal, clock, settings) -> None:
+    settings.SUBSCRIPTION_PRORATION = "time"
+    found = subscribed(paypal)
+    end = end_of(found)
+    renewed(paypal, found)
+    subscription_states.give_time(
+        subscription_id=found.pk, until=end_of(found) + timedelta(days=9), by=shop.make_user(), reason="Sorry."
+    )
+    clock.move_to(end + timedelta(days=4))  # in what was given
+    left, whole = timedelta(days=5), end - BEGIN + timedelta(days=9)
+    assert figures(found) == (1_999 - (-1_999 * left // whole), 999 + 999 * left // whole)
+
+
+def test_what_a_change_paid_before_a_pause_is_of_the_time_until_the_new_end(stripe, clock, settings) -> None:
+    settings.SUBSCRIPTION_PRORATION = "time"
+    make_plan("studio", {"month": 2_999})
+    found = subscribed(stripe)
+    end = end_of(found)
+    changed(stripe, found, "elite", "month")
+    refunds.request(payment=found.paid_periods.latest("id").payment, amount=Money(500, "EUR"), reason="Sorry.")
+    stood_still(found, clock, end, 31)
+    half, whole = (end - BEGIN) / 2, end - BEGIN + timedelta(days=31)
+    assert figures(found, "studio")[1] == 1_499 * half // whole
