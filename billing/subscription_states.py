@@ -102,8 +102,8 @@ def _begins_anew(subscription: Subscription, now: datetime, until: tuple[datetim
         return subscription.paid_until is None or subscription.paid_until < until[0]
     if subscription.status in OVER:
         return True
-    # The sweep that ends it is late: nothing was given meanwhile, so that its time does not count either.
-    return subscription.status in IN_FORCE and subscription.lapses_at is not None and subscription.lapses_at <= now
+    # The sweep that ends it is late, or a trial is over: nothing was given meanwhile, so that its time does not count.
+    return subscription.status in IN_FORCE and dunning.access_until(subscription) <= now
 
 
 def _is_overtaken(subscription: Subscription, starts_at: datetime) -> bool:
