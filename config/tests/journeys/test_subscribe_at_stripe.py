@@ -166,7 +166,7 @@ def test_change_that_is_not_paid_changes_nothing(ada: Subscriber) -> None:
 
 
 def test_change_whose_difference_is_too_little_to_charge_is_paid_with_the_next_period(ada: Subscriber) -> None:
-    """On the last day Elite costs 0.33 more, which Stripe charges nobody for: its invoice is paid, and the balance owes."""
+    """On the last day Elite costs 0.33 more, which Stripe charges nobody for: the balance there owes it."""
     ada.shop.play(ada.subscribe())
     ada.hear()
     paid_until = ada.ours.paid_until
