@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from billing import customers, discounts, errors, metrics, persons, plan_payments
 from billing.discounts import Terms
-from billing.models import Coupon, Customer, PaidPeriod, Payment, Redemption, Subscription
+from billing.models import Coupon, PaidPeriod, Payment, Redemption, Subscription
 from billing.models.coupons import COUNTED, COUPON_CODE, CouponKind, RedemptionStatus
 from billing.models.payments import PaymentKind, PaymentStatus
 from billing.pricing import Purchase, Reduction, reduced
@@ -109,8 +109,7 @@ def reserve(*, user: User, reduction: Reduction, subscription: Subscription | No
 
 def lock(user: User, coupon: Coupon) -> Coupon:
     """The customer and then the coupon, fresh: one's own limits hold across coupons, a coupon's across customers."""
-    customers.get(user)
-    Customer.objects.select_for_update(no_key=True).get(user=user)
+    customers.lock(user)
     locked = Coupon.objects.select_for_update(no_key=True).get(pk=coupon.pk)
     now = timezone.now()
     if locked.stopped_at is not None:
