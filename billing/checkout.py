@@ -220,7 +220,8 @@ def _redemption(user: User, purchase: Purchase) -> Redemption | None:
     """One use of the coupon, taken with the payment or not at all; a subscription took its own when it began."""
     if purchase.reduction is None:
         return None
-    return purchase.reduction.redemption or coupons.reserve(user=user, reduction=purchase.reduction)
+    gives = "" if purchase.amount.minor else purchase.unit  # what costs nothing is delivered in this transaction
+    return purchase.reduction.redemption or coupons.reserve(user=user, reduction=purchase.reduction, gives=gives)
 
 
 # ---------------------------------------------------------------- gateways, one after the other

@@ -43,8 +43,6 @@ def look(*, user: User, purchase: Purchase, by_card: bool, basis: Basis | None) 
 
 def look_again(seen: Look) -> None:
     """In the transaction that writes the payment: of rivals who have all looked, one goes on."""
-    if seen.purchase.kind == PaymentKind.PLAN:
-        plan_payments.refuse_a_second(seen.purchase.details, seen.basis)
     if seen.by_card:
         customers.lock(seen.user)
         same = _same(seen.user, seen.purchase)
@@ -53,6 +51,8 @@ def look_again(seen: Look) -> None:
         newer = same.exclude(pk__in=seen.known).exclude(status__in=_NOTHING_CAME).first()
         if newer is not None:
             raise errors.AttemptLive(newer.pk)
+    if seen.purchase.kind == PaymentKind.PLAN:
+        plan_payments.refuse_a_second(seen.purchase.details, seen.basis)
 
 
 def _same(user: User, purchase: Purchase) -> PaymentQuerySet:
