@@ -42,9 +42,7 @@ class Migration(migrations.Migration):
                     constraint=models.UniqueConstraint(
                         KT("details__subscription"),
                         KT("details__purpose"),
-                        condition=models.Q(
-                            ("details__invoice__isnull", True), ("kind", "plan"), ("status", "pending")
-                        ),
+                        condition=models.Q(("details__invoice__isnull", True), ("kind", "plan"), ("status", "pending")),
                         name="payment_waits_once_per_plan_and_purpose",
                     ),
                 )

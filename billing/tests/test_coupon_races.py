@@ -2,6 +2,7 @@
 
 import itertools
 from collections import Counter
+from collections.abc import Callable
 from functools import partial
 from threading import Barrier
 from typing import Any
@@ -145,7 +146,7 @@ def test_full_refund_and_free_checkout_of_one_coupon_do_not_wait_for_each_other_
     stripe.pays(payment.attempts.get().reference)
     refunds.request(payment=shop.told(payment), reason="not wanted")
     meet_between_their_locks(monkeypatch, give=payments, refunded=redemptions)
-    acts = [refund_sending.work_through, lambda: with_coupon(dear_pack, "medium").status]
+    acts: list[Callable[[], Any]] = [refund_sending.work_through, lambda: with_coupon(dear_pack, "medium").status]
     assert gates.run_through_the_gate(acts) == [1, "succeeded"]
     assert Refund.objects.get().status == "succeeded"
     assert (uses(), sorted(state())) == (1, [("redeemed", True), ("returned", False)])
@@ -160,7 +161,10 @@ def test_late_payment_and_free_checkout_of_one_coupon_do_not_wait_for_each_other
     attempt = shop.told(late).attempts.select_related("payment").get()
     stripe.pays()
     meet_between_their_locks(monkeypatch, give=payments, paid=redemptions)
-    acts = [lambda: asking.ask(attempt).status, lambda: with_coupon(dear_pack, "medium").status]
+    acts: list[Callable[[], Any]] = [
+        lambda: asking.ask(attempt).status,
+        lambda: with_coupon(dear_pack, "medium").status,
+    ]
     assert gates.run_through_the_gate(acts) == ["succeeded"] * 2
     assert (uses(), state()) == (2, [("redeemed", True)] * 2)
     assert (shop.credits_of(dear_pack), checks.faults()) == (550, {})
