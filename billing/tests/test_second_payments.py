@@ -5,10 +5,12 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from functools import partial
+from importlib import import_module
 from typing import Any
 
 import pytest
 import time_machine
+from django.apps import apps
 from django.contrib.auth.models import User
 from django.db import IntegrityError, connection
 from django.db.models import Model, QuerySet
@@ -146,6 +148,21 @@ def test_canary_without_lock_and_index_both_are_asked_for(clock, paypal, monkeyp
         finally:
             cursor.execute("TRUNCATE billing_payment CASCADE")
             cursor.execute(definition)
+
+
+@pytest.mark.django_db
+def test_two_that_wait_already_are_named_before_the_index_is_made(clock, paypal) -> None:
+    first = subscriptions.renew(subscription=subscribed(paypal), wishes=PAYPAL)
+    with connection.cursor() as cursor:
+        cursor.execute(f"DROP INDEX {INDEX}")
+    second = Payment.objects.create(
+        user=first.user, kind="plan", details=first.details, amount_minor=999, currency="EUR", expires_at=BEGIN
+    )
+    migration = import_module("billing.migrations.0039_plans_wait_for_one_payment")
+    with pytest.raises(ValueError, match=f"cancel one of each: {second.pk}$"):
+        migration.refuse_two(apps, None)
+    Payment.objects.filter(pk=second.pk).update(status="cancelled", ended_at=BEGIN)
+    migration.refuse_two(apps, None)
 
 
 # ---------------------------------------------------------------- kept cards
