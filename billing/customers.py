@@ -73,6 +73,12 @@ def place(user: User, told: str) -> None:
         logger.info("customer.placed", extra={"customer": customer.pk, "evidence": found.evidence})
 
 
+def lock(user: User) -> Customer:
+    """Locked until the transaction ends: what somebody may do once at a time, before there is a row of it."""
+    get(user)
+    return Customer.objects.select_for_update(no_key=True).get(user=user)
+
+
 def meant_by(words: str) -> list[int]:
     """The users with this user id, or with this e-mail address however it is written; `settings.ADMIN_PEOPLE` names
     this function."""

@@ -229,10 +229,10 @@ def change(
         if not subscription_states.switch(
             subscription_id=subscription.pk, basis=basis, price=price, key=key, by=by, reason=reason
         ):
-            raise errors.SubscriptionState(subscription.status, gettext_noop("it has changed meanwhile: look again"))
+            raise errors.SubscriptionState(subscription.status, plan_payments.CHANGED_MEANWHILE)
         return Changed(preview=plan)
     if (waiting := plan_payments.pending(subscription, CHANGE)) is not None:
-        if waiting.details["price"] == price.pk and Basis.of_payment(waiting) == basis:
+        if _is_of(waiting, price, basis):
             return Changed(preview=plan, payment=waiting)
         if waiting.details["price"] != price.pk:
             raise errors.AttemptLive(waiting.pk)
@@ -250,8 +250,18 @@ def change(
     )
     if plan.reduction is not None:
         purchase = pricing.reduced(purchase, plan.reduction)
-    payment = checkout.start(user=subscription.user, purchase=purchase, wishes=wishes, claim=claim)
+    try:
+        payment = checkout.start(user=subscription.user, purchase=purchase, wishes=wishes, claim=claim, basis=basis)
+    except errors.AttemptLive as rival:
+        # Another window of the customer's was faster by a moment.
+        payment = Payment.objects.with_attempts().get(pk=rival.payment)
+        if not _is_of(payment, price, basis):
+            raise
     return Changed(preview=plan, payment=payment)
+
+
+def _is_of(waiting: Payment, price: PlanPrice, basis: Basis) -> bool:
+    return bool(waiting.details["price"] == price.pk) and Basis.of_payment(waiting) == basis
 
 
 def again(*, payment: Payment) -> Changed:

@@ -8,7 +8,7 @@ from django.db import migrations
 class Migration(migrations.Migration):
     atomic = False
 
-    dependencies = [("billing", "0039_former_persons")]
+    dependencies = [("billing", "0040_former_persons")]
 
     operations = [
         AddIndexConcurrently(

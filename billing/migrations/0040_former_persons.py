@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("billing", "0038_lists_as_files")]
+    dependencies = [("billing", "0039_plans_wait_for_one_payment")]
 
     operations = [
         migrations.AddField(
