@@ -19,6 +19,7 @@ from billing.gateways.errors import Declined, GatewayError, Unavailable
 from billing.gateways.subscribing import KeepsMethods, SetupRequest, SetupResult, SetupState
 from billing.models import MethodSetup, Payment
 from billing.models.saved_methods import MethodSetupState
+from rest import sweeps
 
 logger = logging.getLogger(__name__)
 LEAST_LEFT = timedelta(hours=1)  # of the life of a page that is shown once more
@@ -148,11 +149,16 @@ def ask_due(now: datetime | None = None) -> int:
     """Ask about every one whose time has come; returns how many were asked."""
     due = _claim(now or timezone.now())
     for setup in due:
-        try:
-            ask(setup)
-        except (GatewayError, registry.UnknownGateway) as error:
-            logger.info("method_setup.not_told", extra={"setup": str(setup.pk), "why": type(error).__name__})
+        with sweeps.alone("method_setup.not_asked", setup=str(setup.pk)):
+            _quietly_ask(setup)
     return len(due)
+
+
+def _quietly_ask(setup: MethodSetup) -> None:
+    try:
+        ask(setup)
+    except (GatewayError, registry.UnknownGateway) as error:
+        logger.info("method_setup.not_told", extra={"setup": str(setup.pk), "why": type(error).__name__})
 
 
 @transaction.atomic

@@ -23,7 +23,6 @@ from billing import (
     plan_payments,
     subscription_states,
     subscriptions,
-    sweeps,
 )
 from billing import gateway_subscriptions as renewing
 from billing.gateways.errors import Declined, FailureCategory, GatewayError
@@ -33,6 +32,7 @@ from billing.models.subscriptions import IN_FORCE, LOOKED_AT, SubscriptionStatus
 from billing.plan_payments import RENEW
 from events import outbox
 from events.types import EventType
+from rest import sweeps
 
 logger = logging.getLogger(__name__)
 Told = Callable[[int], None]
