@@ -265,11 +265,8 @@ def invoice_of(gateway: str, payment_intent: str) -> InvoiceResult:
 
 def end_there(*, subscription: Subscription) -> None:
     """For the sweeps, which find it due again until it is over here as well."""
-    adapter, known, reference = (
-        adapter_of(subscription.gateway),
-        subscription.gateway_id or "",
-        _reference(subscription),
-    )
+    adapter, known = adapter_of(subscription.gateway), subscription.gateway_id or ""
+    reference = subscription.pk.hex  # however often: it ends once
     calling.call(
         subscription.gateway,
         "cancel",
@@ -277,33 +274,23 @@ def end_there(*, subscription: Subscription) -> None:
     )
 
 
-def _reference(subscription: Subscription) -> str:
-    """Of an act: the timeline has grown by one after each, so that the same act later is another one."""
-    return f"{subscription.pk.hex}:{subscription.timeline.count()}"
-
-
 def preview(*, subscription: Subscription, price: PlanPrice, at: datetime) -> ChangePreview:
-    adapter, request = adapter_of(subscription.gateway), change_request(subscription, price, Proration.CHARGE_NOW, at)
+    """Of a change at once, as it would be charged at this instant."""
+    adapter, request = adapter_of(subscription.gateway), change_request(subscription, price, at)
     asked = replace(request, customer=_customer_of(subscription))
     return calling.call(subscription.gateway, "preview", lambda: adapter.preview_change(asked))
 
 
-def change_now(*, subscription: Subscription, price: PlanPrice, at: datetime) -> None:
-    """Charged at once as it was at the preview's instant, and ours only when its invoice is paid."""
-    adapter, request = adapter_of(subscription.gateway), change_request(subscription, price, Proration.CHARGE_NOW, at)
-    calling.call(subscription.gateway, "change", lambda: adapter.change_subscription(request))
-    ask(subscription)
-
-
 def change_request(
-    subscription: Subscription, price: PlanPrice, proration: Proration, at: datetime | None = None
+    subscription: Subscription, price: PlanPrice, at: datetime | None, *, reference: str = ""
 ) -> ChangeRequest:
+    """At once, charged as it was at `at`; None: from the next period. To be seen beforehand it needs no reference."""
     return ChangeRequest(
-        reference=_reference(subscription),
+        reference=reference,
         subscription=subscription.gateway_id or "",
         item=subscription.gateway_item,
         price=gateway_prices.price_at(subscription.gateway, price),
-        proration=proration,
+        proration=Proration.CHARGE_NOW if at else Proration.NONE,
         prorated_at=at,
     )
 
