@@ -127,7 +127,8 @@ def _undo_pause(subscription: Subscription) -> None:
 
 def withdraw(instruction: GatewayInstruction, code: str) -> bool:
     """The gateway said no, or surely never heard of it: nothing is done there, and nothing will be. A dearer plan that
-    was not paid can still be, on the page of its invoice, and is ours when that is."""
+    was not paid can still be, on the page of its invoice, and is ours when that is. One compare-and-set, and nothing of
+    the subscription moves by it: it takes no lock."""
     instruction.failure_code = code[:100]
     return _close(instruction, InstructionState.REFUSED)
 
