@@ -19,6 +19,7 @@ from billing import (
     calling,
     customers,
     errors,
+    following,
     gateway_coupons,
     gateway_customers,
     gateway_invoices,
@@ -45,7 +46,7 @@ from billing.gateways.subscribing import (
     SubscriptionState,
 )
 from billing.models import PlanPrice, Subscription, SubscriptionEvent
-from billing.models.subscriptions import IN_FORCE, OVER, SubscriptionStatus
+from billing.models.subscriptions import OVER, SubscriptionStatus
 from billing.pricing import Reduction
 
 CLOSING = "closing_page"  # the line of the timeline that is committed before the gateway is asked to
@@ -153,7 +154,7 @@ def _hear(subscription: Subscription, found: SubscriptionResult, since: datetime
         if pausing.stands_still(found):
             pausing.follow_pause(subscription_id=subscription.pk, since=since)
         else:
-            _follow(subscription, found)
+            _follow(subscription, found, since)
     elif found.state is SubscriptionState.EXPIRED or _was_never_opened(subscription, found):
         _end_unpaid(subscription)
     return Subscription.objects.select_related("price__plan", "user").get(pk=subscription.pk)
@@ -225,7 +226,7 @@ def _know(subscription: Subscription, found: SubscriptionResult) -> None:
     gateway_customers.learn(user=subscription.user, gateway=subscription.gateway, gateway_id=found.customer)
 
 
-def _follow(subscription: Subscription, found: SubscriptionResult) -> None:
+def _follow(subscription: Subscription, found: SubscriptionResult, since: datetime) -> None:
     pk = subscription.pk
     match found.state:
         case SubscriptionState.TRIALING if found.trial_end is not None:
@@ -239,10 +240,7 @@ def _follow(subscription: Subscription, found: SubscriptionResult) -> None:
         case SubscriptionState.EXPIRED:
             subscription_states.end(subscription_id=pk, status=SubscriptionStatus.EXPIRED, why="unpaid")
     ends = found.cancel_at_period_end or found.cancel_at is not None
-    now = Subscription.objects.get(pk=pk)
-    if now.status in IN_FORCE and now.cancel_at_period_end != ends:
-        follow = subscription_states.end_later if ends else subscription_states.go_on
-        follow(subscription_id=pk)
+    following.follow_end(subscription_id=pk, ends=ends, since=since)
 
 
 # ---------------------------------------------------------------- letters
