@@ -7,7 +7,7 @@ from datetime import datetime
 from django.contrib.auth.models import User
 from django.utils import timezone
 
-from billing import calling, gateway_subscriptions, instructions, payments
+from billing import calling, errors, gateway_subscriptions, instructions, payments
 from billing.gateways.errors import Declined, GatewayError, Unavailable
 from billing.gateways.subscribing import SubscriptionResult
 from billing.models import GatewayInstruction, PlanPrice, Subscription
@@ -36,8 +36,8 @@ def give(
             return None
     try:
         told = _send(wanted)
-    except (Declined, Unavailable) as refusal:
-        instructions.withdraw(wanted, refusal.code)
+    except (Declined, Unavailable, errors.BillingError) as refusal:
+        instructions.withdraw(wanted, _word(refusal))
         raise
     return _hear(wanted, told)
 
@@ -46,9 +46,14 @@ def _finish(waiting: GatewayInstruction) -> None:
     """Its refusal is not that of whoever wants something else now, and stands before people already."""
     try:
         carry_on(waiting)
-    except Declined:
+    except (Declined, errors.BillingError):
         if instructions.is_open(waiting):  # it was the question that was refused
             raise
+
+
+def _word(refusal: GatewayError | errors.BillingError) -> str:
+    """The gateway's; of what we refused before it was sent, ours."""
+    return refusal.code if isinstance(refusal, GatewayError) else type(refusal).__name__
 
 
 def carry_on(instruction: GatewayInstruction) -> None:
@@ -62,8 +67,8 @@ def carry_on(instruction: GatewayInstruction) -> None:
         return
     try:
         told = _send(instruction)
-    except Declined as refusal:
-        instructions.refuse_unheard(instruction, refusal.code)
+    except (Declined, errors.BillingError) as refusal:
+        instructions.refuse_unheard(instruction, _word(refusal))
         raise
     _hear(instruction, told)
 

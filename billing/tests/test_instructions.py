@@ -4,12 +4,13 @@ from typing import Any
 
 import pytest
 
-from billing import gateway_subscriptions, instruction_sending, instructions, subscriptions
+from billing import errors, gateway_subscriptions, instruction_sending, instructions, plan_changes, subscriptions
+from billing.checkout import Wishes
 from billing.gateways.errors import Declined, FailureCategory, Unavailable
 from billing.models import Case, GatewayInstruction, Subscription
 from billing.models.instructions import InstructionKind
 from billing.tests.fakes import StandIn
-from billing.tests.subscribers import fresh
+from billing.tests.subscribers import fresh, make_plan, price
 from billing.tests.test_subscriptions_at_gateways import RenewingGateway, paid_once
 
 pytestmark = pytest.mark.django_db
@@ -77,3 +78,29 @@ def test_same_wish_that_is_carried_on_is_told_once(renewing) -> None:
     assert told() == [("end_later", "done", "")]
     assert instruction_sending.give(subscription=fresh(found), kind=InstructionKind.KEEP) is None
     assert told() == [("end_later", "done", ""), ("keep", "done", "")]
+
+
+def before_tax(settings: Any) -> None:
+    """From now on the gateway would charge the prices of this catalogue without the tax that is due."""
+    settings.SELLER_COUNTRY, settings.TAX_SCHEME = "FR", "standard"
+    settings.TAX_EXCLUSIVE_CATALOGUES = ["companions"]
+
+
+def test_change_that_we_refuse_ourselves_stands_in_nobodys_way(renewing, settings) -> None:
+    make_plan("lite", {"month": 500})
+    found = fresh(paid_once(renewing))
+    before_tax(settings)
+    with pytest.raises(errors.TaxNotAdded):
+        plan_changes.change(subscription=found, price=price("lite"), wishes=Wishes())
+    assert told() == [("next_price", "refused", "TaxNotAdded")]
+    assert subscriptions.cancel(subscription=found).cancel_at_period_end
+
+
+def test_change_of_a_process_that_died_and_that_we_refuse_by_now_is_a_case(renewing, settings) -> None:
+    make_plan("lite", {"month": 500})
+    found = fresh(paid_once(renewing))
+    instructions.write(GatewayInstruction(subscription=found, kind=InstructionKind.NEXT_PRICE, price=price("lite")))
+    before_tax(settings)
+    assert subscriptions.cancel(subscription=found).cancel_at_period_end
+    assert told() == [("next_price", "refused", "TaxNotAdded"), ("end_later", "done", "")]
+    assert Case.objects.get().facts["code"] == "TaxNotAdded"
