@@ -38,9 +38,7 @@ class Migration(migrations.Migration):
         ),
         AddConstraintNotValid(
             model_name="gatewayinstruction",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("kind__in", KINDS)), name="instruction_kind_known"
-            ),
+            constraint=models.CheckConstraint(condition=models.Q(("kind__in", KINDS)), name="instruction_kind_known"),
         ),
         AddConstraintNotValid(
             model_name="gatewayinstruction",

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator
-from functools import partial
 from uuid import uuid4
 
 import pytest
@@ -97,7 +96,8 @@ def test_it_is_paid_on_the_page_of_its_invoice(ada: Subscriber) -> None:
 def test_own_page_leads_to_the_charge_that_was_not_paid(ada: Subscriber) -> None:
     ada.use_card(FAILING)
     wish = {"subscription": str(ada.ours.pk), "plan": "elite", "interval": "month", "confirmed": "1"}
-    assert re.search(r'href="[^"]+/pages/invoice/in_', browser(ada.shop.user).post("/subscription/change", wish).content.decode())
+    led = browser(ada.shop.user).post("/subscription/change", wish).content.decode()
+    assert re.search(r'href="[^"]+/pages/invoice/in_', led)
 
 
 def test_operators_are_told_that_its_charge_was_not_paid(ada: Subscriber) -> None:
@@ -182,9 +182,8 @@ def test_paid_invoice_that_cannot_be_read_at_once_is_read_by_the_sweep(ada: Subs
 
 def test_it_is_not_charged_for_another_plan_than_it_was_seen_for(ada: Subscriber) -> None:
     """Two requests at once: the second has seen the difference to the plan of before."""
-    late, sent = partial(change, ada), changes(ada)
-    seen = ada.ours
-    late()
+    seen, sent = ada.ours, changes(ada)
+    change(ada)
     with pytest.raises(errors.SubscriptionState, match="changed meanwhile"):
         instruction_sending.give(
             subscription=seen, kind=InstructionKind.CHANGE_NOW, price=elite(), prorated_at=seen.period_start
