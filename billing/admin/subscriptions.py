@@ -252,6 +252,8 @@ class SubscriptionAdmin(BillingActsAdmin):
                 return gettext("A payment of %(amount)s was started; the plan changes when it is paid.") % {
                     "amount": for_reader(done.payment.money)
                 }
+            if done.next_action is not None:
+                return gettext("The charge was not paid; the plan changes when the customer pays it.")
             return gettext("The plan changes at %(day)s.") % {"day": _day(done.preview.begins_at)}
 
         return self.act(

@@ -355,7 +355,9 @@ def _begun(
 
 def _changed(subscription: Subscription, done: Changed) -> Response:
     again = Subscription.objects.of(subscription.user).get(pk=subscription.pk)
-    return Response({"subscription": told(again), "preview": _preview(done.preview), **_payment(done.payment, None)})
+    return Response(
+        {"subscription": told(again), "preview": _preview(done.preview), **_payment(done.payment, done.next_action)}
+    )
 
 
 def _of(begun: Payment) -> Subscription:
