@@ -222,7 +222,7 @@ MIDDLEWARE = [
     "rest.middleware.PeoplesSession",
     "rest.middleware.PeoplesLanguage",
     "rest.middleware.OperatorsTimeZone",
-    "django.middleware.common.CommonMiddleware",
+    "config.monitoring.KnownHosts",
     "rest.middleware.PeoplesCsrf",
     "rest.middleware.PeoplesLogin",
     "rest.middleware.PeoplesMessages",
