@@ -33,6 +33,7 @@ def HasPermission(name: str) -> type[BasePermission]:  # noqa: N802 - it reads a
     class Holds(IsCaller):
         message = f"This needs a service token with the permission {name}."
         code = "permission_missing"
+        needs = f"Services only, with the permission `{name}`."  # rest.schema reads it
 
         def is_enough(self, request: Request, caller: Caller) -> bool:
             return caller.kind is Kind.SERVICE and name in caller.permissions
@@ -47,6 +48,7 @@ def OwnerOrService(*names: str) -> type[BasePermission]:  # noqa: N802 - it read
     class Speaks(IsCaller):
         message = f"This needs the customer, or a service token with the permission {' or '.join(names)}."
         code = "permission_missing"
+        needs = f"A service needs the permission {' or '.join(f'`{name}`' for name in names)}."  # rest.schema reads it
 
         def is_enough(self, request: Request, caller: Caller) -> bool:
             if caller.kind is Kind.SERVICE and not caller.permissions.intersection(names):

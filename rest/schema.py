@@ -73,12 +73,20 @@ USER_ID = OpenApiParameter(
     "X-User-ID",
     {"type": "string", "minLength": 1, "maxLength": 150},
     OpenApiParameter.HEADER,
-    description="The customer for whom a service acts.",
+    description="The customer for whom a service acts, which needs the permission `rest.act_for_customers`.",
 )
 KEY = {"type": "string", "pattern": "^[!-~]{1,255}$"}
 
 
 class ApiSchema(AutoSchema):
+    def get_operation(self, *given: Any, **named: Any) -> dict[str, Any] | None:
+        """What a service needs stands below the operation's own words, whether a view has some or is told them."""
+        operation: dict[str, Any] | None = super().get_operation(*given, **named)
+        needs = [each.needs for each in self.view.get_permissions() if hasattr(each, "needs")]
+        if operation is not None and needs:
+            operation["description"] = "\n\n".join([*filter(None, [operation.get("description")]), *needs])
+        return operation
+
     def get_override_parameters(self) -> list[Any]:
         found = [*super().get_override_parameters(), REQUEST_ID]
         if self._is_secured():

@@ -4,7 +4,9 @@ import re
 from pathlib import Path
 
 import pytest
+from django.conf import settings
 from django.urls import Resolver404, resolve
+from drf_spectacular.generators import SchemaGenerator
 
 BASE_DIR = Path(__file__).resolve().parents[2]
 DOCS = BASE_DIR / "docs"
@@ -41,3 +43,22 @@ def test_page_about_moving_names_paths_that_are_there() -> None:
 
     stream = {"/ws/events"}  # a process of its own
     assert {path for path in named - stream if not is_there(path)} == set()
+
+
+def test_page_about_the_api_says_what_each_call_needs() -> None:
+    """The same as the OpenAPI document, which has it from the views."""
+    rows = re.findall(r"^\| (none|`.+) \| (.*) \|$", (DOCS / "api.md").read_text(), re.MULTILINE)
+    written = {call: needs for needs, calls in rows for call in re.findall(r"`([A-Z]+ [a-z/{}-]+)`", calls)}
+    services = {call for _, calls in rows if calls.startswith("*services*") for call in re.findall(r"`([^`]+)`", calls)}
+    needed, for_services = {}, set()
+    document = SchemaGenerator().get_schema(public=True)  # type: ignore[no-untyped-call]
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            call = f"{method.upper()} {re.sub(r'{.+?}', '{id}', path.removeprefix(settings.API_PREFIX))}"
+            said = operation.get("description", "").rpartition("\n")[2]
+            found = re.fullmatch(r"(A service needs|Services only, with) the permission (.+)\.", said)
+            needed[call] = found[2] if found else "none"
+            for_services |= {call} if found and found[1].startswith("Services only") else set()
+    assert len(needed) > 70
+    assert written == needed
+    assert services == for_services
