@@ -50,13 +50,13 @@ REPLAY = {REPLAYED: {"schema": {"type": "string", "enum": ["true"]}, "descriptio
 ERRORS = {
     "400": "Wrong parameters, headers or body",
     "401": "Credentials missing or refused",
-    "402": "Not enough credits; it says how many are missing and what to buy",
+    "402": "Not enough credits or money, or a kept card was not charged; `code` says which",
     "403": "Not permitted",
     "404": "Not there, or not yours",
     "409": "A request with this key is still running, or the state of things forbids it",
     "413": "Body too large",
     "415": "Not JSON in UTF-8",
-    "422": "The key was used for another request",
+    "422": "The key was used for another request, or the values cannot be; `code` says which",
     "429": "Too many requests",
     "503": "Try again later",
 }

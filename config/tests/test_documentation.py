@@ -8,6 +8,8 @@ from django.conf import settings
 from django.urls import Resolver404, resolve
 from drf_spectacular.generators import SchemaGenerator
 
+from config import problems
+
 BASE_DIR = Path(__file__).resolve().parents[2]
 DOCS = BASE_DIR / "docs"
 PAGES = [BASE_DIR / "README.md", BASE_DIR / "CONTRIBUTING.md", *sorted(DOCS.rglob("*.md"))]
@@ -43,6 +45,13 @@ def test_page_about_moving_names_paths_that_are_there() -> None:
 
     stream = {"/ws/events"}  # a process of its own
     assert {path for path in named - stream if not is_there(path)} == set()
+
+
+def test_page_about_the_api_names_each_reason_of_some_statuses() -> None:
+    rows = dict(re.findall(r"^\| (\d{3}) \| (.*) \|$", (DOCS / "api.md").read_text(), re.MULTILINE))
+    for status in ("402", "403", "422"):
+        codes = {code for code, problem in problems.kinds() if problem.status == int(status)}
+        assert codes <= set(re.findall(r"`([a-z_]+)`", rows[status]))
 
 
 def test_page_about_the_api_says_what_each_call_needs() -> None:
