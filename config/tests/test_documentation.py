@@ -1,10 +1,14 @@
 """The index of the documentation names every page, and every link between pages leads somewhere."""
 
+import argparse
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from django.conf import settings
+from django.core.management import get_commands, load_command_class
+from django.core.management.base import BaseCommand
 from django.urls import Resolver404, resolve
 from drf_spectacular.generators import SchemaGenerator
 
@@ -13,6 +17,7 @@ from config import problems
 BASE_DIR = Path(__file__).resolve().parents[2]
 DOCS = BASE_DIR / "docs"
 PAGES = [BASE_DIR / "README.md", BASE_DIR / "CONTRIBUTING.md", *sorted(DOCS.rglob("*.md"))]
+FLOORS = {"config", "storefront", "billing", "credits", "wallets", "events", "ledger", "rest"}
 LINK = re.compile(r"\]\(([^)#\s]+)[^)]*\)")
 
 
@@ -71,3 +76,25 @@ def test_page_about_the_api_says_what_each_call_needs() -> None:
     assert len(needed) > 70
     assert written == needed
     assert services == for_services
+
+
+def options_of(parser: argparse.ArgumentParser) -> Iterator[str]:
+    for action in parser._actions:
+        yield from (option for option in action.option_strings if option.startswith("--"))
+        if isinstance(action, argparse._SubParsersAction):
+            for inner in action.choices.values():
+                yield from options_of(inner)
+
+
+OURS = sorted((name, app) for name, app in get_commands().items() if app in FLOORS and name != "migrate")
+
+
+@pytest.mark.parametrize(("name", "app"), OURS, ids=[name for name, _ in OURS])
+def test_every_command_and_option_stands_on_a_page(name: str, app: str) -> None:
+    """The list of modules names the files of commands; that helps nobody who looks for what to run."""
+    lists = {DOCS / "architecture.md", DOCS / "licences.md"}
+    text = "".join(page.read_text() for page in {*PAGES, BASE_DIR / "bench" / "README.md"} - lists)
+    usual = set(options_of(BaseCommand().create_parser("manage.py", name)))
+    assert re.search(rf"\b{name}\b", text)
+    parser = load_command_class(app, name).create_parser("manage.py", name)
+    assert [option for option in options_of(parser) if option not in usual and not re.search(rf"{option}\b", text)] == []
