@@ -669,7 +669,8 @@ SUBSCRIPTION_PRORATION = _word("SUBSCRIPTION_PRORATION", "time", "consumption", 
 
 REFUND_POLICIES = ("unspent_only", "proportional", "full_with_debt", "goodwill")
 REFUND_POLICY = _word("REFUND_POLICY", *REFUND_POLICIES, default="proportional")  # unless somebody chooses
-REFUND_POLICY_MADE_AT_GATEWAY = _word("REFUND_POLICY_MADE_AT_GATEWAY", *REFUND_POLICIES, default="full_with_debt")  # it is gone
+# The money is gone already.
+REFUND_POLICY_MADE_AT_GATEWAY = _word("REFUND_POLICY_MADE_AT_GATEWAY", *REFUND_POLICIES, default="full_with_debt")
 REFUND_SURPLUS = env.bool("REFUND_SURPLUS", default=True)  # what was paid twice goes back by itself
 # Up to this amount one operator may ask for a refund by hand and confirm it; other currencies always need two.
 REFUND_ALONE_MINOR: dict[str, int] = env.json(
@@ -709,7 +710,8 @@ TAX_AT_USE_CATALOGUES = env.list(
 )  # their credits are taxed when used, not when sold
 if both := sorted(set(TAX_EXCLUSIVE_CATALOGUES) & set(TAX_AT_USE_CATALOGUES)):
     raise ImproperlyConfigured(f"What is taxed at use has its tax in its prices: {', '.join(both)}.")
-TAX_ROUNDING = _word("TAX_ROUNDING", "line", "total", default="line")  # where an invoice of several lines rounds its tax
+# Where an invoice of several lines rounds its tax.
+TAX_ROUNDING = _word("TAX_ROUNDING", "line", "total", default="line")
 # A VAT number of another country of the EU frees from tax once VIES has confirmed it; false: its check digits suffice.
 VIES_REQUIRED = env.bool("VIES_REQUIRED", default=True)
 VIES_URL = env.str("VIES_URL", default="https://ec.europa.eu/taxation_customs/vies/rest-api/check-vat-number")

@@ -82,9 +82,9 @@ class ApiSchema(AutoSchema):
     def get_operation(self, *given: Any, **named: Any) -> dict[str, Any] | None:
         """What a service needs stands below the operation's own words, whether a view has some or is told them."""
         operation: dict[str, Any] | None = super().get_operation(*given, **named)
-        needs = [each.needs for each in self.view.get_permissions() if hasattr(each, "needs")]
-        if operation is not None and needs:
-            operation["description"] = "\n\n".join([*filter(None, [operation.get("description")]), *needs])
+        needs = [getattr(each, "needs", "") for each in self.view.get_permissions()]
+        if operation is not None and any(needs):
+            operation["description"] = "\n\n".join(filter(None, [operation.get("description"), *needs]))
         return operation
 
     def get_override_parameters(self) -> list[Any]:

@@ -120,7 +120,7 @@ def test_change_is_previewed_to_the_cent_and_changes_nothing(user, paypal) -> No
 
 
 def test_preview_takes_no_key_and_uses_none_up(user, paypal) -> None:
-    """An answer that was kept would be yesterday's figures, and the change itself would be another request of its key."""
+    """An answer that was kept would be yesterday's figures, and the change itself another request of its key."""
     subscribed(paypal, user)
     wish = {"plan": "elite", "gateways": ["paypal"]}
     assert post("subscription/change", customer(user), wish | {"preview": True}, key=None).status_code == 200

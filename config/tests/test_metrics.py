@@ -100,7 +100,7 @@ def test_figures_are_for_monitors(client: Client, db, path: str, given: dict[str
 def test_monitor_with_the_token_asks_by_any_address(client: Client, db, settings, path: str) -> None:
     """A scraper names what it asks: `stream:8001`, or the address of a pod, which ALLOWED_HOSTS cannot list."""
     settings.METRICS_TOKEN = "a-token-of-the-tests"
-    asked = {"HTTP_HOST": "10.42.0.7:8001", "REMOTE_ADDR": "10.42.0.2"}
+    asked: dict[str, Any] = {"HTTP_HOST": "10.42.0.7:8001", "REMOTE_ADDR": "10.42.0.2"}
     assert client.get(path, HTTP_AUTHORIZATION="Bearer a-token-of-the-tests", **asked).status_code == 200
     assert client.get(path, HTTP_AUTHORIZATION="Bearer another", **asked).status_code == 400
     assert client.get(path, HTTP_HOST="rebound.example.com", REMOTE_ADDR="127.0.0.1").status_code == 400
