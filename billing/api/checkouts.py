@@ -171,9 +171,7 @@ class CheckoutsView(ApiView):
     @idempotency.remembered
     def post(self, request: Request, claim: Claim) -> Response:
         if (begun := checkout.earlier(claim)) is not None:
-            answer = _answer(begun, is_guest=request.auth is None)
-            answer.headers[idempotency.REPLAYED] = "true"
-            return answer
+            return idempotency.replayed(_answer(begun, is_guest=request.auth is None))
         wish = serializers.read(request, CheckoutBody)
         if request.auth is None:
             payment = guest_checkouts.start(request, wish, claim)

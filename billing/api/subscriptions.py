@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
+from django.http import HttpResponseBase
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers as answers
@@ -16,7 +17,7 @@ from billing.api.coupons import count_try
 from billing.api.shapes import NextActionResponse, PaymentResponse, next_action, wishes_of
 from billing.cancellations import Ending
 from billing.models import Payment, Subscription
-from billing.models.plans import PlanInterval
+from billing.models.plans import PlanInterval, PlanPrice
 from billing.models.subscriptions import SubscriptionStatus
 from billing.plan_changes import NOW, PERIOD_END, Changed, ChangePlan
 from credits import calendar
@@ -178,7 +179,7 @@ class SubscriptionView(ApiView):
     def post(self, request: Request, claim: Claim) -> Response:
         user = callers.customer(request)
         if (begun := checkout.earlier(claim)) is not None:
-            return _replayed(_begun(_of(begun), begun, None))
+            return idempotency.replayed(_begun(_of(begun), begun, None))
         wish = serializers.read(request, SubscribeBody)
         price = plans.price_of(plans.find(wish["plan"]), wish["currency"], wish.get("interval", ""))
         if "coupon" in wish:
@@ -216,25 +217,34 @@ class SubscriptionChangeView(ApiView):
     @extend_schema(
         operation_id="change_subscription",
         summary="Change the plan or the interval",
-        description="A dearer plan begins when its difference is paid; a cheaper one with the next period.",
+        description="A dearer plan begins when its difference is paid; a cheaper one with the next period. A preview "
+        "needs no Idempotency-Key, and uses none up; the change itself needs one.",
         parameters=[SubscriptionQuery],
         request=ChangeBody,
         responses=ChangeResponse,
         tags=TAGS,
     )
+    @idempotency.keyed_sometimes
+    def post(self, request: Request) -> HttpResponseBase:
+        wish = serializers.read(request, ChangeBody)
+        if not wish.get("preview"):
+            return self._change(request, wish)
+        found, price, when = _change_of(request, wish)
+        return _changed(found, Changed(preview=plan_changes.preview(subscription=found, price=price, when=when)))
+
     @idempotency.remembered
-    def post(self, request: Request, claim: Claim) -> Response:
+    def _change(self, request: Request, claim: Claim, wish: dict[str, Any]) -> Response:
         if (begun := checkout.earlier(claim)) is not None:
-            return _replayed(_changed(_of(begun), plan_changes.again(payment=begun)))
-        asked, wish = serializers.query(request, SubscriptionQuery), serializers.read(request, ChangeBody)
-        found = subscriptions.of(callers.customer(request), asked.get("catalogue", ""))
-        price = subscriptions.price_for(found, wish["plan"], wish.get("interval", ""))
-        when = wish.get("at", "")
-        if wish.get("preview"):
-            done = Changed(preview=plan_changes.preview(subscription=found, price=price, when=when))
-        else:
-            done = plan_changes.change(subscription=found, price=price, wishes=wishes_of(wish), when=when, claim=claim)
+            return idempotency.replayed(_changed(_of(begun), plan_changes.again(payment=begun)))
+        found, price, when = _change_of(request, wish)
+        done = plan_changes.change(subscription=found, price=price, wishes=wishes_of(wish), when=when, claim=claim)
         return _changed(found, done)
+
+
+def _change_of(request: Request, wish: dict[str, Any]) -> tuple[Subscription, PlanPrice, str]:
+    asked = serializers.query(request, SubscriptionQuery)
+    found = subscriptions.of(callers.customer(request), asked.get("catalogue", ""))
+    return found, subscriptions.price_for(found, wish["plan"], wish.get("interval", "")), wish.get("at", "")
 
 
 class SubscriptionRenewView(ApiView):
@@ -252,7 +262,7 @@ class SubscriptionRenewView(ApiView):
     @idempotency.remembered
     def post(self, request: Request, claim: Claim) -> Response:
         if (begun := checkout.earlier(claim)) is not None:
-            return _replayed(_begun(_of(begun), begun, None, status=200))
+            return idempotency.replayed(_begun(_of(begun), begun, None, status=200))
         asked = serializers.query(request, SubscriptionQuery)
         wish = serializers.read(request, PaymentWish, required=False)
         found = subscriptions.of(callers.customer(request), asked.get("catalogue", ""))
@@ -362,12 +372,6 @@ def _changed(subscription: Subscription, done: Changed) -> Response:
 
 def _of(begun: Payment) -> Subscription:
     return Subscription.objects.select_related("user").get(pk=begun.details["subscription"])
-
-
-def _replayed(answer: Response) -> Response:
-    """Made again from the payment that the first request began: its own answer was never kept."""
-    answer.headers[idempotency.REPLAYED] = "true"
-    return answer
 
 
 def _payment(payment: Payment | None, action: dict[str, object] | None) -> dict[str, Any]:

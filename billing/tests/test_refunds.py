@@ -654,6 +654,18 @@ def test_service_refunds_over_http_once(stripe) -> None:
     assert get(f"refunds/{told['id']}", customer(shop.make_user())).status_code == 404
 
 
+def test_service_sees_refunds_by_its_permission_alone(stripe) -> None:
+    """Speaking for a customer is not enough: it opens nothing else of theirs either."""
+    payment = shop.paid(stripe)
+    address = f"refunds/{ask_for(payment).pk}"
+    refused = get(address, service(acts_for=payment.user))
+    assert (refused.status_code, refused.json()["code"]) == (403, "permission_missing")
+    assert "billing.view_refund" in refused.json()["detail"]
+    assert get(address, service("billing.view_refund")).status_code == 200
+    assert get(address, service("billing.view_refund", acts_for=payment.user)).status_code == 200
+    assert get(address, service("billing.view_refund", acts_for=shop.make_user())).status_code == 404
+
+
 def test_key_of_a_refund_is_once_for_ever_and_not_for_a_day(stripe) -> None:
     payment = shop.paid(stripe)
     who = service("request_refund")

@@ -57,6 +57,8 @@ class TicketView(ApiView):
 class MayListenOrHasTicket(IsCaller):
     """A ticket is judged by the stream process, which alone uses it up."""
 
+    needs = MayListen.needs
+
     def has_permission(self, request: Request, view: Any) -> bool:
         if "ticket" in request.query_params or not settings.STREAM_URL:
             return True
