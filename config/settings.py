@@ -212,6 +212,7 @@ MIDDLEWARE = [
     "config.gate.DatabaseGate",
     "rest.middleware.PeoplesSession",
     "rest.middleware.PeoplesLanguage",
+    "rest.middleware.PeoplesText",
     "rest.middleware.OperatorsTimeZone",
     "django.middleware.common.CommonMiddleware",
     "rest.middleware.PeoplesCsrf",
@@ -228,6 +229,7 @@ MIDDLEWARE = [
 MIDDLEWARE_FOR_PEOPLE = {
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "rest.middleware.PeoplesSession",
+    "rest.middleware.PeoplesText",
     "rest.middleware.OperatorsTimeZone",
     "rest.middleware.PeoplesCsrf",
     "rest.middleware.PeoplesLogin",
