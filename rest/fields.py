@@ -10,7 +10,7 @@ from django.core.validators import EmailValidator
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from rest import codes
+from rest import codes, texts
 from rest.parsers import json_type
 
 LARGEST_AMOUNT = 10**15  # minor units; ten billion of anything with five decimals
@@ -19,7 +19,6 @@ RFC_3339 = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,6})?(?:Z|[+-][0-9]{2}:[0-9]{2})"
 )
 ISO_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
 
 
 def _comes_as_text(field: serializers.Field[Any, Any, Any, Any]) -> bool:
@@ -77,7 +76,7 @@ class StringField(serializers.CharField):
     def to_internal_value(self, data: Any) -> str:
         if not isinstance(data, str):
             self.fail("invalid", what=json_type(data))
-        if CONTROLS.search(re.sub(r"[\t\n\r]", "", data) if self.multiline else data):
+        if texts.has_controls(data, breaks=self.multiline):
             self.fail("control")
         if self.bare and data != data.strip():
             self.fail("blanks")
@@ -85,11 +84,19 @@ class StringField(serializers.CharField):
 
 
 class EmailField(StringField, serializers.EmailField):
+    default_error_messages = {"address": "Send an e-mail address with one @, such as ada@example.com."}
+
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**{"max_length": 254, "bare": True, **kwargs})
         # DRF gives its validator the words for what is no string at all.
         self.validators = [each for each in self.validators if not isinstance(each, EmailValidator)]
         self.validators.append(EmailValidator("Send an e-mail address such as ada@example.com."))
+
+    def to_internal_value(self, data: Any) -> str:
+        value = super().to_internal_value(data)
+        if not texts.names_one_address(value):
+            self.fail("address")
+        return value
 
 
 class UUIDField(serializers.UUIDField):

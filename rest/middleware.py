@@ -97,8 +97,8 @@ class PeoplesLanguage(PeopleOnly, LocaleMiddleware):
 
 
 class PeoplesText:
-    """NUL is in no word that a person writes, and PostgreSQL has no text for it: no page is asked with it. The machines'
-    readers say by themselves what they take, and files may hold it."""
+    """NUL is in no word that a person writes, and no text of PostgreSQL holds it: no page is asked with it. The readers
+    of machines say by themselves what they take, and files may hold it."""
 
     def __init__(self, get_response: Next) -> None:
         self.get_response = get_response
