@@ -324,6 +324,15 @@ def test_batches_that_are_none(ann: User, body: Any) -> None:
     assert available(ann) == 1_000
 
 
+def test_the_unit_in_the_address_of_a_batch_is_that_of_spends_that_name_none(ann: User) -> None:
+    give(ann, 10)
+    give(ann, 10, unit="TOKEN")
+    sent = [{"key": "a", "amount": 3}, {"key": "b", "amount": 4, "unit": "CREDIT"}]
+    answer = post("credits/spend-batch?unit=TOKEN", customer(ann), {"spends": sent}, key=None)
+    assert [each["available"] for each in answer.json()["results"]] == [7, 6]
+    assert [balances.of(ann, unit).available for unit in ("TOKEN", "CREDIT")] == [7, 6]
+
+
 def test_a_batch_is_one_round_trip(ann: User, django_assert_num_queries: Any) -> None:
     give(ann, 1_000)
     who = customer(ann)
@@ -447,6 +456,25 @@ def test_a_service_gives_credits_once(ann: User) -> None:
         "sorry for the outage",
     )
     assert (grant.expires_at, available(ann)) == (until, 50)
+
+
+@pytest.mark.parametrize(
+    ("named", "unit"), [({}, ""), ({"unit": "TOKEN"}, ""), ({}, "TOKEN"), ({"unit": "TOKEN"}, "TOKEN")]
+)
+def test_the_unit_of_what_is_given_stands_in_the_body_or_in_the_address(
+    ann: User, named: dict[str, str], unit: str
+) -> None:
+    path = "credits/grants" + (f"?unit={unit}" if unit else "")
+    answer = post(path, service("issue_grant", acts_for=ann), {"amount": 5, "reason": "by hand"} | named)
+    assert (answer.status_code, answer.json()["unit"]) == (201, "TOKEN" if named or unit else "CREDIT")
+    assert Grant.objects.get().purse.unit == answer.json()["unit"]
+
+
+def test_two_units_for_one_gift_are_none(ann: User) -> None:
+    body = {"amount": 5, "reason": "by hand", "unit": "CREDIT"}
+    answer = post("credits/grants?unit=TOKEN", service("issue_grant", acts_for=ann), body)
+    assert (answer.status_code, answer.json()["errors"][0]["code"]) == (400, "ambiguous")
+    assert not Grant.objects.exists()
 
 
 @pytest.mark.parametrize(
