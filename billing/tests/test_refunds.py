@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import Permission
 from django.db import transaction
 from django.utils import timezone
 
@@ -37,6 +38,7 @@ from events.models import Event
 from ledger import checks
 from ledger.money import Money
 from ledger.tests.races import run_together
+from rest import tokens
 from rest.models import IdempotencyRecord
 from rest.tests.callers import customer, get, post, service
 
@@ -652,6 +654,20 @@ def test_service_refunds_over_http_once(stripe) -> None:
     shown = get(f"refunds/{told['id']}", customer(payment.user))
     assert (shown.status_code, shown.json()["id"]) == (200, told["id"])
     assert get(f"refunds/{told['id']}", customer(shop.make_user())).status_code == 404
+
+
+def test_service_sees_a_refund_with_the_permission_only(stripe) -> None:
+    payment = shop.paid(stripe)
+    address = f"refunds/{refunds.request(payment=payment, reason='late').pk}"
+    may = Permission.objects.filter(content_type__app_label="billing", codename="view_refund")
+    acting = Permission.objects.filter(codename="act_for_customers")
+    _, secret = tokens.issue(name="shop", permissions=[*may, *acting], expires_at=None, by=None)
+    for about in ({"x-user-id": payment.user.get_username()}, {}):
+        refused = get(address, service("request_refund") | about)
+        assert (refused.status_code, refused.json()["code"]) == (403, "permission_missing")
+        assert get(address, {"authorization": f"Bearer {secret}"} | about).status_code == 200
+    other = {"authorization": f"Bearer {secret}", "x-user-id": shop.make_user().get_username()}
+    assert get(address, other).status_code == 404
 
 
 def test_key_of_a_refund_is_once_for_ever_and_not_for_a_day(stripe) -> None:
