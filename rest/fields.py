@@ -10,7 +10,7 @@ from django.core.validators import EmailValidator
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from rest import codes, texts
+from rest import codes, customers, texts
 from rest.parsers import json_type
 
 LARGEST_AMOUNT = 10**15  # minor units; ten billion of anything with five decimals
@@ -96,6 +96,21 @@ class EmailField(StringField, serializers.EmailField):
         value = super().to_internal_value(data)
         if not texts.names_one_address(value):
             self.fail("address")
+        return value
+
+
+class UserIdField(StringField):
+    """A user id of the outside, as a token's `sub` may be."""
+
+    default_error_messages = {"user_id": "A user id is 1 to 150 visible characters, without surrounding space."}
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**{"max_length": customers.LONGEST_ID, "bare": True, **kwargs})
+
+    def to_internal_value(self, data: Any) -> str:
+        value = super().to_internal_value(data)
+        if not customers.is_user_id(value):
+            self.fail("user_id")
         return value
 
 
