@@ -31,7 +31,7 @@ def visitor() -> Client:
 
 
 def is_a_page(answer: Any) -> bool:
-    return answer.status_code == 400 and answer["Content-Type"].startswith("text/html")
+    return bool(answer.status_code == 400 and answer["Content-Type"].startswith("text/html"))
 
 
 @pytest.mark.parametrize("address", [*QUERIES, "/admin/auth/user/?username__startswith=%00", "/mail/x?kind=%00"])
