@@ -221,6 +221,7 @@ MIDDLEWARE = [
     "config.gate.DatabaseGate",
     "rest.middleware.PeoplesSession",
     "rest.middleware.PeoplesLanguage",
+    "rest.middleware.PeoplesText",
     "rest.middleware.OperatorsTimeZone",
     "config.monitoring.KnownHosts",
     "rest.middleware.PeoplesCsrf",
@@ -237,6 +238,7 @@ MIDDLEWARE = [
 MIDDLEWARE_FOR_PEOPLE = {
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "rest.middleware.PeoplesSession",
+    "rest.middleware.PeoplesText",
     "rest.middleware.OperatorsTimeZone",
     "rest.middleware.PeoplesCsrf",
     "rest.middleware.PeoplesLogin",

@@ -48,7 +48,7 @@ HEADERS: dict[str, Any] = {
 RETRY_AFTER = {"Retry-After": {"schema": NUMBER, "description": "Seconds to wait before trying again."}}
 REPLAY = {REPLAYED: {"schema": {"type": "string", "enum": ["true"]}, "description": "This is the first answer again."}}
 ERRORS = {
-    "400": "Wrong parameters, headers or body",
+    "400": "Wrong parameters, headers or body; unknown parameters and fields are wrong too",
     "401": "Credentials missing or refused",
     "402": "Not enough credits or money, or a kept card was not charged; `code` says which",
     "403": "Not permitted",
@@ -89,6 +89,8 @@ class ApiSchema(AutoSchema):
 
     def get_override_parameters(self) -> list[Any]:
         found = [*super().get_override_parameters(), REQUEST_ID]
+        if (query := getattr(self.view, "queries", {}).get(self.method)) is not None:
+            found.append(query)
         if self._is_secured():
             found.append(USER_ID)
         if (required := self._key_required()) is not None:

@@ -4,8 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.http import HttpResponseBase
-from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import extend_schema
 from rest_framework import serializers as answers
 from rest_framework import serializers as drf
 from rest_framework.request import Request
@@ -38,8 +37,8 @@ class SubscriptionQuery(serializers.QuerySerializer):
 
 
 class CancelQuery(SubscriptionQuery):
-    immediately = fields.BooleanField(required=False)
-    preview = fields.BooleanField(required=False)
+    immediately = fields.BooleanField(required=False, help_text="Now, not when the period ends.")
+    preview = fields.BooleanField(required=False, help_text="Say what it would do, and do nothing.")
 
 
 class PaymentWish(serializers.StrictSerializer):
@@ -152,6 +151,8 @@ class PortalResponse(answers.Serializer[Any]):
 
 
 class SubscriptionView(ApiView):
+    queries = {"GET": SubscriptionQuery, "DELETE": CancelQuery}
+
     def get_permissions(self) -> Any:
         return [(MayRead if self.request.method == "GET" else May)()]
 
@@ -159,7 +160,6 @@ class SubscriptionView(ApiView):
         operation_id="subscription",
         summary="Show the customer's subscription",
         description="The live one, or the last that they had; 404 when there never was one.",
-        parameters=[SubscriptionQuery],
         responses=SubscriptionResponse,
         tags=TAGS,
     )
@@ -192,11 +192,6 @@ class SubscriptionView(ApiView):
     @extend_schema(
         operation_id="unsubscribe",
         summary="Cancel the subscription",
-        parameters=[
-            OpenApiParameter("catalogue", OpenApiTypes.STR),
-            OpenApiParameter("immediately", OpenApiTypes.BOOL, description="Now, not when the period ends."),
-            OpenApiParameter("preview", OpenApiTypes.BOOL, description="Say what it would do, and do nothing."),
-        ],
         request=None,
         responses=CancelledResponse,
         tags=TAGS,
@@ -213,13 +208,13 @@ class SubscriptionView(ApiView):
 
 class SubscriptionChangeView(ApiView):
     permission_classes = (May,)
+    queries = {"POST": SubscriptionQuery}
 
     @extend_schema(
         operation_id="change_subscription",
         summary="Change the plan or the interval",
         description="A dearer plan begins when its difference is paid; a cheaper one with the next period. A preview "
         "needs no Idempotency-Key, and uses none up; the change itself needs one.",
-        parameters=[SubscriptionQuery],
         request=ChangeBody,
         responses=ChangeResponse,
         tags=TAGS,
@@ -249,12 +244,12 @@ def _change_of(request: Request, wish: dict[str, Any]) -> tuple[Subscription, Pl
 
 class SubscriptionRenewView(ApiView):
     permission_classes = (May,)
+    queries = {"POST": SubscriptionQuery}
 
     @extend_schema(
         operation_id="renew_subscription",
         summary="Pay for the next period",
         description="Where a payment of it is under way already, that one is answered.",
-        parameters=[SubscriptionQuery],
         request=PaymentWish,
         responses=BegunResponse,
         tags=TAGS,
@@ -273,11 +268,11 @@ class SubscriptionRenewView(ApiView):
 
 class SubscriptionResumeView(ApiView):
     permission_classes = (May,)
+    queries = {"POST": SubscriptionQuery}
 
     @extend_schema(
         operation_id="resume_subscription",
         summary="Resume the subscription",
-        parameters=[SubscriptionQuery],
         request=serializers.NoBody,
         responses=SubscriptionResponse,
         tags=TAGS,
@@ -291,12 +286,12 @@ class SubscriptionResumeView(ApiView):
 
 class SubscriptionPortalView(ApiView):
     permission_classes = (May,)
+    queries = {"POST": SubscriptionQuery}
 
     @extend_schema(
         operation_id="subscription_portal",
         summary="Get the page where the customer manages the subscription",
         description="The gateway's own where it renews by itself, else ours.",
-        parameters=[SubscriptionQuery],
         request=PortalBody,
         responses=PortalResponse,
         tags=TAGS,

@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 from django.utils import timezone
 
 from billing import asking, disputes, errors, fulfilment, refund_sending, refunds, sale_payments
@@ -62,6 +63,49 @@ def seller(payment: Payment, number: int = 0) -> Any:
 
 
 # ---------------------------------------------------------------- bought
+
+
+def accounts() -> set[str]:
+    return set(User.objects.values_list("username", flat=True))
+
+
+@pytest.mark.parametrize("path", ["checkouts", "checkouts/preview"])
+@pytest.mark.parametrize("name", ["bob\u200b", "bob\ud7ff\u2028", "b" * 151])
+def test_seller_whom_no_token_could_name_is_refused(stripe, path, name) -> None:
+    buyer = service("start_checkout", acts_for=shop.make_user())
+    before = accounts()
+    answer = post(path, buyer, {"currency": "EUR", "sale": TICKET | {"seller": name}})
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (400, "sale.seller")
+    assert accounts() == before
+
+
+@pytest.mark.parametrize("path", ["checkouts", "checkouts/preview"])
+@pytest.mark.parametrize("rights", [{"is_staff": True}, {"is_superuser": True}])
+def test_operator_sells_nothing(stripe, path, rights) -> None:
+    User.objects.create(username="olive", **rights)
+    buyer = service("start_checkout", acts_for=shop.make_user())
+    answer = post(path, buyer, {"currency": "EUR", "sale": TICKET | {"seller": "olive"}})
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalid_value")
+    assert not Payment.objects.exists()
+
+
+def test_seller_who_became_an_operator_has_what_was_paid_to_them(stripe) -> None:
+    answer = checkout(sale=TICKET)
+    User.objects.filter(username="organizer-1").update(is_staff=True)
+    stripe.pays()
+    shop.told(Payment.objects.get(pk=answer.json()["payment"]["id"]))
+    assert Sale.objects.get().wallet.seller.user.username == "organizer-1"
+
+
+def test_preview_of_a_sale_makes_nobody_a_seller(stripe) -> None:
+    buyer = service("start_checkout", acts_for=shop.make_user())
+    before = accounts()
+    answer = post(
+        "checkouts/preview", buyer, {"currency": "EUR", "sales": [TICKET, TICKET | {"seller": "organizer-2"}]}
+    )
+    assert (answer.status_code, answer.json()["amount"], accounts()) == (200, 8_000, before)
+    checkout(sale=TICKET)
+    assert accounts() & {"organizer-1", "organizer-2"} == {"organizer-1"}
 
 
 def test_paid_sale_is_split_between_seller_and_us(stripe) -> None:
