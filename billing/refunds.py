@@ -145,9 +145,7 @@ def _key(refund: Refund) -> str:
 @transaction.atomic
 def note(*, refund: Refund, result: RefundResult, **proven: Any) -> Refund:
     """Write down what a gateway says of a refund, or people who have proven it, and do what follows from it."""
-    payment = payments.lock(refund.payment_id)
-    locked = Refund.objects.select_related("attempt").get(pk=refund.pk)
-    locked.payment = locked.attempt.payment = payment
+    locked = _locked(refund)
     if refunds_elsewhere.is_of_dispute(locked):
         return locked
     locked.gateway_ids = {**locked.gateway_ids, **result.ids}
@@ -175,6 +173,16 @@ def note(*, refund: Refund, result: RefundResult, **proven: Any) -> Refund:
     locked.save()
     if locked.status not in OPEN:
         _settle_cases(locked)
+    return locked
+
+
+def _locked(refund: Refund) -> Refund:
+    """Behind its payment, the row itself too: whoever sends it claims it without the payment. What is being sent is not
+    taken back, and is not written over by what was read before."""
+    payment = payments.lock(refund.payment_id)
+    rows = Refund.objects.select_related("attempt").select_for_update(of=("self",), no_key=True)
+    locked = rows.get(pk=refund.pk)
+    locked.payment = locked.attempt.payment = payment
     return locked
 
 
@@ -343,11 +351,7 @@ def refunded(payment: Payment) -> int:
 @transaction.atomic
 def cancel(*, refund: Refund) -> Refund:
     """Take a refund back that has not been sent; what was held is free again."""
-    payment = payments.lock(refund.payment_id)
-    # The row itself too: whoever sends it claims it without the payment, and what is being sent is not taken back.
-    rows = Refund.objects.select_related("attempt").select_for_update(of=("self",), no_key=True)
-    locked = rows.get(pk=refund.pk)
-    locked.payment = payment
+    locked = _locked(refund)
     if locked.status not in (RefundStatus.MANUAL, RefundStatus.REQUESTED):
         raise errors.RefundOver(locked.pk, locked.status)
     locked.status, locked.ended_at, locked.next_try_at = RefundStatus.CANCELLED, timezone.now(), None
