@@ -13,7 +13,7 @@ from uuid import UUID
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import transaction
-from django.db.models import Q, Sum
+from django.db.models import Sum
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -36,7 +36,7 @@ from billing.gateways import registry
 from billing.gateways.base import RefundResult, Refunds, RefundState
 from billing.models import Attempt, Payment, Refund
 from billing.models.cases import CaseKind
-from billing.models.payments import ASIDE, AttemptState, PaymentKind
+from billing.models.payments import AttemptState, PaymentKind
 from billing.models.refunds import OPEN, DisputeState, RefundOrigin, RefundPolicy, RefundStatus
 from billing.refund_plans import Plan
 from credits import takebacks
@@ -73,7 +73,7 @@ def request(
     returns the refund that it made."""
     if not reason.strip():
         raise errors.ReasonMissing
-    locked = _lock(payment.pk)
+    locked = lock(payment.pk)
     if key and (known := Refund.objects.filter(payment=locked, request_key=key).first()):
         return known
     plan = refund_plans.make(payment=locked, amount=amount, policy=policy)
@@ -99,7 +99,7 @@ def ask_people(refund: Refund) -> None:
     )
 
 
-def _lock(payment_id: UUID) -> Payment:
+def lock(payment_id: UUID) -> Payment:
     """The payment, and the credits that it brought: what a plan counts must still be there when it is held."""
     payment = payments.lock(payment_id)
     refund_credits.lock(payment)
@@ -359,39 +359,3 @@ def cancel(*, refund: Refund) -> Refund:
     locked.save()
     _settle_cases(locked)
     return locked
-
-
-# ---------------------------------------------------------------- made elsewhere
-
-
-@transaction.atomic
-def book_made_at_gateway(*, attempt: Attempt, amount: Money, ids: Mapping[str, str]) -> Refund:
-    """A refund that somebody made at the gateway itself is booked here like ours.
-
-    While a dispute is open the credits are frozen, and who has the money in the end is not known: then the refund is
-    only written down, and planned when the dispute is over.
-    """
-    payment = _lock(attempt.payment_id)
-    # Or one that people have made there for ours, and proven by its id.
-    is_known = Q(gateway_ids__contains={"refund": ids["refund"]}) | Q(proof=ids["refund"])
-    known = Refund.objects.filter(is_known, attempt=attempt).first()
-    if known is not None:
-        return known
-    if attempt.state in ASIDE:
-        ours = refunds_elsewhere.of_what_stands_aside(payment, attempt, amount, ids)
-        plan, facts = refund_plans.of_surplus(amount), {"origin": RefundOrigin.SURPLUS, "gateway_ids": dict(ids)}
-        return ours or write(payment, attempt, plan, RefundStatus.PENDING, **facts)
-    if refunds_elsewhere.has_dispute(payment, DisputeState.OPEN):
-        return refunds_elsewhere.write_down(payment, attempt, amount, ids)
-    if refunds_elsewhere.has_dispute(payment, DisputeState.LOST):
-        plan = refund_plans.at_our_cost(amount, payment=payment)
-        return write(payment, attempt, plan, RefundStatus.PENDING, origin=RefundOrigin.GATEWAY, gateway_ids=dict(ids))
-    policy = RefundPolicy(settings.REFUND_POLICY_MADE_AT_GATEWAY)
-    of_sellers = sale_payments.is_sale(payment)
-    # No seller is asked: the money is gone.
-    plan = refund_plans.make(payment=payment, amount=amount, policy=RefundPolicy.GOODWILL if of_sellers else policy)
-    refund = write(payment, attempt, plan, RefundStatus.PENDING, origin=RefundOrigin.GATEWAY, gateway_ids=dict(ids))
-    if of_sellers:
-        why = "refunded at the gateway"
-        sale_payments.hold_what_has_gone(payment, key=_key(refund), amount=plan.amount, policy=policy, reason=why)
-    return refund

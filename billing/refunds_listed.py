@@ -1,6 +1,6 @@
 """Refunds of a payment as its gateway lists them, for letters that tell of money and not of the refund it went by."""
 
-from billing import asking, calling, refunds
+from billing import asking, calling, gateway_refunds, refunds
 from billing.gateways import registry
 from billing.gateways.base import RefundResult, RefundState
 from billing.gateways.subscribing import ListsRefunds
@@ -20,7 +20,7 @@ def hear(attempt: Attempt) -> None:
     for told in calling.call(attempt.gateway, "refunds", lambda: adapter.list_refunds(ref)):
         ours = _known(attempt, told)
         if ours is None and told.state not in NOTHING_WENT and told.amount is not None:
-            ours = refunds.book_made_at_gateway(attempt=attempt, amount=told.amount, ids=told.ids)
+            ours = gateway_refunds.book(attempt=attempt, amount=told.amount, ids=told.ids)
         if ours is not None and not _says_the_same(ours, told):
             refunds.note(refund=ours, result=told)
 

@@ -12,6 +12,7 @@ from billing import (
     disputes,
     errors,
     fulfilment,
+    gateway_refunds,
     invoice_xml,
     invoices,
     refund_sending,
@@ -41,9 +42,7 @@ def disputed(payment: Payment, state: DisputeState) -> None:
 
 
 def made_in_the_dashboard(stripe, payment: Payment, minor: int = 400, name: str = "re_dash") -> Refund:
-    refund = refunds.book_made_at_gateway(
-        attempt=payment.attempts.get(), amount=Money(minor, "EUR"), ids={"refund": name}
-    )
+    refund = gateway_refunds.book(attempt=payment.attempts.get(), amount=Money(minor, "EUR"), ids={"refund": name})
     stripe.refund_states[refund.reference] = RefundState.SUCCEEDED
     refund_sending.ask(refund)
     return Refund.objects.get(pk=refund.pk)
