@@ -43,6 +43,6 @@ def book(*, attempt: Attempt, amount: Money, ids: Mapping[str, str]) -> Refund:
     plan = refund_plans.make(payment=payment, amount=amount, policy=RefundPolicy.GOODWILL if of_sellers else policy)
     refund = refunds.write(payment, attempt, plan, RefundStatus.PENDING, **made_there)
     if of_sellers:
-        key, why = f"refund:{refund.pk}", "refunded at the gateway"
+        key, why = refund.key, "refunded at the gateway"
         sale_payments.hold_what_has_gone(payment, key=key, amount=plan.amount, policy=policy, reason=why)
     return refund

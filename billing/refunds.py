@@ -33,11 +33,11 @@ from billing import (
     voucher_refunds,
 )
 from billing.gateways import registry
-from billing.gateways.base import RefundResult, Refunds, RefundState
+from billing.gateways.base import NOTHING_WENT, RefundResult, Refunds, RefundState
 from billing.models import Attempt, Payment, Refund
 from billing.models.cases import CaseKind
 from billing.models.payments import AttemptState, PaymentKind
-from billing.models.refunds import OPEN, DisputeState, RefundOrigin, RefundPolicy, RefundStatus
+from billing.models.refunds import NOT_COUNTED, OPEN, DisputeState, RefundOrigin, RefundPolicy, RefundStatus
 from billing.refund_plans import Plan
 from credits import takebacks
 from events import outbox
@@ -85,7 +85,7 @@ def request(
     asked = {"reason": reason, "requested_by": by, "requested_as": caller[:100], "request_key": key}
     refund = write(locked, attempt, plan, status, **asked)
     if sale_payments.is_sale(locked):
-        sale_payments.hold(locked, key=_key(refund), amount=plan.amount, policy=policy, reason=reason, by=by)
+        sale_payments.hold(locked, key=refund.key, amount=plan.amount, policy=policy, reason=reason, by=by)
     if status == RefundStatus.MANUAL:
         ask_people(refund)
     return refund
@@ -95,7 +95,7 @@ def ask_people(refund: Refund) -> None:
     facts = {"refund": str(refund.pk), "amount": str(refund.money)}
     kind = CaseKind.MANUAL_REFUND
     cases.open(
-        kind=kind, payment=refund.payment, attempt=refund.attempt, key=_key(refund), facts=facts, amount=refund.money
+        kind=kind, payment=refund.payment, attempt=refund.attempt, key=refund.key, facts=facts, amount=refund.money
     )
 
 
@@ -127,7 +127,7 @@ def write(payment: Payment, attempt: Attempt, plan: Plan, status: RefundStatus, 
         next_try_at=timezone.now() if status == RefundStatus.REQUESTED else None,
         **facts,
     )
-    refund_credits.hold(payment, key=_key(refund), plan=plan)
+    refund_credits.hold(payment, key=refund.key, plan=plan)
     return refund
 
 
@@ -135,19 +135,18 @@ def _unit(payment: Payment) -> str:
     return str(payment.details["unit"])
 
 
-def _key(refund: Refund) -> str:
-    return f"refund:{refund.pk}"
-
-
 # ---------------------------------------------------------------- what a gateway says
 
 
 @transaction.atomic
 def note(*, refund: Refund, result: RefundResult, **proven: Any) -> Refund:
-    """Write down what a gateway says of a refund, or people who have proven it, and do what follows from it."""
+    """Write down what a gateway says of a refund, or people who have proven it, and do what follows from it. The refund
+    is given as it was known when they were asked: an answer that is older than its end does not undo that."""
     locked = _locked(refund)
     if refunds_elsewhere.is_of_dispute(locked):
         return locked
+    if locked.ended_at != refund.ended_at and _says_otherwise(locked, result.state):
+        raise errors.RefundEndedMeanwhile(locked.pk, locked.status)
     locked.gateway_ids = {**locked.gateway_ids, **result.ids}
     locked.last_reply = dict(result.raw) or locked.last_reply
     if result.failure:
@@ -186,6 +185,11 @@ def _locked(refund: Refund) -> Refund:
     return locked
 
 
+def _says_otherwise(refund: Refund, state: RefundState) -> bool:
+    has_gone = refund.status == RefundStatus.SUCCEEDED
+    return state in NOTHING_WENT if has_gone else state is RefundState.SUCCEEDED and refund.status in NOT_COUNTED
+
+
 def next_question(refund: Refund) -> datetime:
     """Pending refunds take days: they are asked about for as long as it takes."""
     now = timezone.now()
@@ -205,17 +209,12 @@ def _not_found(refund: Refund) -> None:
 
 
 def _arrived(refund: Refund) -> None:
-    if refund.status in (RefundStatus.FAILED, RefundStatus.CANCELLED):
+    if refund.status in NOT_COUNTED:
         # It seemed to have failed, and what was held is free again: people look at it.
         why = cases.in_house(_("It arrived after it had been given up here."))
         _ask_about_failure(refund, "late", {"why": why, "proof": refund.proof})
         refund.proof, refund.proof_note, refund.proven_by = "", "", None  # of its failure
-        refund.lines, refund.credits_owed = {}, 0
-        if _is_of_sellers(refund):
-            key, policy = f"{_key(refund)}:late", RefundPolicy(refund.policy)
-            sale_payments.hold_what_has_gone(
-                refund.payment, key=key, amount=refund.money, policy=policy, reason=refund.reason
-            )
+        _plan_anew(refund)
     refund.status, refund.ended_at, refund.next_try_at = RefundStatus.SUCCEEDED, timezone.now(), None
     failures.remember(refund, None)
     _book(refund)
@@ -226,7 +225,7 @@ def _arrived(refund: Refund) -> None:
         takebacks.take(
             user=refund.payment.user,
             unit=_unit(refund.payment),
-            key=_key(refund),
+            key=refund.key_now,
             owed=refund.credits_owed,
             metadata={"refund": str(refund.pk), "payment": str(refund.payment_id)},
         )
@@ -247,6 +246,20 @@ def _arrived(refund: Refund) -> None:
     )
 
 
+def _plan_anew(refund: Refund) -> None:
+    """Of what went for it nothing is held any more, and another refund may have gone instead: the customer keeps the
+    credits, sellers give as much as is left of their sales, and what is more than was left of the price bore no tax."""
+    refund.lines, refund.credits_owed = {}, 0
+    if refund.origin == RefundOrigin.SURPLUS:
+        return
+    refund.tax_minor = refund_plans.at_our_cost(refund.money, payment=refund.payment, instead_of=refund).tax.minor
+    if _is_of_sellers(refund):
+        key, policy = f"{refund.key_now}:late", RefundPolicy(refund.policy)
+        sale_payments.hold_what_has_gone(
+            refund.payment, key=key, amount=refund.money, policy=policy, reason=refund.reason
+        )
+
+
 def _failed(refund: Refund) -> None:
     refund.status, refund.ended_at, refund.next_try_at = RefundStatus.FAILED, timezone.now(), None
     _free(refund)
@@ -258,15 +271,16 @@ def _came_back(refund: Refund) -> None:
     """Days later the bank sent it back to us: the books are as before, and the customer has their credits again."""
     refund.status, refund.ended_at = RefundStatus.FAILED, timezone.now()
     if _is_of_sellers(refund):
-        sale_payments.give_again(refund.payment, _key(refund))
-    if booked := EntryKey.objects.select_related("entry").filter(key=_key(refund)).first():
-        transfers.reverse(key=f"{_key(refund)}:back", entry=booked.entry, kind="refund.returned")
+        sale_payments.give_again(refund.payment, refund.key)
+    if booked := EntryKey.objects.select_related("entry").filter(key=refund.key_now).first():
+        transfers.reverse(key=f"{refund.key_now}:back", entry=booked.entry, kind="refund.returned")
     if refund.payment.kind == PaymentKind.PACK and refund.origin != RefundOrigin.SURPLUS:
         takebacks.give_back(
-            user=refund.payment.user, unit=_unit(refund.payment), key=_key(refund), owed=refund.credits_owed
+            user=refund.payment.user, unit=_unit(refund.payment), key=refund.key_now, owed=refund.credits_owed
         )
     redemptions.refund_came_back(refund.payment)
     _tell_failure(refund, "back")
+    refund.times_back += 1
 
 
 def _is_of_sellers(refund: Refund) -> bool:
@@ -282,14 +296,14 @@ def _is_taxed_at_use(refund: Refund) -> bool:
 
 def _free(refund: Refund) -> None:
     if _is_of_sellers(refund):
-        sale_payments.void(refund.payment, _key(refund))
+        sale_payments.void(refund.payment, refund.key)
     if refund.lines:
-        takebacks.release(user=refund.payment.user, unit=_unit(refund.payment), key=_key(refund))
+        takebacks.release(user=refund.payment.user, unit=_unit(refund.payment), key=refund.key)
 
 
 def _ask_about_failure(refund: Refund, trouble: str, told: Mapping[str, str]) -> None:
     """A case for each trouble: the first one may be closed already when the next one comes."""
-    facts, key = {"refund": str(refund.pk), "amount": str(refund.money), **told}, f"{_key(refund)}:{trouble}"
+    facts, key = {"refund": str(refund.pk), "amount": str(refund.money), **told}, f"{refund.key_now}:{trouble}"
     kind, about = CaseKind.REFUND_FAILED, refund.payment
     cases.open(kind=kind, payment=about, attempt=refund.attempt, key=key, facts=facts, amount=refund.money)
 
@@ -314,7 +328,7 @@ def _settle_cases(refund: Refund) -> None:
     """It is over: nobody has to send it by hand any more, or to find out what became of it."""
     said = cases.in_house(_("The refund is over: %(state)s."), state=RefundStatus(refund.status).label)
     kinds = (CaseKind.MANUAL_REFUND, CaseKind.STILL_UNKNOWN)
-    cases.settle(kinds=kinds, key=_key(refund), resolution=said, by=refund.proven_by)
+    cases.settle(kinds=kinds, key=refund.key, resolution=said, by=refund.proven_by)
 
 
 def _book(refund: Refund) -> None:
@@ -322,7 +336,7 @@ def _book(refund: Refund) -> None:
     outside = fulfilment.gateway_account(refund.attempt.gateway, unit)
     if _is_of_sellers(refund):
         # The wallets book what comes from the sellers and what from us; what is left of no sale is our loss.
-        rest = refund.money - sale_payments.settle(refund.payment, _key(refund))
+        rest = refund.money - sale_payments.settle(refund.payment, refund.key)
         if not rest.minor:
             return
         moves = [Move(fulfilment.house(f"loss:{unit}", unit), outside, rest)]
@@ -339,7 +353,7 @@ def _book(refund: Refund) -> None:
         if refund.tax_minor:
             moves.append(Move(fulfilment.house(f"tax:{unit}", unit), outside, refund.tax))
     metadata = {"refund": str(refund.pk), "payment": str(refund.payment_id)}
-    transfers.post(key=_key(refund), kind="refund", moves=moves, metadata=metadata)
+    transfers.post(key=refund.key_now, kind="refund", moves=moves, metadata=metadata)
 
 
 def refunded(payment: Payment) -> int:

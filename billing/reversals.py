@@ -45,4 +45,4 @@ def give_way(attempt: Attempt) -> None:
         if moved.origin == RefundOrigin.GATEWAY:
             said = cases.in_house(_("The dispute stands for it."))
             for trouble in ("failed", "back"):
-                cases.settle(kinds=[CaseKind.REFUND_FAILED], key=f"refund:{refund.pk}:{trouble}", resolution=said)
+                cases.settle(kinds=[CaseKind.REFUND_FAILED], key=f"{refund.key_now}:{trouble}", resolution=said)

@@ -106,6 +106,15 @@ class RefundOver(BillingError):
         super().__init__(f"The refund is {state}.")
 
 
+class RefundEndedMeanwhile(BillingError):
+    """What was asked for before it ended may be older than its end: whoever asked, asks again."""
+
+    def __init__(self, refund: UUID, state: str) -> None:
+        self.refund = refund
+        self.state = state
+        super().__init__(f"The refund is {state} since that was asked.")
+
+
 class RefundBeingSent(BillingError):
     """Its worker may be in the middle of the call, and will say itself how it ended."""
 

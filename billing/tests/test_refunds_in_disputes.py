@@ -153,6 +153,7 @@ def test_refund_that_failed_while_it_waited_has_no_plan_when_it_arrives_after_al
     refund = made_in_the_dashboard(stripe, payment)
     refunds.note(refund=refund, result=RefundResult(state=RefundState.FAILED))
     disputed(payment, DisputeState.WON)
+    refund.refresh_from_db()
     refunds.note(refund=refund, result=RefundResult(state=RefundState.SUCCEEDED))
     refund.refresh_from_db()
     assert (refund.status, refund.lines) == ("succeeded", {})

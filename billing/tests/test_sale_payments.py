@@ -198,6 +198,18 @@ def test_refund_that_arrives_after_it_had_failed_is_booked(stripe) -> None:
     assert faults() == {}
 
 
+def test_refund_that_comes_back_and_arrives_again_is_booked_each_time(stripe) -> None:
+    payment = sold(stripe)
+    made = refund(payment)
+    outcome = []
+    for state in (RefundState.SUCCEEDED, RefundState.FAILED) * 3:
+        refunds.note(refund=Refund.objects.get(pk=made.pk), result=RefundResult(state=state))
+        outcome.append((parts(seller(payment))["pending"], on("commission:EUR"), on("gateway:stripe:EUR")))
+    assert outcome == [(0, 0, 0), (3_600, 400, -4_000)] * 3
+    assert Sale.objects.get().left == Money(4_000, "EUR")
+    assert faults() == {}
+
+
 def withdrawn(stripe: RefundingGateway) -> Payment:
     """A sale whose seller has everything out already."""
     payment = sold(stripe)
