@@ -65,18 +65,21 @@ def request(
     reason: str,
     amount: Money | None = None,
     policy: RefundPolicy | None = None,
+    expected: Plan | None = None,
     by: User | None = None,
     caller: str = "",
     key: str = "",
 ) -> Refund:
     """Begin to give money back: all that is left, or an amount. Nothing is sent before this is committed. The same key
-    returns the refund that it made."""
+    returns the refund that it made. If the plan is not the expected one any more, nothing is begun."""
     if not reason.strip():
         raise errors.ReasonMissing
     locked = lock(payment.pk)
     if key and (known := Refund.objects.filter(payment=locked, request_key=key).first()):
         return known
     plan = refund_plans.make(payment=locked, amount=amount, policy=policy)
+    if expected is not None and refund_credits.previewed(locked, plan) != expected:
+        raise errors.RefundPlanChanged
     attempt = locked.attempts.get(state=AttemptState.SUCCEEDED)
     sends = can_send(attempt)
     if sends and plan.amount < locked.money and not registry.get(attempt.gateway).capabilities.partial_refund:

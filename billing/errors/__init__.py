@@ -22,6 +22,7 @@ from billing.errors.buying import (
 )
 from billing.errors.invoices import (
     AccountingMistake,
+    DraftChanged,
     DraftInvalid,
     DraftIssued,
     NoMailAddress,
@@ -70,6 +71,7 @@ from billing.errors.payments import (
     RefundBeyondYours,
     RefundEndedMeanwhile,
     RefundOver,
+    RefundPlanChanged,
     RefundTooLarge,
     SecondOperatorNeeded,
     SettledWithDispute,
@@ -111,6 +113,7 @@ __all__ = [
     "DiscrepancyClosed",
     "DisputeOpen",
     "DisputeOver",
+    "DraftChanged",
     "DraftInvalid",
     "DraftIssued",
     "EvidenceFileRefused",
@@ -142,6 +145,7 @@ __all__ = [
     "RefundBeyondYours",
     "RefundEndedMeanwhile",
     "RefundOver",
+    "RefundPlanChanged",
     "RefundTooLarge",
     "RefundWaits",
     "ResolutionMissing",

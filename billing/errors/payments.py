@@ -88,6 +88,13 @@ class DisputeOpen(BillingError):
         super().__init__("A dispute about this payment is open. Refund it, if need be, when the dispute is over.")
 
 
+class RefundPlanChanged(BillingError):
+    """What was agreed to is not what would happen any more."""
+
+    def __init__(self) -> None:
+        super().__init__("What the refund would do has changed meanwhile. Look at the preview again.")
+
+
 class PartialNotPossible(BillingError):
     def __init__(self, gateway: str) -> None:
         self.gateway = gateway
