@@ -142,12 +142,11 @@ def replay(letter: GatewayLetter) -> bool:
     return bool(over.update(state=LetterState.PENDING, tries=0, next_try_at=timezone.now(), error="", handled_at=None))
 
 
-def purge(now: datetime | None = None) -> int:
+def purge() -> int:
     """Forget what was done long ago, and sooner what a stranger may have written; what is for people stays."""
-    moment = now or timezone.now()
-    until = moment - timedelta(days=settings.INBOX_KEEP_DAYS)
+    until = timezone.now() - timedelta(days=settings.INBOX_KEEP_DAYS)
     total = _forget(GatewayLetter.objects.filter(received_at__lt=until, state__in=OVER))
-    until = moment - timedelta(days=settings.INBOX_KEEP_STRANGE_DAYS)
+    until = timezone.now() - timedelta(days=settings.INBOX_KEEP_STRANGE_DAYS)
     unknown = GatewayLetter.objects.filter(received_at__lt=until, state=LetterState.UNKNOWN)
     return total + _forget(unknown.exclude(trust=Trust.SIGNED.value))
 

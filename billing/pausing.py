@@ -92,6 +92,7 @@ def _go_on(
     facts: dict[str, str] | None = None,
 ) -> Subscription:
     now = timezone.now()
+    subscription_states.lengthen(subscription, since=paused_at, by=now - paused_at)
     subscription.paid_until = now + (dunning.paid_until(subscription) - paused_at)
     subscription.status, subscription.paused_at = SubscriptionStatus.ACTIVE, None
     if subscription.anchor_at is None:  # nothing was ever paid for it

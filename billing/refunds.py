@@ -4,7 +4,6 @@ A refund is committed before its gateway is called, and always sent under the sa
 first call, the second one is the same refund.
 """
 
-import logging
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
@@ -46,8 +45,6 @@ from ledger import transfers
 from ledger.models import EntryKey
 from ledger.money import Money
 from ledger.transfers import Move
-
-logger = logging.getLogger(__name__)
 
 
 def preview(*, payment: Payment, amount: Money | None = None, policy: RefundPolicy | None = None) -> Plan:

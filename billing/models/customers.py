@@ -3,6 +3,8 @@
 import re
 
 from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import GinIndex
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Q
@@ -62,6 +64,9 @@ class Customer(models.Model):
     email = models.EmailField(_("e-mail"), max_length=254, blank=True)
     # Of the address, however it is spelled: see billing.persons.
     person = models.CharField(max_length=64, blank=True, default="", db_default="", editable=False)
+    person_since = models.DateTimeField(null=True, editable=False)  # empty: from the beginning
+    # Of addresses under which something was used that is for each person once.
+    earlier_persons = ArrayField(models.CharField(max_length=64), default=list, db_default=[], editable=False)
     vat_number = models.CharField(_("VAT number"), max_length=20, blank=True, validators=[check_vat_number])
     # Where the company or the person is, as invoices say it.
     address = models.CharField(_("address"), max_length=200, blank=True, db_default="")
@@ -81,6 +86,7 @@ class Customer(models.Model):
         indexes = [
             models.Index(Lower("email"), name="customer_by_email"),
             models.Index(name="customer_by_person", fields=["person"], condition=~Q(person="")),
+            GinIndex(name="customer_by_earlier_person", fields=["earlier_persons"]),
         ]
         constraints = [
             models.CheckConstraint(name="customer_locale_known", condition=Q(locale__in=Locale.values)),

@@ -9,7 +9,6 @@ from django.db import connection
 from django.test import Client
 
 from billing import breaker
-from billing.breaker import SteadyStore
 from billing.gateways import registry
 from billing.gateways.errors import FailureCategory, GatewayError, Unavailable
 from config import broker, health, probes
@@ -220,7 +219,6 @@ def test_gateway_that_fails_says_how(client: Client, db, alive, install, categor
 
 
 def test_open_breaker_is_told(client: Client, db, install) -> None:
-    SteadyStore.away_until = 0.0
     install(ToyGateway())
     for _ in range(5):
         breaker.note("toy", Unavailable("No.", gateway="toy", category=FailureCategory.PROVIDER_DOWN))

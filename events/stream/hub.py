@@ -7,7 +7,6 @@ cursor on. So a slow reader costs a bounded queue, and nobody misses or hears an
 
 import asyncio
 from collections import defaultdict, deque
-from collections.abc import Iterable
 
 from prometheus_client import Counter, Gauge
 
@@ -139,6 +138,6 @@ class Hub:
     def status(self) -> Message:
         return {"status": "degraded" if self.is_degraded else "ok"}
 
-    def end_all(self, clients: Iterable[Client] | None = None) -> None:
-        for client in self.everyone() if clients is None else clients:
+    def end_all(self) -> None:
+        for client in self.everyone():
             client.end()

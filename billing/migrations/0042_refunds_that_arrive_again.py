@@ -7,7 +7,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("billing", "0038_lists_as_files")]
+    dependencies = [("billing", "0041_former_persons_indexed")]
 
     operations = [
         migrations.RemoveConstraint(model_name="invoice", name="invoice_corrected_once_per_refund"),

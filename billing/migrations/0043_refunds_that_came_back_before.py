@@ -16,7 +16,7 @@ FILL = """
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("billing", "0039_refunds_that_arrive_again"),
+        ("billing", "0042_refunds_that_arrive_again"),
         ("ledger", "0002_guards"),
         ("wallets", "0006_lists_as_files"),
     ]
