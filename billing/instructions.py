@@ -18,6 +18,7 @@ from billing.models import GatewayInstruction, GatewayPrice, Subscription
 from billing.models.cases import CaseKind
 from billing.models.instructions import InstructionKind, InstructionState
 from billing.models.subscriptions import IN_FORCE, LIVE, SubscriptionStatus
+from billing.plan_payments import CHANGED_MEANWHILE
 
 MAY_BE_GIVEN_IN: dict[str, tuple[str, ...]] = {
     InstructionKind.END_NOW: LIVE,
@@ -40,7 +41,7 @@ def write(wanted: GatewayInstruction) -> GatewayInstruction:
         if not _may(subscription, wanted.kind):
             raise errors.SubscriptionState(subscription.status, gettext_noop("that cannot be done with it now"))
         if wanted.kind == InstructionKind.CHANGE_NOW and not Basis.of(wanted.subscription).stands(subscription):
-            raise errors.SubscriptionState(subscription.status, gettext_noop("it has changed meanwhile: look again"))
+            raise errors.SubscriptionState(subscription.status, CHANGED_MEANWHILE)
         wanted.next_ask_at = schedule.next_ask_at(now, now=now)
         wanted.save(force_insert=True)
     return wanted

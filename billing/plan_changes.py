@@ -208,12 +208,14 @@ def change(
     price: PlanPrice,
     wishes: Wishes,
     when: str = "",
+    at: datetime | None = None,
     claim: Claim | None = None,
     by: User | None = None,
     reason: str = "",
 ) -> Changed:
-    """Now for its difference, once that is paid; or with the next period. A payment that fails changes nothing."""
-    basis, plan = Basis.of(subscription), preview(subscription=subscription, price=price, when=when)
+    """Now for its difference, once that is paid; or with the next period. A payment that fails changes nothing. It is
+    reckoned as of `at`, so that what was looked at just now is what is done."""
+    basis, plan = Basis.of(subscription), preview(subscription=subscription, price=price, when=when, at=at)
     if plan.when == PERIOD_END:
         if renewing.renews_it(subscription):
             kind = InstructionKind.NEXT_PRICE

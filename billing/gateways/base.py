@@ -37,6 +37,9 @@ class RefundState(StrEnum):
     NOT_FOUND = "not_found"
 
 
+NOTHING_WENT = (RefundState.FAILED, RefundState.CANCELLED)
+
+
 class PayoutState(StrEnum):
     PENDING = "pending"
     NEEDS_APPROVAL = "needs_approval"  # somebody must confirm it at the gateway

@@ -15,6 +15,7 @@ from billing import (
     cases,
     disputes,
     errors,
+    gateway_refunds,
     payments,
     refund_credits,
     refund_plans,
@@ -558,8 +559,8 @@ def test_what_was_paid_twice_where_nothing_can_be_sent_back_is_a_case(gateways) 
 def test_refund_made_at_the_gateway_is_booked(stripe) -> None:
     payment = shop.paid(stripe)
     attempt = payment.attempts.get()
-    refund = refunds.book_made_at_gateway(attempt=attempt, amount=Money(500, "EUR"), ids={"refund": "re_dash"})
-    again = refunds.book_made_at_gateway(attempt=attempt, amount=Money(500, "EUR"), ids={"refund": "re_dash"})
+    refund = gateway_refunds.book(attempt=attempt, amount=Money(500, "EUR"), ids={"refund": "re_dash"})
+    again = gateway_refunds.book(attempt=attempt, amount=Money(500, "EUR"), ids={"refund": "re_dash"})
     assert (again.pk, refund.origin) == (refund.pk, "gateway")
     stripe.refund_states[refund.reference] = RefundState.SUCCEEDED
     refund_sending.ask(refund)

@@ -9,7 +9,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.utils import timezone
 
-from billing import asking, disputes, errors, fulfilment, refund_sending, refunds, sale_payments
+from billing import asking, disputes, errors, fulfilment, gateway_refunds, refund_sending, refunds, sale_payments
 from billing.gateways import subscribing as words
 from billing.gateways.base import RefundResult, RefundState
 from billing.gateways.subscribing import DisputeResult
@@ -242,6 +242,18 @@ def test_refund_that_arrives_after_it_had_failed_is_booked(stripe) -> None:
     assert faults() == {}
 
 
+def test_refund_that_comes_back_and_arrives_again_is_booked_each_time(stripe) -> None:
+    payment = sold(stripe)
+    made = refund(payment)
+    outcome = []
+    for state in (RefundState.SUCCEEDED, RefundState.FAILED) * 3:
+        refunds.note(refund=Refund.objects.get(pk=made.pk), result=RefundResult(state=state))
+        outcome.append((parts(seller(payment))["pending"], on("commission:EUR"), on("gateway:stripe:EUR")))
+    assert outcome == [(0, 0, 0), (3_600, 400, -4_000)] * 3
+    assert Sale.objects.get().left == Money(4_000, "EUR")
+    assert faults() == {}
+
+
 def withdrawn(stripe: RefundingGateway) -> Payment:
     """A sale whose seller has everything out already."""
     payment = sold(stripe)
@@ -271,7 +283,7 @@ def test_operator_may_decide_that_we_bear_it(stripe) -> None:
 def test_refund_made_at_the_gateway_is_booked_though_nobody_covers_it(stripe) -> None:
     payment = withdrawn(stripe)
     attempt = payment.attempts.get()
-    made = refunds.book_made_at_gateway(attempt=attempt, amount=payment.money, ids={"refund": "re_1"})
+    made = gateway_refunds.book(attempt=attempt, amount=payment.money, ids={"refund": "re_1"})
     refunds.note(refund=made, result=RefundResult(state=RefundState.SUCCEEDED))
     assert (on("loss:EUR"), on("gateway:stripe:EUR"), on("gateway:paypal:EUR")) == (-3_600, 0, 3_600)
     assert faults() == {}
@@ -346,7 +358,7 @@ def test_bank_that_asks_for_what_was_refunded_takes_nothing_of_the_seller(stripe
 
 def made_in_the_dashboard(stripe: RefundingGateway, payment: Payment, minor: int) -> Refund:
     attempt = payment.attempts.get()
-    made = refunds.book_made_at_gateway(attempt=attempt, amount=Money(minor, "EUR"), ids={"refund": "re_dash"})
+    made = gateway_refunds.book(attempt=attempt, amount=Money(minor, "EUR"), ids={"refund": "re_dash"})
     stripe.refund_states[made.reference] = RefundState.SUCCEEDED
     refund_sending.ask(made)
     return made
@@ -436,7 +448,7 @@ def stood_by(payment: Payment) -> tuple[int, int, int]:
 
 
 def there(stripe: RefundingGateway, attempt: Attempt, minor: int = 4_000) -> Refund:
-    made = refunds.book_made_at_gateway(attempt=attempt, amount=Money(minor, "EUR"), ids={"refund": "re_dash"})
+    made = gateway_refunds.book(attempt=attempt, amount=Money(minor, "EUR"), ids={"refund": "re_dash"})
     stripe.refund_states[made.reference] = RefundState.SUCCEEDED
     return refund_sending.ask(made)
 
@@ -461,7 +473,7 @@ def test_refund_of_a_double_payment_that_waits_here_is_the_one_that_people_made_
 
 def test_another_amount_of_a_double_payment_is_for_people_to_look_at(stripe, twice) -> None:
     refund_sending.return_surplus(twice)
-    refunds.book_made_at_gateway(attempt=twice, amount=Money(1_000, "EUR"), ids={"refund": "re_dash"})
+    gateway_refunds.book(attempt=twice, amount=Money(1_000, "EUR"), ids={"refund": "re_dash"})
     assert (Refund.objects.count(), Case.objects.get().kind) == (1, "surplus")
 
 
