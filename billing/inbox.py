@@ -6,7 +6,7 @@ dies gives them back. Several letters about one attempt in one batch are one que
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 import orjson
@@ -17,7 +17,7 @@ from prometheus_client import Counter
 
 from billing import readers
 from billing.gateways import errors as gateway_errors
-from billing.gateways.base import Hint, Trust
+from billing.gateways.base import NOT_KEPT, Hint, Trust
 from billing.gateways.subjects import Subject
 from billing.models import GatewayLetter
 from billing.models.inbox import OVER, LetterState
@@ -73,11 +73,30 @@ def _row(gateway: str, hint: Hint, token: str) -> tuple[Parameter, ...]:
         token[:64],
         hint.reference[:64],
         orjson.dumps(dict(hint.ids)).decode(),
-        orjson.dumps(dict(hint.object)).decode() if hint.subject in _WITH_FACTS else "{}",
+        _facts(hint.object) if hint.subject in _WITH_FACTS else "{}",
         hint.amount.minor if hint.amount else None,
         hint.amount.unit if hint.amount else "",
         hint.occurred_at,
     )
+
+
+def _facts(carried: Mapping[str, object]) -> str:
+    """What a letter carries, as jsonb takes it: a buyer's words may hold what it refuses, and the rest still counts."""
+    try:
+        written = orjson.dumps(dict(carried)).decode()
+    except TypeError:  # half of a character, or a number beyond 64 bits
+        written = ""
+    return written if written and "\\u0000" not in written else orjson.dumps(_kept(carried)).decode()
+
+
+def _kept(value: object) -> object:
+    if isinstance(value, str):
+        return NOT_KEPT.sub("\ufffd", value)
+    if isinstance(value, Mapping):
+        return {NOT_KEPT.sub("\ufffd", str(name)): _kept(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_kept(each) for each in value]
+    return str(value) if isinstance(value, int) and abs(value) >= 2**63 else value
 
 
 # ---------------------------------------------------------------- read

@@ -64,6 +64,7 @@ class ChangePlan:
 class Changed:
     preview: ChangePlan
     payment: Payment | None = None
+    next_action: dict[str, object] | None = None  # of a gateway that renews by itself, whose charge was not paid
 
 
 def preview(*, subscription: Subscription, price: PlanPrice, when: str = "", at: datetime | None = None) -> ChangePlan:
@@ -207,12 +208,14 @@ def change(
     price: PlanPrice,
     wishes: Wishes,
     when: str = "",
+    at: datetime | None = None,
     claim: Claim | None = None,
     by: User | None = None,
     reason: str = "",
 ) -> Changed:
-    """Now for its difference, once that is paid; or with the next period. A payment that fails changes nothing."""
-    basis, plan = Basis.of(subscription), preview(subscription=subscription, price=price, when=when)
+    """Now for its difference, once that is paid; or with the next period. A payment that fails changes nothing. It is
+    reckoned as of `at`, so that what was looked at just now is what is done."""
+    basis, plan = Basis.of(subscription), preview(subscription=subscription, price=price, when=when, at=at)
     if plan.when == PERIOD_END:
         if renewing.renews_it(subscription):
             kind = InstructionKind.NEXT_PRICE
@@ -222,8 +225,11 @@ def change(
             subscription_states.set_next_price(subscription_id=subscription.pk, price=chosen, by=by, reason=reason)
         return Changed(preview=plan)
     if renewing.renews_it(subscription):
-        renewing.change_now(subscription=subscription, price=price, at=plan.begins_at)
-        return Changed(preview=plan)  # its paid invoice brings the new plan
+        kind, at = InstructionKind.CHANGE_NOW, plan.begins_at
+        left = instruction_sending.give(
+            subscription=subscription, kind=kind, price=price, prorated_at=at, by=by, reason=reason
+        )
+        return Changed(preview=plan, next_action=left)  # its paid invoice brings the new plan
     if plan.due.minor <= 0:
         key = f"subscription:{subscription.pk}:change:{price.pk}:{int(plan.begins_at.timestamp())}"
         if not subscription_states.switch(

@@ -26,7 +26,17 @@ from billing import (
     taxing,
 )
 from billing.gateways.base import RefundState
-from billing.models import Invoice, InvoiceFile, InvoiceLine, InvoiceSeries, Payment, Refund, TaxRate, VatCheck
+from billing.models import (
+    Customer,
+    Invoice,
+    InvoiceFile,
+    InvoiceLine,
+    InvoiceSeries,
+    Payment,
+    Refund,
+    TaxRate,
+    VatCheck,
+)
 from billing.models.refunds import RefundPolicy
 from billing.tests import shop
 from billing.tests.fakes import RefundingGateway
@@ -184,6 +194,18 @@ def test_tax_follows_the_buyer_and_every_xml_is_valid(stripe, french, settings, 
         assert faults_of_schematron(bytes(file.xml)) == []
         assert facturx.get_facturx_xml_from_pdf(bytes(file.pdf))[1] == bytes(file.xml)
     assert InvoiceFile.objects.count() == 2
+
+
+@pytest.mark.parametrize("strange", ["\uffff", "\x01", "\x01A\ud7ff\ufffeé", "\U0001f600", "漢"])
+def test_papers_of_names_that_no_xml_holds_are_rendered_all_the_same(stripe, french, strange) -> None:
+    """Names are judged where they come in; papers are frozen with what was let in before."""
+    buyer = known()
+    Customer.objects.filter(user=buyer).update(name=strange, city=f"Paris{strange}")
+    refunded(shop.paid(stripe, buyer), 300)
+    invoice_files.render_due()
+    assert list(Invoice.objects.values_list("render_error", "render_next_at")) == [("", None)] * 2
+    for file in InvoiceFile.objects.all():
+        assert faults_of_schematron(bytes(file.xml)) == []
 
 
 @pytest.mark.parametrize(("tax", "points"), [(167, 2_000), (75, 812)])

@@ -255,6 +255,25 @@ def test_probe_that_breaks_is_an_answer_not_an_error(client: Client, monkeypatch
     assert client.get("/health/gateways").json()["gateways"][0]["detail"] == "LookupError"
 
 
+@pytest.mark.parametrize("path", ["/health", "/health/detailed"])
+def test_gateways_are_asked_together_with_all_else(client: Client, monkeypatch, settings, path: str) -> None:
+    """One after the other an answer would take twice HEALTH_TIMEOUT_SECONDS while both hang."""
+    asked = threading.Event()
+
+    def gateway() -> Answer:
+        asked.set()
+        return Answer(status=OK)
+
+    def waits_for_the_gateway() -> Answer:
+        return Answer(status=OK if asked.wait(30) else DOWN)
+
+    settings.HEALTH_TIMEOUT_SECONDS = 20
+    monkeypatch.setitem(health.GATEWAYS, "toy", Probe(gateway, when_silent=DOWN))
+    probe = Probe(waits_for_the_gateway, when_silent=DOWN)
+    monkeypatch.setattr(health, "CHECKS", {"broker": probe})
+    assert client.get(path).json()["status"] == "ok"
+
+
 def test_many_who_ask_at_once_are_one_question() -> None:
     go, asked = threading.Event(), []
 
