@@ -13,7 +13,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
 
-from billing import calling, errors, gateway_choices, gateway_customers, payments, returning, saved_methods
+from billing import calling, errors, gateway_choices, gateway_customers, payments, returning, saved_methods, schedule
 from billing.gateways import registry
 from billing.gateways.errors import Declined, GatewayError, Unavailable
 from billing.gateways.subscribing import KeepsMethods, SetupRequest, SetupResult, SetupState
@@ -131,8 +131,7 @@ def _over(setup: MethodSetup, state: MethodSetupState) -> None:
 
 def _next_ask(asks: int) -> datetime:
     """The customer has a page open, and the gateway will write to us: seldom is enough."""
-    pauses = settings.PAYMENT_WAIT_SECONDS
-    return timezone.now() + timedelta(seconds=pauses[min(asks, len(pauses) - 1)])
+    return timezone.now() + schedule.after(settings.PAYMENT_WAIT_SECONDS, asks)
 
 
 def named(gateway: str, reference: str) -> MethodSetup | None:

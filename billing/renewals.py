@@ -90,7 +90,7 @@ def _decide(pk: UUID, now: datetime, work: Work) -> tuple[Subscription | None, b
     if subscription.status not in LOOKED_AT or due is None or due > now:
         return None, False  # a rival was here
     if subscription.status == SubscriptionStatus.INCOMPLETE:
-        Subscription.objects.filter(pk=pk).update(next_look_at=renewing.next_look_at(subscription))
+        Subscription.objects.filter(pk=pk).update(next_look_at=renewing.next_look_at_page(subscription))
         return (subscription if renewing.renews(subscription.gateway) else None), False
     if subscription.is_renewed_by_gateway:
         Subscription.objects.filter(pk=pk).update(next_look_at=now + timedelta(days=1))

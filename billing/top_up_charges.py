@@ -22,6 +22,7 @@ from billing import (
     pricing,
     routing,
     saved_methods,
+    schedule,
     top_up,
 )
 from billing.gateways import errors as gateway_errors
@@ -279,8 +280,7 @@ def _failed(latest: TopUp, payment: Payment, now: datetime) -> None:
 
 
 def _pause(number: int) -> timedelta:
-    pauses = settings.TOP_UP_RETRY_SECONDS
-    return timedelta(seconds=pauses[min(number, len(pauses) - 1)])
+    return schedule.after(settings.TOP_UP_RETRY_SECONDS, number)
 
 
 @transaction.atomic
