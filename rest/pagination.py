@@ -4,8 +4,9 @@ import base64
 import binascii
 import functools
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from django.db.models import QuerySet
@@ -89,13 +90,20 @@ def page_of(serializer_class: type[serializers.BaseSerializer[Any]]) -> type[ser
     return type(name, (serializers.Serializer,), inside)
 
 
-def older(request: Request, edge: uuid.UUID | None) -> str | None:
-    """The link to what comes after that id, of a list that is no queryset and only goes back in time."""
-    return _link(request, _write(OLDER, edge) if edge else None)
+def back_in_time(request: Request, rows: object, following: uuid.UUID | None) -> dict[str, Any]:
+    """A page of a list that is no queryset and only goes back in time; the next one begins after that id."""
+    return {"next": _link(request, _write(OLDER, following) if following else None), "previous": None, "results": rows}
 
 
-def edge_of(cursor: str) -> uuid.UUID:
-    """The id in a cursor of such a list."""
+def before(asked: dict[str, Any], first_at: Callable[[datetime], uuid.UUID]) -> uuid.UUID | None:
+    """Before which id such a page ends: that of its cursor or the first of the instant `until`, whichever is older."""
+    edges = [_edge_of(asked["cursor"])] if asked.get("cursor") else []
+    if "until" in asked:
+        edges.append(first_at(asked["until"]))
+    return min(edges, default=None)
+
+
+def _edge_of(cursor: str) -> uuid.UUID:
     direction, edge = _read(cursor)
     if direction != OLDER:
         raise InvalidCursor

@@ -184,7 +184,7 @@ class TransactionsView(ApiView):
         wanted = Filter(
             user=callers.customer(request),
             unit=asked.get("unit", CREDIT),
-            before=_before(asked),
+            before=pagination.before(asked, ids.first_at),
             since=asked.get("since"),
             kind=asked.get("kind"),
             action=asked.get("action"),
@@ -192,7 +192,7 @@ class TransactionsView(ApiView):
         if spreadsheets.are_wanted(request, asked):
             return spreadsheets.answer(_csv(wanted), "credits")
         rows, following = _page(wanted, asked["limit"])
-        return asking.answer({"next": pagination.older(request, following), "previous": None, "results": rows})
+        return asking.answer(pagination.back_in_time(request, rows, following))
 
 
 def _page(wanted: Filter, limit: int) -> tuple[list[Transaction], UUID | None]:
@@ -219,13 +219,6 @@ def _csv(wanted: Filter) -> Iterator[list[Sequence[Any]]]:
     yield [columns]
     for page in wanted.pages():
         yield [[getattr(each, name) for name in columns] for each in page if wanted.fits(each)]
-
-
-def _before(asked: dict[str, Any]) -> UUID | None:
-    edges = [pagination.edge_of(asked["cursor"])] if asked.get("cursor") else []
-    if "until" in asked:
-        edges.append(ids.first_at(asked["until"]))
-    return min(edges, default=None)
 
 
 # ---------------------------------------------------------------- explain

@@ -1,6 +1,7 @@
 """Pages neither shift nor repeat while rows arrive, and a broken cursor says so."""
 
 import uuid
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from rest import pagination, serializers
+from rest.errors import InvalidCursor
 from rest.models import ServiceToken
 from rest.tests.urls import OpenView
 
@@ -112,3 +114,14 @@ def test_the_schema_of_a_page_is_named_after_its_rows() -> None:
     assert page.__name__ == "TokenPage"
     assert page is pagination.page_of(TokenResponse)
     assert list(page().fields) == ["next", "previous", "results"]
+
+
+def test_page_that_only_goes_back_ends_before_its_cursor_and_before_an_instant() -> None:
+    at = datetime(2026, 11, 27, tzinfo=UTC)
+    cursor = pagination._write(pagination.OLDER, row_id(5))
+    assert pagination.before({}, lambda _: row_id(3)) is None
+    assert pagination.before({"cursor": cursor}, lambda _: row_id(3)) == row_id(5)
+    assert pagination.before({"cursor": cursor, "until": at}, lambda _: row_id(3)) == row_id(3)
+    assert pagination.before({"cursor": cursor, "until": at}, lambda _: row_id(7)) == row_id(5)
+    with pytest.raises(InvalidCursor):
+        pagination.before({"cursor": pagination._write(pagination.NEWER, row_id(5))}, lambda _: row_id(3))

@@ -4,7 +4,6 @@ import re
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import UUID
 
 from django.http import HttpResponse, HttpResponseBase
 from django.utils import timezone
@@ -113,7 +112,7 @@ class TransactionsView(ApiView):
             wallets=asking.wallets_of(request, asked.get("currency")),
             kind=asked.get("kind"),
             since=asked.get("since"),
-            before=_before(asked),
+            before=pagination.before(asked, ids.first_at),
         )
         if spreadsheets.are_wanted(request, asked):
             return spreadsheets.answer(_csv(wanted), "wallet")
@@ -121,7 +120,7 @@ class TransactionsView(ApiView):
         rows = found[: asked["limit"]]
         following = rows[-1].id if len(found) > len(rows) else None
         told = WalletTransactionResponse(rows, many=True).data
-        return Response({"next": pagination.older(request, following), "previous": None, "results": told})
+        return Response(pagination.back_in_time(request, told, following))
 
 
 def _csv(wanted: Wanted) -> Iterator[list[Sequence[Any]]]:
@@ -133,13 +132,6 @@ def _csv(wanted: Wanted) -> Iterator[list[Sequence[Any]]]:
 
 def _references(each: Transaction) -> str:
     return " ".join([*each.references, f"(+{each.unnamed})"] if each.unnamed else each.references)
-
-
-def _before(asked: dict[str, Any]) -> UUID | None:
-    edges = [pagination.edge_of(asked["cursor"])] if asked.get("cursor") else []
-    if "until" in asked:
-        edges.append(ids.first_at(asked["until"]))
-    return min(edges, default=None)
 
 
 # ---------------------------------------------------------------- statistics
