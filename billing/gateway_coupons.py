@@ -14,8 +14,6 @@ from billing.models.coupons import CouponDuration, CouponKind
 from billing.models.plans import PlanInterval
 from ledger.money import Money
 
-MONTHS = {PlanInterval.MONTH: 1, PlanInterval.YEAR: 12}
-
 
 def coupon_at(gateway: str, terms: Terms, price: PlanPrice) -> str:
     """The gateway's id of what these terms take off this price; none where they take nothing off."""
@@ -32,7 +30,7 @@ def request(terms: Terms, price: PlanPrice) -> CouponRequest:
     """A gateway never changes a coupon, so its id is made of all that it is: other terms are another coupon there."""
     months = None
     if terms.duration == CouponDuration.REPEATING:
-        months = (terms.periods or 0) * MONTHS.get(PlanInterval(price.interval), 0)
+        months = (terms.periods or 0) * PlanInterval(price.interval).months
         if not months:
             raise errors.CouponNotForThis  # gateways count in months, and a week is no part of one
     percent = terms.basis_points

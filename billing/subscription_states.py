@@ -23,8 +23,6 @@ from credits.models import Every, GrantSchedule
 from credits.periods import Grid
 from events.types import EventType
 
-MONTHS = {PlanInterval.MONTH: 1, PlanInterval.YEAR: 12}
-
 
 def lock(subscription_id: UUID) -> Subscription:
     rows = Subscription.objects.select_for_update(of=("self",), no_key=True)
@@ -36,7 +34,7 @@ def end_of_period(anchor: datetime, time_zone: str, interval: str, number: int) 
     zone = ZoneInfo(time_zone)
     every = Every.WEEK if interval == PlanInterval.WEEK else Every.MONTH
     grid = Grid(anchor=anchor.astimezone(zone).replace(tzinfo=None), zone=zone, every=every)
-    return grid.start(number * MONTHS.get(PlanInterval(interval), 1))
+    return grid.start(number * (PlanInterval(interval).months or 1))
 
 
 # ---------------------------------------------------------------- paid for

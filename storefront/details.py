@@ -11,7 +11,6 @@ from urllib.parse import quote
 from babel import Locale as Language
 from django import forms
 from django.conf import settings
-from django.contrib.auth.mixins import LoginRequiredMixin
 from django.contrib.auth.models import User
 from django.core import signing
 from django.core.exceptions import ValidationError
@@ -28,6 +27,7 @@ from billing import customers, invoice_writing, vat_numbers
 from billing.models import Customer
 from rest import codes
 from storefront import papers
+from storefront.signed_in import SignedIn
 
 SALT = "storefront.details"
 NAMES = {"name": _("name"), "address": _("address"), "city": _("city"), "country": _("country")}
@@ -106,19 +106,15 @@ class _DetailsPage(View):
         return _page(request, customers.get(user), form, status=400)
 
 
-@method_decorator(never_cache, name="dispatch")
-class OwnDetailsView(LoginRequiredMixin, _DetailsPage):
+class OwnDetailsView(SignedIn, _DetailsPage):
+    came_from = "details"
     names = OWN_FIELDS
 
     def get(self, request: HttpRequest) -> HttpResponse:
-        return self.show(request, self._user())
+        return self.show(request, self.customer)
 
     def post(self, request: HttpRequest) -> HttpResponse:
-        return self.save(request, self._user())
-
-    def _user(self) -> User:
-        assert isinstance(self.request.user, User)  # noqa: S101 - signed in
-        return self.request.user
+        return self.save(request, self.customer)
 
 
 @method_decorator([csrf_exempt, never_cache], name="dispatch")

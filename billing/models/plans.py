@@ -22,6 +22,11 @@ class PlanInterval(models.TextChoices):
     MONTH = "month", _("month")
     YEAR = "year", _("year")
 
+    @property
+    def months(self) -> int:
+        """None in a week, which is no part of a month."""
+        return {"month": 1, "year": 12}.get(self.value, 0)
+
 
 class PlanQuerySet(models.QuerySet["Plan"]):
     def on_sale(self) -> Self:

@@ -17,6 +17,5 @@ class ActingAdmin(acts.ActingAdmin):
     words = WORDS
 
 
-class ReadingAdmin(acts.ActsAdmin):
-    refusals = (EventsError,)
-    words = WORDS
+class ReadingAdmin(ActingAdmin, acts.ActsAdmin):  # type: ignore[misc]
+    """Rows that nobody changes; they are found and shown."""

@@ -5,7 +5,6 @@ from typing import Any
 
 from billing.gateways import amounts, duplicates, phones
 from billing.gateways.base import (
-    AmountRule,
     Buyer,
     CheckoutRequest,
     Failure,
@@ -20,6 +19,7 @@ from billing.gateways.base import (
     PayoutState,
 )
 from billing.gateways.cinetpay.configuration import NAME, Configuration
+from billing.gateways.cinetpay.replies import WHOLE, code_of, says
 from billing.gateways.errors import Declined, FailureCategory, GatewayError
 from billing.gateways.http import Channel, Limits, Reply
 from billing.gateways.redaction import redacted, redacted_text
@@ -35,7 +35,6 @@ WRONG_ACCOUNT = ("1005", "2011")
 LONGEST_URL = 120
 LONGEST_DESIGNATION = 255
 SHORTEST_NAME = 2
-WHOLE = AmountRule(wire_exponent=0)
 DECLINED = {
     "1004": FailureCategory.INVALID_REQUEST,
     "2005": FailureCategory.INSUFFICIENT_FUNDS,
@@ -80,7 +79,7 @@ class ApiV1:
 
     def open_checkout(self, request: CheckoutRequest) -> PaymentResult:
         reply = self._call("POST", "/v1/payment", moves=True, json=_payment_to_them(request, self.configuration))
-        code = _code(reply)
+        code = code_of(reply)
         if code == FINE:
             return self._opened(reply)
         if code == EXISTS:
@@ -91,7 +90,7 @@ class ApiV1:
     def fetch_payment(self, payment: PaymentRef) -> PaymentResult:
         """The reply names no amount, and their page takes no other than ours: what is paid is what we asked for."""
         reply = self._call("GET", f"/v1/payment/{short(payment.reference)}", moves=False)
-        code = _code(reply)
+        code = code_of(reply)
         if code == NOT_FOUND:
             return PaymentResult(state=PaymentState.NOT_FOUND)
         if code not in PAYMENT_STATES:
@@ -101,7 +100,7 @@ class ApiV1:
     def send_payout(self, request: PayoutRequest) -> PayoutResult:
         body = _transfer_to_them(request)
         reply = self._call("POST", "/v1/transfer", moves=True, json=body, is_slow=True)
-        code = _code(reply)
+        code = code_of(reply)
         if code in PAYOUT_STATES and "transaction_id" in reply.fields():
             return _payout_from_them(reply, code, request.amount.unit)
         if code == FINE:
@@ -113,7 +112,7 @@ class ApiV1:
 
     def fetch_payout(self, payout: PayoutRef) -> PayoutResult:
         reply = self._call("GET", f"/v1/transfer/{short(payout.reference)}", moves=False)
-        code = _code(reply)
+        code = code_of(reply)
         if code == NOT_FOUND:
             return PayoutResult(state=PayoutState.NOT_FOUND)
         if code not in PAYOUT_STATES:
@@ -142,9 +141,7 @@ class ApiV1:
             headers = {"Authorization": f"Bearer {token}"}
             return self._channel.call(method, path, moves=moves, json=json, headers=headers, is_slow=is_slow)
 
-        return self._tokens.call(
-            ask, is_refused=lambda reply: str(reply.fields_or_none().get("code", "")) in STALE_TOKEN
-        )
+        return self._tokens.call(ask, is_refused=says(STALE_TOKEN))
 
     def _fetch_token(self) -> tuple[str, float]:
         keys = {"api_key": self.configuration.api_key, "api_password": self.configuration.api_password}
@@ -152,10 +149,6 @@ class ApiV1:
         if str(reply.fields_or_none().get("code", "")) in (*WRONG_ACCOUNT, "1004"):
             raise misconfigured(reply, "CinetPay refuses our key.")
         return read_token(reply, default_seconds=TOKEN_SECONDS)
-
-
-def _code(reply: Reply) -> str:
-    return str(reply.fields().get("code", ""))
 
 
 def _refusal(reply: Reply, code: str) -> GatewayError:

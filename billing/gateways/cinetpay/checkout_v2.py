@@ -6,7 +6,6 @@ from typing import Any
 
 from billing.gateways import amounts
 from billing.gateways.base import (
-    AmountRule,
     CheckoutRequest,
     Failure,
     Flow,
@@ -16,6 +15,7 @@ from billing.gateways.base import (
     PaymentState,
 )
 from billing.gateways.cinetpay.configuration import NAME, Configuration
+from billing.gateways.cinetpay.replies import WHOLE, code_of
 from billing.gateways.errors import Declined, FailureCategory, GatewayError
 from billing.gateways.http import Channel, Limits, Reply
 from billing.gateways.redaction import redacted, redacted_text
@@ -27,7 +27,6 @@ ACCEPTED = "00"
 UNKNOWN_TRANSACTION = ("723", "404")
 WRONG_ACCOUNT = ("609", "401", "403")
 REFUSED = ("606", "608", "624", "641", "642")
-WHOLE = AmountRule(wire_exponent=0)
 LONGEST_DESCRIPTION = 250
 _UNWANTED = re.compile(r"[#/$_&]+")  # CinetPay asks to leave them out of descriptions
 HTTP_NOT_FOUND = 404
@@ -61,13 +60,13 @@ class CheckoutV2:
     def check_health(self) -> None:
         """There is no call for this: we ask about a transaction that nobody made."""
         reply = self._call("/v2/payment/check", {"transaction_id": "health"}, moves=False)
-        if _code(reply) in WRONG_ACCOUNT:
-            raise misconfigured(reply, "CinetPay refuses our key or site.", code=_code(reply))
+        if code_of(reply) in WRONG_ACCOUNT:
+            raise misconfigured(reply, "CinetPay refuses our key or site.", code=code_of(reply))
 
     def open_checkout(self, request: CheckoutRequest) -> PaymentResult:
         body = _payment_to_them(request)
         reply = self._call("/v2/payment", body, moves=True, is_slow=True)
-        code = _code(reply)
+        code = code_of(reply)
         if code == CREATED:
             return self._opened(reply, request)
         if code in WRONG_ACCOUNT:
@@ -80,7 +79,7 @@ class CheckoutV2:
 
     def fetch_payment(self, payment: PaymentRef) -> PaymentResult:
         reply = self._call("/v2/payment/check", {"transaction_id": short(payment.reference)}, moves=False)
-        code = _code(reply)
+        code = code_of(reply)
         if code in WRONG_ACCOUNT:
             raise misconfigured(reply, "CinetPay refuses our key or site.", code=code)
         if code in UNKNOWN_TRANSACTION or reply.status == HTTP_NOT_FOUND:
@@ -113,11 +112,6 @@ class CheckoutV2:
     def _call(self, path: str, body: dict[str, Any], *, moves: bool, is_slow: bool = False) -> Reply:
         account = {"apikey": self.configuration.api_key, "site_id": self.configuration.site_id}
         return self._channel.call("POST", path, moves=moves, json={**account, **body}, is_slow=is_slow)
-
-
-def _code(reply: Reply) -> str:
-    """Of any reply; a body that is no JSON object is `Uncertain` here already."""
-    return str(reply.fields().get("code", ""))
 
 
 def _said(reply: Reply) -> str:

@@ -5,7 +5,6 @@ from typing import Any
 
 from billing.gateways import amounts, duplicates, phones
 from billing.gateways.base import (
-    AmountRule,
     Failure,
     PayoutRef,
     PayoutRequest,
@@ -13,6 +12,7 @@ from billing.gateways.base import (
     PayoutState,
 )
 from billing.gateways.cinetpay.configuration import NAME, Configuration
+from billing.gateways.cinetpay.replies import WHOLE, code_of, says
 from billing.gateways.errors import Declined, FailureCategory, GatewayError, Uncertain
 from billing.gateways.http import Channel, Limits, Reply
 from billing.gateways.redaction import redacted, redacted_text
@@ -43,7 +43,6 @@ STATES = {
     "VAL": PayoutState.PAID,
     "REJ": PayoutState.FAILED,
 }
-WHOLE = AmountRule(wire_exponent=0)
 
 
 class Transfers:
@@ -58,7 +57,7 @@ class Transfers:
         self._add_contact(contact)
         path = "/v1/transfer/money/send/contact"
         reply = self._call("POST", path, moves=True, form={"data": dumps([order])}, is_slow=True)
-        code = _code(reply)
+        code = code_of(reply)
         if code == FINE:
             code = _code_of_item(reply)
         if code == FINE:
@@ -71,7 +70,7 @@ class Transfers:
     def fetch_payout(self, payout: PayoutRef) -> PayoutResult:
         query = {"client_transaction_id": short(payout.reference)}
         reply = self._call("GET", "/v1/transfer/check/money", moves=False, query=query)
-        code = _code(reply)
+        code = code_of(reply)
         if code == NOT_FOUND:
             return PayoutResult(state=PayoutState.NOT_FOUND)
         if code != FINE:
@@ -83,7 +82,7 @@ class Transfers:
         path = "/v1/transfer/contact"
         reply = self._call("POST", path, moves=False, form={"data": dumps([contact])})
         try:
-            code = _code(reply)
+            code = code_of(reply)
             code = _code_of_item(reply) if code == FINE else code
         except Uncertain as broken:
             raise reply.unavailable("CinetPay's answer cannot be read.", code="unreadable") from broken
@@ -108,9 +107,7 @@ class Transfers:
             asked = {"token": token, "lang": "fr", **(query or {})}
             return self._channel.call(method, path, moves=moves, form=form, query=asked, is_slow=is_slow)
 
-        return self._tokens.call(
-            ask, is_refused=lambda reply: str(reply.fields_or_none().get("code", "")) in STALE_TOKEN
-        )
+        return self._tokens.call(ask, is_refused=says(STALE_TOKEN))
 
     def _fetch_token(self) -> tuple[str, float]:
         form = {"apikey": self.configuration.api_key, "password": self.configuration.transfer_password}
@@ -123,10 +120,6 @@ class Transfers:
         if not isinstance(token, str) or not token:
             raise reply.unavailable("CinetPay gives no token.")
         return token, TOKEN_SECONDS
-
-
-def _code(reply: Reply) -> str:
-    return str(reply.fields().get("code", ""))
 
 
 def _item(reply: Reply) -> dict[str, Any]:
