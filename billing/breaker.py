@@ -18,7 +18,7 @@ from django.utils import timezone
 from billing.gateways.errors import FailureCategory, GatewayError, Unavailable
 from billing.models import BreakerState
 from billing.routing import Health
-from rest import limits
+from rest.connections import connected
 
 logger = logging.getLogger(__name__)
 
@@ -201,7 +201,7 @@ class SteadyStore:
 
     def _steadily(self, act: Callable[[Store], Answer]) -> Answer:
         if settings.REDIS_URL and time.monotonic() >= SteadyStore.away_until:
-            client = limits.connected(settings.REDIS_URL, settings.GATEWAY_BREAKER_REDIS_TIMEOUT_SECONDS)
+            client = connected(settings.REDIS_URL, settings.GATEWAY_BREAKER_REDIS_TIMEOUT_SECONDS)
             try:
                 return act(RedisStore(client))
             except redis.RedisError as error:

@@ -4,7 +4,6 @@ Publishing a task costs as much as storing a letter, so a thread of the process 
 that is lost costs a few seconds: a sweep does the same work.
 """
 
-import functools
 import logging
 import os
 import threading
@@ -12,23 +11,16 @@ from collections.abc import Callable
 
 import redis
 from django.conf import settings
-from redis.backoff import NoBackoff
-from redis.retry import Retry
+
+from rest.connections import connected
 
 logger = logging.getLogger(__name__)
 
 IN_FLIGHT_SECONDS = 30  # then a wake-up that nobody answered is taken for lost
 
 
-@functools.lru_cache(maxsize=4)
-def _client(url: str, timeout_seconds: float) -> "redis.Redis":
-    return redis.Redis.from_url(
-        url, socket_timeout=timeout_seconds, socket_connect_timeout=timeout_seconds, retry=Retry(NoBackoff(), 0)
-    )
-
-
 def _redis() -> "redis.Redis":
-    return _client(settings.REDIS_URL, settings.BROKER_TIMEOUT_SECONDS)
+    return connected(settings.REDIS_URL, settings.BROKER_TIMEOUT_SECONDS)
 
 
 def _key(name: str) -> str:

@@ -1,32 +1,17 @@
 """What Redis knows about the workers: who was alive when, and how much waits in each queue."""
 
-from functools import lru_cache
-
 import redis
 from django.conf import settings
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
 from config.celery import QUEUES
+from rest.connections import connected
 
 # Nothing older than this is worth knowing.
 HEARTBEAT_KEPT_MS = 24 * 3600 * 1000
 
 
-@lru_cache(maxsize=8)
-def _client(url: str, timeout_seconds: float) -> "redis.Redis":
-    """A client that says at once when Redis is away: the library's own retries would take seconds."""
-    return redis.Redis.from_url(
-        url,
-        socket_timeout=timeout_seconds,
-        socket_connect_timeout=timeout_seconds,
-        retry=Retry(NoBackoff(), 0),
-        decode_responses=True,
-    )
-
-
 def client() -> "redis.Redis":
-    return _client(settings.REDIS_URL, settings.BROKER_TIMEOUT_SECONDS)
+    return connected(settings.REDIS_URL, settings.BROKER_TIMEOUT_SECONDS, decodes=True)
 
 
 def version() -> str:

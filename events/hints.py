@@ -11,12 +11,11 @@ import threading
 from functools import cache, partial
 
 import orjson
-import redis
 from django.conf import settings
 from django.db import transaction
-from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
-from redis.retry import Retry
+
+from rest.connections import connected
 
 logger = logging.getLogger(__name__)
 
@@ -82,18 +81,13 @@ class Notes:
 
 def _sent(users: list[int], *, has_news: bool) -> bool:
     try:
-        _client(settings.REDIS_URL).publish(channel(), orjson.dumps({"users": users, "has_news": has_news}))
+        connected(settings.REDIS_URL, TIMEOUT_SECONDS).publish(
+            channel(), orjson.dumps({"users": users, "has_news": has_news})
+        )
     except RedisError as error:
         logger.info("stream.hint_unsent", extra={"error": type(error).__name__})
         return False
     return True
-
-
-@cache
-def _client(url: str) -> "redis.Redis":
-    return redis.Redis.from_url(
-        url, socket_timeout=TIMEOUT_SECONDS, socket_connect_timeout=TIMEOUT_SECONDS, retry=Retry(NoBackoff(), 0)
-    )
 
 
 @cache
@@ -102,9 +96,8 @@ def _notes() -> Notes:
 
 
 def _forget() -> None:
-    """A forked process has neither the thread nor the connection of its parent."""
+    """A forked process has not the thread of its parent; connections the library makes anew by itself."""
     _notes.cache_clear()
-    _client.cache_clear()
 
 
 os.register_at_fork(after_in_child=_forget)

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import redis
 from django.conf import settings
 from prometheus_client import Counter
-from redis.backoff import NoBackoff
-from redis.retry import Retry
+
+from rest.connections import connected
 
 logger = logging.getLogger(__name__)
 
@@ -141,14 +141,3 @@ class Meter:
         with self._lock:
             self._shares.clear()
             self._paused_until = 0.0
-
-
-@functools.lru_cache(maxsize=4)
-def connected(url: str, timeout_seconds: float) -> "redis.Redis":
-    """A client with a patience of its own; one retry replaces a connection that Redis has dropped meanwhile."""
-    return redis.Redis.from_url(
-        url,
-        socket_connect_timeout=timeout_seconds,
-        socket_timeout=timeout_seconds,
-        retry=Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
-    )

@@ -13,6 +13,7 @@ from django.conf import settings as configured
 from prometheus_client import REGISTRY
 
 from rest import limits
+from rest.connections import connected
 from rest.limits import Limit, Meter, Outcome
 
 START = 1_800_000_000  # a whole number of minutes and of quarters
@@ -28,7 +29,7 @@ def clock() -> Iterator[Any]:
 def trips(monkeypatch) -> list[str]:
     """Every command that goes to Redis on the counting client."""
     seen: list[str] = []
-    client: Any = limits.connected(configured.REDIS_URL, configured.THROTTLE_REDIS_TIMEOUT_SECONDS)
+    client: Any = connected(configured.REDIS_URL, configured.THROTTLE_REDIS_TIMEOUT_SECONDS)
     send: Any = redis.Connection.send_packed_command
     sends = type(client.connection_pool.make_connection())
 
@@ -204,7 +205,7 @@ def test_a_deaf_redis_is_asked_once_in_a_pause(clock, settings) -> None:
 def test_a_connection_that_redis_dropped_is_replaced(clock) -> None:
     meter, limit = Meter(), Limit(2, 60)
     assert meter.take("alice", limit).remaining == 1
-    ours = limits.connected(configured.REDIS_URL, configured.THROTTLE_REDIS_TIMEOUT_SECONDS).client_id()
+    ours = connected(configured.REDIS_URL, configured.THROTTLE_REDIS_TIMEOUT_SECONDS).client_id()
     with redis.Redis.from_url(configured.REDIS_URL) as other:
         assert other.client_kill_filter(_id=str(ours)) == 1
     assert meter.take("alice", limit).remaining == 0
