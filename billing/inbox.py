@@ -23,7 +23,7 @@ from billing.models import GatewayLetter
 from billing.models.inbox import OVER, LetterState
 from billing.readers import Batch, NotKnownYet
 from credits import procedures
-from credits.statements import Parameter
+from credits.prepared import Parameter
 from ledger.ids import uuid7
 from rest import sweeps
 

@@ -12,8 +12,8 @@ from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from credits import errors, statements
-from credits.statements import Parameter, Value
+from credits import errors, prepared
+from credits.prepared import Parameter, Value
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +55,10 @@ def _ready() -> BaseDatabaseWrapper:
 
 
 def one_row(sql: str, parameters: Sequence[Parameter]) -> list[Value]:
-    """The row that a statement answers, or none; see `statements` for what may be asked so, and why."""
+    """The row that a statement answers, or none; see `prepared` for what may be asked so, and why."""
     server = _ready()
     with server.wrap_database_errors:
-        return statements.one_row(server.connection, sql, parameters, prepares=settings.CREDITS_PREPARED_STATEMENTS)
+        return prepared.one_row(server.connection, sql, parameters, prepares=settings.CREDITS_PREPARED_STATEMENTS)
 
 
 def call(sql: str, parameters: Sequence[Parameter], *, key: str = "") -> Answer:

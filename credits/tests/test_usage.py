@@ -8,7 +8,7 @@ from django.contrib.auth.models import User
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
-from credits import balances, costs, errors, grants, history, purses, statements, usage
+from credits import balances, costs, errors, grants, history, prepared, purses, usage
 from credits.asked import Use
 from credits.models import CostKind, DebtPolicy, Grant, GrantSource, Spend
 from credits.tests.factories import make_cost
@@ -497,13 +497,13 @@ def test_a_spend_is_one_round_trip(user: User, monkeypatch: pytest.MonkeyPatch) 
     give(user, 100)
     usage.spend(user=user, amount=1, key="warm")
     calls: list[str] = []
-    real = statements.one_row
+    real = prepared.one_row
 
     def counted(raw: Any, sql: str, *rest: Any, **more: Any) -> Any:
         calls.append(sql)
         return real(raw, sql, *rest, **more)
 
-    monkeypatch.setattr(statements, "one_row", counted)
+    monkeypatch.setattr(prepared, "one_row", counted)
     with connection.execute_wrapper(lambda *_: pytest.fail("a query beside the function")):
         usage.spend(user=user, amount=1, key="a")
     assert len(calls) == 1

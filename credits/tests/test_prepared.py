@@ -6,7 +6,7 @@ import pytest
 from django.conf import LazySettings
 from django.db import OperationalError, connection, transaction
 
-from credits import balances, errors, statements, usage
+from credits import balances, errors, prepared, usage
 from credits.tests.people import give, make_user
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -28,7 +28,7 @@ def change(*sentences: str) -> None:
 
 def ask() -> list[bytes | None]:
     connection.ensure_connection()
-    return statements.one_row(connection.connection, ONE, (1,), prepares=True)
+    return prepared.one_row(connection.connection, ONE, (1,), prepares=True)
 
 
 @pytest.mark.usefixtures("table")
