@@ -10,6 +10,7 @@ from django.conf import settings
 from config import broker
 from config.celery import app
 from rest import requestid
+from rest.connections import connected
 
 LONG = 90  # seconds after which a blocking read gives up; nothing here takes so long unless it is broken
 
@@ -20,7 +21,7 @@ def tell(name: str, **facts: Any) -> None:
 
 def wait_for(name: str) -> dict[str, Any]:
     """Block until somebody tells it."""
-    with broker._client(settings.REDIS_URL, LONG + 5) as patient:
+    with connected(settings.REDIS_URL, LONG + 5, decodes=True) as patient:
         told = patient.blpop([settings.REDIS_PREFIX + name], timeout=LONG)
     assert told is not None, f"nobody told {name}"
     facts: dict[str, Any] = json.loads(told[1])
