@@ -19,6 +19,7 @@ from django.utils.translation import gettext_lazy as _
 
 from billing import (
     cases,
+    dispute_losses,
     errors,
     failures,
     fulfilment,
@@ -241,7 +242,7 @@ def _arrived(refund: Refund) -> None:
 
 def _failed(refund: Refund) -> None:
     refund.status, refund.ended_at, refund.next_try_at = RefundStatus.FAILED, timezone.now(), None
-    _free(refund)
+    dispute_losses.free(refund)
     refunds_elsewhere.forget(refund)
     _tell_failure(refund, "failed")
 
@@ -249,14 +250,9 @@ def _failed(refund: Refund) -> None:
 def _came_back(refund: Refund) -> None:
     """Days later the bank sent it back to us: the books are as before, and the customer has their credits again."""
     refund.status, refund.ended_at = RefundStatus.FAILED, timezone.now()
-    if _is_of_sellers(refund):
-        sale_payments.give_again(refund.payment, _key(refund))
     if booked := EntryKey.objects.select_related("entry").filter(key=_key(refund)).first():
         transfers.reverse(key=f"{_key(refund)}:back", entry=booked.entry, kind="refund.returned")
-    if refund.payment.kind == PaymentKind.PACK and refund.origin != RefundOrigin.SURPLUS:
-        takebacks.give_back(
-            user=refund.payment.user, unit=_unit(refund.payment), key=_key(refund), owed=refund.credits_owed
-        )
+    dispute_losses.give_again(refund)
     redemptions.refund_came_back(refund.payment)
     _tell_failure(refund, "back")
 
@@ -270,13 +266,6 @@ def _is_taxed_at_use(refund: Refund) -> bool:
     """Not where a dispute has taken the money already: that is our loss, and the sale stands as it was."""
     lost = refunds_elsewhere.has_dispute(refund.payment, DisputeState.LOST)
     return bool(refund.payment.details.get("tax", {}).get("at_use")) and not lost
-
-
-def _free(refund: Refund) -> None:
-    if _is_of_sellers(refund):
-        sale_payments.void(refund.payment, _key(refund))
-    if refund.lines:
-        takebacks.release(user=refund.payment.user, unit=_unit(refund.payment), key=_key(refund))
 
 
 def _ask_about_failure(refund: Refund, trouble: str, told: Mapping[str, str]) -> None:
@@ -351,7 +340,7 @@ def cancel(*, refund: Refund) -> Refund:
     if locked.status not in (RefundStatus.MANUAL, RefundStatus.REQUESTED):
         raise errors.RefundOver(locked.pk, locked.status)
     locked.status, locked.ended_at, locked.next_try_at = RefundStatus.CANCELLED, timezone.now(), None
-    _free(locked)
+    dispute_losses.free(locked)
     locked.save()
     _settle_cases(locked)
     return locked

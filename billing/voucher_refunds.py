@@ -38,16 +38,19 @@ def untaxed(payment: Payment, *, without: Refund | None = None) -> int:
 
 def _lost_untaxed(payment: Payment) -> int:
     """What lost disputes took of it, as the books say."""
-    lost = Dispute.objects.filter(payment=payment, state=DisputeState.LOST).values_list("pk", flat=True)
-    return _booked([f"dispute:{pk}" for pk in lost], payment.currency)
+    refunds = Refund.objects.filter(payment=payment)
+    lost = Dispute.objects.filter(payment=payment, state=DisputeState.LOST)
+    keys = [key for each in lost for key in (each.key, *map(each.late_key, refunds))]
+    return booked(keys, payment.currency)
 
 
 def taken(refund: Refund) -> Money:
     """What a refund that has arrived took of it: that much its receipt is corrected by."""
-    return Money(_booked([f"refund:{refund.pk}"], refund.currency), refund.currency)
+    return Money(booked([f"refund:{refund.pk}"], refund.currency), refund.currency)
 
 
-def _booked(keys: Sequence[str], unit: str) -> int:
+def booked(keys: Sequence[str], unit: str) -> int:
+    """What entries of these keys took of what waits on the account of vouchers."""
     rows = Transfer.objects.filter(entry__entry_key__key__in=keys, source__name=_vouchers(unit))
     return rows.aggregate(total=Sum("amount"))["total"] or 0
 

@@ -6,11 +6,13 @@ The grants are named by their keys, so that whoever issued them need not know ho
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from types import MappingProxyType
 from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import transaction
+from django.db.models import Sum
 from django.utils import timezone
 
 from credits import grants, purses
@@ -102,12 +104,24 @@ def take(*, user: User, unit: str, key: str, owed: int = 0, metadata: Mapping[st
     return sum(each.amount for each in holds)
 
 
+def taken(*, keys: Sequence[str]) -> int:
+    """How much has been taken of grants under these keys."""
+    rows = Hold.objects.filter(key__in=[booked_as(key) for key in keys], state=HoldState.SETTLED)
+    return rows.aggregate(total=Sum("amount"))["total"] or 0
+
+
 @transaction.atomic
-def release(*, user: User, unit: str, key: str) -> None:
-    """Give back what was held: the money did not go. Doing it twice gives nothing more."""
+def release(
+    *, user: User, unit: str, key: str, instead: Mapping[str, Mapping[str, int]] = MappingProxyType({})
+) -> None:
+    """Give back what was held: the money did not go. Doing it twice gives nothing more. What is taken instead, by other
+    keys, is taken before the rest repays what the customer owes."""
     purse = purses.lock(user, unit)
     if holds := _open_holds(key):
         transfers.void(holds=holds)
+        for other, amounts in instead.items():
+            hold(user=user, unit=unit, key=other, amounts=amounts)
+            take(user=user, unit=unit, key=other, metadata={"instead_of": key})
         purses.repay(purse.pk)
         purses.refresh(purse.pk)
 

@@ -217,3 +217,12 @@ class Dispute(models.Model):
     @property
     def money(self) -> Money:
         return Money(self.amount_minor, self.currency)
+
+    @property
+    def key(self) -> str:
+        """What it takes is held and booked under it."""
+        return f"dispute:{self.pk}"
+
+    def late_key(self, refund: Refund) -> str:
+        """The same, of what came free when that refund had ended badly after the dispute was lost."""
+        return f"{self.key}:late:{refund.pk}"
