@@ -25,11 +25,13 @@ class Before:
     amount: int = 0
     tax: int = 0
     credits_due: int = 0
+    credits_gone: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """`credits_due` is what the money stands for; of that, `lines` are taken now, and `owed` becomes a debt."""
+    """`credits_due` is what the money stands for; of that, `lines` are taken now, and `owed` becomes a debt. For what is
+    `gone` nobody owes anything: it was revoked by hand, or has expired."""
 
     amount: Money
     tax: Money
@@ -37,6 +39,7 @@ class Plan:
     credits_due: int = 0
     lines: dict[str, int] = field(default_factory=dict)
     owed: int = 0
+    gone: int = 0
     kept: int = 0  # left to the customer, at our cost
     refundable: int = 0  # of the payment, before this refund
     shares: tuple[Share, ...] = ()  # of what sellers sold: what falls on each sale
@@ -66,27 +69,36 @@ def make(
         if payment.kind == PaymentKind.SALE:
             plan = replace(plan, shares=tuple(sale_payments.plan(payment, plan.amount, chosen)))
         return plan
-    lots = _bonus_first(payment)
-    free, total = sum(lot.free for lot in lots), fulfilment.credits_of(payment)
+    return _of_pack(payment, before, asked, policy)
+
+
+def _of_pack(payment: Payment, before: Before, asked: int, policy: RefundPolicy) -> Plan:
+    lots, total = _bonus_first(payment), fulfilment.credits_of(payment)
+    free, revoked = sum(lot.free for lot in lots), sum(lot.revoked for lot in lots)
+    gone = revoked + sum(lot.expired for lot in lots) - before.credits_gone
+    # What was revoked has come back to us already. The price of what has expired is ours, unless a policy gives back all.
+    there = free + max(0, revoked - before.credits_gone)
     due = _due(payment, before, asked, total)
-    if due > free and policy == RefundPolicy.PROPORTIONAL:
-        asked = min(asked, _worth(payment, before, free, total))
+    if due > there and policy == RefundPolicy.PROPORTIONAL:
+        asked = min(asked, _worth(payment, before, there, total))
         if asked <= 0:
-            raise errors.CreditsSpent(due - free, 0)
-        due = min(_due(payment, before, asked, total), free)
-    if due > free and policy == RefundPolicy.UNSPENT_ONLY:
-        raise errors.CreditsSpent(due - free, max(0, _worth(payment, before, free, total)))
+            raise errors.CreditsSpent(due - there, 0)
+        due = min(_due(payment, before, asked, total), there)
+    if due > there and policy == RefundPolicy.UNSPENT_ONLY:
+        raise errors.CreditsSpent(due - there, max(0, _worth(payment, before, there, total)))
     goodwill = policy == RefundPolicy.GOODWILL
     lines = {} if goodwill else _take(lots, due)
+    missing = 0 if goodwill else due - sum(lines.values())
     return Plan(
         amount=Money(asked, payment.currency),
         tax=_tax(payment, before, asked),
         policy=policy,
         credits_due=due,
         lines=lines,
-        owed=0 if goodwill else due - sum(lines.values()),
+        owed=max(0, missing - gone),
+        gone=min(missing, gone),
         kept=due if goodwill else 0,
-        refundable=refundable,
+        refundable=payment.amount_minor - before.amount,
     )
 
 
@@ -130,7 +142,13 @@ def _before(payment: Payment, instead_of: Refund | None, *, with_unplanned: bool
     if instead_of is not None:
         rows = rows.exclude(pk=instead_of.pk)
     sums = rows.aggregate(amount=Sum("amount_minor"), tax=Sum("tax_minor"), due=Sum("credits_due"))
-    return Before(amount=sums["amount"] or 0, tax=sums["tax"] or 0, credits_due=sums["due"] or 0)
+    not_kept = rows.exclude(policy=RefundPolicy.GOODWILL).only("credits_due", "credits_owed", "lines")
+    return Before(
+        amount=sums["amount"] or 0,
+        tax=sums["tax"] or 0,
+        credits_due=sums["due"] or 0,
+        credits_gone=sum(row.credits_due - row.credits_owed - sum(row.lines.values()) for row in not_kept),
+    )
 
 
 def _without_credits(payment: Payment, before: Before, asked: int, policy: RefundPolicy) -> Plan:

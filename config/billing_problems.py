@@ -128,7 +128,7 @@ OF_BILLING: dict[type[BaseException], Problem] = {
     billing.CreditsSpent: Problem(
         status=409,
         title="Credits spent",
-        meaning="The policy wants credits back that are spent; refundable is what it allows.",
+        meaning="The policy wants credits back that are spent or expired; refundable is what it allows.",
         facts=("missing", "refundable"),
     ),
     billing.DisputeOpen: Problem(

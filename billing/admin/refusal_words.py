@@ -89,7 +89,7 @@ WORDS: Words = {
     errors.GatewayUnsure: _("The gateway's answer was lost: it may have done it. It is asked again by itself."),
     errors.NotRefundable: _nothing_left,
     errors.RefundTooLarge: _too_much,
-    errors.CreditsSpent: _("%(missing)s of the credits are spent; this policy does not allow it."),
+    errors.CreditsSpent: _("%(missing)s of the credits are spent or expired; this policy does not allow it."),
     errors.DisputeOpen: _("A dispute about this payment is open. Refund it, if need be, when the dispute is over."),
     errors.PartialNotPossible: _("The gateway can only refund this payment as a whole."),
     errors.ReasonMissing: _("Say why."),

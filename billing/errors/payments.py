@@ -72,12 +72,12 @@ class RefundTooLarge(BillingError):
 
 
 class CreditsSpent(BillingError):
-    """The policy wants credits back that are spent; `refundable` is what it allows."""
+    """The policy wants credits back that are spent or expired; `refundable` is what it allows."""
 
     def __init__(self, missing: int, refundable: int) -> None:
         self.missing = missing
         self.refundable = refundable
-        super().__init__(f"{missing} of the credits are spent. Under this policy {refundable} can be refunded.")
+        super().__init__(f"{missing} of the credits are spent or expired. Under this policy {refundable} can be refunded.")
 
 
 class DisputeOpen(BillingError):

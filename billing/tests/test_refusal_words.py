@@ -22,7 +22,7 @@ TOLD = [
     (errors.NotRefundable("pending"), "Il n’y a rien à rembourser ; le paiement : en cours de paiement."),
     (errors.NotRefundable("lost in a dispute"), "Il n’y a rien à rembourser ; le paiement : perdu dans un litige."),
     (errors.RefundTooLarge(999, "EUR"), "Au plus 9,99 € peuvent encore être remboursés."),
-    (errors.CreditsSpent(75, 0), "75 des crédits sont dépensés ; cette règle ne le permet pas."),
+    (errors.CreditsSpent(75, 0), "75 des crédits sont dépensés ou expirés ; cette règle ne le permet pas."),
     (errors.RefundOver(NUMBER, "succeeded"), "Impossible dans l’état actuel du remboursement : arrivé."),
     (
         errors.RefundBeyondYours(Money(5_000, "EUR")),
