@@ -114,9 +114,9 @@ def _open(dispute: Dispute) -> None:
         top_up.stop(user=dispute.payment.user, unit=unit, reason=Suspension.DISPUTED)
     for grant in _grants(dispute):
         try:
-            grants.freeze(grant=grant, reason=dispute_losses.reason(dispute))
+            grants.freeze(grant=grant, reason=dispute_losses.reason(dispute), owner=_owner(dispute))
         except GrantClosed:
-            continue  # nothing of it is left
+            continue  # nothing of it can come back
     if dispute_losses.is_of_sellers(dispute):
         sale_payments.freeze(
             dispute.payment, key=dispute.key, amount=dispute.money, reason=dispute_losses.reason(dispute)
@@ -154,9 +154,14 @@ def _thaw(dispute: Dispute) -> None:
         return  # another dispute about the same money is still open
     for grant in _grants(dispute):
         try:
-            grants.unfreeze(grant=grant, reason=dispute_losses.reason(dispute))
+            grants.unfreeze(grant=grant, reason=dispute_losses.reason(dispute), owner=_owner(dispute))
         except GrantClosed:
             continue
+
+
+def _owner(dispute: Dispute) -> str:
+    """All disputes about one payment freeze together: the last of them thaws."""
+    return f"disputes:payment:{dispute.payment_id}"
 
 
 def _grants(dispute: Dispute) -> list[Grant]:
