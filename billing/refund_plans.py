@@ -7,8 +7,9 @@ from django.conf import settings
 from django.db.models import Sum
 
 from billing import errors, fulfilment, sale_payments
+from billing.gateways import amounts, registry
 from billing.models import Dispute, Payment, Refund
-from billing.models.payments import PaymentKind, PaymentStatus
+from billing.models.payments import AttemptState, PaymentKind, PaymentStatus
 from billing.models.refunds import DisputeState, RefundOrigin, RefundPolicy
 from billing.sale_payments import Share
 from credits import takebacks
@@ -50,8 +51,18 @@ class Plan:
         return sum(self.lines.values())
 
 
+def to_send(*, payment: Payment, amount: Money | None, policy: RefundPolicy | None) -> Plan:
+    """The same as `make`, of an amount that the gateway takes which is to send it."""
+    return make(payment=payment, amount=amount, policy=policy, step=_step(payment))
+
+
 def make(
-    *, payment: Payment, amount: Money | None, policy: RefundPolicy | None, instead_of: Refund | None = None
+    *,
+    payment: Payment,
+    amount: Money | None,
+    policy: RefundPolicy | None,
+    instead_of: Refund | None = None,
+    step: int = 1,
 ) -> Plan:
     """The plan, or the refusal that says what would be possible. Whoever carries it out has locked the payment. Without
     a policy the shop's own counts, and for what sellers sold that of each sale."""
@@ -63,16 +74,20 @@ def make(
         raise errors.NotRefundable("refunded")
     if not 0 < asked <= refundable:
         raise errors.RefundTooLarge(refundable, payment.currency)
+    if amount is None and asked > step:
+        asked -= asked % step
+    if asked % step:
+        raise errors.RefundBetweenSteps(asked, payment.currency, step, refundable)
     chosen, policy = policy, policy or RefundPolicy(settings.REFUND_POLICY)
     if payment.kind != PaymentKind.PACK:
         plan = _without_credits(payment, before, asked, policy)
         if payment.kind == PaymentKind.SALE:
             plan = replace(plan, shares=tuple(sale_payments.plan(payment, plan.amount, chosen)))
         return plan
-    return _of_pack(payment, before, asked, policy)
+    return _of_pack(payment, before, asked, policy, step)
 
 
-def _of_pack(payment: Payment, before: Before, asked: int, policy: RefundPolicy) -> Plan:
+def _of_pack(payment: Payment, before: Before, asked: int, policy: RefundPolicy, step: int) -> Plan:
     lots, total = _bonus_first(payment), fulfilment.credits_of(payment)
     free, revoked = sum(lot.free for lot in lots), sum(lot.revoked for lot in lots)
     gone = revoked + sum(lot.expired for lot in lots) - before.credits_gone
@@ -80,12 +95,12 @@ def _of_pack(payment: Payment, before: Before, asked: int, policy: RefundPolicy)
     there = free + max(0, revoked - before.credits_gone)
     due = _due(payment, before, asked, total)
     if due > there and policy == RefundPolicy.PROPORTIONAL:
-        asked = min(asked, _worth(payment, before, there, total))
+        asked = min(asked, _worth(payment, before, there, total, step))
         if asked <= 0:
             raise errors.CreditsSpent(due - there, 0)
         due = min(_due(payment, before, asked, total), there)
     if due > there and policy == RefundPolicy.UNSPENT_ONLY:
-        raise errors.CreditsSpent(due - there, max(0, _worth(payment, before, there, total)))
+        raise errors.CreditsSpent(due - there, max(0, _worth(payment, before, there, total, step)))
     goodwill = policy == RefundPolicy.GOODWILL
     lines = {} if goodwill else _take(lots, due)
     missing = 0 if goodwill else due - sum(lines.values())
@@ -127,6 +142,16 @@ def _refuse_what_is_not_refundable(payment: Payment) -> None:
         raise errors.NotRefundable("lost in a dispute")
     if dispute := Dispute.objects.of_what_was_delivered(payment, DisputeState.OPEN).first():
         raise errors.DisputeOpen(dispute.pk)
+
+
+def _step(payment: Payment) -> int:
+    """Between which amounts its gateway sends nothing back. People who send it by hand keep none."""
+    paid = payment.attempts.filter(state=AttemptState.SUCCEEDED).first()
+    adapter = registry.get(paid.gateway) if paid and paid.gateway in registry.BUILDERS else None
+    if adapter is None or not adapter.capabilities.refund:
+        return 1
+    rule = adapter.capabilities.currencies.get(payment.currency)
+    return amounts.step(rule, payment.currency) if rule else 1
 
 
 def _in_currency(amount: Money, payment: Payment) -> int:
@@ -173,9 +198,9 @@ def _tax(payment: Payment, before: Before, asked: int) -> Money:
     return Money(max(0, min(share - before.tax, asked)), payment.currency)
 
 
-def _worth(payment: Payment, before: Before, free: int, total: int) -> int:
-    """How much money the credits that are left stand for."""
-    return (before.credits_due + free) * payment.amount_minor // total - before.amount
+def _worth(payment: Payment, before: Before, free: int, total: int, step: int) -> int:
+    """How much money the credits that are left stand for, as far as it can be sent."""
+    return ((before.credits_due + free) * payment.amount_minor // total - before.amount) // step * step
 
 
 def _bonus_first(payment: Payment) -> list[Left]:

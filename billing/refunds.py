@@ -52,7 +52,7 @@ logger = logging.getLogger(__name__)
 
 
 def preview(*, payment: Payment, amount: Money | None = None, policy: RefundPolicy | None = None) -> Plan:
-    return refund_credits.previewed(payment, refund_plans.make(payment=payment, amount=amount, policy=policy))
+    return refund_credits.previewed(payment, refund_plans.to_send(payment=payment, amount=amount, policy=policy))
 
 
 def usual_policy() -> RefundPolicy:
@@ -77,7 +77,7 @@ def request(
     locked = _lock(payment.pk)
     if key and (known := Refund.objects.filter(payment=locked, request_key=key).first()):
         return known
-    plan = refund_plans.make(payment=locked, amount=amount, policy=policy)
+    plan = refund_plans.to_send(payment=locked, amount=amount, policy=policy)
     attempt = locked.attempts.get(state=AttemptState.SUCCEEDED)
     sends = can_send(attempt)
     if sends and plan.amount < locked.money and not registry.get(attempt.gateway).capabilities.partial_refund:
