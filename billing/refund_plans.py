@@ -31,8 +31,8 @@ class Before:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """`credits_due` is what the money stands for; of that, `lines` are taken now, and `owed` becomes a debt. For what is
-    `gone` nobody owes anything: it was revoked by hand, or has expired."""
+    """`credits_due` is what the money stands for; of that, `lines` are taken now, and `owed` becomes a debt. For
+    what is `gone` nobody owes anything: it was revoked by hand, or has expired."""
 
     amount: Money
     tax: Money
@@ -91,7 +91,7 @@ def _of_pack(payment: Payment, before: Before, asked: int, policy: RefundPolicy,
     lots, total = _bonus_first(payment), fulfilment.credits_of(payment)
     free, revoked = sum(lot.free for lot in lots), sum(lot.revoked for lot in lots)
     gone = revoked + sum(lot.expired for lot in lots) - before.credits_gone
-    # What was revoked has come back to us already. The price of what has expired is ours, unless a policy gives back all.
+    # What was revoked has come back to us already. The price of what has expired is ours, unless all is given back.
     there = free + max(0, revoked - before.credits_gone)
     due = _due(payment, before, asked, total)
     if due > there and policy == RefundPolicy.PROPORTIONAL:

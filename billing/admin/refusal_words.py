@@ -41,8 +41,8 @@ def _too_much(refusal: errors.RefundTooLarge) -> str:
 def _between_steps(refusal: errors.RefundBetweenSteps) -> str:
     if not refusal.nearest_amounts:
         return gettext("The gateway does not send back so little.")
-    near = [columns.shown(each, refusal.currency) for each in refusal.nearest_amounts]
-    return gettext("The gateway does not send back this amount; the nearest: %(amounts)s.") % {"amounts": ", ".join(near)}
+    near = ", ".join(columns.shown(each, refusal.currency) for each in refusal.nearest_amounts)
+    return gettext("The gateway does not send back this amount; the nearest: %(amounts)s.") % {"amounts": near}
 
 
 def _cap_too_low(refusal: errors.CapTooLow) -> str:
