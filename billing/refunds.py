@@ -313,6 +313,8 @@ def _book(refund: Refund) -> None:
         uses = voucher_refunds.write(refund)
         refund.tax_minor = sum(use.tax_minor for use in uses)
         moves = voucher_refunds.moves(refund, uses, outside)
+    elif refund.payment.details.get("tax", {}).get("at_use"):
+        moves = voucher_refunds.moves_after_loss(refund, outside)
     else:
         source = f"loss:{unit}" if refund.policy == RefundPolicy.GOODWILL else fulfilment.revenue_of(refund.payment)
         net = refund.money - refund.tax

@@ -93,3 +93,15 @@ def moves(refund: Refund, uses: list[UseGivenBack], outside: Account) -> list[Mo
     return [
         Move(fulfilment.house(name, unit), outside, Money(minor, unit)) for name, minor in parts.items() if minor > 0
     ]
+
+
+def moves_after_loss(refund: Refund, outside: Account) -> list[Move]:
+    """A lost dispute has taken what waited on the account of vouchers, or a part of it: only what it has left can still
+    come from there, and the rest is lost a second time. What was taxed stays taxed."""
+    unit = refund.currency
+    left = 0 if refund.policy == RefundPolicy.GOODWILL else untaxed(refund.payment, without=refund)
+    owed = min(refund.amount_minor, left)
+    parts = {_vouchers(unit): owed, f"loss:{unit}": refund.amount_minor - owed}
+    return [
+        Move(fulfilment.house(name, unit), outside, Money(minor, unit)) for name, minor in parts.items() if minor > 0
+    ]

@@ -13,7 +13,7 @@ from billing.models import Payment, Refund
 from billing.models.refunds import RefundPolicy, RefundStatus
 from billing.tests import shop
 from billing.tests.papers import french, known
-from billing.tests.test_sale_payments import TICKET, parts, rules, seller, sold
+from billing.tests.test_sale_payments import TICKET, rules, seller, sold
 from credits import balances, usage
 from credits.models import Grant
 from events.models import Event
@@ -22,7 +22,7 @@ from ledger.money import Money
 from wallets import sales, withdrawals
 from wallets.models import CommissionRule, WhenWithdrawn
 from wallets.tests import people
-from wallets.tests.people import available, on
+from wallets.tests.people import available, on, parts
 
 __all__ = ["french", "rules"]
 pytestmark = pytest.mark.django_db
@@ -161,6 +161,25 @@ def test_what_was_never_taxed_is_owed_to_nobody_when_the_refund_of_it_ends_badly
     names = ("vouchers", "loss", "gateway:stripe")
     assert [shop.balance(f"{name}:EUR") for name in names] == [0, 0, 0]
     assert usage_invoices.issue_due(now=timezone.now() + timedelta(days=32)) == 0
+    assert checks.faults() == {}
+
+
+def test_refund_that_arrives_after_the_dispute_has_taken_what_was_never_taxed_is_our_loss(stripe, at_use) -> None:
+    other, payment = shop.paid(stripe, known()), shop.paid(stripe, known())
+    made = refund(payment)
+    lost(payment)
+    refund_sending.send(made)
+    assert Refund.objects.get().status == RefundStatus.SUCCEEDED
+    assert (shop.balance("vouchers:EUR"), shop.balance("loss:EUR")) == (other.amount_minor, -999)
+    assert checks.faults() == {}
+
+
+def test_refund_that_arrives_after_a_part_was_lost_takes_what_that_left_untaxed(stripe, at_use) -> None:
+    payment = shop.paid(stripe, known())
+    made = refund(payment)
+    lost(payment, 400)
+    refund_sending.send(made)
+    assert (shop.balance("vouchers:EUR"), shop.balance("loss:EUR")) == (0, -400)
     assert checks.faults() == {}
 
 

@@ -178,14 +178,9 @@ class Grant(models.Model):
     paid_currency = models.CharField(_("currency"), max_length=3, blank=True, default="", db_default="")
     reason = models.CharField(_("reason"), max_length=300, blank=True, default="", db_default="")
     issued_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        models.PROTECT,
-        null=True,
-        blank=True,
-        related_name="+",
-        db_index=False,
+        settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+", db_index=False,
         verbose_name=_("issued by"),
-    )
+    )  # fmt: skip
     # The grant whose expired or revoked credits came back as this one.
     origin = models.ForeignKey(
         "self", models.PROTECT, null=True, blank=True, related_name="+", db_index=False, verbose_name=_("origin")
