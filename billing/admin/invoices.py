@@ -20,7 +20,7 @@ from unfold.admin import ModelAdmin, TabularInline
 from unfold.decorators import action
 from unfold.widgets import UnfoldAdminEmailInputWidget, UnfoldAdminTextInputWidget
 
-from billing import bills, drafts, errors, invoice_archive, invoice_links, invoice_mail
+from billing import bills, errors, invoice_archive, invoice_links, invoice_mail, seller_days
 from billing.admin.acts import BillingActsAdmin
 from billing.admin.finding import of_currency
 from billing.models import Invoice, InvoiceFile, InvoiceLine, InvoiceMailing, InvoiceSeries, TaxRate, VatCheck
@@ -62,7 +62,7 @@ class InMonth(admin.SimpleListFilter):
     parameter_name = "month"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        first = drafts.today_here().replace(day=1)
+        first = seller_days.today().replace(day=1)
         months = [first]
         while len(months) < MONTHS_LISTED:
             months.append((months[-1] - timedelta(days=1)).replace(day=1))
@@ -101,7 +101,7 @@ class Standing(admin.SimpleListFilter):
         return [("open", gettext("not paid yet")), ("overdue", gettext("overdue"))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Invoice]) -> QuerySet[Invoice]:
-        waiting = Invoice.objects.overdue(drafts.today_here()) if self.value() == "overdue" else Invoice.objects.open()
+        waiting = Invoice.objects.overdue(seller_days.today()) if self.value() == "overdue" else Invoice.objects.open()
         return queryset if self.value() is None else queryset.filter(pk__in=waiting.values("pk"))
 
 
@@ -180,7 +180,7 @@ class InvoiceAdmin(BillingActsAdmin):
 
     @display(description=_("status"), label=STANDINGS)
     def standing(self, invoice: Invoice) -> tuple[str, str]:
-        if invoice.is_to_be_paid and invoice.due_on and invoice.due_on < drafts.today_here():
+        if invoice.is_to_be_paid and invoice.due_on and invoice.due_on < seller_days.today():
             return "overdue", gettext("overdue")
         return invoice.status.value, str(invoice.status.label)
 

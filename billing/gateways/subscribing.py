@@ -75,6 +75,7 @@ class DisputeState(StrEnum):
     NEEDS_RESPONSE = "needs_response"
     UNDER_REVIEW = "under_review"
     WARNING = "warning"  # an enquiry: no money has moved
+    WARNING_CLOSED = "warning_closed"  # and none will
     WON = "won"
     LOST = "lost"
     PREVENTED = "prevented"

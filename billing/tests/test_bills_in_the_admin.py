@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 
-from billing import drafts
+from billing import drafts, seller_days
 from billing.models import Invoice, InvoiceDraft
 from billing.tests.papers import french, known
 from billing.tests.test_bills import drafted, fresh, issued, soon
@@ -104,7 +104,7 @@ def test_overdue_list_has_what_nobody_paid_in_time(stripe, french, finance, monk
     page = "/admin/billing/invoice/?due=overdue"
     assert list(browser(finance).get(page).context["cl"].queryset) == []
     after = soon() + timedelta(days=1)
-    monkeypatch.setattr(drafts, "today_here", lambda: after)
+    monkeypatch.setattr(seller_days, "today", lambda: after)
     listed = browser(finance).get(page)
     assert list(listed.context["cl"].queryset) == [late]
     assert "overdue" in browser(finance).get(f"/admin/billing/invoice/{late.pk}/change/").content.decode()

@@ -14,7 +14,7 @@ STATES = {
     "under_review": DisputeState.UNDER_REVIEW,
     "warning_needs_response": DisputeState.WARNING,
     "warning_under_review": DisputeState.WARNING,
-    "warning_closed": DisputeState.WON,
+    "warning_closed": DisputeState.WARNING_CLOSED,
     "won": DisputeState.WON,
     "lost": DisputeState.LOST,
     "prevented": DisputeState.PREVENTED,

@@ -414,7 +414,7 @@ def test_a_known_promotion_code_is_used_again_and_never_for_another_coupon(gatew
         ("needs_response", DisputeState.NEEDS_RESPONSE),
         ("under_review", DisputeState.UNDER_REVIEW),
         ("warning_needs_response", DisputeState.WARNING),
-        ("warning_closed", DisputeState.WON),
+        ("warning_closed", DisputeState.WARNING_CLOSED),
         ("won", DisputeState.WON),
         ("lost", DisputeState.LOST),
         ("prevented", DisputeState.PREVENTED),
