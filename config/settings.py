@@ -395,7 +395,7 @@ THROTTLE_ANONYMOUS = env.str("THROTTLE_ANONYMOUS", default="100/15m")
 THROTTLE_CUSTOMER = env.str("THROTTLE_CUSTOMER", default="600/1m")
 THROTTLE_SERVICE = env.str("THROTTLE_SERVICE", default="60000/1m")
 THROTTLE_COUPON = env.str("THROTTLE_COUPON", default="30/1h")  # codes that one customer may try, right or wrong
-# Notifications that no signature proves, from one address; gateways have few, and a sweep finds what is refused.
+# Notifications from one address that no signature proves, or only a call, or that are refused; gateways have few, and a sweep finds what is refused.
 THROTTLE_LETTERS = env.str("THROTTLE_LETTERS", default="1200/1m")
 THROTTLE_GUEST_CHECKOUT = env.str("THROTTLE_GUEST_CHECKOUT", default="10/1h")  # that one address may begin
 THROTTLE_REDIS_TIMEOUT_SECONDS = env.float("THROTTLE_REDIS_TIMEOUT_SECONDS", default=0.25)
@@ -772,6 +772,7 @@ INBOX_PURGE_BATCH = env.int("INBOX_PURGE_BATCH", default=5_000)
 INBOX_KEEP_DAYS = env.int("INBOX_KEEP_DAYS", default=90)
 INBOX_KEEP_STRANGE_DAYS = env.int("INBOX_KEEP_STRANGE_DAYS", default=7)  # unsigned, and about nothing that we know
 INBOX_SWEEP_SECONDS = env.float("INBOX_SWEEP_SECONDS", default=10.0)
+INBOX_PROOFS_AT_ONCE = env.int("INBOX_PROOFS_AT_ONCE", default=2)  # threads of a process that ask a gateway for one
 INBOX_MAX_BODY_BYTES = env.int("INBOX_MAX_BODY_BYTES", default=1_000_000)
 # How often a gateway is asked what it could not bring, and how far back. Stripe keeps its events for 30 days.
 UNDELIVERED_SWEEP_SECONDS = env.float("UNDELIVERED_SWEEP_SECONDS", default=900.0)

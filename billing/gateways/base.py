@@ -382,5 +382,12 @@ class ReceivesWebhooks(Protocol):
 
 
 @runtime_checkable
+class AsksToProve(Protocol):
+    """Some letters are proven by a call to the gateway, which their reader waits for: anybody can make it wait."""
+
+    def must_ask(self, letter: Letter) -> bool: ...
+
+
+@runtime_checkable
 class ListsMovements(Protocol):
     def movements(self, *, since: datetime, until: datetime) -> Sequence[Movement]: ...  # until is not in it
