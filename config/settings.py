@@ -599,7 +599,7 @@ MAIL_ATTEMPTS = env.int("MAIL_ATTEMPTS", default=12)  # the last one about a day
 # Where the stream process is, when no front sends it what is its: on a laptop. Requests for streams are sent there.
 STREAM_URL = env.str("STREAM_URL", default="")
 STREAM_POLL_SECONDS = env.float("STREAM_POLL_SECONDS", default=0.5)  # how late an event is at most whose hint was lost
-STREAM_HEARTBEAT_SECONDS = env.float("STREAM_HEARTBEAT_SECONDS", default=15.0)  # of a stream on which nothing happens
+STREAM_HEARTBEAT_SECONDS = env.float("STREAM_HEARTBEAT_SECONDS", default=15.0)  # of a quiet one; and until a revocation is seen
 STREAM_TICKET_SECONDS = env.int("STREAM_TICKET_SECONDS", default=30)
 STREAM_BALANCE_SECONDS = env.float("STREAM_BALANCE_SECONDS", default=1.0)  # between two balances of one customer
 STREAM_LONGEST_SECONDS = env.int("STREAM_LONGEST_SECONDS", default=3_600)  # then the client has to come in again
