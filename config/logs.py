@@ -132,7 +132,7 @@ def _without_its_path(record: logging.LogRecord) -> logging.LogRecord:
     if not isinstance(request, HttpRequest):
         return record
     told = copy.copy(record)
-    del told.request
+    del told.__dict__["request"]
     if isinstance(record.args, tuple):
         told.args = tuple(_place_of(request) if each == request.path else each for each in record.args)
     return told

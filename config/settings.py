@@ -395,7 +395,8 @@ THROTTLE_ANONYMOUS = env.str("THROTTLE_ANONYMOUS", default="100/15m")
 THROTTLE_CUSTOMER = env.str("THROTTLE_CUSTOMER", default="600/1m")
 THROTTLE_SERVICE = env.str("THROTTLE_SERVICE", default="60000/1m")
 THROTTLE_COUPON = env.str("THROTTLE_COUPON", default="30/1h")  # codes that one customer may try, right or wrong
-# Notifications from one address that no signature proves, or only a call, or that are refused; gateways have few, and a sweep finds what is refused.
+# Notifications from one address that no signature proves, or only a call, or that are refused. Gateways have few, and a
+# sweep finds what is refused.
 THROTTLE_LETTERS = env.str("THROTTLE_LETTERS", default="1200/1m")
 THROTTLE_GUEST_CHECKOUT = env.str("THROTTLE_GUEST_CHECKOUT", default="10/1h")  # that one address may begin
 THROTTLE_REDIS_TIMEOUT_SECONDS = env.float("THROTTLE_REDIS_TIMEOUT_SECONDS", default=0.25)
@@ -599,7 +600,7 @@ MAIL_ATTEMPTS = env.int("MAIL_ATTEMPTS", default=12)  # the last one about a day
 # Where the stream process is, when no front sends it what is its: on a laptop. Requests for streams are sent there.
 STREAM_URL = env.str("STREAM_URL", default="")
 STREAM_POLL_SECONDS = env.float("STREAM_POLL_SECONDS", default=0.5)  # how late an event is at most whose hint was lost
-STREAM_HEARTBEAT_SECONDS = env.float("STREAM_HEARTBEAT_SECONDS", default=15.0)  # of a quiet one; and until a revocation is seen
+STREAM_HEARTBEAT_SECONDS = env.float("STREAM_HEARTBEAT_SECONDS", default=15.0)  # until a revocation is seen, too
 STREAM_TICKET_SECONDS = env.int("STREAM_TICKET_SECONDS", default=30)
 STREAM_BALANCE_SECONDS = env.float("STREAM_BALANCE_SECONDS", default=1.0)  # between two balances of one customer
 STREAM_LONGEST_SECONDS = env.int("STREAM_LONGEST_SECONDS", default=3_600)  # then the client has to come in again

@@ -1,5 +1,5 @@
 """A ticket remembers the service token that asked for it, and opens nothing once that is revoked."""
-# squawk-ignore: adding-foreign-key-constraint - tickets last for seconds, so that the scan and its locks are over at once
+# squawk-ignore: adding-foreign-key-constraint - tickets last for seconds: the scan is over at once
 
 import django.db.models.deletion
 from django.db import migrations, models

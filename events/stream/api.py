@@ -30,9 +30,7 @@ class TicketResponse(answers.Serializer[Any]):
 
 def _ticket(request: Request) -> tuple[str, datetime]:
     caller = callers.of(request)
-    return tickets.issue(
-        user=callers.customer(request), stream_ends_at=caller.expires_at, token_id=caller.token_id
-    )
+    return tickets.issue(user=callers.customer(request), stream_ends_at=caller.expires_at, token_id=caller.token_id)
 
 
 class TicketView(ApiView):

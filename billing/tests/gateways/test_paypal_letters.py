@@ -169,6 +169,7 @@ def test_so_many_certificates_a_minute_and_then_letters_are_to_come_again(
     paypal: certificates.Identity, minute: type[Minute]
 ) -> None:
     with wire.listening(wire.answer(body=paypal.certificate_pem)) as server:
+
         def signed(number: int) -> Letter:
             return letter(f"{server.url}/v1/notifications/certs/CERT-{number}", paypal)
 
