@@ -6,6 +6,7 @@ import os
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import psycopg
@@ -19,7 +20,9 @@ from django.db import connection, connections
 from django.utils import translation
 from psycopg import sql
 
+from billing.breaker import SteadyStore
 from config import groups, translations
+from config.cache import _Away
 from config.tests import restoring
 from credits import costs
 from rest import throttles
@@ -27,8 +30,10 @@ from rest.memory import forget_everything
 
 # The suite plays the same histories every time, so that a red run says something about the change before it; new ones
 # are looked for on purpose: HYPOTHESIS_PROFILE=search python3 manage.py test credits/tests/test_histories.py
-hypothesis.settings.register_profile("suite", derandomize=True)
-hypothesis.settings.register_profile("search", derandomize=False)
+# The machine may be busy: how long an example takes says nothing.
+BUSY = hypothesis.settings(deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.register_profile("suite", BUSY, derandomize=True)
+hypothesis.settings.register_profile("search", BUSY, derandomize=False)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
 
 pytest_plugins = ["sandbox.testing"]
@@ -136,6 +141,21 @@ def django_db_setup(django_db_setup, django_db_blocker) -> None:
 def sweeper() -> Iterator[redis.Redis]:
     with redis.Redis.from_url(settings.REDIS_URL) as client:
         yield client
+
+
+@pytest.fixture(scope="session", autouse=True)
+def patient_with_redis() -> None:
+    """A busy machine is not Redis away: tests that are about that make it refuse, or set a time of their own."""
+    settings.GATEWAY_BREAKER_REDIS_TIMEOUT_SECONDS = settings.THROTTLE_REDIS_TIMEOUT_SECONDS = 30.0
+    options: Any = settings.CACHES["default"]["OPTIONS"]
+    options |= {"socket_connect_timeout": 30.0, "socket_timeout": 30.0}
+
+
+@pytest.fixture(autouse=True)
+def redis_is_back() -> None:
+    """What the process remembers of a Redis that was away in the test before."""
+    _Away._until.clear()
+    SteadyStore.away_until = 0.0
 
 
 @pytest.fixture(autouse=True)

@@ -18,6 +18,7 @@ from bench.measuring import WentWrong
 from credits import usage
 
 CLIENTS = 8
+WARM_SECONDS = 0.3  # not counted
 _SCRIPT = """\
 \\set user random({first}, {last})
 SELECT * FROM credits_spend(:user, 'CREDIT', 1, gen_random_uuid()::text, gen_random_uuid(), 'bench.act', 1, 1, \
@@ -47,7 +48,7 @@ def pgbench(database: str, books: Books, customers: int, seconds: float) -> floa
     return float(found[1])
 
 
-def threads(database: str, books: Books, customers: int, seconds: float, warm_seconds: float = 0.3) -> float:
+def threads(database: str, books: Books, customers: int, seconds: float) -> float:
     """Spends a second by `usage.spend` in threads of this process, each with a connection of its own."""
     at_the_start = threading.Barrier(CLIENTS + 1)
     counts = [0] * CLIENTS
@@ -76,7 +77,7 @@ def threads(database: str, books: Books, customers: int, seconds: float, warm_se
             each.start()
         try:
             at_the_start.wait()
-            clock["from"] = time.perf_counter() + warm_seconds
+            clock["from"] = time.perf_counter() + WARM_SECONDS
             clock["until"] = clock["from"] + seconds
             at_the_start.wait()
         except threading.BrokenBarrierError:

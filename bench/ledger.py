@@ -190,8 +190,8 @@ def targets(figures: Figures, sizes: list[int]) -> list[Target]:
     """As issue 3 states them; where a target is not about size, on the smallest books."""
     small, large = sizes[0], sizes[-1]
 
-    def ratio(mine: str, other: str, size: int = small) -> float:
-        return figures.ratio(f"{mine} {size}", f"{other} {size}")
+    def ratio(mine: str, other: str) -> float:
+        return figures.ratio(f"{mine} {small}", f"{other} {small}")
 
     judged = [
         Target(sentence="(b) Python service call of (a) pgbench", value=ratio("python", "pgbench"), least=0.7),

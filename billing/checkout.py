@@ -27,8 +27,10 @@ from billing import (
     payments,
     pricing,
     returning,
+    second_payments,
     webhook_address,
 )
+from billing.change_basis import Basis
 from billing.gateways import errors as gateway_errors
 from billing.gateways import registry
 from billing.gateways.base import Buyer, CheckoutRequest, Flow, Line, OpensCheckout
@@ -37,6 +39,7 @@ from billing.models import Attempt, Customer, Payment, Redemption, SavedMethod
 from billing.models.payments import AttemptState, PaymentKind, PaymentStatus
 from billing.pricing import Purchase
 from billing.routing import Decision, Rule, Wish
+from billing.second_payments import Look
 from ledger.money import Money
 from rest.errors import IdempotencyKeyInProgress, IdempotencyKeyReused
 from rest.idempotency import Claim
@@ -74,38 +77,23 @@ class Wishes:
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
 
-def start(*, user: User, purchase: Purchase, wishes: Wishes, claim: Claim | None = None) -> Payment:
-    """Begin a payment and bring it to a gateway. The claim makes the same request the same payment."""
+def start(
+    *, user: User, purchase: Purchase, wishes: Wishes, claim: Claim | None = None, basis: Basis | None = None
+) -> Payment:
+    """Begin a payment and bring it to a gateway. The claim makes the same request the same payment; with a basis it is
+    begun only while the plan is what it was reckoned from."""
     customer = customers.get(user)
     wishes = checked(wishes, customer)
     purchase = pricing.taxed(purchase, customer, wishes.country)
-    _refuse_beside_an_unknown_one(user, purchase, wishes)
+    seen = second_payments.look(user=user, purchase=purchase, by_card=wishes.method is not None, basis=basis)
     if purchase.amount.minor == 0:
         # A coupon leaves nothing to pay: no gateway is asked, and what is bought is there at once.
-        return _write(user, purchase, wishes, NO_GATEWAY, claim)
+        return _write(seen, wishes, NO_GATEWAY, claim)
     decision = choose(purchase, wishes)
-    payment = _write(user, purchase, wishes, decision, claim)
+    payment = _write(seen, wishes, decision, claim)
     if wishes.method is not None:
         return _charge(payment, customer, wishes.method)
     return _bring_to_a_gateway(payment, customer, decision, wishes)
-
-
-def _refuse_beside_an_unknown_one(user: User, purchase: Purchase, wishes: Wishes) -> None:
-    """Whoever tries again, perhaps at another gateway, while nobody knows whether the first try is paid would pay
-    twice. A plan's payments and an invoice's have rules of their own, and free amounts their services'.
-
-    Beside a kept card even a call under way counts: it may charge by itself, where a page waits for its buyer.
-    """
-    if purchase.kind not in (PaymentKind.PACK, PaymentKind.SALE):
-        return
-    same = Payment.objects.filter(user=user, kind=purchase.kind, item=purchase.item, status=PaymentStatus.PENDING)
-    same = same.filter(amount_minor=purchase.amount.minor, currency=purchase.amount.unit)
-    if purchase.kind == PaymentKind.SALE:
-        same = same.filter(details__lines=purchase.details["lines"])
-    # Once people look after it nobody asks any more, and it must not stand in the way for ever.
-    unsure = [AttemptState.UNKNOWN, *([AttemptState.CREATED] if wishes.method else [])]
-    if unknown := same.filter(attempts__state__in=unsure, attempts__next_ask_at__isnull=False).first():
-        raise errors.AttemptLive(unknown.pk)
 
 
 def again(*, payment: Payment, wishes: Wishes) -> Payment:
@@ -187,10 +175,12 @@ def _phone(text: str) -> str:
     return str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
 
 
-def _write(user: User, purchase: Purchase, wishes: Wishes, decision: Decision, claim: Claim | None) -> Payment:
+def _write(seen: Look, wishes: Wishes, decision: Decision, claim: Claim | None) -> Payment:
+    user, purchase = seen.user, seen.purchase
     try:
         with transaction.atomic(durable=True):
             customers.place(user, wishes.country)
+            second_payments.look_again(seen)
             taken = _redemption(user, purchase)
             payment = Payment.objects.create(
                 user=user,
@@ -230,7 +220,8 @@ def _redemption(user: User, purchase: Purchase) -> Redemption | None:
     """One use of the coupon, taken with the payment or not at all; a subscription took its own when it began."""
     if purchase.reduction is None:
         return None
-    return purchase.reduction.redemption or coupons.reserve(user=user, reduction=purchase.reduction)
+    gives = "" if purchase.amount.minor else purchase.unit  # what costs nothing is delivered in this transaction
+    return purchase.reduction.redemption or coupons.reserve(user=user, reduction=purchase.reduction, gives=gives)
 
 
 # ---------------------------------------------------------------- gateways, one after the other

@@ -16,11 +16,11 @@ from django.utils import timezone
 
 from billing import customers, discounts, errors, metrics, persons, plan_payments
 from billing.discounts import Terms
-from billing.models import Coupon, Customer, PaidPeriod, Payment, Redemption, Subscription
+from billing.models import Coupon, PaidPeriod, Payment, Redemption, Subscription
 from billing.models.coupons import COUNTED, COUPON_CODE, CouponKind, RedemptionStatus
 from billing.models.payments import PaymentKind, PaymentStatus
 from billing.pricing import Purchase, Reduction, reduced
-from credits import payable
+from credits import payable, purses
 from ledger.money import Money
 
 # ---------------------------------------------------------------- finding
@@ -96,9 +96,11 @@ def _under_way(user: User, coupon: Coupon) -> UUID | None:
 # ---------------------------------------------------------------- taking
 
 
-def reserve(*, user: User, reduction: Reduction, subscription: Subscription | None = None) -> Redemption:
+def reserve(
+    *, user: User, reduction: Reduction, subscription: Subscription | None = None, gives: str = ""
+) -> Redemption:
     """Take one use, in the caller's transaction. What was checked before is checked again, now that it is locked."""
-    coupon = lock(user, reduction.coupon)
+    coupon = lock(user, reduction.coupon, gives=gives)
     refuse_limits(coupon, user)
     Coupon.objects.filter(pk=coupon.pk).update(used=F("used") + 1)
     metrics.redemption("reserved", coupon.kind)
@@ -107,10 +109,15 @@ def reserve(*, user: User, reduction: Reduction, subscription: Subscription | No
     )
 
 
-def lock(user: User, coupon: Coupon) -> Coupon:
-    """The customer and then the coupon, fresh: one's own limits hold across coupons, a coupon's across customers."""
-    customers.get(user)
-    Customer.objects.select_for_update(no_key=True).get(user=user)
+def lock(user: User, coupon: Coupon, *, gives: str = "") -> Coupon:
+    """The customer and then the coupon, fresh: one's own limits hold across coupons, a coupon's across customers.
+
+    Where the same transaction gives them credits, of the unit `gives`, their purse is locked in between: a refund that
+    arrives at this moment, or a payment that comes late, has it before it looks at the coupon.
+    """
+    customers.lock(user)
+    if gives:
+        purses.lock(user, gives)
     locked = Coupon.objects.select_for_update(no_key=True).get(pk=coupon.pk)
     now = timezone.now()
     if locked.stopped_at is not None:

@@ -39,17 +39,19 @@ def get(user: User) -> Customer:
 @transaction.atomic
 def change(customer: Customer, *, by: User | Caller, **facts: Unpack[Facts]) -> Customer:
     """Write down what is different; the whole record must then make sense."""
-    fresh = Customer.objects.select_related("user").get(pk=customer.pk)
+    # Behind the lock that a coupon is used behind: what is used at this moment counts for the address of before.
+    known = Customer.objects.select_for_update(of=("self",), no_key=True)
+    fresh = known.select_related("user").get(pk=customer.pk)
     different = {name: value for name, value in facts.items() if getattr(fresh, name) != value}
     if not different:
         return fresh
     for name, value in different.items():
         setattr(fresh, name, value)
-    fresh.person = persons.key_of(fresh.email)
+    persons.rename(fresh, fresh.email)
     fresh.full_clean(validate_unique=False)
     if {"vat_number", "country"} & set(different):
         vat_numbers.check_country(fresh.vat_number, fresh.country)
-    fresh.save(update_fields=[*different, "person", "updated_at"])
+    fresh.save(update_fields=[*different, "person", "person_since", "earlier_persons", "updated_at"])
     if "time_zone" in different:
         subscription_states.move_to_zone(user=fresh.user, time_zone=fresh.time_zone)
     who = by.identity if isinstance(by, Caller) else f"operator:{by.pk}"
@@ -69,6 +71,12 @@ def place(user: User, told: str) -> None:
     rows = Customer.objects.filter(pk=customer.pk, country="")
     if rows.update(country=found.country, updated_at=timezone.now()):
         logger.info("customer.placed", extra={"customer": customer.pk, "evidence": found.evidence})
+
+
+def lock(user: User) -> Customer:
+    """Locked until the transaction ends: what somebody may do once at a time, before there is a row of it."""
+    get(user)
+    return Customer.objects.select_for_update(no_key=True).get(user=user)
 
 
 def meant_by(words: str) -> list[int]:

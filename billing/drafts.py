@@ -113,12 +113,15 @@ def reckon(draft: InvoiceDraft) -> Reckoned:
 
 
 @transaction.atomic
-def issue(*, draft: InvoiceDraft) -> Invoice:
-    """Its invoice, with a payment that waits. Issued once: whoever comes second is refused."""
+def issue(*, draft: InvoiceDraft, expected: Reckoned | None = None) -> Invoice:
+    """Its invoice, with a payment that waits. Issued once: whoever comes second is refused, and so is what does not
+    reckon up to what was expected any more."""
     locked = InvoiceDraft.objects.select_for_update(of=("self",)).select_related("user").get(pk=draft.pk)
     if locked.is_issued:
         raise errors.DraftIssued(locked.pk)
     reckoned, customer = reckon(locked), customers.get(locked.user)
+    if expected is not None and reckoned != expected:
+        raise errors.DraftChanged(locked.pk)
     buyer, missing = invoice_writing.buyer(locked.user)
     payment_id = uuid7()
     invoice = invoice_writing.write(

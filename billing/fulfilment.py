@@ -8,7 +8,6 @@ from django.utils import timezone
 from billing import plan_payments, redemptions, sale_payments
 from billing.models import Attempt, Payment, Refund
 from billing.models.payments import PaymentKind
-from billing.models.refunds import RefundStatus
 from credits import grants, takebacks
 from credits.grants import NewGrant
 from credits.models import GrantSource
@@ -108,9 +107,8 @@ def keys_of_what_was_paid(payment: Payment) -> list[str]:
 
 def _with_given_back(payment: Payment, keys: list[str]) -> list[str]:
     """Refunds that came back have left what they took of a grant in another one, which stands beside it."""
-    failed = Refund.objects.filter(payment=payment, status=RefundStatus.FAILED)
-    for pk in failed.order_by("pk").values_list("pk", flat=True):
-        again = takebacks.given_back(key=f"refund:{pk}")
+    for refund in Refund.objects.filter(payment=payment, times_back__gt=0).order_by("pk"):
+        again = takebacks.given_back(key=refund.key)
         keys = [each for key in keys for each in (key, again.get(key)) if each]
     return keys
 

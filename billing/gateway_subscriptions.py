@@ -19,6 +19,7 @@ from billing import (
     calling,
     customers,
     errors,
+    following,
     gateway_coupons,
     gateway_customers,
     gateway_invoices,
@@ -45,7 +46,7 @@ from billing.gateways.subscribing import (
     SubscriptionState,
 )
 from billing.models import PlanPrice, Subscription, SubscriptionEvent
-from billing.models.subscriptions import IN_FORCE, OVER, SubscriptionStatus
+from billing.models.subscriptions import OVER, SubscriptionStatus
 from billing.pricing import Reduction
 
 CLOSING = "closing_page"  # the line of the timeline that is committed before the gateway is asked to
@@ -153,7 +154,7 @@ def _hear(subscription: Subscription, found: SubscriptionResult, since: datetime
         if pausing.stands_still(found):
             pausing.follow_pause(subscription_id=subscription.pk, since=since)
         else:
-            _follow(subscription, found)
+            _follow(subscription, found, since)
     elif found.state is SubscriptionState.EXPIRED or _was_never_opened(subscription, found):
         _end_unpaid(subscription)
     return Subscription.objects.select_related("price__plan", "user").get(pk=subscription.pk)
@@ -225,7 +226,7 @@ def _know(subscription: Subscription, found: SubscriptionResult) -> None:
     gateway_customers.learn(user=subscription.user, gateway=subscription.gateway, gateway_id=found.customer)
 
 
-def _follow(subscription: Subscription, found: SubscriptionResult) -> None:
+def _follow(subscription: Subscription, found: SubscriptionResult, since: datetime) -> None:
     pk = subscription.pk
     match found.state:
         case SubscriptionState.TRIALING if found.trial_end is not None:
@@ -239,10 +240,7 @@ def _follow(subscription: Subscription, found: SubscriptionResult) -> None:
         case SubscriptionState.EXPIRED:
             subscription_states.end(subscription_id=pk, status=SubscriptionStatus.EXPIRED, why="unpaid")
     ends = found.cancel_at_period_end or found.cancel_at is not None
-    now = Subscription.objects.get(pk=pk)
-    if now.status in IN_FORCE and now.cancel_at_period_end != ends:
-        follow = subscription_states.end_later if ends else subscription_states.go_on
-        follow(subscription_id=pk)
+    following.follow_end(subscription_id=pk, ends=ends, since=since)
 
 
 # ---------------------------------------------------------------- letters
@@ -265,11 +263,8 @@ def invoice_of(gateway: str, payment_intent: str) -> InvoiceResult:
 
 def end_there(*, subscription: Subscription) -> None:
     """For the sweeps, which find it due again until it is over here as well."""
-    adapter, known, reference = (
-        adapter_of(subscription.gateway),
-        subscription.gateway_id or "",
-        _reference(subscription),
-    )
+    adapter, known = adapter_of(subscription.gateway), subscription.gateway_id or ""
+    reference = subscription.pk.hex  # however often: it ends once
     calling.call(
         subscription.gateway,
         "cancel",
@@ -277,33 +272,23 @@ def end_there(*, subscription: Subscription) -> None:
     )
 
 
-def _reference(subscription: Subscription) -> str:
-    """Of an act: the timeline has grown by one after each, so that the same act later is another one."""
-    return f"{subscription.pk.hex}:{subscription.timeline.count()}"
-
-
 def preview(*, subscription: Subscription, price: PlanPrice, at: datetime) -> ChangePreview:
-    adapter, request = adapter_of(subscription.gateway), change_request(subscription, price, Proration.CHARGE_NOW, at)
+    """Of a change at once, as it would be charged at this instant."""
+    adapter, request = adapter_of(subscription.gateway), change_request(subscription, price, at)
     asked = replace(request, customer=_customer_of(subscription))
     return calling.call(subscription.gateway, "preview", lambda: adapter.preview_change(asked))
 
 
-def change_now(*, subscription: Subscription, price: PlanPrice, at: datetime) -> None:
-    """Charged at once as it was at the preview's instant, and ours only when its invoice is paid."""
-    adapter, request = adapter_of(subscription.gateway), change_request(subscription, price, Proration.CHARGE_NOW, at)
-    calling.call(subscription.gateway, "change", lambda: adapter.change_subscription(request))
-    ask(subscription)
-
-
 def change_request(
-    subscription: Subscription, price: PlanPrice, proration: Proration, at: datetime | None = None
+    subscription: Subscription, price: PlanPrice, at: datetime | None, *, reference: str = ""
 ) -> ChangeRequest:
+    """At once, charged as it was at `at`; None: from the next period. To be seen beforehand it needs no reference."""
     return ChangeRequest(
-        reference=_reference(subscription),
+        reference=reference,
         subscription=subscription.gateway_id or "",
         item=subscription.gateway_item,
         price=gateway_prices.price_at(subscription.gateway, price),
-        proration=proration,
+        proration=Proration.CHARGE_NOW if at else Proration.NONE,
         prorated_at=at,
     )
 

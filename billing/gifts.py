@@ -20,7 +20,7 @@ def redeem(*, user: User, code: str) -> Redemption:
     found = coupons.find(code)
     if found.kind != CouponKind.GIFT:
         raise errors.CouponNeedsPurchase
-    coupon = coupons.lock(user, found)
+    coupon = coupons.lock(user, found, gives=found.unit)
     coupons.refuse_limits(coupon, user)
     terms, now = discounts.terms_of(coupon), timezone.now()
     Coupon.objects.filter(pk=coupon.pk).update(used=F("used") + 1)

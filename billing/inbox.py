@@ -6,7 +6,7 @@ dies gives them back. Several letters about one attempt in one batch are one que
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 import orjson
@@ -18,7 +18,7 @@ from prometheus_client import Counter
 
 from billing import readers
 from billing.gateways import errors as gateway_errors
-from billing.gateways.base import Hint, Trust
+from billing.gateways.base import NOT_KEPT, Hint, Trust
 from billing.gateways.subjects import Subject
 from billing.models import GatewayLetter
 from billing.models.inbox import OVER, LetterState
@@ -73,11 +73,30 @@ def _row(gateway: str, hint: Hint, token: str) -> tuple[Parameter, ...]:
         token[:64],
         hint.reference[:64],
         orjson.dumps(dict(hint.ids)).decode(),
-        orjson.dumps(dict(hint.object)).decode() if hint.subject in _WITH_FACTS else "{}",
+        _facts(hint.object) if hint.subject in _WITH_FACTS else "{}",
         hint.amount.minor if hint.amount else None,
         hint.amount.unit if hint.amount else "",
         hint.occurred_at,
     )
+
+
+def _facts(carried: Mapping[str, object]) -> str:
+    """What a letter carries, as jsonb takes it: a buyer's words may hold what it refuses, and the rest still counts."""
+    try:
+        written = orjson.dumps(dict(carried)).decode()
+    except TypeError:  # half of a character, or a number beyond 64 bits
+        written = ""
+    return written if written and "\\u0000" not in written else orjson.dumps(_kept(carried)).decode()
+
+
+def _kept(value: object) -> object:
+    if isinstance(value, str):
+        return NOT_KEPT.sub("\ufffd", value)
+    if isinstance(value, Mapping):
+        return {NOT_KEPT.sub("\ufffd", str(name)): _kept(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_kept(each) for each in value]
+    return str(value) if isinstance(value, int) and abs(value) >= 2**63 else value
 
 
 # ---------------------------------------------------------------- read
@@ -142,12 +161,11 @@ def replay(letter: GatewayLetter) -> bool:
     return bool(over.update(state=LetterState.PENDING, tries=0, next_try_at=timezone.now(), error="", handled_at=None))
 
 
-def purge(now: datetime | None = None) -> int:
+def purge() -> int:
     """Forget what was done long ago, and sooner what a stranger may have written; what is for people stays."""
-    moment = now or timezone.now()
-    until = moment - timedelta(days=settings.INBOX_KEEP_DAYS)
+    until = timezone.now() - timedelta(days=settings.INBOX_KEEP_DAYS)
     total = _forget(GatewayLetter.objects.filter(received_at__lt=until, state__in=OVER))
-    until = moment - timedelta(days=settings.INBOX_KEEP_STRANGE_DAYS)
+    until = timezone.now() - timedelta(days=settings.INBOX_KEEP_STRANGE_DAYS)
     unknown = GatewayLetter.objects.filter(received_at__lt=until, state=LetterState.UNKNOWN)
     return total + _forget(unknown.exclude(trust=Trust.SIGNED.value))
 

@@ -12,11 +12,13 @@ from django.utils import timezone
 from django.utils.translation import gettext_noop
 
 from billing import cases, dunning, errors, pausing, schedule, subscription_states, timeline
+from billing.change_basis import Basis
 from billing.gateways.subscribing import SubscriptionResult, SubscriptionState
 from billing.models import GatewayInstruction, GatewayPrice, Subscription
 from billing.models.cases import CaseKind
 from billing.models.instructions import InstructionKind, InstructionState
 from billing.models.subscriptions import IN_FORCE, LIVE, SubscriptionStatus
+from billing.plan_payments import CHANGED_MEANWHILE
 
 MAY_BE_GIVEN_IN: dict[str, tuple[str, ...]] = {
     InstructionKind.END_NOW: LIVE,
@@ -25,7 +27,9 @@ MAY_BE_GIVEN_IN: dict[str, tuple[str, ...]] = {
     InstructionKind.NEXT_PRICE: IN_FORCE,
     InstructionKind.PAUSE: (SubscriptionStatus.ACTIVE,),
     InstructionKind.RESUME: (SubscriptionStatus.PAUSED,),
+    InstructionKind.CHANGE_NOW: IN_FORCE,
 }
+NOT_PAID, TOO_LATE = "not_paid", "too_late"  # our own words of a refusal, beside the gateway's
 
 
 def write(wanted: GatewayInstruction) -> GatewayInstruction:
@@ -36,6 +40,8 @@ def write(wanted: GatewayInstruction) -> GatewayInstruction:
             return waiting
         if not _may(subscription, wanted.kind):
             raise errors.SubscriptionState(subscription.status, gettext_noop("that cannot be done with it now"))
+        if wanted.kind == InstructionKind.CHANGE_NOW and not Basis.of(wanted.subscription).stands(subscription):
+            raise errors.SubscriptionState(subscription.status, CHANGED_MEANWHILE)
         wanted.next_ask_at = schedule.next_ask_at(now, now=now)
         wanted.save(force_insert=True)
     return wanted
@@ -65,7 +71,7 @@ def hear(subscription: Subscription, found: SubscriptionResult, since: datetime)
 
 
 def _stands(instruction: GatewayInstruction, found: SubscriptionResult) -> bool:
-    """Whether it is at the gateway as the instruction wanted it."""
+    """Whether it is at the gateway as the instruction wanted it. A dearer plan is there when it is paid."""
     ends = found.cancel_at_period_end or found.cancel_at is not None
     match instruction.kind:
         case InstructionKind.END_NOW:
@@ -88,6 +94,8 @@ def settle(instruction: GatewayInstruction) -> None:
     subscription = subscription_states.lock(instruction.subscription_id)
     if not _close(instruction, InstructionState.DONE):
         return
+    if instruction.kind == InstructionKind.CHANGE_NOW:
+        return  # its paid invoice has made it ours
     if not _may(subscription, instruction.kind):
         timeline.save(subscription, "overtaken", facts={"instruction": instruction.kind})
         if instruction.kind == InstructionKind.PAUSE and subscription.status in IN_FORCE:
@@ -119,7 +127,9 @@ def _undo_pause(subscription: Subscription) -> None:
 
 
 def withdraw(instruction: GatewayInstruction, code: str) -> bool:
-    """The gateway said no, or surely never heard of it: nothing is done there, and nothing will be."""
+    """The gateway said no, or surely never heard of it: nothing is done there, and nothing will be. A dearer plan that
+    was not paid can still be, on the page of its invoice, and is ours when that is. One compare-and-set, and nothing of
+    the subscription moves by it: it takes no lock."""
     instruction.failure_code = code[:100]
     return _close(instruction, InstructionState.REFUSED)
 
@@ -136,6 +146,12 @@ def refuse_unheard(instruction: GatewayInstruction, code: str) -> None:
         )
 
 
+def is_too_late(instruction: GatewayInstruction, now: datetime) -> bool:
+    """Nobody expects to be charged any more; and the gateway may have forgotten its reference, so that to send it again
+    would be another act."""
+    return instruction.kind == InstructionKind.CHANGE_NOW and is_last_question(instruction, now)
+
+
 def is_last_question(instruction: GatewayInstruction, now: datetime) -> bool:
     return schedule.next_ask_at(instruction.created_at, now=now) is None
 
@@ -143,6 +159,10 @@ def is_last_question(instruction: GatewayInstruction, now: datetime) -> bool:
 def stop_asking(instruction: GatewayInstruction) -> None:
     """From now on it stands before people."""
     GatewayInstruction.objects.filter(pk=instruction.pk, state=InstructionState.OPEN).update(next_ask_at=None)
+
+
+def is_done(instruction: GatewayInstruction) -> bool:
+    return GatewayInstruction.objects.filter(pk=instruction.pk, state=InstructionState.DONE).exists()
 
 
 def is_open(instruction: GatewayInstruction) -> bool:

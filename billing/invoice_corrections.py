@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from billing.invoice_writing import NewLine
 from billing.models import Invoice, InvoiceLine, Refund
 from billing.models.invoices import TaxCategory
-from billing.models.refunds import RefundStatus
 from billing.taxing import Treatment
 from ledger.money import Money
 
@@ -63,7 +62,7 @@ def _left(line: InvoiceLine, part: str) -> int:
 
 def _stands(correction: InvoiceLine) -> bool:
     refund = correction.invoice.refund
-    return not correction.corrections.all() and (refund is None or refund.status != RefundStatus.FAILED)
+    return not correction.corrections.all() and (refund is None or correction.invoice.times_back == refund.times_back)
 
 
 def _shared(amount: Money, left: Sequence[int]) -> list[Money]:

@@ -2,7 +2,8 @@
 
 import hashlib
 import logging
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,12 @@ from django.utils.translation import override
 
 from billing import invoice_mail, invoice_words, invoice_xml
 from billing.models import Invoice, InvoiceFile, InvoiceLine
+from rest import texts
 
 logger = logging.getLogger(__name__)
+
+NO_GLYPH = re.compile(r'the text `"(.*?)"` could not be displayed')
+MOST_DRAWINGS = 4  # each names all that the one before could not display
 
 
 def render_due() -> int:
@@ -97,7 +102,33 @@ def pictures(invoice: Invoice, lines: Sequence[InvoiceLine], *, dots_per_inch: f
 
 
 def _compile(invoice: Invoice, lines: Sequence[InvoiceLine], **how: Any) -> Any:
+    """PDF/A refuses what our fonts have no glyph for, such as Chinese or an emoji: the drawing has a mark in its place,
+    and the XML has the name as it is."""
     origin = get_template("billing/invoices/invoice.typ").origin  # type: ignore[attr-defined]
     with override(invoice.locale):
-        data = orjson.dumps(invoice_words.told(invoice, lines)).decode()
-    return typst.compile(Path(origin.name), root="/", sys_inputs={"data": data}, ignore_system_fonts=True, **how)
+        told: Any = invoice_words.told(invoice, lines)
+    for drawing in range(1, MOST_DRAWINGS + 1):
+        data = {"data": orjson.dumps(told).decode()}
+        try:
+            return typst.compile(Path(origin.name), root="/", sys_inputs=data, ignore_system_fonts=True, **how)
+        except typst.TypstError as error:
+            missing = _without_glyph(str(error.diagnostic))
+            if not missing or drawing == MOST_DRAWINGS:
+                raise
+        told = _marked(told, missing)
+    raise AssertionError("The last drawing returns or raises.")
+
+
+def _without_glyph(diagnostic: str) -> dict[int, str]:
+    """The characters that typst could not display; it writes some as `\\u{ffff}`."""
+    named = "".join(NO_GLYPH.findall(diagnostic))
+    named = re.sub(r"\\u\{([0-9a-f]+)\}", lambda found: chr(int(found[1], 16)), named)
+    return dict.fromkeys(map(ord, named), texts.UNKNOWN)
+
+
+def _marked(told: object, missing: Mapping[int, str]) -> object:
+    if isinstance(told, str):
+        return told.translate(missing)
+    if isinstance(told, Mapping):
+        return {name: _marked(each, missing) for name, each in told.items()}
+    return [_marked(each, missing) for each in told] if isinstance(told, list | tuple) else told

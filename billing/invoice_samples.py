@@ -67,13 +67,12 @@ def _things(catalogue: Catalogue, locale: str, currency: str) -> list[tuple[str,
     return [(name, price) for name, price in (packs + plans or sales) if price is not None]
 
 
-def paper(things: Sequence[tuple[str, Money]], *, locale: str, discount: bool = False) -> Sample:
+def paper(things: Sequence[tuple[str, Money]], *, locale: str) -> Sample:
     treatment = _treatment(things[0][1].unit)
     lines = []
     for name, price in things:
         tax = taxing.contained_in(price, treatment.basis_points)
-        off = (price - tax).minor // 10 if discount else 0
-        lines.append(NewLine(description=name, net=price - tax, tax=tax, treatment=treatment, discount_minor=off))
+        lines.append(NewLine(description=name, net=price - tax, tax=tax, treatment=treatment, discount_minor=0))
     payment = Payment(ended_at=ISSUED_AT)
     return _sample(InvoiceKind.INVOICE, lines, locale=locale, payment=payment, payment_method="stripe")
 

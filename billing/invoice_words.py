@@ -16,6 +16,7 @@ from billing.gateways import titles
 from billing.invoice_writing import here
 from billing.models import Invoice, InvoiceLine
 from billing.models.invoices import InvoiceKind, TaxCategory
+from billing.models.refunds import RefundStatus
 from credits import unit_names
 from ledger.money import BASIS_POINTS, Money, format_money
 from rest.dates import long_date
@@ -185,8 +186,10 @@ def _settled(invoice: Invoice) -> str:
 def _settled_after(invoice: Invoice) -> str:
     """Of a credit note, and of what takes one back."""
     if not invoice.is_credit_note:
-        came_back_at = invoice.refund.ended_at if invoice.refund else None
-        day = here(came_back_at).date() if came_back_at else invoice.issued_on
+        day = invoice.issued_on
+        # Unless it has arrived again since, or come back another time.
+        if (refund := invoice.refund) and refund.status == RefundStatus.FAILED and refund.ended_at:
+            day = here(refund.ended_at).date() if refund.times_back == invoice.times_back + 1 else day
         return gettext("Paid: the refund came back on %(date)s.") % {"date": long_date(day, invoice.locale)}
     if invoice.refund_id is None:
         return gettext("This cancels an invoice that was not paid: nothing is owed.")

@@ -7,6 +7,7 @@ from billing.gateways import registry
 from billing.models import Invoice, InvoiceLine
 from billing.models.invoices import InvoiceKind, TaxCategory
 from ledger.money import Money, exponent, plain
+from rest import texts
 
 LEVEL = "en16931"
 MOST_DECIMALS = 2  # EN 16931 knows no finer amount: dinars of thousandths have no XML
@@ -23,9 +24,18 @@ def can_write(invoice: Invoice) -> bool:
 def build(invoice: Invoice, lines: Sequence[InvoiceLine]) -> bytes:
     import facturx  # see billing.invoice_files
 
-    told = terms(invoice, lines)
+    told = _writable(terms(invoice, lines))
     written: bytes = facturx.generate_cii_xml(told, level=LEVEL, check_xsd=True, check_schematron=None)
     return written
+
+
+def _writable(told: Any) -> Any:
+    """What is let in today has no such characters; a paper that was frozen before may."""
+    if isinstance(told, str):
+        return texts.for_xml(told)
+    if isinstance(told, dict):
+        return {name: _writable(each) for name, each in told.items()}
+    return [_writable(each) for each in told] if isinstance(told, list) else told
 
 
 def terms(invoice: Invoice, lines: Sequence[InvoiceLine]) -> dict[str, Any]:

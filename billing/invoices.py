@@ -114,7 +114,8 @@ def credit(*, refund: Refund) -> list[Invoice]:
     """The credit notes of a refund that has arrived, one for each invoice that it corrects; that of the payment is
     issued first where it is not yet. None where they were credited whole: what is more was lost, and is on no paper."""
     payment = payments.lock(refund.payment_id)
-    known = list(Invoice.objects.filter(refund=refund, kind=InvoiceKind.CREDIT_NOTE))
+    refund.refresh_from_db(fields=["status", "times_back"])
+    known = list(Invoice.objects.filter(refund=refund, kind=InvoiceKind.CREDIT_NOTE, times_back=refund.times_back))
     if known:
         return known
     if refund.status != RefundStatus.SUCCEEDED or refund.origin == RefundOrigin.SURPLUS:
@@ -140,6 +141,7 @@ def note(correction: Correction, *, payment: Payment, refund: Refund | None = No
         corrects=invoice,
         payment=payment,
         refund=refund,
+        times_back=refund.times_back if refund else 0,
         remark=remark,
         payment_method=invoice.payment_method,
         **{name: getattr(invoice, name) for name in _COPIED},
@@ -165,12 +167,13 @@ _COPIED = ("user", "seller", "buyer", "missing", "is_simplified", "locale", "men
 @transaction.atomic
 def undo_notes(*, refund: Refund) -> list[Invoice]:
     """The refund came back, so the sale stands as it was invoiced. A credit note is never changed: a new paper of the
-    kind that it corrects takes it back line by line, with the next number."""
+    kind that it corrects takes it back line by line, with the next number. If it has arrived again since, that has a
+    note of its own."""
     payment = payments.lock(refund.payment_id)
-    refund.refresh_from_db(fields=["status"])
-    if refund.status != RefundStatus.FAILED:
+    refund.refresh_from_db(fields=["times_back"])
+    if not refund.times_back:
         raise errors.NotInvoiced(refund.pk)
-    notes = Invoice.objects.filter(refund=refund, kind=InvoiceKind.CREDIT_NOTE, credit_notes__isnull=True)
+    notes = Invoice.objects.before_it_came_back().filter(refund=refund)
     return [_undone(found, payment) for found in notes.select_related("corrects", "refund", "user").order_by("pk")]
 
 
@@ -182,6 +185,7 @@ def _undone(found: Invoice, payment: Payment) -> Invoice:
         corrects=found,
         payment=payment,
         refund=found.refund,
+        times_back=found.times_back,
         payment_method=found.payment_method,
         **{name: getattr(found, name) for name in _COPIED},
     )
@@ -211,18 +215,18 @@ def issue_missing(*, since: datetime | None = None) -> int:
         kind__in=INVOICED,
     )
     uncredited = Refund.objects.filter(
-        ~Exists(papers.filter(refund=OuterRef("pk"))),
+        ~Exists(papers.filter(refund=OuterRef("pk"), times_back=OuterRef("times_back"))),
         ended_at__gte=moment,
         status=RefundStatus.SUCCEEDED,
         payment__kind__in=INVOICED,
     ).exclude(origin=RefundOrigin.SURPLUS)
-    standing = papers.filter(refund=OuterRef("pk"), kind=InvoiceKind.CREDIT_NOTE, credit_notes__isnull=True)
-    came_back = Refund.objects.filter(Exists(standing), status=RefundStatus.FAILED, ended_at__gte=moment)
+    standing = papers.before_it_came_back().filter(refund=OuterRef("pk"))
+    came_back = Refund.objects.filter(Exists(standing), ended_at__gte=moment)
     batch = settings.INVOICE_SWEEP_BATCH
     done = sum(_tried(issue, payment=each) for each in unpapered.order_by("pk")[:batch])
+    done += sum(_tried(undo_notes, refund=each) for each in came_back.order_by("pk")[:batch])
     # As they arrived: each took its tax of what those before it had left.
-    done += _credit_some(uncredited.order_by("ended_at", "pk"), batch)
-    return done + sum(_tried(undo_notes, refund=each) for each in came_back.order_by("pk")[:batch])
+    return done + _credit_some(uncredited.order_by("ended_at", "pk"), batch)
 
 
 def _credit_some(refunds: QuerySet[Refund], batch: int) -> int:

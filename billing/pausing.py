@@ -5,14 +5,12 @@ from uuid import UUID
 
 from django.contrib.auth.models import User
 from django.db import transaction
-from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_noop
 
-from billing import dunning, errors, subscription_states, timeline
+from billing import dunning, errors, following, subscription_states, timeline
 from billing.gateways.subscribing import SubscriptionResult, SubscriptionState
 from billing.models import Subscription
-from billing.models.instructions import InstructionKind, InstructionState
 from billing.models.subscriptions import IN_FORCE, SubscriptionStatus
 from credits import calendar
 from credits.models import GrantSchedule
@@ -49,7 +47,7 @@ def stands_still(found: SubscriptionResult) -> bool:
 def follow_pause(*, subscription_id: UUID, since: datetime) -> None:
     """Asked at `since`, it stood still there. Past due or on trial, what is left of that waits as well."""
     subscription = subscription_states.lock(subscription_id)
-    if subscription.status in IN_FORCE and not _is_told(subscription, since):
+    if subscription.status in IN_FORCE and not following.is_overtaken(subscription, following.PAUSE, since):
         _stop(subscription, facts={"why": "at_gateway"})
 
 
@@ -57,15 +55,10 @@ def follow_pause(*, subscription_id: UUID, since: datetime) -> None:
 def follow_return(*, subscription_id: UUID, since: datetime) -> None:
     """Asked at `since`, it did not stand still there."""
     subscription = subscription_states.lock(subscription_id)
-    paused_at = subscription.paused_at
-    if subscription.status == SubscriptionStatus.PAUSED and paused_at and not _is_told(subscription, since):
-        _go_on(subscription, paused_at, facts={"why": "at_gateway"})
-
-
-def _is_told(subscription: Subscription, since: datetime) -> bool:
-    """We tell it ourselves to stand still or to go on, or did so after it was asked: that is what counts here."""
-    ours = subscription.instructions.filter(kind__in=(InstructionKind.PAUSE, InstructionKind.RESUME))
-    return ours.filter(Q(state=InstructionState.OPEN) | Q(closed_at__gt=since)).exists()
+    if subscription.status != SubscriptionStatus.PAUSED or subscription.paused_at is None:
+        return
+    if not following.is_overtaken(subscription, following.PAUSE, since):
+        _go_on(subscription, subscription.paused_at, facts={"why": "at_gateway"})
 
 
 # ---------------------------------------------------------------- behind its lock
@@ -92,6 +85,7 @@ def _go_on(
     facts: dict[str, str] | None = None,
 ) -> Subscription:
     now = timezone.now()
+    subscription_states.lengthen(subscription, since=paused_at, by=now - paused_at)
     subscription.paid_until = now + (dunning.paid_until(subscription) - paused_at)
     subscription.status, subscription.paused_at = SubscriptionStatus.ACTIVE, None
     if subscription.anchor_at is None:  # nothing was ever paid for it

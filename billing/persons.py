@@ -9,8 +9,10 @@ import hashlib
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.db.models import Q
+from django.utils import timezone
 
-from billing.models import Customer
+from billing.models import Customer, Payment, Redemption, Subscription
+from billing.models.payments import PaymentStatus
 
 # Whoever writes to these reaches the same person with and without dots.
 WITHOUT_DOTS = {"gmail.com": "gmail.com", "googlemail.com": "gmail.com"}
@@ -28,12 +30,33 @@ def key_of(email: str) -> str:
     return hashlib.sha256(f"{name}@{domain}".encode()).hexdigest()
 
 
+def rename(customer: Customer, email: str) -> None:
+    """The address becomes another one. What was used under the one before stays used for whoever comes with it."""
+    person = key_of(email)
+    if person == customer.person:
+        return
+    if customer.person and _has_used_something(customer):
+        customer.earlier_persons = sorted({*customer.earlier_persons, customer.person})
+    customer.person, customer.person_since = person, timezone.now()
+
+
+def _has_used_something(customer: Customer) -> bool:
+    """Since it has this address: or one account could take presents away from everybody whose address it names."""
+    since = {"created_at__gte": customer.person_since} if customer.person_since else {}
+    return (
+        Redemption.objects.filter(user=customer.pk, **since).counted().exists()
+        or Subscription.objects.filter(user=customer.pk, period_start__isnull=False, **since).exists()
+        or Payment.objects.filter(user=customer.pk, status=PaymentStatus.SUCCEEDED, **since).exists()
+    )
+
+
 def same_as(user: User) -> Q:
     """A filter for rows that have a `user`: of this one, and of other accounts of the same person. Who they are is
     found first, so that the rows are read by their own index."""
     accounts = {user.pk}
-    if settings.ONE_PERSON_BY_EMAIL:
-        person = Customer.objects.filter(user=user).exclude(person="").values_list("person", flat=True).first()
-        if person:
-            accounts.update(Customer.objects.filter(person=person).values_list("user_id", flat=True))
+    customer = Customer.objects.filter(user=user).first() if settings.ONE_PERSON_BY_EMAIL else None
+    if customer and (persons := [each for each in (customer.person, *customer.earlier_persons) if each]):
+        known = Customer.objects.filter(person__in=persons).values_list("user_id")
+        # Two queries, each by its own index.
+        accounts.update(*known.union(Customer.objects.filter(earlier_persons__overlap=persons).values_list("user_id")))
     return Q(user__in=accounts)

@@ -7,6 +7,7 @@ upgrading pays for what was spent. See SUBSCRIPTION_PRORATION.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from fractions import Fraction
 
 from django.conf import settings
 from django.contrib.auth.models import User
@@ -22,6 +23,7 @@ from billing import (
     instruction_sending,
     instructions,
     plan_payments,
+    plan_worth,
     plans,
     pricing,
     subscription_states,
@@ -62,6 +64,7 @@ class ChangePlan:
 class Changed:
     preview: ChangePlan
     payment: Payment | None = None
+    next_action: dict[str, object] | None = None  # of a gateway that renews by itself, whose charge was not paid
 
 
 def preview(*, subscription: Subscription, price: PlanPrice, when: str = "", at: datetime | None = None) -> ChangePlan:
@@ -159,16 +162,21 @@ def _end_from(subscription: Subscription, price: PlanPrice, now: datetime) -> da
 
 def _prorated(subscription: Subscription, whole: Purchase, now: datetime) -> tuple[int, int, int]:
     """What the new plan costs until its end without and with its coupon, rounded up, and what the old one is still
-    worth, rounded down: never more than was paid for it. Periods that were paid in advance are whole on both sides."""
-    ahead = list(subscription.paid_periods.filter(starts_at__gt=now).select_related("payment__redemption"))
+    worth, rounded down: never more than was paid for it and has not gone back. Periods that were paid in advance are
+    whole on both sides."""
+    ahead = plan_worth.ahead(subscription, now)
     left, period, is_paid = _under_way(subscription, ahead, now)
-    old = coupons.worth(subscription, at=now).minor if is_paid else 0
-    credit = old * min(left, period) // period
+    old = Fraction(coupons.worth(subscription, at=now).minor if is_paid else 0)
+    in_advance = sum(coupons.worth(subscription, at=now, period=each).minor for each in ahead)
+    kept = plan_worth.kept(subscription, at=now, until=now + timedelta(seconds=max(left, 0)))
+    if kept is not None:
+        old, in_advance = min(old, kept.under_way * period / max(left, 1)), min(in_advance, int(kept.ahead))
+    unused = old * min(left, period) / period
     if settings.SUBSCRIPTION_PRORATION == "consumption":
-        kept, given = calendar.left_of_the_period(reference=subscription.reference, at=now)
+        left_of_it, given = calendar.left_of_the_period(reference=subscription.reference, at=now)
         if given:
-            credit = min(credit, old * kept // given)
-    credit += sum(coupons.worth(subscription, at=now, period=each).minor for each in ahead)
+            unused = min(unused, old * left_of_it / given)
+    credit = int(unused) + in_advance
     if PlanPrice.objects.get(pk=whole.details["price"]).interval != subscription.price.interval:
         return whole.price.minor, whole.amount.minor, credit
     full, less = (len(ahead) * each.minor - (-each.minor * left // period) for each in (whole.price, whole.amount))
@@ -200,12 +208,14 @@ def change(
     price: PlanPrice,
     wishes: Wishes,
     when: str = "",
+    at: datetime | None = None,
     claim: Claim | None = None,
     by: User | None = None,
     reason: str = "",
 ) -> Changed:
-    """Now for its difference, once that is paid; or with the next period. A payment that fails changes nothing."""
-    plan, basis = preview(subscription=subscription, price=price, when=when), Basis.of(subscription)
+    """Now for its difference, once that is paid; or with the next period. A payment that fails changes nothing. It is
+    reckoned as of `at`, so that what was looked at just now is what is done."""
+    basis, plan = Basis.of(subscription), preview(subscription=subscription, price=price, when=when, at=at)
     if plan.when == PERIOD_END:
         if renewing.renews_it(subscription):
             kind = InstructionKind.NEXT_PRICE
@@ -215,17 +225,20 @@ def change(
             subscription_states.set_next_price(subscription_id=subscription.pk, price=chosen, by=by, reason=reason)
         return Changed(preview=plan)
     if renewing.renews_it(subscription):
-        renewing.change_now(subscription=subscription, price=price, at=plan.begins_at)
-        return Changed(preview=plan)  # its paid invoice brings the new plan
+        kind, at = InstructionKind.CHANGE_NOW, plan.begins_at
+        left = instruction_sending.give(
+            subscription=subscription, kind=kind, price=price, prorated_at=at, by=by, reason=reason
+        )
+        return Changed(preview=plan, next_action=left)  # its paid invoice brings the new plan
     if plan.due.minor <= 0:
         key = f"subscription:{subscription.pk}:change:{price.pk}:{int(plan.begins_at.timestamp())}"
         if not subscription_states.switch(
             subscription_id=subscription.pk, basis=basis, price=price, key=key, by=by, reason=reason
         ):
-            raise errors.SubscriptionState(subscription.status, gettext_noop("it has changed meanwhile: look again"))
+            raise errors.SubscriptionState(subscription.status, plan_payments.CHANGED_MEANWHILE)
         return Changed(preview=plan)
     if (waiting := plan_payments.pending(subscription, CHANGE)) is not None:
-        if waiting.details["price"] == price.pk and Basis.of_payment(waiting) == basis:
+        if _is_of(waiting, price, basis):
             return Changed(preview=plan, payment=waiting)
         if waiting.details["price"] != price.pk:
             raise errors.AttemptLive(waiting.pk)
@@ -243,8 +256,18 @@ def change(
     )
     if plan.reduction is not None:
         purchase = pricing.reduced(purchase, plan.reduction)
-    payment = checkout.start(user=subscription.user, purchase=purchase, wishes=wishes, claim=claim)
+    try:
+        payment = checkout.start(user=subscription.user, purchase=purchase, wishes=wishes, claim=claim, basis=basis)
+    except errors.AttemptLive as rival:
+        # Another window of the customer's was faster by a moment.
+        payment = Payment.objects.with_attempts().get(pk=rival.payment)
+        if not _is_of(payment, price, basis):
+            raise
     return Changed(preview=plan, payment=payment)
+
+
+def _is_of(waiting: Payment, price: PlanPrice, basis: Basis) -> bool:
+    return bool(waiting.details["price"] == price.pk) and Basis.of_payment(waiting) == basis
 
 
 def again(*, payment: Payment) -> Changed:

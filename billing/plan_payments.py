@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 from celery import current_app
 from django.db import transaction
+from django.utils.translation import gettext_noop
 
-from billing import cases, dunning, subscription_states
+from billing import cases, dunning, errors, subscription_states
 from billing.change_basis import Basis
 from billing.models import Attempt, Payment, PlanPrice, Subscription
 from billing.models.cases import CaseKind
@@ -15,6 +17,7 @@ from billing.models.subscriptions import IN_FORCE, OVER
 from billing.waking import Waker
 
 START, RENEW, CHANGE = "start", "renew", "change"
+CHANGED_MEANWHILE = gettext_noop("it has changed meanwhile: look again")
 
 
 def _send_wake_up() -> object:
@@ -113,3 +116,16 @@ def pending(subscription: Subscription, purpose: str = "") -> Payment | None:
     if purpose:
         rows = rows.filter(details__purpose=purpose)
     return rows.order_by("-id").first()
+
+
+def refuse_a_second(asked: Mapping[str, Any], basis: Basis | None) -> None:
+    """Behind the subscription's lock, in the transaction that writes another payment of it: of rivals who found none
+    waiting one goes on. `payment_waits_once_per_plan_and_purpose` says the same in the database.
+
+    What was paid for without waiting, by nothing or at once, is seen by the time that is paid for.
+    """
+    subscription = subscription_states.lock(asked["subscription"])
+    if (waiting := pending(subscription, asked["purpose"])) is not None:
+        raise errors.AttemptLive(waiting.pk)
+    if basis is not None and not basis.stands(subscription):
+        raise errors.SubscriptionState(subscription.status, CHANGED_MEANWHILE)

@@ -1,7 +1,6 @@
 """The plans on sale, the price that is valid at an instant, and new versions of prices."""
 
 from dataclasses import dataclass
-from datetime import datetime
 
 from django.db import transaction
 from django.utils import timezone
@@ -49,9 +48,9 @@ def find(code: str) -> Plan:
     return plan
 
 
-def price_of(plan: Plan, currency: str, interval: str = "", at: datetime | None = None) -> PlanPrice:
+def price_of(plan: Plan, currency: str, interval: str = "") -> PlanPrice:
     """The version that is sold now. Without an interval the plan's only one, or else the month's."""
-    valid = [price for price in plan.prices.valid_at(at or timezone.now()) if price.is_active]
+    valid = [price for price in plan.prices.valid_at(timezone.now()) if price.is_active]
     fitting = {price.interval: price for price in valid if price.currency == currency}
     wanted = interval or (next(iter(fitting)) if len(fitting) == 1 else "month")
     if wanted not in fitting:

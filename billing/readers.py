@@ -13,12 +13,12 @@ from billing import (
     attached_methods,
     customers,
     disputes,
+    gateway_refunds,
     gateway_subscriptions,
     method_setups,
     payments,
     payout_sending,
     refund_sending,
-    refunds,
     refunds_listed,
     reversals,
     timeline,
@@ -91,7 +91,7 @@ def _read_refund(letter: GatewayLetter, batch: Batch) -> LetterState:
     if ours is None:
         attempt = _known_as_paid(letter)
         amount = _amount_made_elsewhere(letter, attempt)
-        ours = refunds.book_made_at_gateway(attempt=attempt, amount=amount, ids=letter.ids)
+        ours = gateway_refunds.book(attempt=attempt, amount=amount, ids=letter.ids)
     refund_sending.ask(ours)
     return LetterState.DONE
 

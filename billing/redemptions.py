@@ -19,7 +19,17 @@ def paid(payment: Payment) -> None:
     if payment.redemption_id is None:
         return
     metrics.discount(payment.discount)
-    redemption = _locked(payment.redemption_id)
+    _redeem(_locked(payment.redemption_id))
+
+
+def subscription_paid(subscription: Subscription) -> None:
+    """Its gateway says so, and no payment of ours came of it: its use stands as with one."""
+    known = Redemption.objects.filter(subscription=subscription).values_list("pk", flat=True).first()
+    if known is not None:
+        _redeem(_locked(known))
+
+
+def _redeem(redemption: Redemption) -> None:
     if redemption.status == RedemptionStatus.REDEEMED:
         return
     if redemption.status != RedemptionStatus.RESERVED:

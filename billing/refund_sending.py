@@ -15,6 +15,7 @@ from billing import (
     asking,
     calling,
     cases,
+    errors,
     failures,
     payments,
     refunds,
@@ -60,7 +61,7 @@ def send(refund: Refund) -> Refund:
         result = calling.call(fresh.attempt.gateway, "refund", lambda: adapter.send_refund(wanted))
     except gateway_errors.Declined as error:
         refused = RefundResult(state=RefundState.FAILED, failure=failures.of(error))
-        return refunds.note(refund=fresh, result=refused)
+        return note(fresh, refused)
     except gateway_errors.Unavailable:
         pause = timedelta(seconds=settings.REFUND_RETRY_SECONDS)
         Refund.objects.filter(pk=fresh.pk, status=RefundStatus.SENDING).update(
@@ -70,7 +71,16 @@ def send(refund: Refund) -> Refund:
     except gateway_errors.Uncertain:
         Refund.objects.filter(pk=fresh.pk, status=RefundStatus.SENDING).update(status=RefundStatus.UNKNOWN)
         return fresh
-    return refunds.note(refund=fresh, result=result)
+    return note(fresh, result)
+
+
+def note(refund: Refund, result: RefundResult) -> Refund:
+    """Write down what was told of a refund. If it has ended otherwise meanwhile, nobody here knows which of the two is
+    the last word, and the gateway is asked for it."""
+    try:
+        return refunds.note(refund=refund, result=result)
+    except errors.RefundEndedMeanwhile:
+        return ask(refund)
 
 
 def ask(refund: Refund) -> Refund:
@@ -85,10 +95,7 @@ def ask(refund: Refund) -> Refund:
         ids=fresh.gateway_ids,
         created_at=fresh.created_at,
     )
-    return refunds.note(
-        refund=fresh,
-        result=calling.call(fresh.attempt.gateway, "fetch_refund", lambda: adapter.fetch_refund(known)),
-    )
+    return note(fresh, calling.call(fresh.attempt.gateway, "fetch_refund", lambda: adapter.fetch_refund(known)))
 
 
 def _fetched(refund_id: UUID) -> Refund:
@@ -186,7 +193,7 @@ def _hand_over_to_people(refund: Refund) -> None:
 
 def _open_case(refund: Refund, payment: Payment, why: str) -> None:
     facts = {"refund": str(refund.pk), "amount": str(refund.money), "gateway": refund.attempt.gateway, "why": why}
-    kind, key = CaseKind.STILL_UNKNOWN, f"refund:{refund.pk}"
+    kind, key = CaseKind.STILL_UNKNOWN, refund.key
     cases.open(kind=kind, payment=payment, attempt=refund.attempt, key=key, facts=facts, amount=refund.money)
 
 

@@ -4,7 +4,6 @@ A refund is committed before its gateway is called, and always sent under the sa
 first call, the second one is the same refund.
 """
 
-import logging
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,7 +12,7 @@ from uuid import UUID
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import transaction
-from django.db.models import Q, Sum
+from django.db.models import Sum
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -33,11 +32,11 @@ from billing import (
     voucher_refunds,
 )
 from billing.gateways import registry
-from billing.gateways.base import RefundResult, Refunds, RefundState
+from billing.gateways.base import NOTHING_WENT, RefundResult, Refunds, RefundState
 from billing.models import Attempt, Payment, Refund
 from billing.models.cases import CaseKind
-from billing.models.payments import ASIDE, AttemptState, PaymentKind
-from billing.models.refunds import OPEN, DisputeState, RefundOrigin, RefundPolicy, RefundStatus
+from billing.models.payments import AttemptState, PaymentKind
+from billing.models.refunds import NOT_COUNTED, OPEN, DisputeState, RefundOrigin, RefundPolicy, RefundStatus
 from billing.refund_plans import Plan
 from credits import takebacks
 from events import outbox
@@ -46,8 +45,6 @@ from ledger import transfers
 from ledger.models import EntryKey
 from ledger.money import Money
 from ledger.transfers import Move
-
-logger = logging.getLogger(__name__)
 
 
 def preview(*, payment: Payment, amount: Money | None = None, policy: RefundPolicy | None = None) -> Plan:
@@ -65,18 +62,21 @@ def request(
     reason: str,
     amount: Money | None = None,
     policy: RefundPolicy | None = None,
+    expected: Plan | None = None,
     by: User | None = None,
     caller: str = "",
     key: str = "",
 ) -> Refund:
     """Begin to give money back: all that is left, or an amount. Nothing is sent before this is committed. The same key
-    returns the refund that it made."""
+    returns the refund that it made. If the plan is not the expected one any more, nothing is begun."""
     if not reason.strip():
         raise errors.ReasonMissing
-    locked = _lock(payment.pk)
+    locked = lock(payment.pk)
     if key and (known := Refund.objects.filter(payment=locked, request_key=key).first()):
         return known
     plan = refund_plans.make(payment=locked, amount=amount, policy=policy)
+    if expected is not None and refund_credits.previewed(locked, plan) != expected:
+        raise errors.RefundPlanChanged
     attempt = locked.attempts.get(state=AttemptState.SUCCEEDED)
     sends = can_send(attempt)
     if sends and plan.amount < locked.money and not registry.get(attempt.gateway).capabilities.partial_refund:
@@ -85,7 +85,7 @@ def request(
     asked = {"reason": reason, "requested_by": by, "requested_as": caller[:100], "request_key": key}
     refund = write(locked, attempt, plan, status, **asked)
     if sale_payments.is_sale(locked):
-        sale_payments.hold(locked, key=_key(refund), amount=plan.amount, policy=policy, reason=reason, by=by)
+        sale_payments.hold(locked, key=refund.key, amount=plan.amount, policy=policy, reason=reason, by=by)
     if status == RefundStatus.MANUAL:
         ask_people(refund)
     return refund
@@ -95,11 +95,11 @@ def ask_people(refund: Refund) -> None:
     facts = {"refund": str(refund.pk), "amount": str(refund.money)}
     kind = CaseKind.MANUAL_REFUND
     cases.open(
-        kind=kind, payment=refund.payment, attempt=refund.attempt, key=_key(refund), facts=facts, amount=refund.money
+        kind=kind, payment=refund.payment, attempt=refund.attempt, key=refund.key, facts=facts, amount=refund.money
     )
 
 
-def _lock(payment_id: UUID) -> Payment:
+def lock(payment_id: UUID) -> Payment:
     """The payment, and the credits that it brought: what a plan counts must still be there when it is held."""
     payment = payments.lock(payment_id)
     refund_credits.lock(payment)
@@ -127,7 +127,7 @@ def write(payment: Payment, attempt: Attempt, plan: Plan, status: RefundStatus, 
         next_try_at=timezone.now() if status == RefundStatus.REQUESTED else None,
         **facts,
     )
-    refund_credits.hold(payment, key=_key(refund), plan=plan)
+    refund_credits.hold(payment, key=refund.key, plan=plan)
     return refund
 
 
@@ -135,21 +135,18 @@ def _unit(payment: Payment) -> str:
     return str(payment.details["unit"])
 
 
-def _key(refund: Refund) -> str:
-    return f"refund:{refund.pk}"
-
-
 # ---------------------------------------------------------------- what a gateway says
 
 
 @transaction.atomic
 def note(*, refund: Refund, result: RefundResult, **proven: Any) -> Refund:
-    """Write down what a gateway says of a refund, or people who have proven it, and do what follows from it."""
-    payment = payments.lock(refund.payment_id)
-    locked = Refund.objects.select_related("attempt").get(pk=refund.pk)
-    locked.payment = locked.attempt.payment = payment
+    """Write down what a gateway says of a refund, or people who have proven it, and do what follows from it. The refund
+    is given as it was known when they were asked: an answer that is older than its end does not undo that."""
+    locked = _locked(refund)
     if refunds_elsewhere.is_of_dispute(locked):
         return locked
+    if locked.ended_at != refund.ended_at and _says_otherwise(locked, result.state):
+        raise errors.RefundEndedMeanwhile(locked.pk, locked.status)
     locked.gateway_ids = {**locked.gateway_ids, **result.ids}
     locked.last_reply = dict(result.raw) or locked.last_reply
     if result.failure:
@@ -178,6 +175,21 @@ def note(*, refund: Refund, result: RefundResult, **proven: Any) -> Refund:
     return locked
 
 
+def _locked(refund: Refund) -> Refund:
+    """Behind its payment, the row itself too: whoever sends it claims it without the payment. What is being sent is not
+    taken back, and is not written over by what was read before."""
+    payment = payments.lock(refund.payment_id)
+    rows = Refund.objects.select_related("attempt").select_for_update(of=("self",), no_key=True)
+    locked = rows.get(pk=refund.pk)
+    locked.payment = locked.attempt.payment = payment
+    return locked
+
+
+def _says_otherwise(refund: Refund, state: RefundState) -> bool:
+    has_gone = refund.status == RefundStatus.SUCCEEDED
+    return state in NOTHING_WENT if has_gone else state is RefundState.SUCCEEDED and refund.status in NOT_COUNTED
+
+
 def next_question(refund: Refund) -> datetime:
     """Pending refunds take days: they are asked about for as long as it takes."""
     now = timezone.now()
@@ -197,17 +209,12 @@ def _not_found(refund: Refund) -> None:
 
 
 def _arrived(refund: Refund) -> None:
-    if refund.status in (RefundStatus.FAILED, RefundStatus.CANCELLED):
+    if refund.status in NOT_COUNTED:
         # It seemed to have failed, and what was held is free again: people look at it.
         why = cases.in_house(_("It arrived after it had been given up here."))
         _ask_about_failure(refund, "late", {"why": why, "proof": refund.proof})
         refund.proof, refund.proof_note, refund.proven_by = "", "", None  # of its failure
-        refund.lines, refund.credits_owed = {}, 0
-        if _is_of_sellers(refund):
-            key, policy = f"{_key(refund)}:late", RefundPolicy(refund.policy)
-            sale_payments.hold_what_has_gone(
-                refund.payment, key=key, amount=refund.money, policy=policy, reason=refund.reason
-            )
+        _plan_anew(refund)
     refund.status, refund.ended_at, refund.next_try_at = RefundStatus.SUCCEEDED, timezone.now(), None
     failures.remember(refund, None)
     _book(refund)
@@ -218,7 +225,7 @@ def _arrived(refund: Refund) -> None:
         takebacks.take(
             user=refund.payment.user,
             unit=_unit(refund.payment),
-            key=_key(refund),
+            key=refund.key_now,
             owed=refund.credits_owed,
             metadata={"refund": str(refund.pk), "payment": str(refund.payment_id)},
         )
@@ -239,6 +246,20 @@ def _arrived(refund: Refund) -> None:
     )
 
 
+def _plan_anew(refund: Refund) -> None:
+    """Of what went for it nothing is held any more, and another refund may have gone instead: the customer keeps the
+    credits, sellers give as much as is left of their sales, and what is more than was left of the price bore no tax."""
+    refund.lines, refund.credits_owed = {}, 0
+    if refund.origin == RefundOrigin.SURPLUS:
+        return
+    refund.tax_minor = refund_plans.at_our_cost(refund.money, payment=refund.payment, instead_of=refund).tax.minor
+    if _is_of_sellers(refund):
+        key, policy = f"{refund.key_now}:late", RefundPolicy(refund.policy)
+        sale_payments.hold_what_has_gone(
+            refund.payment, key=key, amount=refund.money, policy=policy, reason=refund.reason
+        )
+
+
 def _failed(refund: Refund) -> None:
     refund.status, refund.ended_at, refund.next_try_at = RefundStatus.FAILED, timezone.now(), None
     _free(refund)
@@ -250,15 +271,16 @@ def _came_back(refund: Refund) -> None:
     """Days later the bank sent it back to us: the books are as before, and the customer has their credits again."""
     refund.status, refund.ended_at = RefundStatus.FAILED, timezone.now()
     if _is_of_sellers(refund):
-        sale_payments.give_again(refund.payment, _key(refund))
-    if booked := EntryKey.objects.select_related("entry").filter(key=_key(refund)).first():
-        transfers.reverse(key=f"{_key(refund)}:back", entry=booked.entry, kind="refund.returned")
+        sale_payments.give_again(refund.payment, refund.key)
+    if booked := EntryKey.objects.select_related("entry").filter(key=refund.key_now).first():
+        transfers.reverse(key=f"{refund.key_now}:back", entry=booked.entry, kind="refund.returned")
     if refund.payment.kind == PaymentKind.PACK and refund.origin != RefundOrigin.SURPLUS:
         takebacks.give_back(
-            user=refund.payment.user, unit=_unit(refund.payment), key=_key(refund), owed=refund.credits_owed
+            user=refund.payment.user, unit=_unit(refund.payment), key=refund.key_now, owed=refund.credits_owed
         )
     redemptions.refund_came_back(refund.payment)
     _tell_failure(refund, "back")
+    refund.times_back += 1
 
 
 def _is_of_sellers(refund: Refund) -> bool:
@@ -274,14 +296,14 @@ def _is_taxed_at_use(refund: Refund) -> bool:
 
 def _free(refund: Refund) -> None:
     if _is_of_sellers(refund):
-        sale_payments.void(refund.payment, _key(refund))
+        sale_payments.void(refund.payment, refund.key)
     if refund.lines:
-        takebacks.release(user=refund.payment.user, unit=_unit(refund.payment), key=_key(refund))
+        takebacks.release(user=refund.payment.user, unit=_unit(refund.payment), key=refund.key)
 
 
 def _ask_about_failure(refund: Refund, trouble: str, told: Mapping[str, str]) -> None:
     """A case for each trouble: the first one may be closed already when the next one comes."""
-    facts, key = {"refund": str(refund.pk), "amount": str(refund.money), **told}, f"{_key(refund)}:{trouble}"
+    facts, key = {"refund": str(refund.pk), "amount": str(refund.money), **told}, f"{refund.key_now}:{trouble}"
     kind, about = CaseKind.REFUND_FAILED, refund.payment
     cases.open(kind=kind, payment=about, attempt=refund.attempt, key=key, facts=facts, amount=refund.money)
 
@@ -306,7 +328,7 @@ def _settle_cases(refund: Refund) -> None:
     """It is over: nobody has to send it by hand any more, or to find out what became of it."""
     said = cases.in_house(_("The refund is over: %(state)s."), state=RefundStatus(refund.status).label)
     kinds = (CaseKind.MANUAL_REFUND, CaseKind.STILL_UNKNOWN)
-    cases.settle(kinds=kinds, key=_key(refund), resolution=said, by=refund.proven_by)
+    cases.settle(kinds=kinds, key=refund.key, resolution=said, by=refund.proven_by)
 
 
 def _book(refund: Refund) -> None:
@@ -314,7 +336,7 @@ def _book(refund: Refund) -> None:
     outside = fulfilment.gateway_account(refund.attempt.gateway, unit)
     if _is_of_sellers(refund):
         # The wallets book what comes from the sellers and what from us; what is left of no sale is our loss.
-        rest = refund.money - sale_payments.settle(refund.payment, _key(refund))
+        rest = refund.money - sale_payments.settle(refund.payment, refund.key)
         if not rest.minor:
             return
         moves = [Move(fulfilment.house(f"loss:{unit}", unit), outside, rest)]
@@ -331,7 +353,7 @@ def _book(refund: Refund) -> None:
         if refund.tax_minor:
             moves.append(Move(fulfilment.house(f"tax:{unit}", unit), outside, refund.tax))
     metadata = {"refund": str(refund.pk), "payment": str(refund.payment_id)}
-    transfers.post(key=_key(refund), kind="refund", moves=moves, metadata=metadata)
+    transfers.post(key=refund.key_now, kind="refund", moves=moves, metadata=metadata)
 
 
 def refunded(payment: Payment) -> int:
@@ -343,11 +365,7 @@ def refunded(payment: Payment) -> int:
 @transaction.atomic
 def cancel(*, refund: Refund) -> Refund:
     """Take a refund back that has not been sent; what was held is free again."""
-    payment = payments.lock(refund.payment_id)
-    # The row itself too: whoever sends it claims it without the payment, and what is being sent is not taken back.
-    rows = Refund.objects.select_related("attempt").select_for_update(of=("self",), no_key=True)
-    locked = rows.get(pk=refund.pk)
-    locked.payment = payment
+    locked = _locked(refund)
     if locked.status not in (RefundStatus.MANUAL, RefundStatus.REQUESTED):
         raise errors.RefundOver(locked.pk, locked.status)
     locked.status, locked.ended_at, locked.next_try_at = RefundStatus.CANCELLED, timezone.now(), None
@@ -355,39 +373,3 @@ def cancel(*, refund: Refund) -> Refund:
     locked.save()
     _settle_cases(locked)
     return locked
-
-
-# ---------------------------------------------------------------- made elsewhere
-
-
-@transaction.atomic
-def book_made_at_gateway(*, attempt: Attempt, amount: Money, ids: Mapping[str, str]) -> Refund:
-    """A refund that somebody made at the gateway itself is booked here like ours.
-
-    While a dispute is open the credits are frozen, and who has the money in the end is not known: then the refund is
-    only written down, and planned when the dispute is over.
-    """
-    payment = _lock(attempt.payment_id)
-    # Or one that people have made there for ours, and proven by its id.
-    is_known = Q(gateway_ids__contains={"refund": ids["refund"]}) | Q(proof=ids["refund"])
-    known = Refund.objects.filter(is_known, attempt=attempt).first()
-    if known is not None:
-        return known
-    if attempt.state in ASIDE:
-        ours = refunds_elsewhere.of_what_stands_aside(payment, attempt, amount, ids)
-        plan, facts = refund_plans.of_surplus(amount), {"origin": RefundOrigin.SURPLUS, "gateway_ids": dict(ids)}
-        return ours or write(payment, attempt, plan, RefundStatus.PENDING, **facts)
-    if refunds_elsewhere.has_dispute(payment, DisputeState.OPEN):
-        return refunds_elsewhere.write_down(payment, attempt, amount, ids)
-    if refunds_elsewhere.has_dispute(payment, DisputeState.LOST):
-        plan = refund_plans.at_our_cost(amount, payment=payment)
-        return write(payment, attempt, plan, RefundStatus.PENDING, origin=RefundOrigin.GATEWAY, gateway_ids=dict(ids))
-    policy = RefundPolicy(settings.REFUND_POLICY_MADE_AT_GATEWAY)
-    of_sellers = sale_payments.is_sale(payment)
-    # No seller is asked: the money is gone.
-    plan = refund_plans.make(payment=payment, amount=amount, policy=RefundPolicy.GOODWILL if of_sellers else policy)
-    refund = write(payment, attempt, plan, RefundStatus.PENDING, origin=RefundOrigin.GATEWAY, gateway_ids=dict(ids))
-    if of_sellers:
-        why = "refunded at the gateway"
-        sale_payments.hold_what_has_gone(payment, key=_key(refund), amount=plan.amount, policy=policy, reason=why)
-    return refund

@@ -1,7 +1,9 @@
-"""What people say of a refund: that they made it by hand, or what they found out where its gateway does not tell us."""
+"""What people do about refunds: ask for one as far as they may, say that they made one by hand, or what they found out
+where its gateway does not tell us."""
 
 from collections.abc import Collection
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 from django.conf import settings
@@ -19,6 +21,14 @@ from ledger.money import Money
 # However slow its gateway is, whoever began to send a refund before that is not at it any more.
 LONGEST_CALL = timedelta(minutes=5)
 AT_GATEWAY = (RefundStatus.SENDING, RefundStatus.PENDING, RefundStatus.UNKNOWN)
+
+
+@transaction.atomic
+def request(*, payment: Payment, by: User, **wish: Any) -> Refund:
+    """As `refunds.request`, of no more than this operator may ask for."""
+    made = refunds.request(payment=payment, by=by, **wish)
+    may_ask_for(payment=payment, amount=Money(0, made.currency), by=by)  # its amount is known and counted by now
+    return made
 
 
 @transaction.atomic

@@ -83,7 +83,7 @@ def plan(refund: Refund) -> None:
     """What was written down without a plan gets it when it is booked."""
     if refund.gateway_ids.pop(UNPLANNED, None) is None:
         return
-    payment, key = refund.payment, f"refund:{refund.pk}"
+    payment, key = refund.payment, refund.key
     refund_credits.lock(payment)
     made = _plan(refund, key)
     refund.policy, refund.tax_minor = made.policy, made.tax.minor

@@ -1,13 +1,11 @@
 """Refunds of a payment as its gateway lists them, for letters that tell of money and not of the refund it went by."""
 
-from billing import asking, calling, refunds
+from billing import asking, calling, gateway_refunds, refund_sending
 from billing.gateways import registry
-from billing.gateways.base import RefundResult, RefundState
+from billing.gateways.base import NOTHING_WENT, RefundResult, RefundState
 from billing.gateways.subscribing import ListsRefunds
 from billing.models import Attempt, Refund
 from billing.models.refunds import RefundStatus
-
-NOTHING_WENT = (RefundState.FAILED, RefundState.CANCELLED)
 
 
 def hear(attempt: Attempt) -> None:
@@ -17,12 +15,14 @@ def hear(attempt: Attempt) -> None:
     if not isinstance(adapter, ListsRefunds):
         return
     ref = asking.ref(attempt)
+    ended_at = dict(Refund.objects.filter(attempt=attempt).values_list("pk", "ended_at"))
     for told in calling.call(attempt.gateway, "refunds", lambda: adapter.list_refunds(ref)):
         ours = _known(attempt, told)
         if ours is None and told.state not in NOTHING_WENT and told.amount is not None:
-            ours = refunds.book_made_at_gateway(attempt=attempt, amount=told.amount, ids=told.ids)
+            ours = gateway_refunds.book(attempt=attempt, amount=told.amount, ids=told.ids)
         if ours is not None and not _says_the_same(ours, told):
-            refunds.note(refund=ours, result=told)
+            ours.ended_at = ended_at.get(ours.pk, ours.ended_at)  # as it was known when they were asked
+            refund_sending.note(ours, told)
 
 
 def _known(attempt: Attempt, told: RefundResult) -> Refund | None:

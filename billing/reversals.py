@@ -11,7 +11,7 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
-from billing import cases, payments, refunds
+from billing import cases, gateway_refunds, payments, refunds
 from billing.gateways.base import RefundResult, RefundState
 from billing.models import Attempt, Dispute, Refund
 from billing.models.cases import CaseKind
@@ -32,7 +32,7 @@ def book(*, attempt: Attempt, amount: Money, ids: Mapping[str, str], at: datetim
     payments.lock(attempt.payment_id)
     if is_of_dispute(attempt, at):
         return None
-    return refunds.book_made_at_gateway(attempt=attempt, amount=amount, ids={**ids, REVERSAL: "bank"})
+    return gateway_refunds.book(attempt=attempt, amount=amount, ids={**ids, REVERSAL: "bank"})
 
 
 @transaction.atomic
@@ -45,4 +45,4 @@ def give_way(attempt: Attempt) -> None:
         if moved.origin == RefundOrigin.GATEWAY:
             said = cases.in_house(_("The dispute stands for it."))
             for trouble in ("failed", "back"):
-                cases.settle(kinds=[CaseKind.REFUND_FAILED], key=f"refund:{refund.pk}:{trouble}", resolution=said)
+                cases.settle(kinds=[CaseKind.REFUND_FAILED], key=f"{refund.key_now}:{trouble}", resolution=said)

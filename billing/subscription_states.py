@@ -3,12 +3,13 @@
 A payment opens the window of the grant calendar or leaves it; it never grants. Nothing here speaks to a gateway.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from django.contrib.auth.models import User
 from django.db import transaction
+from django.db.models import F
 from django.utils import timezone
 from django.utils.translation import gettext_noop
 
@@ -101,8 +102,8 @@ def _begins_anew(subscription: Subscription, now: datetime, until: tuple[datetim
         return subscription.paid_until is None or subscription.paid_until < until[0]
     if subscription.status in OVER:
         return True
-    # The sweep that ends it is late: nothing was given meanwhile, so that its time does not count either.
-    return subscription.status in IN_FORCE and subscription.lapses_at is not None and subscription.lapses_at <= now
+    # The sweep that ends it is late, or a trial is over: nothing was given meanwhile, so that its time does not count.
+    return subscription.status in IN_FORCE and dunning.access_until(subscription) <= now
 
 
 def _is_overtaken(subscription: Subscription, starts_at: datetime) -> bool:
@@ -172,7 +173,7 @@ def change_now(
         return False
     ends_at = dunning.paid_until(subscription)
     if price.interval != subscription.price.interval:
-        subscription.anchor_at, subscription.periods = now, 1
+        subscription.period_start, subscription.anchor_at, subscription.periods = now, now, 1
         ends_at = end_of_period(now, subscription.time_zone, price.interval, 1)
     PaidPeriod.objects.create(
         subscription=subscription,
@@ -192,7 +193,6 @@ def change_now(
     )
     calendar.extend_schedule(reference=subscription.reference, paid_until=ends_at)
     subscription.price, subscription.next_price, subscription.paid_until = price, None, ends_at
-    subscription.period_start = now if price.interval != subscription.price.interval else subscription.period_start
     subscription.tries = subscription.reminders = 0
     timeline.save(subscription, "changed", facts={"from": before, "to": price.plan.code, "amount": amount_minor})
     timeline.tell_updated(subscription, "plan")
@@ -342,6 +342,7 @@ def give_time(*, subscription_id: UUID, until: datetime, by: User, reason: str) 
         raise errors.SubscriptionState(
             subscription.status, gettext_noop("it can only be extended to a later day while in force")
         )
+    lengthen(subscription, since=timezone.now(), by=until - dunning.paid_until(subscription))
     subscription.paid_until = subscription.anchor_at = until
     subscription.status, subscription.periods = SubscriptionStatus.ACTIVE, 0
     if GrantSchedule.objects.filter(reference=subscription.reference).exists():
@@ -350,6 +351,18 @@ def give_time(*, subscription_id: UUID, until: datetime, by: User, reason: str) 
     timeline.save(subscription, "extended", by=by, reason=reason, facts={"until": until})
     timeline.tell_updated(subscription, "current_period_end")
     return subscription
+
+
+def lengthen(subscription: Subscription, *, since: datetime, by: timedelta) -> None:
+    """Time that is given, or in which it stood still, is of the period under way; those in advance begin later. The
+    dates of a gateway that renews are its own. The caller has the lock, and saves."""
+    if subscription.is_renewed_by_gateway:
+        return
+    rows = PaidPeriod.objects.filter(subscription=subscription)
+    rows.filter(ends_at__gt=since).update(ends_at=F("ends_at") + by)
+    rows.filter(starts_at__gt=since).update(starts_at=F("starts_at") + by)
+    if subscription.period_start is not None and subscription.period_start > since:
+        subscription.period_start += by
 
 
 @transaction.atomic

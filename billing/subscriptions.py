@@ -27,6 +27,7 @@ from billing import (
     timeline,
 )
 from billing import gateway_subscriptions as renewing
+from billing.change_basis import Basis
 from billing.checkout import Wishes
 from billing.gateways.errors import Declined, Unavailable
 from billing.models import Payment, PlanPrice, Subscription
@@ -188,12 +189,18 @@ def _gateways(user: User, wanted: Purchase, wishes: Wishes) -> tuple[str, ...]:
 
 
 def ask_for_payment(
-    subscription: Subscription, price: PlanPrice, purpose: str, wishes: Wishes, *, claim: Claim | None = None
+    subscription: Subscription,
+    price: PlanPrice,
+    purpose: str,
+    wishes: Wishes,
+    *,
+    claim: Claim | None = None,
+    basis: Basis | None = None,
 ) -> Payment:
     locale = customers.get(subscription.user).locale
     purchase = pricing.plan(price, locale, subscription=subscription.pk, purpose=purpose)
     purchase = coupons.for_period(subscription=subscription, purchase=purchase)
-    return checkout.start(user=subscription.user, purchase=purchase, wishes=wishes, claim=claim)
+    return checkout.start(user=subscription.user, purchase=purchase, wishes=wishes, claim=claim, basis=basis)
 
 
 def renew(*, subscription: Subscription, wishes: Wishes, claim: Claim | None = None) -> Payment:
@@ -209,7 +216,14 @@ def renew(*, subscription: Subscription, wishes: Wishes, claim: Claim | None = N
         raise errors.ChangeNotNow
     if waiting is not None:
         cancel_payment(waiting)  # of another plan than the one that is due now
-    return ask_for_payment(subscription, price, RENEW, wishes, claim=claim)
+    try:
+        return ask_for_payment(subscription, price, RENEW, wishes, claim=claim, basis=Basis.of(subscription))
+    except errors.AttemptLive as rival:
+        # Faster by a moment: the sweep, or another window of the customer's. Its payment is the answer to both.
+        waiting = Payment.objects.with_attempts().get(pk=rival.payment)
+        if waiting.details["price"] != price.pk:
+            raise
+        return waiting
 
 
 def wishes_of(subscription: Subscription) -> Wishes:

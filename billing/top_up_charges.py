@@ -5,7 +5,7 @@ never brought to a gateway at all.
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 
 from celery.exceptions import SoftTimeLimitExceeded
@@ -22,6 +22,7 @@ from billing import (
     gateway_choices,
     payments,
     pricing,
+    routing,
     saved_methods,
     sweeps,
     top_up,
@@ -33,7 +34,7 @@ from billing.models import Payment, SavedMethod, TopUp, TopUpCharge
 from billing.models.payments import PaymentStatus
 from billing.models.top_ups import Suspension
 from billing.pricing import Purchase
-from billing.routing import Decision, Wish
+from billing.routing import Candidate, Decision, Wish
 from credits import balances, history
 from credits.errors import PriceMissing, UnknownPack
 
@@ -93,8 +94,9 @@ def _low(now: datetime) -> Iterator[TopUp]:
 
 def charge(seen: TopUp, now: datetime) -> TopUpCharge | None:
     """Begin a charge and bring it to the gateway; None where nothing may be charged now."""
+    candidates = gateway_choices.candidates()  # how they are stands in Redis, and nothing waits for that behind a lock
     try:
-        begun = _begin(seen, now)
+        begun = _begin(seen, now, candidates)
     except IntegrityError as error:
         if "top_up_charge_one_in_flight" not in str(error):
             raise
@@ -106,7 +108,7 @@ def charge(seen: TopUp, now: datetime) -> TopUpCharge | None:
 
 
 @transaction.atomic(durable=True)
-def _begin(seen: TopUp, now: datetime) -> TopUpCharge | None:
+def _begin(seen: TopUp, now: datetime, candidates: Iterable[Candidate]) -> TopUpCharge | None:
     """Commit that somebody is about to be charged, if all that must hold holds."""
     standing = _locked(seen)
     if standing is None or not _may_begin(standing, now) or not _is_low(standing) or _was_taken_back(standing, now):
@@ -118,7 +120,8 @@ def _begin(seen: TopUp, now: datetime) -> TopUpCharge | None:
     if (free_again_at := _capped_until(standing, now)) is not None:
         _not_before(standing, free_again_at)
         return None
-    decision = gateway_choices.choose(Wish(amount=purchase.amount, saves_method=True, preferred=[method.gateway]))
+    wish = Wish(amount=purchase.amount, saves_method=True, preferred=[method.gateway])
+    decision = routing.decide(wish, candidates)
     if not decision.possible:
         _not_before(standing, now + _pause(0))
         return None

@@ -44,7 +44,7 @@ def _lost_untaxed(payment: Payment) -> int:
 
 def taken(refund: Refund) -> Money:
     """What a refund that has arrived took of it: that much its receipt is corrected by."""
-    return Money(_booked([f"refund:{refund.pk}"], refund.currency), refund.currency)
+    return Money(_booked([refund.key_now], refund.currency), refund.currency)
 
 
 def _booked(keys: Sequence[str], unit: str) -> int:
@@ -59,6 +59,7 @@ def _vouchers(unit: str) -> str:
 def write(refund: Refund) -> list[UseGivenBack]:
     """What this refund takes of months that were taxed. The payment is locked, and so no month is taxed meanwhile."""
     payment = refund.payment
+    refund.uses_given_back.all().delete()  # of when it arrived before and came back: they may be taken by now
     uses = list(
         TaxedUse.objects.filter(payment=payment)
         .annotate(

@@ -19,8 +19,9 @@ from rest_framework.exceptions import Throttled
 
 from billing import inbox, tasks
 from billing.gateways import registry
-from billing.gateways.base import AsksToProve, Gateway, Hint, Letter, ReceivesWebhooks, Trust
+from billing.gateways.base import Gateway, Hint, Letter, ReceivesWebhooks, Trust
 from billing.gateways.errors import GatewayError, InvalidLetter
+from billing.gateways.letters import AsksToProve
 from billing.waking import Waker
 from rest import addresses, throttles
 

@@ -38,8 +38,7 @@ GATEWAYS: dict[str, Probe] = {name: Probe(probes.gateway(name), when_silent=DOWN
 @never_cache
 @require_safe
 def overall(request: HttpRequest) -> HttpResponse:
-    answers = _ask(CHECKS)
-    gateways = _ask(GATEWAYS)
+    answers, gateways = _ask_all()
     if gateways:  # a gateway that is down is a degraded shop, since there are others
         answers["gateways"] = Answer(status=OK if _worst(gateways) == OK else DEGRADED)
     return _reply(_worst(answers), checks=_as_json(answers))
@@ -81,12 +80,12 @@ def gateways(request: HttpRequest) -> HttpResponse:
 @require_safe
 @monitors_only
 def detailed(request: HttpRequest) -> HttpResponse:
-    answers = _ask(CHECKS)
+    answers, gateways = _ask_all()
     disk = shutil.disk_usage(settings.BASE_DIR)
     return _reply(
         _worst(answers),
         checks={name: answer.as_json() | answer.facts for name, answer in answers.items()},
-        gateways={name: answer.as_json() | answer.facts for name, answer in _ask(GATEWAYS).items()},
+        gateways={name: answer.as_json() | answer.facts for name, answer in gateways.items()},
         versions=_versions(),
         queues=_queue_depths() if answers["broker"].status == OK else None,
         pool=pool_figures(),
@@ -115,6 +114,12 @@ def _versions() -> dict[str, str]:
         "python": platform.python_version(),
         **{name: installed(name) for name in ("django", "djangorestframework", "celery", "psycopg", "granian")},
     }
+
+
+def _ask_all() -> tuple[dict[str, Answer], dict[str, Answer]]:
+    """The house's and the gateways' answers, within the time of one question."""
+    answers = _ask(CHECKS | GATEWAYS)
+    return {name: answers[name] for name in CHECKS}, {name: answers[name] for name in GATEWAYS}
 
 
 def _ask(checks: dict[str, Probe]) -> dict[str, Answer]:

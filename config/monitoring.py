@@ -6,8 +6,10 @@ from collections.abc import Callable
 from functools import wraps
 
 from django.conf import settings
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponsePermanentRedirect
+from django.middleware.common import CommonMiddleware
 
+PATHS = frozenset({"/metrics", "/health/detailed"})
 FORWARDED = ("HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED", "HTTP_X_REAL_IP", "HTTP_VIA")
 
 View = Callable[[HttpRequest], HttpResponse]
@@ -23,6 +25,15 @@ def monitors_only(view: View) -> View:
         return view(request)
 
     return guarded
+
+
+class KnownHosts(CommonMiddleware):
+    """Only ALLOWED_HOSTS are answered, but a monitor that shows its token asks by whatever address a process has."""
+
+    def process_request(self, request: HttpRequest) -> HttpResponsePermanentRedirect | None:
+        if request.path_info in PATHS and _shows_token(request):
+            return None
+        return super().process_request(request)
 
 
 def _shows_token(request: HttpRequest) -> bool:

@@ -2,7 +2,6 @@
 
 import os
 import tomllib
-import zoneinfo
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 
 import embedded
-from config import amounts, logs, safety
+from config import amounts, logs, safety, words
 
 django_stubs_ext.monkeypatch()
 
@@ -19,6 +18,16 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 VAR_DIR = embedded.var_dir()
 
 env = environ.Env()  # type: ignore[no-untyped-call]
+
+
+def _word(name: str, *known: str, default: str) -> str:
+    return words.one_of(name, env.str(name, default=default), known)
+
+
+def _time_zone(name: str, default: str) -> str:
+    return words.time_zone(name, env.str(name, default=default))
+
+
 APP_ENV = env.str("APP_ENV", default="development")  # development | test | production
 if APP_ENV == "development":
     environ.Env.read_env(BASE_DIR / ".env")
@@ -121,7 +130,7 @@ CACHES = {
         },
     }
 }
-CACHE_PAUSE_SECONDS = env.float("CACHE_PAUSE_SECONDS", default=5)  # after a failure, before Redis is asked again
+CACHE_PAUSE_SECONDS = env.float("CACHE_PAUSE_SECONDS", default=5.0)  # after a failure, before Redis is asked again
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # a worker waits for Redis for as long as it takes
 CELERY_BROKER_CONNECTION_TIMEOUT = BROKER_TIMEOUT_SECONDS
@@ -164,7 +173,7 @@ METRICS_POOL_SECONDS = env.float("METRICS_POOL_SECONDS", default=5.0)  # how old
 WORKER_METRICS_PORT = env.int("WORKER_METRICS_PORT", default=0)  # 0: workers share PROMETHEUS_MULTIPROC_DIR with web
 WORKER_METRICS_HOST = env.str("WORKER_METRICS_HOST", default="127.0.0.1")
 LOG_LEVEL = env.str("LOG_LEVEL", default="INFO").upper()
-LOG_FORMAT = env.str("LOG_FORMAT", default="json" if PRODUCTION else "pretty")  # json | pretty
+LOG_FORMAT = _word("LOG_FORMAT", "json", "pretty", default="json" if PRODUCTION else "pretty")
 LOGGING = logs.configuration(level=LOG_LEVEL, form=LOG_FORMAT)
 
 # ---------------------------------------------------------------- applications
@@ -212,8 +221,9 @@ MIDDLEWARE = [
     "config.gate.DatabaseGate",
     "rest.middleware.PeoplesSession",
     "rest.middleware.PeoplesLanguage",
+    "rest.middleware.PeoplesText",
     "rest.middleware.OperatorsTimeZone",
-    "django.middleware.common.CommonMiddleware",
+    "config.monitoring.KnownHosts",
     "rest.middleware.PeoplesCsrf",
     "rest.middleware.PeoplesLogin",
     "rest.middleware.PeoplesMessages",
@@ -228,6 +238,7 @@ MIDDLEWARE = [
 MIDDLEWARE_FOR_PEOPLE = {
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "rest.middleware.PeoplesSession",
+    "rest.middleware.PeoplesText",
     "rest.middleware.OperatorsTimeZone",
     "rest.middleware.PeoplesCsrf",
     "rest.middleware.PeoplesLogin",
@@ -337,17 +348,13 @@ UNFOLD = {
 
 # ---------------------------------------------------------------- language and time
 
-LANGUAGE_CODE = env.str("LANGUAGE_CODE", default="en")  # of the house: what is kept, and written to operators
+LANGUAGE_CODE = _word("LANGUAGE_CODE", "en", "fr", default="en")  # of the house: what is kept, and written to operators
 LANGUAGES = [("en", "English"), ("fr", "Français")]
 LOCALE_PATHS = [BASE_DIR / "locale"]
 TIME_ZONE = "UTC"  # of the house: of its days and months, of files and of the API
 USE_TZ = True
 # By which clock the admin tells and asks for times; its pages name it.
-OPERATORS_TIME_ZONE = env.str("OPERATORS_TIME_ZONE", default=TIME_ZONE)
-try:
-    zoneinfo.ZoneInfo(OPERATORS_TIME_ZONE)
-except (ValueError, zoneinfo.ZoneInfoNotFoundError) as _error:
-    raise ImproperlyConfigured(f"OPERATORS_TIME_ZONE is an IANA name, not {OPERATORS_TIME_ZONE!r}.") from _error
+OPERATORS_TIME_ZONE = _time_zone("OPERATORS_TIME_ZONE", default=TIME_ZONE)
 
 # ---------------------------------------------------------------- static files
 
@@ -613,8 +620,8 @@ STREAM_DATABASE_WAIT_SECONDS = env.float("STREAM_DATABASE_WAIT_SECONDS", default
 # ---------------------------------------------------------------- customers
 
 ONE_PERSON_BY_EMAIL = env.bool("ONE_PERSON_BY_EMAIL", default=True)  # trials, gifts and first purchases: once
-CUSTOMER_DEFAULT_LOCALE = env.str("CUSTOMER_DEFAULT_LOCALE", default="en")  # en | fr, until a customer says otherwise
-CUSTOMER_DEFAULT_TIME_ZONE = env.str("CUSTOMER_DEFAULT_TIME_ZONE", default="UTC")
+CUSTOMER_DEFAULT_LOCALE = _word("CUSTOMER_DEFAULT_LOCALE", "en", "fr", default="en")  # until a customer says otherwise
+CUSTOMER_DEFAULT_TIME_ZONE = _time_zone("CUSTOMER_DEFAULT_TIME_ZONE", default="UTC")
 
 # ---------------------------------------------------------------- checkout and payments
 
@@ -657,15 +664,16 @@ RENEWAL_SWEEP_SECONDS = env.float("RENEWAL_SWEEP_SECONDS", default=60.0)
 RENEWAL_BATCH = env.int("RENEWAL_BATCH", default=200)
 SUBSCRIPTION_GIFT_MOST_DAYS = env.int("SUBSCRIPTION_GIFT_MOST_DAYS", default=400)  # from today, by *Extend*
 SUBSCRIPTION_INCOMPLETE_HOURS = env.int("SUBSCRIPTION_INCOMPLETE_HOURS", default=24)  # until one never paid is over
-# What the old plan is still worth when somebody changes to a dearer one: time | consumption. The latter is the smaller
-# of the time left and the share of its credits left, so that spending all and then upgrading pays for what was spent.
-SUBSCRIPTION_PRORATION = env.str("SUBSCRIPTION_PRORATION", default="consumption")
+# What the old plan is still worth when somebody changes to a dearer one. `consumption` is the smaller of the time left
+# and the share of its credits left, so that spending all and then upgrading pays for what was spent; `time` the former.
+SUBSCRIPTION_PRORATION = _word("SUBSCRIPTION_PRORATION", "time", "consumption", default="consumption")
 
 # ---------------------------------------------------------------- refunds
 
-# Unless somebody chooses: unspent_only | proportional | full_with_debt | goodwill.
-REFUND_POLICY = env.str("REFUND_POLICY", default="proportional")
-REFUND_POLICY_MADE_AT_GATEWAY = env.str("REFUND_POLICY_MADE_AT_GATEWAY", default="full_with_debt")  # the money is gone
+REFUND_POLICIES = ("unspent_only", "proportional", "full_with_debt", "goodwill")
+REFUND_POLICY = _word("REFUND_POLICY", *REFUND_POLICIES, default="proportional")  # unless somebody chooses
+# The money is gone already.
+REFUND_POLICY_MADE_AT_GATEWAY = _word("REFUND_POLICY_MADE_AT_GATEWAY", *REFUND_POLICIES, default="full_with_debt")
 REFUND_SURPLUS = env.bool("REFUND_SURPLUS", default=True)  # what was paid twice goes back by itself
 # Up to this amount one operator may ask for a refund by hand and confirm it; other currencies always need two.
 REFUND_ALONE_MINOR: dict[str, int] = env.json(
@@ -696,8 +704,8 @@ SELLER_COUNTRY = env.str("SELLER_COUNTRY", default="FR")
 SELLER_LEGAL_ID = env.str("SELLER_LEGAL_ID", default="")
 SELLER_VAT_NUMBER = env.str("SELLER_VAT_NUMBER", default="")
 SELLER_EMAIL = env.str("SELLER_EMAIL", default="")
-SELLER_TIME_ZONE = env.str("SELLER_TIME_ZONE", default="Europe/Paris")  # its days and years are those of invoices
-TAX_SCHEME = env.str("TAX_SCHEME", default="none")  # none | franchise (art. 293 B CGI) | standard
+SELLER_TIME_ZONE = _time_zone("SELLER_TIME_ZONE", default="Europe/Paris")  # its days and years are those of invoices
+TAX_SCHEME = _word("TAX_SCHEME", "none", "franchise", "standard", default="none")  # franchise: art. 293 B CGI
 TAX_ONE_STOP_SHOP = env.bool("TAX_ONE_STOP_SHOP", default=False)  # consumers in the EU pay their own country's rate
 TAX_EXCLUSIVE_CATALOGUES = env.list("TAX_EXCLUSIVE_CATALOGUES", default=[])  # their prices are before tax
 TAX_AT_USE_CATALOGUES = env.list(
@@ -705,9 +713,8 @@ TAX_AT_USE_CATALOGUES = env.list(
 )  # their credits are taxed when used, not when sold
 if both := sorted(set(TAX_EXCLUSIVE_CATALOGUES) & set(TAX_AT_USE_CATALOGUES)):
     raise ImproperlyConfigured(f"What is taxed at use has its tax in its prices: {', '.join(both)}.")
-TAX_ROUNDING = env.str("TAX_ROUNDING", default="line")  # line | total: where an invoice of several lines rounds its tax
-if TAX_ROUNDING not in {"line", "total"}:
-    raise ImproperlyConfigured(f"TAX_ROUNDING is line or total, not {TAX_ROUNDING!r}.")
+# Where an invoice of several lines rounds its tax.
+TAX_ROUNDING = _word("TAX_ROUNDING", "line", "total", default="line")
 # A VAT number of another country of the EU frees from tax once VIES has confirmed it; false: its check digits suffice.
 VIES_REQUIRED = env.bool("VIES_REQUIRED", default=True)
 VIES_URL = env.str("VIES_URL", default="https://ec.europa.eu/taxation_customs/vies/rest-api/check-vat-number")
@@ -861,12 +868,12 @@ PAYPAL_API_BASE = env.str("PAYPAL_API_BASE", default="https://api-m.paypal.com" 
 PAYPAL_CLIENT_ID = env.str("PAYPAL_CLIENT_ID", default=_of_sandbox("sandbox-client"))
 PAYPAL_CLIENT_SECRET = env.str("PAYPAL_CLIENT_SECRET", default=_of_sandbox("sandbox-secret"))
 PAYPAL_WEBHOOK_ID = env.str("PAYPAL_WEBHOOK_ID", default=_of_sandbox("WHSANDBOX"))
-PAYPAL_WEBHOOK_CHECK = env.str("PAYPAL_WEBHOOK_CHECK", default="offline")  # offline | ask: their verify call
+PAYPAL_WEBHOOK_CHECK = _word("PAYPAL_WEBHOOK_CHECK", "offline", "ask", default="offline")  # ask: their verify call
 # PayPal tries again for three days; whether with a new time is not documented.
 PAYPAL_WEBHOOK_TOLERANCE_SECONDS = env.int("PAYPAL_WEBHOOK_TOLERANCE_SECONDS", default=345_600)
 PAYPAL_BRAND_NAME = env.str("PAYPAL_BRAND_NAME", default="")  # what buyers read on PayPal's page; empty: the account's
 
-CINETPAY_API = env.str("CINETPAY_API", default="checkout_v2")  # checkout_v2 | v1: the generation of the account
+CINETPAY_API = _word("CINETPAY_API", "checkout_v2", "v1", default="checkout_v2")  # the generation of the account
 CINETPAY_API_BASE = env.str(
     "CINETPAY_API_BASE", default="https://api-checkout.cinetpay.com" if PRODUCTION else f"{_sandbox}/cinetpay"
 )

@@ -262,12 +262,13 @@ def next_dates(*, reference: str, count: int = 12, at: datetime | None = None) -
 
 
 def left_of_the_period(*, reference: str, at: datetime) -> tuple[int, int]:
-    """How much is left of what the periods under way have given, and how much that was: proration by consumption."""
+    """How much is left of what the periods under way have given, and how much that was: proration by consumption. What
+    is held for a use that is under way is not left."""
     current = GrantPeriod.objects.filter(
         schedule__reference=reference, state=PeriodState.GRANTED, starts_at__lte=at, ends_at__gt=at
     ).select_related("grant__account")
     given = [period.grant for period in current if period.grant is not None]
-    return sum(grant.account.balance for grant in given), sum(grant.amount for grant in given)
+    return sum(each.account.balance - each.account.held for each in given), sum(each.amount for each in given)
 
 
 # ---------------------------------------------------------------- rows

@@ -23,6 +23,7 @@ LONGEST_KEY = 180  # `grant:<key>` is the name of an account
 FREE_SOURCES = {GrantSource.BONUS, GrantSource.PROMOTION, GrantSource.MANUAL, GrantSource.REFERRAL}
 
 _ISSUE = "SELECT key, grant_id, outcome FROM credits_issue(%s::text, %s::json, %s::int, %s::timestamptz)"
+_LOCK = "SELECT credits_lock_purses(%s::bigint[], %s::text[])"
 _EXPIRE = "SELECT credits_expire_grants(%s::int, %s::int, %s::timestamptz)"
 _REVOKE = "SELECT credits_revoke(%s::bigint, %s::jsonb, %s::int, %s::timestamptz)"
 _TAKE = """
@@ -106,9 +107,12 @@ def issue_many(rows: Sequence[NewGrant], *, at: datetime | None = None) -> Issue
         raise errors.InvalidUse("key", gettext_noop("Each grant needs a key of its own."))
     outcomes: dict[str, str] = {}
     ids: dict[str, int] = {}
+    for unit in sorted(by_unit):
+        asked.check_unit(unit)
     with transaction.atomic():
+        if len(by_unit) > 1:  # of one unit they are locked in the same order by what issues them
+            procedures.rows(_LOCK, ([row.user_id for row in rows], [row.unit for row in rows]))
         for unit, items in sorted(by_unit.items()):
-            asked.check_unit(unit)
             text = orjson.dumps(items).decode()
             for key, grant_id, outcome in procedures.rows(_ISSUE, (unit, text, settings.CREDITS_LOW_PERCENT, at)):
                 if outcome == "key_reused":

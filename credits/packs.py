@@ -96,10 +96,10 @@ def set_price(*, pack: Pack, price: Money, valid_from: datetime | None = None, b
 
 
 @transaction.atomic
-def withdraw_price(*, pack: Pack, currency: str, by: User | None = None) -> PackPrice:
+def withdraw_price(*, pack: Pack, currency: str) -> PackPrice:
     """From now on the pack is not sold in this currency; payments made keep their version."""
     last = current_price(pack, currency)
-    return _add_version(pack, Money(last.amount_minor, currency), is_active=False, valid_from=None, by=by)
+    return _add_version(pack, Money(last.amount_minor, currency), is_active=False, valid_from=None, by=None)
 
 
 def _add_version(

@@ -19,10 +19,10 @@ A batch is one call as well (credits/sql/batch.sql). It locks the allowances of 
 latter by primary key. Several spends of one customer are written by one statement, if no limit is set and their grants
 pay for all of them; any others go one by one, as above.
 
-NO KEY UPDATE, because new grants, spends and holds look at the purse through their foreign keys and need not wait. No
-house account is locked or written. All locks are taken in one order everywhere: allowance, purse (several: by primary
-key), then accounts, which nobody reaches but through their purse. A spend in a caller's own transaction keeps its
-customer locked until that transaction ends.
+NO KEY UPDATE, because a foreign key only looks at what nobody changes, and need not wait; whoever gives, holds or takes
+credits does wait, by the same lock. No house account is locked or written. All locks are taken in one order everywhere:
+allowance, purse (several: by primary key, whatever their units), then accounts, which nobody reaches but through their
+purse. A spend in a caller's own transaction keeps its customer locked until that transaction ends.
 """
 
 from collections.abc import Sequence

@@ -267,4 +267,3 @@ class RollUp(models.Model):
 
 
 # What production's role may insert and read, but neither update nor delete nor truncate.
-APPEND_ONLY: tuple[type[models.Model], ...] = (Entry, EntryKey, Transfer)

@@ -144,23 +144,21 @@ class ActingAdmin(ModelAdmin):
         comes back as a sentence above the form.
 
         Where there is a preview the button that acts comes with it, and acts on nothing but what was previewed: if
-        that has changed meanwhile, it is shown anew. An act that has a page of its own to show, once, returns that.
+        that has changed meanwhile, or was never shown, it is shown first. What changes between that look and the act's
+        own lock only the act can see: `do` hands over what it expects. An act that has a page of its own to show, once,
+        returns that.
         """
         sent = form(request.POST, request.FILES) if request.method == "POST" else form(initial=initial)
         lines: list[str] = []
         if request.method == "POST" and sent.is_valid():
             try:
-                if preview is not None and {"preview", "previewed"} & request.POST.keys():
-                    now = preview(sent)
-                    is_as_shown = request.POST.get("previewed") == sent.fingerprint(now)
-                    lines = [] if is_as_shown and "preview" not in request.POST else now
-                if not lines:
-                    done = do(sent)
+                now = preview(sent) if preview is not None else []
+                is_as_shown = request.POST.get("previewed") == sent.fingerprint(now) and "preview" not in request.POST
+                if preview is None or is_as_shown:
+                    return self._done(request, thing, title, do(sent))
+                lines = now
             except self.refusals as refusal:
                 sent.add_error(None, words_of(refusal, self.words))
-            else:
-                if not lines:
-                    return self._done(request, thing, title, done)
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,

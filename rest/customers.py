@@ -39,6 +39,11 @@ def account(user_id: str) -> User:
     return User.from_db("default", FIELDS, row)
 
 
+def named(user_id: str) -> User:
+    """The same for whoever only looks: where there is no account none is made, and the one in hand is of nobody yet."""
+    return User.objects.filter(username=user_id).first() or User(username=user_id)
+
+
 def _read(user_id: str) -> tuple[object, ...] | None:
     row: tuple[object, ...] | None = User.objects.filter(username=user_id).values_list(*FIELDS).first()
     return row

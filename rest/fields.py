@@ -10,7 +10,7 @@ from django.core.validators import EmailValidator
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from rest import codes
+from rest import codes, customers, dates, texts
 from rest.parsers import json_type
 
 LARGEST_AMOUNT = 10**15  # minor units; ten billion of anything with five decimals
@@ -19,7 +19,8 @@ RFC_3339 = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,6})?(?:Z|[+-][0-9]{2}:[0-9]{2})"
 )
 ISO_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
+
+TOO_LATE = f"Send one of the years until {dates.LATEST_YEAR}."
 
 
 def _comes_as_text(field: serializers.Field[Any, Any, Any, Any]) -> bool:
@@ -77,7 +78,7 @@ class StringField(serializers.CharField):
     def to_internal_value(self, data: Any) -> str:
         if not isinstance(data, str):
             self.fail("invalid", what=json_type(data))
-        if CONTROLS.search(re.sub(r"[\t\n\r]", "", data) if self.multiline else data):
+        if texts.has_controls(data, breaks=self.multiline):
             self.fail("control")
         if self.bare and data != data.strip():
             self.fail("blanks")
@@ -85,11 +86,34 @@ class StringField(serializers.CharField):
 
 
 class EmailField(StringField, serializers.EmailField):
+    default_error_messages = {"address": "Send an e-mail address with one @, such as ada@example.com."}
+
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**{"max_length": 254, "bare": True, **kwargs})
         # DRF gives its validator the words for what is no string at all.
         self.validators = [each for each in self.validators if not isinstance(each, EmailValidator)]
         self.validators.append(EmailValidator("Send an e-mail address such as ada@example.com."))
+
+    def to_internal_value(self, data: Any) -> str:
+        value = super().to_internal_value(data)
+        if not texts.names_one_address(value):
+            self.fail("address")
+        return value
+
+
+class UserIdField(StringField):
+    """A user id of the outside, as a token's `sub` may be."""
+
+    default_error_messages = {"user_id": "A user id is 1 to 150 visible characters, without surrounding space."}
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**{"max_length": customers.LONGEST_ID, "bare": True, **kwargs})
+
+    def to_internal_value(self, data: Any) -> str:
+        value = super().to_internal_value(data)
+        if not customers.is_user_id(value):
+            self.fail("user_id")
+        return value
 
 
 class UUIDField(serializers.UUIDField):
@@ -109,27 +133,37 @@ class UUIDField(serializers.UUIDField):
 class DateTimeField(serializers.DateTimeField):
     default_error_messages = {
         "invalid": "Send a time with its offset as RFC 3339 says it, such as 2026-11-20T20:30:00Z.",
+        "too_late": TOO_LATE,
     }
 
     def to_internal_value(self, value: Any) -> dt.datetime:
         if not isinstance(value, str) or not RFC_3339.fullmatch(value):
             self.fail("invalid", format="")
         try:
-            return dt.datetime.fromisoformat(value).astimezone(dt.UTC)
+            instant = dt.datetime.fromisoformat(value).astimezone(dt.UTC)
         except (ValueError, OverflowError):  # the thirtieth of February, or an offset that leaves the calendar
             self.fail("invalid", format="")
+        if instant.year > dates.LATEST_YEAR:
+            self.fail("too_late")
+        return instant
 
 
 class DateField(serializers.DateField):
-    default_error_messages = {"invalid": "Send a day as ISO 8601 says it, such as 2026-11-20."}
+    default_error_messages = {
+        "invalid": "Send a day as ISO 8601 says it, such as 2026-11-20.",
+        "too_late": TOO_LATE,
+    }
 
     def to_internal_value(self, value: Any) -> dt.date:
         if not isinstance(value, str) or not ISO_DAY.fullmatch(value):
             self.fail("invalid", format="")
         try:
-            return dt.date.fromisoformat(value)
+            day = dt.date.fromisoformat(value)
         except ValueError:  # the thirtieth of February
             self.fail("invalid", format="")
+        if day.year > dates.LATEST_YEAR:
+            self.fail("too_late")
+        return day
 
 
 class EnumField(serializers.ChoiceField):

@@ -99,9 +99,20 @@ def remembered(
     return _takes_key(once)
 
 
+def replayed(answer: Response) -> Response:
+    """An answer made again from what the first request did, whose own answer was never kept."""
+    answer.headers[REPLAYED] = "true"
+    return answer
+
+
 def keyed(handler: Handler) -> Handler:
     """For a `post` whose act keeps the key with what it books, and finds it again by itself: only the API says so."""
     return _takes_key(handler)
+
+
+def keyed_sometimes(handler: Handler) -> Handler:
+    """For a `post` that may also be a mere look, which needs no key: only its act is `remembered`."""
+    return _takes_key(handler, required=False)
 
 
 def _takes_key(handler: Handler, *, required: bool = True) -> Handler:

@@ -8,7 +8,8 @@ from django.conf import settings
 from django.contrib.auth.middleware import AuthenticationMiddleware
 from django.contrib.messages.middleware import MessageMiddleware
 from django.contrib.sessions.middleware import SessionMiddleware
-from django.http import HttpRequest, HttpResponseBase
+from django.core.exceptions import BadRequest
+from django.http import HttpRequest, HttpResponseBase, QueryDict
 from django.middleware.csrf import CsrfViewMiddleware
 from django.middleware.locale import LocaleMiddleware
 from django.utils import timezone, translation
@@ -93,6 +94,31 @@ class PeoplesLanguage(PeopleOnly, LocaleMiddleware):
             # The thread still speaks the language of the last visitor that it served.
             translation.activate("en")
         return super().__call__(request)
+
+
+class PeoplesText:
+    """NUL is in no word that a person writes, and no text of PostgreSQL holds it: no page is asked with it. The readers
+    of machines say by themselves what they take, and files may hold it."""
+
+    def __init__(self, get_response: Next) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        if not paths.is_for_machines(request.path):
+            query = request.META.get("QUERY_STRING", "")
+            # A cookie may spell it \000 in quotation marks; Django has read that by now, for the language.
+            if "\0" in request.path or "%00" in query or any("\0" in value for value in request.COOKIES.values()):
+                raise BadRequest("NUL in a path, a query or a cookie.")
+        return self.get_response(request)
+
+    def process_view(self, request: HttpRequest, *_: Any) -> None:
+        """The form is read here at last by every page, since the CSRF check comes next."""
+        if request.method == "POST" and not paths.is_for_machines(request.path) and _holds_nul(request.POST):
+            raise BadRequest("NUL in a form.")
+
+
+def _holds_nul(form: QueryDict) -> bool:
+    return any("\0" in name or any("\0" in each for each in values) for name, values in form.lists())
 
 
 class OperatorsTimeZone:

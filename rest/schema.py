@@ -48,15 +48,15 @@ HEADERS: dict[str, Any] = {
 RETRY_AFTER = {"Retry-After": {"schema": NUMBER, "description": "Seconds to wait before trying again."}}
 REPLAY = {REPLAYED: {"schema": {"type": "string", "enum": ["true"]}, "description": "This is the first answer again."}}
 ERRORS = {
-    "400": "Wrong parameters, headers or body",
+    "400": "Wrong parameters, headers or body; unknown parameters and fields are wrong too",
     "401": "Credentials missing or refused",
-    "402": "Not enough credits; it says how many are missing and what to buy",
+    "402": "Not enough credits or money, or a kept card was not charged; `code` says which",
     "403": "Not permitted",
     "404": "Not there, or not yours",
     "409": "A request with this key is still running, or the state of things forbids it",
     "413": "Body too large",
     "415": "Not JSON in UTF-8",
-    "422": "The key was used for another request",
+    "422": "The key was used for another request, or the values cannot be; `code` says which",
     "429": "Too many requests",
     "503": "Try again later",
 }
@@ -73,14 +73,24 @@ USER_ID = OpenApiParameter(
     "X-User-ID",
     {"type": "string", "minLength": 1, "maxLength": 150},
     OpenApiParameter.HEADER,
-    description="The customer for whom a service acts.",
+    description="The customer for whom a service acts, which needs the permission `rest.act_for_customers`.",
 )
 KEY = {"type": "string", "pattern": "^[!-~]{1,255}$"}
 
 
 class ApiSchema(AutoSchema):
+    def get_operation(self, *given: Any, **named: Any) -> dict[str, Any] | None:
+        """What a service needs stands below the operation's own words, whether a view has some or is told them."""
+        operation: dict[str, Any] | None = super().get_operation(*given, **named)
+        needs = [getattr(each, "needs", "") for each in self.view.get_permissions()]
+        if operation is not None and any(needs):
+            operation["description"] = "\n\n".join(filter(None, [operation.get("description"), *needs]))
+        return operation
+
     def get_override_parameters(self) -> list[Any]:
         found = [*super().get_override_parameters(), REQUEST_ID]
+        if (query := getattr(self.view, "queries", {}).get(self.method)) is not None:
+            found.append(query)
         if self._is_secured():
             found.append(USER_ID)
         if (required := self._key_required()) is not None:

@@ -1,6 +1,6 @@
 """The base of every view of the API, and the endpoint that tells callers how we see them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 from django.http import HttpRequest
@@ -14,6 +14,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from rest import callers
+from rest import serializers as readers
 from rest.parsers import StrictJSONParser
 from rest.renderers import OrjsonRenderer
 
@@ -52,6 +53,8 @@ class ApiView(APIView):
     metadata_class = None  # no OPTIONS beyond CORS, which its middleware answers
     http_method_names = ["get", "head", "post", "put", "patch", "delete"]
     takes_list: ClassVar[bool] = False  # true where a body may be an array
+    # By method, the parameters that may stand in the address: any other is refused. The document says them by this too.
+    queries: ClassVar[Mapping[str, type[readers.QuerySerializer]]] = {}
 
     _parsers = (StrictJSONParser(),)
     _negotiator = NoNegotiation()
@@ -65,6 +68,14 @@ class ApiView(APIView):
             negotiator=self._negotiator,
             parser_context={"view": self, "args": args, "kwargs": kwargs},
         )
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        if request._request.META.get("QUERY_STRING"):  # most requests have none, and pay nothing for it
+            method = str(request.method)
+            if method.lower() in self.http_method_names and hasattr(self, method.lower()):  # or it is refused itself
+                asked = "GET" if method == "HEAD" else method
+                readers.query(request, self.queries.get(asked, readers.QuerySerializer))
 
     def perform_content_negotiation(self, request: Request, force: bool = False) -> tuple[BaseRenderer, str]:
         return self._renderer

@@ -87,7 +87,7 @@ class ChangeView(OwnPage):
             done = plan_changes.change(subscription=found, price=price, wishes=subscriptions.wishes_of(found))
         except refusal_words.REFUSALS as refusal:
             return self.refused(refusal)
-        url = pages.page_of(done.payment) if done.payment else ""
+        url = str((done.next_action or {}).get("url", "")) or (pages.page_of(done.payment) if done.payment else "")
         return pages.lead_to(request, url) if url else redirect("subscription-page")
 
 

@@ -41,7 +41,7 @@ def of(user: User) -> list[Balance]:
     return [of_wallet(wallet) for wallet in wallets]
 
 
-def of_wallet(wallet: Wallet, *, with_upcoming: bool = True) -> Balance:
+def of_wallet(wallet: Wallet) -> Balance:
     rows = {row.pk: row for row in Account.objects.filter(pk__in=[getattr(wallet, f"{name}_id") for name in PARTS])}
     pending, available, reserve, debt = (rows[getattr(wallet, f"{name}_id")] for name in PARTS)
     return Balance(
@@ -51,7 +51,7 @@ def of_wallet(wallet: Wallet, *, with_upcoming: bool = True) -> Balance:
         held=pending.held + available.held + reserve.held,
         reserved=reserve.balance - reserve.held,
         owed=-debt.balance,
-        upcoming=tuple(upcoming(wallet)) if with_upcoming else (),
+        upcoming=tuple(upcoming(wallet)),
     )
 
 

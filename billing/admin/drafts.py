@@ -1,5 +1,6 @@
 """Drafts of invoices: the one thing of billing that is edited here, until it is issued."""
 
+from functools import cache
 from typing import Any
 
 from django import forms
@@ -215,8 +216,13 @@ class InvoiceDraftAdmin(BillingActsAdmin):
             self.message_user(request, gettext("The invoice of this draft is issued already."), level="warning")
             return HttpResponseRedirect(self.page_of(draft))
 
+        # Once a request: what is compared with what was shown is what is issued.
+        @cache
+        def reckoned(form: ActForm) -> Reckoned:
+            return drafts.reckon(draft)
+
         def do(form: ActForm) -> str:
-            invoice = drafts.issue(draft=draft)
+            invoice = drafts.issue(draft=draft, expected=reckoned(form))
             return gettext("%(number)s is issued; it waits to be paid until %(day)s.") % {
                 "number": invoice.number,
                 "day": invoice.due_on,
@@ -230,7 +236,7 @@ class InvoiceDraftAdmin(BillingActsAdmin):
             says=gettext(
                 "It takes its number and never changes again. The customer gets a mail with a link to pay it."
             ),
-            preview=lambda form: _lines(draft, drafts.reckon(draft)),
+            preview=lambda form: _lines(draft, reckoned(form)),
             do=do,
         )
 

@@ -1,10 +1,10 @@
 """Payments with their attempts; asking the gateway, cancelling, and giving money back with a preview of every line."""
 
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 from django.contrib import admin
-from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import timezone
@@ -193,21 +193,25 @@ class PaymentAdmin(ConnectedAdmin, ExportingAdmin, BillingActsAdmin):  # type: i
     def refund(self, request: HttpRequest, object_id: str) -> HttpResponse:
         payment = self.found(request, object_id)
 
+        # Once a request: what is compared with what was shown is what is done.
+        @cache
+        def planned(form: ActForm) -> Plan:
+            return refunds.preview(payment=payment, **_wish(payment, form))
+
         def preview(form: ActForm) -> list[str]:
-            plan = refunds.preview(payment=payment, **_wish(payment, form))
+            plan = planned(form)
             refunds_by_hand.may_ask_for(payment=payment, amount=plan.amount, by=operator(request))
             return list(_lines(plan))
 
-        @transaction.atomic
         def do(form: ActForm) -> str:
-            made = refunds.request(
+            made = refunds_by_hand.request(
                 payment=payment,
                 reason=form.facts["reason"],
                 by=operator(request),
                 key=form.act_key,
+                expected=planned(form),
                 **_wish(payment, form),
             )
-            refunds_by_hand.may_ask_for(payment=payment, amount=Money(0, made.currency), by=operator(request))
             said = gettext("Refund of %(amount)s: %(status)s.")
             said = said % {"amount": for_reader(made.money), "status": made.get_status_display()}
             url = reverse("admin:billing_refund_change", args=[made.pk])

@@ -112,7 +112,7 @@ class RefundAdmin(ConnectedAdmin, ExportingAdmin, BillingActsAdmin):  # type: ig
         return refund.status, str(refund.get_status_display())
 
     def connected(self, request: HttpRequest, refund: Refund) -> Iterator[tuple[Text, list[Link]]]:
-        key = f"refund:{refund.pk}"
+        key = refund.key
         yield _("customer"), to_each(request, Customer.objects.filter(pk=refund.payment.user_id))
         yield _("credit notes"), to_each(request, Invoice.objects.filter(refund=refund).order_by("pk"))
         yield _("cases"), to_each(request, Case.objects.filter(payment=refund.payment_id).order_by("pk"))

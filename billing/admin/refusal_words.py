@@ -91,6 +91,8 @@ WORDS: Words = {
     errors.RefundTooLarge: _too_much,
     errors.CreditsSpent: _("%(missing)s of the credits are spent; this policy does not allow it."),
     errors.DisputeOpen: _("A dispute about this payment is open. Refund it, if need be, when the dispute is over."),
+    errors.RefundPlanChanged: _("What it would do has changed meanwhile: look at the preview again."),
+    errors.DraftChanged: _("The draft or its tax has changed meanwhile: look at the preview again."),
     errors.PartialNotPossible: _("The gateway can only refund this payment as a whole."),
     errors.ReasonMissing: _("Say why."),
     errors.RefundBeingSent: _("It is being sent right now. Look again in five minutes."),

@@ -223,13 +223,16 @@ class SubscriptionAdmin(BillingActsAdmin):
 
     @action(description=_("Change"), url_path="change_plan", permissions=["manage_subscription"], icon="swap_horiz")  # type: ignore[arg-type, operator]
     def change_plan(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        subscription = self.found(request, object_id)
+        subscription, now = (
+            self.found(request, object_id),
+            timezone.now(),
+        )  # what is compared and done is of one instant
 
         def price(form: ActForm) -> PlanPrice:
             return subscriptions.price_for(subscription, form.facts["plan"], form.facts["interval"])
 
         def preview(form: ActForm) -> list[str]:
-            plan = plan_changes.preview(subscription=subscription, price=price(form), when=form.facts["when"])
+            plan = plan_changes.preview(subscription=subscription, price=price(form), when=form.facts["when"], at=now)
             return [
                 gettext("Charged now: %(amount)s") % {"amount": for_reader(plan.due)},
                 gettext("For the new plan: %(amount)s") % {"amount": for_reader(plan.charge)},
@@ -245,6 +248,7 @@ class SubscriptionAdmin(BillingActsAdmin):
                 price=price(form),
                 wishes=subscriptions.wishes_of(subscription),
                 when=form.facts["when"],
+                at=now,
                 by=operator(request),
                 reason=form.facts["reason"],
             )
@@ -252,6 +256,8 @@ class SubscriptionAdmin(BillingActsAdmin):
                 return gettext("A payment of %(amount)s was started; the plan changes when it is paid.") % {
                     "amount": for_reader(done.payment.money)
                 }
+            if done.next_action is not None:
+                return gettext("The charge was not paid; the plan changes when the customer pays it.")
             return gettext("The plan changes at %(day)s.") % {"day": _day(done.preview.begins_at)}
 
         return self.act(

@@ -1,5 +1,6 @@
 """`POST checkouts`: begin to buy something."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -35,13 +36,14 @@ from rest.views import ApiView
 from wallets.sales import MOST_LINES, Line
 
 THINGS = ("pack", "plan", "sale", "sales", "amount")
+SellerOf = Callable[[str], User]
 NOT_BESIDE_A_CARD = ("gateways", "flow", "phone", "save_method")
 
 
 class SaleRequest(serializers.StrictSerializer):
     """Something that a seller of this marketplace sells; only services may name its price."""
 
-    seller = fields.StringField(max_length=150, bare=True, help_text="The seller's user id, as the buyer's.")
+    seller = fields.UserIdField(help_text="The seller's user id, as the buyer's; no operator's.")
     type = fields.StringField(max_length=60, bare=True)
     reference = fields.StringField(max_length=100, bare=True)
     amount = fields.AmountField()
@@ -171,9 +173,7 @@ class CheckoutsView(ApiView):
     @idempotency.remembered
     def post(self, request: Request, claim: Claim) -> Response:
         if (begun := checkout.earlier(claim)) is not None:
-            answer = _answer(begun, is_guest=request.auth is None)
-            answer.headers[idempotency.REPLAYED] = "true"
-            return answer
+            return idempotency.replayed(_answer(begun, is_guest=request.auth is None))
         wish = serializers.read(request, CheckoutBody)
         if request.auth is None:
             payment = guest_checkouts.start(request, wish, claim)
@@ -185,7 +185,7 @@ class CheckoutsView(ApiView):
             count_try(user)
         if "plan" in wish:
             return _subscribe(wish, user, wishes, claim)
-        purchase = _purchase(wish, user, is_service=callers.of(request).kind is Kind.SERVICE)
+        purchase = _purchase(wish, user, accounts.account, is_service=callers.of(request).kind is Kind.SERVICE)
         payment = checkout.start(user=user, purchase=purchase, wishes=wishes, claim=claim)
         return _answer(Payment.objects.with_attempts().get(pk=payment.pk))
 
@@ -212,7 +212,7 @@ class CheckoutPreviewView(ApiView):
         if "plan" in wish:
             purchase = subscriptions.first_period(user=user, price=_plan_price(wish), coupon=wish.get("coupon", ""))
         else:
-            purchase = _purchase(wish, user, is_service=callers.of(request).kind is Kind.SERVICE)
+            purchase = _purchase(wish, user, accounts.named, is_service=callers.of(request).kind is Kind.SERVICE)
         purchase = pricing.taxed(purchase, customer, wishes.country)
         decision = checkout.choose(purchase, wishes) if purchase.amount.minor else checkout.NO_GATEWAY
         return Response(CheckoutPreviewResponse(_preview(purchase, customer, wishes, decision)).data)
@@ -253,30 +253,30 @@ def _wishes(wish: dict[str, Any], user: User) -> Wishes:
     return replace(wishes, method=saved_methods.find(user, wish["payment_method"]))
 
 
-def _purchase(wish: dict[str, Any], user: User, *, is_service: bool) -> Purchase:
-    purchase = _at_full_price(wish, user, is_service=is_service)
+def _purchase(wish: dict[str, Any], user: User, seller_of: SellerOf, *, is_service: bool) -> Purchase:
+    purchase = _at_full_price(wish, user, seller_of, is_service=is_service)
     if "coupon" not in wish:
         return purchase
     return coupons.applied(user=user, code=wish["coupon"], purchase=purchase)
 
 
-def _at_full_price(wish: dict[str, Any], user: User, *, is_service: bool) -> Purchase:
+def _at_full_price(wish: dict[str, Any], user: User, seller_of: SellerOf, *, is_service: bool) -> Purchase:
     if "pack" in wish:
         return pricing.pack(wish["pack"], wish["currency"], customers.get(user).locale)
     if not is_service:
         raise errors.AmountNotYours
     if "sale" in wish or "sales" in wish:
-        lines = [_line(each, wish["currency"]) for each in wish.get("sales", [wish.get("sale")])]
+        lines = [_line(each, wish["currency"], seller_of) for each in wish.get("sales", [wish.get("sale")])]
         return pricing.sale(lines, customers.get(user).locale)
     return pricing.free_amount(
         Money(wish["amount"], wish["currency"]), wish.get("description", settings.SPECTACULAR_SETTINGS["TITLE"])
     )
 
 
-def _line(sale: dict[str, Any], currency: str) -> Line:
-    """The seller is known, or becomes so now: they may come to their wallet later."""
+def _line(sale: dict[str, Any], currency: str, seller_of: SellerOf) -> Line:
+    """At a checkout the seller is known, or becomes so now: they may come to their wallet later."""
     return Line(
-        seller=accounts.account(sale["seller"]),
+        seller=seller_of(sale["seller"]),
         type=sale["type"],
         amount=Money(sale["amount"], currency),
         reference=sale["reference"],

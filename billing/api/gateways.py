@@ -68,12 +68,12 @@ class GatewaysResponse(answers.Serializer[dict[str, Any]]):
 
 class GatewaysView(ApiView):
     permission_classes = (AllowAny,)
+    queries = {"GET": GatewaysQuery}
 
     @extend_schema(
         operation_id="gateways",
         summary="List gateways, with their limits and health",
         tags=["catalogue"],
-        parameters=[GatewaysQuery],
         responses=GatewaysResponse,
     )
     def get(self, request: Request) -> Response:

@@ -101,6 +101,8 @@ class InvoicesQuery(pagination.PageQuery):
 
 
 class InvoicesView(ApiView):
+    queries = {"GET": InvoicesQuery}
+
     def get_permissions(self):  # type: ignore[no-untyped-def]
         kind = HasPermission("billing.issue_invoice") if self.request.method == "POST" else MayRead
         return [kind()]
@@ -108,7 +110,6 @@ class InvoicesView(ApiView):
     @extend_schema(
         operation_id="invoices",
         summary="List invoices and credit notes",
-        parameters=[InvoicesQuery],
         responses=pagination.page_of(InvoiceResponse),
         tags=TAGS,
     )

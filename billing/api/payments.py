@@ -43,11 +43,11 @@ class PaymentsQuery(pagination.PageQuery):
 
 class PaymentsView(ApiView):
     permission_classes = (MayRead,)
+    queries = {"GET": PaymentsQuery}
 
     @extend_schema(
         operation_id="payments",
         summary="List payments",
-        parameters=[PaymentsQuery],
         responses=pagination.page_of(PaymentResponse),
         tags=TAGS,
     )
@@ -160,11 +160,11 @@ class StatisticsResponse(answers.Serializer[Any]):
 
 class PaymentStatisticsView(ApiView):
     permission_classes = (MayRead,)
+    queries = {"GET": StatisticsQuery}
 
     @extend_schema(
         operation_id="payment_statistics",
         summary="Summarize payments by currency and by gateway",
-        parameters=[StatisticsQuery],
         responses=StatisticsResponse,
         tags=TAGS,
     )

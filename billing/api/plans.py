@@ -65,12 +65,12 @@ class EntitlementsResponse(answers.Serializer[dict[str, Any]]):
 
 class PlansView(ApiView):
     permission_classes = (AllowAny,)
+    queries = {"GET": PlansQuery}
 
     @extend_schema(
         operation_id="plans",
         summary="List plans on sale",
         tags=["catalogue"],
-        parameters=[PlansQuery],
         responses=PlansResponse,
     )
     def get(self, request: Request) -> Response:
@@ -88,7 +88,6 @@ class EntitlementsView(ApiView):
         responses=EntitlementsResponse,
     )
     def get(self, request: Request) -> Response:
-        serializers.query(request)
         return Response({"entitlements": entitlements.of(callers.customer(request))})
 
 

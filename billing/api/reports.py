@@ -80,11 +80,11 @@ class ReportResponse(answers.Serializer[Any]):
 
 class PaymentReportView(ApiView):
     permission_classes = (HasPermission("billing.view_figures"),)
+    queries = {"GET": ReportQuery}
 
     @extend_schema(
         operation_id="payment_report",
         summary="Figures of the shop, by gateway, currency and month",
-        parameters=[ReportQuery],
         responses=ReportResponse,
         tags=["payments"],
     )

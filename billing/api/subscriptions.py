@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from typing import Any
 
-from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from django.http import HttpResponseBase
+from drf_spectacular.utils import extend_schema
 from rest_framework import serializers as answers
 from rest_framework import serializers as drf
 from rest_framework.request import Request
@@ -16,7 +16,7 @@ from billing.api.coupons import count_try
 from billing.api.shapes import NextActionResponse, PaymentResponse, next_action, wishes_of
 from billing.cancellations import Ending
 from billing.models import Payment, Subscription
-from billing.models.plans import PlanInterval
+from billing.models.plans import PlanInterval, PlanPrice
 from billing.models.subscriptions import SubscriptionStatus
 from billing.plan_changes import NOW, PERIOD_END, Changed, ChangePlan
 from credits import calendar
@@ -37,8 +37,8 @@ class SubscriptionQuery(serializers.QuerySerializer):
 
 
 class CancelQuery(SubscriptionQuery):
-    immediately = fields.BooleanField(required=False)
-    preview = fields.BooleanField(required=False)
+    immediately = fields.BooleanField(required=False, help_text="Now, not when the period ends.")
+    preview = fields.BooleanField(required=False, help_text="Say what it would do, and do nothing.")
 
 
 class PaymentWish(serializers.StrictSerializer):
@@ -151,6 +151,8 @@ class PortalResponse(answers.Serializer[Any]):
 
 
 class SubscriptionView(ApiView):
+    queries = {"GET": SubscriptionQuery, "DELETE": CancelQuery}
+
     def get_permissions(self) -> Any:
         return [(MayRead if self.request.method == "GET" else May)()]
 
@@ -158,7 +160,6 @@ class SubscriptionView(ApiView):
         operation_id="subscription",
         summary="Show the customer's subscription",
         description="The live one, or the last that they had; 404 when there never was one.",
-        parameters=[SubscriptionQuery],
         responses=SubscriptionResponse,
         tags=TAGS,
     )
@@ -178,7 +179,7 @@ class SubscriptionView(ApiView):
     def post(self, request: Request, claim: Claim) -> Response:
         user = callers.customer(request)
         if (begun := checkout.earlier(claim)) is not None:
-            return _replayed(_begun(_of(begun), begun, None))
+            return idempotency.replayed(_begun(_of(begun), begun, None))
         wish = serializers.read(request, SubscribeBody)
         price = plans.price_of(plans.find(wish["plan"]), wish["currency"], wish.get("interval", ""))
         if "coupon" in wish:
@@ -191,11 +192,6 @@ class SubscriptionView(ApiView):
     @extend_schema(
         operation_id="unsubscribe",
         summary="Cancel the subscription",
-        parameters=[
-            OpenApiParameter("catalogue", OpenApiTypes.STR),
-            OpenApiParameter("immediately", OpenApiTypes.BOOL, description="Now, not when the period ends."),
-            OpenApiParameter("preview", OpenApiTypes.BOOL, description="Say what it would do, and do nothing."),
-        ],
         request=None,
         responses=CancelledResponse,
         tags=TAGS,
@@ -212,39 +208,48 @@ class SubscriptionView(ApiView):
 
 class SubscriptionChangeView(ApiView):
     permission_classes = (May,)
+    queries = {"POST": SubscriptionQuery}
 
     @extend_schema(
         operation_id="change_subscription",
         summary="Change the plan or the interval",
-        description="A dearer plan begins when its difference is paid; a cheaper one with the next period.",
-        parameters=[SubscriptionQuery],
+        description="A dearer plan begins when its difference is paid; a cheaper one with the next period. A preview "
+        "needs no Idempotency-Key, and uses none up; the change itself needs one.",
         request=ChangeBody,
         responses=ChangeResponse,
         tags=TAGS,
     )
+    @idempotency.keyed_sometimes
+    def post(self, request: Request) -> HttpResponseBase:
+        wish = serializers.read(request, ChangeBody)
+        if not wish.get("preview"):
+            return self._change(request, wish)
+        found, price, when = _change_of(request, wish)
+        return _changed(found, Changed(preview=plan_changes.preview(subscription=found, price=price, when=when)))
+
     @idempotency.remembered
-    def post(self, request: Request, claim: Claim) -> Response:
+    def _change(self, request: Request, claim: Claim, wish: dict[str, Any]) -> Response:
         if (begun := checkout.earlier(claim)) is not None:
-            return _replayed(_changed(_of(begun), plan_changes.again(payment=begun)))
-        asked, wish = serializers.query(request, SubscriptionQuery), serializers.read(request, ChangeBody)
-        found = subscriptions.of(callers.customer(request), asked.get("catalogue", ""))
-        price = subscriptions.price_for(found, wish["plan"], wish.get("interval", ""))
-        when = wish.get("at", "")
-        if wish.get("preview"):
-            done = Changed(preview=plan_changes.preview(subscription=found, price=price, when=when))
-        else:
-            done = plan_changes.change(subscription=found, price=price, wishes=wishes_of(wish), when=when, claim=claim)
+            return idempotency.replayed(_changed(_of(begun), plan_changes.again(payment=begun)))
+        found, price, when = _change_of(request, wish)
+        done = plan_changes.change(subscription=found, price=price, wishes=wishes_of(wish), when=when, claim=claim)
         return _changed(found, done)
+
+
+def _change_of(request: Request, wish: dict[str, Any]) -> tuple[Subscription, PlanPrice, str]:
+    asked = serializers.query(request, SubscriptionQuery)
+    found = subscriptions.of(callers.customer(request), asked.get("catalogue", ""))
+    return found, subscriptions.price_for(found, wish["plan"], wish.get("interval", "")), wish.get("at", "")
 
 
 class SubscriptionRenewView(ApiView):
     permission_classes = (May,)
+    queries = {"POST": SubscriptionQuery}
 
     @extend_schema(
         operation_id="renew_subscription",
         summary="Pay for the next period",
         description="Where a payment of it is under way already, that one is answered.",
-        parameters=[SubscriptionQuery],
         request=PaymentWish,
         responses=BegunResponse,
         tags=TAGS,
@@ -252,7 +257,7 @@ class SubscriptionRenewView(ApiView):
     @idempotency.remembered
     def post(self, request: Request, claim: Claim) -> Response:
         if (begun := checkout.earlier(claim)) is not None:
-            return _replayed(_begun(_of(begun), begun, None, status=200))
+            return idempotency.replayed(_begun(_of(begun), begun, None, status=200))
         asked = serializers.query(request, SubscriptionQuery)
         wish = serializers.read(request, PaymentWish, required=False)
         found = subscriptions.of(callers.customer(request), asked.get("catalogue", ""))
@@ -263,11 +268,11 @@ class SubscriptionRenewView(ApiView):
 
 class SubscriptionResumeView(ApiView):
     permission_classes = (May,)
+    queries = {"POST": SubscriptionQuery}
 
     @extend_schema(
         operation_id="resume_subscription",
         summary="Resume the subscription",
-        parameters=[SubscriptionQuery],
         request=serializers.NoBody,
         responses=SubscriptionResponse,
         tags=TAGS,
@@ -281,12 +286,12 @@ class SubscriptionResumeView(ApiView):
 
 class SubscriptionPortalView(ApiView):
     permission_classes = (May,)
+    queries = {"POST": SubscriptionQuery}
 
     @extend_schema(
         operation_id="subscription_portal",
         summary="Get the page where the customer manages the subscription",
         description="The gateway's own where it renews by itself, else ours.",
-        parameters=[SubscriptionQuery],
         request=PortalBody,
         responses=PortalResponse,
         tags=TAGS,
@@ -355,17 +360,13 @@ def _begun(
 
 def _changed(subscription: Subscription, done: Changed) -> Response:
     again = Subscription.objects.of(subscription.user).get(pk=subscription.pk)
-    return Response({"subscription": told(again), "preview": _preview(done.preview), **_payment(done.payment, None)})
+    return Response(
+        {"subscription": told(again), "preview": _preview(done.preview), **_payment(done.payment, done.next_action)}
+    )
 
 
 def _of(begun: Payment) -> Subscription:
     return Subscription.objects.select_related("user").get(pk=begun.details["subscription"])
-
-
-def _replayed(answer: Response) -> Response:
-    """Made again from the payment that the first request began: its own answer was never kept."""
-    answer.headers[idempotency.REPLAYED] = "true"
-    return answer
 
 
 def _payment(payment: Payment | None, action: dict[str, object] | None) -> dict[str, Any]:

@@ -23,6 +23,14 @@ class DraftIssued(BillingError):
         super().__init__("The invoice of this draft is issued already.")
 
 
+class DraftChanged(BillingError):
+    """What was looked at is not what would be issued any more."""
+
+    def __init__(self, draft: UUID) -> None:
+        self.draft = draft
+        super().__init__("What would be issued has changed meanwhile. Look at the preview again.")
+
+
 class NotCancellable(BillingError):
     """Only what was issued to be paid, and nobody has paid, is cancelled; what was paid is refunded."""
 

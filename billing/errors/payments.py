@@ -88,6 +88,13 @@ class DisputeOpen(BillingError):
         super().__init__("A dispute about this payment is open. Refund it, if need be, when the dispute is over.")
 
 
+class RefundPlanChanged(BillingError):
+    """What was agreed to is not what would happen any more."""
+
+    def __init__(self) -> None:
+        super().__init__("What the refund would do has changed meanwhile. Look at the preview again.")
+
+
 class PartialNotPossible(BillingError):
     def __init__(self, gateway: str) -> None:
         self.gateway = gateway
@@ -104,6 +111,15 @@ class RefundOver(BillingError):
         self.refund = refund
         self.state = state
         super().__init__(f"The refund is {state}.")
+
+
+class RefundEndedMeanwhile(BillingError):
+    """What was asked for before it ended may be older than its end: whoever asked, asks again."""
+
+    def __init__(self, refund: UUID, state: str) -> None:
+        self.refund = refund
+        self.state = state
+        super().__init__(f"The refund is {state} since that was asked.")
 
 
 class RefundBeingSent(BillingError):

@@ -1,12 +1,13 @@
 """What we and a gateway say to each other: requests, results, and the roles that a gateway can play."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol, runtime_checkable
 
-from billing.gateways.errors import FailureCategory
+from billing.gateways.errors import FailureCategory, InvalidLetter
 from billing.gateways.subjects import Subject
 from billing.gateways.tax_figures import TaxBehavior, TaxFigures
 from ledger.money import Money
@@ -34,6 +35,9 @@ class RefundState(StrEnum):
     FAILED = "failed"
     CANCELLED = "cancelled"
     NOT_FOUND = "not_found"
+
+
+NOTHING_WENT = (RefundState.FAILED, RefundState.CANCELLED)
 
 
 class PayoutState(StrEnum):
@@ -264,6 +268,10 @@ class PayoutResult:
     raw: Mapping[str, object] = field(default_factory=dict)
 
 
+# What no database keeps: NUL, and half of a character. JSON can write both, and a form the first.
+NOT_KEPT = re.compile("[\0\ud800-\udfff]")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hint:
     """One thing that a letter says. It says where to look; what is true, `fetch_…` says."""
@@ -277,6 +285,11 @@ class Hint:
     amount: Money | None = None
     occurred_at: datetime | None = None
     object: Mapping[str, object] = field(default_factory=dict)  # what a signed letter carries, for those who need it
+
+    def __post_init__(self) -> None:
+        """Of what it carries, only the inbox knows whether it is kept."""
+        if any(map(NOT_KEPT.search, (self.event_id, self.kind, self.reference, *self.ids, *self.ids.values()))):
+            raise InvalidLetter("The letter has characters that nobody can keep.")
 
 
 class MovementKind(StrEnum):
@@ -379,13 +392,6 @@ class PaysOut(Protocol):
 @runtime_checkable
 class ReceivesWebhooks(Protocol):
     def read_letter(self, letter: Letter) -> Sequence[Hint]: ...  # raises errors.InvalidLetter
-
-
-@runtime_checkable
-class AsksToProve(Protocol):
-    """Some letters are proven by a call to the gateway, which their reader waits for: anybody can make it wait."""
-
-    def must_ask(self, letter: Letter) -> bool: ...
 
 
 @runtime_checkable

@@ -2,19 +2,26 @@
 
 import hmac
 from collections.abc import Mapping
-from json import JSONDecodeError, loads
-from typing import Any
+from json import loads
+from typing import Any, Protocol, runtime_checkable
 
-from billing.gateways.base import Hint, Letter
+from billing.gateways.base import NOT_KEPT, Hint, Letter
 from billing.gateways.errors import InvalidLetter
 from billing.gateways.references import fingerprint
+
+
+@runtime_checkable
+class AsksToProve(Protocol):
+    """A gateway that proves some letters by a call to it, for which their reader waits: anybody can make it wait."""
+
+    def must_ask(self, letter: Letter) -> bool: ...
 
 
 def fields(letter: Letter) -> dict[str, Any]:
     """The JSON object in a letter's body."""
     try:
         found = loads(letter.body)
-    except (JSONDecodeError, UnicodeDecodeError, RecursionError) as broken:
+    except (ValueError, RecursionError) as broken:  # not JSON, not UTF-8, a number of thousands of digits, too deep
         raise InvalidLetter("The body is not JSON.") from broken
     if not isinstance(found, dict):
         raise InvalidLetter("The body is not a JSON object.")
@@ -27,7 +34,10 @@ def made_up_id(letter: Letter) -> str:
 
 
 def text(value: object) -> str:
-    return value if isinstance(value, str) else ""
+    found = value if isinstance(value, str) else ""
+    if NOT_KEPT.search(found):
+        raise InvalidLetter("The letter has characters that nobody can keep.")
+    return found
 
 
 def fits(hint: Hint, ids: Mapping[str, str]) -> bool:

@@ -290,6 +290,13 @@ class InvoiceResult:
         is_free = self.total is not None and self.total.minor == 0
         return is_free and self.discount is not None and self.discount.minor > 0
 
+    @property
+    def is_settled_by_balance(self) -> bool:
+        """It was paid and nobody was charged: the customer's balance there has paid all of it, or carries what is too
+        little to be charged until a later invoice."""
+        is_due = self.total is not None and self.total.minor > 0
+        return self.state is InvoiceState.PAID and is_due and self.paid is not None and self.paid.minor <= 0
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PriceResult:

@@ -3,6 +3,8 @@
 import re
 
 from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import GinIndex
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Q
@@ -11,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from stdnum.eu import vat
 from stdnum.exceptions import ValidationError as WrongNumber
 
-from rest import codes
+from rest import codes, texts
 
 
 class Locale(models.TextChoices):
@@ -57,16 +59,19 @@ class Customer(models.Model):
     user = models.OneToOneField(
         settings.AUTH_USER_MODEL, models.PROTECT, primary_key=True, related_name="customer", verbose_name=_("user")
     )
-    name = models.CharField(_("name"), max_length=200, blank=True)
-    company = models.CharField(_("company"), max_length=200, blank=True)
-    email = models.EmailField(_("e-mail"), max_length=254, blank=True)
+    name = models.CharField(_("name"), max_length=200, blank=True, validators=[texts.check_line])
+    company = models.CharField(_("company"), max_length=200, blank=True, validators=[texts.check_line])
+    email = models.EmailField(_("e-mail"), max_length=254, blank=True, validators=[texts.check_address])
     # Of the address, however it is spelled: see billing.persons.
     person = models.CharField(max_length=64, blank=True, default="", db_default="", editable=False)
+    person_since = models.DateTimeField(null=True, editable=False)  # empty: from the beginning
+    # Of addresses under which something was used that is for each person once.
+    earlier_persons = ArrayField(models.CharField(max_length=64), default=list, db_default=[], editable=False)
     vat_number = models.CharField(_("VAT number"), max_length=20, blank=True, validators=[check_vat_number])
     # Where the company or the person is, as invoices say it.
-    address = models.CharField(_("address"), max_length=200, blank=True, db_default="")
-    postcode = models.CharField(_("postcode"), max_length=20, blank=True, db_default="")
-    city = models.CharField(_("city"), max_length=100, blank=True, db_default="")
+    address = models.CharField(_("address"), max_length=200, blank=True, db_default="", validators=[texts.check_line])
+    postcode = models.CharField(_("postcode"), max_length=20, blank=True, db_default="", validators=[texts.check_line])
+    city = models.CharField(_("city"), max_length=100, blank=True, db_default="", validators=[texts.check_line])
     country = models.CharField(_("country"), max_length=2, blank=True, validators=[check_country])
     locale = models.CharField(_("language"), max_length=2, choices=Locale, default=default_locale)
     # Weekly grants fall due by this clock.
@@ -81,6 +86,7 @@ class Customer(models.Model):
         indexes = [
             models.Index(Lower("email"), name="customer_by_email"),
             models.Index(name="customer_by_person", fields=["person"], condition=~Q(person="")),
+            GinIndex(name="customer_by_earlier_person", fields=["earlier_persons"]),
         ]
         constraints = [
             models.CheckConstraint(name="customer_locale_known", condition=Q(locale__in=Locale.values)),

@@ -17,6 +17,10 @@ class InstructionKind(models.TextChoices):
     PAUSE = "pause", _("pause it")
     RESUME = "resume", _("go on after a pause")
     NEXT_PRICE = "next_price", _("another price from the next period")
+    CHANGE_NOW = "change_now", _("a dearer plan at once, for the difference")
+
+
+OF_A_PRICE = (InstructionKind.NEXT_PRICE, InstructionKind.CHANGE_NOW)
 
 
 class InstructionState(models.TextChoices):
@@ -35,6 +39,7 @@ class GatewayInstruction(models.Model):
         PlanPrice, models.PROTECT, related_name="+", null=True, blank=True, verbose_name=_("price")
     )
     state = models.CharField(_("state"), max_length=7, choices=InstructionState, default=InstructionState.OPEN)
+    prorated_at = models.DateTimeField(_("charged as at"), null=True, blank=True)  # the instant of its preview
     by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.PROTECT, related_name="+", null=True, blank=True, verbose_name=_("by")
     )
@@ -57,9 +62,14 @@ class GatewayInstruction(models.Model):
                 | Q(state__in=[InstructionState.DONE, InstructionState.REFUSED], closed_at__isnull=False),
             ),
             models.CheckConstraint(
-                name="instruction_next_price_has_its_price",
-                condition=Q(kind=InstructionKind.NEXT_PRICE, price__isnull=False)
-                | (~Q(kind=InstructionKind.NEXT_PRICE) & Q(price__isnull=True)),
+                name="instruction_change_has_its_price",
+                condition=Q(kind__in=OF_A_PRICE, price__isnull=False)
+                | (~Q(kind__in=OF_A_PRICE) & Q(price__isnull=True)),
+            ),
+            models.CheckConstraint(
+                name="instruction_change_now_has_its_instant",
+                condition=Q(kind=InstructionKind.CHANGE_NOW, prorated_at__isnull=False)
+                | (~Q(kind=InstructionKind.CHANGE_NOW) & Q(prorated_at__isnull=True)),
             ),
             models.UniqueConstraint(
                 name="instruction_open_once_per_subscription",

@@ -98,6 +98,11 @@ class InvoiceQuerySet(models.QuerySet["Invoice"]):
         """What payments brought, without what takes a credit note back."""
         return self.filter(kind__in=SALES, corrects__isnull=True)
 
+    def before_it_came_back(self) -> Self:
+        """Credit notes whose refund has come back since, and that no paper takes back yet."""
+        notes = self.filter(kind=InvoiceKind.CREDIT_NOTE, credit_notes__isnull=True)
+        return notes.filter(times_back__lt=F("refund__times_back"))
+
     def open(self) -> Self:
         """Issued to be paid, and neither paid nor cancelled."""
         return self.filter(due_on__isnull=False, payment__status=PaymentStatus.PENDING)
@@ -140,6 +145,7 @@ class Invoice(models.Model):
     corrects = models.ForeignKey(
         "self", models.PROTECT, related_name="credit_notes", null=True, blank=True, verbose_name=_("corrects")
     )
+    times_back = models.PositiveSmallIntegerField(default=0, db_default=0, editable=False)  # of the refund, before that
     seller = models.JSONField(_("seller"))
     buyer = models.JSONField(_("buyer"))
     missing = models.JSONField(_("missing on it"), default=list, blank=True)  # what the law would have wanted
@@ -205,7 +211,7 @@ class Invoice(models.Model):
             ),
             models.UniqueConstraint(
                 name="invoice_corrected_once_per_refund",
-                fields=["refund", "corrects"],
+                fields=["refund", "corrects", "times_back"],
                 condition=Q(refund__isnull=False),
             ),
             models.UniqueConstraint(

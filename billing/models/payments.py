@@ -8,6 +8,7 @@ from django.contrib.postgres.indexes import GinIndex
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models
 from django.db.models import F, Q
+from django.db.models.fields.json import KT
 from django.utils.translation import gettext_lazy as _
 
 from billing.models.gateways import CEILING, CURRENCY
@@ -159,6 +160,13 @@ class Payment(models.Model):
                 name="payment_once_per_request_key",
                 fields=["request_scope", "request_key"],
                 condition=Q(request_key__isnull=False),
+            ),
+            # Two that wait could both be paid. What a gateway that renews has charged already waits for nobody.
+            models.UniqueConstraint(
+                KT("details__subscription"),
+                KT("details__purpose"),
+                name="payment_waits_once_per_plan_and_purpose",
+                condition=Q(kind=PaymentKind.PLAN, status=PaymentStatus.PENDING, details__invoice__isnull=True),
             ),
         ]
         indexes = [

@@ -91,6 +91,8 @@ class Refund(models.Model):
     next_try_at = models.DateTimeField(_("tried next at"), null=True, blank=True)
     tries = models.PositiveIntegerField(_("times tried"), default=0)
     not_found = models.PositiveSmallIntegerField(default=0)
+    # After it had arrived. Each time what follows is another event: in the books, among the cases and on paper.
+    times_back = models.PositiveSmallIntegerField(default=0, db_default=0, editable=False)
     created_at = models.DateTimeField(_("created at"), auto_now_add=True)
     sent_at = models.DateTimeField(_("sent at"), null=True, blank=True)
     ended_at = models.DateTimeField(_("ended at"), null=True, blank=True)
@@ -157,6 +159,16 @@ class Refund(models.Model):
     @property
     def reference(self) -> str:
         return UUID(str(self.id)).hex
+
+    @property
+    def key(self) -> str:
+        """The name of what it takes, and of what is booked for it."""
+        return f"refund:{self.pk}"
+
+    @property
+    def key_now(self) -> str:
+        """The same, since it came back last: what is booked from then on is booked anew."""
+        return f"{self.key}:again:{self.times_back}" if self.times_back else self.key
 
 
 class DisputeState(models.TextChoices):

@@ -20,8 +20,6 @@ from wallets import withdrawals
 from wallets.models import Withdrawal
 from wallets.tests import people
 
-LATER = timedelta(days=2)
-
 
 class PayingGateway(FakeGateway):
     """Pays once per reference, as the real ones do. `refuses_payout` is raised before it acts, `loses` after it."""

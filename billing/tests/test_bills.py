@@ -350,6 +350,12 @@ WISH = {
 }
 
 
+def test_invoice_is_not_due_at_the_calendars_end(stripe, french) -> None:
+    answer = post("invoices", service("issue_invoice", acts_for=known()), WISH | {"due_on": "9999-12-31"})
+    assert (answer.status_code, answer.json()["errors"][0]["code"]) == (400, "too_late")
+    assert not Invoice.objects.exists()
+
+
 def test_service_issues_an_invoice_that_its_customer_pays(stripe, french) -> None:
     user = known()
     headers = service("issue_invoice", acts_for=user)

@@ -56,6 +56,22 @@ def test_operator_writes_a_draft_and_issues_what_the_preview_said(stripe, french
     assert Invoice.objects.get().gross_minor == 22_800
 
 
+def test_draft_that_changes_between_the_look_and_the_lock_is_not_issued(stripe, french, finance, monkeypatch) -> None:
+    browser(finance).post("/admin/billing/invoicedraft/add/", form(known()))
+    draft, usual = InvoiceDraft.objects.get(), drafts.issue
+
+    def issue(**asked: Any) -> Invoice:
+        draft.lines.filter(position=1).update(quantity=4)
+        return usual(**asked)
+
+    monkeypatch.setattr(drafts, "issue", issue)
+    assert "has changed meanwhile" in press(finance, "billing_invoicedraft_issue", draft).text
+    assert not Invoice.objects.exists()
+    monkeypatch.undo()
+    press(finance, "billing_invoicedraft_issue", draft)
+    assert Invoice.objects.get().net_minor == 4 * 3_333 + 9_001
+
+
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [

@@ -8,17 +8,12 @@ from django.db import transaction
 from prometheus_client import REGISTRY
 
 from billing import breaker, calling
-from billing.breaker import CircuitOpen, SteadyStore
+from billing.breaker import CircuitOpen
 from billing.gateways.errors import Declined, FailureCategory, GatewayError, Unavailable, Uncertain
 from billing.routing import Health
 
 DOWN = FailureCategory.PROVIDER_DOWN
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(autouse=True)
-def with_redis() -> None:
-    SteadyStore.away_until = 0.0
 
 
 def unavailable(retry_after_seconds: int | None = None, category: FailureCategory = DOWN) -> Unavailable:

@@ -2,6 +2,7 @@
 
 import itertools
 from collections import Counter
+from collections.abc import Callable
 from functools import partial
 from threading import Barrier
 from typing import Any
@@ -10,11 +11,14 @@ import pytest
 from django.contrib.auth.models import User
 from django.db import connection
 
-from billing import coupons, errors, gifts
-from billing.models import Coupon, Payment
+from billing import asking, checkout, coupons, errors, gifts, payments, pricing, redemptions, refund_sending, refunds
+from billing.checkout import Wishes
+from billing.gateways.base import PaymentState
+from billing.models import Coupon, Payment, Refund
 from billing.models.coupons import CouponKind
 from billing.tests import shop
 from billing.tests.couponing import buy, make_coupon, state, uses
+from credits.tests import gates
 from ledger import checks
 from ledger.tests.races import PATIENCE_SECONDS, run_all
 
@@ -38,7 +42,7 @@ def without_lock(monkeypatch: pytest.MonkeyPatch) -> None:
     """As if it had been forgotten: every rival has looked before any of them takes."""
     before, after, looks, refuse = Barrier(RIVALS), Barrier(RIVALS), itertools.count(), coupons.refuse_limits
 
-    def lock(user: User, coupon: Coupon) -> Coupon:
+    def lock(user: User, coupon: Coupon, *, gives: str = "") -> Coupon:
         found = Coupon.objects.get(pk=coupon.pk)
         before.wait(PATIENCE_SECONDS)
         return found
@@ -105,3 +109,62 @@ def test_canary_without_lock_and_constraint_more_use_it_than_may(on_sale, monkey
                 "ALTER TABLE billing_coupon ADD CONSTRAINT coupon_used_within_its_limit "
                 'CHECK ("limit" IS NULL OR used <= "limit")'
             )
+
+
+# ---------------------------------------------------------------- a coupon from two sides: one order of locks
+
+
+def with_coupon(user: User, pack: str, **wishes: Any) -> Payment:
+    purchase = coupons.applied(user=user, code="WELCOME10", purchase=pricing.pack(pack, "EUR", "en"))
+    return checkout.start(user=user, purchase=purchase, wishes=Wishes(**wishes))
+
+
+@pytest.fixture
+def dear_pack(on_sale, stripe) -> User:
+    """Nothing is left to pay of Pack Medium with the coupon, and of Pack Large ten euros are."""
+    shop.make_price(shop.MediumFactory.create(code="large", name_en="Pack Large"), "EUR", 1_999)
+    make_coupon(kind=CouponKind.AMOUNT, amounts={"EUR": 999}, limit=5, returns_after_refund=True)
+    return shop.make_user()
+
+
+def meet_between_their_locks(monkeypatch: pytest.MonkeyPatch, **places: Any) -> None:
+    """Each waits where it has taken the first of its locks and not the last one, until its rival waits as well."""
+    for function, module in places.items():
+        usual = getattr(module, function)
+
+        def gated(*said: Any, usual: Any = usual, **more: Any) -> Any:
+            gates.wait_at_the_gate()
+            return usual(*said, **more)
+
+        monkeypatch.setattr(module, function, gated)
+
+
+def test_full_refund_and_free_checkout_of_one_coupon_do_not_wait_for_each_other_in_vain(
+    dear_pack, stripe, monkeypatch
+) -> None:
+    payment = with_coupon(dear_pack, "large", gateways=["stripe"])
+    stripe.pays(payment.attempts.get().reference)
+    refunds.request(payment=shop.told(payment), reason="not wanted")
+    meet_between_their_locks(monkeypatch, give=payments, refunded=redemptions)
+    acts: list[Callable[[], Any]] = [refund_sending.work_through, lambda: with_coupon(dear_pack, "medium").status]
+    assert gates.run_through_the_gate(acts) == [1, "succeeded"]
+    assert Refund.objects.get().status == "succeeded"
+    assert (uses(), sorted(state())) == (1, [("redeemed", True), ("returned", False)])
+    assert (shop.credits_of(dear_pack), checks.faults()) == (275, {})
+
+
+def test_late_payment_and_free_checkout_of_one_coupon_do_not_wait_for_each_other_in_vain(
+    dear_pack, stripe, monkeypatch
+) -> None:
+    late = with_coupon(dear_pack, "large", gateways=["stripe"])
+    stripe.becomes(PaymentState.FAILED)
+    attempt = shop.told(late).attempts.select_related("payment").get()
+    stripe.pays()
+    meet_between_their_locks(monkeypatch, give=payments, paid=redemptions)
+    acts: list[Callable[[], Any]] = [
+        lambda: asking.ask(attempt).status,
+        lambda: with_coupon(dear_pack, "medium").status,
+    ]
+    assert gates.run_through_the_gate(acts) == ["succeeded"] * 2
+    assert (uses(), state()) == (2, [("redeemed", True)] * 2)
+    assert (shop.credits_of(dear_pack), checks.faults()) == (550, {})

@@ -8,6 +8,7 @@ import jwt
 import pytest
 from django.conf import settings
 from django.contrib.auth.models import Permission, User
+from django.core.exceptions import ValidationError
 from django.db import DatabaseError, IntegrityError, connections, transaction
 from django.test import Client
 from django.urls import reverse
@@ -228,3 +229,28 @@ def test_support_can_neither_make_nor_delete_one(admin_client: Client) -> None:
     assert admin_client.get(reverse("admin:billing_customer_changelist")).status_code == 200
     assert admin_client.get(reverse("admin:billing_customer_add")).status_code == 403
     assert admin_client.get(reverse("admin:billing_customer_delete", args=[customer.pk])).status_code == 403
+
+
+# ---------------------------------------------------------------- what no paper can say
+
+
+@pytest.mark.parametrize("name", ["A\uffff", "A\ufffe", "A\x01"])
+def test_characters_that_no_invoice_can_say_are_refused(db, name) -> None:
+    user = User.objects.create(username="ann")
+    refused = patch(customer_header(), name=name)
+    assert (refused.status_code, refused.json()["errors"][0]["code"]) == (400, "control")
+    with pytest.raises(ValidationError) as told:
+        customers.change(customers.get(user), by=user, city=name)
+    assert told.value.message_dict == {"city": ["Control characters are not allowed."]}
+    assert (customers.get(user).name, customers.get(user).city) == ("", "")
+
+
+def test_address_with_two_ats_is_refused(db) -> None:
+    quoted = '"a@b"@example.com'
+    user = User.objects.create(username="ann")
+    refused = patch(customer_header(), email=quoted)
+    assert (refused.status_code, refused.json()["errors"][0]["field"]) == (400, "email")
+    with pytest.raises(ValidationError) as told:
+        customers.change(customers.get(user), by=user, email=quoted)
+    assert told.value.message_dict["email"] == ["An e-mail address has one @."]
+    assert customers.get(user).email == ""

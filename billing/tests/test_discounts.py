@@ -47,7 +47,7 @@ points = some.integers(1, 10_000)
 steps = some.sampled_from([1, 5, 10, 100, 500])
 
 
-@bounds(max_examples=100, deadline=None, derandomize=True)
+@bounds(max_examples=100)
 @given(prices, some.one_of(points.map(percent), prices.map(lambda minor: amount(XOF=minor))), steps)
 def test_parts_sum_to_the_price_and_nothing_is_below_zero(minor: int, terms: Terms, step: int) -> None:
     price = Money(minor * step, "XOF")
@@ -58,7 +58,7 @@ def test_parts_sum_to_the_price_and_nothing_is_below_zero(minor: int, terms: Ter
     assert left.minor % step == 0
 
 
-@bounds(max_examples=100, deadline=None, derandomize=True)
+@bounds(max_examples=100)
 @given(prices, points, steps)
 def test_buyer_never_pays_a_step_more_or_less_than_promised(minor: int, share: int, step: int) -> None:
     price = Money(minor * step, "XOF")

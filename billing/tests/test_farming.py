@@ -35,7 +35,7 @@ def on_sale(gateways) -> None:
     make_plan("big", {"month": 1_999}, grant_rules=["big-monthly"])
 
 
-@bounds(max_examples=15, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@bounds(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(acts)
 def test_credits_never_cost_less_than_the_cheapest_offer(on_sale, paypal, history) -> None:
     with time_machine.travel(timezone.now(), tick=False) as clock:

@@ -8,7 +8,6 @@ import pytest
 from django.test import Client
 
 from billing import breaker, gateway_choices
-from billing.breaker import SteadyStore
 from billing.gateways import registry
 from billing.gateways.base import AmountRule, Capabilities, DestinationKind, Flow, Trust
 from billing.gateways.errors import FailureCategory, Uncertain
@@ -52,7 +51,6 @@ def toys(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         "cinetpay": Toy("cinetpay", countries=frozenset({"CI", "SN"}), pending_lifetime=timedelta(hours=1)),
         "paypal": Toy("paypal", "PAYPAL_CLIENT_ID"),
     }
-    SteadyStore.away_until = 0.0
     registry.forget()
     monkeypatch.setattr(registry, "BUILDERS", {name: lambda toy=toy: toy for name, toy in made.items()})
     yield

@@ -153,3 +153,10 @@ def test_customers_send_no_address(open_shop: None) -> None:
 def test_guests_see_no_payments(open_shop: None) -> None:
     payment = buy().json()["payment"]["id"]
     assert Client().get(f"/api/v1/payments/{payment}").status_code == 401
+
+
+def test_address_with_two_ats_buys_nothing(open_shop: None) -> None:
+    answer = buy(email='"a@b"@example.com')
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (400, "email")
+    assert not User.objects.exists()
+    assert not Payment.objects.exists()

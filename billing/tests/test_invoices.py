@@ -26,7 +26,17 @@ from billing import (
     taxing,
 )
 from billing.gateways.base import RefundState
-from billing.models import Invoice, InvoiceFile, InvoiceLine, InvoiceSeries, Payment, Refund, TaxRate, VatCheck
+from billing.models import (
+    Customer,
+    Invoice,
+    InvoiceFile,
+    InvoiceLine,
+    InvoiceSeries,
+    Payment,
+    Refund,
+    TaxRate,
+    VatCheck,
+)
 from billing.models.refunds import RefundPolicy
 from billing.tests import shop
 from billing.tests.fakes import RefundingGateway
@@ -186,6 +196,18 @@ def test_tax_follows_the_buyer_and_every_xml_is_valid(stripe, french, settings, 
     assert InvoiceFile.objects.count() == 2
 
 
+@pytest.mark.parametrize("strange", ["\uffff", "\x01", "\x01A\ud7ff\ufffeé", "\U0001f600", "漢"])
+def test_papers_of_names_that_no_xml_holds_are_rendered_all_the_same(stripe, french, strange) -> None:
+    """Names are judged where they come in; papers are frozen with what was let in before."""
+    buyer = known()
+    Customer.objects.filter(user=buyer).update(name=strange, city=f"Paris{strange}")
+    refunded(shop.paid(stripe, buyer), 300)
+    invoice_files.render_due()
+    assert list(Invoice.objects.values_list("render_error", "render_next_at")) == [("", None)] * 2
+    for file in InvoiceFile.objects.all():
+        assert faults_of_schematron(bytes(file.xml)) == []
+
+
 @pytest.mark.parametrize(("tax", "points"), [(167, 2_000), (75, 812)])
 def test_figures_of_a_gateway_say_the_rate_of_what_it_sold_by_itself(french, tax, points) -> None:
     assert taxing.read_back(Money(999, "EUR"), Money(tax, "EUR")).basis_points == points
@@ -270,7 +292,7 @@ def test_without_the_lock_of_the_series_two_take_the_same_number(monkeypatch) ->
         return series
 
     payments = paid_amounts(2)
-    InvoiceSeries.objects.create(kind="invoice", year=payments[0].created_at.year)
+    InvoiceSeries.objects.create(kind="invoice", year=invoice_writing.here(payments[0].created_at).year)
     monkeypatch.setattr(invoice_writing, "_locked_series", unlocked)
     with pytest.raises(IntegrityError, match="invoice_number"):
         run_all([partial(invoices.issue, payment=each) for each in payments])

@@ -6,7 +6,7 @@ import pytest
 from django.core import mail as outbox
 from django.utils import timezone
 
-from billing import asking, refund_sending, refunds
+from billing import asking, gateway_refunds, refund_sending, refunds
 from billing.gateways import registry
 from billing.gateways.base import RefundState
 from billing.models import Attempt, Refund
@@ -108,7 +108,7 @@ def test_what_was_paid_twice_stays_because_the_shop_wants_it_so(gateways, settin
 def test_second_refund_made_at_the_gateway_is_not_to_be_made_once_more(gateways) -> None:
     twice = paid_twice(gateways)
     refund_sending.return_surplus(twice)
-    refunds.book_made_at_gateway(attempt=twice, amount=Money(500, "EUR"), ids={"refund": "re_theirs"})
+    gateway_refunds.book(attempt=twice, amount=Money(500, "EUR"), ids={"refund": "re_theirs"})
     said = told()
     assert said.startswith("A second refund was made at a gateway")
     assert "by hand" not in said

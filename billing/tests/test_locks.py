@@ -26,10 +26,11 @@ from billing import (
     plans,
     refund_sending,
     refunds,
+    refunds_elsewhere,
     usage_invoices,
 )
 from billing.drafts import Wanted
-from billing.gateways.base import Flow, NextAction, SavedMethod
+from billing.gateways.base import Flow, NextAction, RefundResult, RefundState, SavedMethod
 from billing.gateways.subscribing import SetupResult, SetupState
 from billing.models import (
     Attempt,
@@ -307,6 +308,37 @@ def test_without_the_lock_what_is_being_sent_is_taken_back(
     """If this fails, the test above proves nothing."""
     no_row_is_locked(Refund)(monkeypatch)
     assert taken_back_while_it_is_sent(stripe) == ({"Refund": 1}, "cancelled")
+
+
+def sent_while_an_answer_is_written_down(
+    monkeypatch: pytest.MonkeyPatch, stripe: RefundingGateway
+) -> tuple[Counter[str], str]:
+    """What whoever claims it is told, and what stands there then. An answer that changes nothing was read before."""
+    refund = refunds.request(payment=shop.paid(stripe), reason="not wanted")
+    gate(monkeypatch, refunds_elsewhere, "is_of_dispute")  # asked once the row has been read
+
+    def note() -> Any:
+        return refunds.note(refund=refund, result=RefundResult(state=RefundState.NOT_FOUND))
+
+    def claim() -> int:
+        gates.wait_for_a_rival()
+        return Refund.objects.filter(pk=refund.pk, status="requested").update(status="sending")
+
+    return names(gates.run_through_the_gate([note, claim])), Refund.objects.get().status
+
+
+def test_answer_that_is_written_down_leaves_the_refund_to_who_sends_it(
+    monkeypatch: pytest.MonkeyPatch, stripe: RefundingGateway
+) -> None:
+    assert sent_while_an_answer_is_written_down(monkeypatch, stripe) == ({"Refund": 1, "1": 1}, "sending")
+
+
+def test_without_the_lock_what_is_being_sent_waits_to_be_sent_again(
+    monkeypatch: pytest.MonkeyPatch, stripe: RefundingGateway
+) -> None:
+    """If this fails, the test above proves nothing."""
+    no_row_is_locked(Refund)(monkeypatch)
+    assert sent_while_an_answer_is_written_down(monkeypatch, stripe) == ({"Refund": 1, "1": 1}, "requested")
 
 
 # ---------------------------------------------------------------- papers

@@ -11,7 +11,7 @@ from django.contrib.auth.models import Permission, User
 from django.test import Client
 from django.urls import reverse
 
-from billing import cases, refund_sending
+from billing import cases, refund_sending, refunds_by_hand
 from billing.gateways.base import PaymentState, RefundState
 from billing.gateways.errors import Uncertain
 from billing.models import Case, GatewayLetter, Payment, Refund
@@ -54,9 +54,19 @@ def page(name: str, *arguments: Any) -> str:
 
 def press(user: User, name: str, thing: Any, **fields: Any) -> Any:
     """`billing_payment_refund` is the button "refund" on a payment's page."""
-    app, model, act = name.split("_")
+    app, model, act = name.split("_", 2)
     path = f"/admin/{app}/{model}/{thing.pk}/{act}/"
-    return browser(user).post(path, {"key": str(uuid.uuid4()), **fields})
+    wish = {"key": str(uuid.uuid4()), **fields}
+    answer = browser(user).post(path, wish)
+    seen = answer.context and answer.context.get("previewed")
+    # What was shown is agreed to, unless the test is about looking.
+    is_only_look = not seen or {"preview", "previewed"} & wish.keys()
+    return answer if is_only_look else browser(user).post(path, wish | {"previewed": seen})
+
+
+def previewed(user: User, path: str, wish: dict[str, str]) -> dict[str, str]:
+    """What the button that comes with the preview sends along."""
+    return {"previewed": browser(user).post(path, wish | {"preview": "yes"}).context["previewed"]}
 
 
 def test_lists_and_pages_open(stripe, operator) -> None:
@@ -153,7 +163,8 @@ def test_preview_shows_every_line_and_moves_nothing(stripe, operator) -> None:
 def test_operator_refunds_by_a_button_and_their_name_stands_by_it(stripe, operator) -> None:
     payment = shop.paid(stripe)
     wish = {"key": str(uuid.uuid4()), "amount": "5.00", "policy": "proportional", "reason": "late"}
-    answer = browser(operator).post(page("billing_payment_refund", payment.pk), wish, follow=True)
+    path = page("billing_payment_refund", payment.pk)
+    answer = browser(operator).post(path, wish | previewed(operator, path, wish), follow=True)
     refund = Refund.objects.get()
     assert (refund.amount_minor, refund.requested_by, refund.status) == (500, operator, RefundStatus.REQUESTED)
     link = f'href="{page("billing_refund_change", refund.pk)}">See the refund</a>'
@@ -163,12 +174,42 @@ def test_operator_refunds_by_a_button_and_their_name_stands_by_it(stripe, operat
 
 def test_form_that_is_sent_twice_makes_one_refund(stripe, operator) -> None:
     payment = shop.paid(stripe)
-    wish = {"key": str(uuid.uuid4()), "amount": "5.00", "policy": "proportional", "reason": "late"}
-    for _ in range(2):
-        assert browser(operator).post(page("billing_payment_refund", payment.pk), wish).status_code == 302
-    assert Refund.objects.get().amount_minor == 500
-    browser(operator).post(page("billing_payment_refund", payment.pk), wish | {"key": str(uuid.uuid4()), "amount": "1"})
+    wish = {"key": str(uuid.uuid4()), "amount": "4.00", "policy": "proportional", "reason": "late"}
+    path = page("billing_payment_refund", payment.pk)
+    seen = previewed(operator, path, wish)
+    assert browser(operator).post(path, wish | seen).status_code == 302
+    assert browser(operator).post(path, wish | seen).status_code == 200  # there is less left: it is shown anew
+    assert browser(operator).post(path, wish | previewed(operator, path, wish)).status_code == 302
+    assert Refund.objects.get().amount_minor == 400
+    press(operator, "billing_payment_refund", payment, **wish | {"key": str(uuid.uuid4()), "amount": "1.00"})
     assert Refund.objects.count() == 2
+
+
+def test_nothing_is_done_that_was_not_shown(stripe, operator) -> None:
+    payment = shop.paid(stripe)
+    wish = {"key": str(uuid.uuid4()), "amount": "5.00", "policy": "proportional", "reason": "late"}
+    answer = browser(operator).post(page("billing_payment_refund", payment.pk), wish)
+    assert (answer.status_code, "Goes back to the buyer: €5.00" in answer.text) == (200, True)
+    assert not Refund.objects.exists()
+
+
+def test_credits_spent_between_the_look_and_the_lock_make_no_smaller_refund(stripe, operator, monkeypatch) -> None:
+    payment = shop.paid(stripe)
+    wish = {"key": str(uuid.uuid4()), "policy": "proportional", "reason": "late"}
+    path = page("billing_payment_refund", payment.pk)
+    seen, usual = previewed(operator, path, wish), refunds_by_hand.request
+
+    def request(**asked: Any) -> Refund:
+        usage.spend(user=payment.user, amount=80, key="meanwhile")
+        return usual(**asked)
+
+    monkeypatch.setattr(refunds_by_hand, "request", request)
+    answer = browser(operator).post(path, wish | seen)
+    assert "What it would do has changed meanwhile" in answer.text
+    assert (Refund.objects.exists(), shop.credits_of(payment.user)) == (False, 195)
+    monkeypatch.undo()
+    anew = browser(operator).post(path, wish | {"preview": "yes"})
+    assert "Goes back to the buyer: €7.08" in anew.text
 
 
 def test_money_moves_by_what_was_previewed_and_by_nothing_else(stripe, operator) -> None:
@@ -177,11 +218,11 @@ def test_money_moves_by_what_was_previewed_and_by_nothing_else(stripe, operator)
     client, wish = browser(operator), {"key": str(uuid.uuid4()), "policy": "proportional", "reason": "late"}
     assert "previewed" not in client.get(path).content.decode()
     shown = client.post(path, {**wish, "amount": "5.00", "preview": "yes"}).content.decode()
-    (previewed,) = re.findall(r'name="previewed" value="(\w+)"', shown)
-    other = client.post(path, {**wish, "amount": "7.00", "previewed": previewed})
+    (seen,) = re.findall(r'name="previewed" value="(\w+)"', shown)
+    other = client.post(path, {**wish, "amount": "7.00", "previewed": seen})
     assert "Goes back to the buyer: €7.00" in other.content.decode()
     assert not Refund.objects.exists()
-    client.post(path, {**wish, "amount": "5.00", "previewed": previewed})
+    client.post(path, {**wish, "amount": "5.00", "previewed": seen})
     assert Refund.objects.get().amount_minor == 500
 
 
@@ -314,16 +355,16 @@ def test_refund_is_that_of_the_preview_or_shown_anew(stripe, operator) -> None:
     def send(**more: str) -> str:
         return str(press(operator, "billing_payment_refund", payment, **wish, **more).content.decode())
 
-    def previewed(text: str) -> str:
+    def shown(text: str) -> str:
         [found] = re.findall(r'name="previewed" value="([0-9a-f]+)"', text)
         return str(found)
 
-    seen = previewed(send(preview="yes"))
+    seen = shown(send(preview="yes"))
     usage.spend(user=payment.user, amount=80, key="meanwhile")
     anew = send(previewed=seen)
     assert "80" in re.sub(r"<[^>]+>", " ", anew)
     assert not Refund.objects.exists()
-    send(previewed=previewed(anew))
+    send(previewed=shown(anew))
     assert Refund.objects.get().credits_owed == 80
 
 

@@ -83,6 +83,48 @@ def test_trial_is_one_for_the_person(gateways) -> None:
     assert begin(account(OTHERS[0], make_user())) == "trialing"
 
 
+class TestAddressThatIsGivenUp:
+    """The account that has had its present takes another address, so that a new one may come with the first."""
+
+    def give_up(self, user: User) -> None:
+        account(OTHERS[2], user)
+
+    def test_its_gift_stays_used(self) -> None:
+        make_coupon(code="HELLO", kind="gift", credits=100, limit_per_customer=1)
+        gifts.redeem(user=(first := account(SPELLINGS[0])), code="HELLO")
+        self.give_up(first)
+        for spelling in (SPELLINGS[2], OTHERS[2]):
+            answer = post("coupons/redeem", caller(account(spelling)), {"code": "HELLO"})
+            assert (answer.status_code, answer.json()["code"]) == (409, "coupon_used_by_you")
+        gifts.redeem(user=account(OTHERS[0]), code="HELLO")
+
+    def test_its_first_purchase_was_the_first(self, stripe) -> None:
+        make_coupon(code="FIRST", basis_points=2_000, is_first_purchase_only=True)
+        shop.paid(stripe, first := account(SPELLINGS[0]))
+        self.give_up(first)
+        answer = post(
+            "checkouts", caller(account(SPELLINGS[1])), {"pack": "medium", "currency": "EUR", "coupon": "FIRST"}
+        )
+        assert (answer.status_code, answer.json()["code"]) == (409, "coupon_first_purchase_only")
+
+    def test_its_trial_was_the_one(self, gateways) -> None:
+        make_plan("trial", {"month": 999}, trial_days=14)
+        first = account(SPELLINGS[0], make_user())
+        wishes = Wishes(gateways=("paypal",))
+        subscriptions.start(user=first, price=price("trial"), wishes=wishes)
+        self.give_up(first)
+        again = account(SPELLINGS[1], make_user())
+        assert subscriptions.start(user=again, price=price("trial"), wishes=wishes).subscription.status == "incomplete"
+
+    def test_address_under_which_nothing_was_used_is_free_again(self) -> None:
+        make_coupon(code="HELLO", kind="gift", credits=100, limit_per_customer=1)
+        thief = account(OTHERS[0])
+        gifts.redeem(user=thief, code="HELLO")
+        for stranger in (SPELLINGS[0], OTHERS[2]):  # it names the addresses of others, one after the other
+            account(stranger, thief)
+        gifts.redeem(user=account(SPELLINGS[1]), code="HELLO")
+
+
 def test_used_by_another_account_names_no_payment_of_it(stripe) -> None:
     make_coupon(code="ONCE", basis_points=1_000, limit_per_customer=1)
     first = account(SPELLINGS[0])

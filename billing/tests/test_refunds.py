@@ -15,6 +15,7 @@ from billing import (
     cases,
     disputes,
     errors,
+    gateway_refunds,
     payments,
     refund_credits,
     refund_plans,
@@ -558,8 +559,8 @@ def test_what_was_paid_twice_where_nothing_can_be_sent_back_is_a_case(gateways) 
 def test_refund_made_at_the_gateway_is_booked(stripe) -> None:
     payment = shop.paid(stripe)
     attempt = payment.attempts.get()
-    refund = refunds.book_made_at_gateway(attempt=attempt, amount=Money(500, "EUR"), ids={"refund": "re_dash"})
-    again = refunds.book_made_at_gateway(attempt=attempt, amount=Money(500, "EUR"), ids={"refund": "re_dash"})
+    refund = gateway_refunds.book(attempt=attempt, amount=Money(500, "EUR"), ids={"refund": "re_dash"})
+    again = gateway_refunds.book(attempt=attempt, amount=Money(500, "EUR"), ids={"refund": "re_dash"})
     assert (again.pk, refund.origin) == (refund.pk, "gateway")
     stripe.refund_states[refund.reference] = RefundState.SUCCEEDED
     refund_sending.ask(refund)
@@ -652,6 +653,18 @@ def test_service_refunds_over_http_once(stripe) -> None:
     shown = get(f"refunds/{told['id']}", customer(payment.user))
     assert (shown.status_code, shown.json()["id"]) == (200, told["id"])
     assert get(f"refunds/{told['id']}", customer(shop.make_user())).status_code == 404
+
+
+def test_service_sees_refunds_by_its_permission_alone(stripe) -> None:
+    """Speaking for a customer is not enough: it opens nothing else of theirs either."""
+    payment = shop.paid(stripe)
+    address = f"refunds/{ask_for(payment).pk}"
+    refused = get(address, service(acts_for=payment.user))
+    assert (refused.status_code, refused.json()["code"]) == (403, "permission_missing")
+    assert "billing.view_refund" in refused.json()["detail"]
+    assert get(address, service("billing.view_refund")).status_code == 200
+    assert get(address, service("billing.view_refund", acts_for=payment.user)).status_code == 200
+    assert get(address, service("billing.view_refund", acts_for=shop.make_user())).status_code == 404
 
 
 def test_key_of_a_refund_is_once_for_ever_and_not_for_a_day(stripe) -> None:

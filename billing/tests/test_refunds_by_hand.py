@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from billing import cases, errors, refund_sending, refunds, refunds_by_hand
+from billing import cases, errors, gateway_refunds, refund_sending, refunds, refunds_by_hand
 from billing.gateways import registry
 from billing.gateways.base import RefundResult, RefundState
 from billing.models import Case, Refund
@@ -189,7 +189,7 @@ def test_refund_that_people_made_there_instead_is_not_booked_again(stripe) -> No
     Refund.objects.update(status=RefundStatus.UNKNOWN, sent_at=timezone.now())
     refunds_by_hand.resolve(refund=refund, has_arrived=True, proof="re_9", by=shop.make_user())
     attempt = payment.attempts.get()
-    heard = refunds.book_made_at_gateway(attempt=attempt, amount=Money(400, "EUR"), ids={"refund": "re_9"})
+    heard = gateway_refunds.book(attempt=attempt, amount=Money(400, "EUR"), ids={"refund": "re_9"})
     assert (heard, Refund.objects.count()) == (refund, 1)
     assert shop.balance("revenue:packs:EUR") == 599
 

@@ -12,6 +12,7 @@ from billing import (
     disputes,
     errors,
     fulfilment,
+    gateway_refunds,
     invoice_xml,
     invoices,
     refund_sending,
@@ -41,9 +42,7 @@ def disputed(payment: Payment, state: DisputeState) -> None:
 
 
 def made_in_the_dashboard(stripe, payment: Payment, minor: int = 400, name: str = "re_dash") -> Refund:
-    refund = refunds.book_made_at_gateway(
-        attempt=payment.attempts.get(), amount=Money(minor, "EUR"), ids={"refund": name}
-    )
+    refund = gateway_refunds.book(attempt=payment.attempts.get(), amount=Money(minor, "EUR"), ids={"refund": name})
     stripe.refund_states[refund.reference] = RefundState.SUCCEEDED
     refund_sending.ask(refund)
     return Refund.objects.get(pk=refund.pk)
@@ -154,6 +153,7 @@ def test_refund_that_failed_while_it_waited_has_no_plan_when_it_arrives_after_al
     refund = made_in_the_dashboard(stripe, payment)
     refunds.note(refund=refund, result=RefundResult(state=RefundState.FAILED))
     disputed(payment, DisputeState.WON)
+    refund.refresh_from_db()
     refunds.note(refund=refund, result=RefundResult(state=RefundState.SUCCEEDED))
     refund.refresh_from_db()
     assert (refund.status, refund.lines) == ("succeeded", {})

@@ -102,7 +102,7 @@ NOT_OF_OPERATORS = {
     "CouponNeedsPurchase", "CouponNotForThis", "CouponUsedByYou", "CouponUsedUp", "DiscountNotPayable",
     "MethodRefused", "NoGatewayKeepsMethods", "PhoneInvalid", "ReturnUrlRefused", "SubscriptionAmbiguous",
     "UnknownCoupon", "UnknownGateways", "UnknownMethod",
-    "TaxNotAdded",
+    "RefundEndedMeanwhile", "TaxNotAdded",
 }  # fmt: skip
 WITH_SENTENCES_OF_THEIR_OWN = {"BillingError", "CouponInvalid", "StatementUnreadable"}
 

@@ -7,11 +7,32 @@ from django.core.management import call_command
 from django.test import Client
 from django.utils import timezone
 
-from billing import dunning, entitlements, plan_changes, plan_payments, renewals, subscriptions, tasks
+from billing import (
+    dunning,
+    entitlements,
+    plan_changes,
+    plan_payments,
+    renewals,
+    subscription_states,
+    subscriptions,
+    tasks,
+)
 from billing.checkout import Wishes
 from billing.models import Payment, Subscription
 from billing.tests import shop
-from billing.tests.subscribers import BEGIN, end_of, fails, fresh, make_plans, make_user, pay, price, subscribed
+from billing.tests.subscribers import (
+    BEGIN,
+    begin,
+    end_of,
+    fails,
+    fresh,
+    make_plan,
+    make_plans,
+    make_user,
+    pay,
+    price,
+    subscribed,
+)
 from credits import balances, calendar, grants
 from credits.models import Grant, GrantSource
 from events.models import Event
@@ -120,6 +141,19 @@ def test_late_payment_resumes_with_dates_of_its_own(premium, clock, paypal) -> N
     assert (found.status, found.period_start) == ("active", premium.paid_until + 20 * DAY)
     assert end_of(found).isoformat() == "2026-05-22T08:00:00+00:00"
     assert Grant.objects.count() == given + 1  # the weeks of the lapse are not given
+
+
+@pytest.mark.parametrize("days", [0, 5])
+def test_trial_that_is_paid_late_begins_on_that_day(gateways, clock, paypal, days) -> None:
+    """Nobody had access since it ended."""
+    make_plan("tried", {"month": 500}, trial_days=7)
+    found = fresh(begin(make_user(), "tried").subscription)
+    clock.move_to(found.paid_until + days * DAY)
+    pay(paypal, subscriptions.renew(subscription=found, wishes=Wishes(gateways=("paypal",))))
+    ours = fresh(found)
+    assert (ours.status, ours.period_start) == ("active", found.paid_until + days * DAY)
+    assert ours.anchor_at == ours.period_start
+    assert ours.paid_until == subscription_states.end_of_period(timezone.now(), "Europe/Paris", "month", 1)
 
 
 def test_plan_that_is_paid_while_the_sweep_ends_another_goes_on(premium, clock, paypal) -> None:

@@ -6,9 +6,10 @@ from functools import partial
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 from django.utils import timezone
 
-from billing import asking, disputes, errors, fulfilment, refund_sending, refunds, sale_payments
+from billing import asking, disputes, errors, fulfilment, gateway_refunds, refund_sending, refunds, sale_payments
 from billing.gateways import subscribing as words
 from billing.gateways.base import RefundResult, RefundState
 from billing.gateways.subscribing import DisputeResult
@@ -62,6 +63,49 @@ def seller(payment: Payment, number: int = 0) -> Any:
 
 
 # ---------------------------------------------------------------- bought
+
+
+def accounts() -> set[str]:
+    return set(User.objects.values_list("username", flat=True))
+
+
+@pytest.mark.parametrize("path", ["checkouts", "checkouts/preview"])
+@pytest.mark.parametrize("name", ["bob\u200b", "bob\ud7ff\u2028", "b" * 151])
+def test_seller_whom_no_token_could_name_is_refused(stripe, path, name) -> None:
+    buyer = service("start_checkout", acts_for=shop.make_user())
+    before = accounts()
+    answer = post(path, buyer, {"currency": "EUR", "sale": TICKET | {"seller": name}})
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (400, "sale.seller")
+    assert accounts() == before
+
+
+@pytest.mark.parametrize("path", ["checkouts", "checkouts/preview"])
+@pytest.mark.parametrize("rights", [{"is_staff": True}, {"is_superuser": True}])
+def test_operator_sells_nothing(stripe, path, rights) -> None:
+    User.objects.create(username="olive", **rights)
+    buyer = service("start_checkout", acts_for=shop.make_user())
+    answer = post(path, buyer, {"currency": "EUR", "sale": TICKET | {"seller": "olive"}})
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalid_value")
+    assert not Payment.objects.exists()
+
+
+def test_seller_who_became_an_operator_has_what_was_paid_to_them(stripe) -> None:
+    answer = checkout(sale=TICKET)
+    User.objects.filter(username="organizer-1").update(is_staff=True)
+    stripe.pays()
+    shop.told(Payment.objects.get(pk=answer.json()["payment"]["id"]))
+    assert Sale.objects.get().wallet.seller.user.username == "organizer-1"
+
+
+def test_preview_of_a_sale_makes_nobody_a_seller(stripe) -> None:
+    buyer = service("start_checkout", acts_for=shop.make_user())
+    before = accounts()
+    answer = post(
+        "checkouts/preview", buyer, {"currency": "EUR", "sales": [TICKET, TICKET | {"seller": "organizer-2"}]}
+    )
+    assert (answer.status_code, answer.json()["amount"], accounts()) == (200, 8_000, before)
+    checkout(sale=TICKET)
+    assert accounts() & {"organizer-1", "organizer-2"} == {"organizer-1"}
 
 
 def test_paid_sale_is_split_between_seller_and_us(stripe) -> None:
@@ -198,6 +242,18 @@ def test_refund_that_arrives_after_it_had_failed_is_booked(stripe) -> None:
     assert faults() == {}
 
 
+def test_refund_that_comes_back_and_arrives_again_is_booked_each_time(stripe) -> None:
+    payment = sold(stripe)
+    made = refund(payment)
+    outcome = []
+    for state in (RefundState.SUCCEEDED, RefundState.FAILED) * 3:
+        refunds.note(refund=Refund.objects.get(pk=made.pk), result=RefundResult(state=state))
+        outcome.append((parts(seller(payment))["pending"], on("commission:EUR"), on("gateway:stripe:EUR")))
+    assert outcome == [(0, 0, 0), (3_600, 400, -4_000)] * 3
+    assert Sale.objects.get().left == Money(4_000, "EUR")
+    assert faults() == {}
+
+
 def withdrawn(stripe: RefundingGateway) -> Payment:
     """A sale whose seller has everything out already."""
     payment = sold(stripe)
@@ -227,7 +283,7 @@ def test_operator_may_decide_that_we_bear_it(stripe) -> None:
 def test_refund_made_at_the_gateway_is_booked_though_nobody_covers_it(stripe) -> None:
     payment = withdrawn(stripe)
     attempt = payment.attempts.get()
-    made = refunds.book_made_at_gateway(attempt=attempt, amount=payment.money, ids={"refund": "re_1"})
+    made = gateway_refunds.book(attempt=attempt, amount=payment.money, ids={"refund": "re_1"})
     refunds.note(refund=made, result=RefundResult(state=RefundState.SUCCEEDED))
     assert (on("loss:EUR"), on("gateway:stripe:EUR"), on("gateway:paypal:EUR")) == (-3_600, 0, 3_600)
     assert faults() == {}
@@ -302,7 +358,7 @@ def test_bank_that_asks_for_what_was_refunded_takes_nothing_of_the_seller(stripe
 
 def made_in_the_dashboard(stripe: RefundingGateway, payment: Payment, minor: int) -> Refund:
     attempt = payment.attempts.get()
-    made = refunds.book_made_at_gateway(attempt=attempt, amount=Money(minor, "EUR"), ids={"refund": "re_dash"})
+    made = gateway_refunds.book(attempt=attempt, amount=Money(minor, "EUR"), ids={"refund": "re_dash"})
     stripe.refund_states[made.reference] = RefundState.SUCCEEDED
     refund_sending.ask(made)
     return made
@@ -392,7 +448,7 @@ def stood_by(payment: Payment) -> tuple[int, int, int]:
 
 
 def there(stripe: RefundingGateway, attempt: Attempt, minor: int = 4_000) -> Refund:
-    made = refunds.book_made_at_gateway(attempt=attempt, amount=Money(minor, "EUR"), ids={"refund": "re_dash"})
+    made = gateway_refunds.book(attempt=attempt, amount=Money(minor, "EUR"), ids={"refund": "re_dash"})
     stripe.refund_states[made.reference] = RefundState.SUCCEEDED
     return refund_sending.ask(made)
 
@@ -417,7 +473,7 @@ def test_refund_of_a_double_payment_that_waits_here_is_the_one_that_people_made_
 
 def test_another_amount_of_a_double_payment_is_for_people_to_look_at(stripe, twice) -> None:
     refund_sending.return_surplus(twice)
-    refunds.book_made_at_gateway(attempt=twice, amount=Money(1_000, "EUR"), ids={"refund": "re_dash"})
+    gateway_refunds.book(attempt=twice, amount=Money(1_000, "EUR"), ids={"refund": "re_dash"})
     assert (Refund.objects.count(), Case.objects.get().kind) == (1, "surplus")
 
 

@@ -35,7 +35,7 @@ from billing.tests.subscribers import (
     price,
     subscribed,
 )
-from credits import balances, calendar, grants, usage
+from credits import balances, calendar, grants, holds, usage
 from credits.models import Grant, GrantRule, GrantSource, Purse
 from events.models import Event, Message
 from ledger import checks
@@ -239,6 +239,14 @@ def test_upgrade_after_spending_everything_credits_nothing(on_sale, paypal) -> N
     usage.spend(user=found.user, key="all", amount=500)
     plan = plan_changes.preview(subscription=found, price=price("elite"))
     assert (plan.charge.minor, plan.credit.minor) == (1_999, 0)
+
+
+def test_upgrade_credits_nothing_for_what_is_held_until_it_is_free_again(on_sale, paypal) -> None:
+    found = subscribed(paypal)
+    held = holds.reserve(user=found.user, key="all", amount=500)
+    assert plan_changes.preview(subscription=found, price=price("elite")).credit.minor == 0
+    holds.release(hold=held.id)
+    assert plan_changes.preview(subscription=found, price=price("elite")).credit.minor == 999
 
 
 def test_upgrade_begins_when_it_is_paid(on_sale, paypal) -> None:

@@ -144,6 +144,20 @@ def test_change_is_previewed_to_the_cent_and_changes_nothing(user, paypal) -> No
     assert (Payment.objects.count(), balances.of(user).available) == (1, 500)
 
 
+def test_preview_takes_no_key_and_uses_none_up(user, paypal) -> None:
+    """An answer that was kept would be yesterday's figures, and the change itself another request of its key."""
+    subscribed(paypal, user)
+    wish = {"plan": "elite", "gateways": ["paypal"]}
+    assert post("subscription/change", customer(user), wish | {"preview": True}, key=None).status_code == 200
+    looked = post("subscription/change", customer(user), wish | {"preview": True}, key="change-1")
+    assert (looked.status_code, looked.json()["preview"]["due"]) == (200, 1_000)
+    changed = post("subscription/change", customer(user), wish, key="change-1")
+    assert (changed.status_code, "Idempotency-Replayed" in changed) == (200, False)
+    assert post("subscription/change", customer(user), wish, key="change-1").json() == changed.json()
+    refused = post("subscription/change", customer(user), wish, key=None)
+    assert (refused.status_code, refused.json()["code"]) == (400, "idempotency_key_missing")
+
+
 def test_change_is_paid_and_then_in_force(user, paypal) -> None:
     subscribed(paypal, user)
     post("subscription/change", customer(user), {"plan": "elite", "gateways": ["paypal"]})

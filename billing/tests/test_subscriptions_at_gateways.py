@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from billing import (
     errors,
+    following,
     gateway_subscriptions,
     inbox,
     instructions,
@@ -467,15 +468,15 @@ def test_plan_of_which_we_may_not_ask_goes_on_and_somebody_is_told(renewing, kin
 
 
 def test_plan_that_a_letter_ends_while_the_sweep_asks_stays_as_the_letter_said(renewing, monkeypatch) -> None:
-    found, usual = paid_once(renewing), subscription_states.end_later
+    found, usual = paid_once(renewing), following.follow_end
     renewing.becomes_in(SubscriptionState.ACTIVE, cancel_at_period_end=True)
 
-    def end_later(**facts: Any) -> Subscription:
+    def follow_end(**facts: Any) -> None:
         ended = SubscriptionStatus.CANCELLED
         assert subscription_states.end(subscription_id=found.pk, status=ended, why="at_gateway")
-        return usual(**facts)
+        usual(**facts)
 
-    monkeypatch.setattr(subscription_states, "end_later", end_later)
+    monkeypatch.setattr(following, "follow_end", follow_end)
     with time_machine.travel(lapsed(found), tick=False):
         assert renewals.expire_due().total == 0
     assert (fresh(found).status, fresh(found).end_reason) == ("cancelled", "at_gateway")

@@ -3,6 +3,7 @@
 import html
 import re
 from datetime import timedelta
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -10,7 +11,7 @@ import time_machine
 from django.utils import timezone
 from django.utils.translation import override
 
-from billing import plans
+from billing import plan_changes, plans
 from billing.admin import timeline_words
 from billing.models import Payment, Subscription
 from billing.tests.subscribers import BEGIN, end_of, fresh, make_plan, make_plans, subscribed
@@ -64,8 +65,27 @@ def test_change_is_previewed_then_asked_for(found) -> None:
     shown = browser(operator).post(path, key | wish | {"preview": "1"}).content.decode()
     assert "€10.00" in shown
     assert Payment.objects.count() == 1
-    browser(operator).post(path, key | wish)
+    press(operator, "billing_subscription_change_plan", found, **wish)
     assert Payment.objects.get(status="pending").amount_minor == 1_000
+
+
+def test_change_is_reckoned_as_of_the_instant_that_was_compared(found, monkeypatch) -> None:
+    """A second later it may be a cent less."""
+    operator, wish = member("manage_subscription"), {"plan": "elite", "interval": "month", "when": "now", "reason": "x"}
+    path, key = page("billing_subscription_change_plan", found.pk), {"key": str(uuid4())}
+    usual, reckoned = plan_changes.preview, []
+    with time_machine.travel(timezone.now() + timedelta(days=3), tick=False) as clock:
+        seen = browser(operator).post(path, key | wish | {"preview": "yes"}).context["previewed"]
+
+        def preview(**asked: Any) -> Any:
+            reckoned.append(usual(**asked))
+            clock.shift(60)
+            return reckoned[-1]
+
+        monkeypatch.setattr(plan_changes, "preview", preview)
+        assert browser(operator).post(path, key | wish | {"previewed": seen}).status_code == 302
+    shown, done = reckoned
+    assert (done, Payment.objects.get(status="pending").amount_minor) == (shown, shown.due.minor)
 
 
 def test_change_offers_the_plans_of_its_catalogue_and_begins_with_its_own(found) -> None:
@@ -138,7 +158,7 @@ def test_pause_resume_and_extend(found) -> None:
     assert fresh(found).status == "paused"
     press(operator, "billing_subscription_resume", found, reason="is back")
     assert fresh(found).status == "active"
-    far = press(operator, "billing_subscription_extend", found, until="2999-01-01", reason="our outage")
+    far = press(operator, "billing_subscription_extend", found, until="2199-01-01", reason="our outage")
     assert "At most 400 days from today." in far.content.decode()
     press(operator, "billing_subscription_extend", found, until="2026-05-01", reason="our outage")
     assert end_of(found).date().isoformat() == "2026-05-01"

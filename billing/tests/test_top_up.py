@@ -13,7 +13,7 @@ from django.contrib.auth.models import User
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
-from billing import asking, errors, gateway_choices, saved_methods, tasks, top_up, top_up_charges
+from billing import asking, breaker, errors, routing, saved_methods, tasks, top_up, top_up_charges
 from billing.gateways.base import PaymentState, SavedMethod
 from billing.gateways.errors import Declined, FailureCategory, Unavailable, Uncertain
 from billing.models import (
@@ -586,19 +586,34 @@ def test_the_race_is_real_without_lock_and_index(
     agreed = agree(ann)
     charging.answers = PaymentState.PENDING
     if "lock" not in guards:
-        meet, choose = meeting_of(8), gateway_choices.choose
+        meet, decide = meeting_of(8), routing.decide
 
-        def choose_when_all_have_looked(wish: Wish) -> Any:
+        def decide_when_all_have_looked(wish: Wish, candidates: Any) -> Any:
             meet()
-            return choose(wish)
+            return decide(wish, candidates)
 
-        monkeypatch.setattr(gateway_choices, "choose", choose_when_all_have_looked)
+        monkeypatch.setattr(routing, "decide", decide_when_all_have_looked)
         monkeypatch.setattr(top_up, "lock_consents", lambda user: None)
     with nullcontext() if "index" in guards else without_index("billing_topupcharge", "top_up_charge_one_in_flight"):
         begun = run_together(8, lambda: top_up_charges.charge(agreed, timezone.now()))
         paid_before = 1
         assert (len(charging.charged), sum(each is not None for each in begun)) == (most, most)
         assert (TopUpCharge.objects.count(), Payment.objects.count()) == (most, most + paid_before)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_gateways_are_looked_up_in_redis_before_the_customer_is_locked(
+    charging: ChargingGateway, ann: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usual, in_transaction = breaker.states, []
+
+    def states(gateways: Any) -> Any:
+        in_transaction.append(connection.in_atomic_block)
+        return usual(gateways)
+
+    monkeypatch.setattr(breaker, "states", states)
+    assert top_up_charges.charge(agree(ann), timezone.now()) is not None
+    assert (in_transaction, len(charging.charged)) == ([False], 1)
 
 
 @pytest.mark.django_db(transaction=True)

@@ -7,7 +7,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.db import OperationalError
 
-from billing import disputes, refund_sending, refunds, saved_methods, top_up, top_up_charges
+from billing import disputes, gateway_refunds, refund_sending, refunds, saved_methods, top_up, top_up_charges
 from billing.gateways.base import SavedMethod as Told
 from billing.gateways.errors import Declined, FailureCategory
 from billing.gateways.subscribing import DisputeResult, DisputeState
@@ -50,7 +50,7 @@ def refunded(payment: Payment, policy: RefundPolicy | None = None) -> None:
 
 
 def refunded_at_the_gateway(payment: Payment) -> None:
-    refunds.book_made_at_gateway(attempt=payment.attempts.get(), amount=Money(999, "EUR"), ids={"refund": "re_1"})
+    gateway_refunds.book(attempt=payment.attempts.get(), amount=Money(999, "EUR"), ids={"refund": "re_1"})
 
 
 def only_grant(user: User) -> Grant:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 import pytest
 from django.utils import timezone
 
-from billing import disputes, invoices, refund_sending, refunds, usage_invoices
+from billing import disputes, gateway_refunds, invoices, refund_sending, refunds, usage_invoices
 from billing.gateways.base import RefundState
 from billing.gateways.subscribing import DisputeResult, DisputeState
 from billing.models import Invoice, Payment, TaxedUse
@@ -102,7 +102,7 @@ def test_refund_of_more_than_is_left_takes_no_voucher_of_another(stripe) -> None
     attempt = payment.attempts.get()
     disputes.note(attempt=attempt, result=told)
     for name in ("re_one", "re_two"):
-        refund = refunds.book_made_at_gateway(attempt=attempt, amount=Money(700, "EUR"), ids={"refund": name})
+        refund = gateway_refunds.book(attempt=attempt, amount=Money(700, "EUR"), ids={"refund": name})
         stripe.refund_states[refund.reference] = RefundState.SUCCEEDED
         refund_sending.ask(refund)
     disputes.note(attempt=attempt, result=replace(told, state=DisputeState.WON))

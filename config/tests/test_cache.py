@@ -7,19 +7,14 @@ from django.contrib.auth.models import User
 from django.core.cache import cache
 from django.test import Client
 
-from config.cache import _Away
 from config.tests import authenticator
 
 PASSWORD = "correct-horse-battery-7"
 
 
 @pytest.fixture
-def redis_away(settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A port that is taken and never answered: connections to it are refused.
-
-    It may be one that an earlier test had, which the process would go on leaving alone.
-    """
-    monkeypatch.setattr(_Away, "_until", {})
+def redis_away(settings) -> Iterator[None]:
+    """A port that is taken and never answered: connections to it are refused."""
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         address = f"redis://127.0.0.1:{closed.getsockname()[1]}/0"

@@ -57,7 +57,25 @@ def test_secrets_are_references_and_all_run_one_image_without_rights() -> None:
         assert found["securityContext"]["readOnlyRootFilesystem"]
     assert len({container(name)["image"] for name in ("web", "stream", "worker", "beat", "migrate")}) == 1
     text = (DEPLOY / "kubernetes" / "tirelire.yaml").read_text()
-    assert not re.search(r"^\s*(SECRET_KEY|JWT_SECRET|\w*PASSWORD)\s*:", text, re.MULTILINE)
+    assert not re.search(r"^\s*(SECRET_KEY|JWT_SECRET|\w*PASSWORD)\s*:(?! \"\")", text, re.MULTILINE)
+
+
+@pytest.mark.parametrize("name", ["web", "stream", "worker", "beat", "migrate"])
+def test_config_map_comes_before_what_the_secret_took_from_env(name: str) -> None:
+    """Of two sources the last one counts: a whole .env names other hosts, and holds the superuser's password."""
+    assert container(name)["envFrom"] == [{"secretRef": {"name": "tirelire"}}, {"configMapRef": {"name": "tirelire"}}]
+    [said] = [each["data"] for each in THINGS if each["kind"] == "ConfigMap"]
+    assert said["POSTGRES_PASSWORD"] == ""
+    assert {"APP_ENV", "ALLOWED_HOSTS", "BASE_URL", "TRUSTED_PROXY_COUNT"} <= said.keys()
+
+
+def test_connections_are_kept_as_by_compose() -> None:
+    for name in ("web", "stream"):
+        pooled = ("DATABASE_KEEP_SECONDS", "DATABASE_POOL_SIZE")
+        wanted = {key: value for key, value in COMPOSE["services"][name]["environment"].items() if key in pooled}
+        wanted = {key: re.sub(r"\$\{\w+:-(.*)\}", r"\1", value) for key, value in wanted.items()}
+        there = {"DATABASE_POOL_SIZE": "0"} | {each["name"]: each["value"] for each in container(name).get("env", [])}
+        assert there == {"DATABASE_POOL_SIZE": "0"} | wanted
 
 
 def test_streams_go_to_their_own_process_as_at_the_front() -> None:

@@ -151,7 +151,8 @@ def test_front_lets_documents_of_disputes_in(file: str, limit: str) -> None:
 def test_every_setting_is_in_the_example_and_nothing_else() -> None:
     """To mend this, add a line `#NAME=default` under a comment to .env.example, or take the old one away."""
     source = (BASE / "config" / "settings.py").read_text()
-    read = set(re.findall(r"""(?:env\.\w+|safety\.secret|_amounts|environ(?:\.get)?)[(\[]\s*"([A-Z0-9_]+)""", source))
+    reads = r"(?:env\.\w+|safety\.secret|_amounts|_word|_time_zone|environ(?:\.get)?)"
+    read = set(re.findall(reads + r"""[(\[]\s*"([A-Z0-9_]+)""", source))
     read -= {"PYTEST_XDIST_WORKER"}
     written = set(re.findall(r"^#?([A-Z0-9_]+)=", (BASE / ".env.example").read_text(), re.MULTILINE))
     elsewhere = {"VAR_DIR"} | {found["name"] for found in VARIABLE.finditer((BASE / "docker-compose.yml").read_text())}

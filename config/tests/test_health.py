@@ -9,7 +9,6 @@ from django.db import connection
 from django.test import Client
 
 from billing import breaker
-from billing.breaker import SteadyStore
 from billing.gateways import registry
 from billing.gateways.errors import FailureCategory, GatewayError, Unavailable
 from config import broker, health, probes
@@ -220,7 +219,6 @@ def test_gateway_that_fails_says_how(client: Client, db, alive, install, categor
 
 
 def test_open_breaker_is_told(client: Client, db, install) -> None:
-    SteadyStore.away_until = 0.0
     install(ToyGateway())
     for _ in range(5):
         breaker.note("toy", Unavailable("No.", gateway="toy", category=FailureCategory.PROVIDER_DOWN))
@@ -255,6 +253,25 @@ def test_probe_that_breaks_is_an_answer_not_an_error(client: Client, monkeypatch
 
     monkeypatch.setitem(health.GATEWAYS, "odd", Probe(broken, when_silent=DEGRADED))
     assert client.get("/health/gateways").json()["gateways"][0]["detail"] == "LookupError"
+
+
+@pytest.mark.parametrize("path", ["/health", "/health/detailed"])
+def test_gateways_are_asked_together_with_all_else(client: Client, monkeypatch, settings, path: str) -> None:
+    """One after the other an answer would take twice HEALTH_TIMEOUT_SECONDS while both hang."""
+    asked = threading.Event()
+
+    def gateway() -> Answer:
+        asked.set()
+        return Answer(status=OK)
+
+    def waits_for_the_gateway() -> Answer:
+        return Answer(status=OK if asked.wait(30) else DOWN)
+
+    settings.HEALTH_TIMEOUT_SECONDS = 20
+    monkeypatch.setitem(health.GATEWAYS, "toy", Probe(gateway, when_silent=DOWN))
+    probe = Probe(waits_for_the_gateway, when_silent=DOWN)
+    monkeypatch.setattr(health, "CHECKS", {"broker": probe})
+    assert client.get(path).json()["status"] == "ok"
 
 
 def test_many_who_ask_at_once_are_one_question() -> None:

@@ -96,6 +96,17 @@ def test_figures_are_for_monitors(client: Client, db, path: str, given: dict[str
         assert client.get(path, **given).status_code == status
 
 
+@pytest.mark.parametrize("path", ["/metrics", "/health/detailed"])
+def test_monitor_with_the_token_asks_by_any_address(client: Client, db, settings, path: str) -> None:
+    """A scraper names what it asks: `stream:8001`, or the address of a pod, which ALLOWED_HOSTS cannot list."""
+    settings.METRICS_TOKEN = "a-token-of-the-tests"
+    asked: dict[str, Any] = {"HTTP_HOST": "10.42.0.7:8001", "REMOTE_ADDR": "10.42.0.2"}
+    assert client.get(path, HTTP_AUTHORIZATION="Bearer a-token-of-the-tests", **asked).status_code == 200
+    assert client.get(path, HTTP_AUTHORIZATION="Bearer another", **asked).status_code == 400
+    assert client.get(path, HTTP_HOST="rebound.example.com", REMOTE_ADDR="127.0.0.1").status_code == 400
+    assert client.get("/health", HTTP_AUTHORIZATION="Bearer a-token-of-the-tests", **asked).status_code == 400
+
+
 def test_without_a_token_no_token_fits(client: Client, settings) -> None:
     settings.METRICS_TOKEN = ""
     assert client.get("/metrics", **FAR, HTTP_AUTHORIZATION="Bearer ").status_code == 404

@@ -63,6 +63,12 @@ def test_fault_is_found(tmp_path: Path, text: str, fault: str) -> None:
     assert faults(house(tmp_path, billing__a=text)) == [fault]
 
 
+def test_excuse_that_is_not_needed_is_a_fault(tmp_path: Path) -> None:
+    assert faults(house(tmp_path, config__settings='"""All."""\n')) == [
+        "config/settings.py has 1 lines and needs no excuse any more"
+    ]
+
+
 def test_table_that_is_behind_is_found_and_sizes_that_moved_are_not(tmp_path: Path) -> None:
     house(tmp_path, billing__a='"""A."""\n', billing__b='"""B."""\n')
     page = modules.written(PLACE, modules.found(tmp_path))

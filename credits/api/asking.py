@@ -6,7 +6,7 @@ from uuid import UUID
 
 from django.contrib.auth.models import User
 from django.http import HttpResponse
-from drf_spectacular.utils import OpenApiParameter, extend_schema_field
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers as drf
 from rest_framework.exceptions import ErrorDetail
 from rest_framework.request import Request
@@ -19,11 +19,6 @@ from rest.errors import IdempotencyKeyMissing
 
 LARGEST_AMOUNT = fields.LARGEST_AMOUNT
 _UNIT = re.compile(UNIT)
-UNIT_PARAMETER = OpenApiParameter(
-    "unit",
-    {"type": "string", "pattern": "^[A-Z][A-Z0-9_]{2,11}$", "default": CREDIT},
-    description="The credit unit, where a catalogue names its own; no currency.",
-)
 
 
 @extend_schema_field({"type": "string", "pattern": "^[A-Z][A-Z0-9_]{2,11}$", "default": CREDIT})
@@ -40,7 +35,7 @@ class UnitField(drf.Field[str, Any, str, Any]):
 
 
 class UnitQuery(serializers.QuerySerializer):
-    unit = UnitField(required=False)
+    unit = UnitField(required=False, help_text="The credit unit, where a catalogue names its own; no currency.")
 
 
 class UseRequest(serializers.StrictSerializer):

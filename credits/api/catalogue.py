@@ -84,12 +84,12 @@ class CostsResponse(answers.Serializer[dict[str, Any]]):
 
 class PacksView(ApiView):
     permission_classes = (AllowAny,)
+    queries = {"GET": PacksQuery}
 
     @extend_schema(
         operation_id="packs",
         summary="List packs on sale",
         tags=["catalogue"],
-        parameters=[PacksQuery],
         responses=PacksResponse,
     )
     def get(self, request: Request) -> Response:
@@ -100,12 +100,12 @@ class PacksView(ApiView):
 
 class CostsView(ApiView):
     permission_classes = (AllowAny,)
+    queries = {"GET": CatalogueQuery}
 
     @extend_schema(
         operation_id="costs",
         summary="List what each action costs",
         tags=["catalogue"],
-        parameters=[CatalogueQuery],
         responses=CostsResponse,
     )
     def get(self, request: Request) -> Response:

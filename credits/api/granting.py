@@ -41,6 +41,7 @@ class GrantedResponse(answers.Serializer[Any]):
 
 class GrantsView(ApiView):
     permission_classes = (HasPermission("credits.issue_grant"),)
+    queries = {"POST": asking.UnitQuery}
 
     @extend_schema(
         operation_id="grant_credits",
@@ -60,7 +61,7 @@ class GrantsView(ApiView):
             source=GrantSource.MANUAL,
             # The record of the key ends after a day; by its name in the books the grant is made once for ever.
             key=f"manual:{_digest(caller.identity, str(user.pk), asking.key(request))}",
-            unit=wish.get("unit", CREDIT),
+            unit=_unit(request, wish),
             expires_at=wish.get("expires_at"),
             reason=wish["reason"],
         )
@@ -71,6 +72,14 @@ class GrantsView(ApiView):
             "expires_at": grant.expires_at,
         }
         return asking.kept(told, 201)
+
+
+def _unit(request: Request, wish: dict[str, Any]) -> str:
+    """The body may name it, or the address as in all that is about credits; both may not disagree."""
+    named = {each for each in (wish.get("unit"), asking.unit(request)) if each is not None}
+    if len(named) > 1:
+        raise ValidationError({"unit": [ErrorDetail("The body and ?unit= name two units.", code="ambiguous")]})
+    return named.pop() if named else CREDIT
 
 
 def _digest(*parts: str) -> str:

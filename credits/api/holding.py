@@ -38,13 +38,13 @@ class HeldResponse(answers.Serializer[Any]):
 class HoldsView(ApiView):
     permission_classes = (MaySpend,)
     more_errors = ("402",)  # rest.schema reads it
+    queries = {"POST": asking.UnitQuery}
 
     @extend_schema(
         operation_id="hold_credits",
         summary="Hold credits",
         request=HoldRequest,
         responses={201: HeldResponse},
-        parameters=[asking.UNIT_PARAMETER],
         tags=TAGS,
     )
     @idempotency.keyed

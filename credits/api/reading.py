@@ -9,7 +9,7 @@ from uuid import UUID
 from django.contrib.auth.models import User
 from django.http import HttpResponse, HttpResponseBase
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import extend_schema
 from rest_framework import serializers as answers
 from rest_framework.request import Request
 
@@ -71,12 +71,12 @@ class BalanceResponse(answers.Serializer[Any]):
 
 class BalanceView(ApiView):
     permission_classes = (OwnerOrService("credits.view_purse", "credits.spend_credits"),)
+    queries = {"GET": asking.UnitQuery}
 
     @extend_schema(
         operation_id="credits_balance",
         summary="Show the customer's balance",
         responses=BalanceResponse,
-        parameters=[asking.UNIT_PARAMETER],
         tags=TAGS,
     )
     def get(self, request: Request) -> HttpResponse:
@@ -164,6 +164,7 @@ class Filter:
 
 class TransactionsView(ApiView):
     permission_classes = (MayRead,)
+    queries = {"GET": TransactionsQuery}
 
     @extend_schema(
         operation_id="credits_transactions",
@@ -176,7 +177,6 @@ class TransactionsView(ApiView):
             (200, "application/json"): pagination.page_of(TransactionResponse),
             (200, "text/csv"): OpenApiTypes.STR,
         },
-        parameters=[TransactionsQuery],
         tags=TAGS,
     )
     def get(self, request: Request) -> HttpResponseBase:
@@ -232,7 +232,7 @@ def _before(asked: dict[str, Any]) -> UUID | None:
 
 
 class ExplainQuery(asking.UnitQuery):
-    at = fields.DateTimeField(required=False)
+    at = fields.DateTimeField(required=False, help_text="As of this instant.")
 
 
 class ExplainedLineResponse(answers.Serializer[Any]):
@@ -261,16 +261,13 @@ class ExplainResponse(answers.Serializer[Any]):
 
 class ExplainView(ApiView):
     permission_classes = (MayRead,)
+    queries = {"GET": ExplainQuery}
 
     @extend_schema(
         operation_id="explain_credits",
         summary="Explain where every credit came from and went",
         description="Now, or as of an instant. The lines of all lots sum to the balance of that instant.",
         responses=ExplainResponse,
-        parameters=[
-            asking.UNIT_PARAMETER,
-            OpenApiParameter("at", OpenApiTypes.DATETIME, description="As of this instant."),
-        ],
         tags=TAGS,
     )
     def get(self, request: Request) -> HttpResponse:

@@ -30,6 +30,7 @@ class SpentResponse(answers.Serializer[Any]):
 class SpendView(ApiView):
     permission_classes = (MaySpend,)
     more_errors = ("402",)  # rest.schema reads it
+    queries = {"POST": asking.UnitQuery}
 
     @extend_schema(
         operation_id="spend_credits",
@@ -37,7 +38,6 @@ class SpendView(ApiView):
         description="By an action of the cost table, or by amount. 402 says what is missing and what to buy.",
         request=asking.SpendRequest,
         responses={201: SpentResponse},
-        parameters=[asking.UNIT_PARAMETER],
         tags=TAGS,
     )
     @idempotency.keyed
@@ -53,7 +53,7 @@ class BatchedSpendRequest(asking.SpendRequest):
     """One spend of a batch, with its own key."""
 
     key = fields.StringField(help_text="As an Idempotency-Key.", bare=True)
-    unit = asking.UnitField(required=False)
+    unit = asking.UnitField(required=False, help_text="What `?unit=` says, unless this spend names its own.")
 
 
 class SpendBatchRequest(serializers.StrictSerializer):
@@ -82,6 +82,7 @@ class SpendBatchView(ApiView):
     """Up to 500 spends of one customer in one call, each with its own key, each succeeding or failing by itself."""
 
     permission_classes = (MaySpend,)
+    queries = {"POST": asking.UnitQuery}
     _wish = BatchedSpendRequest()
 
     @extend_schema(
@@ -93,12 +94,14 @@ class SpendBatchView(ApiView):
     )
     def post(self, request: Request) -> HttpResponse:
         user, token_id = asking.who(request)
+        unit = asking.unit(request)
+        usual = {"unit": unit} if unit is not None else {}
         sent = _spends(request.data)
         results: list[dict[str, Any] | None] = [None] * len(sent)
         wishes, places = [], []
         for place, each in enumerate(sent):
             try:
-                wishes.append(Wish(user=user, use=Use(**self._wish.run_validation(each))))
+                wishes.append(Wish(user=user, use=Use(**(usual | self._wish.run_validation(each)))))
                 places.append(place)
             except ValidationError as mistake:
                 results[place] = self._refused(each.get("key") if isinstance(each, dict) else None, mistake)
@@ -130,6 +133,7 @@ class EstimateResponse(answers.Serializer[Any]):
 
 class EstimateView(ApiView):
     permission_classes = (OwnerOrService("credits.view_purse", "credits.spend_credits"),)
+    queries = {"POST": asking.UnitQuery}
 
     @extend_schema(
         operation_id="estimate_credits",
@@ -137,7 +141,6 @@ class EstimateView(ApiView):
         description="Nothing is taken or reserved. Daily and monthly limits are judged by the spend itself.",
         request=asking.UseRequest,
         responses=EstimateResponse,
-        parameters=[asking.UNIT_PARAMETER],
         tags=TAGS,
     )
     def post(self, request: Request) -> HttpResponse:

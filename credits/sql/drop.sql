@@ -16,6 +16,7 @@ DROP FUNCTION credits_issue;
 DROP FUNCTION credits_issue_new;
 DROP FUNCTION credits_items;
 DROP FUNCTION credits_limit;
+DROP FUNCTION credits_lock_purses;
 DROP FUNCTION credits_meter;
 DROP FUNCTION credits_news;
 DROP FUNCTION credits_open_purses;

@@ -47,16 +47,15 @@ BEGIN
         GET DIAGNOSTICS skipped = ROW_COUNT;
     END IF;
 
-    FOREACH this_unit IN ARRAY coalesce(units, '{}') LOOP
-        IF has_caps THEN
-            -- A cap looks at what is left, so nobody may spend meanwhile.
-            PERFORM FROM credits_purse u
-              WHERE u.unit = this_unit AND u.user_id IN (
-                    SELECT s.user_id FROM credits_grantperiod p JOIN credits_grantschedule s ON s.id = p.schedule_id
-                     WHERE p.id = ANY (mine) AND p.rollover_cap IS NOT NULL)
-              ORDER BY u.id FOR NO KEY UPDATE;
-        END IF;
+    IF has_caps OR cardinality(units) > 1 THEN
+        -- A cap looks at what is left, so nobody may spend meanwhile. With it, and with several units, all purses of the
+        -- batch are locked before any is used; of one unit credits_issue_new locks them in the same order.
+        PERFORM credits_lock_purses(array_agg(s.user_id), array_agg(p.unit))
+           FROM credits_grantperiod p JOIN credits_grantschedule s ON s.id = p.schedule_id
+          WHERE p.id = ANY (mine) AND p.state = 'due';
+    END IF;
 
+    FOREACH this_unit IN ARRAY coalesce(units, '{}') LOOP
         WITH open_rows AS (
             SELECT p.*, s.user_id, s.reference FROM credits_grantperiod p
               JOIN credits_grantschedule s ON s.id = p.schedule_id

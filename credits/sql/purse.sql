@@ -30,6 +30,24 @@ BEGIN
         ON CONFLICT (user_id, unit) DO NOTHING;
 END $$;
 
+-- The purses of these customers in these units, pair by pair: those that are missing are made, then all are locked by
+-- their numbers, which is the order of everybody. Unit by unit it would be another one.
+CREATE OR REPLACE FUNCTION credits_lock_purses(p_users bigint[], p_units text[]) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    this_unit text;
+    users bigint[];
+BEGIN
+    FOR this_unit, users IN
+        SELECT wanted.unit, array_agg(wanted.id) FROM unnest(p_users, p_units) AS wanted (id, unit)
+         GROUP BY wanted.unit ORDER BY wanted.unit
+    LOOP
+        PERFORM credits_open_purses(users, this_unit);
+    END LOOP;
+    PERFORM FROM credits_purse p
+      WHERE (p.user_id, p.unit) IN (SELECT * FROM unnest(p_users, p_units))
+      ORDER BY p.id FOR NO KEY UPDATE;
+END $$;
+
 CREATE OR REPLACE FUNCTION credits_state(p_available bigint, p_base bigint, p_percent integer)
 RETURNS text LANGUAGE sql IMMUTABLE AS $$
     SELECT CASE WHEN p_available <= 0 THEN 'empty' WHEN p_available * 100 < p_base * p_percent THEN 'low' ELSE 'ok' END

@@ -324,6 +324,15 @@ def test_batches_that_are_none(ann: User, body: Any) -> None:
     assert available(ann) == 1_000
 
 
+def test_the_unit_in_the_address_of_a_batch_is_that_of_spends_that_name_none(ann: User) -> None:
+    give(ann, 10)
+    give(ann, 10, unit="TOKEN")
+    sent = [{"key": "a", "amount": 3}, {"key": "b", "amount": 4, "unit": "CREDIT"}]
+    answer = post("credits/spend-batch?unit=TOKEN", customer(ann), {"spends": sent}, key=None)
+    assert [each["available"] for each in answer.json()["results"]] == [7, 6]
+    assert [balances.of(ann, unit).available for unit in ("TOKEN", "CREDIT")] == [7, 6]
+
+
 def test_a_batch_is_one_round_trip(ann: User, django_assert_num_queries: Any) -> None:
     give(ann, 1_000)
     who = customer(ann)
@@ -450,12 +459,32 @@ def test_a_service_gives_credits_once(ann: User) -> None:
 
 
 @pytest.mark.parametrize(
+    ("named", "unit"), [({}, ""), ({"unit": "TOKEN"}, ""), ({}, "TOKEN"), ({"unit": "TOKEN"}, "TOKEN")]
+)
+def test_the_unit_of_what_is_given_stands_in_the_body_or_in_the_address(
+    ann: User, named: dict[str, str], unit: str
+) -> None:
+    path = "credits/grants" + (f"?unit={unit}" if unit else "")
+    answer = post(path, service("issue_grant", acts_for=ann), {"amount": 5, "reason": "by hand"} | named)
+    assert (answer.status_code, answer.json()["unit"]) == (201, "TOKEN" if named or unit else "CREDIT")
+    assert Grant.objects.get().purse.unit == answer.json()["unit"]
+
+
+def test_two_units_for_one_gift_are_none(ann: User) -> None:
+    body = {"amount": 5, "reason": "by hand", "unit": "CREDIT"}
+    answer = post("credits/grants?unit=TOKEN", service("issue_grant", acts_for=ann), body)
+    assert (answer.status_code, answer.json()["errors"][0]["code"]) == (400, "ambiguous")
+    assert not Grant.objects.exists()
+
+
+@pytest.mark.parametrize(
     ("changes", "field"),
     [
         ({"reason": ""}, "reason"),
         ({"reason": " x"}, "reason"),
         ({"expires_at": "2020-01-01T00:00:00Z"}, "expires_at"),
         ({"expires_at": "tomorrow"}, "expires_at"),
+        ({"expires_at": "9999-12-31T23:59:59Z"}, "expires_at"),
         ({"unit": "EUR"}, "unit"),
         ({"source": "pack"}, "source"),
     ],
@@ -542,7 +571,7 @@ def test_transactions_come_in_pages(ann: User, ben: User) -> None:
         ("kind=credits.spend&action=image.generate&limit=2", [-1] * 2),
         ("until=2020-01-01T00:00:00Z", []),
         ("since=2020-01-01T00:00:00Z&kind=credits.grant", [100]),
-        ("since=2999-01-01T00:00:00Z", []),
+        ("since=2199-01-01T00:00:00Z", []),
     ],
 )
 def test_transactions_are_filtered(ann: User, query: str, changes: list[int]) -> None:
@@ -612,3 +641,8 @@ def test_nobodys_transactions_are_anothers(ann: User, ben: User) -> None:
     give(ann, 20)
     assert get("credits/transactions", customer(ben)).json()["results"] == []
     assert get("credits/explain", customer(ben)).json() == {"unit": "CREDIT", "balance": 0, "lots": []}
+
+
+def test_nothing_is_explained_at_the_calendars_end(ann: User) -> None:
+    answer = get("credits/explain?at=9999-12-31T23:59:59.999999Z", customer(ann))
+    assert (answer.status_code, answer.json()["errors"][0]["code"]) == (400, "too_late")

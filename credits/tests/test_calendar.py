@@ -11,7 +11,7 @@ import pytest
 import time_machine
 from django.contrib.auth.models import User
 
-from credits import balances, calendar, corrections, errors, grants, usage
+from credits import balances, calendar, corrections, errors, grants, holds, usage
 from credits import checks as audits
 from credits.calendar import Terms, Unlimited
 from credits.models import CatchUp, Every, Grant, GrantPeriod, GrantSchedule, PeriodState, Purse, ScheduleState
@@ -438,6 +438,8 @@ def test_what_is_left_of_the_period_under_way(user: User) -> None:
     calendar.grant_due(at=START)
     usage.spend(user=user, amount=20, key="s", at=START + timedelta(hours=1))
     assert calendar.left_of_the_period(reference=REFERENCE, at=START + timedelta(days=1)) == (480, 500)
+    holds.reserve(user=user, amount=30, key="h", at=START + timedelta(hours=2))
+    assert calendar.left_of_the_period(reference=REFERENCE, at=START + timedelta(days=1)) == (450, 500)
     assert calendar.left_of_the_period(reference=REFERENCE, at=START + 2 * WEEK) == (0, 0)
 
 

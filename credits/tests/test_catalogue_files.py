@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from credits import catalogue_files
@@ -376,7 +376,6 @@ def as_data(catalogue: Catalogue) -> dict[str, Any]:
     }
 
 
-@settings(deadline=None)  # the machine may be busy
 @given(catalogue=catalogues())
 def test_whatever_is_written_is_read_back(tmp_path_factory: pytest.TempPathFactory, catalogue: Catalogue) -> None:
     path = tmp_path_factory.mktemp("round") / "shop.yaml"

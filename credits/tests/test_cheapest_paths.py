@@ -23,7 +23,7 @@ plans:
 # ---------------------------------------------------------------- combinations
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(
     sold=st.lists(st.tuples(st.integers(1, 12), st.integers(1, 30)), min_size=1, max_size=3),
     needed=st.integers(1, 30),

@@ -2,7 +2,7 @@ from datetime import timedelta
 
 import pytest
 from django.utils import timezone
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from credits import errors, packs
@@ -46,7 +46,6 @@ def test_nothing_is_suggested_in_a_currency_or_unit_nobody_sells() -> None:
     assert packs.choose(1, "EUR", packs.on_sale(currency="EUR", unit="SPARK")) is None
 
 
-@settings(deadline=None)  # the machine may be busy
 @given(
     missing=st.integers(1, 60),
     sold=st.lists(st.tuples(st.integers(1, 40), st.integers(0, 10), st.integers(1, 500)), min_size=1, max_size=5),

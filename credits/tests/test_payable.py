@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from credits import payable
@@ -28,7 +28,6 @@ def test_legal_amounts_pass(amount: Money) -> None:
     assert payable.nearest(amount) == [amount]
 
 
-@settings(deadline=None)  # the machine may be busy
 @given(minor=st.integers(1, 10**10), currency=st.sampled_from(sorted({c for t in payable.LIMITS.values() for c in t})))
 def test_nearest_amounts_are_legal_and_nothing_legal_lies_closer(minor: int, currency: str) -> None:
     amount = Money(minor, currency)

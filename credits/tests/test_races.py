@@ -178,8 +178,7 @@ def test_a_backend_that_dies_inside_the_function_leaves_nothing_half() -> None:
         gates.wait_for_a_rival()
         with connection.cursor() as cursor:
             cursor.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_locks "
-                "WHERE locktype = 'advisory' AND NOT granted AND objid = %s",
+                f"SELECT pg_terminate_backend(pid) FROM pg_locks WHERE {gates.AT_THE_GATE}",  # noqa: S608
                 [gates.GATE],
             )
 

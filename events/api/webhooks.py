@@ -106,10 +106,11 @@ class WebhookView(ApiView):
 
 
 class EndpointsView(WebhookView):
+    queries = {"GET": pagination.PageQuery}
+
     @extend_schema(
         operation_id="webhook_endpoints",
         summary="List webhook endpoints",
-        parameters=[pagination.PageQuery],
         responses=pagination.page_of(EndpointResponse),
         tags=TAGS,
     )
@@ -194,10 +195,11 @@ class ReplayRangeView(WebhookView):
 
 
 class DeliveriesView(WebhookView):
+    queries = {"GET": DeliveriesQuery}
+
     @extend_schema(
         operation_id="webhook_deliveries",
         summary="List deliveries to a webhook endpoint",
-        parameters=[DeliveriesQuery],
         responses=pagination.page_of(DeliveryResponse),
         tags=TAGS,
     )

@@ -13,7 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from events import tickets
-from rest import callers, serializers
+from rest import callers, fields, serializers
 from rest.permissions import IsCaller, OwnerOrService
 from rest.views import ApiView
 
@@ -61,6 +61,8 @@ class TicketView(ApiView):
 class MayListenOrHasTicket(IsCaller):
     """A ticket is judged by the stream process, which alone uses it up."""
 
+    needs = MayListen.needs
+
     def has_permission(self, request: Request, view: Any) -> bool:
         if "ticket" in request.query_params or not settings.STREAM_URL:
             return True
@@ -72,8 +74,16 @@ class MayListenOrHasTicket(IsCaller):
         raise PermissionDenied(getattr(may_listen, "message", None), getattr(may_listen, "code", None))
 
 
+class EventsQuery(serializers.QuerySerializer):
+    last_event_id = fields.StringField(
+        required=False, allow_blank=True, help_text="As `Last-Event-ID`, for those who cannot send headers."
+    )
+    ticket = fields.StringField(required=False, help_text="Instead of credentials, for browsers.")
+
+
 class EventsView(ApiView):
     permission_classes = (MayListenOrHasTicket,)
+    queries = {"GET": EventsQuery}
     more_errors = ("404",)  # rest.schema reads it; where the front has sent here what is the stream process's
 
     @extend_schema(
@@ -84,8 +94,6 @@ class EventsView(ApiView):
         "On a laptop the answer is a redirect to the stream process; HTTP clients follow it by themselves.",
         parameters=[
             OpenApiParameter("Last-Event-ID", str, "header", description="The id of the last event that was seen."),
-            OpenApiParameter("last_event_id", str, description="The same, for those who cannot send headers."),
-            OpenApiParameter("ticket", str, description="Instead of credentials, for browsers."),
         ],
         responses={(200, "text/event-stream"): str},
         tags=TAGS,
@@ -93,7 +101,7 @@ class EventsView(ApiView):
     def get(self, request: Request) -> HttpResponse:
         if not settings.STREAM_URL:
             raise Http404  # a front that should have sent this to the stream process
-        parameters = {name: value for name, value in request.query_params.items() if isinstance(value, str)}
+        parameters = serializers.query(request, EventsQuery)
         if "ticket" not in parameters:
             # Clients take their credentials to no other address, and a port is another.
             parameters["ticket"], _ = _ticket(request)

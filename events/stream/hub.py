@@ -7,7 +7,7 @@ cursor on. So a slow reader costs a bounded queue, and nobody misses or hears an
 
 import asyncio
 from collections import defaultdict, deque
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from uuid import UUID
 
 from prometheus_client import Counter, Gauge
@@ -147,8 +147,10 @@ class Hub:
         return {(client.user_id, client.token_id) for client in self.everyone()}
 
     def end_of(self, listeners: Collection[Listener]) -> None:
-        self.end_all(client for client in self.everyone() if (client.user_id, client.token_id) in listeners)
+        for client in self.everyone():
+            if (client.user_id, client.token_id) in listeners:
+                client.end()
 
-    def end_all(self, clients: Iterable[Client] | None = None) -> None:
-        for client in self.everyone() if clients is None else clients:
+    def end_all(self) -> None:
+        for client in self.everyone():
             client.end()

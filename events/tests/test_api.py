@@ -135,6 +135,9 @@ def test_range_is_replayed_over_the_api(shop, receiver: Receiver, user: User, te
     assert (answer.status_code, answer.json()) == (202, {"queued": 1})
     backwards = call("POST", path, shop, {"since": since, "until": since})
     assert (backwards.status_code, backwards.json()["errors"][0]["field"]) == (400, "until")
+    end = "9999-12-31T23:59:59Z"
+    never = call("POST", path, shop, {"since": end, "until": end})
+    assert (never.status_code, [each["code"] for each in never.json()["errors"]]) == (400, ["too_late", "too_late"])
     assert deliveries.claim(10)
 
 

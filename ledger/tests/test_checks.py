@@ -15,7 +15,7 @@ from ledger.tests.books import credits_, guarded, house, move
 from ledger.tests.races import without_constraint, without_trigger
 from ledger.transfers import Part, Reserve
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.xdist_group("races")]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture(autouse=True)

@@ -9,7 +9,7 @@ from ledger import checks
 from ledger.models import Entry, EntryKey, Transfer
 from ledger.tests.books import balance, guarded, house, move
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.xdist_group("races")]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.mark.parametrize("stop_before", ["_write", "_apply"])

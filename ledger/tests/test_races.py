@@ -15,7 +15,7 @@ from ledger.tests.books import balance, credits_, guarded, house, move, new_key
 from ledger.tests.races import PATIENCE_SECONDS, run_all, run_together, without_constraint, without_trigger
 from ledger.transfers import Move, Part, Reserve
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.xdist_group("races")]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def spend(account: Account, minor: int, spent: Account) -> str:

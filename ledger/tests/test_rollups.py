@@ -1,4 +1,5 @@
 import threading
+import time
 from collections.abc import Callable
 
 import pytest
@@ -10,16 +11,19 @@ from ledger.models import HouseTotal, RollUp, Transfer
 from ledger.tests.books import balance, guarded, house, move
 from ledger.tests.races import PATIENCE_SECONDS, run_all, run_together
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.xdist_group("races")]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def wait_for_all_writers() -> None:
     """A roll-up counts only what is below the oldest running transaction of the whole server, and other workers'
     tests run there too: ask until all that is in the books is below it."""
+    until = time.monotonic() + PATIENCE_SECONDS
     with connection.cursor() as cursor:
         newest = Transfer.objects.aggregate(Max("txid"))["txid__max"]
-        for _ in range(100_000):
-            cursor.execute("SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint > %s", [newest])
+        while time.monotonic() < until:
+            cursor.execute(
+                "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint > %s FROM pg_sleep(0.01)", [newest]
+            )
             if cursor.fetchone() == (True,):
                 return
     raise AssertionError("a transaction of this server does not end")

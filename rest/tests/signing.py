@@ -15,7 +15,6 @@ OTHER_RSA_KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 EC_KEY = ec.generate_private_key(ec.SECP256R1())
 OTHER_EC_KEY = ec.generate_private_key(ec.SECP256R1())
 SECRET = "a shared secret of the tests, long enough"
-PREVIOUS_SECRET = "the secret before it, just as long as it"
 OTHER_SECRET = "a secret that the server has never heard"
 
 

@@ -36,6 +36,8 @@ def make(*numbers: int) -> None:
 
 
 class TokensView(OpenView):
+    queries = {"GET": pagination.PageQuery}
+
     def get(self, request: Request) -> Response:
         asked = serializers.query(request, pagination.PageQuery)
         return pagination.answer(request, ServiceToken.objects.all(), asked, TokenResponse)

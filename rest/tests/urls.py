@@ -56,7 +56,9 @@ class OpenView(ApiView):
 
 
 class OrderView(OpenView):
-    @extend_schema(operation_id="list_orders", parameters=[OrderQuery], responses=OpenApiTypes.OBJECT)
+    queries = {"GET": OrderQuery}
+
+    @extend_schema(operation_id="list_orders", responses=OpenApiTypes.OBJECT)
     def get(self, request: Request) -> Response:
         return Response(serializers.query(request, OrderQuery))
 
@@ -99,6 +101,10 @@ class GroupRequest(serializers.StrictSerializer):
     refuse = fields.BooleanField(default=False)
 
 
+class GroupQuery(serializers.QuerySerializer):
+    x = fields.IntegerField(required=False)
+
+
 def made() -> QuerySet[Group]:
     """The groups that the view below made; those of the house have no hyphen in their names."""
     return Group.objects.filter(name__contains="-")
@@ -111,6 +117,7 @@ class GroupView(ApiView):
     authentication_classes = (ByName,)
     permission_classes = ()
     throttle_classes = ()
+    queries = {"POST": GroupQuery}
     before_answer: Callable[[], None] = staticmethod(lambda: None)
 
     @idempotent()

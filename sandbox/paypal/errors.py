@@ -43,8 +43,8 @@ def reply(
     return json_reply(body, status, {"Paypal-Debug-Id": identifier})
 
 
-def invalid_request(issue: str, *, field: str, description: str, value: str = "") -> Reply:
-    detail = {"field": field, "value": value, "location": "body", "issue": issue, "description": description}
+def invalid_request(issue: str, *, field: str, description: str) -> Reply:
+    detail = {"field": field, "value": "", "location": "body", "issue": issue, "description": description}
     return reply(400, *NAMES[400], details=[detail], links=[_documentation(issue)])
 
 

@@ -93,8 +93,8 @@ def _longer_trial(state: State, params: Params, subscription: Thing) -> Thing:
     return {"trial_end": end, "billing_cycle_anchor": end, "status": "trialing", "trial_start": state.time()}
 
 
-def _planned(state: State, params: Params, subscription: Thing, *, name: str = "items") -> tuple[Change, str]:
-    wanted = plans.wishes(state, params, lifecycle.items(subscription), name)
+def _planned(state: State, params: Params, subscription: Thing) -> tuple[Change, str]:
+    wanted = plans.wishes(state, params, lifecycle.items(subscription))
     behavior = params.choice("proration_behavior", PRORATIONS, "create_prorations")
     moment = params.integer("proration_date") or state.time()
     first = lifecycle.items(subscription)[0]

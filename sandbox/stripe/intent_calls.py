@@ -3,7 +3,7 @@
 from sandbox.stripe import amounts, collection, errors, intents, lists, methods
 from sandbox.stripe.errors import CardDeclined, StripeError
 from sandbox.stripe.forms import Params
-from sandbox.stripe.state import Call, Routes, State, Thing
+from sandbox.stripe.state import Call, Routes, Thing
 
 TEXTS = "description receipt_email statement_descriptor statement_descriptor_suffix transfer_group on_behalf_of"
 REASONS = "duplicate fraudulent requested_by_customer abandoned"
@@ -28,7 +28,7 @@ def create(call: Call) -> Thing:
         )
     customer = state.named("customer", params, "customer")
     method = methods.given(state, params)
-    _check_owner(state, method, customer)
+    _check_owner(method, customer)
     intent = intents.make(
         state,
         amount=amount,
@@ -62,7 +62,7 @@ def _transfer_data(params: Params) -> Thing | None:
     return {"amount": given.integer("amount"), "destination": given.needed("destination")}
 
 
-def _check_owner(state: State, method: Thing | None, customer: Thing | None) -> None:
+def _check_owner(method: Thing | None, customer: Thing | None) -> None:
     if method and method["customer"] and (customer is None or customer["id"] != method["customer"]):
         message = (
             f"The PaymentMethod {method['id']} belongs to the Customer {method['customer']}."
@@ -79,7 +79,7 @@ def _confirm(call: Call, intent: Thing) -> Thing:
     if method is None:
         message = "You cannot confirm this PaymentIntent because it's missing a payment method."
         raise StripeError(message, code="payment_intent_unexpected_state", payment_intent=intent)
-    _check_owner(state, method, state.find("customer", intent["customer"]))
+    _check_owner(method, state.find("customer", intent["customer"]))
     if params.has("return_url"):
         state.private(intent)["return_url"] = params.text("return_url")
     if params.has("setup_future_usage"):
@@ -117,7 +117,7 @@ def update(call: Call, name: str) -> Thing:
     if customer := state.named("customer", params, "customer"):
         intent["customer"] = customer["id"]
     if method := methods.given(state, params):
-        _check_owner(state, method, state.find("customer", intent["customer"]))
+        _check_owner(method, state.find("customer", intent["customer"]))
         intent.update(payment_method=method["id"], status="requires_confirmation")
     intent.update({name: params.text(name) for name in TEXTS.split() if params.has(name)})
     intent["metadata"] = params.metadata(intent["metadata"])

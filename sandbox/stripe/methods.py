@@ -43,11 +43,11 @@ def given(state: State, params: Params, name: str = "payment_method") -> Thing |
     return method
 
 
-def decline(state: State, method: Thing, *, code: str = "", decline_code: str = "") -> CardDeclined:
+def decline(state: State, method: Thing, *, code: str = "") -> CardDeclined:
     """How the bank of this card says no."""
     card = card_of(state, method)
     if code == "authentication_required":
-        return CardDeclined(cards.MESSAGES[code], code=code, decline_code=decline_code or code)
+        return CardDeclined(cards.MESSAGES[code], code=code, decline_code=code)
     param = {"expired_card": "exp_month", "incorrect_cvc": "cvc"}.get(card.code)
     return CardDeclined(card.message, code=card.code, decline_code=card.decline_code or None, param=param)
 

@@ -33,10 +33,10 @@ class Change:
     moment: int
 
 
-def wishes(state: State, params: Params, current: list[Thing] | None = None, name: str = "items") -> list[Wish]:
+def wishes(state: State, params: Params, current: list[Thing] | None = None) -> list[Wish]:
     by_id = {item["id"]: item for item in current or []}
     found = []
-    for wish in params.each(name):
+    for wish in params.each("items"):
         item = by_id.get(wish.text("id") or "")
         if wish.text("id") and item is None:
             raise errors.missing_inside("subscription_item", wish.needed("id"), wish.name("id"))

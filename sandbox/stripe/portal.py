@@ -4,7 +4,6 @@ from sandbox.stripe import errors, lists, shapes
 from sandbox.stripe.forms import Params
 from sandbox.stripe.state import Call, Routes, State, Thing
 
-LINK_SECONDS = 3_600
 FLOWS = "customer_update payment_method_update subscription_cancel subscription_update subscription_update_confirm"
 REASONS = [
     *("too_expensive", "missing_features", "switched_service", "unused", "customer_service", "too_complex"),

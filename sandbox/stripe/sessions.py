@@ -176,7 +176,7 @@ def price_it(state: State, session: Thing) -> None:
         more = discounts.shares(coupon, left, session["currency"])
         reductions = [before + now for before, now in zip(reductions, more, strict=True)]
     subtotal, off = sum(costs), sum(reductions)
-    reckoned = _taxes(state, session, wished, [cost - taken for cost, taken in zip(costs, reductions, strict=True)])
+    reckoned = _taxes(session, wished, [cost - taken for cost, taken in zip(costs, reductions, strict=True)])
     tax, on_top = (sum(found["amount"] for found in chosen) for chosen in (reckoned, _added(reckoned)))
     state.private(session)["taxes"] = reckoned
     blank: list[Thing | None] = [None] * len(wished)
@@ -195,7 +195,7 @@ def price_it(state: State, session: Thing) -> None:
     )
 
 
-def _taxes(state: State, session: Thing, wished: list[Wish], left: list[int]) -> list[Thing]:
+def _taxes(session: Thing, wished: list[Wish], left: list[int]) -> list[Thing]:
     """What each line bears, once the buyer has said where they are."""
     details = session["customer_details"] or {}
     if not session["automatic_tax"]["enabled"] or not details.get("address"):

@@ -155,10 +155,10 @@ def _subscription(state: State, subscription: Thing, features: Thing) -> str:
 <dl><dt>Plan</dt><dd>{escape(names)}</dd><dt>Status</dt><dd>{escape(subscription["status"].replace("_", " "))}</dd>
 <dt>Next</dt><dd>{when}</dd></dl>
 <form method="post"><input type="hidden" name="subscription" value="{escape(subscription["id"])}">
-{_choices(subscription, features, stops=bool(stops))}</form>{_switches(state, subscription, features)}"""
+{_choices(features, stops=bool(stops))}</form>{_switches(state, subscription, features)}"""
 
 
-def _choices(subscription: Thing, features: Thing, *, stops: bool) -> str:
+def _choices(features: Thing, *, stops: bool) -> str:
     if stops:
         return '<button class="main" name="act" value="resume">Keep my subscription</button>'
     cancel = features["subscription_cancel"]

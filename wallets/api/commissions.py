@@ -48,12 +48,12 @@ class CommissionResponse(answers.Serializer[Any]):
 
 class CommissionsView(ApiView):
     permission_classes = (asking.MayRead,)
+    queries = {"GET": CommissionsQuery}
 
     @extend_schema(
         operation_id="list_commissions",
         summary="List the commission on each sale, and why",
         responses=pagination.page_of(CommissionResponse),
-        parameters=[CommissionsQuery],
         tags=asking.COMMISSIONS,
     )
     def get(self, request: Request) -> Response:
@@ -111,7 +111,6 @@ class RatesView(ApiView):
         tags=asking.COMMISSIONS,
     )
     def get(self, request: Request) -> Response:
-        serializers.query(request)
         seller = _seller(request)
         found = commissions.rates_for(seller, timezone.now())
         otherwise = commissions.default_terms().basis_points

@@ -50,12 +50,12 @@ class BalancesResponse(answers.Serializer[Any]):
 
 class BalanceView(ApiView):
     permission_classes = (asking.MayRead,)
+    queries = {"GET": asking.CurrencyQuery}
 
     @extend_schema(
         operation_id="wallets_balance",
         summary="Show the seller's balances",
         responses=BalancesResponse,
-        parameters=[asking.CurrencyQuery],
         tags=asking.TAGS,
     )
     def get(self, request: Request) -> Response:
@@ -92,6 +92,7 @@ class WalletTransactionResponse(answers.Serializer[Any]):
 
 class TransactionsView(ApiView):
     permission_classes = (asking.MayRead,)
+    queries = {"GET": WalletTransactionsQuery}
 
     @extend_schema(
         operation_id="wallets_transactions",
@@ -104,7 +105,6 @@ class TransactionsView(ApiView):
             (200, "application/json"): pagination.page_of(WalletTransactionResponse),
             (200, "text/csv"): OpenApiTypes.STR,
         },
-        parameters=[WalletTransactionsQuery],
         tags=asking.TAGS,
     )
     def get(self, request: Request) -> HttpResponseBase:
@@ -186,12 +186,12 @@ class WalletStatisticsResponse(answers.Serializer[Any]):
 
 class StatisticsView(ApiView):
     permission_classes = (asking.MayRead,)
+    queries = {"GET": WalletStatisticsQuery}
 
     @extend_schema(
         operation_id="wallets_statistics",
         summary="Summarize a seller's sales and payouts",
         responses=WalletStatisticsResponse,
-        parameters=[WalletStatisticsQuery],
         tags=asking.TAGS,
     )
     def get(self, request: Request) -> Response:
@@ -200,12 +200,12 @@ class StatisticsView(ApiView):
 
 class CommissionStatisticsView(ApiView):
     permission_classes = (asking.MayRead,)
+    queries = {"GET": WalletStatisticsQuery}
 
     @extend_schema(
         operation_id="commissions_statistics",
         summary="Summarize commissions by period and type of sale",
         responses=WalletStatisticsResponse,
-        parameters=[WalletStatisticsQuery],
         tags=asking.COMMISSIONS,
     )
     def get(self, request: Request) -> Response:
@@ -258,6 +258,7 @@ class StatementResponse(answers.Serializer[Any]):
 
 class StatementView(ApiView):
     permission_classes = (asking.MayRead,)
+    queries = {"GET": StatementQuery}
 
     @extend_schema(
         operation_id="wallets_statement",
@@ -267,7 +268,6 @@ class StatementView(ApiView):
             (200, "text/csv"): OpenApiTypes.STR,
             (200, "application/pdf"): OpenApiTypes.BINARY,
         },
-        parameters=[StatementQuery],
         tags=asking.TAGS,
     )
     def get(self, request: Request) -> HttpResponseBase:

@@ -123,6 +123,7 @@ def _mine(request: Request, withdrawal: UUID) -> Withdrawal:
 
 class WithdrawalsView(ApiView):
     more_errors = ("402",)  # rest.schema reads it
+    queries = {"GET": WithdrawalsQuery}
 
     def get_permissions(self) -> list[Any]:
         return [MayAsk() if self.request.method == "POST" else asking.MayRead()]
@@ -131,7 +132,6 @@ class WithdrawalsView(ApiView):
         operation_id="list_withdrawals",
         summary="List withdrawals",
         responses=pagination.page_of(WithdrawalResponse),
-        parameters=[WithdrawalsQuery],
         tags=asking.TAGS,
     )
     def get(self, request: Request) -> Response:
@@ -174,7 +174,6 @@ class WithdrawalView(ApiView):
         tags=asking.TAGS,
     )
     def get(self, request: Request, withdrawal: UUID) -> Response:
-        serializers.query(request)
         return Response(WithdrawalResponse(_mine(request, withdrawal)).data)
 
 
@@ -220,12 +219,12 @@ class QuoteResponse(answers.Serializer[Any]):
 
 class QuoteView(ApiView):
     permission_classes = (asking.MayRead,)
+    queries = {"GET": QuoteQuery}
 
     @extend_schema(
         operation_id="quote_withdrawal",
         summary="Preview what a withdrawal would cost",
         responses=QuoteResponse,
-        parameters=[QuoteQuery],
         tags=asking.TAGS,
     )
     def get(self, request: Request) -> Response:

@@ -28,7 +28,6 @@ from billing.gateways.tokens import Tokens, misconfigured, read_token
 
 TOKEN_SECONDS = 86_400.0
 FINE = "200"
-SUCCESS = "100"
 EXISTS = "1200"
 NOT_FOUND = "404"
 STALE_TOKEN = ("1002", "1003")

@@ -67,8 +67,8 @@ def _about_transfer(letter: Letter, form: dict[str, str]) -> Hint:
 def with_token(letter: Letter) -> Sequence[Hint]:
     """API v1 signs nothing and repeats the token that it gave when the payment was made: `letters.fits` compares."""
     fields = letters.fields(letter)
-    transaction, secret = fields.get("merchant_transaction_id"), fields.get("notify_token")
-    if not isinstance(transaction, str) or not isinstance(secret, str) or not transaction or not secret:
+    transaction, secret = letters.text(fields.get("merchant_transaction_id")), letters.text(fields.get("notify_token"))
+    if not transaction or not secret:
         raise InvalidLetter("The letter has no transaction or no token.")
     return [
         Hint(

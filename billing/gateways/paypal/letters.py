@@ -1,7 +1,6 @@
 """PayPal's webhooks: signed by a key whose certificate PayPal publishes, over the CRC32 of the exact body."""
 
 import base64
-import binascii
 import threading
 import time
 import zlib
@@ -114,7 +113,10 @@ class Certificates:
 
     def _allowed(self, url: str) -> tuple[str, str]:
         """Root and path of a certificate's address, or a refusal."""
-        parts = urlsplit(url)
+        try:
+            parts = urlsplit(url)
+        except ValueError as broken:  # a bracket that is not closed
+            raise InvalidLetter("The certificate's address is none.") from broken
         is_plain = not parts.query and not parts.fragment and "@" not in parts.netloc and ".." not in parts.path
         at_paypal = parts.scheme == "https" and parts.netloc in HOSTS and parts.path.startswith(CERTIFICATE_PATH)
         if is_plain and at_paypal:
@@ -165,7 +167,7 @@ def check_signature(letter: Letter, webhook_id: str, certificates: Certificates)
     signed = f"{parts['transmission_id']}|{parts['transmission_time']}|{webhook_id}|{crc}"
     try:
         signature = base64.b64decode(parts["transmission_sig"], validate=True)
-    except binascii.Error as broken:
+    except ValueError as broken:  # binascii's own, or a letter beyond ASCII
         raise InvalidLetter("The signature is not base64.") from broken
     key = certificates.get(parts["cert_url"]).public_key()
     if not isinstance(key, rsa.RSAPublicKey):

@@ -34,7 +34,6 @@ from sandbox.testing import Sandbox
 LIMITS = Limits(connect_seconds=2.0, read_seconds=5.0, slow_read_seconds=5.0)
 IMPATIENT = Limits(connect_seconds=2.0, read_seconds=0.25, slow_read_seconds=0.25)
 RETURN_URL = "https://shop.example/back"
-AN_HOUR = 3_600
 
 Make = Callable[[Sandbox, Limits], Any]
 

@@ -165,6 +165,24 @@ def test_change_that_is_not_paid_changes_nothing(ada: Subscriber) -> None:
     assert open_letters() == []
 
 
+def test_change_whose_difference_is_too_little_to_charge_is_paid_with_the_next_period(ada: Subscriber) -> None:
+    """On the last day Elite costs 0.33 more, which Stripe charges nobody for: the balance there owes it."""
+    ada.shop.play(ada.subscribe())
+    ada.hear()
+    paid_until = ada.ours.paid_until
+    assert paid_until is not None
+    ada.pass_until(paid_until - timedelta(days=1))
+    ada.change("elite")
+    ada.hear()
+    assert (ada.seen["plan"], ada.seen["status"], Payment.objects.count()) == ("elite", "active", 1)
+    ada.pass_time(days=2)
+    assert (ada.seen["plan"], ada.seen["status"]) == ("elite", "active")
+    [first, second] = Payment.objects.order_by("id")
+    assert (first.amount_minor, 0 < second.amount_minor - 1_999 < 50) == (999, True)
+    assert open_letters() == []
+    assert checks.faults() == {}
+
+
 def test_letters_that_never_come_are_made_up_for_by_the_sweep(ada: Subscriber) -> None:
     ada.shop.sandbox.turn("stripe", notify={"drop": 1.0})
     ada.shop.play(ada.subscribe())

@@ -1,13 +1,24 @@
 """Subscriptions: begun, renewed by the clock, changed, failed, ended."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 import stripe
 
+from sandbox.testing import Sandbox
+
 DAY = 86_400
 HOUR = 3_600
-MONTH = 31 * DAY  # from 25 November on, 31 days reach behind the end of any month's period
+MONTH = 31 * DAY  # the tests begin in March
+# Ahead of any day on which this runs, since the sandbox's clock only goes forward; no leap year follows.
+BEGIN = datetime(2034, 3, 6, 9, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True)
+def begun_in_march(sandbox: Sandbox) -> None:
+    """How long a month or a year is must not depend on the day of the run."""
+    sandbox.advance((BEGIN - datetime.now(UTC)).total_seconds())
 
 
 def item_of(subscription: Any) -> Any:

@@ -1,0 +1,38 @@
+"""What the gateway that renews a plan said may be older than what stands here: of two answers the later one counts."""
+
+from datetime import datetime
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import Q
+
+from billing import subscription_states
+from billing.models import Subscription
+from billing.models.instructions import InstructionKind, InstructionState
+from billing.models.subscriptions import IN_FORCE
+
+# What we tell it, and the lines of the timeline that are written when it has become so here.
+END = ((InstructionKind.END_LATER, InstructionKind.KEEP), ("cancel_later", "resumed"))
+PAUSE = ((InstructionKind.PAUSE, InstructionKind.RESUME), ("paused", "unpaused"))
+
+
+def is_overtaken(
+    subscription: Subscription, subject: tuple[tuple[InstructionKind, ...], tuple[str, ...]], since: datetime
+) -> bool:
+    """Asked at `since`: we tell it ourselves just now how it is to be, or it has become so here after that."""
+    kinds, acts = subject
+    ours = subscription.instructions.filter(kind__in=kinds)
+    if ours.filter(Q(state=InstructionState.OPEN) | Q(closed_at__gt=since)).exists():
+        return True
+    return subscription.timeline.filter(act__in=acts, created_at__gt=since).exists()
+
+
+@transaction.atomic
+def follow_end(*, subscription_id: UUID, ends: bool, since: datetime) -> None:
+    """Asked at `since`, it was to end with its period there, or was not."""
+    subscription = subscription_states.lock(subscription_id)
+    if subscription.status not in IN_FORCE or subscription.cancel_at_period_end == ends:
+        return
+    if not is_overtaken(subscription, END, since):
+        follow = subscription_states.end_later if ends else subscription_states.go_on
+        follow(subscription_id=subscription_id)

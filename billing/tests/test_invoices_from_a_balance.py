@@ -1,0 +1,116 @@
+"""Invoices of a renewing gateway that nobody was charged for: the customer's balance there paid, or carries them."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from billing import renewals, subscriptions
+from billing.gateways.subscribing import InvoiceState, SubscriptionState
+from billing.models import Case, GatewayPrice, Payment, Subscription
+from billing.tests.couponing import make_coupon, state, uses
+from billing.tests.fakes import StandIn
+from billing.tests.subscribers import BEGIN, fresh, price
+from billing.tests.test_coupons_in_plans import CouponGateway
+from billing.tests.test_coupons_in_plans import begin as begin_with_coupon
+from billing.tests.test_subscriptions_at_gateways import END, RenewingGateway, begin, lapsed, paid_once, read, write
+from credits import balances
+from ledger import checks
+from ledger.money import Money
+
+pytestmark = pytest.mark.django_db
+LATER = END + timedelta(days=30)
+
+
+@pytest.fixture
+def renewing(stand_in: StandIn, on_sale) -> RenewingGateway:
+    return stand_in(RenewingGateway("stripe"))
+
+
+def settled(renewing: RenewingGateway, invoice: str = "in_1", start: datetime = BEGIN, end: datetime = END) -> None:
+    """Paid there, and nothing of it was charged."""
+    renewing.is_paid(invoice, start, end, minor=0)
+    total = Money(999, "EUR")
+    renewing.invoices[invoice] = replace(renewing.invoices[invoice], total=total)
+
+
+def told(renewing: RenewingGateway, found: Subscription, **changes: Any) -> Subscription:
+    renewing.known = replace(renewing.known, **changes)
+    write(found, "paid", found.timeline.count(), subject="invoice")
+    read()
+    return fresh(found)
+
+
+def test_plan_begins_that_the_balance_has_paid(renewing) -> None:
+    found = begin()
+    settled(renewing)
+    for _ in range(2):
+        ours = told(renewing, found)
+    assert (ours.status, ours.paid_until, balances.of(found.user).available) == ("active", END, 500)
+    period = ours.paid_periods.get()
+    assert (period.key, period.payment, period.amount_minor) == ("stripe:in_1", None, 0)
+    assert (Payment.objects.count(), checks.faults()) == (0, {})
+
+
+def test_page_is_not_given_up_whose_invoice_the_balance_has_paid(renewing, clock) -> None:
+    found = begin()
+    settled(renewing)
+    clock.move_to(BEGIN + timedelta(hours=25))
+    assert renewals.expire_due().abandoned == 0
+    assert (fresh(found).status, renewing.known.state) == ("active", SubscriptionState.ACTIVE)
+
+
+def test_renewal_that_the_balance_has_paid_is_found_before_the_plan_would_end(renewing, clock) -> None:
+    found = paid_once(renewing)
+    settled(renewing, "in_2", END, LATER)
+    clock.move_to(lapsed(found))
+    assert renewals.expire_due().total == 0
+    assert (fresh(found).status, fresh(found).paid_until) == ("active", LATER)
+    assert (renewing.known.state, Payment.objects.count()) == (SubscriptionState.ACTIVE, 1)
+
+
+def test_dearer_plan_begins_whose_difference_is_too_little_to_charge(renewing) -> None:
+    found = paid_once(renewing)
+    GatewayPrice.objects.create(gateway="stripe", price=price("elite"), gateway_id="price_2")
+    settled(renewing, "in_2", BEGIN, END)
+    renewing.invoices["in_2"] = replace(renewing.invoices["in_2"], price="price_2", total=Money(33, "EUR"))
+    ours = told(renewing, found)
+    assert (ours.price.plan.code, ours.paid_until, Payment.objects.count()) == ("elite", END, 1)
+
+
+@pytest.mark.parametrize("total", [0, -500])
+def test_invoice_of_which_nothing_was_due_is_no_period(renewing, total) -> None:
+    found = begin()
+    settled(renewing)
+    renewing.invoices["in_1"] = replace(renewing.invoices["in_1"], total=Money(total, "EUR"))
+    assert (told(renewing, found).status, found.paid_periods.count()) == ("incomplete", 0)
+
+
+def test_invoice_that_is_open_is_no_period(renewing) -> None:
+    found = begin()
+    settled(renewing)
+    renewing.invoices["in_1"] = replace(renewing.invoices["in_1"], state=InvoiceState.OPEN)
+    assert (told(renewing, found).status, found.paid_periods.count()) == ("incomplete", 0)
+
+
+def test_invoice_that_the_balance_paid_is_a_case_when_it_is_told_after_the_end(renewing) -> None:
+    found = paid_once(renewing)
+    subscriptions.cancel_now(subscription=fresh(found))
+    settled(renewing, "in_2", END, LATER)
+    for _ in range(2):
+        ours = told(renewing, found, state=SubscriptionState.CANCELLED)
+    assert (ours.status, ours.paid_until) == ("cancelled", END)
+    assert list(Case.objects.values_list("kind", "subscription", "facts__invoice")) == [("mismatch", found.pk, "in_2")]
+
+
+def test_coupon_of_an_invoice_that_the_balance_paid_is_used(stand_in: StandIn, on_sale) -> None:
+    make_coupon()
+    renewing = stand_in(CouponGateway("stripe"))
+    found = begin_with_coupon("stripe").subscription
+    renewing.bills("in_1", paid=0, discount=100)
+    renewing.invoices["in_1"] = replace(renewing.invoices["in_1"], total=Money(899, "EUR"))
+    ours = told(renewing, found)
+    assert (ours.status, state(), uses()) == ("active", [("redeemed", True)], 1)
+    subscriptions.cancel_now(subscription=ours)
+    assert (state(), uses(), checks.faults()) == ([("redeemed", True)], 1, {})
