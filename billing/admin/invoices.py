@@ -174,6 +174,12 @@ class InvoiceAdmin(BillingActsAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Invoice]:
         return super().get_queryset(request).prefetch_related("credit_notes__credit_notes")
 
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        """Whoever has the link acts as the customer. Who sends invoices has it anyway; who only reads has not."""
+        if self.has_mail_invoice_permission(request):
+            return self.fields
+        return tuple(name for name in self.fields if name != "pay_link")
+
     @admin.display(description=_("customer"), ordering="user__username")
     def customer(self, invoice: Invoice) -> SafeString:
         return person(invoice.user)
@@ -230,6 +236,10 @@ class InvoiceAdmin(BillingActsAdmin):
     @action(description=_("Open the PDF"), url_path="pdf", icon="picture_as_pdf")  # type: ignore[arg-type, operator]
     def download(self, request: HttpRequest, object_id: str) -> HttpResponse:
         invoice = self.found(request, object_id)
+        if invoice.is_to_be_paid and not self.has_mail_invoice_permission(request):
+            said = gettext("Until it is paid its PDF is for those who send it: the link in it is the customer's.")
+            self.message_user(request, said, level="warning")
+            return HttpResponseRedirect(self.page_of(invoice))
         file = InvoiceFile.objects.filter(pk=invoice.pk).first()
         if file is None:
             self.message_user(request, str(errors.NotRendered(invoice.pk)), level="warning")

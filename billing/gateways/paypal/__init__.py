@@ -205,6 +205,9 @@ class PayPal:
 
     # ------------------------------------------------------------ letters
 
+    def must_ask(self, letter: Letter) -> bool:
+        return self.configuration.webhook_check == "ask" or not self._certificates.knows(letters.certificate_of(letter))
+
     def read_letter(self, letter: Letter) -> Sequence[Hint]:
         letters.check_age(letter, self.configuration.webhook_tolerance_seconds)
         if self.configuration.webhook_check == "ask":
