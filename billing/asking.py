@@ -8,13 +8,14 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
-from billing import calling, cases, errors, failures, payments, sweeps
+from billing import calling, cases, errors, failures, payments
 from billing.gateways import errors as gateway_errors
 from billing.gateways import registry
 from billing.gateways.base import Cancels, Captures, OpensCheckout, PaymentRef, PaymentResult, PaymentState
 from billing.models import Attempt, Payment
 from billing.models.cases import CaseKind
 from billing.models.payments import SETTLED, AttemptState, PaymentKind, PaymentStatus
+from rest import sweeps
 
 logger = logging.getLogger(__name__)
 

@@ -141,7 +141,7 @@ def _health(is_open: object, tripped: object) -> Health:
 class DatabaseStore:
     @transaction.atomic
     def admit(self, gateway: str) -> int | None:
-        state = BreakerState.objects.select_for_update().filter(pk=gateway).first()
+        state = BreakerState.objects.select_for_update(no_key=True).filter(pk=gateway).first()
         if state is None or state.open_until is None:
             return None
         now = timezone.now()
@@ -159,7 +159,7 @@ class DatabaseStore:
     def note_failure(self, gateway: str) -> bool:
         now = timezone.now()
         BreakerState.objects.bulk_create([BreakerState(gateway=gateway)], ignore_conflicts=True)
-        state = BreakerState.objects.select_for_update().get(pk=gateway)
+        state = BreakerState.objects.select_for_update(no_key=True).get(pk=gateway)
         if state.open_until is not None and state.open_until > now:
             return False
         if state.open_until is None:

@@ -115,7 +115,7 @@ def reckon(draft: InvoiceDraft) -> Reckoned:
 def issue(*, draft: InvoiceDraft, expected: Reckoned | None = None) -> Invoice:
     """Its invoice, with a payment that waits. Issued once: whoever comes second is refused, and so is what does not
     reckon up to what was expected any more."""
-    locked = InvoiceDraft.objects.select_for_update(of=("self",)).select_related("user").get(pk=draft.pk)
+    locked = InvoiceDraft.objects.select_for_update(of=("self",), no_key=True).select_related("user").get(pk=draft.pk)
     if locked.is_issued:
         raise errors.DraftIssued(locked.pk)
     reckoned, customer = reckon(locked), customers.get(locked.user)

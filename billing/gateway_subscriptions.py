@@ -69,7 +69,7 @@ def is_open(subscription: Subscription) -> bool:
     return bool(subscription.gateway) and age.total_seconds() < settings.SUBSCRIPTION_INCOMPLETE_HOURS * 3_600
 
 
-def next_look_at(subscription: Subscription) -> datetime:
+def next_look_at_page(subscription: Subscription) -> datetime:
     """When its page is looked at again, should no letter tell of it: soon at first, and then more and more seldom."""
     pauses, now = settings.PAYMENT_WAIT_SECONDS, timezone.now()
     age = (now - subscription.created_at).total_seconds()
@@ -90,7 +90,7 @@ def open_page(
 ) -> dict[str, Any]:
     """The gateway's page on which it begins. The row is committed; its id is the reference there, by which the sweep
     finds out what became of it where the answer is lost."""
-    row, look = Subscription.objects.filter(pk=subscription.pk), next_look_at(subscription)
+    row, look = Subscription.objects.filter(pk=subscription.pk), next_look_at_page(subscription)
     row.update(gateway=gateway, next_look_at=look)
     success = returning.checked(wishes.success_url, "success_url")
     cancel = returning.checked(wishes.cancel_url, "cancel_url")

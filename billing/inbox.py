@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 import orjson
-from celery.exceptions import SoftTimeLimitExceeded
 from django.conf import settings
 from django.db.models import QuerySet
 from django.utils import timezone
@@ -26,6 +25,7 @@ from billing.readers import Batch, NotKnownYet
 from credits import procedures
 from credits.statements import Parameter
 from ledger.ids import uuid7
+from rest import sweeps
 
 logger = logging.getLogger(__name__)
 
@@ -120,20 +120,21 @@ def _claim(now: datetime) -> list[GatewayLetter]:
 def _read_all(found: list[GatewayLetter]) -> None:
     batch = Batch()
     for letter in found:
-        try:
-            state = readers.read(letter, batch)
-        except SoftTimeLimitExceeded:
-            raise
-        except NotKnownYet as unknown:
-            _later(letter, str(unknown), last=LetterState.UNKNOWN, most=STRANGER_TRIES)
-        except gateway_errors.GatewayError as error:
-            _later(letter, f"{type(error).__name__}: {error}", last=LetterState.DEAD)
-        except Exception as error:
-            # Whatever it was must stop neither the others nor this one's next try; people see it in the admin.
-            logger.exception("inbox.failed", extra={"letter": str(letter.pk), "kind": letter.kind})
-            _later(letter, f"{type(error).__name__}: {error}", last=LetterState.DEAD)
-        else:
-            _close(letter, state)
+        with sweeps.alone("inbox.failed", letter=str(letter.pk), kind=letter.kind) as row:
+            _read(letter, batch)
+        if row.fault is not None:  # people see it in the admin
+            _later(letter, f"{type(row.fault).__name__}: {row.fault}", last=LetterState.DEAD)
+
+
+def _read(letter: GatewayLetter, batch: Batch) -> None:
+    try:
+        state = readers.read(letter, batch)
+    except NotKnownYet as unknown:
+        _later(letter, str(unknown), last=LetterState.UNKNOWN, most=STRANGER_TRIES)
+    except gateway_errors.GatewayError as error:
+        _later(letter, f"{type(error).__name__}: {error}", last=LetterState.DEAD)
+    else:
+        _close(letter, state)
 
 
 def _close(letter: GatewayLetter, state: LetterState, error: str = "") -> None:

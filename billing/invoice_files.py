@@ -1,7 +1,6 @@
 """The bytes of invoices: made once after the sale, kept with their digests, never made again."""
 
 import hashlib
-import logging
 import re
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
@@ -11,7 +10,6 @@ from uuid import UUID
 
 import orjson
 import typst
-from celery.exceptions import SoftTimeLimitExceeded
 from django.conf import settings
 from django.db import transaction
 from django.template.loader import get_template
@@ -20,9 +18,7 @@ from django.utils.translation import override
 
 from billing import invoice_mail, invoice_words, invoice_xml
 from billing.models import Invoice, InvoiceFile, InvoiceLine
-from rest import texts
-
-logger = logging.getLogger(__name__)
+from rest import sweeps, texts
 
 NO_GLYPH = re.compile(r'the text `"(.*?)"` could not be displayed')
 MOST_DRAWINGS = 4  # each names all that the one before could not display
@@ -36,31 +32,19 @@ def render_due() -> int:
         .order_by("render_next_at")
         .values_list("pk", flat=True)[: settings.INVOICE_SWEEP_BATCH]
     ):
-        done += _render_one(pk)
+        with sweeps.alone("invoice.not_rendered", invoice=str(pk)) as row:
+            done += _render_one(pk)
+        if row.fault is not None:
+            _put_off(pk, row.fault)
     return done
 
 
 @transaction.atomic
 def _render_one(pk: UUID) -> bool:
-    waiting = Invoice.objects.select_for_update(skip_locked=True, no_key=True, of=("self",))
-    invoice = waiting.filter(pk=pk, render_next_at__isnull=False).first()
+    invoice = _locked(pk)
     if invoice is None:
         return False
-    try:
-        pdf, xml = documents(invoice, list(invoice.lines.all()))
-    except SoftTimeLimitExceeded:
-        raise  # of the task, and nothing that is wrong with this paper
-    except Exception as error:
-        logger.exception("invoice.not_rendered", extra={"invoice": str(pk)})
-        pause = min(
-            settings.INVOICE_RENDER_RETRY_SECONDS * 2 ** min(invoice.render_tries, 20),
-            settings.INVOICE_RENDER_LONGEST_SECONDS,
-        )
-        invoice.render_tries += 1
-        invoice.render_error = str(error)[:500]
-        invoice.render_next_at = timezone.now() + timedelta(seconds=pause)
-        invoice.save(update_fields=["render_tries", "render_error", "render_next_at"])
-        return False
+    pdf, xml = documents(invoice, list(invoice.lines.all()))
     InvoiceFile.objects.create(
         invoice=invoice,
         pdf=pdf,
@@ -75,6 +59,27 @@ def _render_one(pk: UUID) -> bool:
     invoice.render_next_at, invoice.render_error = None, ""
     invoice.save(update_fields=["render_next_at", "render_error"])
     return True
+
+
+@transaction.atomic
+def _put_off(pk: UUID, fault: Exception) -> None:
+    invoice = _locked(pk)
+    if invoice is None:
+        return
+    pause = min(
+        settings.INVOICE_RENDER_RETRY_SECONDS * 2 ** min(invoice.render_tries, 20),
+        settings.INVOICE_RENDER_LONGEST_SECONDS,
+    )
+    invoice.render_tries += 1
+    invoice.render_error = str(fault)[:500]
+    invoice.render_next_at = timezone.now() + timedelta(seconds=pause)
+    invoice.save(update_fields=["render_tries", "render_error", "render_next_at"])
+
+
+def _locked(pk: UUID) -> Invoice | None:
+    """None if it does not wait, or another has it."""
+    waiting = Invoice.objects.select_for_update(skip_locked=True, no_key=True, of=("self",))
+    return waiting.filter(pk=pk, render_next_at__isnull=False).first()
 
 
 def documents(invoice: Invoice, lines: Sequence[InvoiceLine]) -> tuple[bytes, bytes]:

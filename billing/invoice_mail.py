@@ -7,12 +7,14 @@ from datetime import timedelta
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.mail import EmailMessage
+from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext, override
 
 from billing import errors, invoice_links, invoice_words
 from billing.models import Invoice, InvoiceFile, InvoiceMailing
 from events import mail
+from rest import sweeps
 from rest.dates import long_date
 
 logger = logging.getLogger(__name__)
@@ -37,25 +39,36 @@ def send_due() -> int:
         claimed = InvoiceMailing.objects.filter(pk=mailing.pk, next_try_at=mailing.next_try_at).update(
             next_try_at=timezone.now() + pause, tries=mailing.tries + 1
         )
-        done += bool(claimed) and _send(mailing)
+        if claimed:
+            with sweeps.alone("invoice.not_composed", mailing=str(mailing.pk)) as row:
+                done += _send(mailing)
+            if row.fault is not None:
+                _failed(mailing, row.fault)
     return done
 
 
 def _send(mailing: InvoiceMailing) -> bool:
-    mine = InvoiceMailing.objects.filter(pk=mailing.pk, sent_at__isnull=True)
     file = InvoiceFile.objects.filter(pk=mailing.invoice_id).first()
     if file is None:
-        mine.update(tries=mailing.tries)  # it is still being rendered: that is no failure of the mail
+        _unsent(mailing).update(tries=mailing.tries)  # it is still being rendered: that is no failure of the mail
         return False
     try:
         compose(mailing, file).send()
     except (OSError, smtplib.SMTPException) as error:
         logger.warning("invoice.not_mailed", extra={"mailing": mailing.pk, "reason": type(error).__name__})
-        gives_up = {"next_try_at": None} if mailing.tries + 1 >= settings.INVOICE_MAIL_TRIES else {}
-        mine.update(error=type(error).__name__, **gives_up)
+        _failed(mailing, error)
         return False
-    mine.update(sent_at=timezone.now(), next_try_at=None, error="")
+    _unsent(mailing).update(sent_at=timezone.now(), next_try_at=None, error="")
     return True
+
+
+def _failed(mailing: InvoiceMailing, fault: Exception) -> None:
+    gives_up = {"next_try_at": None} if mailing.tries + 1 >= settings.INVOICE_MAIL_TRIES else {}
+    _unsent(mailing).update(error=type(fault).__name__, **gives_up)
+
+
+def _unsent(mailing: InvoiceMailing) -> QuerySet[InvoiceMailing]:
+    return InvoiceMailing.objects.filter(pk=mailing.pk, sent_at__isnull=True)
 
 
 def _how_to_pay(invoice: Invoice) -> list[str]:

@@ -1,11 +1,10 @@
 """Issuing invoices and credit notes. The number is taken in the transaction that issues, so a failure burns none."""
 
-import logging
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db import DatabaseError, transaction
+from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 from django.utils.translation import override
@@ -30,8 +29,8 @@ from billing.taxing import Treatment
 from events import outbox
 from events.types import EventType
 from ledger.money import Money
+from rest import sweeps
 
-logger = logging.getLogger(__name__)
 # What a seller of a marketplace sells is theirs to invoice.
 INVOICED = (PaymentKind.PACK, PaymentKind.PLAN, PaymentKind.AMOUNT, PaymentKind.BILL)
 
@@ -240,8 +239,6 @@ def _credit_some(refunds: QuerySet[Refund], batch: int) -> int:
 
 
 def _tried(act: Any, **of: Any) -> int:
-    try:
+    with sweeps.alone("invoice.not_issued", **{name: str(thing.pk) for name, thing in of.items()}):
         return 1 if act(**of) else 0
-    except (errors.BillingError, DatabaseError):
-        logger.exception("invoice.not_issued", extra={name: str(thing.pk) for name, thing in of.items()})
-        return 0
+    return 0

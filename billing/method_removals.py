@@ -14,6 +14,7 @@ from billing.gateways.errors import GatewayError
 from billing.gateways.subscribing import KeepsMethods
 from billing.models import SavedMethod, Subscription, TopUp
 from billing.models.top_ups import Suspension
+from rest import sweeps
 
 logger = logging.getLogger(__name__)
 
@@ -67,11 +68,11 @@ def _take_out(method: SavedMethod) -> Removal:
 
 def _forget(method: SavedMethod) -> None:
     """At its gateway; what fails now, the sweep does."""
-    adapter = registry.get(method.gateway)
     try:
+        adapter = registry.get(method.gateway)
         if isinstance(adapter, KeepsMethods):
             calling.call(method.gateway, "forget", lambda: adapter.forget_method(method=method.gateway_id))
-    except GatewayError as error:
+    except (GatewayError, registry.UnknownGateway) as error:
         logger.info("saved_method.not_forgotten", extra={"method": method.pk, "why": type(error).__name__})
         return
     SavedMethod.objects.to_forget().filter(pk=method.pk).update(forgotten_at=timezone.now())
@@ -81,5 +82,6 @@ def forget_removed() -> int:
     """The sweep; returns how many there were."""
     found = list(SavedMethod.objects.to_forget().order_by("removed_at")[: settings.PAYMENT_SWEEP_BATCH])
     for method in found:
-        _forget(method)
+        with sweeps.alone("saved_method.not_looked_at", method=str(method.pk)):
+            _forget(method)
     return len(found)

@@ -13,12 +13,13 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
 
-from billing import calling, errors, gateway_choices, gateway_customers, payments, returning, saved_methods
+from billing import calling, errors, gateway_choices, gateway_customers, payments, returning, saved_methods, schedule
 from billing.gateways import registry
 from billing.gateways.errors import Declined, GatewayError, Unavailable
 from billing.gateways.subscribing import KeepsMethods, SetupRequest, SetupResult, SetupState
 from billing.models import MethodSetup, Payment
 from billing.models.saved_methods import MethodSetupState
+from rest import sweeps
 
 logger = logging.getLogger(__name__)
 LEAST_LEFT = timedelta(hours=1)  # of the life of a page that is shown once more
@@ -130,8 +131,7 @@ def _over(setup: MethodSetup, state: MethodSetupState) -> None:
 
 def _next_ask(asks: int) -> datetime:
     """The customer has a page open, and the gateway will write to us: seldom is enough."""
-    pauses = settings.PAYMENT_WAIT_SECONDS
-    return timezone.now() + timedelta(seconds=pauses[min(asks, len(pauses) - 1)])
+    return timezone.now() + schedule.after(settings.PAYMENT_WAIT_SECONDS, asks)
 
 
 def named(gateway: str, reference: str) -> MethodSetup | None:
@@ -148,11 +148,16 @@ def ask_due(now: datetime | None = None) -> int:
     """Ask about every one whose time has come; returns how many were asked."""
     due = _claim(now or timezone.now())
     for setup in due:
-        try:
-            ask(setup)
-        except (GatewayError, registry.UnknownGateway) as error:
-            logger.info("method_setup.not_told", extra={"setup": str(setup.pk), "why": type(error).__name__})
+        with sweeps.alone("method_setup.not_asked", setup=str(setup.pk)):
+            _quietly_ask(setup)
     return len(due)
+
+
+def _quietly_ask(setup: MethodSetup) -> None:
+    try:
+        ask(setup)
+    except (GatewayError, registry.UnknownGateway) as error:
+        logger.info("method_setup.not_told", extra={"setup": str(setup.pk), "why": type(error).__name__})
 
 
 @transaction.atomic

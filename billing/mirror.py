@@ -91,7 +91,7 @@ def _follow_one(letter: GatewayLetter) -> None:
         _follow(letter)
     except SoftTimeLimitExceeded:
         raise  # of the task, and nothing that is wrong with this one
-    except Exception as error:  # noqa: BLE001 - dj-stripe fails in more ways than anybody can list; none may matter
+    except Exception as error:  # noqa: BLE001 - dj-stripe fails in more ways than anybody can list; none is an error
         _later(letter, f"{type(error).__name__}: {error}")
     else:
         GatewayLetter.objects.filter(pk=letter.pk).update(mirror_at=None, mirror_error="")

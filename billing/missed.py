@@ -1,7 +1,6 @@
 """Notifications that never reached us: a gateway that keeps a list of them is asked for it."""
 
 import logging
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -9,9 +8,9 @@ from django.utils import timezone
 
 from billing import calling, inbox
 from billing.gateways import registry
-from billing.gateways.base import Hint
 from billing.gateways.errors import GatewayError
 from billing.gateways.subscribing import ListsEvents
+from rest import sweeps
 
 logger = logging.getLogger(__name__)
 
@@ -23,14 +22,16 @@ def collect(now: datetime | None = None) -> int:
     for name, adapter in registry.configured().items():
         if not isinstance(adapter, ListsEvents):
             continue
-        try:
-            new += inbox.store(name, _undelivered(name, adapter, since))
-        except GatewayError as error:
-            logger.warning("undelivered.not_told", extra={"gateway": name, "reason": str(error)})
+        with sweeps.alone("undelivered.not_collected", gateway=name):
+            new += _collect_from(name, adapter, since)
     if new:
         logger.warning("undelivered.collected", extra={"events": new})
     return new
 
 
-def _undelivered(name: str, adapter: ListsEvents, since: datetime) -> Sequence[Hint]:
-    return calling.call(name, "undelivered", lambda: adapter.undelivered(since=since))
+def _collect_from(name: str, adapter: ListsEvents, since: datetime) -> int:
+    try:
+        return inbox.store(name, calling.call(name, "undelivered", lambda: adapter.undelivered(since=since)))
+    except GatewayError as error:
+        logger.warning("undelivered.not_told", extra={"gateway": name, "reason": str(error)})
+        return 0

@@ -6,7 +6,7 @@ state that is final for the buyer's money stays, and what is heard twice changes
 
 import logging
 import secrets
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -316,8 +316,7 @@ def next_ask(attempt: Attempt, now: datetime) -> datetime | None:
     """When its gateway is asked again; None when nothing more can be hoped for from asking."""
     if attempt.state == AttemptState.REQUIRES_ACTION:
         # The buyer has a page open, and the gateway will write to us: seldom is enough.
-        pauses = settings.PAYMENT_WAIT_SECONDS
-        return now + timedelta(seconds=pauses[min(attempt.asks, len(pauses) - 1)])
+        return now + schedule.after(settings.PAYMENT_WAIT_SECONDS, attempt.asks)
     if attempt.is_live:
         return schedule.next_ask_at(attempt.created_at, now=now)
     # Money may still come of what is over: it is looked at a few times more.

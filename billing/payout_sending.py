@@ -22,7 +22,6 @@ from billing import (
     payout_routing,
     payouts,
     schedule,
-    sweeps,
     webhook_address,
 )
 from billing.gateways import errors as gateway_errors
@@ -30,6 +29,7 @@ from billing.gateways import registry
 from billing.gateways.base import PayoutRef, PayoutRequest, PaysOut
 from billing.models import Payout
 from billing.routing import Decision, Rule
+from rest import sweeps
 from wallets import withdrawals
 from wallets.models import Withdrawal, WithdrawalStatus
 

@@ -23,7 +23,7 @@ from billing.models.cases import CaseKind
 from ledger import transfers
 from ledger.money import Money
 from ledger.transfers import Move
-from wallets import withdrawals
+from wallets import sellers, withdrawals
 from wallets.models import Wallet, Withdrawal
 from wallets.models import WithdrawalStatus as Status
 
@@ -39,8 +39,7 @@ OURS = {gateway_errors.FailureCategory.INSUFFICIENT_FUNDS, gateway_errors.Failur
 def lock(payout_id: UUID) -> Payout:
     """The payout and its withdrawal as they are now, behind the wallet's lock: the same lock that every act on the
     withdrawal takes first."""
-    rows = Wallet.objects.select_for_update(of=("self",), no_key=True).filter(withdrawals=payout_id)
-    rows.values_list("pk").get()
+    sellers.locked(Wallet.objects.filter(withdrawals=payout_id)).values_list("pk").get()
     return Payout.objects.select_related("withdrawal__wallet").get(pk=payout_id)
 
 

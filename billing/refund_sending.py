@@ -21,7 +21,6 @@ from billing import (
     refunds,
     refunds_elsewhere,
     schedule,
-    sweeps,
     webhook_address,
 )
 from billing.gateways import errors as gateway_errors
@@ -33,6 +32,7 @@ from billing.models.payments import AttemptState
 from billing.models.refunds import UNDER_WAY, RefundOrigin, RefundPolicy, RefundStatus
 from billing.refund_plans import Plan
 from ledger.money import Money
+from rest import sweeps
 
 logger = logging.getLogger(__name__)
 

@@ -23,7 +23,6 @@ from billing import (
     plan_payments,
     subscription_states,
     subscriptions,
-    sweeps,
 )
 from billing import gateway_subscriptions as renewing
 from billing.gateways.errors import Declined, FailureCategory, GatewayError
@@ -33,6 +32,7 @@ from billing.models.subscriptions import IN_FORCE, LOOKED_AT, SubscriptionStatus
 from billing.plan_payments import RENEW
 from events import outbox
 from events.types import EventType
+from rest import sweeps
 
 logger = logging.getLogger(__name__)
 Told = Callable[[int], None]
@@ -90,7 +90,7 @@ def _decide(pk: UUID, now: datetime, work: Work) -> tuple[Subscription | None, b
     if subscription.status not in LOOKED_AT or due is None or due > now:
         return None, False  # a rival was here
     if subscription.status == SubscriptionStatus.INCOMPLETE:
-        Subscription.objects.filter(pk=pk).update(next_look_at=renewing.next_look_at(subscription))
+        Subscription.objects.filter(pk=pk).update(next_look_at=renewing.next_look_at_page(subscription))
         return (subscription if renewing.renews(subscription.gateway) else None), False
     if subscription.is_renewed_by_gateway:
         Subscription.objects.filter(pk=pk).update(next_look_at=now + timedelta(days=1))

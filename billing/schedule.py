@@ -1,5 +1,6 @@
 """When a gateway is asked about what nobody knows, and when its silence proves something. Pure but for the settings."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -29,6 +30,11 @@ def late_ask_at(ended_at: datetime, *, now: datetime) -> datetime | None:
     age = (now - ended_at).total_seconds()
     later = [moment for moment in sorted(settings.GATEWAY_ASK_LATE_SECONDS) if moment > age]
     return ended_at + timedelta(seconds=later[0]) if later else None
+
+
+def after(pauses: Sequence[int], number: int) -> timedelta:
+    """The pause behind that many before it: of what is done less and less often, and at last as seldom as the last."""
+    return timedelta(seconds=pauses[min(number, len(pauses) - 1)])
 
 
 def proves_absence(kind: Sent, sent_at: datetime, *, now: datetime, answers: int) -> bool:

@@ -4,11 +4,9 @@ What has to hold is decided behind the customer's lock and committed before a ga
 never brought to a gateway at all.
 """
 
-import logging
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 
-from celery.exceptions import SoftTimeLimitExceeded
 from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import Exists, OuterRef, Q, Sum
@@ -24,7 +22,7 @@ from billing import (
     pricing,
     routing,
     saved_methods,
-    sweeps,
+    schedule,
     top_up,
 )
 from billing.gateways import errors as gateway_errors
@@ -37,8 +35,7 @@ from billing.pricing import Purchase
 from billing.routing import Candidate, Decision, Wish
 from credits import balances, history
 from credits.errors import PriceMissing, UnknownPack
-
-logger = logging.getLogger(__name__)
+from rest import sweeps
 
 # What was paid, or still may be: a charge that surely moved nothing leaves its place to another.
 _COUNTED = [PaymentStatus.PENDING, PaymentStatus.SUCCEEDED, PaymentStatus.QUARANTINED]
@@ -55,14 +52,10 @@ def work_through(now: datetime | None = None) -> int:
 
 def _begun(seen: TopUp, now: datetime) -> bool:
     """Whether a charge began. What is wrong with one customer keeps nobody waiting who comes behind them."""
-    try:
+    with sweeps.alone("top_up.not_begun", top_up=str(seen.pk)):
         return charge(seen, now) is not None
-    except SoftTimeLimitExceeded:
-        raise  # the task's own time is over
-    except Exception:  # whatever it is: a price without a tax rate, or a fault of ours
-        logger.exception("top_up.not_begun", extra={"top_up": str(seen.pk)})
-        _wait_behind_lock(seen, now + _pause(0))
-        return False
+    _wait_behind_lock(seen, now + _pause(0))  # a price without a tax rate, or a fault of ours
+    return False
 
 
 # ---------------------------------------------------------------- who is low
@@ -287,8 +280,7 @@ def _failed(latest: TopUp, payment: Payment, now: datetime) -> None:
 
 
 def _pause(number: int) -> timedelta:
-    pauses = settings.TOP_UP_RETRY_SECONDS
-    return timedelta(seconds=pauses[min(number, len(pauses) - 1)])
+    return schedule.after(settings.TOP_UP_RETRY_SECONDS, number)
 
 
 @transaction.atomic

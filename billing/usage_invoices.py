@@ -28,6 +28,7 @@ from ledger import transfers
 from ledger.ids import first_at
 from ledger.money import Money
 from ledger.transfers import Move
+from rest import sweeps
 
 _CONSUMED = """
     SELECT coalesce(sum(CASE WHEN t.source_id = a.id THEN t.amount ELSE -t.amount END), 0)::bigint
@@ -44,12 +45,22 @@ _CONSUMED = """
 
 
 def issue_due(*, now: datetime | None = None) -> int:
-    """Issue what the months that are over lack, the oldest first."""
+    """Issue what the months that are over lack, the oldest first. A buyer whose month cannot be invoiced keeps no other
+    waiting, and their later months wait for it: each is taxed as what it is."""
     first = seller_days.here(now or timezone.now()).date().replace(day=1)
+    stuck: set[tuple[int, str]] = set()
     done = 0
     for back in range(settings.INVOICE_USAGE_LOOK_BACK_MONTHS, 0, -1):
         month = _months_before(first, back)
-        done += sum(_issue(list(rows), month) for rows in _unfinished(month))
+        for rows in _unfinished(month):
+            bought = list(rows)
+            whose = (bought[0].user_id, bought[0].currency)
+            if whose in stuck:
+                continue
+            with sweeps.alone("month.not_invoiced", user=str(whose[0]), month=f"{month:%Y-%m}") as row:
+                done += _issue(bought, month)
+            if row.fault is not None:
+                stuck.add(whose)
     return done
 
 

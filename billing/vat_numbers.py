@@ -15,6 +15,7 @@ from stdnum.eu import vat
 
 from billing.models import Customer, VatCheck
 from billing.models.papers import VatOutcome
+from rest import sweeps
 
 logger = logging.getLogger(__name__)
 PREFIXES = tuple(sorted({"EL" if country == "gr" else country.upper() for country in vat.MEMBER_STATES} | {"XI"}))
@@ -60,7 +61,8 @@ def check_due() -> int:
     """Ask about the numbers of which nothing fresh is known; one that cannot be asked is tried again later."""
     due = [customer for customer in _due() if vat.is_valid(customer.vat_number)]
     for customer in due[: settings.VIES_SWEEP_BATCH]:
-        check(customer=customer)
+        with sweeps.alone("vat_number.not_checked", customer=str(customer.pk)):
+            check(customer=customer)
     return len(due)
 
 

@@ -75,7 +75,9 @@ class SecondFactorAdapter(DefaultMFAAdapter):
 def reseal_factors() -> tuple[int, list[str]]:
     """Seal with today's SECRET_KEY what it or a fallback opens: how many, and whose factor nothing opens."""
     cipher, done, lost = _cipher(), 0, []
-    for factor in Authenticator.objects.select_for_update(of=("self",)).select_related("user").order_by("pk"):
+    for factor in (
+        Authenticator.objects.select_for_update(of=("self",), no_key=True).select_related("user").order_by("pk")
+    ):
         sealed = {name: value for name, value in factor.data.items() if name in SEALED}
         try:
             anew = {name: _resealed(value, cipher) for name, value in sealed.items()}

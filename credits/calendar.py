@@ -275,7 +275,11 @@ def left_of_the_period(*, reference: str, at: datetime) -> tuple[int, int]:
 
 
 def _locked(reference: str) -> GrantSchedule:
-    found = GrantSchedule.objects.select_for_update(of=("self",)).select_related("user").filter(reference=reference)
+    found = (
+        GrantSchedule.objects.select_for_update(of=("self",), no_key=True)
+        .select_related("user")
+        .filter(reference=reference)
+    )
     schedule = found.first()
     if schedule is None:
         raise errors.NotYours

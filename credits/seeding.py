@@ -1,7 +1,7 @@
 """From a catalogue file to the database: what differs, and making it so.
 
 A new price or cost is a new version from now on; what left the file is taken off sale, never deleted. A second run
-finds nothing to change. Plans and marketplaces belong to other apps and are left alone here.
+finds nothing to change. Plans and marketplaces belong to other apps; `config.seeding` does all of it.
 """
 
 from collections.abc import Iterator
@@ -9,10 +9,9 @@ from dataclasses import asdict, replace
 from functools import partial
 from typing import Any
 
-from django.db import transaction
 from django.utils import timezone
 
-from credits import catalogue_files, costs, packs, versions
+from credits import catalogue_files, costs, packs
 from credits.catalogue_files import Catalogue, PackEntry, RuleEntry
 from credits.costs import Terms
 from credits.errors import CatalogueMistake
@@ -20,11 +19,6 @@ from credits.models import Cost, GrantRule, Pack, PackPrice
 from ledger import money
 from ledger.money import Money
 from rest.seeding import Change, changed, shown, update
-
-
-def seed_all() -> dict[str, list[Change]]:
-    """Seed every catalogue there is; what was changed, by catalogue."""
-    return {catalogue.code: seed(catalogue) for catalogue in checked(catalogue_files.every())}
 
 
 def checked(catalogues: list[Catalogue]) -> list[Catalogue]:
@@ -36,16 +30,6 @@ def checked(catalogues: list[Catalogue]) -> list[Catalogue]:
         catalogue_files.refuse_unpayable_amounts(catalogue)
         _refuse_codes_of_others(catalogue)
     return catalogues
-
-
-@transaction.atomic
-def seed(catalogue: Catalogue) -> list[Change]:
-    """Make the database say what the file says. Two deployments at once: the second finds nothing to change."""
-    versions.lock(f"catalogue:{catalogue.code}")
-    changes = list(differences(catalogue))
-    for change in changes:
-        change.act()
-    return changes
 
 
 def differences(catalogue: Catalogue) -> Iterator[Change]:

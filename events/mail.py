@@ -10,10 +10,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from celery.exceptions import SoftTimeLimitExceeded
 from django.conf import settings
 from django.core.cache import cache
-from django.core.mail import get_connection
+from django.core.mail import EmailMessage, get_connection
 from django.core.mail.backends.base import BaseEmailBackend
 from django.core.mail.backends.dummy import EmailBackend as ThrowsAway
 from django.db import transaction
@@ -26,6 +25,7 @@ from events.errors import MessageUnderWay
 from events.models import DisabledReason, Endpoint, Event, Kind, Message, MessageState, Topic
 from events.people import Contact
 from events.types import EventType
+from rest import sweeps
 
 logger = logging.getLogger(__name__)
 MESSAGES = Counter("tirelire_messages", "Attempts to send an e-mail, by how they ended.", ["outcome"])
@@ -200,6 +200,15 @@ def _fault_of_opening(connection: BaseEmailBackend) -> Exception | None:
     return None
 
 
+def _fault_of_sending(connection: BaseEmailBackend, letter: EmailMessage) -> Exception | None:
+    try:
+        connection.send_messages([letter])
+    except (OSError, smtplib.SMTPException) as fault:
+        _close(connection)
+        return fault
+    return None
+
+
 def _close(connection: BaseEmailBackend) -> None:
     with suppress(OSError, smtplib.SMTPException):  # whatever state it is in, the next letter gets a fresh one
         connection.close()
@@ -240,18 +249,11 @@ def _send(message: Message, contact: Contact | None, connection: BaseEmailBacken
     those that wait behind it."""
     subject = ""
     fault: Exception | None = None
-    try:
+    with sweeps.alone("message.not_composed", letter=str(message.pk)) as row:
         letter = letters.compose(message, contact)
         subject = letter.subject[:200]
-        connection.send_messages([letters.as_mail(message, letter)])
-    except SoftTimeLimitExceeded:
-        raise
-    except (OSError, smtplib.SMTPException) as error:
-        fault = error
-        _close(connection)
-    except Exception as error:
-        logger.exception("message.not_composed", extra={"letter": str(message.pk)})
-        fault = error
+        fault = _fault_of_sending(connection, letters.as_mail(message, letter))
+    fault = fault or row.fault
     sent = {"state": MessageState.SENT, "sent_at": timezone.now(), "error": ""}
     changes = _after_failure(message, fault) if fault else sent
     MESSAGES.labels(str(changes["state"])).inc()

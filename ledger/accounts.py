@@ -75,17 +75,6 @@ def _check_floor(floor: int) -> None:
         raise InvalidAmount(f"A floor is zero or a debt as a negative number, not {floor!r}.")
 
 
-def available(account: Account) -> Money:
-    """What a guarded account could pay now: its balance, less what is held, down to its floor."""
-    if not account.guarded:
-        raise NotGuarded(f"{account.name} is a house account: what it can pay is not the books' to say.")
-    row = Account.objects.filter(pk=account.pk).values_list("balance", "held", "floor").first()
-    if row is None:
-        raise UnknownAccount(f"{account.name} is not in the books.")
-    balance, held, floor = row
-    return Money(balance - held - floor, account.unit)
-
-
 def balance_of(account: Account) -> Money:
     """A guarded account's balance is stored; a house account's is its total plus what has moved since the roll-up."""
     if account.guarded:

@@ -146,6 +146,11 @@ def parse(text: str, unit: str) -> Money:
     return Money(int(whole + decimals.ljust(digits, "0")), unit)
 
 
+def as_written(text: str, unit: str) -> Money:
+    """As people write it, "9,99" as well."""
+    return parse(text.strip().replace(",", "."), unit)
+
+
 def plain(amount: Money) -> str:
     """To a decimal string for machines, "9.99": what `parse` reads."""
     digits = exponent(amount.unit)

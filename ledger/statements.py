@@ -1,9 +1,8 @@
-"""Statements: what moved on an account between two instants, and what was on it at any instant."""
+"""Statements: what was on an account at any instant, and what moved on it last."""
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -50,18 +49,6 @@ def balance_at(account: Account, instant: datetime) -> Money:
     return Money(int(row[0]), account.unit)
 
 
-def lines(account: Account, *, since: datetime, until: datetime) -> Iterator[Line]:
-    """The transfers of the account with `since <= at < until`, oldest first, each with the balance after it."""
-    balance = balance_at(account, since)
-    with connection.cursor() as cursor:
-        cursor.execute(_LINES, {"account": account.pk, "first": first_at(since), "end": first_at(until)})
-        rows = cursor.fetchall()
-    for entry_id, number, at, kind, key, other, minor in rows:
-        amount = Money(minor, account.unit)
-        balance += amount
-        yield Line(entry_id, number, at, kind, key, other, amount, balance)
-
-
 def latest(account: Account, *, count: int) -> list[Line]:
     """The newest lines of an account, newest first."""
     now = accounts.balance_of(account)
@@ -100,11 +87,6 @@ _NAMED = """
       JOIN ledger_entry entry ON entry.id = side.entry_id
       JOIN ledger_entrykey entry_key ON entry_key.entry_id = side.entry_id
       JOIN ledger_account other ON other.id = side.other_id
-"""
-_LINES = f"""
-    {_NAMED.format(sides=_SIDES)}
-    WHERE side.entry_id >= %(first)s AND side.entry_id < %(end)s
-    ORDER BY side.entry_id, side.number
 """
 _NEWEST = f"SELECT * FROM ({_SIDES}) both_sides ORDER BY entry_id DESC, number DESC LIMIT %(count)s"  # noqa: S608
 _LATEST = f"{_NAMED.format(sides=_NEWEST)} ORDER BY side.entry_id DESC, side.number DESC"

@@ -176,7 +176,7 @@ def _currencies(user: User) -> list[str]:
 def _ask(user: User, wish: dict[str, Any]) -> None:
     operator = wish["operator"] if wish["kind"] == DestinationKind.MOBILE_MONEY else ""
     goal = destinations.parse(kind=wish["kind"], value=wish["value"].strip(), operator=operator)
-    amount = money.parse(wish["amount"].strip().replace(",", "."), wish["currency"])
+    amount = money.as_written(wish["amount"], wish["currency"])
     withdrawals.request(user=user, amount=amount, destination=goal, key=f"page:{user.pk}:{wish['key']}")
 
 

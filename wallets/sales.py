@@ -19,6 +19,7 @@ from ledger import accounts, ids, transfers
 from ledger.models import Account, Entry
 from ledger.money import LARGEST_MINOR, Money, total
 from ledger.transfers import Move
+from rest import sweeps
 from wallets import commissions, sellers
 from wallets.commissions import Choice, Question, Split
 from wallets.errors import BelowMinimum, InvalidValue, UnknownSaleType, WrongGateway
@@ -229,7 +230,8 @@ def release_due(at: datetime | None = None, *, told: Callable[[int], object] | N
     released, last = 0, 0
     while wallets := _wallets_of(Sale.objects.to_release(moment), last):
         for pk in wallets:
-            released += _release_of_wallet(pk, moment)
+            with sweeps.alone("sales.not_released", wallet=str(pk)):
+                released += _release_of_wallet(pk, moment)
             if told is not None:
                 told(released)
         last = wallets[-1]
@@ -242,7 +244,8 @@ def free_due(at: datetime | None = None) -> int:
     freed, last = 0, 0
     while wallets := _wallets_of(Sale.objects.to_free(moment), last):
         for pk in wallets:
-            freed += _free_of_wallet(pk, moment)
+            with sweeps.alone("reserves.not_freed", wallet=str(pk)):
+                freed += _free_of_wallet(pk, moment)
         last = wallets[-1]
     return freed
 

@@ -61,7 +61,7 @@ def find(user: User, currency: str) -> Wallet | None:
 def lock(wallets: Iterable[int]) -> dict[int, Wallet]:
     """The wallets with their accounts, locked in one order until the transaction ends. Balances are read after this,
     by `ledger.accounts.lock`: what a join brings along may be older than the lock."""
-    rows = _locked(Wallet.objects.filter(pk__in=set(wallets)))
+    rows = locked(Wallet.objects.filter(pk__in=set(wallets)))
     return {row.pk: row for row in rows.select_related("seller__user", "seller__kind", *PARTS)}
 
 
@@ -76,16 +76,17 @@ def lock_of(users: Mapping[int, User], currency: str) -> dict[int, Wallet]:
     if len(users) > 1:
         # None is opened behind the lock of another: whoever opens the same one may wait for that lock.
         open_all(users, currency)
-    found = list(_locked(rows))
+    found = list(locked(rows))
     if len(found) < len(users):
         open_all(users, currency)
-        found = list(_locked(rows))
+        found = list(locked(rows))
     for wallet in found:
         wallet.seller.user = users[wallet.seller.user_id]
     return {wallet.seller.user_id: wallet for wallet in found}
 
 
-def _locked(rows: QuerySet[Wallet]) -> QuerySet[Wallet]:
+def locked(rows: QuerySet[Wallet]) -> QuerySet[Wallet]:
+    """What whoever locks wallets asks by, whatever comes along with them."""
     return rows.select_for_update(of=("self",), no_key=True).order_by("pk")
 
 

@@ -274,10 +274,8 @@ _EVENTS = {
 
 def _lock(withdrawal: Withdrawal) -> Withdrawal:
     """The withdrawal as it is now, behind its wallet's lock."""
-    rows = Wallet.objects.select_for_update(of=("self",), no_key=True).select_related(
-        "seller__user", "available", "debt"
-    )
-    wallet = rows.get(pk=withdrawal.wallet_id)
+    rows = Wallet.objects.select_related("seller__user", "available", "debt")
+    wallet = sellers.locked(rows).get(pk=withdrawal.wallet_id)
     found = Withdrawal.objects.select_related("destination", "entry").get(pk=withdrawal.pk)
     found.wallet = wallet
     return found

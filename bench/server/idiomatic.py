@@ -11,7 +11,7 @@ from uuid import UUID
 
 from django.contrib.auth.models import User
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 from rest_framework import serializers
 from rest_framework.authentication import BaseAuthentication, get_authorization_header
@@ -128,9 +128,7 @@ def book(
         return known
     cost = Cost.objects.filter(action=action, valid_from__lte=now).latest("valid_from")
     amount = cost.least * quantity
-    grants = list(
-        Grant.objects.filter(purse=purse).spendable(now).select_related("account").select_for_update(of=("account",))
-    )
+    grants = list(_spendable(purse, now).select_related("account").select_for_update(of=("account",)))
     free = sum(grant.account.balance - grant.account.held for grant in grants)
     if free < amount:
         raise NotEnough
@@ -152,6 +150,13 @@ def book(
     )
     _count(purse, amount, now.astimezone(dt.UTC).date())
     return spend
+
+
+def _spendable(purse: Purse, at: dt.datetime) -> QuerySet[Grant]:
+    """The open, unexpired, unfrozen ones in the order in which they burn."""
+    usable = Grant.objects.filter(purse=purse, is_open=True, frozen_at__isnull=True, revoked_at__isnull=True)
+    alive = usable.filter(Q(expires_at__isnull=True) | Q(expires_at__gt=at))
+    return alive.order_by("priority", F("expires_at").asc(nulls_last=True), "-is_promotional", "account_id")
 
 
 def _take(grants: list[Grant], entry: Entry, amount: int) -> None:

@@ -90,7 +90,7 @@ class CouponForm(ActForm):
             raise forms.ValidationError(gettext("%(part)s is no amount; write for example 5 EUR.") % {"part": part})
         currency = match["currency"].upper()
         try:
-            return currency, money.parse(match["number"].replace(",", "."), currency).minor
+            return currency, money.as_written(match["number"], currency).minor
         except LedgerError as error:
             raise forms.ValidationError(words_of(error, WORDS)) from error
 

@@ -87,7 +87,7 @@ class LineForm(ModelForm):  # type: ignore[type-arg]
         if self.draft.currency not in codes.currencies():
             return 0  # the draft itself says what is wrong with its currency
         try:
-            return money.parse(written.strip().replace(",", "."), self.draft.currency).minor
+            return money.as_written(written, self.draft.currency).minor
         except LedgerError as error:
             raise ValidationError(
                 gettext("Write an amount such as 9.99, with no more decimals than the currency has.")

@@ -264,9 +264,9 @@ class PaymentAdmin(ConnectedAdmin, ExportingAdmin, BillingActsAdmin):  # type: i
 
 
 def _wish(payment: Payment, form: ActForm) -> dict[str, Any]:
-    written = form.facts["amount"].replace(",", ".")
+    written = form.facts["amount"]
     return {
-        "amount": money.parse(written, payment.currency) if written else None,
+        "amount": money.as_written(written, payment.currency) if written else None,
         "policy": RefundPolicy(form.facts["policy"]),
     }
 

@@ -186,6 +186,6 @@ def test_the_race_is_real_without_the_lock(settings: Any, monkeypatch: pytest.Mo
         together.wait(timeout=10)
         usual(self, *args, **more)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(type(BreakerState.objects.all()), "select_for_update", lambda self: self)
+    monkeypatch.setattr(type(BreakerState.objects.all()), "select_for_update", lambda self, **_: self)
     monkeypatch.setattr(BreakerState, "save", late)
     assert run_together(8, DatabaseStore()) == {True: 8}

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from billing import schedule
 from billing.schedule import Sent, late_ask_at, next_ask_at, proves_absence
 
 SENT_AT = datetime(2026, 11, 25, 12, tzinfo=UTC)
@@ -69,3 +70,7 @@ def test_after_three_days_an_ended_attempt_rests() -> None:
 )
 def test_not_found_is_believed_late_and_when_said_often(kind: Sent, age: int, answers: int, proof: bool) -> None:
     assert proves_absence(kind, SENT_AT, now=after(age), answers=answers) is proof
+
+
+def test_pauses_are_longer_each_time_and_then_as_long_as_the_last() -> None:
+    assert [schedule.after([60, 300, 900], number).total_seconds() for number in range(5)] == [60, 300, 900, 900, 900]

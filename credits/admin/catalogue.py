@@ -173,7 +173,7 @@ class PackPriceForm(VersionForm):
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
         if {"amount", "currency"} <= cleaned.keys():
             try:
-                price = money.parse(cleaned["amount"].strip().replace(",", "."), cleaned["currency"])
+                price = money.as_written(cleaned["amount"], cleaned["currency"])
                 if price.minor <= 0:
                     self.add_error("amount", gettext("The price must be above zero."))
                 payable.require(price)

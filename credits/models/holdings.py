@@ -3,7 +3,6 @@
 What remains of a grant is the balance of its ledger account: these rows hold no second counter of it.
 """
 
-from datetime import datetime
 from typing import Self
 
 from django.conf import settings
@@ -145,12 +144,6 @@ class GrantQuerySet(models.QuerySet["Grant"]):
     def of(self, user: User, unit: str | None = None) -> Self:
         found = self.filter(purse__user=user)
         return found if unit is None else found.filter(purse__unit=unit)
-
-    def spendable(self, at: datetime) -> Self:
-        """The open, unexpired, unfrozen ones in the order in which they burn."""
-        usable = self.filter(is_open=True, frozen_at__isnull=True, revoked_at__isnull=True)
-        alive = usable.filter(Q(expires_at__isnull=True) | Q(expires_at__gt=at))
-        return alive.order_by("priority", F("expires_at").asc(nulls_last=True), "-is_promotional", "account_id")
 
 
 class Grant(models.Model):

@@ -6,9 +6,10 @@ One customer, one unit, nobody else at the same time; written to be read, not to
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from ledger import accounts, transfers
+from ledger import transfers
 from ledger.models import Account, Entry, Hold
 from ledger.money import LARGEST_MINOR
+from ledger.tests import books
 from ledger.tests.books import balance, credits_, guarded, house, new_key
 from ledger.transfers import Move, Part, Reserve
 
@@ -32,7 +33,7 @@ class Lot:
 
     @property
     def free(self) -> int:
-        return accounts.available(self.account).minor
+        return books.available(self.account).minor
 
 
 @dataclass(eq=False)
@@ -73,7 +74,7 @@ class PlainCredits:
             if part := min(lot.free, missing):
                 parts.append((lot.account, part))
                 missing -= part
-        if missing and may_owe and accounts.available(self.debt).minor - LARGEST_MINOR + self.debt_limit >= missing:
+        if missing and may_owe and books.available(self.debt).minor - LARGEST_MINOR + self.debt_limit >= missing:
             parts.append((self.debt, missing))
             missing = 0
         if missing and may_owe:

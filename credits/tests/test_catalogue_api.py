@@ -1,11 +1,12 @@
 from datetime import timedelta
+from io import StringIO
 from typing import Any
 
 import pytest
+from django.core.management import call_command
 from django.test import Client
 from django.utils import timezone
 
-from credits import seeding
 from credits.tests.factories import make_between, make_cost, make_pack, make_price
 
 pytestmark = pytest.mark.django_db
@@ -106,7 +107,7 @@ def test_wrong_filters_are_named(client: Client, path: str, query: str, field: s
 
 
 def test_catalogue_is_read_in_few_queries_however_long(client: Client, django_assert_num_queries: Any) -> None:
-    seeding.seed_all()
+    call_command("seed_catalogue", "--all", stdout=StringIO())
     with django_assert_num_queries(2):
         assert len(packs(client)) == 8
     with django_assert_num_queries(1):

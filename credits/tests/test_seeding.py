@@ -1,20 +1,15 @@
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import IntegrityError
 
-from credits import catalogue_files, costs, packs, seeding
-from credits.catalogue_files import Catalogue
-from credits.errors import CatalogueMistake
+from credits import costs, packs
 from credits.models import Cost, GrantRule, Pack, PackPrice
 from credits.tests.factories import make_cost, make_pack
 from ledger.money import Money
-from ledger.tests.races import meeting_of
-from rest.seeding import Change
 
 pytestmark = pytest.mark.django_db
 
@@ -229,56 +224,3 @@ def test_command_needs_names_or_all(write: Callable[..., None]) -> None:
             run(*arguments)
     with pytest.raises(CommandError, match="no catalogue 'shoe'"):
         run("shoe")
-
-
-def test_shipped_catalogues_are_seeded_and_then_there_is_nothing_to_change() -> None:
-    first = seeding.seed_all()
-    assert {name: len(changes) for name, changes in first.items()} == {
-        "ai-credits": 5,
-        "companion-tokens": 9,
-        "dating-premium": 0,
-        "event-planner": 0,
-        "image-credits": 2,
-    }
-    assert all(changes == [] for changes in seeding.seed_all().values())
-
-
-@pytest.mark.django_db(transaction=True)
-def test_two_deployments_at_once_seed_once(write: Callable[..., None], run_together: Any) -> None:
-    write()
-    shop = catalogue_files.named("shop")
-    assert run_together(4, lambda: len(seeding.seed(shop))) == [0, 0, 0, 5]
-    assert rows() == (2, 3, 2, 1)
-
-
-@pytest.mark.django_db(transaction=True)
-def test_the_race_is_real_without_the_lock(
-    write: Callable[..., None], run_together: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """If this fails, the test above proves nothing."""
-    write()
-    shop = catalogue_files.named("shop")
-    meet, differences = meeting_of(8), seeding.differences
-
-    def differences_that_all_have_seen(catalogue: Catalogue) -> Iterator[Change]:
-        found = list(differences(catalogue))
-        meet()
-        return iter(found)
-
-    monkeypatch.setattr("credits.versions.lock", lambda subject: None)
-    monkeypatch.setattr(seeding, "differences", differences_that_all_have_seen)
-
-    def seed() -> int:
-        try:
-            return len(seeding.seed(shop))
-        except IntegrityError:
-            return -1
-
-    assert run_together(8, seed) == [-1] * 7 + [5]
-
-
-def test_seeding_all_checks_first(write: Callable[..., None]) -> None:
-    write(("XOF: 3250", "XOF: 999"))
-    with pytest.raises(CatalogueMistake):
-        seeding.seed_all()
-    assert rows() == (0, 0, 0, 0)

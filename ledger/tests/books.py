@@ -39,3 +39,9 @@ def move(source: Account, target: Account, minor: int, *, key: str | None = None
 
 def balance(account: Account) -> int:
     return accounts.balance_of(account).minor
+
+
+def available(account: Account) -> Money:
+    """What a guarded account could pay now: its balance, less what is held, down to its floor."""
+    row = Account.objects.get(pk=account.pk, guarded=True)
+    return Money(row.balance - row.held - row.floor, row.unit)

@@ -2,7 +2,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from ledger import accounts, checks, transfers
+from ledger import checks, transfers
 from ledger.errors import (
     AboveHold,
     HoldResolved,
@@ -15,7 +15,7 @@ from ledger.errors import (
 )
 from ledger.models import Account, Entry, Hold, HoldState
 from ledger.money import Money
-from ledger.tests.books import balance, credits_, guarded, house, move
+from ledger.tests.books import available, balance, credits_, guarded, house, move
 from ledger.transfers import Part, Reserve
 
 pytestmark = pytest.mark.django_db
@@ -43,7 +43,7 @@ def held_on(account: Account, minor: int, key: str = "job:1") -> Hold:
 
 def test_what_is_held_is_there_but_cannot_be_spent(grant: Account, spent: Account) -> None:
     held_on(grant, 30)
-    assert (balance(grant), accounts.available(grant)) == (50, credits_(20))
+    assert (balance(grant), available(grant)) == (50, credits_(20))
     with pytest.raises(InsufficientFunds) as refused:
         move(grant, spent, 21)
     assert refused.value.missing == credits_(1)
@@ -56,10 +56,10 @@ def test_one_act_holds_on_several_accounts_or_on_none(grant: Account) -> None:
     small = guarded("grant:2", having=5)
     with pytest.raises(InsufficientFunds):
         transfers.hold(key="job:1", reserves=[Reserve(grant, credits_(50)), Reserve(small, credits_(6))])
-    assert (accounts.available(grant), Hold.objects.exists()) == (credits_(50), False)
+    assert (available(grant), Hold.objects.exists()) == (credits_(50), False)
     made = transfers.hold(key="job:1", reserves=[Reserve(grant, credits_(50)), Reserve(small, credits_(5))])
     assert [(each.number, each.amount) for each in made] == [(0, 50), (1, 5)]
-    assert (accounts.available(grant), accounts.available(small)) == (credits_(0), credits_(0))
+    assert (available(grant), available(small)) == (credits_(0), credits_(0))
 
 
 def test_settle_moves_a_part_and_frees_the_rest(grant: Account, spent: Account) -> None:
@@ -67,7 +67,7 @@ def test_settle_moves_a_part_and_frees_the_rest(grant: Account, spent: Account) 
     entry = transfers.settle(key="job:1:settle", kind="spend", parts=[Part(hold, spent, credits_(12))])
     hold.refresh_from_db()
     assert (hold.state, hold.settled, hold.entry) == (HoldState.SETTLED, 12, entry)
-    assert (balance(grant), accounts.available(grant), balance(spent)) == (38, credits_(38), 12)
+    assert (balance(grant), available(grant), balance(spent)) == (38, credits_(38), 12)
 
 
 def test_settle_takes_all_when_nothing_is_said(grant: Account, spent: Account) -> None:
@@ -96,7 +96,7 @@ def test_settle_above_the_hold_is_refused(grant: Account, spent: Account) -> Non
         with pytest.raises(AboveHold) as refused:
             transfers.settle(key="s", kind="spend", parts=parts)
         assert refused.value.held == credits_(30)
-    assert (balance(grant), accounts.available(grant)) == (50, credits_(20))
+    assert (balance(grant), available(grant)) == (50, credits_(20))
 
 
 def test_void_gives_back(grant: Account) -> None:
@@ -104,7 +104,7 @@ def test_void_gives_back(grant: Account) -> None:
     transfers.void(holds=[hold])
     hold.refresh_from_db()
     assert hold.state == HoldState.VOIDED
-    assert accounts.available(grant) == credits_(50)
+    assert available(grant) == credits_(50)
 
 
 @pytest.mark.parametrize("second", ["settle", "void"])
@@ -119,11 +119,11 @@ def test_a_hold_is_resolved_once(grant: Account, spent: Account, first: str, sec
             transfers.settle(key=key, kind="spend", parts=[Part(hold, spent)])
 
     resolve(first, "one")
-    left = balance(grant), accounts.available(grant)
+    left = balance(grant), available(grant)
     with pytest.raises(HoldResolved) as refused:
         resolve(second, "two")
     assert refused.value.hold.state == {"settle": HoldState.SETTLED, "void": HoldState.VOIDED}[first]
-    assert (balance(grant), accounts.available(grant)) == left
+    assert (balance(grant), available(grant)) == left
 
 
 def test_the_same_settlement_twice_is_one(grant: Account, spent: Account) -> None:
@@ -143,7 +143,7 @@ def test_the_same_hold_twice_is_one_even_when_settled_since(grant: Account, spen
     assert held_on(grant, 30).state == HoldState.SETTLED
     with pytest.raises(KeyReused):
         held_on(grant, 31)
-    assert accounts.available(grant) == credits_(20)
+    assert available(grant) == credits_(20)
 
 
 def test_voids_of_several_holds_are_all_or_nothing(grant: Account) -> None:
@@ -151,7 +151,7 @@ def test_voids_of_several_holds_are_all_or_nothing(grant: Account) -> None:
     transfers.void(holds=[one])
     with pytest.raises(HoldResolved):
         transfers.void(holds=[two, one])
-    assert accounts.available(grant) == credits_(40)
+    assert available(grant) == credits_(40)
 
 
 def test_what_cannot_be_held_or_settled_is_refused(grant: Account, spent: Account) -> None:
@@ -172,7 +172,7 @@ def test_what_cannot_be_held_or_settled_is_refused(grant: Account, spent: Accoun
         transfers.settle(key="s", kind="spend", parts=[Part(hold, spent, credits_(0))])
     with pytest.raises(UnitMismatch):
         transfers.settle(key="s", kind="spend", parts=[Part(hold, house("e", "EUR"))])
-    assert (Hold.objects.open().count(), accounts.available(grant)) == (1, credits_(45))
+    assert (Hold.objects.open().count(), available(grant)) == (1, credits_(45))
     assert not Entry.objects.filter(kind="spend").exists()
 
 

@@ -163,6 +163,17 @@ def test_parse_refuses_anything_else(text: str) -> None:
         money.parse(text, "EUR")
 
 
+@pytest.mark.parametrize("text", ["9,99", " 9.99\n", "9.99"])
+def test_amount_is_read_as_people_write_it(text: str) -> None:
+    assert money.as_written(text, "EUR") == Money(999, "EUR")
+
+
+@pytest.mark.parametrize("text", ["1,000.50", "1 000", "", "9,999"])
+def test_amount_that_could_be_meant_in_two_ways_is_refused(text: str) -> None:
+    with pytest.raises(InvalidAmount):
+        money.as_written(text, "EUR")
+
+
 def test_parse_refuses_decimals_where_there_are_none() -> None:
     with pytest.raises(InvalidAmount, match="XOF has 0"):
         money.parse("9.0", "XOF")

@@ -11,7 +11,7 @@ from django.db import IntegrityError, OperationalError, connection, transaction
 from ledger import accounts, checks, transfers
 from ledger.errors import AboveEntry, HoldResolved, InsufficientFunds, KeyReused
 from ledger.models import Account, Entry, EntryKey, Hold, HoldState, Transfer
-from ledger.tests.books import balance, credits_, guarded, house, move, new_key
+from ledger.tests.books import available, balance, credits_, guarded, house, move, new_key
 from ledger.tests.races import PATIENCE_SECONDS, run_all, run_together, without_constraint, without_trigger
 from ledger.transfers import Move, Part, Reserve
 
@@ -52,7 +52,7 @@ class TestTheLockOfAccounts:
             return "held"
 
         assert Counter(run_together(50, hold)) == {"held": 3, "refused": 47}
-        assert accounts.available(grant) == credits_(10)
+        assert available(grant) == credits_(10)
         assert checks.faults() == {}
 
     def test_what_refers_to_a_locked_account_does_not_wait(self) -> None:
@@ -189,7 +189,7 @@ class TestTheClaimOfKeys:
         grant = guarded("grant:1", having=100)
         holds = run_together(12, lambda: transfers.hold(key="job:1", reserves=[Reserve(grant, credits_(10))])[0])
         assert len({hold.pk for hold in holds}) == 1
-        assert accounts.available(grant) == credits_(90)
+        assert available(grant) == credits_(90)
         assert checks.faults() == {}
 
     def test_one_hold_key_for_different_accounts_is_used_once(self) -> None:
@@ -259,7 +259,7 @@ class TestTheResolutionOfHolds:
             assert outcomes["settled"] + outcomes["voided"] == 1
             assert outcomes["too late"] == 3
         settled = Hold.objects.filter(state=HoldState.SETTLED).count()
-        assert (balance(grant), accounts.available(grant)) == (100 - 10 * settled, credits_(100 - 10 * settled))
+        assert (balance(grant), available(grant)) == (100 - 10 * settled, credits_(100 - 10 * settled))
         assert checks.faults() == {}
 
     def test_without_compare_and_set_the_database_stops_the_second(self, monkeypatch) -> None:

@@ -71,6 +71,6 @@ class DecimalAmountField(forms.CharField):
 def parse_amount(text: str, currency: str) -> Money:
     """Refusals come as the form shows them."""
     try:
-        return money.parse(text.strip().replace(",", "."), currency)
+        return money.as_written(text, currency)
     except LedgerError as error:
         raise WalletsError(words_of(error, WORDS)) from error

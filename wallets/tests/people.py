@@ -11,6 +11,7 @@ from factory.django import DjangoModelFactory
 from ledger import accounts
 from ledger.models import Account
 from ledger.money import Money
+from ledger.tests import books
 from rest.tests.factories import UserFactory
 from wallets import destinations, sales, sellers, take_backs, withdrawals
 from wallets.models import CommissionRule, Sale, SaleType, SellerKind, TakeBack, Wallet, Withdrawal
@@ -114,7 +115,7 @@ def parts(user: User, currency: str = "EUR") -> dict[str, int]:
 
 
 def available(user: User, currency: str = "EUR") -> int:
-    return accounts.available(wallet_of(user, currency).available).minor
+    return books.available(wallet_of(user, currency).available).minor
 
 
 def everything() -> dict[str, int]:

@@ -104,7 +104,7 @@ def test_the_race_for_a_daily_maximum_is_real_without_the_lock(
 ) -> None:
     """If this fails, the race below proves nothing: what was asked today is read before the wallet is locked."""
     settings.WALLETS_WITHDRAWAL_MAXIMUM_PER_DAY_MINOR = {"EUR": 100}
-    monkeypatch.setattr(sellers, "_locked", without_lock)
+    monkeypatch.setattr(sellers, "locked", without_lock)
     monkeypatch.setattr(accounts, "lock", lambda found: {account.pk: account for account in found})
     meet, remember = meeting_of(6), destinations.remember
 
@@ -207,7 +207,7 @@ def test_canary_without_the_lock_sweeps_clear_a_sale_more_than_once(monkeypatch:
         everybody_has_looked.wait(PATIENCE_SECONDS)
         return accounts.lock(found)
 
-    monkeypatch.setattr(sellers, "_locked", without_lock)
+    monkeypatch.setattr(sellers, "locked", without_lock)
     monkeypatch.setattr(sales, "accounts", SimpleNamespace(lock=lock_together))
     assert sum(run_together(4, lambda: sales.release_due(FAR_AWAY))) == 4
 
@@ -230,7 +230,7 @@ def test_canary_without_the_lock_several_believe_to_be_the_first_of_the_month(mo
         everybody_has_read.wait(PATIENCE_SECONDS)
         return found
 
-    monkeypatch.setattr(sellers, "_locked", without_lock)
+    monkeypatch.setattr(sellers, "locked", without_lock)
     monkeypatch.setattr(sales, "monthly_volume", read_together)
     assert Counter(run_together(6, lambda: sell(user, 600).commission_minor)) == {60: 6}
 
