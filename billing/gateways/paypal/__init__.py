@@ -87,8 +87,6 @@ class PayPal:
     def open_checkout(self, request: CheckoutRequest) -> PaymentResult:
         """Safe to repeat for six hours: PayPal answers a request id that it knows with the order of the first call."""
         amounts.require(request.amount, translation.CURRENCIES, gateway=NAME)
-        if not request.capture:
-            raise Declined("We capture at PayPal at once.", gateway=NAME, category=FailureCategory.NOT_SUPPORTED)
         body = translation.order_to_them(request, self.configuration.brand_name)
         reply = self._call("POST", "/v2/checkout/orders", json=body, key=f"{request.reference}-create", moves=True)
         if reply.status not in OK:

@@ -48,7 +48,7 @@ class Payments(Connected):
             "amount": to_wire(request.amount),
             "currency": request.amount.unit.lower(),
             "automatic_payment_methods": {"enabled": True},
-            "capture_method": "automatic" if request.capture else "manual",
+            "capture_method": "automatic",
             "description": request.description,
             "metadata": _metadata(request.reference, request.metadata),
             **_payer(request.buyer, page=False),
@@ -146,22 +146,6 @@ class Payments(Connected):
 
     # ------------------------------------------------------------ ending
 
-    def capture(self, payment: PaymentRef) -> PaymentResult:
-        intent = self._intent_id(payment)
-        params: Any = {"amount_to_capture": to_wire(payment.amount), "expand": [WITH_FEE]}
-        try:
-            found = self.move(
-                lambda: self.api.payment_intents.capture(
-                    intent, params, {"idempotency_key": f"{payment.reference}:capture"}
-                )
-            )
-        except Declined:
-            known = self._fetch_intent(intent)
-            if known.state is PaymentState.SUCCEEDED:  # an earlier capture, whose reply was lost
-                return known
-            raise
-        return states.of_intent(checked(found, "payment_intent"))
-
     def cancel_checkout(self, payment: PaymentRef) -> PaymentResult:
         known = self.fetch_payment(payment)
         session, intent = known.ids.get("session", ""), known.ids.get("payment_intent", "")
@@ -203,7 +187,7 @@ def _session(request: CheckoutRequest, tax_code: str) -> Any:
     intent: Fields = {
         "metadata": metadata,  # Stripe does not copy the session's
         "description": request.description,
-        "capture_method": "automatic" if request.capture else "manual",
+        "capture_method": "automatic",
     }
     if request.save_method:
         intent["setup_future_usage"] = "off_session"

@@ -92,12 +92,6 @@ def test_order_of_another_payment_is_not_believed() -> None:
     assert doubt.value.code == "reference_mismatch"
 
 
-def test_money_is_never_only_reserved() -> None:
-    with pytest.raises(Declined) as refusal:
-        adapter().open_checkout(replace(contenders.checkout(PAYPAL), capture=False))
-    assert refusal.value.category is FailureCategory.NOT_SUPPORTED
-
-
 def test_what_never_had_an_order_is_not_found_and_not_captured() -> None:
     assert adapter().fetch_payment(payment()).state is PaymentState.NOT_FOUND
     with pytest.raises(Declined):

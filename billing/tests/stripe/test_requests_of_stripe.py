@@ -43,7 +43,7 @@ SETUP = SetupRequest(reference="u" * 32, buyer=asked.CUSTOMER, currency="EUR", *
 MOVES: dict[str, tuple[Act, str]] = {
     "page": (lambda gateway: gateway.open_checkout(asked.checkout(lines=asked.lines())), f"{asked.REFERENCE}:create"),
     "page that keeps the card": (
-        lambda gateway: gateway.open_checkout(asked.checkout(save_method=True, capture=False)),
+        lambda gateway: gateway.open_checkout(asked.checkout(save_method=True)),
         f"{asked.REFERENCE}:create",
     ),
     "page that reckons the tax": (
@@ -67,7 +67,6 @@ MOVES: dict[str, tuple[Act, str]] = {
         lambda gateway: gateway.confirm(asked.PAID, method="pm_1", return_url="https://shop.example/done"),
         f"{asked.REFERENCE}:confirm:pm_1",
     ),
-    "capture": (lambda gateway: gateway.capture(asked.PAID), f"{asked.REFERENCE}:capture"),
     "expire": (lambda gateway: gateway.cancel_checkout(asked.PAGE), f"{asked.REFERENCE}:expire"),
     "cancel": (lambda gateway: gateway.cancel_checkout(asked.PAID), f"{asked.REFERENCE}:cancel"),
     "refund": (lambda gateway: gateway.send_refund(asked.refund()), f"{'r' * 32}:refund"),
@@ -188,7 +187,6 @@ def answers(double: Double) -> None:
         ("GET", "payment_intents"): double.page(),
         ("GET", "payment_intents/pi_1"): asked.intent(double),
         ("POST", "payment_intents/pi_1/confirm"): asked.paid_intent(double),
-        ("POST", "payment_intents/pi_1/capture"): asked.paid_intent(double),
         ("POST", "payment_intents/pi_1/cancel"): asked.intent(double, status="canceled"),
         ("POST", "refunds"): refund,
         ("GET", "refunds/re_1"): refund,
