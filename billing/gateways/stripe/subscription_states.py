@@ -77,8 +77,6 @@ def of_subscription(found: Fields) -> SubscriptionResult:
     item = items[0]
     price = part(item.get("price"))
     recurring = part(price.get("recurring"))
-    period_end = moment(item.get("current_period_end"))
-    cancel_at = moment(found.get("cancel_at"))
     return SubscriptionResult(
         state=state,
         id=str(found["id"]),
@@ -90,11 +88,10 @@ def of_subscription(found: Fields) -> SubscriptionResult:
         interval=_interval(recurring.get("interval")),
         interval_count=int(recurring.get("interval_count") or 1),
         period_start=moment(item.get("current_period_start")),
-        period_end=period_end,
+        period_end=moment(item.get("current_period_end")),
         trial_end=moment(found.get("trial_end")),
         # Cancelled in the portal, Stripe may write the date in place of the flag.
-        cancel_at_period_end=found.get("cancel_at_period_end") is True or (cancel_at is not None),
-        cancel_at=cancel_at or (period_end if found.get("cancel_at_period_end") is True else None),
+        cancel_at_period_end=found.get("cancel_at_period_end") is True or found.get("cancel_at") is not None,
         cancelled_at=moment(found.get("canceled_at")),
         is_paused=bool(found.get("pause_collection")),
         has_pending_change=bool(found.get("pending_update")),

@@ -73,7 +73,7 @@ def test_what_is_read_of_a_subscription(gateway: Stripe, double: Double) -> None
     assert (found.reference, found.latest_invoice) == (asked.REFERENCE, "in_1")
     assert (found.amount, found.interval, found.interval_count) == (Money(900, "EUR"), Interval.MONTH, 1)
     assert (found.period_start, found.period_end) == (at(1_764_000_000), at(1_766_592_000))
-    assert (found.cancel_at_period_end, found.cancel_at, found.next_action) == (False, None, None)
+    assert (found.cancel_at_period_end, found.next_action) == (False, None)
 
 
 @pytest.mark.parametrize(
@@ -83,8 +83,7 @@ def test_an_end_that_is_announced_is_read_from_the_flag_and_from_the_date(
     gateway: Stripe, double: Double, values: dict[str, Any]
 ) -> None:
     double.answers[("GET", "subscriptions/sub_1")] = asked.subscription(double, **values)
-    found = gateway.fetch_subscription(RUNNING)
-    assert (found.cancel_at_period_end, found.cancel_at) == (True, at(1_766_592_000))
+    assert gateway.fetch_subscription(RUNNING).cancel_at_period_end
 
 
 def test_a_first_payment_that_needs_its_owner_leads_to_the_invoices_page(gateway: Stripe, double: Double) -> None:
