@@ -267,7 +267,7 @@ def end_there(*, subscription: Subscription) -> None:
     calling.call(
         subscription.gateway,
         "cancel",
-        lambda: adapter.cancel_subscription(subscription=known, reference=reference, at_period_end=False),
+        lambda: adapter.end_subscription(subscription=known, reference=reference),
     )
 
 

@@ -262,9 +262,7 @@ class Subscribing(Connected):
             params["proration_date"] = int(request.prorated_at.timestamp())
         return self._update(request.subscription, params, f"{request.reference}:change")
 
-    def cancel_subscription(self, *, subscription: str, reference: str, at_period_end: bool) -> SubscriptionResult:
-        if at_period_end:
-            return self._update(subscription, {"cancel_at_period_end": True}, f"{reference}:cancel_later")
+    def end_subscription(self, *, subscription: str, reference: str) -> SubscriptionResult:
         key: Any = {"idempotency_key": f"{reference}:cancel_now"}
         try:
             found = self.move(lambda: self.api.subscriptions.cancel(subscription, {}, key))
@@ -274,6 +272,9 @@ class Subscribing(Connected):
                 return known
             raise
         return states.of_subscription(checked(found, "subscription"))
+
+    def end_subscription_later(self, *, subscription: str, reference: str) -> SubscriptionResult:
+        return self._update(subscription, {"cancel_at_period_end": True}, f"{reference}:cancel_later")
 
     def keep_subscription(self, *, subscription: str, reference: str) -> SubscriptionResult:
         return self._update(subscription, {"cancel_at_period_end": False}, f"{reference}:keep")

@@ -85,11 +85,11 @@ MOVES: dict[str, tuple[Act, str]] = {
     "subscription": (lambda gateway: gateway.start_subscription(PLAN), f"{'s' * 32}:subscribe"),
     "change": (lambda gateway: gateway.change_subscription(CHANGE), f"{'c' * 32}:change"),
     "cancel later": (
-        lambda gateway: gateway.cancel_subscription(subscription="sub_1", reference="x", at_period_end=True),
+        lambda gateway: gateway.end_subscription_later(subscription="sub_1", reference="x"),
         "x:cancel_later",
     ),
     "cancel now": (
-        lambda gateway: gateway.cancel_subscription(subscription="sub_1", reference="x", at_period_end=False),
+        lambda gateway: gateway.end_subscription(subscription="sub_1", reference="x"),
         "x:cancel_now",
     ),
     "keep": (lambda gateway: gateway.keep_subscription(subscription="sub_1", reference="x"), "x:keep"),

@@ -130,9 +130,9 @@ def test_a_subscription_begins_on_its_page_and_ends_when_it_is_told(sandbox: San
         request.reference,
     )
     assert gateway.fetch_invoice(invoice=begun.latest_invoice).paid == Money(900, "EUR")
-    ending = gateway.cancel_subscription(subscription=begun.id, reference="end", at_period_end=True)
+    ending = gateway.end_subscription_later(subscription=begun.id, reference="end")
     assert (ending.state, ending.cancel_at_period_end) == (SubscriptionState.ACTIVE, True)
     kept = gateway.keep_subscription(subscription=begun.id, reference="keep")
     assert not kept.cancel_at_period_end
-    over = gateway.cancel_subscription(subscription=begun.id, reference="now", at_period_end=False)
+    over = gateway.end_subscription(subscription=begun.id, reference="now")
     assert over.state is SubscriptionState.CANCELLED

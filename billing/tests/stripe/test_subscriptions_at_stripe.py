@@ -183,13 +183,13 @@ def test_a_subscription_that_is_over_is_cancelled(gateway: Stripe, double: Doubl
         ("DELETE", "subscriptions/sub_1"): double.error(404, **MISSING),
         ("GET", "subscriptions/sub_1"): asked.subscription(double, status="canceled"),
     }
-    found = gateway.cancel_subscription(subscription="sub_1", reference="x", at_period_end=False)
+    found = gateway.end_subscription(subscription="sub_1", reference="x")
     assert found.state is SubscriptionState.CANCELLED
 
 
 def test_a_subscription_that_stripe_does_not_know_has_nothing_to_cancel(gateway: Stripe, double: Double) -> None:
     double.answers |= {(method, "subscriptions/sub_1"): double.error(404, **MISSING) for method in ("DELETE", "GET")}
-    found = gateway.cancel_subscription(subscription="sub_1", reference="x", at_period_end=False)
+    found = gateway.end_subscription(subscription="sub_1", reference="x")
     assert found.state is SubscriptionState.NOT_FOUND
 
 
