@@ -242,7 +242,6 @@ class PaymentResult:
     method: SavedMethod | None = None
     gateway_customer: str = ""
     paid_at: datetime | None = None
-    refunded: Money | None = None
     tax: TaxFigures | None = None  # None: the gateway reckoned none
     raw: Mapping[str, object] = field(default_factory=dict)  # its last reply without secrets and personal data
 

@@ -123,7 +123,7 @@ class RenewingGateway(RefundingGateway):
         self.asked.append(f"product {request.id}")
 
     def put_price(self, request: Any) -> PriceResult:
-        return PriceResult(id="price_1", product=request.product, amount=request.amount)
+        return PriceResult(id="price_1", amount=request.amount)
 
     def open_portal(self, request: Any) -> str:
         return f"https://stripe.example/portal/{request.customer}"
@@ -131,8 +131,8 @@ class RenewingGateway(RefundingGateway):
     def _never(self, *arguments: Any, **named: Any) -> Any:
         raise AssertionError("no test asks for this")
 
-    start_subscription = preview_change = change_subscription = pause_subscription = resume_subscription = _never
-    archive_price = put_coupon = put_promotion_code = _never
+    preview_change = change_subscription = pause_subscription = resume_subscription = _never
+    archive_price = put_coupon = _never
 
 
 @pytest.fixture

@@ -130,7 +130,7 @@ class PayPal:
             if reply.status in OK:
                 with reply.understood():
                     fields = reply.fields()
-                    return translation.paid_or_not(fields, fields, ids=dict(payment.ids), refunds=[])
+                    return translation.paid_or_not(fields, fields, ids=dict(payment.ids))
         is_old = payment.created_at is not None and datetime.now(UTC) - payment.created_at > translation.APPROVAL_WINDOW
         return PaymentResult(state=PaymentState.EXPIRED if is_old else PaymentState.NOT_FOUND, ids=dict(payment.ids))
 

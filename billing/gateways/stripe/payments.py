@@ -85,18 +85,6 @@ class Payments(Connected):
         )
         return states.of_intent(checked(found, "payment_intent"))
 
-    def confirm(self, payment: PaymentRef, *, method: str, return_url: str) -> PaymentResult:
-        """Pay an open intent with a method that the buyer chose on our page."""
-        intent = self._intent_id(payment)
-        found = self.move(
-            lambda: self.api.payment_intents.confirm(
-                intent,
-                {"payment_method": method, "return_url": return_url, "expand": [WITH_FEE]},
-                {"idempotency_key": f"{payment.reference}:confirm:{method}"},
-            )
-        )
-        return states.of_intent(checked(found, "payment_intent"))
-
     # ------------------------------------------------------------ asking
 
     def fetch_payment(self, payment: PaymentRef) -> PaymentResult:
@@ -137,12 +125,6 @@ class Payments(Connected):
             return str(session["id"]), id_of(session.get("payment_intent"))
         intent = self.search(lambda params: self.api.payment_intents.list(_any(params)), is_ours, **window)
         return "", str(intent["id"]) if intent else ""
-
-    def _intent_id(self, payment: PaymentRef) -> str:
-        intent = payment.ids.get("payment_intent") or self.fetch_payment(payment).ids.get("payment_intent")
-        if not intent:
-            raise Uncertain("Stripe knows no payment intent of this attempt.", gateway=self.name, code="no_intent")
-        return intent
 
     # ------------------------------------------------------------ ending
 
