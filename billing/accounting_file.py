@@ -16,9 +16,9 @@ from django.conf import settings
 from django.db.models import Prefetch, QuerySet
 
 from billing.errors import AccountingMistake
-from billing.invoice_writing import here
 from billing.models import Invoice
 from billing.models.invoices import InvoiceKind
+from billing.seller_days import here
 from ledger.ids import first_at
 from ledger.models import Entry, Transfer
 from ledger.money import EXPONENTS, Money, plain

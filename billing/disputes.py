@@ -1,6 +1,7 @@
 """Disputes: a buyer's bank wants the money back. What was granted is frozen, and then free again or gone."""
 
 import logging
+from dataclasses import replace
 from typing import Any
 
 from django.conf import settings
@@ -11,6 +12,7 @@ from django.utils import timezone
 from billing import (
     calling,
     cases,
+    dispute_losses,
     errors,
     fulfilment,
     payments,
@@ -19,7 +21,6 @@ from billing import (
     reversals,
     sale_payments,
     top_up,
-    voucher_refunds,
 )
 from billing.gateways import registry
 from billing.gateways import subscribing as words
@@ -28,17 +29,15 @@ from billing.gateways.errors import Uncertain
 from billing.gateways.subscribing import AnswersDisputes, DisputeResult, EvidenceFile, EvidenceRequest, TellsDisputes
 from billing.models import Attempt, Dispute, GatewayLetter
 from billing.models.cases import CaseKind
-from billing.models.payments import ASIDE, PaymentKind
+from billing.models.payments import PaymentKind
 from billing.models.refunds import DisputeState
 from billing.models.top_ups import Suspension
-from credits import grants, takebacks
+from credits import grants
 from credits.errors import GrantClosed
 from credits.models import Grant
 from events import outbox
 from events.types import EventType
-from ledger import transfers
 from ledger.money import Money
-from ledger.transfers import Move
 from rest import dates
 
 logger = logging.getLogger(__name__)
@@ -65,6 +64,8 @@ def _said(letter: GatewayLetter) -> DisputeResult | None:
     known, adapter = letter.ids.get("dispute", ""), registry.get(letter.gateway)
     if isinstance(adapter, AnswersDisputes) and known:
         result = calling.call(letter.gateway, "fetch_dispute", lambda: adapter.fetch_dispute(dispute=known))
+        if result.state == words.DisputeState.WARNING_CLOSED and _is_known(letter.gateway, known):
+            return replace(result, state=words.DisputeState.WON)
         return result if result.state in _STATES else None
     if letter.trust != Trust.SIGNED or not known or letter.amount_minor is None:
         return None
@@ -75,6 +76,11 @@ def _said(letter: GatewayLetter) -> DisputeResult | None:
         Money(letter.amount_minor, letter.currency),
     )
     return DisputeResult(id=known, state=told.state, amount=amount, reason=told.reason)
+
+
+def _is_known(gateway: str, name: str) -> bool:
+    """Of an enquiry nothing is written down; what is known here had become more, and its end is an end all the same."""
+    return Dispute.objects.filter(gateway=gateway, gateway_id=name).exists()
 
 
 @transaction.atomic
@@ -111,16 +117,18 @@ def note(*, attempt: Attempt, result: DisputeResult) -> Dispute:
 
 
 def _open(dispute: Dispute) -> None:
-    if dispute.payment.kind == PaymentKind.PACK and not _stands_aside(dispute):
+    if dispute.payment.kind == PaymentKind.PACK and not dispute_losses.stands_aside(dispute):
         unit = str(dispute.payment.details["unit"])
         top_up.stop(user=dispute.payment.user, unit=unit, reason=Suspension.DISPUTED)
     for grant in _grants(dispute):
         try:
-            grants.freeze(grant=grant, reason=_reason(dispute))
+            grants.freeze(grant=grant, reason=dispute_losses.reason(dispute), owner=_owner(dispute))
         except GrantClosed:
-            continue  # nothing of it is left
-    if _is_of_sellers(dispute):
-        sale_payments.freeze(dispute.payment, key=_key(dispute), amount=dispute.money, reason=_reason(dispute))
+            continue  # nothing of it can come back
+    if dispute_losses.is_of_sellers(dispute):
+        sale_payments.freeze(
+            dispute.payment, key=dispute.key, amount=dispute.money, reason=dispute_losses.reason(dispute)
+        )
     due_at = dates.written(dispute.due_at) if dispute.due_at else None
     facts = {"dispute": str(dispute.pk), "reason": dispute.reason, "due_at": due_at}
     cases.open(
@@ -136,72 +144,17 @@ def _open(dispute: Dispute) -> None:
 
 def _won(dispute: Dispute) -> None:
     _thaw(dispute)
-    sale_payments.void(dispute.payment, _key(dispute))
+    sale_payments.void(dispute.payment, dispute.key)
     _close(dispute, DisputeState.WON)
     _tell(dispute, EventType.DISPUTE_WON)
 
 
 def _lost(dispute: Dispute) -> None:
-    """The bank has taken the money: what is left of the credits that it stood for goes, the rest is our loss."""
+    """The bank has taken the money: what is left of what it brought goes, the rest is our loss."""
+    dispute_losses.take(dispute)
     _thaw(dispute)
-    payment = dispute.payment
-    if payment.kind == PaymentKind.PACK and not _stands_aside(dispute):
-        total = fulfilment.credits_of(payment)
-        wanted, lines = total * min(dispute.amount_minor, payment.amount_minor) // payment.amount_minor, {}
-        for lot in takebacks.left_of(fulfilment.keys_of(payment)):
-            lines[lot.key] = min(lot.free, wanted)
-            wanted -= lines[lot.key]
-        key, unit = _key(dispute), str(payment.details["unit"])
-        takebacks.hold(user=payment.user, unit=unit, key=key, amounts=lines)
-        takebacks.take(user=payment.user, unit=unit, key=key, metadata={"dispute": str(dispute.pk)})
-    taken = Money(0, payment.currency)
-    if _is_of_sellers(dispute):
-        # Counted anew: a refund may have failed since it was frozen, or a withdrawal been taken back.
-        sale_payments.freeze_anew(payment, key=_key(dispute), amount=dispute.money, reason=_reason(dispute))
-        taken = sale_payments.settle(payment, _key(dispute))
-    _book_loss(dispute, taken.minor)
     _close(dispute, DisputeState.LOST)
     _tell(dispute, EventType.DISPUTE_LOST)
-
-
-def _book_loss(dispute: Dispute, taken_minor: int) -> None:
-    """Sellers have borne their part of what was taken of their sales, and that is booked already."""
-    unit = dispute.currency
-    outside = fulfilment.gateway_account(dispute.gateway, unit)
-    lost = Money(dispute.amount_minor - taken_minor, unit)
-    source = "suspense" if _stands_aside(dispute) and not refunds_elsewhere.has_gone_back(dispute.attempt) else "loss"
-    owed = _owed_as_credits(dispute, lost)
-    parts = {f"vouchers:{unit}": owed, f"{source}:{unit}": lost - owed}
-    moves = [Move(fulfilment.house(name, unit), outside, part) for name, part in parts.items() if part.minor]
-    if fee := settings.DISPUTE_FEE_MINOR.get(unit, 0):
-        moves.append(Move(fulfilment.house(f"fees:{dispute.gateway}:{unit}", unit), outside, Money(fee, unit)))
-    metadata = {"dispute": str(dispute.pk), "payment": str(dispute.payment_id)}
-    if moves:
-        transfers.post(key=_key(dispute), kind="dispute.lost", moves=moves, metadata=metadata)
-
-
-def _owed_as_credits(dispute: Dispute, lost: Money) -> Money:
-    """Of credits that are taxed when they are used: what was never taxed is owed to nobody any more, and no loss."""
-    if _stands_aside(dispute) or not dispute.payment.details.get("tax", {}).get("at_use"):
-        return Money(0, lost.unit)
-    return Money(min(lost.minor, voucher_refunds.untaxed(dispute.payment)), lost.unit)
-
-
-def _stands_aside(dispute: Dispute) -> bool:
-    """Its money stands in `suspense`: nothing was delivered for it."""
-    return dispute.attempt.state in ASIDE
-
-
-def _is_of_sellers(dispute: Dispute) -> bool:
-    return sale_payments.is_sale(dispute.payment) and not _stands_aside(dispute)
-
-
-def _reason(dispute: Dispute) -> str:
-    return f"dispute {dispute.gateway_id}"
-
-
-def _key(dispute: Dispute) -> str:
-    return f"dispute:{dispute.pk}"
 
 
 def _thaw(dispute: Dispute) -> None:
@@ -209,13 +162,18 @@ def _thaw(dispute: Dispute) -> None:
         return  # another dispute about the same money is still open
     for grant in _grants(dispute):
         try:
-            grants.unfreeze(grant=grant, reason=_reason(dispute))
+            grants.unfreeze(grant=grant, reason=dispute_losses.reason(dispute), owner=_owner(dispute))
         except GrantClosed:
             continue
 
 
+def _owner(dispute: Dispute) -> str:
+    """All disputes about one payment freeze together: the last of them thaws."""
+    return f"disputes:payment:{dispute.payment_id}"
+
+
 def _grants(dispute: Dispute) -> list[Grant]:
-    if _stands_aside(dispute):
+    if dispute_losses.stands_aside(dispute):
         return []
     names = [f"grant:{key}" for key in fulfilment.keys_of(dispute.payment)]
     return list(Grant.objects.filter(account__name__in=names).order_by("account_id"))

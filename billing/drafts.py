@@ -9,10 +9,9 @@ from zoneinfo import ZoneInfo
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import transaction
-from django.utils import timezone
 from django.utils.translation import gettext, gettext_noop, override
 
-from billing import customers, errors, invoice_links, invoice_writing, invoices, taxing
+from billing import customers, errors, invoice_links, invoice_writing, invoices, seller_days, taxing
 from billing.invoice_writing import NewLine
 from billing.models import DraftLine, Invoice, InvoiceDraft, Payment
 from billing.models.gateways import CEILING
@@ -76,7 +75,7 @@ def write(*, user: User, currency: str, due_on: date, lines: Sequence[Wanted], b
 
 def reckon(draft: InvoiceDraft) -> Reckoned:
     """The lines with the tax of today, or the refusal that says why it cannot be issued."""
-    today, customer = today_here(), customers.get(draft.user)
+    today, customer = seller_days.today(), customers.get(draft.user)
     rows = list(draft.lines.select_related("draft").order_by("product", "position"))
     found: list[tuple[int, NewLine]] = []
     for product, group in groupby(rows, key=lambda line: line.product):
@@ -157,10 +156,6 @@ def issue(*, draft: InvoiceDraft, expected: Reckoned | None = None) -> Invoice:
     locked.save(update_fields=["invoice", "updated_at"])
     invoices.tell(invoice, due_on=str(invoice.due_on), payment_url=invoice_links.url(invoice))
     return invoice
-
-
-def today_here() -> date:
-    return invoice_writing.here(timezone.now()).date()
 
 
 def _end_of(day: date) -> datetime:

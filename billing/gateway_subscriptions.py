@@ -239,8 +239,7 @@ def _follow(subscription: Subscription, found: SubscriptionResult, since: dateti
             subscription_states.end(subscription_id=pk, status=SubscriptionStatus.CANCELLED, why=why)
         case SubscriptionState.EXPIRED:
             subscription_states.end(subscription_id=pk, status=SubscriptionStatus.EXPIRED, why="unpaid")
-    ends = found.cancel_at_period_end or found.cancel_at is not None
-    following.follow_end(subscription_id=pk, ends=ends, since=since)
+    following.follow_end(subscription_id=pk, ends=found.cancel_at_period_end, since=since)
 
 
 # ---------------------------------------------------------------- letters
@@ -268,7 +267,7 @@ def end_there(*, subscription: Subscription) -> None:
     calling.call(
         subscription.gateway,
         "cancel",
-        lambda: adapter.cancel_subscription(subscription=known, reference=reference, at_period_end=False),
+        lambda: adapter.end_subscription(subscription=known, reference=reference),
     )
 
 

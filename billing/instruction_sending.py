@@ -99,12 +99,11 @@ def _hear(instruction: GatewayInstruction, told: SubscriptionResult) -> dict[str
 def _act(instruction: GatewayInstruction) -> Callable[[], SubscriptionResult]:
     subscription, reference = instruction.subscription, instruction.pk.hex
     adapter, known = gateway_subscriptions.adapter_of(subscription.gateway), subscription.gateway_id or ""
-    end = adapter.cancel_subscription
     match instruction.kind:
         case InstructionKind.END_NOW:
-            return lambda: end(subscription=known, reference=reference, at_period_end=False)
+            return lambda: adapter.end_subscription(subscription=known, reference=reference)
         case InstructionKind.END_LATER:
-            return lambda: end(subscription=known, reference=reference, at_period_end=True)
+            return lambda: adapter.end_subscription_later(subscription=known, reference=reference)
         case InstructionKind.KEEP:
             return lambda: adapter.keep_subscription(subscription=known, reference=reference)
         case InstructionKind.PAUSE:

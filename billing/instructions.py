@@ -72,14 +72,13 @@ def hear(subscription: Subscription, found: SubscriptionResult, since: datetime)
 
 def _stands(instruction: GatewayInstruction, found: SubscriptionResult) -> bool:
     """Whether it is at the gateway as the instruction wanted it. A dearer plan is there when it is paid."""
-    ends = found.cancel_at_period_end or found.cancel_at is not None
     match instruction.kind:
         case InstructionKind.END_NOW:
             return found.state is SubscriptionState.CANCELLED
         case InstructionKind.END_LATER:
-            return ends
+            return found.cancel_at_period_end
         case InstructionKind.KEEP:
-            return not ends
+            return not found.cancel_at_period_end
         case InstructionKind.PAUSE:
             return found.is_paused
         case InstructionKind.RESUME:

@@ -8,7 +8,7 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.utils.translation import override
 
-from billing import invoice_words, invoice_writing, taxing
+from billing import invoice_words, invoice_writing, seller_days, taxing
 from billing.invoice_writing import NewLine
 from billing.models import Invoice, InvoiceLine, Payment
 from billing.models.invoices import InvoiceKind, TaxCategory
@@ -108,7 +108,7 @@ def _sample(kind: InvoiceKind, lines: Sequence[NewLine], **facts: object) -> Sam
         gross_minor=net + tax,
         mention=lines[0].treatment.mention,
         issued_at=ISSUED_AT,
-        issued_on=invoice_writing.here(ISSUED_AT).date(),
+        issued_on=seller_days.here(ISSUED_AT).date(),
         **facts,
     )
     return Sample(invoice=invoice, lines=invoice_writing.rows(invoice, lines))

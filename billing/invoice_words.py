@@ -13,10 +13,10 @@ from django.utils.translation import gettext
 
 from billing import invoice_links
 from billing.gateways import titles
-from billing.invoice_writing import here
 from billing.models import Invoice, InvoiceLine
 from billing.models.invoices import InvoiceKind, TaxCategory
 from billing.models.refunds import RefundStatus
+from billing.seller_days import here
 from credits import unit_names
 from ledger.money import BASIS_POINTS, Money, format_money
 from rest.dates import long_date

@@ -4,13 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.utils import timezone
 
-from billing import customers
+from billing import customers, seller_days
 from billing.models import Invoice, InvoiceLine, InvoiceSeries
 from billing.models.invoices import InvoiceKind, TaxCategory
 from billing.taxing import Treatment
@@ -48,7 +47,7 @@ def write(kind: InvoiceKind, *, lines: Sequence[NewLine], **facts: Any) -> Invoi
         gross_minor=net + tax,
         line_count=len(lines),
         issued_at=now,
-        issued_on=here(now).date(),
+        issued_on=seller_days.here(now).date(),
         render_next_at=now,
         **facts,
     )
@@ -92,10 +91,10 @@ def _next_number(kind: InvoiceKind) -> tuple[InvoiceSeries, datetime]:
     """The series of this year with its next number, locked until the commit; and the time of issuing, never before
     that of the number before it."""
     while True:
-        year = here(timezone.now()).year
+        year = seller_days.here(timezone.now()).year
         series = _locked_series(kind, year)
         now = timezone.now()
-        if here(now).year == year:  # else it turned while we waited for the lock
+        if seller_days.here(now).year == year:  # else it turned while we waited for the lock
             break
     series.last_issued_at = max(now, series.last_issued_at or now)
     series.last_number += 1
@@ -106,11 +105,6 @@ def _next_number(kind: InvoiceKind) -> tuple[InvoiceSeries, datetime]:
 def _locked_series(kind: InvoiceKind, year: int) -> InvoiceSeries:
     InvoiceSeries.objects.bulk_create([InvoiceSeries(kind=kind, year=year)], ignore_conflicts=True)
     return InvoiceSeries.objects.select_for_update(no_key=True).get(kind=kind, year=year)
-
-
-def here(moment: datetime) -> datetime:
-    """In the seller's time zone, whose days and years are those of invoices."""
-    return moment.astimezone(ZoneInfo(settings.SELLER_TIME_ZONE))
 
 
 # ---------------------------------------------------------------- seller and buyer, as they are that day

@@ -7,8 +7,9 @@ from django.conf import settings
 from django.db.models import Sum
 
 from billing import errors, fulfilment, sale_payments
+from billing.gateways import amounts, registry
 from billing.models import Dispute, Payment, Refund
-from billing.models.payments import PaymentKind, PaymentStatus
+from billing.models.payments import AttemptState, PaymentKind, PaymentStatus
 from billing.models.refunds import DisputeState, RefundOrigin, RefundPolicy
 from billing.sale_payments import Share
 from credits import takebacks
@@ -25,11 +26,13 @@ class Before:
     amount: int = 0
     tax: int = 0
     credits_due: int = 0
+    credits_gone: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """`credits_due` is what the money stands for; of that, `lines` are taken now, and `owed` becomes a debt."""
+    """`credits_due` is what the money stands for; of that, `lines` are taken now, and `owed` becomes a debt. For
+    what is `gone` nobody owes anything: it was revoked by hand, or has expired."""
 
     amount: Money
     tax: Money
@@ -37,6 +40,7 @@ class Plan:
     credits_due: int = 0
     lines: dict[str, int] = field(default_factory=dict)
     owed: int = 0
+    gone: int = 0
     kept: int = 0  # left to the customer, at our cost
     refundable: int = 0  # of the payment, before this refund
     shares: tuple[Share, ...] = ()  # of what sellers sold: what falls on each sale
@@ -47,8 +51,18 @@ class Plan:
         return sum(self.lines.values())
 
 
+def to_send(*, payment: Payment, amount: Money | None, policy: RefundPolicy | None) -> Plan:
+    """The same as `make`, of an amount that the gateway takes which is to send it."""
+    return make(payment=payment, amount=amount, policy=policy, step=_step(payment))
+
+
 def make(
-    *, payment: Payment, amount: Money | None, policy: RefundPolicy | None, instead_of: Refund | None = None
+    *,
+    payment: Payment,
+    amount: Money | None,
+    policy: RefundPolicy | None,
+    instead_of: Refund | None = None,
+    step: int = 1,
 ) -> Plan:
     """The plan, or the refusal that says what would be possible. Whoever carries it out has locked the payment. Without
     a policy the shop's own counts, and for what sellers sold that of each sale."""
@@ -60,33 +74,46 @@ def make(
         raise errors.NotRefundable("refunded")
     if not 0 < asked <= refundable:
         raise errors.RefundTooLarge(refundable, payment.currency)
+    if amount is None and asked > step:
+        asked -= asked % step
+    if asked % step:
+        raise errors.RefundBetweenSteps(asked, payment.currency, step, refundable)
     chosen, policy = policy, policy or RefundPolicy(settings.REFUND_POLICY)
     if payment.kind != PaymentKind.PACK:
         plan = _without_credits(payment, before, asked, policy)
         if payment.kind == PaymentKind.SALE:
             plan = replace(plan, shares=tuple(sale_payments.plan(payment, plan.amount, chosen)))
         return plan
-    lots = _bonus_first(payment)
-    free, total = sum(lot.free for lot in lots), fulfilment.credits_of(payment)
+    return _of_pack(payment, before, asked, policy, step)
+
+
+def _of_pack(payment: Payment, before: Before, asked: int, policy: RefundPolicy, step: int) -> Plan:
+    lots, total = _bonus_first(payment), fulfilment.credits_of(payment)
+    free, revoked = sum(lot.free for lot in lots), sum(lot.revoked for lot in lots)
+    gone = revoked + sum(lot.expired for lot in lots) - before.credits_gone
+    # What was revoked has come back to us already. The price of what has expired is ours, unless all is given back.
+    there = free + max(0, revoked - before.credits_gone)
     due = _due(payment, before, asked, total)
-    if due > free and policy == RefundPolicy.PROPORTIONAL:
-        asked = min(asked, _worth(payment, before, free, total))
+    if due > there and policy == RefundPolicy.PROPORTIONAL:
+        asked = min(asked, _worth(payment, before, there, total, step))
         if asked <= 0:
-            raise errors.CreditsSpent(due - free, 0)
-        due = min(_due(payment, before, asked, total), free)
-    if due > free and policy == RefundPolicy.UNSPENT_ONLY:
-        raise errors.CreditsSpent(due - free, max(0, _worth(payment, before, free, total)))
+            raise errors.CreditsSpent(due - there, 0)
+        due = min(_due(payment, before, asked, total), there)
+    if due > there and policy == RefundPolicy.UNSPENT_ONLY:
+        raise errors.CreditsSpent(due - there, max(0, _worth(payment, before, there, total, step)))
     goodwill = policy == RefundPolicy.GOODWILL
     lines = {} if goodwill else _take(lots, due)
+    missing = 0 if goodwill else due - sum(lines.values())
     return Plan(
         amount=Money(asked, payment.currency),
         tax=_tax(payment, before, asked),
         policy=policy,
         credits_due=due,
         lines=lines,
-        owed=0 if goodwill else due - sum(lines.values()),
+        owed=max(0, missing - gone),
+        gone=min(missing, gone),
         kept=due if goodwill else 0,
-        refundable=refundable,
+        refundable=payment.amount_minor - before.amount,
     )
 
 
@@ -117,6 +144,16 @@ def _refuse_what_is_not_refundable(payment: Payment) -> None:
         raise errors.DisputeOpen(dispute.pk)
 
 
+def _step(payment: Payment) -> int:
+    """Between which amounts its gateway sends nothing back. People who send it by hand keep none."""
+    paid = payment.attempts.filter(state=AttemptState.SUCCEEDED).first()
+    adapter = registry.get(paid.gateway) if paid and paid.gateway in registry.BUILDERS else None
+    if adapter is None or not adapter.capabilities.refund:
+        return 1
+    rule = adapter.capabilities.currencies.get(payment.currency)
+    return amounts.step(rule, payment.currency) if rule else 1
+
+
 def _in_currency(amount: Money, payment: Payment) -> int:
     if amount.unit != payment.currency:
         raise errors.RefundTooLarge(payment.amount_minor, payment.currency)
@@ -130,7 +167,13 @@ def _before(payment: Payment, instead_of: Refund | None, *, with_unplanned: bool
     if instead_of is not None:
         rows = rows.exclude(pk=instead_of.pk)
     sums = rows.aggregate(amount=Sum("amount_minor"), tax=Sum("tax_minor"), due=Sum("credits_due"))
-    return Before(amount=sums["amount"] or 0, tax=sums["tax"] or 0, credits_due=sums["due"] or 0)
+    not_kept = rows.exclude(policy=RefundPolicy.GOODWILL).only("credits_due", "credits_owed", "lines")
+    return Before(
+        amount=sums["amount"] or 0,
+        tax=sums["tax"] or 0,
+        credits_due=sums["due"] or 0,
+        credits_gone=sum(row.credits_due - row.credits_owed - sum(row.lines.values()) for row in not_kept),
+    )
 
 
 def _without_credits(payment: Payment, before: Before, asked: int, policy: RefundPolicy) -> Plan:
@@ -155,9 +198,9 @@ def _tax(payment: Payment, before: Before, asked: int) -> Money:
     return Money(max(0, min(share - before.tax, asked)), payment.currency)
 
 
-def _worth(payment: Payment, before: Before, free: int, total: int) -> int:
-    """How much money the credits that are left stand for."""
-    return (before.credits_due + free) * payment.amount_minor // total - before.amount
+def _worth(payment: Payment, before: Before, free: int, total: int, step: int) -> int:
+    """How much money the credits that are left stand for, as far as it can be sent."""
+    return ((before.credits_due + free) * payment.amount_minor // total - before.amount) // step * step
 
 
 def _bonus_first(payment: Payment) -> list[Left]:

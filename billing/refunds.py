@@ -18,6 +18,7 @@ from django.utils.translation import gettext_lazy as _
 
 from billing import (
     cases,
+    dispute_losses,
     errors,
     failures,
     fulfilment,
@@ -48,7 +49,7 @@ from ledger.transfers import Move
 
 
 def preview(*, payment: Payment, amount: Money | None = None, policy: RefundPolicy | None = None) -> Plan:
-    return refund_credits.previewed(payment, refund_plans.make(payment=payment, amount=amount, policy=policy))
+    return refund_credits.previewed(payment, refund_plans.to_send(payment=payment, amount=amount, policy=policy))
 
 
 def usual_policy() -> RefundPolicy:
@@ -74,7 +75,7 @@ def request(
     locked = lock(payment.pk)
     if key and (known := Refund.objects.filter(payment=locked, request_key=key).first()):
         return known
-    plan = refund_plans.make(payment=locked, amount=amount, policy=policy)
+    plan = refund_plans.to_send(payment=locked, amount=amount, policy=policy)
     if expected is not None and refund_credits.previewed(locked, plan) != expected:
         raise errors.RefundPlanChanged
     attempt = locked.attempts.get(state=AttemptState.SUCCEEDED)
@@ -262,7 +263,7 @@ def _plan_anew(refund: Refund) -> None:
 
 def _failed(refund: Refund) -> None:
     refund.status, refund.ended_at, refund.next_try_at = RefundStatus.FAILED, timezone.now(), None
-    _free(refund)
+    dispute_losses.free(refund)
     refunds_elsewhere.forget(refund)
     _tell_failure(refund, "failed")
 
@@ -270,14 +271,9 @@ def _failed(refund: Refund) -> None:
 def _came_back(refund: Refund) -> None:
     """Days later the bank sent it back to us: the books are as before, and the customer has their credits again."""
     refund.status, refund.ended_at = RefundStatus.FAILED, timezone.now()
-    if _is_of_sellers(refund):
-        sale_payments.give_again(refund.payment, refund.key)
     if booked := EntryKey.objects.select_related("entry").filter(key=refund.key_now).first():
         transfers.reverse(key=f"{refund.key_now}:back", entry=booked.entry, kind="refund.returned")
-    if refund.payment.kind == PaymentKind.PACK and refund.origin != RefundOrigin.SURPLUS:
-        takebacks.give_back(
-            user=refund.payment.user, unit=_unit(refund.payment), key=refund.key_now, owed=refund.credits_owed
-        )
+    dispute_losses.give_again(refund)
     redemptions.refund_came_back(refund.payment)
     _tell_failure(refund, "back")
     refund.times_back += 1
@@ -292,13 +288,6 @@ def _is_taxed_at_use(refund: Refund) -> bool:
     """Not where a dispute has taken the money already: that is our loss, and the sale stands as it was."""
     lost = refunds_elsewhere.has_dispute(refund.payment, DisputeState.LOST)
     return bool(refund.payment.details.get("tax", {}).get("at_use")) and not lost
-
-
-def _free(refund: Refund) -> None:
-    if _is_of_sellers(refund):
-        sale_payments.void(refund.payment, refund.key)
-    if refund.lines:
-        takebacks.release(user=refund.payment.user, unit=_unit(refund.payment), key=refund.key)
 
 
 def _ask_about_failure(refund: Refund, trouble: str, told: Mapping[str, str]) -> None:
@@ -346,6 +335,8 @@ def _book(refund: Refund) -> None:
         uses = voucher_refunds.write(refund)
         refund.tax_minor = sum(use.tax_minor for use in uses)
         moves = voucher_refunds.moves(refund, uses, outside)
+    elif refund.payment.details.get("tax", {}).get("at_use"):
+        moves = voucher_refunds.moves_after_loss(refund, outside)
     else:
         source = f"loss:{unit}" if refund.policy == RefundPolicy.GOODWILL else fulfilment.revenue_of(refund.payment)
         net = refund.money - refund.tax
@@ -369,7 +360,7 @@ def cancel(*, refund: Refund) -> Refund:
     if locked.status not in (RefundStatus.MANUAL, RefundStatus.REQUESTED):
         raise errors.RefundOver(locked.pk, locked.status)
     locked.status, locked.ended_at, locked.next_try_at = RefundStatus.CANCELLED, timezone.now(), None
-    _free(locked)
+    dispute_losses.free(locked)
     locked.save()
     _settle_cases(locked)
     return locked

@@ -157,14 +157,28 @@ def settle(payment: Payment, key: str) -> Money:
 
 def void(payment: Payment, key: str) -> None:
     """It does not go back after all."""
-    for each in _held(payment, key, TakeBackState.HELD):
-        take_backs.void(take_back=each)
+    repay(lift(payment, key))
 
 
-def give_again(payment: Payment, key: str) -> None:
-    """It had gone back, and came back to us: the sellers have their part again, and we ours."""
-    for each in _held(payment, key, TakeBackState.SETTLED):
-        take_backs.give_again(take_back=each)
+def lift(payment: Payment, key: str) -> list[TakeBack]:
+    """The same; a dispute may take its part of it before what is left repays what the sellers owe."""
+    return [take_backs.lift(take_back=each) for each in _held(payment, key, TakeBackState.HELD)]
+
+
+def undo(payment: Payment, key: str) -> list[TakeBack]:
+    """It had gone back, and came back to us: the sellers have their part again, and we ours. They have not repaid of it
+    what they owe."""
+    return [take_backs.undo(take_back=each) for each in _held(payment, key, TakeBackState.SETTLED)]
+
+
+def repay(free: Sequence[TakeBack]) -> None:
+    for each in free:
+        take_backs.repay(take_back=each)
+
+
+def taken(payment: Payment, key: str) -> int:
+    """What has been taken under the key of a dispute by now, in minor units of the buyer's money."""
+    return sum(each.price_minor for each in _held(payment, key, TakeBackState.SETTLED))
 
 
 def _held(payment: Payment, key: str, state: TakeBackState) -> list[TakeBack]:

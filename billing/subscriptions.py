@@ -66,6 +66,7 @@ def of(user: User, catalogue: str = "") -> Subscription:
 
 def start(*, user: User, price: PlanPrice, wishes: Wishes, coupon: str = "", claim: Claim | None = None) -> Begun:
     """Begin a plan: its first payment, its trial, or the page of a gateway that renews by itself."""
+    wishes = checkout.checked(wishes, customers.get(user))  # a trial asks no checkout, and its renewals need them
     wanted = first_period(user=user, price=price, coupon=coupon)
     subscription = _make(user, price, wishes, wanted)
     if price.plan.trial_days and not _had_before(subscription):
@@ -127,7 +128,7 @@ def _write(user: User, price: PlanPrice, wishes: Wishes, wanted: Purchase) -> Su
         catalogue=price.plan.catalogue,
         price=price,
         time_zone=customers.get(user).time_zone,
-        phone=wishes.phone[:20],
+        phone=wishes.phone,
     )
     timeline.save(made, "asked", facts={"plan": price.plan.code, "price": price.pk})
     if wanted.reduction is not None:

@@ -6,10 +6,9 @@ from datetime import date
 from typing import Any
 
 from django.conf import settings
-from django.utils import timezone
 from stdnum.eu import vat
 
-from billing import errors, vat_numbers
+from billing import errors, seller_days, vat_numbers
 from billing.models import Customer, TaxRate
 from billing.models.invoices import TaxCategory
 from ledger.money import BASIS_POINTS, Money
@@ -62,7 +61,7 @@ class Frozen:
 
 def frozen(customer: Customer, price: Money, country: str, *, catalogue: str = "", is_credits: bool = False) -> Frozen:
     """The catalogue says whether its prices contain the tax, or it comes on top, or it waits until credits are used."""
-    treatment = decide(customer=customer, country=country, on=timezone.now().date())
+    treatment = decide(customer=customer, country=country, on=seller_days.today())
     more: dict[str, Any] = {}
     if is_credits and catalogue in settings.TAX_AT_USE_CATALOGUES and treatment.category == TaxCategory.STANDARD:
         treatment, more = Treatment(category=TaxCategory.OUTSIDE, mention=AT_USE), {"at_use": True}

@@ -18,7 +18,7 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django.utils.translation import gettext, override
 
-from billing import customers, fulfilment, invoice_writing, invoices, payments, taxing, voucher_refunds
+from billing import customers, fulfilment, invoice_writing, invoices, payments, seller_days, taxing, voucher_refunds
 from billing.invoice_writing import NewLine
 from billing.models import Invoice, Payment, TaxedUse
 from billing.models.invoices import InvoiceKind
@@ -47,7 +47,7 @@ _CONSUMED = """
 def issue_due(*, now: datetime | None = None) -> int:
     """Issue what the months that are over lack, the oldest first. A buyer whose month cannot be invoiced keeps no other
     waiting, and their later months wait for it: each is taxed as what it is."""
-    first = invoice_writing.here(now or timezone.now()).date().replace(day=1)
+    first = seller_days.here(now or timezone.now()).date().replace(day=1)
     stuck: set[tuple[int, str]] = set()
     done = 0
     for back in range(settings.INVOICE_USAGE_LOOK_BACK_MONTHS, 0, -1):

@@ -38,16 +38,19 @@ def untaxed(payment: Payment, *, without: Refund | None = None) -> int:
 
 def _lost_untaxed(payment: Payment) -> int:
     """What lost disputes took of it, as the books say."""
-    lost = Dispute.objects.filter(payment=payment, state=DisputeState.LOST).values_list("pk", flat=True)
-    return _booked([f"dispute:{pk}" for pk in lost], payment.currency)
+    refunds = Refund.objects.filter(payment=payment)
+    lost = Dispute.objects.filter(payment=payment, state=DisputeState.LOST)
+    keys = [key for each in lost for key in (each.key, *map(each.late_key, refunds))]
+    return booked(keys, payment.currency)
 
 
 def taken(refund: Refund) -> Money:
     """What a refund that has arrived took of it: that much its receipt is corrected by."""
-    return Money(_booked([refund.key_now], refund.currency), refund.currency)
+    return Money(booked([refund.key_now], refund.currency), refund.currency)
 
 
-def _booked(keys: Sequence[str], unit: str) -> int:
+def booked(keys: Sequence[str], unit: str) -> int:
+    """What entries of these keys took of what waits on the account of vouchers."""
     rows = Transfer.objects.filter(entry__entry_key__key__in=keys, source__name=_vouchers(unit))
     return rows.aggregate(total=Sum("amount"))["total"] or 0
 
@@ -88,6 +91,18 @@ def moves(refund: Refund, uses: list[UseGivenBack], outside: Account) -> list[Mo
     net_of = f"loss:{unit}" if refund.policy == RefundPolicy.GOODWILL else f"revenue:packs:{unit}"
     owed = min(refund.amount_minor - gross, untaxed(refund.payment, without=refund))
     parts = {_vouchers(unit): owed, net_of: refund.amount_minor - owed - tax, f"tax:{unit}": tax}
+    return [
+        Move(fulfilment.house(name, unit), outside, Money(minor, unit)) for name, minor in parts.items() if minor > 0
+    ]
+
+
+def moves_after_loss(refund: Refund, outside: Account) -> list[Move]:
+    """A lost dispute has taken what waited on the account of vouchers, or a part of it: only what it has left can still
+    come from there, and the rest is lost a second time. What was taxed stays taxed."""
+    unit = refund.currency
+    left = 0 if refund.policy == RefundPolicy.GOODWILL else untaxed(refund.payment, without=refund)
+    owed = min(refund.amount_minor, left)
+    parts = {_vouchers(unit): owed, f"loss:{unit}": refund.amount_minor - owed}
     return [
         Move(fulfilment.house(name, unit), outside, Money(minor, unit)) for name, minor in parts.items() if minor > 0
     ]

@@ -2,7 +2,10 @@
 
 import ipaddress
 import logging
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cache
 from typing import Any, cast
 from weakref import WeakKeyDictionary
@@ -18,6 +21,7 @@ from billing import inbox, tasks
 from billing.gateways import registry
 from billing.gateways.base import Gateway, Hint, Letter, ReceivesWebhooks, Trust
 from billing.gateways.errors import GatewayError, InvalidLetter
+from billing.gateways.letters import AsksToProve
 from billing.waking import Waker
 from rest import addresses, throttles
 
@@ -46,7 +50,8 @@ class WebhookView(View):
             raise Http404
         try:
             hints = _proven(receiver, request, gateway, token)
-            _count(request, hints)
+            if not all(hint.trust is Trust.SIGNED for hint in hints):
+                _count(request)  # each is a row and a question
         except _Refused as refusal:
             _received(gateway, refusal.outcome).inc()
             return _answer(refusal.status)
@@ -76,27 +81,55 @@ def _proven(receiver: ReceivesWebhooks, request: HttpRequest, gateway: str, toke
         raise _Refused(413, "too_large") from error
     if len(body) > settings.INBOX_MAX_BODY_BYTES:
         raise _Refused(413, "too_large")
+    letter = _letter(request, body, token)
     try:
-        return receiver.read_letter(_letter(request, body, token))
+        if not _must_ask(receiver, letter):
+            return receiver.read_letter(letter)
+        _count(request)
+        with _turn_to_ask():
+            return receiver.read_letter(letter)
     except InvalidLetter as wrong:
+        _count(request)
         logger.warning("webhook.refused", extra={"gateway": gateway, "reason": str(wrong)})
         raise _Refused(400, "invalid") from wrong
     except GatewayError as error:
         raise _Refused(503, "unverified") from error  # it could not be proven just now; it is sent again
 
 
-def _count(request: HttpRequest, hints: Sequence[Hint]) -> None:
-    """Anybody can write what no signature proves, and each is a row and a question."""
-    if all(hint.trust is Trust.SIGNED for hint in hints):
-        return
+def _count(request: HttpRequest) -> None:
+    """Anybody can write what no signature proves, what is refused, and what only a call to the gateway proves."""
     try:
         throttles.count_letter(request)
     except Throttled as excess:
         raise _Refused(429, "throttled") from excess
 
 
+_asking: list[None] = []  # one for each thread that is on its way to a gateway
+_asking_lock = threading.Lock()
+
+
+@contextmanager
+def _turn_to_ask() -> Iterator[None]:
+    """However many addresses write, most threads of the web stay free. Who finds no turn sends the letter again."""
+    with _asking_lock:
+        if len(_asking) >= settings.INBOX_PROOFS_AT_ONCE:
+            raise _Refused(503, "busy")
+        _asking.append(None)
+    try:
+        yield
+    finally:
+        with _asking_lock:
+            _asking.pop()
+
+
 # What an adapter can do does not change while it lives, and asking a protocol costs more than storing the letter's ids.
-_receivers: "WeakKeyDictionary[Gateway, bool]" = WeakKeyDictionary()
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Can:
+    receive: bool
+    ask: bool
+
+
+_abilities: "WeakKeyDictionary[Gateway, _Can]" = WeakKeyDictionary()
 
 
 def _receiver(name: str) -> ReceivesWebhooks | None:
@@ -104,10 +137,19 @@ def _receiver(name: str) -> ReceivesWebhooks | None:
         adapter = registry.get(name)
     except registry.UnknownGateway:
         return None
-    can = _receivers.get(adapter)
+    return cast("ReceivesWebhooks", adapter) if _can(adapter).receive else None
+
+
+def _must_ask(receiver: ReceivesWebhooks, letter: Letter) -> bool:
+    return _can(cast("Gateway", receiver)).ask and cast("AsksToProve", receiver).must_ask(letter)
+
+
+def _can(adapter: Gateway) -> _Can:
+    can = _abilities.get(adapter)
     if can is None:
-        can = _receivers[adapter] = isinstance(adapter, ReceivesWebhooks) and not adapter.missing_settings()
-    return cast("ReceivesWebhooks", adapter) if can else None
+        receives = isinstance(adapter, ReceivesWebhooks) and not adapter.missing_settings()
+        can = _abilities[adapter] = _Can(receive=receives, ask=isinstance(adapter, AsksToProve))
+    return can
 
 
 def _letter(request: HttpRequest, body: bytes, token: str) -> Letter:

@@ -125,10 +125,16 @@ OF_BILLING: dict[type[BaseException], Problem] = {
         meaning="More than is left of the payment; refundable is what is left, refunds under way taken off.",
         facts=("refundable", "currency"),
     ),
+    billing.RefundBetweenSteps: Problem(
+        status=422,
+        title="Refund between steps",
+        meaning="The gateway sends back whole steps of the currency only; nearest_amounts says which it would.",
+        facts=("amount", "currency", "nearest_amounts"),
+    ),
     billing.CreditsSpent: Problem(
         status=409,
         title="Credits spent",
-        meaning="The policy wants credits back that are spent; refundable is what it allows.",
+        meaning="The policy wants credits back that are spent or expired; refundable is what it allows.",
         facts=("missing", "refundable"),
     ),
     billing.DisputeOpen: Problem(

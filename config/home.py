@@ -18,7 +18,7 @@ from django.utils.formats import localize
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from billing import drafts
+from billing import seller_days
 from billing.models import Case, Invoice
 from config import broker, needs
 from config.needs import ROWS_SHOWN, Found, Need, Text
@@ -77,7 +77,7 @@ def expiring_tokens() -> Found:
 
 
 def overdue_invoices() -> Found:
-    overdue = Invoice.objects.overdue(drafts.today_here()).select_related("user")
+    overdue = Invoice.objects.overdue(seller_days.today()).select_related("user")
     return Found(
         total=overdue.count(),
         first=[

@@ -1,5 +1,6 @@
 """Logs: one line per event, request and task; JSON for machines, colours for people, and never a secret."""
 
+import copy
 import functools
 import json
 import logging
@@ -25,7 +26,7 @@ task_logger = logging.getLogger("tirelire.task")
 
 # Asked every few seconds by machines; their lines would bury the others.
 QUIET_ROUTES = frozenset({"health", "health-live", "health-ready", "health-database", "metrics"})
-LONGEST_PATH = 200
+LONGEST_PATH = 60  # of one that we do not have
 
 
 def configuration(*, level: str, form: str) -> dict[str, Any]:
@@ -53,7 +54,7 @@ def configuration(*, level: str, form: str) -> dict[str, Any]:
         "disable_existing_loggers": False,
         "formatters": {
             "lines": {
-                "()": JsonLines if is_json else structlog.stdlib.ProcessorFormatter,
+                "()": JsonLines if is_json else Lines,
                 "foreign_pre_chain": [*shared, drop_what_formatters_left],
                 "processors": [structlog.stdlib.ProcessorFormatter.remove_processors_meta, mask, renderer],
             }
@@ -120,10 +121,28 @@ logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
 _OF_EVERY_RECORD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime"}
 
 
-class JsonLines(structlog.stdlib.ProcessorFormatter):
+class Lines(structlog.stdlib.ProcessorFormatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return super().format(_without_its_path(record))
+
+
+def _without_its_path(record: logging.LogRecord) -> logging.LogRecord:
+    """Django's own lines of a request that failed, or that it refused, name its whole path twice."""
+    request = getattr(record, "request", None)
+    if not isinstance(request, HttpRequest):
+        return record
+    told = copy.copy(record)
+    del told.__dict__["request"]
+    if isinstance(record.args, tuple):
+        told.args = tuple(_place_of(request) if each == request.path else each for each in record.args)
+    return told
+
+
+class JsonLines(Lines):
     """Plain records are written without structlog's chain: a line then costs a third, and there is one per request."""
 
     def format(self, record: logging.LogRecord) -> str:
+        record = _without_its_path(record)
         if record.exc_info or record.exc_text or record.stack_info or isinstance(record.msg, dict):
             return super().format(record)
         event: EventDict = {name: value for name, value in record.__dict__.items() if name not in _OF_EVERY_RECORD}
@@ -181,11 +200,19 @@ class RequestLog:
                 **_caller(request),
             }
             if match is None:
-                said["path"] = request.path[:LONGEST_PATH]
+                said["path"] = _place_of(request)
             if request_id := response.headers.get(requestid.HEADER):
                 said["request_id"] = request_id  # the middleware that binds it has unbound it by now
             logger.log(level, "request", extra=said)
         return response
+
+
+def _place_of(request: HttpRequest) -> str:
+    """What a line may say of an address: a slash too many behind a signed link leads nowhere, and is the link still."""
+    if request.resolver_match is not None:
+        return "/" + request.resolver_match.route
+    first, *others = [*filter(None, request.path.split("/")), ""]
+    return "/" + first[:LONGEST_PATH] + ("/…" if any(others) else "")
 
 
 def _caller(request: HttpRequest) -> dict[str, Any]:

@@ -402,7 +402,8 @@ THROTTLE_ANONYMOUS = env.str("THROTTLE_ANONYMOUS", default="100/15m")
 THROTTLE_CUSTOMER = env.str("THROTTLE_CUSTOMER", default="600/1m")
 THROTTLE_SERVICE = env.str("THROTTLE_SERVICE", default="60000/1m")
 THROTTLE_COUPON = env.str("THROTTLE_COUPON", default="30/1h")  # codes that one customer may try, right or wrong
-# Notifications that no signature proves, from one address; gateways have few, and a sweep finds what is refused.
+# Notifications from one address that no signature proves, or only a call, or that are refused. Gateways have few, and a
+# sweep finds what is refused.
 THROTTLE_LETTERS = env.str("THROTTLE_LETTERS", default="1200/1m")
 THROTTLE_GUEST_CHECKOUT = env.str("THROTTLE_GUEST_CHECKOUT", default="10/1h")  # that one address may begin
 THROTTLE_REDIS_TIMEOUT_SECONDS = env.float("THROTTLE_REDIS_TIMEOUT_SECONDS", default=0.25)
@@ -606,7 +607,7 @@ MAIL_ATTEMPTS = env.int("MAIL_ATTEMPTS", default=12)  # the last one about a day
 # Where the stream process is, when no front sends it what is its: on a laptop. Requests for streams are sent there.
 STREAM_URL = env.str("STREAM_URL", default="")
 STREAM_POLL_SECONDS = env.float("STREAM_POLL_SECONDS", default=0.5)  # how late an event is at most whose hint was lost
-STREAM_HEARTBEAT_SECONDS = env.float("STREAM_HEARTBEAT_SECONDS", default=15.0)  # of a stream on which nothing happens
+STREAM_HEARTBEAT_SECONDS = env.float("STREAM_HEARTBEAT_SECONDS", default=15.0)  # until a revocation is seen, too
 STREAM_TICKET_SECONDS = env.int("STREAM_TICKET_SECONDS", default=30)
 STREAM_BALANCE_SECONDS = env.float("STREAM_BALANCE_SECONDS", default=1.0)  # between two balances of one customer
 STREAM_LONGEST_SECONDS = env.int("STREAM_LONGEST_SECONDS", default=3_600)  # then the client has to come in again
@@ -779,6 +780,7 @@ INBOX_PURGE_BATCH = env.int("INBOX_PURGE_BATCH", default=5_000)
 INBOX_KEEP_DAYS = env.int("INBOX_KEEP_DAYS", default=90)
 INBOX_KEEP_STRANGE_DAYS = env.int("INBOX_KEEP_STRANGE_DAYS", default=7)  # unsigned, and about nothing that we know
 INBOX_SWEEP_SECONDS = env.float("INBOX_SWEEP_SECONDS", default=10.0)
+INBOX_PROOFS_AT_ONCE = env.int("INBOX_PROOFS_AT_ONCE", default=2)  # threads of a process that ask a gateway for one
 INBOX_MAX_BODY_BYTES = env.int("INBOX_MAX_BODY_BYTES", default=1_000_000)
 # How often a gateway is asked what it could not bring, and how far back. Stripe keeps its events for 30 days.
 UNDELIVERED_SWEEP_SECONDS = env.float("UNDELIVERED_SWEEP_SECONDS", default=900.0)

@@ -26,6 +26,7 @@ def house(others: Application) -> House:
     return House(
         admit=with_connection(admit),
         refuse=with_connection(refuse),
+        lapsed=with_connection(tickets.lapsed),
         figures=with_connection(balances.figures),
         pulse=broker.note_stream,
         others=others,
@@ -75,7 +76,8 @@ def _by_credentials(request: Request) -> Admitted:
             raise NotAuthenticated("Send a bearer token in the Authorization header, or a ticket.")
         raise PermissionDenied(getattr(may_listen, "message", None), getattr(may_listen, "code", None))
     throttles.count(request)
-    return Admitted(user_id=callers.customer(request).pk, ends_at=callers.of(request).expires_at)
+    caller = callers.of(request)
+    return Admitted(user_id=callers.customer(request).pk, ends_at=caller.expires_at, token_id=caller.token_id)
 
 
 def refuse(scope: Scope, error: BaseException) -> HttpResponse:

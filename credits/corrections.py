@@ -5,18 +5,19 @@ from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext_noop
 
-from credits import errors, grants
+from credits import by_hand, errors, grants
 from credits.models import Grant, GrantPeriod, GrantSchedule, GrantSource, PeriodState
 
 
 @transaction.atomic
 def grant_again(*, period: GrantPeriod, reason: str, key: str, by: User | None = None) -> Grant:
-    """Give a period's credits once more, by hand, for example after a fault of ours. It lives as long from now on."""
+    """Give a period's credits once more, by hand, for example after a fault of ours. It lives as long from now on.
+    For an operator it is a gift like any other."""
     if not reason.strip():
         raise errors.InvalidUse("reason", gettext_noop("Granting a period again needs a reason."))
     schedule = GrantSchedule.objects.select_related("user").get(pk=period.schedule_id)
     lasting = period.expires_at - period.starts_at if period.expires_at else None
-    return grants.issue(
+    return by_hand.give(
         user=schedule.user,
         amount=period.amount,
         unit=period.unit,

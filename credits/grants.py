@@ -146,26 +146,36 @@ def revoke(*, grant: Grant, reason: str, by: User | None = None, at: datetime | 
 
 
 @transaction.atomic
-def freeze(*, grant: Grant, reason: str, by: User | None = None, at: datetime | None = None) -> Grant:
-    """Keep a grant from being used, for example while its payment is disputed. It does not expire meanwhile."""
-    locked = _lock(grant)
+def freeze(*, grant: Grant, reason: str, by: User | None = None, owner: str = "", at: datetime | None = None) -> Grant:
+    """Keep a grant from being used, for example while its payment is disputed. It does not expire meanwhile.
+
+    Also one that is empty, since what is held or was spent of it may come back. What is frozen stays its first owner's.
+    """
+    locked, now = _lock(grant), at or timezone.now()
     if locked.frozen_at is None:
-        locked.frozen_at = at or timezone.now()
-        locked.save(update_fields=["frozen_at"])
+        if not locked.is_open and locked.expires_at is not None and locked.expires_at <= now:
+            raise errors.GrantClosed("expired")
+        locked.frozen_at, locked.frozen_for = now, owner
+        locked.save(update_fields=["frozen_at", "frozen_for"])
         _after_change(locked, "frozen", reason, by, at)
     return locked
 
 
 @transaction.atomic
-def unfreeze(*, grant: Grant, reason: str, by: User | None = None, at: datetime | None = None) -> Grant:
-    """Give a frozen grant free. The time in which it could not be used is added to its life."""
+def unfreeze(
+    *, grant: Grant, reason: str, by: User | None = None, owner: str | None = None, at: datetime | None = None
+) -> Grant:
+    """Give a frozen grant free. The time in which it could not be used is added to its life.
+
+    An owner ends their own freeze only; without one it ends whoever froze it.
+    """
     locked = _lock(grant)
-    if locked.frozen_at is not None:
+    if locked.frozen_at is not None and owner in (None, locked.frozen_for):
         now = at or timezone.now()
         if locked.expires_at is not None:
             locked.expires_at += max(now - locked.frozen_at, timedelta())
-        locked.frozen_at = None
-        locked.save(update_fields=["frozen_at", "expires_at"])
+        locked.frozen_at, locked.frozen_for = None, ""
+        locked.save(update_fields=["frozen_at", "frozen_for", "expires_at"])
         _after_change(locked, "unfrozen", reason, by, at)
     return locked
 
@@ -176,6 +186,8 @@ def extend(
 ) -> Grant:
     """Let a grant live until a later instant, or for ever. What has expired already does not come back."""
     locked = _lock(grant)
+    if not locked.is_open:
+        raise errors.GrantClosed("used up or expired")
     if locked.expires_at is None or (expires_at is not None and expires_at <= locked.expires_at):
         raise errors.InvalidUse("expires_at", gettext_noop("A grant can only be extended."))
     if locked.frozen_at is None and locked.expires_at <= (at or timezone.now()):
@@ -273,12 +285,14 @@ def _lock(grant: Grant) -> Grant:
     """The grant as it is now, behind its purse's lock."""
     Purse.objects.select_for_update(no_key=True).get(pk=grant.purse_id)
     locked = Grant.objects.select_related("purse__user").get(pk=grant.pk)
-    if locked.revoked_at is not None or not locked.is_open:
-        raise errors.GrantClosed("revoked" if locked.revoked_at else "used up or expired")
+    if locked.revoked_at is not None:
+        raise errors.GrantClosed("revoked")
     return locked
 
 
 def _after_change(grant: Grant, change: str, reason: str, by: User | None, at: datetime | None) -> None:
+    if not grant.is_open:
+        return  # nothing that could be used has changed
     purses.repay(grant.purse_id, at)
     purses.refresh(grant.purse_id, at)
     data = {"grant": grant.entry_id, "unit": grant.purse.unit, "amount": 0, "change": change, "reason": reason}

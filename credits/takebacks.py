@@ -6,11 +6,13 @@ The grants are named by their keys, so that whoever issued them need not know ho
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from types import MappingProxyType
 from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import transaction
+from django.db.models import Q, Sum
 from django.utils import timezone
 
 from credits import grants, purses
@@ -19,19 +21,21 @@ from credits.models import Grant, GrantSource, Purse
 from events import outbox
 from events.types import EventType
 from ledger import accounts, transfers
-from ledger.models import Account, Hold, HoldState
+from ledger.models import Account, Hold, HoldState, Transfer
 from ledger.money import Money
 from ledger.transfers import Move, Part, Reserve
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Left:
-    """A grant and what of it nobody has used or reserved."""
+    """A grant and what of it nobody has used or reserved; and what nobody has used and is gone all the same."""
 
     key: str
     source: str
     given: int
     free: int
+    revoked: int  # by hand, or taken away by a correction
+    expired: int
 
 
 def left_of(keys: Sequence[str]) -> list[Left]:
@@ -39,21 +43,41 @@ def left_of(keys: Sequence[str]) -> list[Left]:
     names = {f"grant:{key}": key for key in keys}
     rows = Grant.objects.filter(account__name__in=names).select_related("account")
     found = {names[row.account.name]: row for row in rows}
-    return [
-        Left(
-            key=key,
-            source=found[key].source,
-            given=found[key].amount,
-            free=found[key].account.balance - found[key].account.held if _is_usable(found[key]) else 0,
-        )
-        for key in keys
-        if key in found
-    ]
+    gone = _gone([grant.pk for grant in found.values()])
+    return [_left(key, found[key], gone) for key in keys if key in found]
 
 
-def _is_usable(grant: Grant) -> bool:
-    over = grant.expires_at is not None and grant.expires_at <= timezone.now() and grant.frozen_at is None
-    return grant.revoked_at is None and not over
+def _left(key: str, grant: Grant, gone: Mapping[tuple[int, str], int]) -> Left:
+    """What is over belongs to nobody any more, though no sweep has booked it away yet."""
+    rest = grant.account.balance - grant.account.held
+    now = _state(grant)
+    return Left(
+        key=key,
+        source=grant.source,
+        given=grant.amount,
+        free=rest if now == "free" else 0,
+        revoked=gone.get((grant.pk, "revoked"), 0) + (rest if now == "revoked" else 0),
+        expired=gone.get((grant.pk, "expired"), 0) + (rest if now == "expired" else 0),
+    )
+
+
+def _state(grant: Grant) -> str:
+    if grant.revoked_at is not None:
+        return "revoked"
+    is_over = grant.expires_at is not None and grant.expires_at <= timezone.now() and grant.frozen_at is None
+    return "expired" if is_over else "free"
+
+
+def _gone(grant_ids: Sequence[int]) -> dict[tuple[int, str], int]:
+    """What was booked away of grants, by grant and by how. What was taken for money that went back is none of it."""
+    rows = (
+        Transfer.objects.filter(source__in=grant_ids)
+        .filter(Q(target__name__startswith="credits:revoked:") | Q(target__name__startswith="credits:expired:"))
+        .exclude(entry__entry_key__key__startswith=booked_as(""))
+        .values_list("source_id", "target__name")
+        .annotate(sum=Sum("amount"))
+    )
+    return {(source, name.split(":")[1]): amount for source, name, amount in rows}
 
 
 def lock(*, user: User, unit: str) -> None:
@@ -102,12 +126,24 @@ def take(*, user: User, unit: str, key: str, owed: int = 0, metadata: Mapping[st
     return sum(each.amount for each in holds)
 
 
+def taken(*, keys: Sequence[str]) -> int:
+    """How much has been taken of grants under these keys."""
+    rows = Hold.objects.filter(key__in=[booked_as(key) for key in keys], state=HoldState.SETTLED)
+    return rows.aggregate(total=Sum("amount"))["total"] or 0
+
+
 @transaction.atomic
-def release(*, user: User, unit: str, key: str) -> None:
-    """Give back what was held: the money did not go. Doing it twice gives nothing more."""
+def release(
+    *, user: User, unit: str, key: str, instead: Mapping[str, Mapping[str, int]] = MappingProxyType({})
+) -> None:
+    """Give back what was held: the money did not go. Doing it twice gives nothing more. What is taken instead, by other
+    keys, is taken before the rest repays what the customer owes."""
     purse = purses.lock(user, unit)
     if holds := _open_holds(key):
         transfers.void(holds=holds)
+        for other, amounts in instead.items():
+            hold(user=user, unit=unit, key=other, amounts=amounts)
+            take(user=user, unit=unit, key=other, metadata={"instead_of": key})
         purses.repay(purse.pk)
         purses.refresh(purse.pk)
 

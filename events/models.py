@@ -348,6 +348,14 @@ class StreamTicket(models.Model):
 
     digest = models.CharField(max_length=64, primary_key=True)
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+", verbose_name=_("user"))
+    token = models.ForeignKey(  # of a service that asked for it
+        "rest.ServiceToken",
+        models.CASCADE,
+        null=True,
+        db_index=False,  # there are never more tickets than lately issued
+        related_name="+",
+        verbose_name=_("service token"),
+    )
     expires_at = models.DateTimeField(_("expires at"), db_index=True)
     stream_ends_at = models.DateTimeField(_("stream ends at"), null=True)
 

@@ -1,6 +1,7 @@
 """Sales: recorded when a payment succeeds, cleared after their delay, freed from the reserve."""
 
 import re
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -153,7 +154,8 @@ def _recorded(key: str) -> list[Sale]:
 def _price(lines: Sequence[Line], wallets: dict[int, Wallet], moment: datetime) -> list[_Priced]:
     types = SaleType.objects.in_bulk({line.type for line in lines}, field_name="code")
     rules = commissions.candidates(moment)
-    volumes: dict[int, int] = {}
+    before: dict[int, int] = {}  # what each wallet had sold this month, where a rule asks for it
+    sold: dict[int, int] = defaultdict(int)  # by the lines before, whatever their own rules ask for
     priced = []
     for line in lines:
         if line.type not in types:
@@ -162,10 +164,11 @@ def _price(lines: Sequence[Line], wallets: dict[int, Wallet], moment: datetime) 
         choice = _choose(line, wallet, rules, moment)
         volume = 0
         if choice.needs_volume:
-            volume = volumes.setdefault(wallet.pk, monthly_volume(wallet, moment))
+            if wallet.pk not in before:
+                before[wallet.pk] = monthly_volume(wallet, moment)
+            volume = before[wallet.pk] + sold[wallet.pk]
         split = commissions.split(line.amount, choice.terms, volume_minor=volume)
-        if wallet.pk in volumes:
-            volumes[wallet.pk] += line.amount.minor
+        sold[wallet.pk] += line.amount.minor
         priced.append(
             _Priced(line=line, wallet=wallet, type=types[line.type], choice=choice, split=split, volume_minor=volume)
         )

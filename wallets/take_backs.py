@@ -119,8 +119,7 @@ def void(*, take_back: TakeBack) -> TakeBack:
     if (current := _lock(take_back)).state == State.VOIDED:
         return current
     current = lift(take_back=current)
-    metadata = {"sale": str(current.sale.pk), "payment": current.sale.payment_key, "reason": current.reason}
-    sellers.repay(current.sale.wallet, key=f"take-back:{current.pk}", metadata=metadata)
+    repay(take_back=current)
     return current
 
 
@@ -138,21 +137,39 @@ def lift(*, take_back: TakeBack) -> TakeBack:
 
 
 @transaction.atomic
+def repay(*, take_back: TakeBack) -> None:
+    """What is left of what was lifted or undone repays what the seller owes."""
+    current = _lock(take_back)
+    metadata = {"sale": str(current.sale.pk), "payment": current.sale.payment_key, "reason": current.reason}
+    key = f"take-back:{current.pk}:again" if current.entry_id else f"take-back:{current.pk}"  # settling may have repaid
+    sellers.repay(current.sale.wallet, key=key, metadata=metadata)
+
+
+@transaction.atomic
 def give_again(*, take_back: TakeBack) -> TakeBack:
     """It had gone back to the buyer, and their bank sent it to us again: the sale stands as if it had never been taken
-    back. What has cleared meanwhile is the seller's to use, whatever part it was taken from. Twice is once."""
+    back, and the seller repays what they owe. Twice is once."""
+    if (current := _lock(take_back)).state == State.VOIDED:
+        return current
+    current = undo(take_back=current)
+    repay(take_back=current)
+    return current
+
+
+@transaction.atomic
+def undo(*, take_back: TakeBack) -> TakeBack:
+    """The same, to be held anew in the same transaction: nothing is repaid of it. What has cleared meanwhile is the
+    seller's to use, whatever part it was taken from."""
     current = _lock(take_back)
     if current.state == State.VOIDED:
         return current
     if current.state != State.SETTLED:
         raise TakeBackState(current.state)
     sale, wallet = current.sale, current.sale.wallet
-    locked, outside = accounts.lock(wallet.accounts), sales.gateway_account(current.sale)
-    theirs, currency = current.part("net") - current.part("cost"), wallet.currency
-    if theirs.minor and sale.released_at is None:
-        moves = [Move(outside, wallet.pending, theirs)]
-    else:
-        moves = sellers.moves_to_available(wallet, locked, outside, theirs)
+    outside, currency = sales.gateway_account(current.sale), wallet.currency
+    theirs = current.part("net") - current.part("cost")
+    target = wallet.pending if sale.released_at is None else wallet.available
+    moves = [Move(outside, target, theirs)] if theirs.minor else []
     ours = (("commission", current.part("commission")), ("loss", current.part("cost")))
     moves += [Move(outside, sellers.house(name, currency), amount) for name, amount in ours if amount.minor]
     metadata = {"sale": str(sale.pk), "payment": sale.payment_key}

@@ -26,7 +26,6 @@ ABILITIES: dict[str, str | Promise] = {
     "refund": _("refunds"),
     "partial_refund": _("partial refunds"),
     "cancel": _("cancelling"),
-    "capture_later": _("capture later"),
     "saved_methods": _("saved cards"),
     "recurring": _("renewals"),
 }

@@ -20,7 +20,7 @@ from unfold.admin import ModelAdmin, TabularInline
 from unfold.decorators import action
 from unfold.widgets import UnfoldAdminEmailInputWidget, UnfoldAdminTextInputWidget
 
-from billing import bills, drafts, errors, invoice_archive, invoice_links, invoice_mail
+from billing import bills, errors, invoice_archive, invoice_links, invoice_mail, seller_days
 from billing.admin.acts import BillingActsAdmin
 from billing.admin.finding import of_currency
 from billing.models import Invoice, InvoiceFile, InvoiceLine, InvoiceMailing, InvoiceSeries, TaxRate, VatCheck
@@ -62,7 +62,7 @@ class InMonth(admin.SimpleListFilter):
     parameter_name = "month"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        first = drafts.today_here().replace(day=1)
+        first = seller_days.today().replace(day=1)
         months = [first]
         while len(months) < MONTHS_LISTED:
             months.append((months[-1] - timedelta(days=1)).replace(day=1))
@@ -101,7 +101,7 @@ class Standing(admin.SimpleListFilter):
         return [("open", gettext("not paid yet")), ("overdue", gettext("overdue"))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Invoice]) -> QuerySet[Invoice]:
-        waiting = Invoice.objects.overdue(drafts.today_here()) if self.value() == "overdue" else Invoice.objects.open()
+        waiting = Invoice.objects.overdue(seller_days.today()) if self.value() == "overdue" else Invoice.objects.open()
         return queryset if self.value() is None else queryset.filter(pk__in=waiting.values("pk"))
 
 
@@ -174,13 +174,19 @@ class InvoiceAdmin(BillingActsAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Invoice]:
         return super().get_queryset(request).prefetch_related("credit_notes__credit_notes")
 
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        """Whoever has the link acts as the customer. Who sends invoices has it anyway; who only reads has not."""
+        if self.has_mail_invoice_permission(request):
+            return self.fields
+        return tuple(name for name in self.fields if name != "pay_link")
+
     @admin.display(description=_("customer"), ordering="user__username")
     def customer(self, invoice: Invoice) -> SafeString:
         return person(invoice.user)
 
     @display(description=_("status"), label=STANDINGS)
     def standing(self, invoice: Invoice) -> tuple[str, str]:
-        if invoice.is_to_be_paid and invoice.due_on and invoice.due_on < drafts.today_here():
+        if invoice.is_to_be_paid and invoice.due_on and invoice.due_on < seller_days.today():
             return "overdue", gettext("overdue")
         return invoice.status.value, str(invoice.status.label)
 
@@ -230,6 +236,10 @@ class InvoiceAdmin(BillingActsAdmin):
     @action(description=_("Open the PDF"), url_path="pdf", icon="picture_as_pdf")  # type: ignore[arg-type, operator]
     def download(self, request: HttpRequest, object_id: str) -> HttpResponse:
         invoice = self.found(request, object_id)
+        if invoice.is_to_be_paid and not self.has_mail_invoice_permission(request):
+            said = gettext("Until it is paid its PDF is for those who send it: the link in it is the customer's.")
+            self.message_user(request, said, level="warning")
+            return HttpResponseRedirect(self.page_of(invoice))
         file = InvoiceFile.objects.filter(pk=invoice.pk).first()
         if file is None:
             self.message_user(request, str(errors.NotRendered(invoice.pk)), level="warning")

@@ -284,6 +284,8 @@ def _lines(plan: Plan) -> list[str]:
         lines.append(gettext("Taken back: %(amount)s %(source)s") % {"amount": amount, "source": source})
     for share in plan.shares:
         lines += _of_seller(share)
+    if plan.gone:
+        lines.append(gettext("Revoked or expired already, nothing is owed: %(amount)s credits") % {"amount": plan.gone})
     if plan.owed:
         lines.append(gettext("Spent already, becomes a debt: %(amount)s credits") % {"amount": plan.owed})
     if plan.stops_top_up:

@@ -38,6 +38,13 @@ def _too_much(refusal: errors.RefundTooLarge) -> str:
     return gettext("At most %(most)s can still be refunded.") % {"most": most}
 
 
+def _between_steps(refusal: errors.RefundBetweenSteps) -> str:
+    if not refusal.nearest_amounts:
+        return gettext("The gateway does not send back so little.")
+    near = ", ".join(columns.shown(each, refusal.currency) for each in refusal.nearest_amounts)
+    return gettext("The gateway does not send back this amount; the nearest: %(amounts)s.") % {"amounts": near}
+
+
 def _cap_too_low(refusal: errors.CapTooLow) -> str:
     price = columns.shown(refusal.price, refusal.currency)
     return gettext("The pack costs %(price)s, and the monthly cap is less.") % {"price": price}
@@ -89,7 +96,8 @@ WORDS: Words = {
     errors.GatewayUnsure: _("The gateway's answer was lost: it may have done it. It is asked again by itself."),
     errors.NotRefundable: _nothing_left,
     errors.RefundTooLarge: _too_much,
-    errors.CreditsSpent: _("%(missing)s of the credits are spent; this policy does not allow it."),
+    errors.RefundBetweenSteps: _between_steps,
+    errors.CreditsSpent: _("%(missing)s of the credits are spent or expired; this policy does not allow it."),
     errors.DisputeOpen: _("A dispute about this payment is open. Refund it, if need be, when the dispute is over."),
     errors.RefundPlanChanged: _("What it would do has changed meanwhile: look at the preview again."),
     errors.DraftChanged: _("The draft or its tax has changed meanwhile: look at the preview again."),

@@ -36,7 +36,6 @@ class GatewayAbilitiesResponse(answers.Serializer[Capabilities]):
     refund = answers.BooleanField()
     partial_refund = answers.BooleanField()
     cancel = answers.BooleanField()
-    capture_later = answers.BooleanField()
     saved_methods = answers.BooleanField()
     recurring = answers.BooleanField()
 

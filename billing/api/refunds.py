@@ -61,6 +61,7 @@ class RefundPlanResponse(answers.Serializer[Plan]):
     refundable = answers.IntegerField(help_text="What of the payment could be refunded at most.")
     credits_taken = answers.IntegerField(source="taken")
     credits_owed = answers.IntegerField(source="owed", help_text="Spent already: the next credits pay for them.")
+    credits_gone = answers.IntegerField(source="gone", help_text="Revoked or expired before: owed by nobody.")
     credits_kept = answers.IntegerField(source="kept", help_text="Left to the customer, at the shop's cost.")
     sales = RefundShareResponse(source="shares", many=True)
     stops_top_up = answers.BooleanField(help_text="Until the customer agrees to it anew.")

@@ -71,13 +71,30 @@ class RefundTooLarge(BillingError):
         super().__init__(f"At most {Money(refundable, currency)} can still be refunded.")
 
 
+class RefundBetweenSteps(BillingError):
+    """The gateway sends back whole steps of a currency only; the nearest that are left to refund."""
+
+    def __init__(self, amount: int, currency: str, step: int, refundable: int) -> None:
+        self.amount = amount
+        self.currency = currency
+        below = amount - amount % step
+        self.nearest_amounts = [each for each in (below, below + step) if 0 < each <= refundable]
+        near = " or ".join(str(Money(each, currency)) for each in self.nearest_amounts) or "none"
+        super().__init__(
+            f"The gateway sends back multiples of {Money(step, currency)}, not {Money(amount, currency)}. "
+            f"The nearest: {near}."
+        )
+
+
 class CreditsSpent(BillingError):
-    """The policy wants credits back that are spent; `refundable` is what it allows."""
+    """The policy wants credits back that are spent or expired; `refundable` is what it allows."""
 
     def __init__(self, missing: int, refundable: int) -> None:
         self.missing = missing
         self.refundable = refundable
-        super().__init__(f"{missing} of the credits are spent. Under this policy {refundable} can be refunded.")
+        super().__init__(
+            f"{missing} of the credits are spent or expired. Under this policy {refundable} can be refunded."
+        )
 
 
 class DisputeOpen(BillingError):

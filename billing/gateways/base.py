@@ -113,7 +113,6 @@ class CheckoutRequest:
     flow: Flow = Flow.REDIRECT
     lines: Sequence[Line] = ()
     save_method: bool = False  # keep the card for later charges, where the gateway can
-    capture: bool = True
     tax: TaxBehavior | None = None  # of a gateway that reckons it: how the amount stands to it
     expires_at: datetime | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
@@ -243,7 +242,6 @@ class PaymentResult:
     method: SavedMethod | None = None
     gateway_customer: str = ""
     paid_at: datetime | None = None
-    refunded: Money | None = None
     tax: TaxFigures | None = None  # None: the gateway reckoned none
     raw: Mapping[str, object] = field(default_factory=dict)  # its last reply without secrets and personal data
 
@@ -332,7 +330,6 @@ class Capabilities:
     refund: bool = False
     partial_refund: bool = False
     cancel: bool = False
-    capture_later: bool = False
     saved_methods: bool = False
     takes_cards: bool = False
     recurring: bool = False

@@ -3,11 +3,18 @@
 import hmac
 from collections.abc import Mapping
 from json import loads
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from billing.gateways.base import NOT_KEPT, Hint, Letter
 from billing.gateways.errors import InvalidLetter
 from billing.gateways.references import fingerprint
+
+
+@runtime_checkable
+class AsksToProve(Protocol):
+    """A gateway that proves some letters by a call to it, for which their reader waits: anybody can make it wait."""
+
+    def must_ask(self, letter: Letter) -> bool: ...
 
 
 def fields(letter: Letter) -> dict[str, Any]:

@@ -51,30 +51,20 @@ class Proration(StrEnum):
     """What becomes of the time that is paid already when a plan changes."""
 
     CHARGE_NOW = "charge_now"
-    NEXT_INVOICE = "next_invoice"
     NONE = "none"
 
 
 class Interval(StrEnum):
-    DAY = "day"
     WEEK = "week"
     MONTH = "month"
     YEAR = "year"
-
-
-class PortalFlow(StrEnum):
-    """Where the portal opens; HOME is its first page."""
-
-    HOME = "home"
-    CHANGE_METHOD = "change_method"
-    CHANGE_PLAN = "change_plan"
-    CANCEL = "cancel"
 
 
 class DisputeState(StrEnum):
     NEEDS_RESPONSE = "needs_response"
     UNDER_REVIEW = "under_review"
     WARNING = "warning"  # an enquiry: no money has moved
+    WARNING_CLOSED = "warning_closed"  # and none will
     WON = "won"
     LOST = "lost"
     PREVENTED = "prevented"
@@ -96,18 +86,14 @@ class SetupRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubscriptionRequest:
-    """A plan that a buyer is to begin, on the gateway's page or with a method that it keeps already."""
+    """A plan that a buyer is to begin on the gateway's page."""
 
     reference: str
     buyer: Buyer
     price: str  # the gateway's id
     success_url: str = ""
     cancel_url: str = ""
-    method: str = ""
-    trial_days: int = 0
     coupon: str = ""
-    promotion_code: str = ""
-    allow_promotion_codes: bool = False
     automatic_tax: bool = False
     metadata: Mapping[str, str] = field(default_factory=dict)
 
@@ -137,10 +123,7 @@ class ChangeRequest:
 class PortalRequest:
     customer: str
     return_url: str
-    flow: PortalFlow = PortalFlow.HOME
-    subscription: str = ""
     locale: str = "en"
-    configuration: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,7 +131,6 @@ class ProductRequest:
     id: str  # ours, and fixed
     name: str
     description: str = ""
-    tax_code: str = ""
     metadata: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -160,9 +142,7 @@ class PriceRequest:
     product: str
     amount: Money
     interval: Interval | None = None  # None: paid once
-    interval_count: int = 1
     tax_behavior: str = "unspecified"
-    metadata: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,8 +155,6 @@ class CouponRequest:
     amount_off: Money | None = None
     months: int | None = None
     is_forever: bool = False
-    max_redemptions: int | None = None
-    products: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -223,19 +201,13 @@ class SubscriptionResult:
     state: SubscriptionState
     id: str = ""
     session: str = ""  # of the page on which it begins
-    reference: str = ""
     customer: str = ""
     item: str = ""
     price: str = ""
-    amount: Money | None = None
-    interval: Interval | None = None
-    interval_count: int = 1
     period_start: datetime | None = None
     period_end: datetime | None = None
     trial_end: datetime | None = None
-    cancel_at_period_end: bool = False
-    cancel_at: datetime | None = None
-    cancelled_at: datetime | None = None
+    cancel_at_period_end: bool = False  # or at another date that is set already
     is_paused: bool = False  # runs on, and charges nothing
     has_pending_change: bool = False  # waits for its payment
     latest_invoice: str = ""
@@ -245,18 +217,8 @@ class SubscriptionResult:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PreviewLine:
-    description: str
-    amount: Money
-    is_proration: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ChangePreview:
     due: Money  # what the buyer would pay with the next invoice; with CHARGE_NOW that is now
-    total: Money
-    prorated_at: datetime
-    lines: Sequence[PreviewLine]
     discount: Money  # what coupons take off, of what is given back as well
 
 
@@ -264,11 +226,8 @@ class ChangePreview:
 class InvoiceResult:
     state: InvoiceState
     id: str = ""
-    number: str = ""
     subscription: str = ""
     reference: str = ""  # of the subscription
-    customer: str = ""
-    billing_reason: str = ""
     price: str = ""  # of what it was for, by the gateway's id
     total: Money | None = None
     paid: Money | None = None
@@ -277,12 +236,7 @@ class InvoiceResult:
     period_start: datetime | None = None
     period_end: datetime | None = None
     payment_intent: str = ""
-    attempts: int = 0
-    next_attempt_at: datetime | None = None
     paid_at: datetime | None = None
-    hosted_url: str = ""
-    pdf_url: str = ""
-    raw: Mapping[str, object] = field(default_factory=dict)
 
     @property
     def is_given(self) -> bool:
@@ -301,9 +255,7 @@ class InvoiceResult:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PriceResult:
     id: str
-    product: str
     amount: Money
-    replaced: str = ""  # the price that had this key, archived now
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -315,8 +267,6 @@ class DisputeResult:
     payment_intent: str = ""
     reason: str = ""
     due_by: datetime | None = None
-    is_submitted: bool = False
-    raw: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -344,12 +294,12 @@ class KeepsMethods(Protocol):
 @runtime_checkable
 class Subscribes(Protocol):
     def open_subscription(self, request: SubscriptionRequest) -> SubscriptionResult: ...
-    def start_subscription(self, request: SubscriptionRequest) -> SubscriptionResult: ...
     def fetch_subscription(self, subscription: SubscriptionRef) -> SubscriptionResult: ...
     def close_page(self, subscription: SubscriptionRef) -> SubscriptionResult: ...  # what was begun on it, or its end
     def preview_change(self, request: ChangeRequest) -> ChangePreview: ...
     def change_subscription(self, request: ChangeRequest) -> SubscriptionResult: ...
-    def cancel_subscription(self, *, subscription: str, reference: str, at_period_end: bool) -> SubscriptionResult: ...
+    def end_subscription(self, *, subscription: str, reference: str) -> SubscriptionResult: ...  # at once
+    def end_subscription_later(self, *, subscription: str, reference: str) -> SubscriptionResult: ...  # with its period
     def keep_subscription(self, *, subscription: str, reference: str) -> SubscriptionResult: ...  # no end after all
     def pause_subscription(self, *, subscription: str, reference: str) -> SubscriptionResult: ...
     def resume_subscription(self, *, subscription: str, reference: str) -> SubscriptionResult: ...
@@ -365,7 +315,6 @@ class KeepsCatalogue(Protocol):
     def put_price(self, request: PriceRequest) -> PriceResult: ...
     def archive_price(self, *, price: str) -> None: ...
     def put_coupon(self, request: CouponRequest) -> None: ...
-    def put_promotion_code(self, *, code: str, coupon: str) -> str: ...  # its id
 
 
 @runtime_checkable

@@ -229,3 +229,13 @@ class Dispute(models.Model):
     @property
     def money(self) -> Money:
         return Money(self.amount_minor, self.currency)
+
+    @property
+    def key(self) -> str:
+        """What it takes is held and booked under it."""
+        return f"dispute:{self.pk}"
+
+    def late_key(self, refund: Refund, times_back: int | None = None) -> str:
+        """The same, of what came free when that refund had ended badly after the dispute was lost, each time anew."""
+        times = refund.times_back if times_back is None else times_back
+        return f"{self.key}:late:{refund.pk}" + (f":{times}" if times else "")

@@ -1,6 +1,6 @@
 """Gateways at the Protocol for tests: small shops of their own, which do what the test tells them and keep books."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeVar
 
@@ -219,6 +219,25 @@ class ChargingGateway(RefundingGateway):
         told = super()._answer(reference)
         method = SavedMethod(id=self.card, kind="card", brand="visa", last4="4242", expires="12/2031")
         return replace(told, method=method, gateway_customer="cus_1")
+
+
+class AskingGateway(FakeGateway):
+    """Asks its own API whether it wrote a letter, as PayPal's may."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.asks = True
+        self.proofs = 0
+        self.while_asking: Callable[[], None] = lambda: None
+
+    def must_ask(self, letter: Letter) -> bool:
+        return self.asks
+
+    def read_letter(self, letter: Letter) -> Sequence[Hint]:
+        if self.asks:
+            self.proofs += 1
+            self.while_asking()
+        return super().read_letter(letter)
 
 
 Fake = TypeVar("Fake", bound=FakeGateway)

@@ -24,6 +24,7 @@ from billing import (
     payments,
     refund_sending,
     refunds,
+    seller_days,
     tasks,
 )
 from billing.checkout import Wishes
@@ -52,7 +53,7 @@ LINES = (
 
 
 def soon() -> date:
-    return drafts.today_here() + timedelta(days=30)
+    return seller_days.today() + timedelta(days=30)
 
 
 def drafted(lines=LINES, **facts: Any) -> InvoiceDraft:

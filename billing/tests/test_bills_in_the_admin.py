@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 
-from billing import drafts
+from billing import drafts, invoice_files, invoice_links, seller_days
 from billing.models import Invoice, InvoiceDraft
 from billing.tests.papers import french, known
-from billing.tests.test_bills import drafted, fresh, issued, soon
+from billing.tests.test_bills import drafted, fresh, issued, paid, soon
 from billing.tests.test_payments_in_the_admin import browser, member, press
 
 __all__ = ["french"]
@@ -104,7 +104,7 @@ def test_overdue_list_has_what_nobody_paid_in_time(stripe, french, finance, monk
     page = "/admin/billing/invoice/?due=overdue"
     assert list(browser(finance).get(page).context["cl"].queryset) == []
     after = soon() + timedelta(days=1)
-    monkeypatch.setattr(drafts, "today_here", lambda: after)
+    monkeypatch.setattr(seller_days, "today", lambda: after)
     listed = browser(finance).get(page)
     assert list(listed.context["cl"].queryset) == [late]
     assert "overdue" in browser(finance).get(f"/admin/billing/invoice/{late.pk}/change/").content.decode()
@@ -124,3 +124,16 @@ def test_who_may_only_look_changes_nothing(stripe, french, path) -> None:
     answer = browser(member()).post(f"/admin/billing/{where}", form(draft.user, key=str(uuid.uuid4()), reason="x"))
     assert answer.status_code == 403
     assert (InvoiceDraft.objects.count(), Invoice.objects.count()) == (2, 1)
+
+
+@pytest.mark.parametrize(("permissions", "has_it"), [((), False), (("mail_invoice",), True)])
+def test_who_only_reads_gets_no_link_that_acts_as_the_customer(stripe, french, permissions, has_it) -> None:
+    operator, invoice = member(*permissions), issued()
+    invoice_files.render_due()
+    page = f"/admin/billing/invoice/{invoice.pk}"
+    told = browser(operator).get(f"{page}/change/")
+    assert (told.status_code, invoice_links.url(invoice) in told.content.decode()) == (200, has_it)
+    opened = browser(operator).get(f"{page}/pdf/")
+    assert (opened.status_code, opened.content[:5] == b"%PDF-") == (200 if has_it else 302, has_it)
+    paid(stripe, invoice)  # the page behind the link says no more than the document by now
+    assert browser(operator).get(f"{page}/pdf/").content[:5] == b"%PDF-"

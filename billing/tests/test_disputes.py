@@ -44,7 +44,7 @@ def test_words_and_a_document_reach_the_bank_once(disputed: Dispute, sandbox: Sa
     operator = shop.make_user()
     disputes.answer(dispute=disputed, evidence="It was delivered.", by=operator, file=PDF)
     told = registry.get("stripe").fetch_dispute(dispute=disputed.gateway_id)  # type: ignore[attr-defined]
-    assert (told.state, told.is_submitted) == (DisputeState.UNDER_REVIEW, True)
+    assert told.state is DisputeState.UNDER_REVIEW
     upload, update = [each for each in sandbox.requests("stripe") if each["method"] == "POST"][-2:]
     assert (upload["path"], update["path"]) == ("/v1/files", f"/v1/disputes/{disputed.gateway_id}")
     assert "evidence[uncategorized_file]=file_" in update["body"]
@@ -89,7 +89,10 @@ def test_operator_sends_a_document_by_the_form(disputed: Dispute, sandbox: Sandb
     assert "%PDF-1.7 what was delivered" in upload["body"]
     told = registry.get("stripe").fetch_dispute(dispute=disputed.gateway_id)  # type: ignore[attr-defined]
     disputed.refresh_from_db()
-    assert (told.is_submitted, disputed.evidence) == (True, "It was delivered.\n\n[delivery.pdf, 27 bytes]")
+    assert (told.state, disputed.evidence) == (
+        DisputeState.UNDER_REVIEW,
+        "It was delivered.\n\n[delivery.pdf, 27 bytes]",
+    )
 
 
 def test_form_refuses_what_no_bank_reads_and_says_what_it_reads(disputed: Dispute, sandbox: Sandbox) -> None:

@@ -75,7 +75,6 @@ def test_strangers_see_what_a_gateway_can_do(client: Client) -> None:
             "refund": False,
             "partial_refund": False,
             "cancel": False,
-            "capture_later": False,
             "saved_methods": False,
             "recurring": False,
         },

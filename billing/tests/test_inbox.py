@@ -19,11 +19,11 @@ from billing.models import Attempt, Case, Dispute, GatewayLetter, Payment, Refun
 from billing.models.inbox import LetterState
 from billing.models.payments import AttemptState, PaymentStatus
 from billing.tests import shop
-from billing.tests.fakes import SECRET
+from billing.tests.fakes import SECRET, AskingGateway
 from events.models import Event
 from ledger import checks
 from ledger.money import Money
-from ledger.tests.races import run_together
+from ledger.tests.races import PATIENCE_SECONDS, run_all, run_together
 
 pytestmark = pytest.mark.django_db
 
@@ -434,6 +434,51 @@ def test_letters_that_nothing_proves_are_counted_by_address(stripe, settings, tr
     settings.TRUSTED_PROXY_COUNT = 1
     elsewhere = send(stripe.letter("ab" * 16, trust=trust), **{"x-forwarded-for": "198.51.100.7"})
     assert elsewhere.status_code == 200
+
+
+def test_what_is_refused_is_counted_with_the_rest_of_its_address(stripe, settings) -> None:
+    settings.THROTTLE_LETTERS = "2/1d"
+    wrong = {"x-signature": "wrong"}
+    assert [send(stripe.letter("ab" * 16), **wrong).status_code for _ in range(3)] == [400, 400, 429]
+    assert send(stripe.letter("ab" * 16)).status_code == 200  # what is signed needs no limit
+    assert GatewayLetter.objects.count() == 1
+
+
+def test_letters_that_only_a_call_proves_are_counted_before_it(stand_in, settings) -> None:
+    settings.THROTTLE_LETTERS = "2/1d"
+    gateway = stand_in(AskingGateway("stripe"))
+    answers = [send(gateway.letter("ab" * 16, id=f"evt_{number}")).status_code for number in range(3)]
+    assert (answers, gateway.proofs) == ([200, 200, 429], 2)
+    gateway.asks = False  # it knows by now how to tell
+    assert send(gateway.letter("ab" * 16, id="evt_4")).status_code == 200
+
+
+@pytest.mark.django_db(transaction=True)
+def test_few_threads_wait_for_proofs_and_the_others_answer(stand_in, settings) -> None:
+    settings.INBOX_PROOFS_AT_ONCE = 1
+    gateway = stand_in(AskingGateway("stripe"))
+    inside, may_go_on = threading.Event(), threading.Event()
+
+    def wait() -> None:
+        inside.set()
+        assert may_go_on.wait(PATIENCE_SECONDS)
+
+    gateway.while_asking = wait
+
+    def first() -> int:
+        return int(send(gateway.letter("ab" * 16)).status_code)
+
+    def second() -> int:
+        assert inside.wait(PATIENCE_SECONDS)
+        try:
+            return int(send(gateway.letter("cd" * 16)).status_code)
+        finally:
+            may_go_on.set()
+
+    assert run_all([first, second]) == [200, 503]
+    assert (gateway.proofs, [event for event, _ in letters()]) == (1, ["evt_" + "ab" * 16])
+    gateway.while_asking = lambda: None
+    assert send(gateway.letter("cd" * 16)).status_code == 200  # sent again, as gateways do
 
 
 # ---------------------------------------------------------------- order and crowds

@@ -22,6 +22,7 @@ from billing import (
     refund_sending,
     refunds,
     refunds_by_hand,
+    seller_days,
     tasks,
     taxing,
 )
@@ -292,7 +293,7 @@ def test_without_the_lock_of_the_series_two_take_the_same_number(monkeypatch) ->
         return series
 
     payments = paid_amounts(2)
-    InvoiceSeries.objects.create(kind="invoice", year=invoice_writing.here(payments[0].created_at).year)
+    InvoiceSeries.objects.create(kind="invoice", year=seller_days.here(payments[0].created_at).year)
     monkeypatch.setattr(invoice_writing, "_locked_series", unlocked)
     with pytest.raises(IntegrityError, match="invoice_number"):
         run_all([partial(invoices.issue, payment=each) for each in payments])

@@ -28,6 +28,7 @@ from billing import (
     refund_sending,
     refunds,
     refunds_elsewhere,
+    seller_days,
     usage_invoices,
 )
 from billing.drafts import Wanted
@@ -80,7 +81,7 @@ def names(results: list[Any]) -> Counter[str]:
 
 def two_issue_one_draft(monkeypatch: pytest.MonkeyPatch, stripe: RefundingGateway) -> Any:
     lines = [Wanted(description="Consulting", unit_price_minor=3_333)]
-    due_on = drafts.today_here() + timedelta(days=30)
+    due_on = seller_days.today() + timedelta(days=30)
     draft = drafts.write(user=known(), currency="EUR", due_on=due_on, lines=lines)
     gate(monkeypatch, drafts, "reckon")
     issued = names(gates.run_through_the_gate([lambda: drafts.issue(draft=draft)] * 2))

@@ -25,11 +25,11 @@ from billing import (
     invoice_mail,
     invoice_samples,
     invoice_words,
-    invoice_writing,
     invoice_xml,
     invoices,
     refund_sending,
     refunds,
+    seller_days,
     tasks,
     taxing,
     usage_invoices,
@@ -485,7 +485,7 @@ def test_archive_of_an_empty_month_is_refused(tmp_path) -> None:
 
 def this_year() -> int:
     """The seller's: on New Year's Eve it is another than the server's for an hour."""
-    return invoice_writing.here(timezone.now()).year
+    return seller_days.here(timezone.now()).year
 
 
 def test_accounting_file_has_two_lines_for_every_move_of_money(stripe, french, tmp_path) -> None:

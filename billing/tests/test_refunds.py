@@ -722,6 +722,7 @@ def test_preview_over_http_moves_nothing(stripe) -> None:
         "refundable": 999,
         "credits_taken": 75,
         "credits_owed": 200,
+        "credits_gone": 0,
         "credits_kept": 0,
         "sales": [],
         "stops_top_up": False,

@@ -21,6 +21,7 @@ from billing import (
     tasks,
 )
 from billing.gateways.base import RefundResult, RefundState
+from billing.gateways.stripe.disputes import STATES
 from billing.gateways.subscribing import DisputeResult, DisputeState, DisputeTold, EvidenceRequest
 from billing.models import Attempt, Case, Dispute, GatewayLetter, Invoice, Payment, Refund
 from billing.models.payments import AttemptState
@@ -280,6 +281,26 @@ def test_question_of_a_bank_that_takes_no_money_freezes_nothing(stand_in) -> Non
     stripe.dispute = replace(stripe.dispute, state=next(each for each in DisputeState if each not in disputes._STATES))
     assert hear(payment) == "ignored"
     assert (Dispute.objects.count(), shop.credits_of(payment.user)) == (0, 275)
+
+
+def test_enquiry_that_ends_without_a_dispute_leaves_everything_as_it_was(stand_in) -> None:
+    stripe = stand_in(DisputedGateway("stripe"))
+    payment = shop.paid(stripe)
+    for word in ("warning_needs_response", "warning_closed"):
+        stripe.dispute = replace(stripe.dispute, state=STATES[word])
+        assert hear(payment) == "ignored"
+    assert (Dispute.objects.exists(), Case.objects.exists()) == (False, False)
+    assert not Event.objects.filter(type__in=["payment.disputed", "dispute.won"]).exists()
+
+
+def test_end_of_an_enquiry_ends_a_dispute_that_is_known(stand_in) -> None:
+    stripe = stand_in(DisputedGateway("stripe"))
+    payment = shop.paid(stripe)
+    hear(payment)
+    assert shop.credits_of(payment.user) == 0
+    stripe.dispute = replace(stripe.dispute, state=STATES["warning_closed"])
+    assert hear(payment) == "done"
+    assert (Dispute.objects.get().state, shop.credits_of(payment.user)) == ("won", 275)
 
 
 @pytest.mark.parametrize("facts", [

@@ -22,7 +22,12 @@ TOLD = [
     (errors.NotRefundable("pending"), "Il n’y a rien à rembourser ; le paiement : en cours de paiement."),
     (errors.NotRefundable("lost in a dispute"), "Il n’y a rien à rembourser ; le paiement : perdu dans un litige."),
     (errors.RefundTooLarge(999, "EUR"), "Au plus 9,99 € peuvent encore être remboursés."),
-    (errors.CreditsSpent(75, 0), "75 des crédits sont dépensés ; cette règle ne le permet pas."),
+    (
+        errors.RefundBetweenSteps(150, "HUF", 100, 300_000),
+        "La passerelle ne renvoie pas ce montant ; les plus proches : 1,00 HUF, 2,00 HUF.",
+    ),
+    (errors.RefundBetweenSteps(50, "HUF", 100, 50), "La passerelle ne renvoie pas si peu."),
+    (errors.CreditsSpent(75, 0), "75 des crédits sont dépensés ou expirés ; cette règle ne le permet pas."),
     (errors.RefundOver(NUMBER, "succeeded"), "Impossible dans l’état actuel du remboursement : arrivé."),
     (
         errors.RefundBeyondYours(Money(5_000, "EUR")),

@@ -11,7 +11,6 @@ from billing import (
     inbox,
     invoice_files,
     invoice_mail,
-    invoice_writing,
     invoices,
     method_removals,
     method_setups,
@@ -19,6 +18,7 @@ from billing import (
     missed,
     readers,
     saved_methods,
+    seller_days,
     taxing,
     top_up_charges,
     usage_invoices,
@@ -202,7 +202,7 @@ def test_row_that_fails_keeps_nobody_waiting_behind_it(
 def test_month_that_cannot_be_taxed_is_not_invoiced_with_a_later_one(stripe: Any, at_use: None, trip: Trip) -> None:
     """Its tax was due then: the later ones wait for it."""
     two_months(stripe)
-    used_in = invoice_writing.here(Entry.objects.latest("pk").created_at).date().replace(day=1)
+    used_in = seller_days.here(Entry.objects.latest("pk").created_at).date().replace(day=1)
     later_still = timezone.now() + timedelta(days=64)
     turns = iter([True, True])  # one for each buyer
     trip(taxing, "decide", lambda **_: next(turns, False))

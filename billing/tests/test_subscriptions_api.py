@@ -11,7 +11,7 @@ from django.utils import timezone
 from billing import dunning, subscriptions
 from billing.models import Payment, PlanPrice, Subscription
 from billing.tests import shop
-from billing.tests.subscribers import make_plans, make_user, pay, price, subscribed
+from billing.tests.subscribers import make_plan, make_plans, make_user, pay, price, subscribed
 from credits import balances
 from rest.models import IdempotencyRecord
 from rest.tests.callers import customer, get, post
@@ -49,6 +49,31 @@ def test_subscribing_answers_with_the_page_to_pay_on(user, paypal) -> None:
         999,
         "plan",
     )
+
+
+@pytest.mark.parametrize(
+    ("wish", "code"),
+    [
+        ({"phone": "garbage"}, "phone_invalid"),
+        ({"gateways": ["nope"]}, "unknown_gateways"),
+        ({"success_url": "https://evil.example"}, "return_url_refused"),
+        ({"cancel_url": "https://evil.example"}, "return_url_refused"),
+    ],
+)
+def test_trial_takes_no_wishes_that_its_first_payment_would_refuse(user, wish: dict[str, Any], code: str) -> None:
+    make_plan("tried", {"month": 500}, trial_days=7)
+    answer = subscribe(user, "tried", **wish)
+    assert (answer.status_code // 100, answer.json()["code"]) == (4, code)
+    assert not Subscription.objects.exists()
+
+
+def test_trial_keeps_the_telephone_as_its_payments_take_it(user, paypal) -> None:
+    make_plan("tried", {"month": 500}, trial_days=7)
+    assert subscribe(user, "tried", phone="+237 670-000-001 ext. 12").status_code == 201
+    begun = Subscription.objects.get()
+    assert (begun.status, begun.phone) == ("trialing", "+237670000001")
+    renewed = subscriptions.renew(subscription=begun, wishes=subscriptions.wishes_of(begun))
+    assert renewed.phone == begun.phone
 
 
 def test_same_key_subscribes_once(user) -> None:

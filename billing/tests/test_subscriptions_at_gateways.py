@@ -106,11 +106,13 @@ class RenewingGateway(RefundingGateway):
         paid_by = [each for each in self.invoices.values() if each.payment_intent == payment_intent]
         return paid_by[0] if paid_by else InvoiceResult(state=InvoiceState.NOT_FOUND)
 
-    def cancel_subscription(self, *, subscription: str, reference: str, at_period_end: bool) -> SubscriptionResult:
-        if self.known.state is SubscriptionState.NOT_FOUND:
-            return self.known
-        state = self.known.state if at_period_end else SubscriptionState.CANCELLED
-        self.becomes_in(state, cancel_at_period_end=at_period_end)
+    def end_subscription(self, *, subscription: str, reference: str) -> SubscriptionResult:
+        if self.known.state is not SubscriptionState.NOT_FOUND:
+            self.becomes_in(SubscriptionState.CANCELLED, cancel_at_period_end=False)
+        return self.known
+
+    def end_subscription_later(self, *, subscription: str, reference: str) -> SubscriptionResult:
+        self.becomes_in(self.known.state, cancel_at_period_end=True)
         return self.known
 
     def keep_subscription(self, *, subscription: str, reference: str) -> SubscriptionResult:
@@ -121,7 +123,7 @@ class RenewingGateway(RefundingGateway):
         self.asked.append(f"product {request.id}")
 
     def put_price(self, request: Any) -> PriceResult:
-        return PriceResult(id="price_1", product=request.product, amount=request.amount)
+        return PriceResult(id="price_1", amount=request.amount)
 
     def open_portal(self, request: Any) -> str:
         return f"https://stripe.example/portal/{request.customer}"
@@ -129,8 +131,8 @@ class RenewingGateway(RefundingGateway):
     def _never(self, *arguments: Any, **named: Any) -> Any:
         raise AssertionError("no test asks for this")
 
-    start_subscription = preview_change = change_subscription = pause_subscription = resume_subscription = _never
-    archive_price = put_coupon = put_promotion_code = _never
+    preview_change = change_subscription = pause_subscription = resume_subscription = _never
+    archive_price = put_coupon = _never
 
 
 @pytest.fixture

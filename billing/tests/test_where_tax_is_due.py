@@ -1,15 +1,18 @@
 """Where a buyer is taxed: by their profile, whatever a checkout says, and what is written down of why."""
 
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
-from billing import invoice_xml, invoices, renewals, subscriptions
+from billing import customers, invoice_xml, invoices, renewals, subscriptions, taxing
 from billing.checkout import Wishes
-from billing.models import Customer, GatewaySetting, Payment
+from billing.models import Customer, GatewaySetting, Payment, TaxRate
 from billing.tests import shop
 from billing.tests.papers import faults_of_schematron, french, known
 from billing.tests.subscribers import make_plan, make_plans, price, subscribed
+from ledger.money import Money
 from rest.tests.callers import customer, post
 
 __all__ = ["french"]
@@ -151,3 +154,19 @@ def test_invoice_to_an_overseas_department_is_valid_and_says_its_own_code(stripe
     xml = invoice_xml.build(invoice, list(invoice.lines.all()))
     assert (faults_of_schematron(xml), b"<ram:CountryID>RE</ram:CountryID>" in xml) == ([], True)
     assert (invoice.tax_minor, invoice.buyer["vat_number"]) == (78, "FR40303265045")
+
+
+@pytest.mark.parametrize(
+    ("moment", "points"),
+    [
+        (datetime(2026, 12, 31, 22, 59, tzinfo=UTC), 2_000),
+        (datetime(2026, 12, 31, 23, 30, tzinfo=UTC), 2_100),  # half past midnight in Paris
+    ],
+)
+def test_new_rate_begins_with_the_sellers_day(monkeypatch, settings, moment: datetime, points: int) -> None:
+    settings.SELLER_TIME_ZONE = "Europe/Paris"
+    TaxRate.objects.create(country="FR", valid_from=date(2027, 1, 1), basis_points=2_100)
+    buyer = customers.get(known())
+    monkeypatch.setattr(timezone, "now", lambda: moment)
+    due = taxing.frozen(buyer, Money(999, "EUR"), "")
+    assert due.tax == taxing.contained_in(Money(999, "EUR"), points)

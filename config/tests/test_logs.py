@@ -3,6 +3,7 @@ import json
 import logging
 import logging.config
 import os
+import sys
 import threading
 from decimal import Decimal
 from types import SimpleNamespace
@@ -13,9 +14,13 @@ import structlog
 from django.contrib.auth.models import AnonymousUser
 from django.http import HttpResponse
 from django.test import Client
+from django.urls import resolve
+from django.utils.log import log_response
 
 from config import logs
 from rest import requestid
+
+CSRF = logging.getLogger("django.security.csrf")
 
 
 @pytest.fixture
@@ -84,13 +89,39 @@ def test_request_is_one_line(written, client: Client, db) -> None:
     assert "secret" not in json.dumps(line)
 
 
-def test_path_that_we_do_not_have_is_cut_and_masked(written, client: Client) -> None:
-    client.get("/nothing/tl_0123456789abcdef/" + "x" * 500)
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [
+        ("/wallet/eyJh.signed-link/", "/wallet/…"),
+        ("/details//eyJh.signed-link/", "/details/…"),
+        ("/invoice%2Feyjh.signed-link/", "/invoice/…"),
+        ("/nothing", "/nothing"),
+        ("/tl_0123456789abcdef", "/***"),
+        ("/" + "x" * 500, "/" + "x" * logs.LONGEST_PATH),
+    ],
+)
+def test_path_that_we_do_not_have_is_told_by_its_first_word(written, client: Client, path: str, told: str) -> None:
+    client.get(path)
     [line] = [line for line in written() if line["event"] == "request"]
-    assert line["status"] == 404
-    assert line["route"] is None
-    assert line["path"].startswith("/nothing/***")
-    assert len(line["path"]) <= 200
+    assert (line["status"], line["route"], line["path"]) == (404, None, told)
+    assert "signed-link" not in json.dumps(written())
+
+
+def test_lines_of_django_name_routes_as_well(written, rf) -> None:
+    request = rf.get("/wallet/eyJh.signed-link")
+    for match, told in ((resolve("/wallet/eyJh.signed-link"), "/wallet/<str:token>"), (None, "/wallet/…")):
+        request.resolver_match = match
+        try:
+            raise RuntimeError("broken")
+        except RuntimeError:
+            broken, why = HttpResponse(status=500), sys.exc_info()[1]
+            log_response("%s: %s", "Server Error", request.path, response=broken, request=request, exception=why)
+        refused = HttpResponse(status=403)
+        log_response("Forbidden (%s): %s", "no cookie", request.path, response=refused, request=request, logger=CSRF)
+        fault, refusal = written()[-2:]
+        assert (fault["event"], refusal["event"]) == (f"Server Error: {told}", f"Forbidden (no cookie): {told}")
+        assert "RuntimeError: broken" in fault["exception"]
+        assert "signed-link" not in json.dumps([fault, refusal])
 
 
 def test_caller_is_named_by_number(written, admin_client: Client, admin_user) -> None:

@@ -5,7 +5,7 @@ import json
 import urllib.request
 from collections.abc import Iterator
 from datetime import timedelta
-from http.client import HTTPConnection
+from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -28,6 +28,7 @@ from events import outbox, shapes, tickets
 from events.models import Event
 from events.types import EventType
 from rest import tokens
+from rest.models import ServiceToken
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -374,6 +375,43 @@ def test_a_stream_ends_with_its_credential(port: int, ann: User) -> None:
     with SentEvents(port, query={"ticket": ticket}) as client:
         client.until("stream.ready")
         assert client.next() is None
+
+
+def hear_its_end(answer: HTTPResponse) -> None:
+    """It is told ten times a second that it is alive, so that waiting for an end alone would never end."""
+    assert any(not answer.readline() for _ in range(600)), "The stream goes on."
+
+
+def test_a_stream_ends_when_its_token_is_revoked_and_no_other_does(port: int, ann: User, shop: str, settings) -> None:
+    settings.STREAM_HEARTBEAT_SECONDS = 0.1
+    by_service = HTTPConnection("127.0.0.1", port, timeout=60)
+    by_service.request("GET", "/api/v1/events", headers={"Authorization": f"Bearer {shop}", "X-User-ID": "ann"})
+    with SentEvents(port, token_of("ann")) as own, by_service.getresponse() as answer:
+        assert answer.status == 200
+        own.until("stream.ready")
+        tokens.revoke(token=ServiceToken.objects.get(), by=None)
+        hear_its_end(answer)
+        low(ann, 9)
+        assert figures(hear(own, 1)) == [9]
+    by_service.close()
+
+
+def test_streams_of_who_was_deactivated_end(port: int, ann: User, settings) -> None:
+    settings.STREAM_HEARTBEAT_SECONDS = 0.1
+    User.objects.create(username="ben")
+    ticket, _ = tickets.issue(user=ann, stream_ends_at=None)
+    with (
+        SentEvents(port, token_of("ann")) as client,
+        SentEvents(port, query={"ticket": ticket}) as another,
+        SentEvents(port, token_of("ben")) as ben,
+    ):
+        for each in (client, another, ben):
+            each.until("stream.ready")
+        User.objects.filter(pk=ann.pk).update(is_active=False)
+        hear_its_end(client.answer)
+        hear_its_end(another.answer)
+        low(User.objects.get(username="ben"), 9)
+        assert figures(hear(ben, 1)) == [9]
 
 
 def test_a_service_listens_for_the_customer_it_names(port: int, ann: User, shop: str) -> None:

@@ -1,13 +1,11 @@
 """Grants, spends and holds: read, and ended by buttons."""
 
-from datetime import timedelta
 from typing import Any
 
 from django import forms
-from django.conf import settings
 from django.contrib import admin
 from django.contrib.auth.models import User
-from django.db.models import QuerySet, Sum
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.safestring import SafeString
@@ -16,12 +14,11 @@ from django.utils.translation import gettext_lazy as _
 from unfold.decorators import action
 from unfold.widgets import UnfoldBooleanSwitchWidget
 
-from credits import errors, grants, holds, usage
+from credits import by_hand, grants, holds, usage
 from credits.admin import acts
 from credits.admin.acts import ActForm, ActsAdmin, ReasonForm, of_unit, operator
 from credits.models import Grant, GrantSource, Hold, HoldState, Spend
 from ledger import columns
-from ledger.ids import first_at
 from rest.exports import ExportingAdmin
 from rest.labels import display
 from rest.lists import person
@@ -76,15 +73,6 @@ class ExtendForm(ReasonForm):
             self.add_error("expires_at", gettext("Say the new end, or that it never expires."))
         cleaned.pop("never", None)
         return cleaned
-
-
-def _refuse_beyond_ones_own(operator: User, facts: dict[str, Any]) -> None:
-    """A large gift in small pieces is a large one: those of a day count together."""
-    mine = Grant.objects.of(facts["user"]).filter(purse__unit=facts["unit"], issued_by=operator)
-    given = mine.filter(entry_id__gte=first_at(timezone.now() - timedelta(days=1))).aggregate(sum=Sum("amount"))["sum"]
-    most = settings.CREDITS_ISSUE_ALONE
-    if (given or 0) + facts["amount"] > most and not operator.has_perm("credits.adjust_credits"):
-        raise errors.IssueTooLarge(most)
 
 
 class ReverseForm(ReasonForm):
@@ -166,8 +154,7 @@ class GrantAdmin(ExportingAdmin, OfCustomers):  # type: ignore[misc]
     @action(description=_("Give credits"), url_path="issue", permissions=["issue_grant"], icon="add")  # type: ignore[arg-type, operator]
     def issue(self, request: HttpRequest) -> HttpResponse:
         def do(form: ActForm) -> str:
-            _refuse_beyond_ones_own(operator(request), form.facts)
-            made = grants.issue(**form.facts, key=form.act_key, by=operator(request))
+            made = by_hand.give(**form.facts, key=form.act_key, by=operator(request))
             said = gettext("%(user)s has %(amount)s %(unit)s more.") % {
                 "user": form.facts["user"], "amount": made.amount, "unit": made.purse.unit,
             }  # fmt: skip

@@ -161,6 +161,8 @@ class Grant(models.Model):
     is_promotional = models.BooleanField(_("promotional"))
     expires_at = models.DateTimeField(_("expires at"), null=True, blank=True)
     frozen_at = models.DateTimeField(_("frozen at"), null=True, blank=True)
+    # Who alone ends the freeze by themselves, for example the disputes of a payment. Empty: people froze it.
+    frozen_for = models.CharField(max_length=100, blank=True, default="", db_default="", editable=False)
     revoked_at = models.DateTimeField(_("revoked at"), null=True, blank=True)
     warned_at = models.DateTimeField(null=True, editable=False)  # that it expires soon
     # True while its account has a balance. Kept so that a customer's open grants are one partial index.
@@ -169,14 +171,9 @@ class Grant(models.Model):
     paid_currency = models.CharField(_("currency"), max_length=3, blank=True, default="", db_default="")
     reason = models.CharField(_("reason"), max_length=300, blank=True, default="", db_default="")
     issued_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        models.PROTECT,
-        null=True,
-        blank=True,
-        related_name="+",
-        db_index=False,
+        settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+", db_index=False,
         verbose_name=_("issued by"),
-    )
+    )  # fmt: skip
     # The grant whose expired or revoked credits came back as this one.
     origin = models.ForeignKey(
         "self", models.PROTECT, null=True, blank=True, related_name="+", db_index=False, verbose_name=_("origin")
@@ -206,6 +203,9 @@ class Grant(models.Model):
                 name="grant_paid_has_a_currency",
                 condition=Q(paid_minor__isnull=True, paid_currency="")
                 | (Q(paid_minor__isnull=False, paid_minor__gte=0) & ~Q(paid_currency="")),
+            ),
+            models.CheckConstraint(
+                name="grant_frozen_for_somebody_is_frozen", condition=Q(frozen_for="") | Q(frozen_at__isnull=False)
             ),
         ]
         indexes = [

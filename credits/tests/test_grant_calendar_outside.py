@@ -188,6 +188,21 @@ def test_revoking_what_was_not_granted_is_refused_in_words(root: User, schedule:
     assert period.state == PeriodState.DUE
 
 
+def test_periods_given_again_and_again_are_for_who_may_adjust(
+    schedule: GrantSchedule, ann: User, client: Client, settings: Any
+) -> None:
+    settings.CREDITS_ISSUE_ALONE = 999
+    calendar.grant_due()
+    support = User.objects.create_user("olive", is_staff=True)
+    support.user_permissions.set(Permission.objects.filter(codename__in=["view_grantperiod", "regrant_period"]))
+    client.force_login(support)
+    path, before = f"{ROOT}/grantperiod/{GrantPeriod.objects.get(number=0).pk}/again/", balances.of(ann).available
+    assert act(client, path, reason="our fault").status_code == 302
+    answer = act(client, path, reason="our fault")
+    assert "More than 999 credits a day are given by a colleague" in answer.content.decode()
+    assert balances.of(ann).available == before + 500
+
+
 @pytest.mark.parametrize(("button", "permission"), [("again", "regrant_period"), ("revoke", "revoke_period")])
 def test_buttons_of_a_period_have_permissions_of_their_own(
     schedule: GrantSchedule, client: Client, button: str, permission: str

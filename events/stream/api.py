@@ -1,5 +1,6 @@
 """What the web process does for streams: tickets for browsers, and in development the way to the stream process."""
 
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
@@ -27,6 +28,11 @@ class TicketResponse(answers.Serializer[Any]):
     websocket_url = answers.CharField()
 
 
+def _ticket(request: Request) -> tuple[str, datetime]:
+    caller = callers.of(request)
+    return tickets.issue(user=callers.customer(request), stream_ends_at=caller.expires_at, token_id=caller.token_id)
+
+
 class TicketView(ApiView):
     permission_classes = (MayListen,)
 
@@ -41,9 +47,7 @@ class TicketView(ApiView):
     )
     def post(self, request: Request) -> Response:
         serializers.read(request, serializers.NoBody, required=False)
-        ticket, expires_at = tickets.issue(
-            user=callers.customer(request), stream_ends_at=callers.of(request).expires_at
-        )
+        ticket, expires_at = _ticket(request)
         base = (settings.STREAM_URL or settings.BASE_URL).rstrip("/")
         told = {
             "ticket": ticket,
@@ -100,8 +104,7 @@ class EventsView(ApiView):
         parameters = serializers.query(request, EventsQuery)
         if "ticket" not in parameters:
             # Clients take their credentials to no other address, and a port is another.
-            ends_at = callers.of(request).expires_at
-            parameters["ticket"], _ = tickets.issue(user=callers.customer(request), stream_ends_at=ends_at)
+            parameters["ticket"], _ = _ticket(request)
         answer = HttpResponse(status=307)
         answer["Location"] = f"{settings.STREAM_URL.rstrip('/')}{settings.API_PREFIX}events?{urlencode(parameters)}"
         return answer

@@ -5,7 +5,7 @@ import contextlib
 import logging
 import signal
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -24,7 +24,7 @@ from events.stream.frames import Message
 from events.stream.hub import Client, Hub
 from events.stream.journal import Journal, Row
 from events.stream.relay import Relay
-from events.tickets import Admitted
+from events.tickets import Admitted, Listener
 
 logger = logging.getLogger(__name__)
 
@@ -55,6 +55,7 @@ class House:
 
     admit: Callable[[Scope], Admitted]  # or it raises
     refuse: Callable[[Scope, BaseException], HttpResponse]
+    lapsed: Callable[[Collection[Listener]], set[Listener]]  # of those who listen, who may not any more
     figures: Callable[[list[int]], dict[int, list[Message]]]
     pulse: Callable[[], None]  # every HEARTBEAT_SECONDS
     others: Application  # health and metrics
@@ -105,11 +106,12 @@ class Streams:
         self.relay = Relay(self.hub, self.journal, self._figures)
         await self.journal.open()
         self.relay.start()
-        pulse = asyncio.create_task(self._pulse())
+        beside = [asyncio.create_task(each) for each in (self._pulse(), self._let_go())]
         self._end_at_signals()
         await send({"type": "lifespan.startup.complete"})
         await receive()
-        pulse.cancel()
+        for task in beside:
+            task.cancel()
         self.hub.end_all()
         await self.relay.stop()
         await self.journal.close()
@@ -137,6 +139,15 @@ class Streams:
                 await self._in_thread(self.house.pulse)
             await asyncio.sleep(settings.HEARTBEAT_SECONDS)
 
+    async def _let_go(self) -> None:
+        """A stream ends with what opened it: one question for all of them, as often as a quiet one is told that it is
+        alive. Without a database the next question will do."""
+        while True:
+            await asyncio.sleep(settings.STREAM_HEARTBEAT_SECONDS)
+            if listeners := self.hub.listeners():
+                with contextlib.suppress(Exception):
+                    self.hub.end_of(await self._in_thread(self.house.lapsed, listeners))
+
     async def _figures(self, user_ids: list[int]) -> dict[int, list[Message]]:
         figures: dict[int, list[Message]] = await self._in_thread(self.house.figures, user_ids)
         return figures
@@ -151,7 +162,7 @@ class Streams:
         try:
             admitted: Admitted = await self._in_thread(self.house.admit, scope)
             cursor, known_as, resumed = await self._resume(admitted.user_id, last_event_id(scope))
-            client = Client(user_id=admitted.user_id, kind=kind, cursor=cursor)
+            client = Client(user_id=admitted.user_id, kind=kind, cursor=cursor, token_id=admitted.token_id)
             self.hub.add(client)
         except Exception as error:  # each is a problem that the caller is to read
             raise Refused(await self._refusal(scope, error)) from error

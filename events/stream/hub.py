@@ -7,12 +7,15 @@ cursor on. So a slow reader costs a bounded queue, and nobody misses or hears an
 
 import asyncio
 from collections import defaultdict, deque
+from collections.abc import Collection
+from uuid import UUID
 
 from prometheus_client import Counter, Gauge
 
 from events.stream import frames
 from events.stream.frames import Message
 from events.stream.journal import Row
+from events.tickets import Listener
 
 OPEN = Gauge("tirelire_stream_connections", "Streams that are open.", ["kind"], multiprocess_mode="livesum")
 REREAD = Counter("tirelire_stream_rereads", "Times that a stream read the outbox because it was behind.")
@@ -25,8 +28,9 @@ class TooManyStreams(Exception):
 class Client:
     """One open stream."""
 
-    def __init__(self, *, user_id: int, kind: str, cursor: int) -> None:
+    def __init__(self, *, user_id: int, kind: str, cursor: int, token_id: UUID | None = None) -> None:
         self.user_id = user_id
+        self.token_id = token_id
         self.kind = kind
         self.cursor = cursor
         self.is_behind = True  # until it has read what came before it was known here
@@ -137,6 +141,15 @@ class Hub:
 
     def status(self) -> Message:
         return {"status": "degraded" if self.is_degraded else "ok"}
+
+    def listeners(self) -> set[Listener]:
+        """Who listens here and by what, each once however many streams they have."""
+        return {(client.user_id, client.token_id) for client in self.everyone()}
+
+    def end_of(self, listeners: Collection[Listener]) -> None:
+        for client in self.everyone():
+            if (client.user_id, client.token_id) in listeners:
+                client.end()
 
     def end_all(self) -> None:
         for client in self.everyone():

@@ -3,12 +3,13 @@
 import threading
 from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 import jwt
 import pytest
 import time_machine
 from django.conf import settings as project
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Permission, User
 from django.db import connection
 from django.test import Client
 from django.utils import timezone
@@ -53,6 +54,37 @@ def test_a_deactivated_customer_does_not_come_in(user: User) -> None:
     ticket, _ = tickets.issue(user=user, stream_ends_at=None)
     User.objects.filter(pk=user.pk).update(is_active=False)
     assert tickets.redeem(ticket) is None
+
+
+def test_a_ticket_of_a_service_opens_nothing_once_its_token_is_revoked(client: Client, user: User) -> None:
+    may = Permission.objects.filter(codename__in=["view_event", "act_for_customers"])
+    token, secret = tokens.issue(name="Shop", permissions=may, expires_at=None, by=None)
+    first, second = (
+        ask(client, "/api/v1/events/ticket", secret, post=True, **{"X-User-ID": "ann"}).json()["ticket"] for _ in "ab"
+    )
+    assert tickets.redeem(first) == tickets.Admitted(user_id=user.pk, ends_at=None, token_id=token.pk)
+    tokens.revoke(token=token, by=None)
+    assert tickets.redeem(second) is None
+
+
+def test_who_may_not_listen_any_more_is_found_among_all(user: User) -> None:
+    now = timezone.now()
+    ends = {"good": now + timedelta(days=2), "revoked": None, "expired": now + timedelta(days=1)}
+    good, revoked, expired = (
+        tokens.issue(name=name, permissions=[], expires_at=expires_at, by=None)[0] for name, expires_at in ends.items()
+    )
+    tokens.revoke(token=revoked, by=None)
+    left = User.objects.create(username="left", is_active=False)
+    operator = User.objects.create(username="operator", is_staff=True)
+    root = User.objects.create(username="root", is_superuser=True)
+    may: list[tickets.Listener] = [(user.pk, None), (user.pk, good.pk)]
+    may_not: list[tickets.Listener] = [
+        (user.pk, revoked.pk), (user.pk, expired.pk), (user.pk, uuid4()), (left.pk, None), (left.pk, good.pk),
+        (operator.pk, None), (root.pk, None), (root.pk + 1, None),
+    ]  # fmt: skip
+    with time_machine.travel(now + timedelta(days=1), tick=False):
+        assert tickets.lapsed([*may, *may_not]) == set(may_not)
+        assert tickets.lapsed([]) == set()
 
 
 def test_the_secret_is_not_stored(user: User) -> None:

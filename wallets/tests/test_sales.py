@@ -119,6 +119,18 @@ def test_tiers_follow_what_was_sold_this_month() -> None:
     assert (later.commission_minor, later.choice["monthly_volume"]) == (30, 1_800)
 
 
+def test_tiers_count_earlier_lines_of_the_checkout_whose_own_rule_has_none() -> None:
+    user, other = make_user(), make_user()
+    make_rule(code="plain", basis_points=1_000, currency="EUR")
+    rule = make_rule(code="tiered", basis_points=1_000, currency="EUR", sale_type=make_type("course"))
+    rule.tiers.create(from_volume_minor=100_000, basis_points=800)
+    sell(user, 95_000, at=MAY)
+    courses = [line(user, 10_000, type="course"), line(other, 10_000, type="course")]
+    made = sales.record(key="payment:of three", gateway="stripe", lines=[line(user, 10_000), *courses], at=MAY)
+    assert [sale.commission_minor for sale in made] == [1_000, 800, 1_000]
+    assert made[1].choice["monthly_volume"] == 105_000
+
+
 def test_a_free_or_whole_commission_moves_no_zero() -> None:
     user = make_user()
     make_rule(code="free", basis_points=0)

@@ -87,8 +87,6 @@ class PayPal:
     def open_checkout(self, request: CheckoutRequest) -> PaymentResult:
         """Safe to repeat for six hours: PayPal answers a request id that it knows with the order of the first call."""
         amounts.require(request.amount, translation.CURRENCIES, gateway=NAME)
-        if not request.capture:
-            raise Declined("We capture at PayPal at once.", gateway=NAME, category=FailureCategory.NOT_SUPPORTED)
         body = translation.order_to_them(request, self.configuration.brand_name)
         reply = self._call("POST", "/v2/checkout/orders", json=body, key=f"{request.reference}-create", moves=True)
         if reply.status not in OK:
@@ -132,7 +130,7 @@ class PayPal:
             if reply.status in OK:
                 with reply.understood():
                     fields = reply.fields()
-                    return translation.paid_or_not(fields, fields, ids=dict(payment.ids), refunds=[])
+                    return translation.paid_or_not(fields, fields, ids=dict(payment.ids))
         is_old = payment.created_at is not None and datetime.now(UTC) - payment.created_at > translation.APPROVAL_WINDOW
         return PaymentResult(state=PaymentState.EXPIRED if is_old else PaymentState.NOT_FOUND, ids=dict(payment.ids))
 
@@ -204,6 +202,9 @@ class PayPal:
         return translation.payout_from_them(reply, payout.reference)
 
     # ------------------------------------------------------------ letters
+
+    def must_ask(self, letter: Letter) -> bool:
+        return self.configuration.webhook_check == "ask" or not self._certificates.knows(letters.certificate_of(letter))
 
     def read_letter(self, letter: Letter) -> Sequence[Hint]:
         letters.check_age(letter, self.configuration.webhook_tolerance_seconds)

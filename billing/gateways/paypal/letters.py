@@ -2,8 +2,12 @@
 
 import base64
 import threading
+import time
 import zlib
+from collections import deque
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from json import dumps
 from typing import Any
@@ -17,7 +21,7 @@ from cryptography.x509.oid import ExtensionOID, NameOID
 
 from billing.gateways import amounts, letters
 from billing.gateways.base import Hint, Letter, Trust
-from billing.gateways.errors import InvalidLetter, Uncertain
+from billing.gateways.errors import FailureCategory, InvalidLetter, Unavailable, Uncertain
 from billing.gateways.http import Channel, Limits, Reply
 from billing.gateways.redaction import redacted
 from billing.gateways.references import checked
@@ -31,6 +35,9 @@ HOSTS = frozenset({"api.paypal.com", "api-m.paypal.com", "api.sandbox.paypal.com
 CERTIFICATE_PATH = "/v1/notifications/certs/"
 CERTIFICATE_DOMAIN = ".paypal.com"
 MOST_CERTIFICATES = 16
+FETCH_SECONDS = 5.0  # a small file, and a thread of the web waits for it
+# PayPal changes its certificate every few months; who names more of them is somebody else.
+MOST_FETCHES, FETCHES_WINDOW_SECONDS = 12, 60.0
 AHEAD = timedelta(minutes=5)  # as far as clocks may differ
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 # How a dispute ends by which the money is the buyer's.
@@ -49,13 +56,20 @@ HEADERS = {
 
 class Certificates:
     """PayPal's certificates by address. The address comes from the letter, so it may only lead to PayPal: exactly its
-    hosts, over checked TLS; that is also what vouches for the certificate."""
+    hosts, over checked TLS; that is also what vouches for the certificate. And anybody writes letters, so that few are
+    fetched in a minute: what comes above that is told to come again."""
 
     def __init__(self, base_url: str, limits: Limits) -> None:
         self._base_url = base_url.rstrip("/")
-        self._limits = limits
+        self._limits = replace(limits, read_seconds=min(limits.read_seconds, FETCH_SECONDS))
         self._known: dict[str, x509.Certificate] = {}
+        self._fetched: deque[tuple[float, str]] = deque()  # of the last minute
+        self._missing: set[str] = set()  # those of them at which there was none
         self._lock = threading.Lock()
+
+    def knows(self, url: str) -> bool:
+        with self._lock:
+            return url in self._known
 
     def get(self, url: str) -> x509.Certificate:
         with self._lock:
@@ -71,14 +85,31 @@ class Certificates:
 
     def _fetch(self, url: str) -> x509.Certificate:
         root, path = self._allowed(url)
+        self._take_turn(url)
         channel = Channel(gateway="paypal", base_url=root, limits=self._limits)
         reply = channel.call("GET", path, moves=False, headers={"Accept": "*/*"})
-        if reply.status != 200:  # noqa: PLR2004 - HTTP's own
-            raise InvalidLetter("PayPal has no such certificate.")
-        try:
-            return x509.load_pem_x509_certificate(reply.body)
-        except ValueError as broken:
-            raise InvalidLetter("What stands at the certificate's address is none.") from broken
+        if reply.status == 200:  # noqa: PLR2004 - HTTP's own
+            with suppress(ValueError):
+                return x509.load_pem_x509_certificate(reply.body)
+        with self._lock:
+            self._missing.add(url)
+        raise InvalidLetter("There is no certificate at its address.")
+
+    def _take_turn(self, url: str) -> None:
+        now = time.monotonic()
+        with self._lock:
+            while self._fetched and self._fetched[0][0] <= now - FETCHES_WINDOW_SECONDS:
+                self._missing.discard(self._fetched.popleft()[1])
+            if url in self._missing:
+                raise InvalidLetter("There was no certificate at its address a moment ago.")
+            if len(self._fetched) >= MOST_FETCHES:
+                raise Unavailable(
+                    "Enough certificates were fetched in this minute.",
+                    gateway="paypal",
+                    category=FailureCategory.LIMIT,
+                    code="certificates",
+                )
+            self._fetched.append((now, url))
 
     def _allowed(self, url: str) -> tuple[str, str]:
         """Root and path of a certificate's address, or a refusal."""
@@ -108,6 +139,11 @@ def _check_certificate(certificate: x509.Certificate) -> None:
         names |= set(found.get_values_for_type(x509.DNSName))
     if not any(name.endswith(CERTIFICATE_DOMAIN) for name in names):
         raise InvalidLetter("The certificate is somebody else's.")
+
+
+def certificate_of(letter: Letter) -> str:
+    """Where the letter says that its certificate is."""
+    return letter.headers.get(HEADERS["cert_url"], "")
 
 
 def check_age(letter: Letter, tolerance_seconds: int) -> None:

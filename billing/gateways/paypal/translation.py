@@ -184,7 +184,7 @@ def payment_from_them(reply: Reply, reference: str) -> PaymentResult:
         if captures := payments.get("captures"):
             # The order may be COMPLETED while its capture is pending or declined: only the capture counts.
             latest = next((each for each in captures if _is_paid(each)), captures[-1])
-            return paid_or_not(latest, order, ids=ids, refunds=payments.get("refunds", []))
+            return paid_or_not(latest, order, ids=ids)
         return PaymentResult(
             state=ORDER_STATES[order["status"]],
             ids=ids,
@@ -198,20 +198,11 @@ def _is_paid(captured: Mapping[str, Any]) -> bool:
     return CAPTURE_STATES.get(captured["status"]) is PaymentState.SUCCEEDED
 
 
-def paid_or_not(
-    captured: Mapping[str, Any],
-    whole: Mapping[str, Any],
-    *,
-    ids: Mapping[str, str],
-    refunds: Sequence[Mapping[str, Any]],
-) -> PaymentResult:
+def paid_or_not(captured: Mapping[str, Any], whole: Mapping[str, Any], *, ids: Mapping[str, str]) -> PaymentResult:
     state = CAPTURE_STATES[captured["status"]]
     amount = _money(captured["amount"])
     fee = captured.get("seller_receivable_breakdown", {}).get("paypal_fee")
     reason = str(captured.get("status_details", {}).get("reason", ""))
-    given_back = sum(_money(each["amount"]).minor for each in refunds if each.get("status") == "COMPLETED")
-    if captured["status"] == "REFUNDED":
-        given_back = amount.minor
     return PaymentResult(
         state=state,
         ids={**ids, "capture": str(captured["id"])},
@@ -221,7 +212,6 @@ def paid_or_not(
         if state is PaymentState.FAILED
         else None,
         paid_at=_moment(captured.get("create_time")) if state is PaymentState.SUCCEEDED else None,
-        refunded=Money(given_back, amount.unit) if given_back else None,
         raw=redacted(whole),
     )
 

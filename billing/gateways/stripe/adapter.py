@@ -30,7 +30,6 @@ class Stripe(Refunding, PayingOut, Subscribing, Catalogue, Disputing, Moving, Le
             refund=True,
             partial_refund=True,
             cancel=True,
-            capture_later=True,
             saved_methods=True,
             takes_cards=True,
             recurring=True,

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from billing.gateways.errors import Declined, FailureCategory, Uncertain
+from billing.gateways.errors import Declined, FailureCategory
 from billing.gateways.stripe.client import NAME, Connected, Fields, checked, id_of, part
 from billing.gateways.stripe.currencies import from_wire, to_wire
 from billing.gateways.stripe.payments import MISSING
@@ -60,16 +60,15 @@ class Catalogue(Connected):
             "tax_behavior": request.tax_behavior,
             "lookup_key": request.lookup_key,
             "transfer_lookup_key": True,
-            "metadata": dict(request.metadata),
         }
         if request.interval is not None:
-            params["recurring"] = {"interval": request.interval.value, "interval_count": request.interval_count}
+            params["recurring"] = {"interval": request.interval.value, "interval_count": 1}
         made = checked(self.move(lambda: self.api.prices.create(params)), "price")
         if known is None:
             return _price_result(made)
         # Running subscriptions keep the old one; nobody new gets it.
         self.archive_price(price=str(known["id"]))
-        return _price_result(made, replaced=str(known["id"]))
+        return _price_result(made)
 
     def _with_tax_behavior(self, known: Fields, request: PriceRequest) -> Fields:
         """What was never said of a price may be said later, once: its id stays, and so do those who pay it."""
@@ -131,29 +130,11 @@ class Catalogue(Connected):
                 raise
             return None
 
-    def put_promotion_code(self, *, code: str, coupon: str) -> str:
-        found = self.ask(lambda: self.api.promotion_codes.list({"code": code, "active": True, "limit": 1}))
-        data: list[Fields] = found["data"]
-        if data:
-            known = part(data[0].get("promotion"))
-            if id_of(known.get("coupon")) != coupon:
-                raise Declined(
-                    "Stripe has this code for another coupon.",
-                    gateway=NAME,
-                    category=FailureCategory.DUPLICATE,
-                    code="promotion_code_differs",
-                )
-            return str(data[0]["id"])
-        params: Any = {"code": code, "promotion": {"type": "coupon", "coupon": coupon}}
-        made = self.move(lambda: self.api.promotion_codes.create(params))
-        return str(checked(made, "promotion_code")["id"])
 
-
-def _product(request: ProductRequest, usual_code: str) -> Fields:
+def _product(request: ProductRequest, tax_code: str) -> Fields:
     wanted: Fields = {"name": request.name, "active": True, "metadata": dict(request.metadata)}
     wanted |= {"description": request.description} if request.description else {}
-    code = request.tax_code or usual_code
-    wanted |= {"tax_code": code} if code else {}
+    wanted |= {"tax_code": tax_code} if tax_code else {}
     return wanted
 
 
@@ -175,10 +156,6 @@ def _coupon(request: CouponRequest) -> Fields:
         params |= {"amount_off": to_wire(request.amount_off), "currency": request.amount_off.unit.lower()}
     if duration == "repeating":
         params["duration_in_months"] = request.months
-    if request.max_redemptions is not None:
-        params["max_redemptions"] = request.max_redemptions
-    if request.products:
-        params["applies_to"] = {"products": list(request.products)}
     return params
 
 
@@ -193,7 +170,7 @@ def _is_as_wanted(known: Fields, request: PriceRequest) -> bool:
         and id_of(known.get("product")) == request.product
         and from_wire(known.get("unit_amount"), known.get("currency")) == request.amount
         and recurring.get("interval") == (request.interval.value if request.interval else None)
-        and (not recurring or recurring.get("interval_count") == request.interval_count)
+        and (not recurring or recurring.get("interval_count") == 1)
         and (_behavior(known) == request.tax_behavior or "unspecified" in (_behavior(known), request.tax_behavior))
     )
 
@@ -202,9 +179,5 @@ def _behavior(known: Fields) -> str:
     return str(known.get("tax_behavior") or "unspecified")
 
 
-def _price_result(found: Fields, *, replaced: str = "") -> PriceResult:
-    product = id_of(found.get("product"))
-    if not product:
-        raise Uncertain("Stripe's price names no product.", gateway=NAME, code="unreadable")
-    amount = from_wire(found.get("unit_amount"), found.get("currency"))
-    return PriceResult(id=str(found["id"]), product=product, amount=amount, replaced=replaced)
+def _price_result(found: Fields) -> PriceResult:
+    return PriceResult(id=str(found["id"]), amount=from_wire(found.get("unit_amount"), found.get("currency")))

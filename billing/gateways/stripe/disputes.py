@@ -4,7 +4,6 @@ import io
 from typing import Any
 
 from billing.gateways.errors import Uncertain
-from billing.gateways.redaction import redacted
 from billing.gateways.stripe.client import NAME, Connected, Fields, checked, id_of, moment, part
 from billing.gateways.stripe.currencies import from_wire
 from billing.gateways.subscribing import DisputeResult, DisputeState, EvidenceFile, EvidenceRequest
@@ -14,7 +13,7 @@ STATES = {
     "under_review": DisputeState.UNDER_REVIEW,
     "warning_needs_response": DisputeState.WARNING,
     "warning_under_review": DisputeState.WARNING,
-    "warning_closed": DisputeState.WON,
+    "warning_closed": DisputeState.WARNING_CLOSED,
     "won": DisputeState.WON,
     "lost": DisputeState.LOST,
     "prevented": DisputeState.PREVENTED,
@@ -53,6 +52,4 @@ def _result(found: Fields) -> DisputeResult:
         payment_intent=id_of(found.get("payment_intent")),
         reason=str(found.get("reason") or ""),
         due_by=moment(details.get("due_by")),
-        is_submitted=int(details.get("submission_count") or 0) > 0,
-        raw=redacted(found),
     )

@@ -39,7 +39,6 @@ def of_session(session: Fields) -> PaymentResult:
         failure=inner.failure if state is not PaymentState.SUCCEEDED else None,
         method=inner.method,
         paid_at=inner.paid_at,
-        refunded=inner.refunded,
         gateway_customer=result.gateway_customer or inner.gateway_customer,
     )
 
@@ -92,7 +91,6 @@ def of_intent(intent: Fields) -> PaymentResult:
         method=saved_method(intent.get("payment_method"), part(charge.get("payment_method_details"))),
         gateway_customer=id_of(intent.get("customer")),
         paid_at=moment(charge.get("created")) if state is PaymentState.SUCCEEDED else None,
-        refunded=from_wire_or_none(charge.get("amount_refunded"), currency),
         raw=redacted(intent),
     )
 

@@ -48,7 +48,7 @@ class Payments(Connected):
             "amount": to_wire(request.amount),
             "currency": request.amount.unit.lower(),
             "automatic_payment_methods": {"enabled": True},
-            "capture_method": "automatic" if request.capture else "manual",
+            "capture_method": "automatic",
             "description": request.description,
             "metadata": _metadata(request.reference, request.metadata),
             **_payer(request.buyer, page=False),
@@ -82,18 +82,6 @@ class Payments(Connected):
         }
         found = self.move(
             lambda: self.api.payment_intents.create(params, {"idempotency_key": f"{request.reference}:charge"})
-        )
-        return states.of_intent(checked(found, "payment_intent"))
-
-    def confirm(self, payment: PaymentRef, *, method: str, return_url: str) -> PaymentResult:
-        """Pay an open intent with a method that the buyer chose on our page."""
-        intent = self._intent_id(payment)
-        found = self.move(
-            lambda: self.api.payment_intents.confirm(
-                intent,
-                {"payment_method": method, "return_url": return_url, "expand": [WITH_FEE]},
-                {"idempotency_key": f"{payment.reference}:confirm:{method}"},
-            )
         )
         return states.of_intent(checked(found, "payment_intent"))
 
@@ -138,29 +126,7 @@ class Payments(Connected):
         intent = self.search(lambda params: self.api.payment_intents.list(_any(params)), is_ours, **window)
         return "", str(intent["id"]) if intent else ""
 
-    def _intent_id(self, payment: PaymentRef) -> str:
-        intent = payment.ids.get("payment_intent") or self.fetch_payment(payment).ids.get("payment_intent")
-        if not intent:
-            raise Uncertain("Stripe knows no payment intent of this attempt.", gateway=self.name, code="no_intent")
-        return intent
-
     # ------------------------------------------------------------ ending
-
-    def capture(self, payment: PaymentRef) -> PaymentResult:
-        intent = self._intent_id(payment)
-        params: Any = {"amount_to_capture": to_wire(payment.amount), "expand": [WITH_FEE]}
-        try:
-            found = self.move(
-                lambda: self.api.payment_intents.capture(
-                    intent, params, {"idempotency_key": f"{payment.reference}:capture"}
-                )
-            )
-        except Declined:
-            known = self._fetch_intent(intent)
-            if known.state is PaymentState.SUCCEEDED:  # an earlier capture, whose reply was lost
-                return known
-            raise
-        return states.of_intent(checked(found, "payment_intent"))
 
     def cancel_checkout(self, payment: PaymentRef) -> PaymentResult:
         known = self.fetch_payment(payment)
@@ -203,7 +169,7 @@ def _session(request: CheckoutRequest, tax_code: str) -> Any:
     intent: Fields = {
         "metadata": metadata,  # Stripe does not copy the session's
         "description": request.description,
-        "capture_method": "automatic" if request.capture else "manual",
+        "capture_method": "automatic",
     }
     if request.save_method:
         intent["setup_future_usage"] = "off_session"

@@ -1,6 +1,5 @@
 """What subscriptions, invoices and kept methods of Stripe's say, in our words. Pure."""
 
-from datetime import datetime
 from typing import Any
 
 from billing.gateways.base import Failure, Flow, NextAction
@@ -13,10 +12,8 @@ from billing.gateways.stripe.payment_states import saved_method
 from billing.gateways.subscribing import (
     AttachedMethod,
     ChangePreview,
-    Interval,
     InvoiceResult,
     InvoiceState,
-    PreviewLine,
     SetupResult,
     SetupState,
     SubscriptionResult,
@@ -62,7 +59,6 @@ def of_session(session: Fields) -> SubscriptionResult:
         state=SubscriptionState.EXPIRED if is_over else SubscriptionState.INCOMPLETE,
         id=id_of(session.get("subscription")),
         session=str(session["id"]),
-        reference=reference_of(session),
         customer=id_of(session.get("customer")),
         next_action=action if url and not is_over else None,
         raw=redacted(session),
@@ -76,26 +72,17 @@ def of_subscription(found: Fields) -> SubscriptionResult:
         raise Uncertain("Stripe's subscription cannot be read.", gateway=NAME, code="unreadable")
     item = items[0]
     price = part(item.get("price"))
-    recurring = part(price.get("recurring"))
-    period_end = moment(item.get("current_period_end"))
-    cancel_at = moment(found.get("cancel_at"))
     return SubscriptionResult(
         state=state,
         id=str(found["id"]),
-        reference=reference_of(found),
         customer=id_of(found.get("customer")),
         item=str(item.get("id") or ""),
         price=str(price.get("id") or ""),
-        amount=from_wire_or_none(price.get("unit_amount"), price.get("currency")),
-        interval=_interval(recurring.get("interval")),
-        interval_count=int(recurring.get("interval_count") or 1),
         period_start=moment(item.get("current_period_start")),
-        period_end=period_end,
+        period_end=moment(item.get("current_period_end")),
         trial_end=moment(found.get("trial_end")),
         # Cancelled in the portal, Stripe may write the date in place of the flag.
-        cancel_at_period_end=found.get("cancel_at_period_end") is True or (cancel_at is not None),
-        cancel_at=cancel_at or (period_end if found.get("cancel_at_period_end") is True else None),
-        cancelled_at=moment(found.get("canceled_at")),
+        cancel_at_period_end=found.get("cancel_at_period_end") is True or found.get("cancel_at") is not None,
         is_paused=bool(found.get("pause_collection")),
         has_pending_change=bool(found.get("pending_update")),
         latest_invoice=id_of(found.get("latest_invoice")),
@@ -115,10 +102,6 @@ def _next_action(state: SubscriptionState, found: Fields) -> NextAction | None:
     return NextAction(type=Flow.REDIRECT, url=url)
 
 
-def _interval(word: object) -> Interval | None:
-    return Interval(word) if isinstance(word, str) and word in tuple(Interval) else None
-
-
 # ---------------------------------------------------------------- invoices
 
 
@@ -134,11 +117,8 @@ def of_invoice(found: Fields) -> InvoiceResult:
     return InvoiceResult(
         state=state,
         id=str(found["id"]),
-        number=str(found.get("number") or ""),
         subscription=id_of(details.get("subscription")),
         reference=reference_of(details) or reference_of(found),
-        customer=id_of(found.get("customer")),
-        billing_reason=str(found.get("billing_reason") or ""),
         price=id_of(part(part(main.get("pricing")).get("price_details")).get("price")),
         total=from_wire(found.get("total"), currency),
         paid=from_wire(found.get("amount_paid"), currency),
@@ -147,12 +127,7 @@ def of_invoice(found: Fields) -> InvoiceResult:
         period_start=moment(period.get("start") or found.get("period_start")),
         period_end=moment(period.get("end") or found.get("period_end")),
         payment_intent=_paying_intent(found),
-        attempts=int(found.get("attempt_count") or 0),
-        next_attempt_at=moment(found.get("next_payment_attempt")),
         paid_at=moment(part(found.get("status_transitions")).get("paid_at")),
-        hosted_url=str(found.get("hosted_invoice_url") or ""),
-        pdf_url=str(found.get("invoice_pdf") or ""),
-        raw=redacted(found),
     )
 
 
@@ -176,35 +151,11 @@ def _paying_intent(found: Fields) -> str:
     return next((intent for intent in intents if intent), "")
 
 
-def of_preview(found: Fields, *, prorated_at: datetime | None) -> ChangePreview:
+def of_preview(found: Fields) -> ChangePreview:
     currency = found.get("currency")
-    lines: list[Fields] = part(found.get("lines")).get("data") or []
-    at = prorated_at or _prorated_at(lines) or moment(found.get("created"))
-    if at is None:
-        raise Uncertain("Stripe's preview has no date.", gateway=NAME, code="unreadable")
     return ChangePreview(
-        due=from_wire(found.get("amount_due"), currency),
-        total=from_wire(found.get("total"), currency),
-        prorated_at=at,
-        lines=[
-            PreviewLine(
-                description=str(line.get("description") or ""),
-                amount=from_wire(line.get("amount"), line.get("currency") or currency),
-                is_proration=_is_proration(line),
-            )
-            for line in lines
-        ],
-        discount=from_wire(_discount(found) or 0, currency),
+        due=from_wire(found.get("amount_due"), currency), discount=from_wire(_discount(found) or 0, currency)
     )
-
-
-def _prorated_at(lines: list[Fields]) -> datetime | None:
-    return next((moment(part(line.get("period")).get("start")) for line in lines if _is_proration(line)), None)
-
-
-def _is_proration(line: Fields) -> bool:
-    parent = part(line.get("parent"))
-    return any(part(details).get("proration") is True for details in parent.values())
 
 
 # ---------------------------------------------------------------- kept methods

@@ -1,4 +1,4 @@
-"""Plans that Stripe renews by itself: begun on its page or with a kept card, changed, paused, ended; and its portal."""
+"""Plans that Stripe renews by itself: begun on its page, changed, paused, ended; and its portal."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -16,7 +16,6 @@ from billing.gateways.subscribing import (
     ChangeRequest,
     InvoiceResult,
     InvoiceState,
-    PortalFlow,
     PortalRequest,
     Proration,
     SetupRequest,
@@ -30,13 +29,7 @@ from billing.gateways.subscribing import (
 
 PRORATIONS = {
     Proration.CHARGE_NOW: "always_invoice",
-    Proration.NEXT_INVOICE: "create_prorations",
     Proration.NONE: "none",
-}
-FLOWS = {
-    PortalFlow.CHANGE_METHOD: "payment_method_update",
-    PortalFlow.CHANGE_PLAN: "subscription_update",
-    PortalFlow.CANCEL: "subscription_cancel",
 }
 NOTHING_TO_CANCEL = (SubscriptionState.CANCELLED, SubscriptionState.EXPIRED, SubscriptionState.NOT_FOUND)
 WITH_SECRET = "latest_invoice.confirmation_secret"  # noqa: S105 - the name of a field
@@ -111,9 +104,6 @@ class Subscribing(Connected):
 
     def open_subscription(self, request: SubscriptionRequest) -> SubscriptionResult:
         metadata = {**request.metadata, "reference": request.reference}
-        data: Fields = {"metadata": metadata}
-        if request.trial_days:
-            data["trial_period_days"] = request.trial_days
         params: Any = {
             "mode": "subscription",
             "client_reference_id": request.reference,
@@ -122,35 +112,15 @@ class Subscribing(Connected):
             "cancel_url": request.cancel_url,
             "locale": request.buyer.locale if request.buyer.locale in LOCALES else "auto",
             "metadata": metadata,
-            "subscription_data": data,
+            "subscription_data": {"metadata": metadata},
             **_subscriber(request.buyer),
-            **_discounts(request),
+            **({"discounts": [{"coupon": request.coupon}]} if request.coupon else {}),
         }
-        if request.allow_promotion_codes and "discounts" not in params:
-            params["allow_promotion_codes"] = True
         if request.automatic_tax:
             params |= taxed(request.buyer)
         key = f"{request.reference}:subscribe"
         found = self.move(lambda: self.api.checkout.sessions.create(params, {"idempotency_key": key}))
         return states.of_session(checked(found, "checkout.session"))
-
-    def start_subscription(self, request: SubscriptionRequest) -> SubscriptionResult:
-        """With a card that Stripe keeps; where its bank wants its owner, the invoice's page is the next action."""
-        params: Any = {
-            "customer": request.buyer.gateway_customer,
-            "items": [{"price": request.price}],
-            "default_payment_method": request.method,
-            "off_session": True,
-            "payment_behavior": "allow_incomplete",
-            "metadata": {**request.metadata, "reference": request.reference},
-            "expand": [WITH_SECRET],
-            **_discounts(request),
-            **({"trial_period_days": request.trial_days} if request.trial_days else {}),
-            **({"automatic_tax": {"enabled": True}} if request.automatic_tax else {}),
-        }
-        key = f"{request.reference}:subscribe"
-        found = self.move(lambda: self.api.subscriptions.create(params, {"idempotency_key": key}))
-        return states.of_subscription(checked(found, "subscription"))
 
     # ------------------------------------------------------------ asking
 
@@ -248,7 +218,7 @@ class Subscribing(Connected):
             "subscription_details": details,
         }
         found = self.move(lambda: self.api.invoices.create_preview(params))
-        return states.of_preview(found, prorated_at=request.prorated_at)
+        return states.of_preview(found)
 
     def change_subscription(self, request: ChangeRequest) -> SubscriptionResult:
         params: Any = {
@@ -262,9 +232,7 @@ class Subscribing(Connected):
             params["proration_date"] = int(request.prorated_at.timestamp())
         return self._update(request.subscription, params, f"{request.reference}:change")
 
-    def cancel_subscription(self, *, subscription: str, reference: str, at_period_end: bool) -> SubscriptionResult:
-        if at_period_end:
-            return self._update(subscription, {"cancel_at_period_end": True}, f"{reference}:cancel_later")
+    def end_subscription(self, *, subscription: str, reference: str) -> SubscriptionResult:
         key: Any = {"idempotency_key": f"{reference}:cancel_now"}
         try:
             found = self.move(lambda: self.api.subscriptions.cancel(subscription, {}, key))
@@ -274,6 +242,9 @@ class Subscribing(Connected):
                 return known
             raise
         return states.of_subscription(checked(found, "subscription"))
+
+    def end_subscription_later(self, *, subscription: str, reference: str) -> SubscriptionResult:
+        return self._update(subscription, {"cancel_at_period_end": True}, f"{reference}:cancel_later")
 
     def keep_subscription(self, *, subscription: str, reference: str) -> SubscriptionResult:
         return self._update(subscription, {"cancel_at_period_end": False}, f"{reference}:keep")
@@ -302,13 +273,6 @@ class Subscribing(Connected):
         params: Any = {"customer": request.customer, "return_url": request.return_url}
         if request.locale in LOCALES:
             params["locale"] = request.locale
-        if request.configuration:
-            params["configuration"] = request.configuration
-        if kind := FLOWS.get(request.flow):
-            flow: Fields = {"type": kind}
-            if request.flow is not PortalFlow.CHANGE_METHOD:
-                flow[kind] = {"subscription": request.subscription}
-            params["flow_data"] = flow
         found = checked(self.move(lambda: self.api.billing_portal.sessions.create(params)), "billing_portal.session")
         url = found.get("url")
         if not isinstance(url, str) or not url:
@@ -323,9 +287,3 @@ def _subscriber(buyer: Buyer) -> Fields:
     if buyer.gateway_customer:
         return {"customer": buyer.gateway_customer}
     return {"customer_email": buyer.email} if buyer.email else {}
-
-
-def _discounts(request: SubscriptionRequest) -> Fields:
-    if request.promotion_code:
-        return {"discounts": [{"promotion_code": request.promotion_code}]}
-    return {"discounts": [{"coupon": request.coupon}]} if request.coupon else {}

@@ -5,6 +5,7 @@ import zlib
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from json import dumps
+from types import SimpleNamespace
 
 import pytest
 from cryptography.hazmat.primitives import hashes
@@ -13,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import padding
 from billing.gateways.base import Letter
 from billing.gateways.errors import InvalidLetter, Unavailable
 from billing.gateways.http import Limits
-from billing.gateways.paypal import letters
+from billing.gateways.paypal import Configuration, PayPal, letters
 from billing.gateways.subjects import Subject
 from billing.gateways.subscribing import DisputeState
 from billing.tests.gateways import certificates, contenders, wire
@@ -133,6 +134,66 @@ def test_what_stands_there_instead_of_a_certificate_is_refused(
 ) -> None:
     with wire.listening(behaviour) as server, pytest.raises(InvalidLetter):
         check(letter(server.url + "/v1/notifications/certs/CERT-1", paypal), server.url)
+
+
+class Minute:
+    """The clock of a minute in which certificates are counted."""
+
+    now = 0.0
+
+
+@pytest.fixture
+def minute(monkeypatch: pytest.MonkeyPatch) -> type[Minute]:
+    monkeypatch.setattr(Minute, "now", 0.0)
+    monkeypatch.setattr(letters, "time", SimpleNamespace(monotonic=lambda: Minute.now))
+    return Minute
+
+
+def test_address_without_a_certificate_is_asked_once_a_minute(
+    paypal: certificates.Identity, minute: type[Minute]
+) -> None:
+    with wire.listening(wire.answer("404 Not Found")) as server:
+        found = letter(server.url + "/v1/notifications/certs/CERT-1", paypal)
+        known = letters.Certificates(server.url, Limits())
+        for _ in range(3):
+            with pytest.raises(InvalidLetter):
+                letters.check_signature(found, "WHID-1", known)
+        assert len(server.received) == 1
+        minute.now += letters.FETCHES_WINDOW_SECONDS
+        with pytest.raises(InvalidLetter):
+            letters.check_signature(found, "WHID-1", known)
+        assert len(server.received) == 2
+
+
+def test_so_many_certificates_a_minute_and_then_letters_are_to_come_again(
+    paypal: certificates.Identity, minute: type[Minute]
+) -> None:
+    with wire.listening(wire.answer(body=paypal.certificate_pem)) as server:
+
+        def signed(number: int) -> Letter:
+            return letter(f"{server.url}/v1/notifications/certs/CERT-{number}", paypal)
+
+        known = letters.Certificates(server.url, Limits())
+        for number in range(letters.MOST_FETCHES):
+            letters.check_signature(signed(number), "WHID-1", known)
+        with pytest.raises(Unavailable):
+            letters.check_signature(signed(letters.MOST_FETCHES), "WHID-1", known)
+        letters.check_signature(signed(0), "WHID-1", known)  # its certificate is there already
+        assert len(server.received) == letters.MOST_FETCHES
+        minute.now += letters.FETCHES_WINDOW_SECONDS
+        letters.check_signature(signed(letters.MOST_FETCHES), "WHID-1", known)
+
+
+def test_what_is_proven_by_a_call_says_so_before(paypal: certificates.Identity) -> None:
+    with wire.listening(wire.answer(body=paypal.certificate_pem)) as server:
+        configured = Configuration(
+            base_url=server.url, client_id="id", client_secret="secret", webhook_id="WHID-1", webhook_check="offline"
+        )
+        gateway, found = PayPal(configured, Limits()), letter(f"{server.url}/v1/notifications/certs/CERT-1", paypal)
+        assert gateway.must_ask(found)
+        gateway.read_letter(found)
+        assert not gateway.must_ask(found)
+        assert PayPal(replace(configured, webhook_check="ask"), Limits()).must_ask(found)
 
 
 def test_letter_may_come_again_when_the_certificate_cannot_be_fetched(paypal: certificates.Identity) -> None:

@@ -257,27 +257,6 @@ def test_what_is_over_is_not_cancelled(gateway: Stripe, double: Double, recorded
     assert [call.method for call in recorded.calls] == ["GET"]
 
 
-def test_a_capture_whose_reply_was_lost_is_a_capture(gateway: Stripe, double: Double) -> None:
-    double.answers |= {
-        ("POST", "payment_intents/pi_1/capture"): double.error(
-            400, type="invalid_request_error", code="payment_intent_unexpected_state", message="Already captured"
-        ),
-        ("GET", "payment_intents/pi_1"): asked.paid_intent(double),
-    }
-    assert gateway.capture(asked.PAID).state is PaymentState.SUCCEEDED
-
-
-def test_a_capture_of_what_was_cancelled_is_refused(gateway: Stripe, double: Double) -> None:
-    double.answers |= {
-        ("POST", "payment_intents/pi_1/capture"): double.error(
-            400, type="invalid_request_error", code="payment_intent_unexpected_state", message="Cancelled"
-        ),
-        ("GET", "payment_intents/pi_1"): asked.intent(double, status="canceled"),
-    }
-    with pytest.raises(Declined):
-        gateway.capture(asked.PAID)
-
-
 # ---------------------------------------------------------------- refusals
 
 

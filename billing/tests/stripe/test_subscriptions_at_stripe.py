@@ -17,9 +17,7 @@ from billing.gateways.subscribing import (
     DisputeState,
     Interval,
     InvoiceState,
-    PortalFlow,
     PortalRequest,
-    PreviewLine,
     PriceRequest,
     PriceResult,
     ProductRequest,
@@ -70,10 +68,9 @@ def test_what_is_read_of_a_subscription(gateway: Stripe, double: Double) -> None
     double.answers[("GET", "subscriptions/sub_1")] = asked.subscription(double)
     found = gateway.fetch_subscription(RUNNING)
     assert (found.id, found.item, found.price, found.customer) == ("sub_1", "si_1", "price_1", "cus_1")
-    assert (found.reference, found.latest_invoice) == (asked.REFERENCE, "in_1")
-    assert (found.amount, found.interval, found.interval_count) == (Money(900, "EUR"), Interval.MONTH, 1)
+    assert found.latest_invoice == "in_1"
     assert (found.period_start, found.period_end) == (at(1_764_000_000), at(1_766_592_000))
-    assert (found.cancel_at_period_end, found.cancel_at, found.next_action) == (False, None, None)
+    assert (found.cancel_at_period_end, found.next_action) == (False, None)
 
 
 @pytest.mark.parametrize(
@@ -83,26 +80,26 @@ def test_an_end_that_is_announced_is_read_from_the_flag_and_from_the_date(
     gateway: Stripe, double: Double, values: dict[str, Any]
 ) -> None:
     double.answers[("GET", "subscriptions/sub_1")] = asked.subscription(double, **values)
-    found = gateway.fetch_subscription(RUNNING)
-    assert (found.cancel_at_period_end, found.cancel_at) == (True, at(1_766_592_000))
+    assert gateway.fetch_subscription(RUNNING).cancel_at_period_end
 
 
 def test_a_first_payment_that_needs_its_owner_leads_to_the_invoices_page(gateway: Stripe, double: Double) -> None:
     invoice = asked.invoice(double, status="open", hosted_invoice_url="https://invoice.example/1")
-    double.answers[("POST", "subscriptions")] = asked.subscription(double, status="incomplete", latest_invoice=invoice)
-    found = gateway.start_subscription(PLAN)
+    double.answers[("GET", "subscriptions/sub_1")] = asked.subscription(
+        double, status="incomplete", latest_invoice=invoice
+    )
+    found = gateway.fetch_subscription(RUNNING)
     assert found.next_action == NextAction(type=Flow.REDIRECT, url="https://invoice.example/1")
     assert found.latest_invoice == "in_1"
 
 
 def test_a_page_begins_a_subscription(gateway: Stripe, double: Double, recorded: Any) -> None:
     double.answers[("POST", "checkout/sessions")] = asked.session(double, mode="subscription")
-    found = gateway.open_subscription(replace(PLAN, trial_days=14, coupon="WELCOME", allow_promotion_codes=True))
-    assert (found.state, found.session, found.reference) == (SubscriptionState.INCOMPLETE, "cs_1", asked.REFERENCE)
+    found = gateway.open_subscription(replace(PLAN, coupon="WELCOME"))
+    assert (found.state, found.session) == (SubscriptionState.INCOMPLETE, "cs_1")
     sent = recorded.calls[0].params
-    assert sent["subscription_data"] == {"metadata": asked.METADATA, "trial_period_days": "14"}
+    assert (sent["client_reference_id"], sent["subscription_data"]) == (asked.REFERENCE, {"metadata": asked.METADATA})
     assert sent["discounts"] == {"0": {"coupon": "WELCOME"}}
-    assert "allow_promotion_codes" not in sent  # Stripe takes one or the other
 
 
 def test_a_page_that_was_finished_leads_to_its_subscription(gateway: Stripe, double: Double) -> None:
@@ -137,45 +134,29 @@ def test_a_subscription_without_items_cannot_be_read(gateway: Stripe, double: Do
 
 
 def test_a_change_costs_what_its_preview_said(gateway: Stripe, double: Double, recorded: Any) -> None:
-    details = {"invoice_item_details": {"proration": True, "invoice_item": "ii_1", "subscription": "sub_1"}}
-    credit = double.make(
-        "line_item",
-        amount=-450,
-        currency="eur",
-        description="Unused time",
-        parent=details,
-        period={"start": 1_765_000_000, "end": 1_766_592_000},
-    )
     double.answers |= {
         ("POST", "invoices/create_preview"): asked.invoice(
-            double, status="draft", total=1_350, amount_due=1_350, lines=double.page(credit)
+            double,
+            status="draft",
+            amount_due=1_350,
+            total_discount_amounts=[{"amount": 100, "discount": "di_1"}, {"amount": 50, "discount": "di_2"}],
         ),
         ("POST", "subscriptions/sub_1"): asked.subscription(double),
     }
-    preview = gateway.preview_change(CHANGE)
-    assert preview == ChangePreview(
-        due=Money(1_350, "EUR"),
-        total=Money(1_350, "EUR"),
-        prorated_at=at(1_765_000_000),
-        lines=[PreviewLine(description="Unused time", amount=Money(-450, "EUR"), is_proration=True)],
-        discount=Money(0, "EUR"),
-    )
-    gateway.change_subscription(replace(CHANGE, prorated_at=preview.prorated_at))
+    wanted = replace(CHANGE, prorated_at=at(1_765_000_000))
+    assert gateway.preview_change(wanted) == ChangePreview(due=Money(1_350, "EUR"), discount=Money(150, "EUR"))
+    assert recorded.calls[-1].params["subscription_details"]["proration_date"] == "1765000000"
+    gateway.change_subscription(wanted)
     sent = recorded.calls[-1].params
     assert sent["items"] == {"0": {"id": "si_1", "price": "price_2"}}
     assert (sent["proration_behavior"], sent["proration_date"]) == ("always_invoice", "1765000000")
     assert sent["payment_behavior"] == "pending_if_incomplete"
 
 
-@pytest.mark.parametrize(
-    ("proration", "word"), [(Proration.NEXT_INVOICE, "create_prorations"), (Proration.NONE, "none")]
-)
-def test_other_changes_wait_for_no_payment(
-    gateway: Stripe, double: Double, recorded: Any, proration: Proration, word: str
-) -> None:
+def test_a_change_from_the_next_period_waits_for_no_payment(gateway: Stripe, double: Double, recorded: Any) -> None:
     double.answers[("POST", "subscriptions/sub_1")] = asked.subscription(double)
-    gateway.change_subscription(replace(CHANGE, proration=proration))
-    assert recorded.calls[0].params["proration_behavior"] == word
+    gateway.change_subscription(replace(CHANGE, proration=Proration.NONE))
+    assert recorded.calls[0].params["proration_behavior"] == "none"
     assert "payment_behavior" not in recorded.calls[0].params
 
 
@@ -184,13 +165,13 @@ def test_a_subscription_that_is_over_is_cancelled(gateway: Stripe, double: Doubl
         ("DELETE", "subscriptions/sub_1"): double.error(404, **MISSING),
         ("GET", "subscriptions/sub_1"): asked.subscription(double, status="canceled"),
     }
-    found = gateway.cancel_subscription(subscription="sub_1", reference="x", at_period_end=False)
+    found = gateway.end_subscription(subscription="sub_1", reference="x")
     assert found.state is SubscriptionState.CANCELLED
 
 
 def test_a_subscription_that_stripe_does_not_know_has_nothing_to_cancel(gateway: Stripe, double: Double) -> None:
     double.answers |= {(method, "subscriptions/sub_1"): double.error(404, **MISSING) for method in ("DELETE", "GET")}
-    found = gateway.cancel_subscription(subscription="sub_1", reference="x", at_period_end=False)
+    found = gateway.end_subscription(subscription="sub_1", reference="x")
     assert found.state is SubscriptionState.NOT_FOUND
 
 
@@ -216,27 +197,13 @@ def test_a_pause_of_ours_and_one_of_stripes_end_differently(
     assert recorded.calls[-1].path == f"/v1/{path}"
 
 
-@pytest.mark.parametrize(
-    ("flow", "data"),
-    [
-        (PortalFlow.HOME, None),
-        (PortalFlow.CHANGE_METHOD, {"type": "payment_method_update"}),
-        (
-            PortalFlow.CHANGE_PLAN,
-            {"type": "subscription_update", "subscription_update": {"subscription": "sub_1"}},
-        ),
-        (PortalFlow.CANCEL, {"type": "subscription_cancel", "subscription_cancel": {"subscription": "sub_1"}}),
-    ],
-)
-def test_the_portal_opens_where_it_is_wanted(
-    gateway: Stripe, double: Double, recorded: Any, flow: PortalFlow, data: dict[str, Any] | None
-) -> None:
+def test_the_portal_has_an_address(gateway: Stripe, double: Double, recorded: Any) -> None:
     double.answers[("POST", "billing_portal/sessions")] = double.make(
         "billing_portal.session", url="https://billing.example/p"
     )
-    wanted = PortalRequest(customer="cus_1", return_url="https://shop.example", flow=flow, subscription="sub_1")
+    wanted = PortalRequest(customer="cus_1", return_url="https://shop.example", locale="fr")
     assert gateway.open_portal(wanted) == "https://billing.example/p"
-    assert recorded.calls[0].params.get("flow_data") == data
+    assert recorded.calls[0].params == {"customer": "cus_1", "return_url": "https://shop.example", "locale": "fr"}
 
 
 # ---------------------------------------------------------------- invoices
@@ -247,19 +214,16 @@ def test_what_is_read_of_an_invoice(gateway: Stripe, double: Double) -> None:
     payment = double.make("invoice_payment", id="inpay_1", payment={"type": "payment_intent", "payment_intent": "pi_1"})
     double.answers[("GET", "invoices/in_1")] = asked.invoice(
         double,
-        number="T-1",
         lines=double.page(line),
         payments=double.page(payment),
         total_taxes=[{"amount": 150, "tax_behavior": "inclusive", "taxable_amount": 750, "type": "tax_rate_details"}],
-        hosted_invoice_url="https://invoice.example/1",
     )
     found = gateway.fetch_invoice(invoice="in_1")
-    assert (found.state, found.number, found.subscription) == (InvoiceState.PAID, "T-1", "sub_1")
+    assert (found.state, found.subscription) == (InvoiceState.PAID, "sub_1")
     assert (found.reference, found.payment_intent) == (asked.REFERENCE, "pi_1")
     assert (found.total, found.paid) == (Money(900, "EUR"), Money(900, "EUR"))
     assert found.tax == TaxFigures(tax=Money(150, "EUR"), reason=TaxReason.TAXED)
     assert (found.period_start, found.period_end) == (at(1_764_000_000), at(1_766_592_000))
-    assert found.billing_reason == "subscription_cycle"
 
 
 def test_an_unknown_invoice_is_not_found(gateway: Stripe, double: Double) -> None:
@@ -329,7 +293,7 @@ def price(double: Double, **values: Any) -> dict[str, Any]:
 
 def test_a_price_that_is_as_wanted_stays(gateway: Stripe, double: Double, recorded: Any) -> None:
     double.answers[("GET", "prices")] = double.page(price(double))
-    assert gateway.put_price(PRICE) == PriceResult(id="price_1", product="prod_pro", amount=Money(900, "EUR"))
+    assert gateway.put_price(PRICE) == PriceResult(id="price_1", amount=Money(900, "EUR"))
     assert [call.method for call in recorded.calls] == ["GET"]
 
 
@@ -351,21 +315,22 @@ def test_another_price_takes_over_the_key(
         ("POST", "prices"): price(double, id="price_2"),
         ("POST", "prices/price_1"): {**old, "active": False},
     }
-    found = gateway.put_price(PRICE)
-    assert (found.id, found.replaced) == ("price_2", "price_1")
+    assert gateway.put_price(PRICE).id == "price_2"
     assert (recorded.calls[1].params["lookup_key"], recorded.calls[1].params["transfer_lookup_key"]) == ("pro", "true")
     assert recorded.calls[2].params == {"active": "false"}
 
 
-def test_price_that_contains_no_tax_takes_over_from_one_that_does(gateway: Stripe, double: Double) -> None:
+def test_price_that_contains_no_tax_takes_over_from_one_that_does(
+    gateway: Stripe, double: Double, recorded: Any
+) -> None:
     old = price(double, tax_behavior="inclusive")
     double.answers |= {
         ("GET", "prices"): double.page(old),
         ("POST", "prices"): price(double, id="price_2", tax_behavior="exclusive"),
         ("POST", "prices/price_1"): {**old, "active": False},
     }
-    found = gateway.put_price(replace(PRICE, tax_behavior="exclusive"))
-    assert (found.id, found.replaced) == ("price_2", "price_1")
+    assert gateway.put_price(replace(PRICE, tax_behavior="exclusive")).id == "price_2"
+    assert (recorded.calls[2].path, recorded.calls[2].params) == ("/v1/prices/price_1", {"active": "false"})
 
 
 def test_price_that_says_nothing_of_tax_learns_it_and_keeps_its_id(
@@ -376,8 +341,7 @@ def test_price_that_says_nothing_of_tax_learns_it_and_keeps_its_id(
         ("GET", "prices"): double.page(old),
         ("POST", "prices/price_1"): {**old, "tax_behavior": "exclusive"},
     }
-    found = gateway.put_price(replace(PRICE, tax_behavior="exclusive"))
-    assert (found.id, found.replaced) == ("price_1", "")
+    assert gateway.put_price(replace(PRICE, tax_behavior="exclusive")).id == "price_1"
     assert recorded.calls[1].params == {"tax_behavior": "exclusive"}
 
 
@@ -396,15 +360,6 @@ def test_a_coupon_takes_off_one_thing(gateway: Stripe, double: Double, values: d
         gateway.put_coupon(CouponRequest(id="ODD", **values))
 
 
-def test_a_known_promotion_code_is_used_again_and_never_for_another_coupon(gateway: Stripe, double: Double) -> None:
-    double.answers[("GET", "promotion_codes")] = double.page(
-        double.make("promotion_code", id="promo_1", promotion={"type": "coupon", "coupon": "WELCOME"})
-    )
-    assert gateway.put_promotion_code(code="HELLO", coupon="WELCOME") == "promo_1"
-    with pytest.raises(Declined):
-        gateway.put_promotion_code(code="HELLO", coupon="OTHER")
-
-
 # ---------------------------------------------------------------- disputes, events
 
 
@@ -414,7 +369,7 @@ def test_a_known_promotion_code_is_used_again_and_never_for_another_coupon(gatew
         ("needs_response", DisputeState.NEEDS_RESPONSE),
         ("under_review", DisputeState.UNDER_REVIEW),
         ("warning_needs_response", DisputeState.WARNING),
-        ("warning_closed", DisputeState.WON),
+        ("warning_closed", DisputeState.WARNING_CLOSED),
         ("won", DisputeState.WON),
         ("lost", DisputeState.LOST),
         ("prevented", DisputeState.PREVENTED),
@@ -434,7 +389,7 @@ def test_how_a_dispute_stands(gateway: Stripe, double: Double, status: str, stat
     )
     found = gateway.fetch_dispute(dispute="dp_1")
     assert (found.state, found.amount, found.due_by) == (state, Money(1_999, "EUR"), at(1_766_592_000))
-    assert (found.charge, found.payment_intent, found.is_submitted) == ("ch_1", "pi_1", True)
+    assert (found.charge, found.payment_intent) == ("ch_1", "pi_1")
 
 
 def test_letters_that_never_came_are_listed_page_by_page(gateway: Stripe, double: Double, recorded: Any) -> None:

@@ -1,0 +1,187 @@
+"""What a lost dispute takes: the bank has the money, so what is left of what it brought goes, and the rest is our loss.
+
+What a refund holds at that moment is not left, and what it has taken is not either. When that refund ends badly
+afterwards, what comes free of it is the dispute's before it is anybody else's.
+"""
+
+from collections.abc import Iterable, Mapping
+
+from django.conf import settings
+
+from billing import fulfilment, refunds_elsewhere, sale_payments, voucher_refunds
+from billing.models import Dispute, Refund
+from billing.models.payments import ASIDE, PaymentKind
+from billing.models.refunds import DisputeState, RefundOrigin
+from credits import takebacks
+from ledger import transfers
+from ledger.models import Account
+from ledger.money import Money
+from ledger.transfers import Move
+
+
+def stands_aside(dispute: Dispute) -> bool:
+    """Its money stands in `suspense`: nothing was delivered for it."""
+    return dispute.attempt.state in ASIDE
+
+
+def is_of_sellers(dispute: Dispute) -> bool:
+    return sale_payments.is_sale(dispute.payment) and not stands_aside(dispute)
+
+
+def reason(dispute: Dispute) -> str:
+    return f"dispute {dispute.gateway_id}"
+
+
+# ---------------------------------------------------------------- when it is lost
+
+
+def take(dispute: Dispute) -> None:
+    """All that is left of what the money brought; while it is frozen, so that it repays nothing before."""
+    payment, taken_minor = dispute.payment, 0
+    if payment.kind == PaymentKind.PACK and not stands_aside(dispute):
+        free = {lot.key: lot.free for lot in takebacks.left_of(fulfilment.keys_of(payment))}
+        _take_credits(dispute, dispute.key, _first(free, _credits_wanted(dispute)))
+    if is_of_sellers(dispute):
+        # Counted anew: a refund may have failed since it was frozen, or a withdrawal been taken back.
+        sale_payments.freeze_anew(payment, key=dispute.key, amount=dispute.money, reason=reason(dispute))
+        taken_minor = sale_payments.settle(payment, dispute.key).minor
+    _book_loss(dispute, taken_minor)
+
+
+def _credits_wanted(dispute: Dispute) -> int:
+    """The credits that its money stands for, less what it has taken."""
+    payment = dispute.payment
+    part = min(dispute.amount_minor, payment.amount_minor)
+    wanted = fulfilment.credits_of(payment) * part // payment.amount_minor
+    return wanted - takebacks.taken(keys=[dispute.key, *_late_keys(dispute)])
+
+
+def _first(free: Mapping[str, int], wanted: int) -> dict[str, int]:
+    """So many, in the order in which they are named."""
+    lines = {}
+    for key, amount in free.items():
+        lines[key] = min(amount, wanted)
+        wanted -= lines[key]
+    return lines
+
+
+def _take_credits(dispute: Dispute, key: str, lines: Mapping[str, int]) -> None:
+    user, unit = dispute.payment.user, str(dispute.payment.details["unit"])
+    takebacks.hold(user=user, unit=unit, key=key, amounts=lines)
+    takebacks.take(user=user, unit=unit, key=key, metadata={"dispute": str(dispute.pk)})
+
+
+def _book_loss(dispute: Dispute, taken_minor: int) -> None:
+    """Sellers have borne their part of what was taken of their sales, and that is booked already."""
+    unit = dispute.currency
+    outside = fulfilment.gateway_account(dispute.gateway, unit)
+    lost = Money(dispute.amount_minor - taken_minor, unit)
+    source = "suspense" if stands_aside(dispute) and not refunds_elsewhere.has_gone_back(dispute.attempt) else "loss"
+    owed = _owed_as_credits(dispute, lost)
+    parts = {f"vouchers:{unit}": owed, f"{source}:{unit}": lost - owed}
+    moves = [Move(fulfilment.house(name, unit), outside, part) for name, part in parts.items() if part.minor]
+    if fee := settings.DISPUTE_FEE_MINOR.get(unit, 0):
+        moves.append(Move(fulfilment.house(f"fees:{dispute.gateway}:{unit}", unit), outside, Money(fee, unit)))
+    metadata = {"dispute": str(dispute.pk), "payment": str(dispute.payment_id)}
+    if moves:
+        transfers.post(key=dispute.key, kind="dispute.lost", moves=moves, metadata=metadata)
+
+
+def _owed_as_credits(dispute: Dispute, lost: Money, *, without: Refund | None = None) -> Money:
+    """Of credits that are taxed when they are used: what was never taxed is owed to nobody any more, and no loss."""
+    if stands_aside(dispute) or not dispute.payment.details.get("tax", {}).get("at_use"):
+        return Money(0, lost.unit)
+    return Money(min(lost.minor, voucher_refunds.untaxed(dispute.payment, without=without)), lost.unit)
+
+
+# ---------------------------------------------------------------- when a refund of the same money ends badly later
+
+
+def free(refund: Refund) -> None:
+    """It does not go after all: what it held is free, but for what lost disputes take of it."""
+    payment, key, lost = refund.payment, refund.key, _lost_of(refund)
+    if _was_sold(refund, PaymentKind.SALE):
+        lifted = sale_payments.lift(payment, key)
+        for dispute in lost:
+            _take_of_sellers(dispute, refund)
+        sale_payments.repay(lifted)
+    if refund.lines:
+        held = {key: refund.lines[key] for key in fulfilment.keys_of(payment) if key in refund.lines}
+        lines = {}
+        for dispute in lost:
+            part = lines[dispute.late_key(refund)] = _first(held, _credits_wanted(dispute))
+            held = {key: amount - part[key] for key, amount in held.items()}
+        unit = str(payment.details["unit"])
+        takebacks.release(user=payment.user, unit=unit, key=key, instead=lines)
+
+
+def give_again(refund: Refund) -> None:
+    """It had arrived, and the bank sent it back to us: everybody has again what it had taken of them, but for what lost
+    disputes take of it. The caller has undone it in the books."""
+    payment, key, lost = refund.payment, refund.key_now, _lost_of(refund)
+    if _was_sold(refund, PaymentKind.SALE):
+        undone = sale_payments.undo(payment, refund.key)
+        for dispute in lost:
+            _take_of_sellers(dispute, refund)
+        sale_payments.repay(undone)
+    if _was_sold(refund, PaymentKind.PACK):
+        unit = str(payment.details["unit"])
+        takebacks.give_back(user=payment.user, unit=unit, key=key, owed=refund.credits_owed)
+        for dispute in lost:
+            # What was owed is forgiven: a bank takes what is left, and makes no debt of what was spent.
+            again = takebacks.left_of(list(takebacks.given_back(key=key).values()))
+            lines = _first({lot.key: lot.free for lot in again}, _credits_wanted(dispute))
+            _take_credits(dispute, dispute.late_key(refund), lines)
+            _owe_less(dispute, refund)
+
+
+def _lost_of(refund: Refund) -> list[Dispute]:
+    if refund.origin == RefundOrigin.SURPLUS:
+        return []
+    lost = Dispute.objects.of_what_was_delivered(refund.payment, DisputeState.LOST).select_related("attempt")
+    found = list(lost.order_by("pk"))
+    for dispute in found:
+        dispute.payment = refund.payment
+    return found
+
+
+def _was_sold(refund: Refund, kind: PaymentKind) -> bool:
+    """What was paid twice reached nobody."""
+    return refund.payment.kind == kind and refund.origin != RefundOrigin.SURPLUS
+
+
+def _take_of_sellers(dispute: Dispute, refund: Refund) -> None:
+    """At the sales' own split, as if it had been there when the dispute was lost: and so it is no loss any more."""
+    payment, key = dispute.payment, dispute.late_key(refund)
+    wanted = dispute.money - Money(sale_payments.taken(payment, dispute.key), dispute.currency)
+    sale_payments.freeze(payment, key=key, amount=wanted, reason=reason(dispute))
+    taken = sale_payments.settle(payment, key)
+    outside = fulfilment.gateway_account(dispute.gateway, dispute.currency)
+    _book_late(dispute, refund, Move(outside, _loss(dispute.currency), taken))
+
+
+def _owe_less(dispute: Dispute, refund: Refund) -> None:
+    """What was never taxed waits on the account of vouchers again, since the refund is undone: that is the bank's."""
+    lost = Money(_still_lost(dispute), dispute.currency)
+    owed = _owed_as_credits(dispute, lost, without=refund)
+    _book_late(dispute, refund, Move(fulfilment.house(f"vouchers:{owed.unit}", owed.unit), _loss(owed.unit), owed))
+
+
+def _still_lost(dispute: Dispute) -> int:
+    """What of its amount no vouchers have borne."""
+    return dispute.amount_minor - voucher_refunds.booked([dispute.key, *_late_keys(dispute)], dispute.currency)
+
+
+def _book_late(dispute: Dispute, refund: Refund, move: Move) -> None:
+    if move.amount.minor:
+        metadata = {"dispute": str(dispute.pk), "payment": str(dispute.payment_id), "refund": str(refund.pk)}
+        transfers.post(key=dispute.late_key(refund), kind="dispute.lost.later", moves=[move], metadata=metadata)
+
+
+def _loss(unit: str) -> Account:
+    return fulfilment.house(f"loss:{unit}", unit)
+
+
+def _late_keys(dispute: Dispute) -> Iterable[str]:
+    refunds = Refund.objects.filter(payment=dispute.payment)
+    return [dispute.late_key(refund, times) for refund in refunds for times in range(refund.times_back + 1)]

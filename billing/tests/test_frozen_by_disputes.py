@@ -1,0 +1,102 @@
+"""What a dispute freezes: also what is empty at that moment and fills again, and nothing that somebody else froze."""
+
+from importlib import import_module
+
+import pytest
+from django.db import connection
+
+from billing import disputes
+from billing.gateways.subscribing import DisputeResult, DisputeState
+from billing.models import Dispute, Payment
+from billing.tests import shop
+from credits import grants, holds, usage
+from credits.models import Grant
+from events.models import Event
+from ledger import checks
+from ledger.money import Money
+
+pytestmark = pytest.mark.django_db
+
+
+def disputed(payment: Payment, state: DisputeState, name: str = "dp_1") -> Dispute:
+    told = DisputeResult(id=name, state=state, amount=Money(999, "EUR"), reason="fraudulent")
+    return disputes.note(attempt=payment.attempts.get(), result=told)
+
+
+def test_grant_that_was_emptied_while_frozen_is_free_when_the_dispute_is_won(stripe) -> None:
+    payment = shop.paid(stripe)
+    held = holds.reserve(user=payment.user, amount=275, key="h")
+    disputed(payment, DisputeState.NEEDS_RESPONSE)
+    spent = holds.settle(hold=held.id)
+    disputed(payment, DisputeState.WON)
+    usage.reverse(spend=spent.id, key="r", amount=50)
+    assert shop.credits_of(payment.user) == 50
+    assert not Grant.objects.filter(frozen_at__isnull=False).exists()
+    assert checks.faults() == {}
+
+
+@pytest.mark.parametrize(("end", "left"), [(DisputeState.WON, 50), (DisputeState.LOST, 0)])
+def test_spend_that_comes_back_during_a_dispute_is_frozen_with_the_rest(stripe, end, left: int) -> None:
+    payment = shop.paid(stripe)
+    spent = usage.spend(user=payment.user, amount=275, key="s")
+    disputed(payment, DisputeState.NEEDS_RESPONSE)
+    usage.reverse(spend=spent.id, key="r", amount=50)
+    assert shop.credits_of(payment.user) == 0
+    disputed(payment, end)
+    assert shop.credits_of(payment.user) == left
+    assert not Grant.objects.filter(frozen_at__isnull=False).exists()
+    assert checks.faults() == {}
+
+
+def test_freezing_what_is_empty_is_told_to_nobody(stripe) -> None:
+    payment = shop.paid(stripe)
+    usage.spend(user=payment.user, amount=275, key="s")
+    disputed(payment, DisputeState.NEEDS_RESPONSE)
+    disputed(payment, DisputeState.WON)
+    assert not Event.objects.filter(type="credits.adjusted").exists()
+
+
+def test_dispute_that_is_won_thaws_nothing_that_an_operator_froze(stripe) -> None:
+    payment = shop.paid(stripe)
+    paid = Grant.objects.get(account__name=f"grant:payment:{payment.pk}")
+    grants.freeze(grant=paid, reason="looked at")
+    disputed(payment, DisputeState.NEEDS_RESPONSE)
+    disputed(payment, DisputeState.WON)
+    assert shop.credits_of(payment.user) == 25  # the bonus, which only the dispute had frozen
+    grants.unfreeze(grant=paid, reason="all is well")
+    assert shop.credits_of(payment.user) == 275
+
+
+def test_operator_may_thaw_what_a_dispute_froze(stripe) -> None:
+    payment = shop.paid(stripe)
+    disputed(payment, DisputeState.NEEDS_RESPONSE)
+    paid = Grant.objects.get(account__name=f"grant:payment:{payment.pk}")
+    grants.unfreeze(grant=paid, reason="the buyer is known")
+    assert shop.credits_of(payment.user) == 250
+    grants.freeze(grant=paid, reason="and yet")
+    disputed(payment, DisputeState.WON)
+    assert shop.credits_of(payment.user) == 25
+
+
+def test_credits_of_a_lost_dispute_that_an_operator_froze_go_as_well(stripe) -> None:
+    payment = shop.paid(stripe)
+    paid = Grant.objects.get(account__name=f"grant:payment:{payment.pk}")
+    grants.freeze(grant=paid, reason="looked at")
+    disputed(payment, DisputeState.LOST)
+    grants.unfreeze(grant=paid, reason="all is well")
+    assert (shop.credits_of(payment.user), Grant.objects.filter(is_open=True).exists()) == (0, False)
+    assert checks.faults() == {}
+
+
+def test_what_open_disputes_had_frozen_before_freezes_had_owners_is_theirs(stripe) -> None:
+    payment, other = shop.paid(stripe), shop.paid(stripe)
+    by_hand = Grant.objects.get(account__name=f"grant:payment:{other.pk}")
+    grants.freeze(grant=by_hand, reason="looked at")
+    for each, name in ((payment, "dp_1"), (other, "dp_2")):
+        disputed(each, DisputeState.NEEDS_RESPONSE, name)
+    Grant.objects.update(frozen_for="")
+    with connection.cursor() as cursor:
+        cursor.execute(import_module("billing.migrations.0039_disputes_own_their_freezes").OWN)
+    for each, name in ((payment, "dp_1"), (other, "dp_2")):
+        disputed(each, DisputeState.WON, name)
+    assert (shop.credits_of(payment.user), shop.credits_of(other.user)) == (275, 25)
