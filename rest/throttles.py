@@ -49,8 +49,12 @@ def count_stranger(request: HttpRequest) -> None:
 
 
 def count_letter(request: HttpRequest) -> None:
-    """Count what somebody writes to us without proving who they are, against their address."""
-    _count(request, "letter", f"letter:{addresses.network_of(request)}", settings.THROTTLE_LETTERS)
+    """Count what somebody writes to us without proving who they are, against their address. No gateway reads where it
+    stands, so its answers do not say."""
+    if not hasattr(request, "is_counted_letter"):
+        request.is_counted_letter = True  # type: ignore[attr-defined]
+        outcome = meter.take(f"letter:{addresses.network_of(request)}", limits.parse(settings.THROTTLE_LETTERS))
+        _refuse_excess(outcome, "letter")
 
 
 def _count(request: HttpRequest, kind: str, identity: str, limit: str) -> None:
@@ -58,6 +62,10 @@ def _count(request: HttpRequest, kind: str, identity: str, limit: str) -> None:
         return  # a request counts once, though several permissions and a throttle may look at it
     outcome = meter.take(identity, limits.parse(limit))
     request.rate_limit = outcome  # type: ignore[attr-defined]  # read by the middleware below
+    _refuse_excess(outcome, kind)
+
+
+def _refuse_excess(outcome: limits.Outcome, kind: str) -> None:
     if not outcome.allowed:
         throttled.labels(kind).inc()
         allowed = f"Only {outcome.limit.count} requests in {outcome.limit.seconds} seconds are allowed."

@@ -96,7 +96,7 @@ def test_what_open_disputes_had_frozen_before_freezes_had_owners_is_theirs(strip
         disputed(each, DisputeState.NEEDS_RESPONSE, name)
     Grant.objects.update(frozen_for="")
     with connection.cursor() as cursor:
-        cursor.execute(import_module("billing.migrations.0039_disputes_own_their_freezes").OWN)
+        cursor.execute(import_module("billing.migrations.0047_disputes_own_their_freezes").OWN)
     for each, name in ((payment, "dp_1"), (other, "dp_2")):
         disputed(each, DisputeState.WON, name)
     assert (shop.credits_of(payment.user), shop.credits_of(other.user)) == (275, 25)

@@ -8,6 +8,7 @@ from django.urls import include, path
 from rest_framework.request import Request
 
 from credits.decorators import costs_credits
+from rest import fields, serializers
 from rest.authentication import CallerAuthentication
 from rest.views import ApiView
 
@@ -58,7 +59,14 @@ def plain(request: HttpRequest) -> HttpResponseBase:
     return answer(request)
 
 
+class Asked(serializers.QuerySerializer):
+    then = fields.StringField(required=False)
+    use = fields.IntegerField(required=False)
+
+
 class Drawing(ApiView):
+    queries = {"POST": Asked}
+
     @costs_credits("image.generate", quantity=2)
     def post(self, request: Request) -> HttpResponseBase:
         return answer(request)
@@ -69,6 +77,8 @@ def free(request: HttpRequest, what: str = "") -> HttpResponseBase:
 
 
 class Rendering(ApiView):
+    queries = {"POST": Asked}
+
     def post(self, request: Request) -> HttpResponseBase:
         return answer(request)
 

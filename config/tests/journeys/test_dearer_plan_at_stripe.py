@@ -12,7 +12,7 @@ from billing.gateways.errors import FailureCategory, Unavailable, Uncertain
 from billing.models import Case, GatewayInstruction, Payment, PlanPrice
 from billing.models.instructions import InstructionKind
 from billing.plan_changes import Changed
-from billing.tests.test_payments_in_the_admin import browser, member
+from billing.tests.test_payments_in_the_admin import browser, member, previewed
 from config.tests.journeys.conftest import Shop
 from config.tests.journeys.subscriber import FAILING, GOOD, Subscriber, subscriber
 from config.tests.journeys.test_instructions_to_stripe import changes, sweep
@@ -104,7 +104,8 @@ def test_operators_are_told_that_its_charge_was_not_paid(ada: Subscriber) -> Non
     ada.use_card(FAILING)
     operator = member("manage_subscription")
     wish = {"plan": "elite", "interval": "month", "when": "now", "reason": "asked", "key": str(uuid4())}
-    said = browser(operator).post(f"/admin/billing/subscription/{ada.ours.pk}/change_plan/", wish, follow=True)
+    path = f"/admin/billing/subscription/{ada.ours.pk}/change_plan/"
+    said = browser(operator).post(path, wish | previewed(operator, path, wish), follow=True)
     assert "The charge was not paid" in said.content.decode()
     asked = GatewayInstruction.objects.get()
     assert (asked.by, asked.reason) == (operator, "asked")
