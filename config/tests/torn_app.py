@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 import django
@@ -47,8 +48,8 @@ def stopping(module: Any, name: str, *, before: str = "", behind: str = "") -> N
     setattr(module, name, act)
 
 
-def claim(*args: Any) -> list[GatewayLetter]:
-    found = _claim(*args)
+def claim(now: datetime) -> list[GatewayLetter]:
+    found = _claim(now)
     _of_this_process["letters"] = [str(letter.pk) for letter in found]
     return found
 
