@@ -44,7 +44,6 @@ LONG_FILES = (
     "config/tests/test_up.py",
     "config/tests/test_bench.py",
     "config/tests/test_schema.py",
-    "config/tests/journeys/test_killed_worker.py",
     "config/tests/test_deploy.py",
     "config/tests/test_charged_jobs.py",
     "credits/tests/test_histories.py",
