@@ -1,17 +1,19 @@
-"""Workers that come at once send once. The canary takes the claim away."""
+"""Workers that come at once send once. The canary takes the lock and the claim behind it away."""
 
 import threading
+from uuid import UUID
 
 import pytest
 
-from billing import payout_sending
+from billing import payout_sending, payouts
 from billing.gateways.base import DestinationKind, PayoutRequest, PayoutResult
+from billing.models import Payout
 from billing.tests.fakes import StandIn
 from billing.tests.paying import PayingGateway, approved, fresh
 from ledger.checks import faults
-from ledger.tests.races import run_together
+from ledger.tests.races import meeting_of, run_together
 from wallets import withdrawals
-from wallets.models import Withdrawal
+from wallets.models import Withdrawal, WithdrawalStatus
 
 pytestmark = pytest.mark.django_db(transaction=True)
 RIVALS = 6
@@ -44,14 +46,26 @@ def test_rivals_send_once(paypal: CountingGateway) -> None:
     assert faults() == {}
 
 
-def test_canary_without_the_claim_they_send_more_than_once(paypal: CountingGateway, monkeypatch) -> None:
+def test_the_race_is_real_without_the_lock_and_the_claim(paypal: CountingGateway, monkeypatch) -> None:
+    """If this fails, the test above proves nothing: each of them then calls the gateway. Either of the two is enough,
+    so that both are taken away."""
     withdrawal = approved()
+    Payout.objects.create(withdrawal=withdrawal)  # or whoever makes the row would keep the others waiting
+    paypal.pays_out()
+    meet = meeting_of(RIVALS)
 
-    def claims_nothing(*, withdrawal: Withdrawal, gateway: str) -> bool:
-        Withdrawal.objects.filter(pk=withdrawal.pk).update(gateway=gateway)
+    def look_without_locking(payout_id: UUID) -> Payout:
+        found = Payout.objects.select_related("withdrawal__wallet").get(pk=payout_id)
+        meet()
+        return found
+
+    def claim_what_was_seen(*, withdrawal: Withdrawal, gateway: str) -> bool:
+        Withdrawal.objects.filter(pk=withdrawal.pk).update(status=WithdrawalStatus.SENDING, gateway=gateway)
         return True
 
-    monkeypatch.setattr(withdrawals, "mark_sending", claims_nothing)
-    monkeypatch.setattr("billing.schedule.next_ask_at", lambda sent_at, *, now: None)
-    run_together(RIVALS, lambda: payout_sending._begin(withdrawal.pk, payout_sending._choose(withdrawal)))
-    assert fresh(withdrawal).sent.sends == RIVALS
+    monkeypatch.setattr(payouts, "lock", look_without_locking)
+    monkeypatch.setattr(withdrawals, "mark_sending", claim_what_was_seen)
+    # What follows the call has tests of its own; here the late ones would find it paid by the first.
+    monkeypatch.setattr(payouts, "sent", lambda *, payout, result: payout)
+    run_together(RIVALS, lambda: payout_sending.send(withdrawal))
+    assert paypal.calls == RIVALS
