@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psycopg
 from django.db import connection
 
 SQL = Path(__file__).parent.parent / "sql"
@@ -90,6 +91,15 @@ def run_through_the_gate(acts: Sequence[Callable[[], Any]]) -> list[Any]:
             cursor.execute("SELECT pg_advisory_unlock(%s)", [GATE])
         wait(futures, PATIENCE_SECONDS)
     return [future.result() for future in futures]
+
+
+def kind_of(result: Any) -> str:
+    """In one word. Of what the database refused it names the constraint, or what else stopped it: a canary must meet
+    just that, and no mistake of the test itself."""
+    refusal = result.__cause__ if isinstance(result, Exception) else None
+    if isinstance(refusal, psycopg.Error):
+        return refusal.diag.constraint_name or type(refusal).__name__
+    return str(result) if isinstance(result, str | int) else type(result).__name__
 
 
 def wait_for_a_rival() -> None:
