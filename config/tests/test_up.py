@@ -141,15 +141,19 @@ def test_the_web_sends_listeners_to_the_streams(running: tuple[Terminal, Laptop]
 def test_killed_worker_is_started_again(running: tuple[Terminal, Laptop]) -> None:
     terminal, _ = running
     # Another test may have made the supervisor start everything again a moment ago.
-    worker = next(found for _ in range(10_000) for found in children_of(terminal.pid, "config worker"))
+    worker = soon(lambda: children_of(terminal.pid, "config worker"))[0]
     os.kill(worker, signal.SIGKILL)
     assert terminal.saw(r"worker ended with -9")
+    assert soon(lambda: set(children_of(terminal.pid, "config worker")) - {worker})
 
 
 def test_killed_database_comes_back_with_its_data(running: tuple[Terminal, Laptop]) -> None:
     _, laptop = running
     known = laptop.read("demo.json")
-    os.kill(laptop.read("dev/host.json")["postgres_pid"], signal.SIGKILL)
+    killed = laptop.read("dev/host.json")["postgres_pid"]
+    os.kill(killed, signal.SIGKILL)
+    # Its children may answer for a moment after it is gone.
+    assert soon(lambda: laptop.read("dev/host.json")["postgres_pid"] != killed)
     # A token is looked up in the database, so this answer needs the rows of before.
     as_service = {"Authorization": f"Bearer {known['service_token']}"}
     assert answer_after_recovery(urllib.request.Request(known["base_url"] + "/api/v1/me", headers=as_service)) == 200
@@ -160,7 +164,8 @@ def test_killed_host_of_the_servers_is_replaced(running: tuple[Terminal, Laptop]
     killed = laptop.read("dev/host.json")["host_pid"]
     os.kill(killed, signal.SIGKILL)
     assert terminal.saw(r"embedded servers are gone; starting them again")
-    assert new_host(laptop, instead_of=killed)
+    # An old web server may answer for a moment after its host is gone, and the next test reads this file.
+    assert soon(lambda: laptop.read("dev/host.json")["host_pid"] != killed)
     ready = urllib.request.Request(laptop.read("demo.json")["base_url"] + "/health/ready")
     assert answer_after_recovery(ready) == 200
 
@@ -181,15 +186,14 @@ def test_the_gateways_in_a_box_stand_beside_and_write_to_us(running: tuple[Termi
         assert json.load(reply)["webhook_url"] == f"{known['base_url']}/webhooks/paypal"
 
 
-def new_host(laptop: Laptop, *, instead_of: int) -> bool:
-    """Wait for it: an old web server may answer for a moment after its host is gone, and the next test reads this."""
+def soon(look: Callable[[], Any]) -> Any:
+    """What it finds once it finds anything; nothing in the end."""
     hangs_at = time.monotonic() + GIVE_UP_SECONDS
-    while time.monotonic() < hangs_at:
-        with contextlib.suppress(FileNotFoundError):
-            if laptop.read("dev/host.json")["host_pid"] != instead_of:
-                return True
+    while True:
+        with contextlib.suppress(FileNotFoundError):  # while another host takes over
+            if (found := look()) or time.monotonic() > hangs_at:
+                return found
         threading.Event().wait(0.05)
-    return False
 
 
 def answer_after_recovery(request: urllib.request.Request) -> int:

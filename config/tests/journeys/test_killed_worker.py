@@ -21,8 +21,8 @@ from credits.models import Grant
 from ledger import checks
 
 PURCHASES, BATCH = 10, 5
-# Celery takes up to five seconds to put another process into a dead one's place, or to hand its task on: so there is one
-# for each death, and one that survives.
+# Celery takes up to five seconds to put another process into a dead one's place, or to hand its task on: so there is
+# one for each death, and one that survives.
 PLACES = {"unasked": 0, "unwritten": 0, "uncommitted": 0, "unclosed": 1}  # how many payments are delivered by then
 WORKER = [sys.executable, "-m", "celery", "-A", "config.tests.torn_app", "worker", "-c", str(len(PLACES) + 1)]
 QUIET = ["--without-gossip", "--without-mingle"]
