@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
+import time
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
@@ -12,9 +12,13 @@ from typing import Any
 import pytest
 import requests
 
+from sandbox import registry
+from sandbox.box import Sandbox as Box
+from sandbox.clock import Clock
 from sandbox.server import LARGEST_BODY_BYTES
-from sandbox.testing import BASE_DIR, Refused, Sandbox
-from sandbox.tests.clients import Orange, PayPal, redirect
+from sandbox.testing import BASE_DIR, PATIENCE_SECONDS, Refused, Sandbox
+from sandbox.tests.clients import CinetPay, Orange, PayPal, redirect
+from sandbox.wire import Request
 
 FOUR = ["paypal", "cinetpay", "mtn_momo", "orange_money"]
 
@@ -82,24 +86,41 @@ def test_a_bad_answer_says_nothing_of_what_was_done(
 def test_a_caller_who_gave_up_is_acted_for_all_the_same(sandbox: Sandbox) -> None:
     paypal = PayPal(sandbox)
     sandbox.turn("paypal", latency_ms=300)
-    with pytest.raises(requests.ReadTimeout):
-        paypal.session.post(f"{paypal.base}/v2/checkout/orders", json=_order(), timeout=0.05)
-    sandbox.control("DELETE", "/_dials/paypal")
+    client = HTTPConnection(sandbox.url.removeprefix("http://"), timeout=PATIENCE_SECONDS)
+    headers = {"Authorization": str(paypal.session.headers["Authorization"]), "Content-Type": "application/json"}
+    client.request("POST", "/paypal/v2/checkout/orders", json.dumps(_order()), headers)
+    client.close()
+    until = time.monotonic() + PATIENCE_SECONDS
     while not any("acted_with_status" in line and line["path"].endswith("orders") for line in sandbox.requests()):
-        pass
+        assert time.monotonic() < until, "It never acted."
     assert len(sandbox.books("paypal")["payments"]) == 1
 
 
-def test_a_call_that_waited_through_a_reset_acts_no_more(sandbox: Sandbox) -> None:
-    paypal = PayPal(sandbox)
-    sandbox.turn("paypal", latency_ms=300)
-    with ThreadPoolExecutor(1) as caller:
-        waiting = caller.submit(paypal.session.post, f"{paypal.base}/v2/checkout/orders", json=_order(), timeout=5)
-        while not any(line["path"].endswith("orders") for line in sandbox.requests()):
-            pass
-        sandbox.reset()
-        assert isinstance(waiting.exception(), requests.ConnectionError)
-    assert sandbox.books("paypal")["payments"] == []
+@pytest.mark.parametrize(("is_reset", "acted"), [(True, 0), (False, 1)])
+def test_a_call_that_waited_through_a_reset_acts_no_more(
+    monkeypatch: pytest.MonkeyPatch, is_reset: bool, acted: int
+) -> None:
+    """In this process, where the reset comes while it waits and at no other time."""
+    clock = Clock()
+    gateways = {"cinetpay": registry.gateways(clock, {"cinetpay": {"latency_ms": 300}}, {})["cinetpay"]}
+    box, gateway, waited = Box(clock, gateways), gateways["cinetpay"], []
+
+    def wait(seconds: float) -> None:
+        waited.append(seconds)
+        if is_reset:
+            gateway.reset()
+
+    monkeypatch.setattr("sandbox.box.time.sleep", wait)
+    content = CinetPay.account | {
+        "transaction_id": "pay1", "amount": 5000, "currency": "XOF", "description": "Order 77", "channels": "ALL",
+        "notify_url": "http://127.0.0.1:9/hook", "return_url": "http://127.0.0.1/return",
+    }  # fmt: skip
+    asked = Request(
+        method="POST", path="/v2/payment", query={}, headers={"content-type": "application/json"},
+        body=json.dumps(content).encode(), base_url="http://127.0.0.1/cinetpay",
+    )  # fmt: skip
+    reply = box.call(gateway, asked)
+    assert (waited, reply is None, len(gateway.books())) == ([0.3], is_reset, acted)
 
 
 def _order() -> dict[str, Any]:
