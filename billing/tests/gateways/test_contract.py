@@ -1,5 +1,7 @@
 """One suite for every gateway, over HTTP against the sandbox: what an adapter says is what the gateway's books say."""
 
+from typing import Any
+
 import pytest
 
 from billing.gateways.base import (
@@ -13,6 +15,7 @@ from billing.gateways.errors import (
     Unavailable,
     Uncertain,
 )
+from billing.gateways.http import Channel, Reply
 from billing.tests.gateways import contenders
 from billing.tests.gateways.contenders import Contender
 from billing.tests.gateways.contract import books, every, settled
@@ -142,10 +145,19 @@ def test_lost_reply_is_uncertain_and_the_question_resolves_it(
 
 
 @every
-def test_reply_that_comes_too_late_is_uncertain(sandbox: Sandbox, contender: Contender) -> None:
-    adapter = contender.make(sandbox, contenders.IMPATIENT)
-    adapter.open_checkout(contenders.checkout(contender))
+def test_reply_that_comes_too_late_is_uncertain(
+    sandbox: Sandbox, contender: Contender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    adapter = contender.make(sandbox, contenders.LIMITS)
+    adapter.open_checkout(contenders.checkout(contender))  # has a token now
     sandbox.turn(contender.gateway, latency_ms=600)
+    usual = Channel.call
+
+    def call(channel: Channel, *args: Any, **facts: Any) -> Reply:
+        channel.limits = contenders.IMPATIENT
+        return usual(channel, *args, **facts)
+
+    monkeypatch.setattr(Channel, "call", call)
     with pytest.raises(Uncertain) as late:
         adapter.open_checkout(contenders.checkout(contender))
     assert late.value.code == "read_timeout"

@@ -2,6 +2,7 @@
 
 import socket
 import ssl
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,19 +11,22 @@ from billing.gateways.errors import FailureCategory, GatewayError, Unavailable, 
 from billing.gateways.http import Channel, Limits
 from billing.tests.gateways import certificates, wire
 
+LONG = Limits(connect_seconds=30.0, read_seconds=30.0, slow_read_seconds=30.0, reply_bytes=1_000)
+# For those who are to give up; of everybody else a busy machine is no reason to.
 SHORT = Limits(connect_seconds=0.2, read_seconds=0.3, slow_read_seconds=0.3, reply_bytes=1_000)
+SLOW = (wire.read_and_wait, wire.drip)
 
 
-def channel(url: str, limits: Limits = SHORT) -> Channel:
+def channel(url: str, limits: Limits = LONG) -> Channel:
     return Channel(gateway="toy", base_url=url, limits=limits)
 
 
-def post(url: str) -> None:
-    channel(url).call("POST", "/pay", moves=True, json={"amount": 5})
+def post(url: str, limits: Limits = LONG) -> None:
+    channel(url, limits).call("POST", "/pay", moves=True, json={"amount": 5})
 
 
-def get(url: str) -> None:
-    channel(url).call("GET", "/pay", moves=False)
+def get(url: str, limits: Limits = LONG) -> None:
+    channel(url, limits).call("GET", "/pay", moves=False)
 
 
 def free_port() -> int:
@@ -54,7 +58,7 @@ def test_host_that_does_not_pick_up_surely_moved_nothing() -> None:
             each.connect_ex(server.getsockname())
         try:
             with pytest.raises(Unavailable) as raised:
-                post(f"http://127.0.0.1:{server.getsockname()[1]}")
+                post(f"http://127.0.0.1:{server.getsockname()[1]}", SHORT)
         finally:
             for each in waiting:
                 each.close()
@@ -105,7 +109,7 @@ def test_certificate_that_nobody_vouches_for_is_refused_before_anything_is_sent(
 )
 def test_whoever_lost_the_reply_to_an_order_does_not_know(behaviour: wire.Behaviour, code: str) -> None:
     with wire.listening(behaviour) as server, pytest.raises(Uncertain) as raised:
-        post(server.url)
+        post(server.url, replace(SHORT, connect_seconds=30.0) if behaviour in SLOW else LONG)
     assert raised.value.code == code
     assert raised.value.gateway == "toy"
 
@@ -116,7 +120,7 @@ def test_whoever_lost_the_reply_to_an_order_does_not_know(behaviour: wire.Behavi
 )
 def test_whoever_lost_the_answer_to_a_question_may_ask_again(behaviour: wire.Behaviour) -> None:
     with wire.listening(behaviour) as server, pytest.raises(Unavailable):
-        get(server.url)
+        get(server.url, replace(SHORT, connect_seconds=30.0) if behaviour in SLOW else LONG)
 
 
 def test_too_many_requests_surely_moved_nothing_and_says_when_to_come_back() -> None:
