@@ -550,6 +550,7 @@ def test_three_years_in_forty_zones_with_outages_and_double_beats(db: Any) -> No
     movers = list(homes)[::8]
     three_years(homes, movers, chance)
 
+    late: Counter[bool] = Counter()
     for reference, known in homes.items():
         schedule = GrantSchedule.objects.get(reference=reference)
         found = list(schedule.periods.order_by("number").select_related("grant"))
@@ -558,10 +559,18 @@ def test_three_years_in_forty_zones_with_outages_and_double_beats(db: Any) -> No
         wanted = [begins(number, known) for number in range(157)]
         assert [period.starts_at for period in found] == [start for start, _ in wanted]
         assert all(is_midnight_of_a_monday(*each) for each in wanted)
-        assert all(period.decided_at is not None and period.decided_at >= period.starts_at for period in found)
+        for period in found:
+            assert period.decided_at is not None
+            assert period.grant is not None
+            assert period.decided_at >= period.starts_at
+            is_late = period.decided_at >= period.ends_at
+            lasts = period.ends_at - period.starts_at
+            assert period.grant.expires_at == (period.decided_at + lasts if is_late else period.ends_at)
+            late[is_late] += 1
         for period, following in itertools.pairwise(found):
             has_moved = any(period.starts_at <= at <= max(period.ends_at, following.starts_at) for at, _ in known[1:])
             assert has_moved or period.ends_at == following.starts_at
+    assert late[True] > 100  # as long after it was given, as it would have been
     assert min(len(homes[mover]) for mover in movers) > 5
     assert Grant.objects.count() == Event.objects.filter(type="credits.granted").count() == 157 * len(zones)
     assert checks.faults() == {}
