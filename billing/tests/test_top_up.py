@@ -563,6 +563,44 @@ def test_a_thousand_spends_across_the_threshold_charge_once(charging: ChargingGa
     assert shop.credits_of(ann) == 0
 
 
+def times_charged_by_eight(user: User, monkeypatch: pytest.MonkeyPatch) -> int:
+    """Eight sweeps come at once, where the balance stays low and the cap leaves room for two more charges; none waits
+    for another's end. Returns how many charge."""
+    agreed, now = agree(user, monthly_cap_minor=2_500), timezone.now()
+    monkeypatch.setattr(top_up_charges, "_is_low", lambda standing: True)
+    monkeypatch.setattr(top_up_charges, "_may_begin", lambda standing, now: True)
+    with without_index("billing_topupcharge", "top_up_charge_one_in_flight"):
+        begun = run_together(8, lambda: top_up_charges.charge(agreed, now))
+        assert TopUpCharge.objects.count() == sum(each is not None for each in begun)
+    return sum(each is not None for each in begun)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_eight_who_charge_at_once_keep_the_cap(
+    charging: ChargingGateway, ann: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert times_charged_by_eight(ann, monkeypatch) == 2
+    assert len(charging.charged) == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_cap_is_passed_without_the_lock(
+    charging: ChargingGateway, ann: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If this fails, the test above proves nothing: all have counted before the first of them begins."""
+    meet, usual = meeting_of(8), top_up_charges._capped_until
+
+    def count_and_meet(standing: TopUp, now: datetime) -> datetime | None:
+        found = usual(standing, now)
+        meet()
+        return found
+
+    monkeypatch.setattr(top_up_charges, "_capped_until", count_and_meet)
+    monkeypatch.setattr(top_up, "lock_consents", lambda user: None)
+    assert times_charged_by_eight(ann, monkeypatch) == 8
+    assert len(charging.charged) == 8
+
+
 @contextmanager
 def without_index(table: str, name: str) -> Iterator[None]:
     with connection.cursor() as cursor:
