@@ -37,10 +37,16 @@ def database_url() -> str:
 
 
 @contextlib.contextmanager
-def web(folder: Path, stream_url: str = "", port: int = 0, **environment: str) -> Iterator[int]:
+def web(
+    folder: Path,
+    stream_url: str = "",
+    port: int = 0,
+    application: str = "config.wsgi:application",
+    **environment: str,
+) -> Iterator[int]:
     port = port or free_port()
     command = ["-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(port)]
-    with _serving([*command, "--blocking-threads", "2", "config.wsgi:application"], port, folder, environment | {
+    with _serving([*command, "--blocking-threads", "2", application], port, folder, environment | {
         "STREAM_URL": stream_url, "DATABASE_POOL_SIZE": "2",
     }):  # fmt: skip
         yield port

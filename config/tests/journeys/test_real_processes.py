@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
-from http.client import HTTPConnection
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -21,15 +22,18 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.management import call_command
 from django.db import connection
+from django.db.models import QuerySet
 from django.utils import timezone
 
-from billing import tasks
+from billing import inbox, tasks
 from billing.models import Attempt, GatewayLetter, Payment
 from billing.tests.subscribers import make_plan
 from config.tests.journeys.conftest import WRITES_TO_ONE_ADDRESS, make_pack, sandbox_environment
 from config.tests.processes import WORKER, free_port, running
 from config.tests.streams import LONG, SentEvents, call, database_url, stream, token_of, web
 from credits.models import Grant, GrantRule
+from events.models import Event, Message
+from events.tasks import dispatch
 from ledger import checks
 from sandbox.testing import Sandbox
 
@@ -201,26 +205,66 @@ def test_letter_that_comes_fifty_times_from_eight_sides_is_one_delivery(house: H
     house.sandbox.turn("stripe", notify={"drop": 1.0})
     begun = house.checkout("stripe", currency="EUR")
     house.sandbox.play(begun["next_action"])
-    body, headers = signed_letter(house)
-
-    def send(_: int) -> int:
-        client = HTTPConnection("127.0.0.1", house.web, timeout=LONG)
-        with contextlib.closing(client):
-            client.request("POST", "/webhooks/stripe", body, headers)
-            return client.getresponse().status
-
+    letter = signed_letter(house, "checkout.session.completed")
     with house.events() as events, ThreadPoolExecutor(8) as pool:
-        assert set(pool.map(send, range(50))) == {200}
+        assert set(pool.map(lambda _: deliver(house.web, letter), range(50))) == {200}
         events.until("payment.succeeded")
-    letters = GatewayLetter.objects.filter(event_id=json.loads(body)["id"])
-    wait_until(lambda: not letters.filter(state="pending").exists())
-    assert [letter.state for letter in letters] == ["done"]
+    wait_until(lambda: not of_letter(letter).filter(state="pending").exists())
+    assert [letter.state for letter in of_letter(letter)] == ["done"]
     is_delivered_once(house, begun)
 
 
-def signed_letter(house: House) -> tuple[bytes, dict[str, str]]:
-    """The letter that Stripe would have sent of a page that was paid, signed as Stripe signs."""
-    address = f"{house.sandbox.base('stripe')}/v1/events?type=checkout.session.completed"
+def test_purchase_that_is_told_from_every_side_at_once_is_one_delivery_and_one_receipt(
+    house: House, tmp_path: Path
+) -> None:
+    """Two kinds of letters about it, of which the first killed whoever stored it; its buyer who asks; an operator who
+    replays. All of them at once, again and again."""
+    house.sandbox.turn("stripe", notify={"drop": 1.0})
+    begun = house.checkout("stripe", currency="EUR")
+    house.call("PATCH", "customer", {"email": f"{house.buyer}@example.com"})
+    house.sandbox.play(begun["next_action"])
+    told = [signed_letter(house, kind) for kind in ("checkout.session.completed", "payment_intent.succeeded")]
+    with web(tmp_path, application="config.tests.doomed_web:application") as doomed:
+        with pytest.raises((ConnectionError, HTTPException)):
+            deliver(doomed, told[0])
+        assert of_letter(told[0]).count() == 1  # stored, and Stripe has no answer: it sends it again
+
+    def act(number: int) -> int:
+        match number % 4:
+            case 0 | 1 as which:
+                return deliver(house.web, told[which])
+            case 2:
+                refresh = f"payments/{begun['payment']['id']}/refresh"
+                return call(house.web, "POST", refresh, token_of(house.buyer), {})[0]
+            case _:
+                with contextlib.closing(connection):
+                    for letter in [letter for sent in told for letter in of_letter(sent)]:
+                        inbox.replay(letter)
+                tasks.drain_inbox.delay()
+                return 200
+
+    with ThreadPoolExecutor(8) as pool:
+        assert set(pool.map(act, range(48))) == {200}
+    for sent in told:  # and once more when all is over
+        wait_until(of_letter(sent).filter(state="done").exists)
+        assert inbox.replay(of_letter(sent).get())
+    tasks.drain_inbox.delay()
+    wait_until(lambda: [letter.state for sent in told for letter in of_letter(sent)] == ["done", "done"])
+    assert charged(house, "stripe") == [(999, "paid")]
+    is_delivered_once(house, begun)
+    assert Event.objects.filter(user__username=house.buyer, type="payment.succeeded").count() == 1
+    dispatch.delay()
+    mine = Message.objects.filter(user__username=house.buyer)
+    wait_until(lambda: set(mine.values_list("state", flat=True)) == {"sent"})
+    assert list(mine.values_list("kind", "address")) == [("receipt", f"{house.buyer}@example.com")]
+
+
+Letter = tuple[bytes, dict[str, str]]
+
+
+def signed_letter(house: House, kind: str) -> Letter:
+    """The letter that Stripe would have sent of what was paid, signed as Stripe signs."""
+    address = f"{house.sandbox.base('stripe')}/v1/events?type={kind}"
     asked = urllib.request.Request(address, headers={"Authorization": f"Bearer {settings.STRIPE_SECRET_KEY}"})
     with urllib.request.urlopen(asked, timeout=LONG) as answer:
         [event] = json.load(answer)["data"]
@@ -228,6 +272,18 @@ def signed_letter(house: House) -> tuple[bytes, dict[str, str]]:
     secret = settings.STRIPE_WEBHOOK_SECRETS[0].encode()
     signature = hmac.new(secret, f"{now}.".encode() + body, hashlib.sha256).hexdigest()
     return body, {"Stripe-Signature": f"t={now},v1={signature}", "Content-Type": "application/json"}
+
+
+def deliver(port: int, letter: Letter) -> int:
+    body, headers = letter
+    client = HTTPConnection("127.0.0.1", port, timeout=LONG)
+    with contextlib.closing(client):
+        client.request("POST", "/webhooks/stripe", body, headers)
+        return client.getresponse().status
+
+
+def of_letter(letter: Letter) -> QuerySet[GatewayLetter]:
+    return GatewayLetter.objects.filter(event_id=json.loads(letter[0])["id"])
 
 
 def wait_until(is_so: Callable[[], bool]) -> None:
