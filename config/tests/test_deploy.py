@@ -214,11 +214,11 @@ def test_every_service_runs_its_own_command(compose, environment_of, database: s
     run(["python", "manage.py", "collectstatic", "--noinput"], environment_of("migrate"))
     run(shlex.split(compose["services"]["migrate"]["command"]), environment_of("migrate"))
     assert groups_that_may_something(database) == ["auditor", "finance", "support"]
+    ours = {"8000": str(port), "8001": str(stream_port)}
     started: dict[str, tuple[subprocess.Popen[bytes], Path]] = {}
     try:
         for name in ("web", "stream", "worker", "beat"):
-            command = compose["services"][name]["command"]
-            command = command.replace("8000", str(port)).replace("8001", str(stream_port))
+            command = re.sub(r"\b800[01]\b", lambda found: ours[found[0]], compose["services"][name]["command"])
             log = tmp_path / f"{name}.log"
             with log.open("wb") as out:
                 process = subprocess.Popen(

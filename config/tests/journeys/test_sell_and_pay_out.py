@@ -1,6 +1,7 @@
 """Sellers' money, all the way over HTTP: sold, split, cleared, asked for, approved in the admin and paid out, once."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections import Counter
@@ -199,6 +200,7 @@ def test_withdrawals_are_each_paid_once_by_ten_workers_of_whom_one_is_killed(
     victim.stdin.flush()
     while len(_paid_out(market.sandbox)) < 5:
         assert victim.poll() is None  # each look is a call of the sandbox, which takes its time
+    assert stopped_while_it_sends(victim).status == "sending"
     acts: list[Callable[[], object]] = [payout_sending.work_through] * (WORKERS - 1)
     run_all([*acts, lambda: kill_group(victim)])
     assert Withdrawal.objects.filter(status="approved").count() < len(crowd)
@@ -214,6 +216,17 @@ def test_withdrawals_are_each_paid_once_by_ten_workers_of_whom_one_is_killed(
     assert there == Counter((each.pk.hex, each.amount_minor, "paid") for each in crowd)
     assert counter.balance("gateway:mtn_momo:XAF") == sum(each.amount_minor for each in crowd)
     assert checks.faults() == {}
+
+
+def stopped_while_it_sends(victim: "subprocess.Popen[str]") -> Withdrawal:
+    """It stands still with this one in hand, and is never woken: so it dies in its work, and not between two."""
+    while True:
+        os.killpg(victim.pid, signal.SIGSTOP)
+        os.waitid(os.P_PID, victim.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+        if (found := Withdrawal.objects.filter(status="sending").first()) is not None:
+            return found
+        assert victim.poll() is None, "It has nothing more to send."
+        os.killpg(victim.pid, signal.SIGCONT)
 
 
 def _paid_out(sandbox: Sandbox) -> list[dict[str, Any]]:
