@@ -1,6 +1,5 @@
 """Tickets open one stream, soon, and nothing else."""
 
-import threading
 from datetime import timedelta
 from typing import Any
 
@@ -9,13 +8,13 @@ import pytest
 import time_machine
 from django.conf import settings as project
 from django.contrib.auth.models import User
-from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
 from events import tickets
 from events.models import StreamTicket
 from rest import tokens
+from rest.tests.rivals import second_while_the_first_is_open
 
 
 @pytest.fixture
@@ -71,19 +70,8 @@ def test_unused_tickets_go_when_others_are_issued(user: User) -> None:
 @pytest.mark.django_db(transaction=True)
 def test_of_two_who_come_at_once_one_gets_in(transactional_db) -> None:
     ticket, _ = tickets.issue(user=User.objects.create(username="ann"), stream_ends_at=None)
-    together, found = threading.Barrier(2), []
-
-    def come() -> None:
-        together.wait()
-        found.append(tickets.redeem(ticket))
-        connection.close()
-
-    threads = [threading.Thread(target=come) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert sorted(each is not None for each in found) == [False, True]
+    met = second_while_the_first_is_open(lambda: tickets.redeem(ticket), lambda: tickets.redeem(ticket))
+    assert (met.first is not None, met.second, met.second_waited) == (True, None, True)
 
 
 # ---------------------------------------------------------------- the endpoints of the web process

@@ -3,6 +3,7 @@
 import json
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from django.test import Client
 
 from rest import signing_keys
 from rest.memory import forget_everything
+from rest.tests.rivals import PATIENCE_SECONDS
 from rest.tests.signing import (
     EC_KEY,
     OTHER_EC_KEY,
@@ -146,17 +148,18 @@ def test_a_flood_of_junk_kids_fetches_once_in_a_pause(db, client: Client, auth_s
 def test_rivals_for_the_first_key_fetch_once(auth_service) -> None:
     auth_service.publish(jwk_of(RSA_KEY, "one"))
     auth_service.may_answer.clear()
-    found: list[int] = []
-    rivals = [
-        threading.Thread(target=lambda: found.append(len(signing_keys.candidates(algorithm="RS256", kid="one"))))
-        for _ in range(4)
-    ]
-    for rival in rivals:
-        rival.start()
-    auth_service.asked.wait()
-    auth_service.may_answer.set()
-    for rival in rivals:
-        rival.join()
+    everybody_asks = threading.Barrier(5)
+
+    def ask() -> int:
+        everybody_asks.wait(PATIENCE_SECONDS)
+        return len(signing_keys.candidates(algorithm="RS256", kid="one"))
+
+    with ThreadPoolExecutor(4) as threads:
+        rivals = [threads.submit(ask) for _ in range(4)]
+        everybody_asks.wait(PATIENCE_SECONDS)
+        assert auth_service.asked.wait(PATIENCE_SECONDS)
+        auth_service.may_answer.set()
+        found = [rival.result() for rival in rivals]
     assert found == [1, 1, 1, 1]
     assert auth_service.fetches == 1
 

@@ -15,6 +15,7 @@ from ledger.checks import faults
 from ledger.money import Money
 from ledger.tests.races import PATIENCE_SECONDS, meeting_of, run_all, run_together
 from rest.tests.callers import customer, post
+from rest.tests.rivals import second_while_the_first_is_open
 from wallets import destinations, sales, sellers, withdrawals
 from wallets.destinations import Asked
 from wallets.errors import AboveSale, DailyMaximumReached, InsufficientFunds, SellerCannotCover, WithdrawalState
@@ -149,15 +150,18 @@ def test_paid_and_failed_at_once_is_one_of_them(seller: Any) -> None:
     assert faults() == {}
 
 
-def test_cancel_and_send_at_once_is_one_of_them(seller: Any) -> None:
+@pytest.mark.parametrize("order", [["cancelled", "sending"], ["sending", "cancelled"]], ids=" then ".join)
+def test_cancel_and_send_at_once_is_one_of_them(seller: Any, order: list[str]) -> None:
+    """Each comes first once, and the other one while that is not committed yet."""
     withdrawal = withdrawals.approve(withdrawal=ask(seller, 1_000), by=make_user())
-    cancel = outcome(lambda: withdrawals.cancel(withdrawal=withdrawal))
-    won = []
-    send = outcome(lambda: won.append(withdrawals.mark_sending(withdrawal=withdrawal, gateway="mtn_momo")))
-    run_all([cancel, send])
+    acts = {
+        "cancelled": outcome(lambda: withdrawals.cancel(withdrawal=withdrawal)),
+        "sending": lambda: withdrawals.mark_sending(withdrawal=withdrawal, gateway="mtn_momo"),
+    }
+    lost = {"cancelled": "WithdrawalState", "sending": False}
+    met = second_while_the_first_is_open(*(acts[name] for name in order))
     withdrawal.refresh_from_db()
-    assert (withdrawal.status == "sending") == won[0]
-    assert withdrawal.status in ("sending", "cancelled")
+    assert (met.second_waited, met.second, withdrawal.status) == (True, lost[order[1]], order[0])
     assert faults() == {}
 
 

@@ -1,12 +1,15 @@
 """Tokens are fetched once, kept while they live, and renewed once when they are refused."""
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 
 import pytest
 
 from billing.gateways.errors import FailureCategory, Unavailable
 from billing.gateways.http import Reply
 from billing.gateways.tokens import Tokens, read_token
+from ledger.tests.races import PATIENCE_SECONDS
 
 WORKERS = 8
 
@@ -25,23 +28,51 @@ class Mint:
         return f"token-{self.made}", self.lives_seconds
 
 
+class SlowMint(Mint):
+    """Answers once everybody has asked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.everybody_asks = threading.Barrier(WORKERS + 1)
+        self.may_answer = threading.Event()
+
+    def fetch(self) -> tuple[str, float]:
+        made = super().fetch()
+        assert self.may_answer.wait(PATIENCE_SECONDS)
+        return made
+
+
+def tokens_of_many(tokens: Tokens, mint: SlowMint) -> list[str]:
+    def work() -> str:
+        mint.everybody_asks.wait(PATIENCE_SECONDS)
+        return tokens.get()
+
+    with ThreadPoolExecutor(WORKERS) as threads:
+        seen = [threads.submit(work) for _ in range(WORKERS)]
+        mint.everybody_asks.wait(PATIENCE_SECONDS)
+        mint.may_answer.set()
+        return [each.result() for each in seen]
+
+
 def test_token_is_fetched_once_for_many_threads() -> None:
-    mint = Mint()
-    tokens = Tokens(mint.fetch)
-    barrier = threading.Barrier(WORKERS)
-    seen: list[str] = []
-
-    def work() -> None:
-        barrier.wait()
-        seen.append(tokens.get())
-
-    threads = [threading.Thread(target=work) for _ in range(WORKERS)]
-    for each in threads:
-        each.start()
-    for each in threads:
-        each.join()
-    assert seen == ["token-1"] * WORKERS
+    mint = SlowMint()
+    assert tokens_of_many(Tokens(mint.fetch), mint) == ["token-1"] * WORKERS
     assert mint.made == 1
+
+
+def test_without_the_lock_each_thread_fetches_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """If this fails, the test above proves nothing."""
+    mint, together, fetched = SlowMint(), threading.Barrier(WORKERS), list[str]()
+
+    def fetch() -> tuple[str, float]:
+        together.wait(PATIENCE_SECONDS)  # each of them is in here before the first one has a token
+        fetched.append("one")
+        return mint.fetch()
+
+    tokens = Tokens(fetch)
+    monkeypatch.setattr(tokens, "_lock", nullcontext())
+    tokens_of_many(tokens, mint)
+    assert fetched == ["one"] * WORKERS
 
 
 def test_refused_token_is_renewed_once_and_the_call_made_again() -> None:
