@@ -16,7 +16,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.exceptions import HTTPError
+from urllib3.exceptions import HTTPError, ReadTimeoutError
 from urllib3.poolmanager import PoolManager
 
 from billing.gateways.errors import FailureCategory, GatewayError, Unavailable, Uncertain
@@ -165,8 +165,9 @@ class Channel:
         return reply
 
     def _read(self, response: requests.Response, *, deadline: float) -> bytes:
+        """Piece by piece as they come: a whole chunk of a reply that drips would be waited for beyond the deadline."""
         pieces = bytearray()
-        for piece in response.iter_content(CHUNK_BYTES):
+        while piece := response.raw.read1(CHUNK_BYTES, decode_content=True):
             pieces += piece
             if len(pieces) > self.limits.reply_bytes:
                 raise _TooLong(f"The reply is longer than {self.limits.reply_bytes} bytes.")
@@ -238,7 +239,7 @@ def _word(failure: Exception, *, sent: bool) -> str:
         return "reply_too_long"
     if isinstance(failure, requests.ConnectTimeout):
         return "connect_timeout"
-    if isinstance(failure, requests.Timeout):
+    if isinstance(failure, requests.Timeout | ReadTimeoutError):
         return "read_timeout"
     if isinstance(failure, requests.exceptions.SSLError):
         return "tls"

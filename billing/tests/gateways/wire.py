@@ -114,9 +114,9 @@ def answer_half(client: socket.socket) -> None:
 def drip(client: socket.socket) -> None:
     """A byte now and then, so that no single wait is long."""
     read_request(client)
-    client.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n")
+    client.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\n")  # for three quarters of a minute
     client.settimeout(0.05)
-    for _ in range(100):
+    for _ in range(900):
         try:
             client.sendall(b" ")
             if not client.recv(1):
