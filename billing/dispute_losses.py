@@ -4,7 +4,7 @@ What a refund holds at that moment is not left, and what it has taken is not eit
 afterwards, what comes free of it is the dispute's before it is anybody else's.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from django.conf import settings
 
@@ -53,7 +53,7 @@ def _credits_wanted(dispute: Dispute) -> int:
     payment = dispute.payment
     part = min(dispute.amount_minor, payment.amount_minor)
     wanted = fulfilment.credits_of(payment) * part // payment.amount_minor
-    return wanted - takebacks.taken(keys=[dispute.key, *_late_keys(dispute)])
+    return wanted - takebacks.taken(keys=dispute.all_keys())
 
 
 def _first(free: Mapping[str, int], wanted: int) -> dict[str, int]:
@@ -169,7 +169,7 @@ def _owe_less(dispute: Dispute, refund: Refund) -> None:
 
 def _still_lost(dispute: Dispute) -> int:
     """What of its amount no vouchers have borne."""
-    return dispute.amount_minor - voucher_refunds.booked([dispute.key, *_late_keys(dispute)], dispute.currency)
+    return dispute.amount_minor - voucher_refunds.booked(dispute.all_keys(), dispute.currency)
 
 
 def _book_late(dispute: Dispute, refund: Refund, move: Move) -> None:
@@ -180,8 +180,3 @@ def _book_late(dispute: Dispute, refund: Refund, move: Move) -> None:
 
 def _loss(unit: str) -> Account:
     return fulfilment.house(f"loss:{unit}", unit)
-
-
-def _late_keys(dispute: Dispute) -> Iterable[str]:
-    refunds = Refund.objects.filter(payment=dispute.payment)
-    return [dispute.late_key(refund, times) for refund in refunds for times in range(refund.times_back + 1)]

@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -21,6 +22,7 @@ from billing.models import Invoice, InvoiceFile, InvoiceLine
 from rest import sweeps, texts
 
 NO_GLYPH = re.compile(r'the text `"(.*?)"` could not be displayed')
+MARKS = {"Mn", "Mc", "Me", "Cf"}  # what stands on, or joins, the characters beside it
 MOST_DRAWINGS = 4  # each names all that the one before could not display
 
 
@@ -125,10 +127,14 @@ def _compile(invoice: Invoice, lines: Sequence[InvoiceLine], **how: Any) -> Any:
 
 
 def _without_glyph(diagnostic: str) -> dict[int, str]:
-    """The characters that typst could not display; it writes some as `\\u{ffff}`."""
+    """The characters that typst could not display; it writes some as `\\u{ffff}`. Of a digit with a mark on it, such as
+    a keycap emoji, it names the digit too: the mark alone goes, and plain letters and digits never do."""
     named = "".join(NO_GLYPH.findall(diagnostic))
     named = re.sub(r"\\u\{([0-9a-f]+)\}", lambda found: chr(int(found[1], 16)), named)
-    return dict.fromkeys(map(ord, named), texts.UNKNOWN)
+    marks = [each for each in named if unicodedata.category(each) in MARKS]
+    return dict.fromkeys(
+        map(ord, marks or [each for each in named if not (each.isascii() and each.isprintable())]), texts.UNKNOWN
+    )
 
 
 def _marked(told: object, missing: Mapping[int, str]) -> object:

@@ -5,6 +5,7 @@ nothing: an account never sees or uses what another one has.
 """
 
 import hashlib
+from datetime import UTC, datetime
 
 from django.conf import settings
 from django.contrib.auth.models import User
@@ -42,11 +43,11 @@ def rename(customer: Customer, email: str) -> None:
 
 def _has_used_something(customer: Customer) -> bool:
     """Since it has this address: or one account could take presents away from everybody whose address it names."""
-    since = {"created_at__gte": customer.person_since} if customer.person_since else {}
+    since = customer.person_since or datetime.fromtimestamp(0, UTC)
     return (
-        Redemption.objects.filter(user=customer.pk, **since).counted().exists()
-        or Subscription.objects.filter(user=customer.pk, period_start__isnull=False, **since).exists()
-        or Payment.objects.filter(user=customer.pk, status=PaymentStatus.SUCCEEDED, **since).exists()
+        Redemption.objects.filter(user=customer.pk, created_at__gte=since).counted().exists()
+        or Subscription.objects.filter(user=customer.pk, period_start__gte=since).exists()
+        or Payment.objects.filter(user=customer.pk, status=PaymentStatus.SUCCEEDED, ended_at__gte=since).exists()
     )
 
 

@@ -166,13 +166,14 @@ def _before(payment: Payment, instead_of: Refund | None, *, with_unplanned: bool
         rows = rows.exclude(gateway_ids__has_key=UNPLANNED)
     if instead_of is not None:
         rows = rows.exclude(pk=instead_of.pk)
-    sums = rows.aggregate(amount=Sum("amount_minor"), tax=Sum("tax_minor"), due=Sum("credits_due"))
-    not_kept = rows.exclude(policy=RefundPolicy.GOODWILL).only("credits_due", "credits_owed", "lines")
+    sums = rows.aggregate(
+        amount=Sum("amount_minor"), tax=Sum("tax_minor"), due=Sum("credits_due"), gone=Sum("credits_gone")
+    )
     return Before(
         amount=sums["amount"] or 0,
         tax=sums["tax"] or 0,
         credits_due=sums["due"] or 0,
-        credits_gone=sum(row.credits_due - row.credits_owed - sum(row.lines.values()) for row in not_kept),
+        credits_gone=sums["gone"] or 0,
     )
 
 

@@ -124,6 +124,7 @@ def write(payment: Payment, attempt: Attempt, plan: Plan, status: RefundStatus, 
         currency=plan.amount.unit,
         credits_due=plan.credits_due,
         credits_owed=plan.owed,
+        credits_gone=plan.gone,
         lines=plan.lines,
         next_try_at=timezone.now() if status == RefundStatus.REQUESTED else None,
         **facts,
@@ -250,7 +251,8 @@ def _arrived(refund: Refund) -> None:
 def _plan_anew(refund: Refund) -> None:
     """Of what went for it nothing is held any more, and another refund may have gone instead: the customer keeps the
     credits, sellers give as much as is left of their sales, and what is more than was left of the price bore no tax."""
-    refund.lines, refund.credits_owed = {}, 0
+    refund.lines, refund.credits_owed, refund.credits_gone = {}, 0, 0
+    refund.uses_given_back.all().delete()  # of when it arrived before: another refund may have taken them by now
     if refund.origin == RefundOrigin.SURPLUS:
         return
     refund.tax_minor = refund_plans.at_our_cost(refund.money, payment=refund.payment, instead_of=refund).tax.minor

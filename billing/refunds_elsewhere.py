@@ -88,6 +88,7 @@ def plan(refund: Refund) -> None:
     made = _plan(refund, key)
     refund.policy, refund.tax_minor = made.policy, made.tax.minor
     refund.credits_due, refund.credits_owed, refund.lines = made.credits_due, made.owed, made.lines
+    refund.credits_gone = made.gone
     refund_credits.hold(payment, key=key, plan=made)
 
 

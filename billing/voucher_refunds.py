@@ -38,10 +38,8 @@ def untaxed(payment: Payment, *, without: Refund | None = None) -> int:
 
 def _lost_untaxed(payment: Payment) -> int:
     """What lost disputes took of it, as the books say."""
-    refunds = Refund.objects.filter(payment=payment)
     lost = Dispute.objects.filter(payment=payment, state=DisputeState.LOST)
-    keys = [key for each in lost for key in (each.key, *map(each.late_key, refunds))]
-    return booked(keys, payment.currency)
+    return booked([key for each in lost for key in each.all_keys()], payment.currency)
 
 
 def taken(refund: Refund) -> Money:
@@ -62,7 +60,6 @@ def _vouchers(unit: str) -> str:
 def write(refund: Refund) -> list[UseGivenBack]:
     """What this refund takes of months that were taxed. The payment is locked, and so no month is taxed meanwhile."""
     payment = refund.payment
-    refund.uses_given_back.all().delete()  # of when it arrived before and came back: they may be taken by now
     uses = list(
         TaxedUse.objects.filter(payment=payment)
         .annotate(

@@ -9,7 +9,7 @@ from django.contrib.auth.middleware import AuthenticationMiddleware
 from django.contrib.messages.middleware import MessageMiddleware
 from django.contrib.sessions.middleware import SessionMiddleware
 from django.core.exceptions import BadRequest
-from django.http import HttpRequest, HttpResponseBase, QueryDict
+from django.http import HttpRequest, HttpResponseBase, UnreadablePostError
 from django.middleware.csrf import CsrfViewMiddleware
 from django.middleware.locale import LocaleMiddleware
 from django.utils import timezone, translation
@@ -112,12 +112,16 @@ class PeoplesText:
         return self.get_response(request)
 
     def process_view(self, request: HttpRequest, *_: Any) -> None:
-        """The form is read here at last by every page, since the CSRF check comes next."""
-        if request.method == "POST" and not paths.is_for_machines(request.path) and _holds_nul(request.POST):
+        """The form is read here at last by nearly every page, since the CSRF check comes next."""
+        if request.method == "POST" and not paths.is_for_machines(request.path) and _holds_nul(request):
             raise BadRequest("NUL in a form.")
 
 
-def _holds_nul(form: QueryDict) -> bool:
+def _holds_nul(request: HttpRequest) -> bool:
+    try:
+        form = request.POST
+    except UnreadablePostError:  # whoever sent it has gone away
+        return False
     return any("\0" in name or any("\0" in each for each in values) for name, values in form.lists())
 
 

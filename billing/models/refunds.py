@@ -67,6 +67,8 @@ class Refund(models.Model):
     currency = models.CharField(_("currency"), max_length=3)
     credits_due = models.BigIntegerField(_("credits that the money stands for"), default=0)
     credits_owed = models.BigIntegerField(_("credits that become a debt"), default=0)
+    # Of these what was revoked or had expired before: nobody owes it. Nothing of what the customer keeps.
+    credits_gone = models.BigIntegerField(_("credits that were gone already"), default=0, db_default=0, editable=False)
     lines = models.JSONField(_("credits taken back"), default=dict)  # by the key of the grant
     reason = models.CharField(_("reason"), max_length=300, blank=True)
     requested_by = models.ForeignKey(
@@ -239,3 +241,8 @@ class Dispute(models.Model):
         """The same, of what came free when that refund had ended badly after the dispute was lost, each time anew."""
         times = refund.times_back if times_back is None else times_back
         return f"{self.key}:late:{refund.pk}" + (f":{times}" if times else "")
+
+    def all_keys(self) -> list[str]:
+        """All that it may have taken something under."""
+        refunds = Refund.objects.filter(payment=self.payment_id)
+        return [self.key, *(self.late_key(each, times) for each in refunds for times in range(each.times_back + 1))]

@@ -4,6 +4,7 @@ import threading
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
+from io import BytesIO
 
 import facturx
 import pytest
@@ -11,6 +12,7 @@ import time_machine
 from django.db import DatabaseError, IntegrityError, connection, transaction
 from django.utils import timezone
 from django.utils.translation import override
+from pypdf import PdfReader
 
 from billing import (
     errors,
@@ -197,7 +199,9 @@ def test_tax_follows_the_buyer_and_every_xml_is_valid(stripe, french, settings, 
     assert InvoiceFile.objects.count() == 2
 
 
-@pytest.mark.parametrize("strange", ["\uffff", "\x01", "\x01A\ud7ff\ufffeé", "\U0001f600", "漢"])
+@pytest.mark.parametrize(
+    "strange", ["\uffff", "\x01", "\x01A\ud7ff\ufffeé", "\U0001f600", "漢", "1\ufe0f\u20e3", "e\u1ab0"]
+)
 def test_papers_of_names_that_no_xml_holds_are_rendered_all_the_same(stripe, french, strange) -> None:
     """Names are judged where they come in; papers are frozen with what was let in before."""
     buyer = known()
@@ -207,6 +211,18 @@ def test_papers_of_names_that_no_xml_holds_are_rendered_all_the_same(stripe, fre
     assert list(Invoice.objects.values_list("render_error", "render_next_at")) == [("", None)] * 2
     for file in InvoiceFile.objects.all():
         assert faults_of_schematron(bytes(file.xml)) == []
+
+
+def test_mark_on_a_digit_takes_no_digit_from_the_paper(stripe, french) -> None:
+    """Typst names the digit of a keycap emoji, too, as a text that cannot be displayed."""
+    buyer = known()
+    Customer.objects.filter(user=buyer).update(company="Studio 2\ufe0f\u20e3")
+    invoice = invoices.issue(payment=shop.paid(stripe, buyer))
+    invoice_files.render_due()
+    pages = PdfReader(BytesIO(bytes(InvoiceFile.objects.get().pdf))).pages
+    drawn = "".join(page.extract_text() for page in pages)
+    assert invoice.number in drawn
+    assert "Studio 2\ufffd" in drawn
 
 
 @pytest.mark.parametrize(("tax", "points"), [(167, 2_000), (75, 812)])

@@ -107,6 +107,16 @@ class TestAddressThatIsGivenUp:
         )
         assert (answer.status_code, answer.json()["code"]) == (409, "coupon_first_purchase_only")
 
+    def test_purchase_counts_for_the_address_under_which_it_was_paid(self, stripe) -> None:
+        make_coupon(code="FIRST", basis_points=2_000, is_first_purchase_only=True)
+        payment = shop.buy(first := account(SPELLINGS[0]), gateways=["stripe"])
+        account(OTHERS[0], first)
+        stripe.pays()
+        shop.told(payment)
+        self.give_up(first)
+        wish = {"pack": "medium", "currency": "EUR", "coupon": "FIRST"}
+        assert post("checkouts", caller(account(OTHERS[0])), wish).status_code == 409
+
     def test_its_trial_was_the_one(self, gateways) -> None:
         make_plan("trial", {"month": 999}, trial_days=14)
         first = account(SPELLINGS[0], make_user())

@@ -6,10 +6,14 @@ import pytest
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.files.uploadedfile import SimpleUploadedFile
-from django.test import Client
+from django.core.handlers.wsgi import WSGIRequest
+from django.http import HttpRequest, HttpResponse, QueryDict
+from django.http.request import UnreadablePostError
+from django.test import Client, RequestFactory
 from django.urls import reverse
 from django.utils.http import urlencode
 
+from rest.middleware import PeoplesText
 from wallets import pages
 
 pytestmark = pytest.mark.django_db
@@ -65,3 +69,13 @@ def test_a_file_may_hold_it(visitor: Client) -> None:
 def test_machines_are_told_by_their_own_readers(client: Client) -> None:
     answer = client.get("/api/v1/packs?currency=%00")
     assert (answer.status_code, answer["Content-Type"]) == (400, "application/problem+json")
+
+
+def test_upload_that_breaks_off_is_no_fault_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever sent it has gone away, so that there is nobody to tell anything."""
+
+    def gone(_: HttpRequest) -> QueryDict:
+        raise UnreadablePostError("gone")
+
+    monkeypatch.setattr(WSGIRequest, "POST", property(gone))
+    PeoplesText(lambda asked: HttpResponse()).process_view(RequestFactory().post("/buy"))
