@@ -9,7 +9,7 @@ from django.utils import timezone
 from billing import disputes, invoices, refund_sending, refunds, usage_invoices
 from billing.gateways.base import RefundResult, RefundState
 from billing.gateways.subscribing import DisputeResult, DisputeState
-from billing.models import Payment, Refund
+from billing.models import Invoice, Payment, Refund
 from billing.models.refunds import RefundPolicy, RefundStatus
 from billing.tests import shop
 from billing.tests.papers import french, known
@@ -180,6 +180,42 @@ def test_refund_that_arrives_after_a_part_was_lost_takes_what_that_left_untaxed(
     lost(payment, 400)
     refund_sending.send(made)
     assert (shop.balance("vouchers:EUR"), shop.balance("loss:EUR")) == (0, -400)
+    assert checks.faults() == {}
+
+
+def arrives_again(made: Refund) -> None:
+    refunds.note(refund=Refund.objects.get(pk=made.pk), result=RefundResult(state=RefundState.SUCCEEDED))
+
+
+def test_what_came_back_and_arrived_again_takes_nothing_that_waits_for_others(stripe, at_use) -> None:
+    other, payment = shop.paid(stripe, known()), shop.paid(stripe, known())
+    invoices.issue_missing()
+    made = arrived(payment, 499)
+    usage.spend(user=payment.user, amount=shop.credits_of(payment.user), key="s-1")
+    lost(payment)
+    fails(made)
+    assert shop.balance("vouchers:EUR") == other.amount_minor
+    assert usage_invoices.issue_due(now=timezone.now() + timedelta(days=32)) == 0  # the bank has that money
+    arrives_again(made)
+    assert shop.balance("vouchers:EUR") == other.amount_minor
+    assert checks.faults() == {}
+
+
+def test_what_arrives_again_after_a_loss_corrects_no_month(stripe, at_use) -> None:
+    payment = shop.paid(stripe, known())
+    invoices.issue_missing()
+    usage.spend(user=payment.user, amount=275, key="s-1")
+    assert usage_invoices.issue_due(now=timezone.now() + timedelta(days=32)) == 1
+    made = arrived(payment, policy=RefundPolicy.FULL_WITH_DEBT)
+    invoices.issue_missing()
+    fails(made)
+    lost(payment)
+    invoices.issue_missing()
+    papers = Invoice.objects.count()
+    arrives_again(made)
+    invoices.issue_missing()
+    assert (shop.balance("tax:EUR"), Refund.objects.get().tax_minor) == (167, 0)
+    assert Invoice.objects.count() == papers
     assert checks.faults() == {}
 
 

@@ -155,6 +155,17 @@ def test_refund_that_arrives_again_is_booked_anew_each_time(stripe) -> None:
     assert checks.faults() == {}
 
 
+def test_credits_that_the_customer_keeps_become_no_debt_of_the_next_refund(stripe) -> None:
+    payment = shop.paid(stripe)
+    say(ask_for(payment, 500), GONE, BACK, GONE)
+    kept = shop.credits_of(payment.user)
+    plan = refunds.preview(payment=payment)
+    assert (plan.amount.minor, plan.owed, plan.gone) == (499, 0, 0)
+    say(ask_for(payment), GONE)
+    assert shop.credits_of(payment.user) == kept - plan.credits_due
+    assert checks.faults() == {}
+
+
 def test_credits_that_it_left_are_frozen_in_a_dispute(stripe) -> None:
     payment = shop.paid(stripe)
     say(ask_for(payment, 500), GONE, BACK, GONE)
