@@ -46,7 +46,10 @@ def acts(found: Subscription) -> list[str]:
 
 def test_old_answer_takes_no_cancellation_back(renewing, monkeypatch, clock) -> None:
     found = paid_once(renewing)
-    cancel = lambda: subscriptions.cancel(subscription=fresh(found))  # noqa: E731
+
+    def cancel() -> None:
+        subscriptions.cancel(subscription=fresh(found))
+
     monkeypatch.setattr(renewing, "fetch_subscription", slow_answer(renewing, monkeypatch, clock, cancel))
     gateway_subscriptions.ask(fresh(found))
     assert (fresh(found).cancel_at_period_end, renewing.known.cancel_at_period_end) == (True, True)
@@ -57,7 +60,10 @@ def test_old_answer_takes_no_cancellation_back(renewing, monkeypatch, clock) -> 
 def test_old_answer_does_not_cancel_again(renewing, monkeypatch, clock) -> None:
     found = paid_once(renewing)
     subscriptions.cancel(subscription=fresh(found))
-    resume = lambda: subscriptions.resume(subscription=fresh(found))  # noqa: E731
+
+    def resume() -> None:
+        subscriptions.resume(subscription=fresh(found))
+
     monkeypatch.setattr(renewing, "fetch_subscription", slow_answer(renewing, monkeypatch, clock, resume))
     gateway_subscriptions.ask(fresh(found))
     assert (fresh(found).cancel_at_period_end, acts(found)[-1]) == (False, "resumed")
