@@ -143,8 +143,11 @@ def sweeper() -> Iterator[redis.Redis]:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def patient_with_redis() -> None:
-    """A busy machine is not Redis away: tests that are about that make it refuse, or set a time of their own."""
+def patient() -> None:
+    """A busy machine is not Redis or the database away: tests that are about that make it refuse, or set a time of
+    their own."""
+    settings.BROKER_TIMEOUT_SECONDS = settings.HEALTH_TIMEOUT_SECONDS = 30.0
+    connections.settings["default"]["OPTIONS"]["connect_timeout"] = 60  # fifty rivals log in at once
     settings.GATEWAY_BREAKER_REDIS_TIMEOUT_SECONDS = settings.THROTTLE_REDIS_TIMEOUT_SECONDS = 30.0
     options: Any = settings.CACHES["default"]["OPTIONS"]
     options |= {"socket_connect_timeout": 30.0, "socket_timeout": 30.0}

@@ -22,6 +22,15 @@ from config.management.commands.up import STREAM_OPTIONS
 from config.tests.processes import free_port, running
 
 LONG = 60  # how long a broken test may hang
+# On a busy machine a new connection may take longer than a request waits for one, and a lock longer than it may.
+PATIENT = {
+    name: str(LONG * unit)
+    for name, unit in (
+        ("DATABASE_WAIT_SECONDS", 1),
+        ("DATABASE_LOCK_TIMEOUT_MS", 1000),
+        ("DATABASE_STATEMENT_TIMEOUT_MS", 1000),
+    )
+}
 FAR_AWAY = 4_000_000_000
 
 
@@ -46,7 +55,7 @@ def web(
 ) -> Iterator[int]:
     port = port or free_port()
     command = ["-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(port)]
-    with _serving([*command, "--blocking-threads", "2", application], port, folder, environment | {
+    with _serving([*command, "--blocking-threads", "2", application], port, folder, PATIENT | environment | {
         "STREAM_URL": stream_url, "DATABASE_POOL_SIZE": "2",
     }):  # fmt: skip
         yield port
@@ -73,6 +82,17 @@ def _serving(command: list[str], port: int, folder: Path, environment: dict[str,
                 break
             pause.wait(0.05)
         yield
+
+
+def wait_until_well(port: int) -> None:
+    """A stream process says that it is degraded until Redis has let it listen."""
+    pause = threading.Event()
+    for _ in range(LONG * 20):
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health/stream", timeout=LONG) as answer:
+            if json.load(answer)["status"] == "ok":
+                return
+        pause.wait(0.05)
+    raise AssertionError("The stream process does not get well.")
 
 
 def token_of(user_id: str, **claims: Any) -> str:

@@ -16,7 +16,6 @@ from django.utils import timezone
 
 from config.tests.processes import free_port
 from config.tests.streams import LONG, call, token_of, web
-from config.tests.test_server import PATIENT
 from credits import balances
 from credits.models import Grant, GrantSource, Spend
 from credits.tests.people import give, make_user
@@ -28,7 +27,7 @@ CLIENTS = 50
 @pytest.fixture
 def servers(transactional_db: None, tmp_path: Path) -> Iterator[list[int]]:
     with contextlib.ExitStack() as stack, ThreadPoolExecutor(2) as pool:
-        yield list(pool.map(stack.enter_context, [web(tmp_path, port=free_port(), **PATIENT) for _ in range(2)]))
+        yield list(pool.map(stack.enter_context, [web(tmp_path, port=free_port()) for _ in range(2)]))
 
 
 def spend_at_once(servers: list[int], user: User) -> list[tuple[int, Any]]:

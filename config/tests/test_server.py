@@ -21,6 +21,7 @@ from django.conf import settings
 from django.db import connection, transaction
 
 from config.tests.processes import free_port
+from config.tests.streams import PATIENT
 
 WAIT_SECONDS = 60  # how long a broken test may hang
 FAR_AWAY = 4_000_000_000
@@ -234,17 +235,6 @@ WHERE datname = current_database() AND pid <> pg_backend_pid()
 def _count(cursor: Any) -> int:
     cursor.execute(WAITING)
     return int(cursor.fetchone()[0])
-
-
-# On a busy machine a new connection may take longer than a request waits for one, and a lock longer than it may.
-PATIENT = {
-    name: str(WAIT_SECONDS * unit)
-    for name, unit in (
-        ("DATABASE_WAIT_SECONDS", 1),
-        ("DATABASE_LOCK_TIMEOUT_MS", 1000),
-        ("DATABASE_STATEMENT_TIMEOUT_MS", 1000),
-    )
-}
 
 
 @pytest.mark.parametrize("server", [PATIENT, PATIENT | {"DATABASE_POOL_SIZE": str(THREADS)}], indirect=True)

@@ -21,7 +21,18 @@ from websockets.exceptions import InvalidStatus
 from config import broker
 from config.asgi import application
 from config.tests.processes import WORKER, running
-from config.tests.streams import FAR_AWAY, SentEvents, WebSocket, call, database_url, served, stream, token_of, web
+from config.tests.streams import (
+    FAR_AWAY,
+    SentEvents,
+    WebSocket,
+    call,
+    database_url,
+    served,
+    stream,
+    token_of,
+    wait_until_well,
+    web,
+)
 from config.tests.test_server import Proxy
 from credits import grants, holds, usage
 from credits.models import GrantSource
@@ -63,6 +74,8 @@ def test_both_doors_of_two_processes_tell_the_same_in_order(shop: str, tmp_path:
     with contextlib.ExitStack() as stack:
         one, two = (stack.enter_context(web(tmp_path)) for _ in range(2))
         left, right = (stack.enter_context(stream(tmp_path)) for _ in range(2))
+        wait_until_well(left)
+        wait_until_well(right)
         stack.enter_context(running(WORKER, tmp_path / "worker.log", DATABASE_URL=database_url()))
         ann_sse = stack.enter_context(SentEvents(left, token_of("ann")))
         ann_ws = stack.enter_context(WebSocket(right, token_of("ann")))
@@ -97,8 +110,11 @@ def test_both_doors_of_two_processes_tell_the_same_in_order(shop: str, tmp_path:
 
 
 @pytest.fixture
-def port(transactional_db, settings) -> Iterator[int]:
+def port(request, transactional_db, settings) -> Iterator[int]:
+    """Parametrized by settings that the process reads as it starts."""
     settings.STREAM_POLL_SECONDS = 0.1
+    for name, value in getattr(request, "param", {}).items():
+        setattr(settings, name, value)
     with served() as port:
         yield port
 
@@ -268,8 +284,9 @@ def test_a_slow_reader_is_bounded_and_misses_nothing(port: int, ann: User, setti
 # ---------------------------------------------------------------- balances
 
 
+@pytest.mark.parametrize("port", [{"STREAM_BALANCE_SECONDS": 3_600}], indirect=True)
 def test_a_balance_is_told_at_most_once_a_while_and_then_it_is_the_latest(port: int, ann: User, settings) -> None:
-    settings.STREAM_BALANCE_SECONDS = 3_600
+    assert settings.STREAM_BALANCE_SECONDS == 3_600
     grants.issue(user=ann, amount=100, source=GrantSource.MANUAL, key="g")
     with SentEvents(port, token_of("ann")) as client:
         client.until("stream.ready")
@@ -385,8 +402,8 @@ def hear_its_end(answer: HTTPResponse) -> None:
     assert any(not answer.readline() for _ in range(600)), "The stream goes on."
 
 
-def test_a_stream_ends_when_its_token_is_revoked_and_no_other_does(port: int, ann: User, shop: str, settings) -> None:
-    settings.STREAM_HEARTBEAT_SECONDS = 0.1
+@pytest.mark.parametrize("port", [{"STREAM_HEARTBEAT_SECONDS": 0.1}], indirect=True)
+def test_a_stream_ends_when_its_token_is_revoked_and_no_other_does(port: int, ann: User, shop: str) -> None:
     by_service = HTTPConnection("127.0.0.1", port, timeout=60)
     by_service.request("GET", "/api/v1/events", headers={"Authorization": f"Bearer {shop}", "X-User-ID": "ann"})
     with SentEvents(port, token_of("ann")) as own, by_service.getresponse() as answer:
@@ -399,8 +416,8 @@ def test_a_stream_ends_when_its_token_is_revoked_and_no_other_does(port: int, an
     by_service.close()
 
 
-def test_streams_of_who_was_deactivated_end(port: int, ann: User, settings) -> None:
-    settings.STREAM_HEARTBEAT_SECONDS = 0.1
+@pytest.mark.parametrize("port", [{"STREAM_HEARTBEAT_SECONDS": 0.1}], indirect=True)
+def test_streams_of_who_was_deactivated_end(port: int, ann: User) -> None:
     User.objects.create(username="ben")
     ticket, _ = tickets.issue(user=ann, stream_ends_at=None)
     with (
@@ -481,6 +498,7 @@ def test_a_quiet_stream_shows_that_it_lives(transactional_db, settings) -> None:
 
 
 def test_the_process_says_how_it_is(port: int) -> None:
+    wait_until_well(port)
     with SentEvents(port, token_of("ann")) as client:
         client.until("stream.ready")
         assert get(port, "/health/stream") == b'{"status":"ok","streams":1}'

@@ -163,10 +163,12 @@ def test_killed_database_comes_back_with_its_data(running: tuple[Terminal, Lapto
 def test_killed_host_of_the_servers_is_replaced(running: tuple[Terminal, Laptop]) -> None:
     terminal, laptop = running
     killed = laptop.read("dev/host.json")["host_pid"]
+    old = set(children_of(terminal.pid, "granian"))
     os.kill(killed, signal.SIGKILL)
     assert terminal.saw(r"embedded servers are gone; starting them again")
     # An old web server may answer for a moment after its host is gone, and the next test reads this file.
     assert soon(lambda: laptop.read("dev/host.json")["host_pid"] != killed)
+    assert soon(lambda: children_of(terminal.pid, "granian") and not old & set(children_of(terminal.pid, "granian")))
     ready = urllib.request.Request(laptop.read("demo.json")["base_url"] + "/health/ready")
     assert answer_after_recovery(ready) == 200
 

@@ -81,9 +81,9 @@ def test_task_of_a_killed_worker_is_done_once_in_effect(tmp_path: Path) -> None:
         first = wait_for("test:started")
         assert first["worker"] == process.pid
         kill_group(process)
-    worker_app.tell("test:go")
     with running(WORKER, tmp_path / "second.log", **short) as process:
         assert wait_for("test:started")["worker"] == process.pid
+        worker_app.tell("test:go")  # not before: who was killed may still stand in line for it
         assert wait_for("test:done") == {"is_first": True}
 
 

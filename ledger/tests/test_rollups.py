@@ -16,8 +16,8 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 def wait_for_all_writers() -> None:
     """A roll-up counts only what is below the oldest running transaction of the whole server, and other workers'
-    tests run there too: ask until all that is in the books is below it."""
-    until = time.monotonic() + PATIENCE_SECONDS
+    tests run there too, the longest of them in one transaction: ask until all that is in the books is below it."""
+    until = time.monotonic() + 10 * PATIENCE_SECONDS
     with connection.cursor() as cursor:
         newest = Transfer.objects.aggregate(Max("txid"))["txid__max"]
         while time.monotonic() < until:
