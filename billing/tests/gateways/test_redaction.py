@@ -44,3 +44,16 @@ def test_endless_reply_is_cut() -> None:
     kept = redaction.redacted({"many": list(range(100)), "long": "x" * 1_000})
     assert kept["many"] == list(range(50))
     assert kept["long"] == "x" * 500
+
+
+def test_reply_that_nests_too_deep_is_masked_below() -> None:
+    bottom: object = "awa"
+    for _ in range(redaction.DEEPEST + 1):
+        bottom = {"in": [bottom]}
+    kept = redaction.redacted({"reply": bottom})
+    depth = 0
+    inside: object = kept["reply"]
+    while inside != redaction.MASK:
+        [inside] = inside.values() if isinstance(inside, dict) else inside  # type: ignore[attr-defined]
+        depth += 1
+    assert depth == redaction.DEEPEST
