@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import padding
+from cryptography.hazmat.primitives.asymmetric import ec, padding
 
 from billing.gateways.base import Letter
 from billing.gateways.errors import InvalidLetter, Unavailable
@@ -128,6 +128,26 @@ def test_certificate_of_somebody_else_or_of_another_time_is_refused(
         check(letter(server.url + "/v1/notifications/certs/CERT-1", certificate), server.url)
 
 
+def test_certificate_without_other_names_is_known_by_its_own(paypal: certificates.Identity) -> None:
+    answers = [wire.answer(body=certificates.bare(name, paypal.key)) for name in (OWNER, "shop.example")]
+    with wire.listening(*answers) as server:
+        found = letter(server.url + "/v1/notifications/certs/CERT-1", paypal)
+        check(found, server.url)
+        with pytest.raises(InvalidLetter, match="somebody else's"):
+            check(found, server.url)
+
+
+def test_certificate_of_another_kind_of_key_is_refused(paypal: certificates.Identity) -> None:
+    published = certificates.bare(OWNER, ec.generate_private_key(ec.SECP256R1()))
+    with wire.listening(wire.answer(body=published)) as server, pytest.raises(InvalidLetter, match="none of RSA"):
+        check(letter(server.url + "/v1/notifications/certs/CERT-1", paypal), server.url)
+
+
+def test_address_of_a_certificate_that_cannot_be_read_is_refused(paypal: certificates.Identity) -> None:
+    with pytest.raises(InvalidLetter, match="address is none"):
+        check(letter("https://[api.paypal.com/v1/notifications/certs/CERT-1", paypal), "https://api-m.paypal.com")
+
+
 @pytest.mark.parametrize("behaviour", [wire.answer(body=b"no certificate"), wire.answer("404 Not Found")])
 def test_what_stands_there_instead_of_a_certificate_is_refused(
     behaviour: wire.Behaviour, paypal: certificates.Identity
@@ -184,6 +204,18 @@ def test_so_many_certificates_a_minute_and_then_letters_are_to_come_again(
         letters.check_signature(signed(letters.MOST_FETCHES), "WHID-1", known)
 
 
+def test_certificates_are_forgotten_before_they_fill_the_memory(
+    paypal: certificates.Identity, minute: type[Minute]
+) -> None:
+    with wire.listening(wire.answer(body=paypal.certificate_pem)) as server:
+        known, urls = letters.Certificates(server.url, Limits()), []
+        for number in range(letters.MOST_CERTIFICATES + 1):
+            minute.now += letters.FETCHES_WINDOW_SECONDS
+            urls.append(f"{server.url}/v1/notifications/certs/CERT-{number}")
+            known.get(urls[-1])
+    assert [url for url in urls if known.knows(url)] == [urls[-1]]
+
+
 def test_what_is_proven_by_a_call_says_so_before(paypal: certificates.Identity) -> None:
     with wire.listening(wire.answer(body=paypal.certificate_pem)) as server:
         configured = Configuration(
@@ -213,6 +245,32 @@ def test_stale_letter_and_letter_from_the_future_are_refused(
     sent = "yesterday" if seconds is None else contenders.moment_ago(seconds)
     with pytest.raises(InvalidLetter):
         letters.check_age(letter("", paypal, sent=sent), THREE_DAYS)
+
+
+def test_moment_without_a_zone_is_of_greenwich(paypal: certificates.Identity) -> None:
+    def sent(seconds: int) -> Letter:
+        return letter("", paypal, sent=contenders.moment_ago(seconds).removesuffix("Z"))
+
+    letters.check_age(sent(60), 120)
+    for seconds in (180, -400):
+        with pytest.raises(InvalidLetter):
+            letters.check_age(sent(seconds), 120)
+
+
+TOKEN = wire.answer(body=b'{"access_token": "t1", "expires_in": 3600}')
+
+
+@pytest.mark.parametrize("verdict", [b"<html>", b"[]", b"{}", b'{"verification_status": "MAYBE"}'])
+def test_letter_of_which_paypal_says_nothing_clear_may_come_again(
+    verdict: bytes, paypal: certificates.Identity
+) -> None:
+    with wire.listening(TOKEN, wire.answer(body=verdict)) as server:
+        configured = Configuration(
+            base_url=server.url, client_id="id", client_secret="secret", webhook_id="WHID-1", webhook_check="ask"
+        )
+        with pytest.raises(Unavailable):
+            PayPal(configured, Limits()).read_letter(letter(f"{server.url}/v1/notifications/certs/CERT-1", paypal))
+    assert b'"webhook_id": "WHID-1", "webhook_event": ' + BODY + b"}" in server.received[-1]
 
 
 # ---------------------------------------------------------------- what they say
@@ -253,6 +311,42 @@ def test_event_says_what_it_is_about(kind, resource, subject, reference, ids) ->
     [hint] = letters.hints(Letter(method="POST", headers={}, body=body))
     assert (hint.event_id, hint.kind, hint.subject, hint.reference) == ("WH-1", kind, subject, reference)
     assert hint.ids == ids
+
+
+EVENT = {"id": "WH-1", "event_type": "PAYMENT.CAPTURE.COMPLETED", "resource": {"id": "C1"}}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"id": ""},
+        {"id": 5},
+        {"id": None},
+        {"event_type": None},
+        {"event_type": []},
+        {"resource": None},
+        {"resource": []},
+    ],
+)
+def test_event_without_id_kind_or_resource_is_none(changes: dict[str, object]) -> None:
+    with pytest.raises(InvalidLetter, match="no id, type or resource"):
+        letters.hints(Letter(method="POST", headers={}, body=dumps({**EVENT, **changes}).encode()))
+
+
+@pytest.mark.parametrize(
+    ("told", "moment"),
+    [
+        ("2026-05-12T08:00:00.000Z", datetime(2026, 5, 12, 8, tzinfo=UTC)),
+        ("2026-05-12T10:00:00+02:00", datetime(2026, 5, 12, 8, tzinfo=UTC)),
+        ("2026-05-12T08:00:00", datetime(2026, 5, 12, 8, tzinfo=UTC)),
+        ("yesterday", None),
+        (5, None),
+    ],
+)
+def test_moment_of_an_event_is_read_or_left_open(told: object, moment: datetime | None) -> None:
+    body = dumps({**EVENT, "create_time": told}).encode()
+    [hint] = letters.hints(Letter(method="POST", headers={}, body=body))
+    assert hint.occurred_at == moment
 
 
 def test_amount_of_an_event_is_read_when_it_is_one() -> None:
