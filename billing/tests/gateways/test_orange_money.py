@@ -39,7 +39,7 @@ def fetched(answer: wire.Behaviour) -> Any:
         return adapter(server.url).fetch_payment(KNOWN)
 
 
-def wish(**changes: str) -> CheckoutRequest:
+def wish(**changes: Any) -> CheckoutRequest:
     return replace(contenders.checkout(ORANGE, ours=OURS), **changes)
 
 
