@@ -2,23 +2,35 @@
 
 import json
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+import time_machine
 
-from billing.gateways.base import Buyer, CheckoutRequest, PaymentRef, PaymentState, PayoutRef, PayoutState
+from billing.gateways.base import (
+    Buyer,
+    CheckoutRequest,
+    Destination,
+    DestinationKind,
+    PaymentRef,
+    PaymentState,
+    PayoutRef,
+    PayoutState,
+)
 from billing.gateways.cinetpay import CinetPay
 from billing.gateways.cinetpay.api_v1 import CATEGORIES, DECLINED, LONGEST_URL, PAYMENT_STATES, PAYOUT_STATES
 from billing.gateways.cinetpay.configuration import Configuration
 from billing.gateways.errors import Declined, FailureCategory, Unavailable, Uncertain
 from billing.gateways.http import Limits
-from billing.gateways.references import short
+from billing.gateways.references import fingerprint, short
 from billing.tests.gateways import contenders, wire
 from billing.tests.gateways.contenders import CONTENDERS
 from ledger.money import Money
 
 CINETPAY = next(each for each in CONTENDERS if each.name == "cinetpay v1")
 OURS = "0" * 31 + "1"
+NOON = datetime(2026, 5, 12, 12, 0, tzinfo=UTC)
 AMOUNT = Money(5_000, "XOF")
 TOKEN = {"code": 200, "access_token": "t1", "expires_in": 86_400}
 UNKNOWN = ["31337", "200", ""]  # the second says that we were heard, and nothing of the money
@@ -94,6 +106,48 @@ def test_code_that_we_do_not_know_may_have_moved_money(act: Any) -> None:
     assert doubt.value.code == "31337"
 
 
+def test_page_is_ordered_and_opened_in_cinetpays_words() -> None:
+    with time_machine.travel(NOON, tick=False):
+        found, [sent] = opened(page(), wish(description="x" * 300))
+    assert sent == {
+        "currency": "XOF",
+        "merchant_transaction_id": short(OURS),
+        "amount": 5_000,
+        "lang": "fr",
+        "designation": "x" * 255,
+        "client_email": "awa@example.org",
+        "client_first_name": "Awa",
+        "client_last_name": "Kone",
+        "client_phone_number": "+237670000001",
+        "channel": "PUSH",
+        "success_url": contenders.RETURN_URL,
+        "failed_url": contenders.RETURN_URL,
+        "notify_url": "http://127.0.0.1:9/nobody",
+    }
+    assert found.ids == {"transaction": short(OURS), "notify_token_sha256": fingerprint("n1")}
+    assert (found.state, found.next_action.url) == (PaymentState.REQUIRES_ACTION, "https://cinetpay.example/pay/1")
+    assert found.next_action.expires_at == NOON + timedelta(hours=1)
+
+
+def test_buyer_who_told_little_is_asked_of_little() -> None:
+    _, [sent] = opened(page(), wish(description="", buyer=Buyer(id="buyer-1", email="awa@example.org", locale="en")))
+    assert (sent["designation"], sent["lang"], "client_phone_number" in sent) == ("Payment", "en", False)
+
+
+@pytest.mark.parametrize(
+    ("name", "first", "last"),
+    [
+        ("Awa Marie Kone", "Awa", "Marie Kone"),
+        ("Awa", "Awa", "Awa"),  # there must be two
+        ("A Kone", "Kone", "Kone"),  # of two letters at least
+        (" ", "Client", "Client"),
+    ],
+)
+def test_two_names_are_made_of_whatever_was_told(name: str, first: str, last: str) -> None:
+    _, [sent] = opened(page(), wish(buyer=Buyer(id="buyer-1", name=name, email="awa@example.org")))
+    assert (sent["client_first_name"], sent["client_last_name"]) == (first, last)
+
+
 @pytest.mark.parametrize("url", [5, "", "javascript:alert(1)"])
 def test_page_without_an_address_is_none_that_a_buyer_could_pay_on(url: object) -> None:
     with pytest.raises(Uncertain) as doubt:
@@ -131,6 +185,15 @@ def test_each_code_of_a_payment_is_known(code: str) -> None:
     assert (found.failure.category if found.failure else None) == CATEGORIES.get(code)
 
 
+def test_payment_that_is_known_already_is_asked_about() -> None:
+    known = {"code": 100, "merchant_transaction_id": short(OURS)}
+    found, _ = told(lambda paying: paying.open_checkout(wish()), {"code": 1_200}, known)
+    assert (found.state, found.next_action) == (PaymentState.SUCCEEDED, None)
+    with pytest.raises(Uncertain) as doubt:
+        told(lambda paying: paying.open_checkout(wish()), {"code": 1_200}, {"code": 404})
+    assert doubt.value.category is FailureCategory.DUPLICATE
+
+
 def test_payment_that_they_never_heard_of_is_not_found() -> None:
     assert fetched({"code": 404}).state is PaymentState.NOT_FOUND
 
@@ -148,6 +211,22 @@ def test_answer_about_another_payment_says_nothing_of_ours() -> None:
 
 
 # ---------------------------------------------------------------- payouts
+
+
+@pytest.mark.parametrize(("operator", "told_as"), [("Wave", "WAVE_CI"), ("orange", "OM_CI"), ("", None), ("?", None)])
+def test_transfer_is_ordered_in_cinetpays_words(operator: str, told_as: str | None) -> None:
+    to = Destination(kind=DestinationKind.PHONE, value="+2250700000001", operator=operator)
+    request = contenders.payout(CINETPAY, ours=OURS, to=to)
+    _, [sent] = told(lambda paying: paying.send_payout(request), {"code": 200, "transaction_id": "T1"})
+    assert sent.pop("payment_method", None) == told_as
+    assert sent == {
+        "currency": "XOF",
+        "merchant_transaction_id": short(OURS),
+        "phone_number": "+2250700000001",
+        "amount": 5_000,
+        "reason": "Withdrawal",
+        "notify_url": "http://127.0.0.1:9/nobody",
+    }
 
 
 def test_transfer_that_was_only_taken_is_under_way() -> None:

@@ -2,9 +2,11 @@
 
 import json
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+import time_machine
 
 from billing.gateways import orange_money
 from billing.gateways.base import CheckoutRequest, PaymentRef, PaymentState
@@ -17,14 +19,15 @@ from ledger.money import Money
 
 ORANGE = next(each for each in CONTENDERS if each.name == "orange_money")
 OURS = "0" * 31 + "1"
+NOON = datetime(2026, 5, 12, 12, 0, tzinfo=UTC)
 TOKEN = wire.answer(body=b'{"access_token": "t1", "expires_in": 3600}')
 PAGE = {"payment_url": "https://orange.example/pay/1", "pay_token": "p1", "notif_token": "n1"}
 KNOWN = PaymentRef(reference=OURS, amount=Money(5_000, "XOF"), ids={"pay_token": "p1"})
 
 
-def adapter(url: str) -> orange_money.OrangeMoney:
+def adapter(url: str, environment: str = "ci") -> orange_money.OrangeMoney:
     configuration = orange_money.Configuration(
-        base_url=url, environment="ci", currency="XOF", country="CI", client_id="id", client_secret="secret",
+        base_url=url, environment=environment, currency="XOF", country="CI", client_id="id", client_secret="secret",
         merchant_key="key",
     )  # fmt: skip
     return orange_money.OrangeMoney(configuration, Limits(connect_seconds=1, read_seconds=2, slow_read_seconds=2))
@@ -71,11 +74,32 @@ def test_address_that_is_longer_than_orange_takes_is_refused_before_any_call(fie
     assert (refused.value.category, refused.value.code) == (FailureCategory.INVALID_REQUEST, name)
 
 
-def test_page_is_remembered_by_what_proves_its_letters() -> None:
+@pytest.mark.parametrize(("environment", "currency"), [("ci", "XOF"), ("dev", "OUV")])
+def test_page_is_ordered_in_oranges_words(environment: str, currency: str) -> None:
+    """In their sandbox one currency stands for whatever the shop has."""
     with wire.listening(TOKEN, said(PAGE, "201 Created")) as server:
+        adapter(server.url, environment).open_checkout(wish())
+    head, _, body = server.received[-1].partition(b"\r\n\r\n")
+    assert head.startswith(f"POST /orange-money-webpay/{environment}/v1/webpayment ".encode())
+    assert json.loads(body) == {
+        "merchant_key": "key",
+        "currency": currency,
+        "order_id": short(OURS),
+        "amount": 5_000,
+        "lang": "fr",
+        "reference": "Tirelire",
+        "return_url": contenders.RETURN_URL,
+        "cancel_url": contenders.RETURN_URL,
+        "notif_url": "http://127.0.0.1:9/nobody",
+    }
+
+
+def test_page_is_remembered_by_what_proves_its_letters() -> None:
+    with wire.listening(TOKEN, said(PAGE, "201 Created")) as server, time_machine.travel(NOON, tick=False):
         opened = adapter(server.url).open_checkout(wish())
     assert opened.next_action is not None
     assert opened.next_action.url == PAGE["payment_url"]
+    assert opened.next_action.expires_at == NOON + timedelta(minutes=10)
     assert opened.ids == {"order": short(OURS), "pay_token": "p1", "notif_token_sha256": fingerprint("n1")}
 
 
