@@ -265,3 +265,12 @@ def test_each_code_of_a_transfer_is_known(code: str) -> None:
 def test_asking_after_a_transfer_without_a_code_that_we_know_is_uncertain(code: str) -> None:
     with pytest.raises(Uncertain):
         fetched_payout({"code": code, "transaction_id": "T1"})
+
+
+@pytest.mark.parametrize("act", [paid_out, fetched_payout])
+def test_answer_about_another_transfer_says_nothing_of_ours(act: Any) -> None:
+    told_of = {"code": 100, "transaction_id": "T1", "amount": 5_000}
+    assert act({**told_of, "merchant_transaction_id": short(OURS)}).state is PayoutState.PAID
+    with pytest.raises(Uncertain) as doubt:
+        act({**told_of, "merchant_transaction_id": short("0" * 31 + "2")})
+    assert doubt.value.code == "reference_mismatch"
