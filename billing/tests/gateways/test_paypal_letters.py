@@ -22,6 +22,7 @@ from ledger.money import Money
 
 BODY = b'{"id":"WH-1","event_type":"PAYMENT.CAPTURE.COMPLETED","resource":{"id":"C1"}}'
 OWNER = "messageverificationcerts.paypal.com"
+CERTIFICATE = "/v1/notifications/certs/CERT-1"
 THREE_DAYS = 345_600
 
 
@@ -56,7 +57,7 @@ def test_checksum_is_the_documented_one() -> None:
 
 def test_letter_signed_by_the_published_certificate_is_paypals(paypal: certificates.Identity) -> None:
     with wire.listening(wire.answer(body=paypal.certificate_pem)) as server:
-        url = server.url + "/v1/notifications/certs/CERT-1"
+        url = server.url + CERTIFICATE
         known = letters.Certificates(server.url, Limits())
         for _ in range(3):
             letters.check_signature(letter(url, paypal), "WHID-1", known)
@@ -76,7 +77,7 @@ def test_letter_signed_by_the_published_certificate_is_paypals(paypal: certifica
 )
 def test_letter_that_was_changed_is_refused(spoil, paypal: certificates.Identity) -> None:
     with wire.listening(wire.answer(body=paypal.certificate_pem)) as server:
-        found = letter(server.url + "/v1/notifications/certs/CERT-1", paypal)
+        found = letter(server.url + CERTIFICATE, paypal)
         check(found, server.url)
         with pytest.raises(InvalidLetter):
             check(spoil(found), server.url)
@@ -84,7 +85,7 @@ def test_letter_that_was_changed_is_refused(spoil, paypal: certificates.Identity
 
 def test_letter_of_another_webhook_of_the_same_account_is_refused(paypal: certificates.Identity) -> None:
     with wire.listening(wire.answer(body=paypal.certificate_pem)) as server:
-        found = letter(server.url + "/v1/notifications/certs/CERT-1", paypal)
+        found = letter(server.url + CERTIFICATE, paypal)
         with pytest.raises(InvalidLetter):
             check(found, server.url, webhook_id="WHID-2")
 
@@ -125,13 +126,19 @@ def test_certificate_of_somebody_else_or_of_another_time_is_refused(
 ) -> None:
     published = wire.answer(body=certificate.certificate_pem)
     with wire.listening(published) as server, pytest.raises(InvalidLetter, match=said):
-        check(letter(server.url + "/v1/notifications/certs/CERT-1", certificate), server.url)
+        check(letter(server.url + CERTIFICATE, certificate), server.url)
+
+
+@pytest.mark.parametrize("host", sorted(letters.HOSTS))
+def test_certificate_is_fetched_from_whichever_host_of_paypal_the_letter_names(host: str) -> None:
+    found = letters.Certificates("https://api-m.paypal.com", Limits())._allowed(f"https://{host}{CERTIFICATE}")
+    assert found == (f"https://{host}", CERTIFICATE)
 
 
 def test_certificate_without_other_names_is_known_by_its_own(paypal: certificates.Identity) -> None:
     answers = [wire.answer(body=certificates.bare(name, paypal.key)) for name in (OWNER, "shop.example")]
     with wire.listening(*answers) as server:
-        found = letter(server.url + "/v1/notifications/certs/CERT-1", paypal)
+        found = letter(server.url + CERTIFICATE, paypal)
         check(found, server.url)
         with pytest.raises(InvalidLetter, match="somebody else's"):
             check(found, server.url)
@@ -140,7 +147,7 @@ def test_certificate_without_other_names_is_known_by_its_own(paypal: certificate
 def test_certificate_of_another_kind_of_key_is_refused(paypal: certificates.Identity) -> None:
     published = certificates.bare(OWNER, ec.generate_private_key(ec.SECP256R1()))
     with wire.listening(wire.answer(body=published)) as server, pytest.raises(InvalidLetter, match="none of RSA"):
-        check(letter(server.url + "/v1/notifications/certs/CERT-1", paypal), server.url)
+        check(letter(server.url + CERTIFICATE, paypal), server.url)
 
 
 def test_address_of_a_certificate_that_cannot_be_read_is_refused(paypal: certificates.Identity) -> None:
@@ -153,7 +160,7 @@ def test_what_stands_there_instead_of_a_certificate_is_refused(
     behaviour: wire.Behaviour, paypal: certificates.Identity
 ) -> None:
     with wire.listening(behaviour) as server, pytest.raises(InvalidLetter):
-        check(letter(server.url + "/v1/notifications/certs/CERT-1", paypal), server.url)
+        check(letter(server.url + CERTIFICATE, paypal), server.url)
 
 
 class Minute:
@@ -173,7 +180,7 @@ def test_address_without_a_certificate_is_asked_once_a_minute(
     paypal: certificates.Identity, minute: type[Minute]
 ) -> None:
     with wire.listening(wire.answer("404 Not Found")) as server:
-        found = letter(server.url + "/v1/notifications/certs/CERT-1", paypal)
+        found = letter(server.url + CERTIFICATE, paypal)
         known = letters.Certificates(server.url, Limits())
         for _ in range(3):
             with pytest.raises(InvalidLetter):
@@ -221,7 +228,7 @@ def test_what_is_proven_by_a_call_says_so_before(paypal: certificates.Identity) 
         configured = Configuration(
             base_url=server.url, client_id="id", client_secret="secret", webhook_id="WHID-1", webhook_check="offline"
         )
-        gateway, found = PayPal(configured, Limits()), letter(f"{server.url}/v1/notifications/certs/CERT-1", paypal)
+        gateway, found = PayPal(configured, Limits()), letter(server.url + CERTIFICATE, paypal)
         assert gateway.must_ask(found)
         gateway.read_letter(found)
         assert not gateway.must_ask(found)
@@ -230,7 +237,7 @@ def test_what_is_proven_by_a_call_says_so_before(paypal: certificates.Identity) 
 
 def test_letter_may_come_again_when_the_certificate_cannot_be_fetched(paypal: certificates.Identity) -> None:
     with wire.listening(wire.hang_up) as server, pytest.raises(Unavailable):
-        check(letter(server.url + "/v1/notifications/certs/CERT-1", paypal), server.url)
+        check(letter(server.url + CERTIFICATE, paypal), server.url)
 
 
 @pytest.mark.parametrize("seconds", [0, 60, THREE_DAYS - 60, -200])
@@ -269,7 +276,7 @@ def test_letter_of_which_paypal_says_nothing_clear_may_come_again(
             base_url=server.url, client_id="id", client_secret="secret", webhook_id="WHID-1", webhook_check="ask"
         )
         with pytest.raises(Unavailable):
-            PayPal(configured, Limits()).read_letter(letter(f"{server.url}/v1/notifications/certs/CERT-1", paypal))
+            PayPal(configured, Limits()).read_letter(letter(server.url + CERTIFICATE, paypal))
     assert b'"webhook_id": "WHID-1", "webhook_event": ' + BODY + b"}" in server.received[-1]
 
 
