@@ -11,7 +11,6 @@ import pytest
 from billing.gateways.base import (
     Destination,
     DestinationKind,
-    Line,
     PaymentRef,
     PaymentState,
     PayoutRef,
@@ -24,7 +23,7 @@ from billing.gateways.base import (
 from billing.gateways.errors import Declined, FailureCategory, GatewayError, Unavailable, Uncertain
 from billing.gateways.http import Limits
 from billing.gateways.paypal import RESEND_WINDOW, Configuration, PayPal
-from billing.gateways.paypal.translation import APPROVAL_WINDOW, order_to_them
+from billing.gateways.paypal.translation import APPROVAL_WINDOW
 from billing.gateways.subscribing import DisputeState
 from billing.tests.gateways import contenders, wire
 from billing.tests.gateways.contenders import CONTENDERS
@@ -101,44 +100,6 @@ def test_page_that_is_refused_says_what_may_have_happened(
     with pytest.raises(error) as refusal:
         asked(lambda paypal: paypal.open_checkout(contenders.checkout(PAYPAL)), TOKEN, answer)
     assert refusal.value.category is category
-
-
-def bought(amount: Money, *lines: tuple[int, Money]) -> dict[str, Any]:
-    """What of an order for these lines PayPal is told."""
-    told = [Line(name="Pack", quantity=quantity, unit_price=price) for quantity, price in lines]
-    unit: dict[str, Any] = order_to_them(replace(contenders.checkout(PAYPAL, amount=amount), lines=told), "")[
-        "purchase_units"
-    ][0]
-    return unit
-
-
-def test_lines_are_told_that_make_the_amount() -> None:
-    unit = bought(Money(25_00, "EUR"), (2, Money(10_00, "EUR")), (1, Money(5_00, "EUR")))
-    assert [(line["quantity"], line["unit_amount"]["value"]) for line in unit["items"]] == [
-        ("2", "10.00"),
-        ("1", "5.00"),
-    ]
-    assert unit["amount"] == {
-        "currency_code": "EUR",
-        "value": "25.00",
-        "breakdown": {"item_total": {"currency_code": "EUR", "value": "25.00"}},
-    }
-
-
-@pytest.mark.parametrize(
-    ("amount", "lines"),
-    [
-        (Money(25_00, "EUR"), [(1, Money(24_99, "EUR"))]),
-        (Money(25_00, "EUR"), [(1, Money(25_00, "USD"))]),
-        (Money(25_00, "EUR"), [(1, Money(30_00, "EUR")), (1, Money(-5_00, "EUR"))]),
-        (Money(25_00, "EUR"), [(1, Money(25_00, "EUR")), (0, Money(5_00, "EUR"))]),
-        (Money(20_00, "HUF"), [(2, Money(9_50, "HUF")), (1, Money(1_00, "HUF"))]),  # PayPal knows no half forints
-    ],
-)
-def test_amount_stands_alone_where_paypal_would_refuse_its_lines(amount: Money, lines: list[tuple[int, Money]]) -> None:
-    unit = bought(amount, *lines)
-    assert "items" not in unit
-    assert sorted(unit["amount"]) == ["currency_code", "value"]
 
 
 def test_order_of_another_payment_is_not_believed() -> None:
