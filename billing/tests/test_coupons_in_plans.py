@@ -18,7 +18,7 @@ from billing.models.coupons import CouponDuration, CouponKind
 from billing.tests import shop
 from billing.tests.couponing import make_coupon, moved, state, uses
 from billing.tests.fakes import StandIn
-from billing.tests.subscribers import end_of, fails, fresh, make_user, pay, price
+from billing.tests.subscribers import end_of, fails, fresh, make_plan, make_user, pay, price
 from billing.tests.test_subscriptions_at_gateways import END, RenewingGateway, read, write
 from credits import balances, calendar
 from events.models import Event
@@ -247,6 +247,15 @@ def test_page_that_nobody_pays_on_gives_the_use_back(renewing) -> None:
 def test_terms_are_told_in_the_gateways_words(on_sale, terms, interval, expected) -> None:
     wanted = gateway_coupons.request(Terms(code="X10", **terms), price("premium", interval))
     assert (wanted.percent_off, wanted.amount_off, wanted.months, wanted.is_forever) == expected
+
+
+def test_coupon_for_some_weeks_is_refused_where_the_gateway_counts_in_months(renewing) -> None:
+    make_plan("weekly", {"week": 299})
+    make_coupon(duration=CouponDuration.REPEATING, periods=2, limit=1)
+    with pytest.raises(errors.CouponNotForThis):
+        begin("stripe", code="weekly", interval="week")
+    assert (renewing.coupons, renewing.opened_with, renewing.known.session) == ({}, "", "")
+    assert (uses(), Subscription.objects.get().status) == (0, "expired")  # in the way of no other
 
 
 def test_other_terms_under_the_same_code_are_another_coupon_there(on_sale) -> None:

@@ -8,7 +8,9 @@ import pytest
 
 from billing import renewals, subscriptions
 from billing.gateways.subscribing import InvoiceState, SubscriptionState
+from billing.gateways.tax_figures import TaxFigures, TaxReason
 from billing.models import Case, GatewayPrice, Payment, Subscription
+from billing.tests import shop
 from billing.tests.couponing import make_coupon, state, uses
 from billing.tests.fakes import StandIn
 from billing.tests.subscribers import BEGIN, fresh, price
@@ -114,3 +116,24 @@ def test_coupon_of_an_invoice_that_the_balance_paid_is_used(stand_in: StandIn, o
     assert (ours.status, state(), uses()) == ("active", [("redeemed", True)], 1)
     subscriptions.cancel_now(subscription=ours)
     assert (state(), uses(), checks.faults()) == ([("redeemed", True)], 1, {})
+
+
+@pytest.mark.parametrize(
+    ("total", "tax"),
+    [
+        (1_998, 100),  # half of it came from the balance
+        (999, 200),
+        (1_500, 133),  # 133.2: what is left of a cent was not taken
+        (500, 200),  # the customer's debt of before was paid with it: no tax is in that
+    ],
+)
+def test_tax_of_what_came_is_its_share_where_the_balance_has_paid_the_rest(renewing, total: int, tax: int) -> None:
+    begun = begin()
+    renewing.is_paid()
+    figures = TaxFigures(tax=Money(200, "EUR"), reason=TaxReason.TAXED, basis_points=2_000, country="FR")
+    renewing.invoices["in_1"] = replace(renewing.invoices["in_1"], total=Money(total, "EUR"), tax=figures)
+    told(renewing, begun)
+    payment = Payment.objects.get()
+    assert (payment.amount_minor, payment.tax_minor, payment.details["tax"]["minor"]) == (999, tax, tax)
+    assert (shop.balance("revenue:plans:EUR"), shop.balance("tax:EUR")) == (999 - tax, tax)
+    assert checks.faults() == {}

@@ -102,9 +102,9 @@ class ApiV1:
         reply = self._call("POST", "/v1/transfer", moves=True, json=body, is_slow=True)
         code = code_of(reply)
         if code in PAYOUT_STATES and "transaction_id" in reply.fields():
-            return _payout_from_them(reply, code, request.amount.unit)
+            return _payout_from_them(reply, code, request)
         if code == FINE:
-            return _payout_from_them(reply, "2001", request.amount.unit)
+            return _payout_from_them(reply, "2001", request)
         if code == EXISTS:
             again = PayoutRef(reference=request.reference, amount=request.amount)
             return duplicates.converge(reply, lambda: self.fetch_payout(again), code=code)
@@ -117,7 +117,7 @@ class ApiV1:
             return PayoutResult(state=PayoutState.NOT_FOUND)
         if code not in PAYOUT_STATES:
             raise reply.uncertain("CinetPay's answer means nothing to us.", code=code)
-        return _payout_from_them(reply, code, payout.amount.unit)
+        return _payout_from_them(reply, code, payout)
 
     def _opened(self, reply: Reply) -> PaymentResult:
         fields = reply.fields()
@@ -226,9 +226,11 @@ def _payment_from_them(reply: Reply, code: str, payment: PaymentRef) -> PaymentR
         )
 
 
-def _payout_from_them(reply: Reply, code: str, unit: str) -> PayoutResult:
-    fields = reply.fields()
+def _payout_from_them(reply: Reply, code: str, asked: PayoutRequest | PayoutRef) -> PayoutResult:
+    fields, ours, unit = reply.fields(), short(asked.reference), asked.amount.unit
     with reply.understood():
+        if (fields.get("merchant_transaction_id") or ours) != ours:
+            raise reply.uncertain("CinetPay answered with another transfer.", code="reference_mismatch")
         fee = fields.get("fee_amount")
         return PayoutResult(
             state=PAYOUT_STATES[code],

@@ -61,7 +61,7 @@ class Transfers:
         if code == FINE:
             code = _code_of_item(reply)
         if code == FINE:
-            return _payout_from_them(reply, request.amount.unit)
+            return _payout_from_them(reply, request)
         if code == EXISTS:
             again = PayoutRef(reference=request.reference, amount=request.amount)
             return duplicates.converge(reply, lambda: self.fetch_payout(again), code=code)
@@ -75,7 +75,7 @@ class Transfers:
             return PayoutResult(state=PayoutState.NOT_FOUND)
         if code != FINE:
             raise reply.uncertain("CinetPay does not say how the transfer stands.", code=code)
-        return _payout_from_them(reply, payout.amount.unit)
+        return _payout_from_them(reply, payout)
 
     def _add_contact(self, contact: dict[str, str]) -> None:
         """No money moves here: whatever goes wrong leaves us free to try again."""
@@ -170,9 +170,12 @@ def _transfer_to_them(request: PayoutRequest) -> dict[str, Any]:
     return order
 
 
-def _payout_from_them(reply: Reply, unit: str) -> PayoutResult:
+def _payout_from_them(reply: Reply, asked: PayoutRequest | PayoutRef) -> PayoutResult:
+    ours = short(asked.reference)
     with reply.understood():
         item = _item(reply)
+        if (item.get("client_transaction_id") or ours) != ours:
+            raise reply.uncertain("CinetPay answered with another transfer.", code="reference_mismatch")
         state = STATES[item["treatment_status"]]
         if state is PayoutState.PENDING and item.get("sending_status") == "PENDING":
             state = PayoutState.NEEDS_APPROVAL  # our address is not on CinetPay's list: somebody confirms by mail
@@ -180,7 +183,7 @@ def _payout_from_them(reply: Reply, unit: str) -> PayoutResult:
         return PayoutResult(
             state=state,
             ids={"transfer": str(item["transaction_id"])},
-            amount=amounts.read(item["amount"], unit),
+            amount=amounts.read(item["amount"], asked.amount.unit),
             failure=Failure(category=FailureCategory.UNKNOWN, code=str(item["treatment_status"])) if failed else None,
             raw=redacted(item),
         )

@@ -1,15 +1,17 @@
 """CinetPay's codes and its signature, which stands over sixteen values with nothing between them."""
 
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
 import pytest
 
-from billing.gateways.base import Letter, PaymentRef, PaymentState
+from billing.gateways.base import Destination, DestinationKind, Letter, PaymentRef, PaymentState
 from billing.gateways.cinetpay import CinetPay, letters
+from billing.gateways.cinetpay.checkout_v2 import REFUSED, WRONG_ACCOUNT
 from billing.gateways.cinetpay.configuration import Configuration
-from billing.gateways.errors import InvalidLetter, Uncertain
+from billing.gateways.errors import Declined, FailureCategory, InvalidLetter, Unavailable, Uncertain
 from billing.gateways.http import Limits
 from billing.gateways.references import short
 from billing.tests.gateways import contenders, wire
@@ -23,11 +25,12 @@ VALUES = ["123456", "ORD-0001", "2026-01-02 03:04:05", "5000", "XOF", "sig0001",
 FORM = dict(zip(letters.SIGNED_FIELDS, VALUES, strict=True))
 
 
-def adapter(url: str = "http://127.0.0.1:9") -> CinetPay:
-    configuration = Configuration(
-        generation="checkout_v2", base_url=url, transfer_base_url=url, v1_base_url=url, api_key="key",
-        site_id="123456", secret_key="cp_secret_test", transfer_password="", api_password="",
-    )  # fmt: skip
+def adapter(url: str = "http://127.0.0.1:9", **changes: Any) -> CinetPay:
+    told: dict[str, Any] = {
+        "generation": "checkout_v2", "base_url": url, "transfer_base_url": url, "v1_base_url": url, "api_key": "key",
+        "site_id": "123456", "secret_key": "cp_secret_test", "transfer_password": "", "api_password": "", **changes,
+    }  # fmt: skip
+    configuration = Configuration(**told)
     return CinetPay(configuration, Limits(connect_seconds=1, read_seconds=2, slow_read_seconds=2))
 
 
@@ -110,3 +113,62 @@ def test_answer_that_does_not_say_paid_twice_over_is_no_success(body: str) -> No
 def test_page_that_cannot_be_read_is_uncertain(body: bytes) -> None:
     with wire.listening(wire.answer(body=body)) as server, pytest.raises(Uncertain):
         adapter(server.url).open_checkout(contenders.checkout(CINETPAY))
+
+
+# ---------------------------------------------------------------- what it refuses
+
+
+def said(code: str, **more: Any) -> wire.Behaviour:
+    return wire.answer(body=json.dumps({"code": code, **more}).encode())
+
+
+@pytest.mark.parametrize("code", WRONG_ACCOUNT)
+def test_key_or_site_that_is_refused_is_our_configuration(code: str) -> None:
+    acts: list[Any] = [
+        lambda paying: paying.check_health(),
+        lambda paying: paying.open_checkout(contenders.checkout(CINETPAY)),
+        lambda paying: paying.fetch_payment(PaymentRef(reference=OURS, amount=Money(5_000, "XOF"))),
+    ]
+    with wire.listening(said(code)) as server:
+        for act in acts:
+            with pytest.raises(Unavailable) as refused:
+                act(adapter(server.url))
+            assert (refused.value.category, refused.value.code) == (FailureCategory.CONFIGURATION, code)
+
+
+def test_account_is_in_health_that_is_told_of_a_transaction_that_nobody_made() -> None:
+    with wire.listening(said("723", message="TRANSACTION_NOT_FOUND")) as server:
+        adapter(server.url).check_health()
+
+
+@pytest.mark.parametrize("code", REFUSED)
+def test_page_that_is_refused_is_declined_only_when_no_such_transaction_is_there(code: str) -> None:
+    refusal = said(code, message="MINIMUM", description="of +2250700000001")
+    with wire.listening(refusal, said("723")) as server, pytest.raises(Declined) as declined:
+        adapter(server.url).open_checkout(contenders.checkout(CINETPAY))
+    assert (declined.value.category, declined.value.code) == (FailureCategory.INVALID_REQUEST, code)
+    assert str(declined.value) == "MINIMUM: of ***"
+    for answer in (said("662", data={"status": "WAITING_FOR_CUSTOMER"}), wire.hang_up):
+        with wire.listening(refusal, answer) as server, pytest.raises(Uncertain) as doubt:
+            adapter(server.url).open_checkout(contenders.checkout(CINETPAY))
+        assert doubt.value.category is FailureCategory.DUPLICATE
+
+
+def test_account_without_transfers_pays_nobody_out() -> None:
+    to = Destination(kind=DestinationKind.PHONE, value="+2250700000001")
+    with wire.listening(said("0")) as server, pytest.raises(Declined) as refused:
+        adapter(server.url).send_payout(contenders.payout(CINETPAY, to=to))
+    assert (refused.value.category, server.received) == (FailureCategory.NOT_SUPPORTED, [])
+
+
+def test_account_that_pays_to_telephones_pays_to_no_mail_address() -> None:
+    to = Destination(kind=DestinationKind.EMAIL, value="awa@example.org")
+    with wire.listening(said("0")) as server, pytest.raises(Declined) as refused:
+        adapter(server.url, transfer_password="password").send_payout(contenders.payout(CINETPAY, to=to))
+    assert (refused.value.category, server.received) == (FailureCategory.NOT_SUPPORTED, [])
+
+
+def test_currency_that_cinetpay_does_not_know_is_not_declared() -> None:
+    capabilities = adapter(currencies=("XOF", "EUR", "CDF"), transfer_password="password").capabilities
+    assert [*capabilities.currencies] == [*capabilities.payout_currencies] == ["XOF", "CDF"]
+    assert capabilities.currencies["CDF"].minimum_minor == 40_000  # of cents, which it has by ISO

@@ -11,6 +11,7 @@ from billing.gateways.cinetpay.configuration import Configuration
 from billing.gateways.cinetpay.transfers import DECLINED, LATER, NOT_ALLOWED, STATES, Transfers
 from billing.gateways.errors import Declined, FailureCategory, Unavailable, Uncertain
 from billing.gateways.http import Limits
+from billing.gateways.references import short
 from billing.tests.gateways import wire
 from ledger.money import Money
 
@@ -172,6 +173,16 @@ def test_transfer_that_they_never_heard_of_is_not_found() -> None:
 def test_asking_without_a_clear_answer_is_uncertain(answer: Any) -> None:
     with pytest.raises(Uncertain):
         fetched(TOKEN, answer)
+
+
+def test_answer_about_another_transfer_says_nothing_of_ours() -> None:
+    assert fetched(TOKEN, transfer(client_transaction_id=short(OURS))).state is PayoutState.PAID
+    another = transfer(client_transaction_id=short("0" * 31 + "2"))
+    with pytest.raises(Uncertain) as doubt:
+        fetched(TOKEN, another)
+    assert doubt.value.code == "reference_mismatch"
+    with pytest.raises(Uncertain):
+        sent(TOKEN, ADDED, another)
 
 
 # ---------------------------------------------------------------- the token

@@ -91,6 +91,44 @@ def test_certificate_that_nobody_vouches_for_is_refused_before_anything_is_sent(
     assert heard == []
 
 
+@pytest.fixture(scope="module")
+def vouched(tmp_path_factory: pytest.TempPathFactory) -> tuple[ssl.SSLContext, Path]:
+    """A server's identity for loopback, and who vouches for it."""
+    folder = tmp_path_factory.mktemp("identity")
+    authority = certificates.made("authority.example", is_authority=True)
+    server = certificates.made("gateway.example", by=authority, address="127.0.0.1")
+    (folder / "authority.pem").write_bytes(authority.certificate_pem)
+    (folder / "key.pem").write_bytes(server.key_pem)
+    (folder / "certificate.pem").write_bytes(server.certificate_pem)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "certificate.pem", folder / "key.pem")
+    return context, folder / "authority.pem"
+
+
+def over_tls(context: ssl.SSLContext, behaviour: wire.Behaviour) -> wire.Behaviour:
+    def behave(client: socket.socket) -> None:
+        with context.wrap_socket(client, server_side=True) as secure:
+            behaviour(secure)
+
+    return behave
+
+
+@pytest.mark.parametrize(("moves", "error"), [(True, Uncertain), (False, Unavailable)])
+def test_whoever_lost_a_reply_over_tls_knows_as_little(
+    vouched: tuple[ssl.SSLContext, Path], *, moves: bool, error: type[GatewayError]
+) -> None:
+    """The connections of every real gateway are of a class of their own, which must say as well that it has sent."""
+    context, authority = vouched
+    with wire.listening(over_tls(context, wire.answer()), over_tls(context, wire.read_and_hang_up)) as server:
+        ours = channel(server.url.replace("http:", "https:"))
+        ours._session.verify = str(authority)
+        assert ours.call("POST", "/pay", moves=moves, json={"amount": 5}).status == 200
+        with pytest.raises(error) as raised:
+            ours.call("POST", "/pay", moves=moves, json={"amount": 5})
+    assert (type(raised.value), raised.value.code) == (error, "connection_lost")
+    assert [each.endswith(b'{"amount": 5}') for each in server.received] == [True, True]
+
+
 # ---------------------------------------------------------------- something was sent
 
 

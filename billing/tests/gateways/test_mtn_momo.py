@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from billing.gateways import mtn_momo, phones
-from billing.gateways.base import Letter, PaymentRef, PaymentState
+from billing.gateways.base import Destination, DestinationKind, Letter, PaymentRef, PaymentState, RefundRequest
 from billing.gateways.errors import Declined, FailureCategory, InvalidLetter, Unavailable, Uncertain
 from billing.gateways.http import Limits
 from billing.gateways.subjects import Subject
@@ -18,12 +18,13 @@ TOKEN = wire.answer(body=b'{"access_token": "eyJ", "token_type": "access_token",
 NOT_FOUND = wire.answer("404 Not Found", b'{"code": "RESOURCE_NOT_FOUND"}')
 
 
-def adapter(server: wire.Wire) -> mtn_momo.MtnMomo:
+def adapter(server: wire.Wire, **changes: Any) -> mtn_momo.MtnMomo:
     product = mtn_momo.Product(subscription_key="key", user="user", secret="secret")
-    configuration = mtn_momo.Configuration(
-        base_url=server.url, target_environment="mtncameroon", currency="XAF", country="CM", collection=product,
-        disbursement=product,
-    )  # fmt: skip
+    told: dict[str, Any] = {
+        "base_url": server.url, "target_environment": "mtncameroon", "currency": "XAF", "country": "CM",
+        "collection": product, "disbursement": product, **changes,
+    }  # fmt: skip
+    configuration = mtn_momo.Configuration(**told)
     return mtn_momo.MtnMomo(configuration, Limits(connect_seconds=1, read_seconds=2, slow_read_seconds=2))
 
 
@@ -48,6 +49,19 @@ def test_fault_that_is_a_refusal_is_believed_only_when_mtn_has_no_such_order() -
         opened(fault("NOT_ALLOWED"), NOT_FOUND)
     with pytest.raises(Uncertain):
         opened(fault("NOT_ALLOWED"), wire.hang_up)
+
+
+@pytest.mark.parametrize(
+    "refusal", [fault("NOT_ALLOWED"), wire.answer("409 Conflict", b'{"code": "RESOURCE_ALREADY_EXIST"}')]
+)
+def test_order_that_mtn_has_all_the_same_is_what_it_is(refusal: wire.Behaviour) -> None:
+    def known(status: str) -> wire.Behaviour:
+        return wire.answer(body=f'{{"status": "{status}", "amount": "5000", "currency": "XAF"}}'.encode())
+
+    paid = opened(refusal, known("SUCCESSFUL"))
+    assert (paid.state, paid.amount, paid.next_action) == (PaymentState.SUCCEEDED, Money(5_000, "XAF"), None)
+    waits = opened(refusal, known("PENDING"))
+    assert (waits.state, waits.next_action.phone) == (PaymentState.REQUIRES_ACTION, "+237670000001")
 
 
 @pytest.mark.parametrize("code", ["INTERNAL_PROCESSING_ERROR", "SERVICE_UNAVAILABLE", ""])
@@ -83,9 +97,41 @@ def test_front_that_wants_a_body_for_the_token_gets_one() -> None:
     assert server.received[1].endswith(b'{"grant_type": "client_credentials"}')
 
 
-def fetched(body: str) -> Any:
-    with wire.listening(TOKEN, wire.answer(body=body.encode())) as server:
+def test_refunds_that_are_not_switched_on_are_declined_before_any_call() -> None:
+    payment = PaymentRef(reference="0" * 31 + "1", amount=Money(5_000, "XAF"))
+    with wire.listening(TOKEN) as server, pytest.raises(Declined) as refused:
+        adapter(server, refunds=False).send_refund(
+            RefundRequest(reference="0" * 31 + "2", payment=payment, amount=Money(1_000, "XAF"))
+        )
+    assert (refused.value.category, server.received) == (FailureCategory.NOT_SUPPORTED, [])
+
+
+NOBODY = mtn_momo.Product(subscription_key="", user="", secret="")
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes"), [(DestinationKind.EMAIL, {}), (DestinationKind.PHONE, {"disbursement": NOBODY})]
+)
+def test_payout_that_mtn_does_not_make_is_declined_before_any_call(
+    kind: DestinationKind, changes: dict[str, Any]
+) -> None:
+    request = contenders.payout(MTN, to=Destination(kind=kind, value="+237670000002"))
+    with wire.listening(TOKEN) as server, pytest.raises(Declined) as refused:
+        adapter(server, **changes).send_payout(request)
+    assert (refused.value.category, server.received) == (FailureCategory.NOT_SUPPORTED, [])
+
+
+def fetched(body: str, status: str = "200 OK") -> Any:
+    with wire.listening(TOKEN, wire.answer(status, body.encode())) as server:
         return adapter(server).fetch_payment(PaymentRef(reference="0" * 31 + "1", amount=Money(5_000, "XAF")))
+
+
+def test_order_that_we_may_not_see_is_neither_lost_nor_paid() -> None:
+    with pytest.raises(Unavailable) as refused:
+        fetched('{"code": "FORBIDDEN_IP"}', "403 Forbidden")
+    assert (refused.value.category, refused.value.code) == (FailureCategory.CONFIGURATION, "FORBIDDEN_IP")
+    with pytest.raises(Uncertain):  # not as documented, whatever its body says
+        fetched('{"status": "SUCCESSFUL", "amount": "5000", "currency": "XAF"}', "203 Non-Authoritative Information")
 
 
 @pytest.mark.parametrize(

@@ -20,10 +20,11 @@ from billing.gateways.base import (
     RefundRequest,
     RefundState,
 )
-from billing.gateways.errors import Declined, FailureCategory, Unavailable, Uncertain
+from billing.gateways.errors import Declined, FailureCategory, GatewayError, Unavailable, Uncertain
 from billing.gateways.http import Limits
 from billing.gateways.paypal import RESEND_WINDOW, Configuration, PayPal
 from billing.gateways.paypal.translation import APPROVAL_WINDOW
+from billing.gateways.subscribing import DisputeState
 from billing.tests.gateways import contenders, wire
 from billing.tests.gateways.contenders import CONTENDERS
 from ledger.money import Money
@@ -83,6 +84,22 @@ def test_page_that_is_missing_is_no_order_that_a_buyer_could_pay() -> None:
     request = replace(contenders.checkout(PAYPAL, ours=OURS), amount=AMOUNT)
     with pytest.raises(Uncertain, match="without a page"):
         asked(lambda paypal: paypal.open_checkout(request), TOKEN, order())
+
+
+@pytest.mark.parametrize(
+    ("answer", "error", "category"),
+    [
+        (no("CURRENCY_NOT_SUPPORTED"), Declined, FailureCategory.INVALID_REQUEST),
+        (no("PAYEE_ACCOUNT_RESTRICTED"), Unavailable, FailureCategory.CONFIGURATION),
+        (no("DUPLICATE_INVOICE_ID"), Uncertain, FailureCategory.DUPLICATE),
+    ],
+)
+def test_page_that_is_refused_says_what_may_have_happened(
+    answer: Answer, error: type[GatewayError], category: FailureCategory
+) -> None:
+    with pytest.raises(error) as refusal:
+        asked(lambda paypal: paypal.open_checkout(contenders.checkout(PAYPAL)), TOKEN, answer)
+    assert refusal.value.category is category
 
 
 def test_order_of_another_payment_is_not_believed() -> None:
@@ -244,6 +261,23 @@ def test_known_batch_without_a_link_to_it_is_uncertain(links: Any) -> None:
     assert doubt.value.category is FailureCategory.DUPLICATE
 
 
+@pytest.mark.parametrize(
+    ("answer", "error", "category"),
+    [
+        (no("INSUFFICIENT_FUNDS"), Declined, FailureCategory.INSUFFICIENT_FUNDS),
+        (FORBIDDEN, Unavailable, FailureCategory.CONFIGURATION),
+        (BROKEN, Uncertain, FailureCategory.PROVIDER_DOWN),
+        (("418 I'm a teapot", {"name": "TEAPOT"}), Uncertain, FailureCategory.UNKNOWN),
+    ],
+)
+def test_payout_that_is_refused_says_whether_money_may_have_gone(
+    answer: Answer, error: type[GatewayError], category: FailureCategory
+) -> None:
+    with pytest.raises(error) as refusal:
+        asked(lambda paypal: paypal.send_payout(WISH), TOKEN, answer)
+    assert refusal.value.category is category
+
+
 def test_batch_whose_id_was_lost_is_asked_about_by_sending_it_again_while_that_is_safe() -> None:
     young = payout(request=WISH, age=RESEND_WINDOW / 2)
     assert asked(lambda paypal: paypal.fetch_payout(young), TOKEN, batch("PENDING")).state is PayoutState.PENDING
@@ -320,3 +354,10 @@ def test_setting_that_is_missing_is_named(name: str, setting: str) -> None:
 def test_each_refusal_means_what_may_have_happened(answer: Answer, error: type[Exception]) -> None:
     with pytest.raises(error):
         asked(lambda paypal: paypal.capture(payment(order="O1")), TOKEN, answer)
+
+
+def test_dispute_is_told_by_its_event() -> None:
+    event = {"resource": {"reason": "UNAUTHORISED", "dispute_outcome": {"outcome_code": "RESOLVED_BUYER_FAVOUR"}}}
+    told = adapter().dispute_told(kind="CUSTOMER.DISPUTE.RESOLVED", event=event)
+    assert (told.state, told.reason) == (DisputeState.LOST, "unauthorised")
+    assert adapter().dispute_told(kind="CUSTOMER.DISPUTE.UPDATED", event=event).state is DisputeState.NEEDS_RESPONSE

@@ -4,24 +4,21 @@ import base64
 import zlib
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from json import dumps
 from types import SimpleNamespace
 
 import pytest
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import padding
+from cryptography.hazmat.primitives.asymmetric import ec, padding
 
 from billing.gateways.base import Letter
 from billing.gateways.errors import InvalidLetter, Unavailable
 from billing.gateways.http import Limits
 from billing.gateways.paypal import Configuration, PayPal, letters
-from billing.gateways.subjects import Subject
-from billing.gateways.subscribing import DisputeState
 from billing.tests.gateways import certificates, contenders, wire
-from ledger.money import Money
 
 BODY = b'{"id":"WH-1","event_type":"PAYMENT.CAPTURE.COMPLETED","resource":{"id":"C1"}}'
 OWNER = "messageverificationcerts.paypal.com"
+CERTIFICATE = "/v1/notifications/certs/CERT-1"
 THREE_DAYS = 345_600
 
 
@@ -56,7 +53,7 @@ def test_checksum_is_the_documented_one() -> None:
 
 def test_letter_signed_by_the_published_certificate_is_paypals(paypal: certificates.Identity) -> None:
     with wire.listening(wire.answer(body=paypal.certificate_pem)) as server:
-        url = server.url + "/v1/notifications/certs/CERT-1"
+        url = server.url + CERTIFICATE
         known = letters.Certificates(server.url, Limits())
         for _ in range(3):
             letters.check_signature(letter(url, paypal), "WHID-1", known)
@@ -76,7 +73,7 @@ def test_letter_signed_by_the_published_certificate_is_paypals(paypal: certifica
 )
 def test_letter_that_was_changed_is_refused(spoil, paypal: certificates.Identity) -> None:
     with wire.listening(wire.answer(body=paypal.certificate_pem)) as server:
-        found = letter(server.url + "/v1/notifications/certs/CERT-1", paypal)
+        found = letter(server.url + CERTIFICATE, paypal)
         check(found, server.url)
         with pytest.raises(InvalidLetter):
             check(spoil(found), server.url)
@@ -84,7 +81,7 @@ def test_letter_that_was_changed_is_refused(spoil, paypal: certificates.Identity
 
 def test_letter_of_another_webhook_of_the_same_account_is_refused(paypal: certificates.Identity) -> None:
     with wire.listening(wire.answer(body=paypal.certificate_pem)) as server:
-        found = letter(server.url + "/v1/notifications/certs/CERT-1", paypal)
+        found = letter(server.url + CERTIFICATE, paypal)
         with pytest.raises(InvalidLetter):
             check(found, server.url, webhook_id="WHID-2")
 
@@ -125,7 +122,33 @@ def test_certificate_of_somebody_else_or_of_another_time_is_refused(
 ) -> None:
     published = wire.answer(body=certificate.certificate_pem)
     with wire.listening(published) as server, pytest.raises(InvalidLetter, match=said):
-        check(letter(server.url + "/v1/notifications/certs/CERT-1", certificate), server.url)
+        check(letter(server.url + CERTIFICATE, certificate), server.url)
+
+
+@pytest.mark.parametrize("host", sorted(letters.HOSTS))
+def test_certificate_is_fetched_from_whichever_host_of_paypal_the_letter_names(host: str) -> None:
+    found = letters.Certificates("https://api-m.paypal.com", Limits())._allowed(f"https://{host}{CERTIFICATE}")
+    assert found == (f"https://{host}", CERTIFICATE)
+
+
+def test_certificate_without_other_names_is_known_by_its_own(paypal: certificates.Identity) -> None:
+    answers = [wire.answer(body=certificates.bare(name, paypal.key)) for name in (OWNER, "shop.example")]
+    with wire.listening(*answers) as server:
+        found = letter(server.url + CERTIFICATE, paypal)
+        check(found, server.url)
+        with pytest.raises(InvalidLetter, match="somebody else's"):
+            check(found, server.url)
+
+
+def test_certificate_of_another_kind_of_key_is_refused(paypal: certificates.Identity) -> None:
+    published = certificates.bare(OWNER, ec.generate_private_key(ec.SECP256R1()))
+    with wire.listening(wire.answer(body=published)) as server, pytest.raises(InvalidLetter, match="none of RSA"):
+        check(letter(server.url + CERTIFICATE, paypal), server.url)
+
+
+def test_address_of_a_certificate_that_cannot_be_read_is_refused(paypal: certificates.Identity) -> None:
+    with pytest.raises(InvalidLetter, match="address is none"):
+        check(letter("https://[api.paypal.com/v1/notifications/certs/CERT-1", paypal), "https://api-m.paypal.com")
 
 
 @pytest.mark.parametrize("behaviour", [wire.answer(body=b"no certificate"), wire.answer("404 Not Found")])
@@ -133,7 +156,7 @@ def test_what_stands_there_instead_of_a_certificate_is_refused(
     behaviour: wire.Behaviour, paypal: certificates.Identity
 ) -> None:
     with wire.listening(behaviour) as server, pytest.raises(InvalidLetter):
-        check(letter(server.url + "/v1/notifications/certs/CERT-1", paypal), server.url)
+        check(letter(server.url + CERTIFICATE, paypal), server.url)
 
 
 class Minute:
@@ -153,7 +176,7 @@ def test_address_without_a_certificate_is_asked_once_a_minute(
     paypal: certificates.Identity, minute: type[Minute]
 ) -> None:
     with wire.listening(wire.answer("404 Not Found")) as server:
-        found = letter(server.url + "/v1/notifications/certs/CERT-1", paypal)
+        found = letter(server.url + CERTIFICATE, paypal)
         known = letters.Certificates(server.url, Limits())
         for _ in range(3):
             with pytest.raises(InvalidLetter):
@@ -184,12 +207,24 @@ def test_so_many_certificates_a_minute_and_then_letters_are_to_come_again(
         letters.check_signature(signed(letters.MOST_FETCHES), "WHID-1", known)
 
 
+def test_certificates_are_forgotten_before_they_fill_the_memory(
+    paypal: certificates.Identity, minute: type[Minute]
+) -> None:
+    with wire.listening(wire.answer(body=paypal.certificate_pem)) as server:
+        known, urls = letters.Certificates(server.url, Limits()), []
+        for number in range(letters.MOST_CERTIFICATES + 1):
+            minute.now += letters.FETCHES_WINDOW_SECONDS
+            urls.append(f"{server.url}/v1/notifications/certs/CERT-{number}")
+            known.get(urls[-1])
+    assert [url for url in urls if known.knows(url)] == [urls[-1]]
+
+
 def test_what_is_proven_by_a_call_says_so_before(paypal: certificates.Identity) -> None:
     with wire.listening(wire.answer(body=paypal.certificate_pem)) as server:
         configured = Configuration(
             base_url=server.url, client_id="id", client_secret="secret", webhook_id="WHID-1", webhook_check="offline"
         )
-        gateway, found = PayPal(configured, Limits()), letter(f"{server.url}/v1/notifications/certs/CERT-1", paypal)
+        gateway, found = PayPal(configured, Limits()), letter(server.url + CERTIFICATE, paypal)
         assert gateway.must_ask(found)
         gateway.read_letter(found)
         assert not gateway.must_ask(found)
@@ -198,7 +233,7 @@ def test_what_is_proven_by_a_call_says_so_before(paypal: certificates.Identity) 
 
 def test_letter_may_come_again_when_the_certificate_cannot_be_fetched(paypal: certificates.Identity) -> None:
     with wire.listening(wire.hang_up) as server, pytest.raises(Unavailable):
-        check(letter(server.url + "/v1/notifications/certs/CERT-1", paypal), server.url)
+        check(letter(server.url + CERTIFICATE, paypal), server.url)
 
 
 @pytest.mark.parametrize("seconds", [0, 60, THREE_DAYS - 60, -200])
@@ -215,85 +250,27 @@ def test_stale_letter_and_letter_from_the_future_are_refused(
         letters.check_age(letter("", paypal, sent=sent), THREE_DAYS)
 
 
-# ---------------------------------------------------------------- what they say
+def test_moment_without_a_zone_is_of_greenwich(paypal: certificates.Identity) -> None:
+    def sent(seconds: int) -> Letter:
+        return letter("", paypal, sent=contenders.moment_ago(seconds).removesuffix("Z"))
 
-OURS = "0" * 31 + "1"
-
-
-@pytest.mark.parametrize(
-    ("kind", "resource", "subject", "reference", "ids"),
-    [
-        ("CHECKOUT.ORDER.APPROVED", {"id": "O1", "purchase_units": [{"custom_id": OURS}]}, Subject.PAYMENT, OURS,
-         {"order": "O1"}),
-        ("PAYMENT.CAPTURE.COMPLETED", {"id": "C1", "custom_id": OURS, "supplementary_data": {"related_ids": {
-            "order_id": "O1"}}}, Subject.PAYMENT, OURS, {"order": "O1", "capture": "C1"}),
-        ("PAYMENT.CAPTURE.REFUNDED", {"id": "R1", "invoice_id": OURS, "links": [
-            {"rel": "up", "href": "https://api.paypal.com/v2/payments/captures/C1"}]}, Subject.REFUND, OURS,
-         {"refund": "R1", "capture": "C1"}),
-        ("PAYMENT.CAPTURE.REVERSED", {"id": "R1", "invoice_id": OURS, "links": [
-            {"rel": "up", "href": "https://api.paypal.com/v2/payments/captures/C1"}]}, Subject.REVERSAL, OURS,
-         {"refund": "R1", "capture": "C1"}),
-        ("PAYMENT.PAYOUTSBATCH.SUCCESS", {"batch_header": {"payout_batch_id": "B1", "sender_batch_header": {
-            "sender_batch_id": OURS}}}, Subject.PAYOUT, OURS, {"batch": "B1"}),
-        ("PAYMENT.PAYOUTS-ITEM.FAILED", {"payout_batch_id": "B1", "payout_item_id": "I1", "payout_item": {
-            "sender_item_id": OURS}}, Subject.PAYOUT, OURS, {"batch": "B1", "item": "I1"}),
-        ("CUSTOMER.DISPUTE.CREATED", {"dispute_id": "PP-D-1", "disputed_transactions": [
-            {"seller_transaction_id": "C1", "custom": OURS}]}, Subject.DISPUTE, OURS,
-         {"dispute": "PP-D-1", "capture": "C1"}),
-        ("CUSTOMER.DISPUTE.UPDATED", {"dispute_id": "PP-D-1"}, Subject.DISPUTE, "", {"dispute": "PP-D-1"}),
-        ("BILLING.SUBSCRIPTION.CANCELLED", {"id": "I-1", "custom_id": OURS}, Subject.SUBSCRIPTION, OURS,
-         {"subscription": "I-1"}),
-        ("RISK.SOMETHING.NEW", {"id": "X"}, Subject.OTHER, "", {"other": "X"}),
-        ("PAYMENT.CAPTURE.COMPLETED", {"custom_id": 5, "supplementary_data": []}, Subject.PAYMENT, "", {}),
-        ("PAYMENT.CAPTURE.REFUNDED", {"invoice_id": [], "links": "x"}, Subject.REFUND, "", {}),
-    ],
-)  # fmt: skip
-def test_event_says_what_it_is_about(kind, resource, subject, reference, ids) -> None:
-    body = dumps({"id": "WH-1", "event_type": kind, "resource": resource}).encode()
-    [hint] = letters.hints(Letter(method="POST", headers={}, body=body))
-    assert (hint.event_id, hint.kind, hint.subject, hint.reference) == ("WH-1", kind, subject, reference)
-    assert hint.ids == ids
+    letters.check_age(sent(60), 120)
+    for seconds in (180, -400):
+        with pytest.raises(InvalidLetter):
+            letters.check_age(sent(seconds), 120)
 
 
-def test_amount_of_an_event_is_read_when_it_is_one() -> None:
-    def amount(fields: object) -> Money | None:
-        event = {"id": "WH-1", "event_type": "PAYMENT.CAPTURE.COMPLETED", "resource": {"amount": fields}}
-        [hint] = letters.hints(Letter(method="POST", headers={}, body=dumps(event).encode()))
-        return hint.amount
-
-    assert amount({"currency_code": "EUR", "value": "25.00"}) == Money(2_500, "EUR")
-    assert amount({"currency": "EUR", "value": "25.00"}) == Money(2_500, "EUR")
-    for nonsense in ({"currency_code": "EUR", "value": "25.001"}, {"currency_code": "XXQ", "value": "1"}, {}, 5, None):
-        assert amount(nonsense) is None
+TOKEN = wire.answer(body=b'{"access_token": "t1", "expires_in": 3600}')
 
 
-def test_amount_of_a_dispute_is_what_is_disputed() -> None:
-    resource = {"dispute_id": "PP-D-1", "dispute_amount": {"currency_code": "EUR", "value": "9.99"}}
-    event = {"id": "WH-1", "event_type": "CUSTOMER.DISPUTE.CREATED", "resource": resource}
-    [hint] = letters.hints(Letter(method="POST", headers={}, body=dumps(event).encode()))
-    assert hint.amount == Money(999, "EUR")
-
-
-@pytest.mark.parametrize(
-    ("kind", "outcome", "state"),
-    [
-        ("CREATED", None, DisputeState.NEEDS_RESPONSE),
-        ("UPDATED", {"outcome_code": "ACCEPTED"}, DisputeState.NEEDS_RESPONSE),
-        ("RESOLVED", {"outcome_code": "RESOLVED_BUYER_FAVOUR"}, DisputeState.LOST),
-        ("RESOLVED", {"outcome_code": "RESOLVED_WITH_PAYOUT"}, DisputeState.LOST),
-        ("RESOLVED", {"outcome_code": "ACCEPTED"}, DisputeState.LOST),
-        ("RESOLVED", {"outcome_code": "RESOLVED_SELLER_FAVOUR"}, DisputeState.WON),
-        ("RESOLVED", {"outcome_code": "CANCELED_BY_BUYER"}, DisputeState.WON),
-        ("RESOLVED", None, DisputeState.WON),
-    ],
-)
-def test_event_says_how_a_dispute_stands(kind: str, outcome: object, state: DisputeState) -> None:
-    resource = {"dispute_id": "PP-D-1", "reason": "UNAUTHORISED", "dispute_outcome": outcome}
-    event = {"id": "WH-1", "event_type": f"CUSTOMER.DISPUTE.{kind}", "resource": resource}
-    [hint] = letters.hints(Letter(method="POST", headers={}, body=dumps(event).encode()))
-    told = letters.dispute_told(hint.kind, hint.object)  # as the inbox keeps it
-    assert (told.state, told.reason) == (state, "unauthorised")
-
-
-def test_event_without_words_about_its_dispute_has_only_opened_it() -> None:
-    assert letters.dispute_told("CUSTOMER.DISPUTE.CREATED", {"resource": []}).state is DisputeState.NEEDS_RESPONSE
+@pytest.mark.parametrize("verdict", [b"<html>", b"[]", b"{}", b'{"verification_status": "MAYBE"}'])
+def test_letter_of_which_paypal_says_nothing_clear_may_come_again(
+    verdict: bytes, paypal: certificates.Identity
+) -> None:
+    with wire.listening(TOKEN, wire.answer(body=verdict)) as server:
+        configured = Configuration(
+            base_url=server.url, client_id="id", client_secret="secret", webhook_id="WHID-1", webhook_check="ask"
+        )
+        with pytest.raises(Unavailable):
+            PayPal(configured, Limits()).read_letter(letter(server.url + CERTIFICATE, paypal))
+    assert b'"webhook_id": "WHID-1", "webhook_event": ' + BODY + b"}" in server.received[-1]

@@ -1,5 +1,7 @@
 """What is kept of a gateway's reply tells how it stands, not who paid and not with which secret."""
 
+from typing import Any
+
 import pytest
 
 from billing.gateways import redaction
@@ -44,3 +46,13 @@ def test_endless_reply_is_cut() -> None:
     kept = redaction.redacted({"many": list(range(100)), "long": "x" * 1_000})
     assert kept["many"] == list(range(50))
     assert kept["long"] == "x" * 500
+
+
+def test_reply_that_nests_too_deep_is_masked_below() -> None:
+    reply: Any = "awa"
+    for _ in range(redaction.DEEPEST + 1):
+        reply = {"in": reply}
+    kept: Any = redaction.redacted(reply)
+    for _ in range(redaction.DEEPEST):
+        kept = kept["in"]
+    assert kept == {"in": "***"}

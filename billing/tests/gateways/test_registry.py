@@ -1,8 +1,12 @@
 """Gateways by name: made from the settings, and one that lacks a credential stops no other."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
+from django.conf import settings as ours
 
 from billing.gateways import registry, titles
 from billing.gateways.base import (
@@ -32,6 +36,26 @@ def test_unknown_gateway_is_refused_by_name() -> None:
 
 def test_gateway_is_made_once() -> None:
     assert registry.get("paypal") is registry.get("paypal")
+
+
+FORKING = """
+import os, signal
+from billing.gateways import registry
+known = registry.get("paypal")
+registry._lock.acquire()  # as another thread may, which makes one while this one forks
+child = os.fork()
+if not child:
+    signal.alarm(60)  # for one that would wait for a thread which is not here
+    os.write(1, b"the parent's" if registry.get("paypal") is known else b"its own")
+    os._exit(0)
+os.waitpid(child, 0)
+"""
+
+
+def test_forked_process_makes_its_own_whatever_its_parent_was_at() -> None:
+    around = {**os.environ, "DJANGO_SETTINGS_MODULE": "config.settings"}
+    told = subprocess.check_output([sys.executable, "-c", FORKING], cwd=ours.BASE_DIR, env=around, text=True)
+    assert told == "its own"
 
 
 @pytest.mark.parametrize("name", ALL)
