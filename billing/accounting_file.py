@@ -21,7 +21,7 @@ from billing.models.invoices import InvoiceKind
 from billing.seller_days import here
 from ledger.ids import first_at
 from ledger.models import Entry, Transfer
-from ledger.money import EXPONENTS, Money, plain
+from ledger.money import EXPONENTS, Money, exponent, plain
 
 COLUMNS = (
     "JournalCode", "JournalLib", "EcritureNum", "EcritureDate", "CompteNum", "CompteLib", "CompAuxNum", "CompAuxLib",
@@ -129,11 +129,11 @@ def _valued(amount: Money) -> tuple[str, str]:
     rate = settings.FEC_RATES.get(amount.unit)
     if rate is None:
         raise AccountingMistake(f"FEC_RATES has no rate of {amount.unit}.")
-    return _said((exact / Decimal(rate)).quantize(CENT, ROUND_HALF_UP)), _said(exact)
+    return _said((exact / Decimal(rate)).quantize(CENT, ROUND_HALF_UP)), _said(exact, max(2, exponent(amount.unit)))
 
 
-def _said(number: Decimal) -> str:
-    return f"{number:.2f}".replace(".", ",")
+def _said(number: Decimal, decimals: int = 2) -> str:
+    return f"{number:.{decimals}f}".replace(".", ",")
 
 
 def _day(day: date) -> str:

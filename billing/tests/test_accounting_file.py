@@ -44,12 +44,12 @@ def test_file_is_named_as_the_tax_office_wants_it(stripe, french, settings, tmp_
 
 @pytest.mark.parametrize(
     ("unit", "minor", "value", "foreign"),
-    [("XOF", 6_500, "9,91", "6500,00"), ("USD", 1_000, "8,00", "10,00")],
+    [("XOF", 6_500, "9,91", "6500,00"), ("USD", 1_000, "8,00", "10,00"), ("TND", 1_235, "0,37", "1,235")],
 )
 def test_other_currency_is_valued_in_that_of_the_books_and_said_beside_it(
     french, settings, tmp_path, unit, minor, value, foreign
 ) -> None:
-    settings.FEC_RATES = {"XOF": "655.957", "USD": "1.25"}
+    settings.FEC_RATES = {"XOF": "655.957", "USD": "1.25", "TND": "3.3"}
     moved(unit, minor)
     names = ("Debit", "Credit", "Montantdevise", "Idevise")
     assert [tuple(line[name] for name in names) for line in written(tmp_path / "fec.txt")] == [
