@@ -35,30 +35,38 @@ def moved(unit: str, minor: int, kind: str = "adjustment") -> None:
 
 
 @pytest.mark.parametrize(("legal_id", "begins"), [("73282932000074", "732829320FEC"), ("", "SIRENFEC")])
-def test_file_is_named_as_the_tax_office_wants_it(stripe, french, settings, tmp_path, monkeypatch, legal_id, begins):
+def test_file_is_named_as_the_tax_office_wants_it(settings, tmp_path, monkeypatch, legal_id, begins) -> None:
     settings.SELLER_LEGAL_ID = legal_id
     monkeypatch.chdir(tmp_path)
     call_command("export_fec", "--year", str(this_year()), verbosity=0)
     assert [file.name for file in tmp_path.iterdir()] == [f"{begins}{this_year()}1231.txt"]
 
 
+@pytest.fixture
+def rates(settings) -> None:
+    settings.FEC_RATES = {"XOF": "655.957", "USD": "1.25", "TND": "3.3"}
+
+
 @pytest.mark.parametrize(
-    ("unit", "minor", "value", "foreign"),
-    [("XOF", 6_500, "9,91", "6500,00"), ("USD", 1_000, "8,00", "10,00"), ("TND", 1_235, "0,37", "1,235")],
+    ("booked", "value", "foreign"),
+    [
+        (Money(6_500, "XOF"), "9,91", "6500,00"),
+        (Money(1_000, "USD"), "8,00", "10,00"),
+        (Money(1_235, "TND"), "0,37", "1,235"),
+    ],
 )
 def test_other_currency_is_valued_in_that_of_the_books_and_said_beside_it(
-    french, settings, tmp_path, unit, minor, value, foreign
+    tmp_path, rates, booked: Money, value: str, foreign: str
 ) -> None:
-    settings.FEC_RATES = {"XOF": "655.957", "USD": "1.25", "TND": "3.3"}
-    moved(unit, minor)
+    moved(booked.unit, booked.minor)
     names = ("Debit", "Credit", "Montantdevise", "Idevise")
     assert [tuple(line[name] for name in names) for line in written(tmp_path / "fec.txt")] == [
-        (value, "0,00", foreign, unit),
-        ("0,00", value, f"-{foreign}", unit),
+        (value, "0,00", foreign, booked.unit),
+        ("0,00", value, f"-{foreign}", booked.unit),
     ]
 
 
-def test_file_is_not_written_while_a_currency_has_no_rate(french, settings, tmp_path) -> None:
+def test_file_is_not_written_while_a_currency_has_no_rate(settings, tmp_path) -> None:
     settings.FEC_RATES = {"XOF": "655.957"}
     moved("USD", 1_000)
     with pytest.raises(CommandError, match=r"^FEC_RATES has no rate of USD\.$"):
@@ -66,7 +74,7 @@ def test_file_is_not_written_while_a_currency_has_no_rate(french, settings, tmp_
     assert list(tmp_path.iterdir()) == []
 
 
-def test_entry_of_credits_alone_takes_no_number(french, tmp_path) -> None:
+def test_entry_of_credits_alone_takes_no_number(tmp_path) -> None:
     for unit in ("EUR", "CREDIT"):
         moved(unit, 500)
     moved("EUR", 700, kind="later")
@@ -112,7 +120,7 @@ def _no_last_line(lines: list[str]) -> None:
         (_no_last_line, "Entry 1 does not balance."),
     ],
 )
-def test_file_that_is_not_whole_is_refused(french, tmp_path, spoil: Any, wrong: str) -> None:
+def test_file_that_is_not_whole_is_refused(tmp_path, spoil: Any, wrong: str) -> None:
     moved("EUR", 500)
     file = tmp_path / "fec.txt"
     written(file)
