@@ -1,4 +1,4 @@
-"""How a row is called on its own page, above an inline and in the log of changes."""
+"""How a row is called on its own page, above an inline, in the log of changes and where it forbids a deletion."""
 
 from datetime import date
 from typing import Any
@@ -9,6 +9,8 @@ import pytest
 from billing.models import (
     CouponAmount,
     Discrepancy,
+    GatewayCustomer,
+    GatewayPrice,
     InvoiceFile,
     InvoiceSeries,
     MethodSetup,
@@ -33,7 +35,9 @@ DAY = {"gateway": "stripe", "day": date(2026, 3, 2)}
         (CouponAmount(amount_minor=550, currency="EUR"), "€5.50"),
         (Reconciliation(**DAY), "stripe 2026-03-02"),
         (Discrepancy(outcome="missing_here", **DAY), "stripe 2026-03-02 missing here"),
-        (MethodSetup(id=7, gateway="stripe"), "stripe 7"),
+        (MethodSetup(id=ID, gateway="stripe"), f"stripe {ID}"),
+        (GatewayCustomer(gateway="stripe", gateway_id="cus_1"), "stripe cus_1"),
+        (GatewayPrice(gateway="stripe", gateway_id="price_1"), "stripe price_1"),
         (TopUpCharge(payment_id=ID), str(ID)),
     ],
 )

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import time_machine
 
-from billing import bills, errors, invoice_files, invoice_writing, invoices
+from billing import asking, bills, errors, invoice_files, invoice_writing, invoices
 from billing.checkout import Wishes
 from billing.gateways.base import RefundState
 from billing.models import Invoice, InvoiceFile, InvoiceSeries, Payment
@@ -51,7 +51,7 @@ def test_invoice_is_not_cancelled_without_a_reason(stripe, french, reason) -> No
 
 
 def test_of_two_who_cancel_at_once_both_get_the_note_of_the_first(stripe, french, monkeypatch) -> None:
-    invoice, usual, rivals = issued(), bills.asking.free, [True]
+    invoice, usual, rivals = issued(), asking.free, [True]
 
     def free(payment: Payment) -> Any:
         freed = usual(payment)
@@ -59,7 +59,7 @@ def test_of_two_who_cancel_at_once_both_get_the_note_of_the_first(stripe, french
             bills.cancel(invoice=fresh(invoice), reason="the faster one")
         return freed
 
-    monkeypatch.setattr(bills.asking, "free", free)
+    monkeypatch.setattr(asking, "free", free)
     note = bills.cancel(invoice=invoice, reason="the slower one")
     assert (note.remark, rivals) == ("the faster one", [])
     assert Invoice.objects.get(kind="credit_note") == note

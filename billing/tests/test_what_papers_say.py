@@ -3,6 +3,7 @@
 import zipfile
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
+from typing import Any
 
 import pytest
 from django.utils import timezone
@@ -45,7 +46,7 @@ def month_invoice(gateway, **changes: str) -> Invoice:
     return Invoice.objects.with_lines().get(kind="invoice")
 
 
-def told(invoice: Invoice) -> dict[str, object]:
+def told(invoice: Invoice) -> dict[str, Any]:
     found = Invoice.objects.with_lines().get(pk=invoice.pk)
     with override(found.locale):
         return invoice_words.told(found, list(found.lines.all()))
@@ -55,7 +56,7 @@ def test_month_of_use_names_its_month_and_was_paid_before(stripe, at_use) -> Non
     invoice = month_invoice(stripe)
     said = told(invoice)
     assert invoice.month is not None
-    assert said["facts"][2:] == [["Used in", f"{invoice.month:%B %Y}"]]  # type: ignore[index]
+    assert said["facts"][2:] == [["Used in", f"{invoice.month:%B %Y}"]]
     assert (said["settled"], said["pay"]) == ("Paid when the credits were bought.", None)
 
 
@@ -70,7 +71,7 @@ def test_month_of_use_of_somebody_who_moved_far_away_bears_no_tax(stripe, at_use
 def test_credit_note_of_a_receipt_says_what_it_corrects(stripe, at_use) -> None:
     refunded(shop.paid(stripe, known()), 500)
     receipt, note = (Invoice.objects.get(kind=kind) for kind in ("receipt", "credit_note"))
-    [said] = told(note)["notes"]  # type: ignore[misc]
+    [said] = told(note)["notes"]
     assert said.startswith(f"Corrects receipt {receipt.number} of ")
 
 
