@@ -82,7 +82,7 @@ def _batches(rows: QuerySet[Entry]) -> Iterator[list[Entry]]:
 
 def _papers(batch: list[Entry]) -> dict[str, Invoice]:
     """The papers that prove these entries, by what their metadata names."""
-    named = {name: [e.metadata[name] for e in batch if name in e.metadata] for name in ("payment", "refund")}
+    named = {name: [pk for entry in batch if (pk := _id(entry.metadata.get(name)))] for name in ("payment", "refund")}
     used = [UUID(entry.metadata["invoice"]) for entry in batch if entry.kind == "usage"]
     found: dict[str, Invoice] = {}
     for paper in Invoice.objects.of_sales().filter(payment_id__in=named["payment"]):
@@ -92,6 +92,14 @@ def _papers(batch: list[Entry]) -> dict[str, Invoice]:
     for paper in Invoice.objects.filter(pk__in=used):
         found[str(paper.pk)] = paper
     return found
+
+
+def _id(named: object) -> UUID | None:
+    """Whoever records a sale without our checkout has payments, and names for them, of their own."""
+    try:
+        return UUID(str(named))
+    except ValueError:
+        return None
 
 
 def _of_entry(entry: Entry, number: int, papers: dict[str, Invoice]) -> Iterator[list[str]]:

@@ -15,8 +15,10 @@ from billing.tests.papers import french, known
 from billing.tests.test_papers import this_year
 from credits import usage
 from ledger import transfers
+from ledger.models import Entry
 from ledger.money import Money
 from ledger.transfers import Move
+from wallets.tests import people
 
 __all__ = ["french"]
 pytestmark = pytest.mark.django_db
@@ -80,6 +82,17 @@ def test_entry_of_credits_alone_takes_no_number(tmp_path) -> None:
     moved("EUR", 700, kind="later")
     found = [(line["EcritureNum"], line["Debit"]) for line in written(tmp_path / "fec.txt")]
     assert found == [("1", "5,00"), ("1", "0,00"), ("2", "7,00"), ("2", "0,00")]
+
+
+def test_wallet_of_a_seller_is_an_account_of_a_third_party(tmp_path) -> None:
+    people.make_rule(basis_points=0)
+    seller = people.make_user()
+    people.sell_cleared(seller, 4_000, "EUR")
+    lines = written(tmp_path / "fec.txt")
+    assert lines[0]["PieceRef"] == Entry.objects.get(kind="sale").entry_key.key  # of a payment that is not ours
+    theirs = {(line["CompAuxNum"], line["CompAuxLib"]) for line in lines if line["CompteNum"] == "467000"}
+    assert theirs == {(f"wallet:{seller.pk}",) * 2}
+    assert {line["CompAuxNum"] for line in lines if line["CompteNum"] != "467000"} == {""}
 
 
 def test_month_of_use_is_proven_by_its_invoice(stripe, french, settings, tmp_path) -> None:
