@@ -21,7 +21,7 @@ from billing.models.invoices import InvoiceKind
 from billing.seller_days import here
 from ledger.ids import first_at
 from ledger.models import Entry, Transfer
-from ledger.money import EXPONENTS, Money, plain
+from ledger.money import EXPONENTS, Money, exponent, plain
 
 COLUMNS = (
     "JournalCode", "JournalLib", "EcritureNum", "EcritureDate", "CompteNum", "CompteLib", "CompAuxNum", "CompAuxLib",
@@ -82,7 +82,7 @@ def _batches(rows: QuerySet[Entry]) -> Iterator[list[Entry]]:
 
 def _papers(batch: list[Entry]) -> dict[str, Invoice]:
     """The papers that prove these entries, by what their metadata names."""
-    named = {name: [e.metadata[name] for e in batch if name in e.metadata] for name in ("payment", "refund")}
+    named = {name: [pk for entry in batch if (pk := _id(entry.metadata.get(name)))] for name in ("payment", "refund")}
     used = [UUID(entry.metadata["invoice"]) for entry in batch if entry.kind == "usage"]
     found: dict[str, Invoice] = {}
     for paper in Invoice.objects.of_sales().filter(payment_id__in=named["payment"]):
@@ -92,6 +92,14 @@ def _papers(batch: list[Entry]) -> dict[str, Invoice]:
     for paper in Invoice.objects.filter(pk__in=used):
         found[str(paper.pk)] = paper
     return found
+
+
+def _id(named: object) -> UUID | None:
+    """Whoever records a sale without our checkout has payments, and names for them, of their own."""
+    try:
+        return UUID(str(named))
+    except ValueError:
+        return None
 
 
 def _of_entry(entry: Entry, number: int, papers: dict[str, Invoice]) -> Iterator[list[str]]:
@@ -129,11 +137,11 @@ def _valued(amount: Money) -> tuple[str, str]:
     rate = settings.FEC_RATES.get(amount.unit)
     if rate is None:
         raise AccountingMistake(f"FEC_RATES has no rate of {amount.unit}.")
-    return _said((exact / Decimal(rate)).quantize(CENT, ROUND_HALF_UP)), _said(exact)
+    return _said((exact / Decimal(rate)).quantize(CENT, ROUND_HALF_UP)), _said(exact, max(2, exponent(amount.unit)))
 
 
-def _said(number: Decimal) -> str:
-    return f"{number:.2f}".replace(".", ",")
+def _said(number: Decimal, decimals: int = 2) -> str:
+    return f"{number:.{decimals}f}".replace(".", ",")
 
 
 def _day(day: date) -> str:

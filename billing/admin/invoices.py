@@ -29,6 +29,7 @@ from credits.admin.acts import ActForm, ReasonForm, operator
 from ledger import columns
 from ledger.money import Money, for_reader
 from rest import exports
+from rest.acts import words_of
 from rest.labels import display
 from rest.lists import Choices, among, person
 from wallets.admin.shared import percent
@@ -242,7 +243,7 @@ class InvoiceAdmin(BillingActsAdmin):
             return HttpResponseRedirect(self.page_of(invoice))
         file = InvoiceFile.objects.filter(pk=invoice.pk).first()
         if file is None:
-            self.message_user(request, str(errors.NotRendered(invoice.pk)), level="warning")
+            self.message_user(request, words_of(errors.NotRendered(invoice.pk), self.words), level="warning")
             return HttpResponseRedirect(self.page_of(invoice))
         return HttpResponse(
             bytes(file.pdf),

@@ -3,7 +3,6 @@
 from typing import Self
 
 from django.conf import settings
-from django.contrib.auth.models import User
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F, Q
@@ -155,9 +154,6 @@ class CouponAmount(models.Model):
 
 
 class RedemptionQuerySet(models.QuerySet["Redemption"]):
-    def of(self, user: User) -> Self:
-        return self.filter(user=user)
-
     def counted(self) -> Self:
         return self.filter(counts=True)
 

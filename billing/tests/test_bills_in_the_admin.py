@@ -1,5 +1,6 @@
 """Drafts, overdue invoices and cancelling, as operators do them."""
 
+import re
 import uuid
 from datetime import timedelta
 from typing import Any
@@ -7,8 +8,8 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 
-from billing import drafts, invoice_files, invoice_links, seller_days
-from billing.models import Invoice, InvoiceDraft
+from billing import drafts, invoice_files, invoice_links, seller_days, taxing
+from billing.models import Invoice, InvoiceDraft, VatCheck
 from billing.tests.papers import french, known
 from billing.tests.test_bills import drafted, fresh, issued, paid, soon
 from billing.tests.test_payments_in_the_admin import browser, member, press
@@ -78,6 +79,7 @@ def test_draft_that_changes_between_the_look_and_the_lock_is_not_issued(stripe, 
         ({"currency": "EURO"}, "at most 3 characters"),
         ({"currency": "XXX"}, "ISO 4217"),
         ({"lines-0-unit_price": "33.333"}, "no more decimals than the currency has"),
+        ({"lines-0-quantity": "0"}, "At least one."),
         ({"lines-1-discount": "200"}, "The discount is more than the price."),
         ({"lines-TOTAL_FORMS": "0"}, "An invoice has at least one line."),
     ],
@@ -96,6 +98,90 @@ def test_issued_draft_is_not_edited_any_more(stripe, french, finance) -> None:
     assert browser(finance).post(f"{path}/delete/", {"post": "yes"}).status_code == 403
     assert browser(finance).get(f"{path}/change/").status_code == 200
     assert draft.lines.count() == 3
+
+
+def test_issued_draft_is_not_issued_again(stripe, french, finance) -> None:
+    draft = drafted()
+    drafts.issue(draft=draft)
+    path = f"/admin/billing/invoicedraft/{draft.pk}/issue/"
+    answer = browser(finance).post(path, {"key": str(uuid.uuid4()), "preview": "yes"}, follow=True)
+    assert answer.redirect_chain == [(f"/admin/billing/invoicedraft/{draft.pk}/change/", 302)]
+    assert "The invoice of this draft is issued already." in answer.text
+    assert Invoice.objects.count() == 1
+
+
+def test_draft_is_edited_by_another_and_stays_of_who_wrote_it(stripe, french, finance) -> None:
+    browser(member(*MAY)).post("/admin/billing/invoicedraft/add/", form(known()))
+    draft = InvoiceDraft.objects.get()
+    writer, (consulting, licence) = draft.created_by, draft.lines.all()
+    path = f"/admin/billing/invoicedraft/{draft.pk}/change/"
+    assert 'value="33.33"' in browser(finance).get(path).content.decode()
+    changes = {
+        "lines-TOTAL_FORMS": "3",
+        "lines-INITIAL_FORMS": "2",
+        "lines-0-id": consulting.pk,
+        "lines-0-DELETE": "on",
+        "lines-1-id": licence.pk,
+        "lines-1-discount": "",
+        "lines-2-description": "Handbook",
+        "lines-2-quantity": "7",
+        "lines-2-unit_price": "4.99",
+        "lines-2-product": "standard",
+    }
+    answer = browser(finance).post(path, form(draft.user, **changes))
+    assert answer.status_code == 302, answer.context["errors"]
+    draft.refresh_from_db()
+    lines = [
+        (line.position, line.description, line.unit_price_minor, line.discount_minor) for line in draft.lines.all()
+    ]
+    assert lines == [(2, "Licence", 10_001, 0), (3, "Handbook", 499, 0)]
+    assert writer is not None
+    assert (draft.created_by, draft.currency) == (writer, "EUR")
+
+
+@pytest.mark.parametrize(("is_issued", "state"), [(False, "draft"), (True, "issued")])
+def test_list_of_drafts_says_what_each_is_worth_and_what_became_of_it(
+    stripe, french, finance, is_issued, state
+) -> None:
+    draft = drafted()
+    number = drafts.issue(draft=draft).number if is_issued else "-"
+    page = "/admin/billing/invoicedraft/"
+    listed = browser(finance).get(page)
+    cells = [" ".join(re.sub("<[^>]*>", " ", each).split()) for each in re.findall(r"<td.*?</td>", listed.text, re.S)]
+    assert {"€224.93", state, number} <= set(cells)  # 99.99, 90.01 and 34.93
+    assert draft.user.get_username() in " ".join(cells)
+    chosen = {
+        issued: browser(finance).get(f"{page}?issued={issued}").context["cl"].queryset for issued in ("yes", "no")
+    }
+    assert {issued: list(rows) for issued, rows in chosen.items()} == {
+        "yes": [draft] if is_issued else [],
+        "no": [] if is_issued else [draft],
+    }
+
+
+WHOLE = {"email": "awa@example.org", "address": "12 rue Neuve", "city": "Lyon"}
+
+
+@pytest.mark.parametrize(
+    ("buyer", "said"),
+    [
+        (WHOLE, []),
+        (
+            {"country": "DE", "vat_number": "DE136695976"},
+            [
+                taxing.REVERSE_CHARGE,
+                "Missing of the buyer: address, city",
+                "Nobody told us an e-mail address: send the customer the link yourself.",
+            ],
+        ),
+    ],
+)
+def test_preview_of_an_invoice_says_what_is_special_about_its_buyer(stripe, french, finance, buyer, said) -> None:
+    user = known(**buyer)
+    VatCheck.objects.create(user=user, vat_number="DE136695976", outcome="valid")
+    shown = press(finance, "billing_invoicedraft_issue", drafted(user=user), preview="yes").context["lines"]
+    assert shown[0] == "3 \N{MULTIPLICATION SIGN} Consulting: €99.99"
+    assert shown[6:] == said
 
 
 def test_overdue_list_has_what_nobody_paid_in_time(stripe, french, finance, monkeypatch) -> None:

@@ -1,6 +1,8 @@
 """Coupons as operators see and make them."""
 
+import re
 import uuid
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -49,6 +51,8 @@ def test_amounts_are_written_as_people_write_them(operator) -> None:
         ({"percent": ""}, "A share off has a share"),
         ({"percent": "101"}, "less than or equal to 100"),
         ({"kind": "amount", "percent": "", "amounts": "five"}, "write for example 5 EUR"),
+        ({"kind": "amount", "percent": "", "amounts": "5 EUR; 5.555 EUR"}, "5.555"),
+        ({"kind": "amount", "percent": "", "amounts": "5 XXQ"}, "XXQ"),
         ({"kind": "gift", "percent": "", "credits": "5"}, "need a limit for each customer"),
         ({"plans": "nothing"}, "There is no pack or plan nothing"),
     ],
@@ -78,6 +82,28 @@ def test_list_shows_every_state(operator) -> None:
     shown = browser(operator).get(page("billing_coupon_changelist")).content.decode()
     assert "used up" in shown
     assert "5 CREDIT" in shown
+
+
+BEFORE, AFTER = datetime(2026, 1, 1, tzinfo=UTC), datetime(2999, 1, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("facts", "state"),
+    [
+        ({}, "valid"),
+        ({"starts_at": BEFORE, "ends_at": AFTER, "limit": 2, "used": 1}, "valid"),
+        ({"limit": 1, "used": 1}, "used up"),
+        ({"starts_at": AFTER, "limit": 1, "used": 1}, "begins later"),
+        ({"ends_at": BEFORE, "limit": 1, "used": 1}, "over"),
+        ({"ends_at": BEFORE, "stopped_at": BEFORE}, "stopped"),
+    ],
+)
+def test_coupon_says_why_nobody_can_use_it(operator, facts, state) -> None:
+    coupon = make_coupon()
+    Coupon.objects.update(**facts)
+    shown = browser(operator).get(page("billing_coupon_change", coupon.pk)).content.decode()
+    states = ("valid", "used up", "begins later", "over", "stopped")
+    assert [each for each in states if re.search(rf">\s*{each}\s*<", shown)] == [state]
 
 
 def test_coupon_is_stopped_by_a_button(operator) -> None:

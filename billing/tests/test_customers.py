@@ -224,6 +224,17 @@ def test_support_sees_the_mistake_beside_the_number(admin_client: Client) -> Non
     assert (answer.status_code, list(answer.context["adminform"].form.errors)) == (200, ["vat_number"])
 
 
+def test_support_sees_that_there_is_no_such_time_zone(admin_client: Client) -> None:
+    customer = customers.get(User.objects.create(username="ann"))
+    page = reverse("admin:billing_customer_change", args=[customer.pk])
+    answer = admin_client.post(page, {"locale": "fr", "time_zone": "Europe/Lyon"})
+    assert answer.context["adminform"].form.errors == {
+        "time_zone": ["Unknown time zone; use an IANA name such as Europe/Paris."]
+    }
+    customer.refresh_from_db()
+    assert customer.time_zone == "UTC"
+
+
 def test_support_can_neither_make_nor_delete_one(admin_client: Client) -> None:
     customer = customers.get(User.objects.create(username="ann"))
     assert admin_client.get(reverse("admin:billing_customer_changelist")).status_code == 200

@@ -1,6 +1,7 @@
 """The gateways' page: what operators may choose there, and what they see."""
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -9,7 +10,9 @@ from django.contrib.auth.models import Group, User
 from django.test import Client
 from django.urls import reverse
 
+from billing.gateways import registry
 from billing.models import GatewaySetting, GatewayTerms
+from billing.tests.test_breaker import fail, pause_ends
 
 pytestmark = pytest.mark.django_db
 PAGE = {
@@ -56,6 +59,44 @@ def test_all_operators_see_the_gateways(group: str) -> None:
     text = signed_in(group).get(reverse("admin:billing_gatewaysetting_changelist")).content.decode()
     assert "Stripe" in text
     assert "available" in text
+
+
+@pytest.mark.parametrize(
+    ("failures", "is_over", "words"),
+    [
+        (4, False, "available"),
+        (5, False, "stopped: it failed too often"),
+        (5, True, "being tried again"),
+    ],
+)
+def test_page_says_whether_a_gateway_is_tried(failures: int, is_over: bool, words: str) -> None:
+    fail(failures)
+    if is_over:
+        pause_ends("redis")
+    assert states(signed_in("finance")) == [words]
+
+
+@pytest.fixture
+def keyless(settings: Any) -> Iterator[None]:
+    settings.STRIPE_SECRET_KEY = ""
+    registry.forget()
+    yield
+    registry.forget()
+
+
+@pytest.mark.usefixtures("keyless")
+def test_gateway_without_its_keys_is_not_configured_whatever_else_it_is() -> None:
+    finance = signed_in("finance")
+    assert states(finance) == ["not configured"]
+    GatewaySetting.objects.filter(name="stripe").update(is_enabled=False)
+    assert states(finance) == ["not configured"]
+
+
+def states(browser: Client) -> list[str]:
+    browser.get(reverse("admin:billing_gatewaysetting_changelist"))  # it makes the rows
+    known = ("available", "being tried again", "stopped: it failed too often", "not configured", "switched off")
+    text = browser.get(page()).content.decode()
+    return [words for words in known if re.search(rf">\s*{words}\s*<", text)]
 
 
 def test_secrets_are_shown_by_their_end_only(settings: Any) -> None:

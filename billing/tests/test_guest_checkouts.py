@@ -8,6 +8,7 @@ from django.contrib.auth.models import User
 from django.core import mail
 from django.test import Client
 
+from billing.gateways.errors import Declined, FailureCategory
 from billing.models import Customer, Payment
 from billing.tests import shop
 from credits import balances
@@ -126,6 +127,14 @@ def test_refused_checkout_leaves_no_customer_behind(open_shop: None) -> None:
     assert buy(phone="not a number").json()["code"] == "phone_invalid"
     assert buy(currency="USD").json()["code"] == "price_missing"
     assert not User.objects.filter(username__startswith="guest-").exists()
+
+
+def test_guest_whom_a_gateway_refuses_stays_with_their_payment(open_shop: None, gateways: Any) -> None:
+    gateways["stripe"].refuses = Declined("no", gateway="stripe", category=FailureCategory.RISK)
+    assert buy().status_code == 422
+    payment = Payment.objects.select_related("user").get()
+    assert (payment.status, payment.attempts.count()) == ("failed", 1)
+    assert Customer.objects.get(user=payment.user).email == "zoe@example.com"
 
 
 def test_guest_needs_a_key(open_shop: None) -> None:

@@ -1,6 +1,7 @@
 """Checkouts and payments over HTTP, as a customer and a service see them."""
 
 import uuid
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -201,6 +202,20 @@ def test_history_is_newest_first_and_filtered(buyer) -> None:
         ids[1]
     ]
     assert get("payments?status=nonsense", who).status_code == 400
+
+
+def test_history_of_a_period_has_its_first_instant_and_not_its_last(buyer) -> None:
+    first, second, third = (buy(buyer).json()["payment"]["id"] for _ in range(3))
+    for day, pk in enumerate((first, second, third), start=1):
+        Payment.objects.filter(pk=pk).update(created_at=datetime(2026, 3, day, 12, tzinfo=UTC))
+
+    def listed(*wishes: str) -> list[str]:
+        found = get("payments?" + "&".join(wishes), customer(buyer)).json()["results"]
+        return [row["id"] for row in found]
+
+    since, until = "created_from=2026-03-02T12:00:00Z", "created_before=2026-03-03T12:00:00Z"
+    assert (listed(since), listed(until), listed(since, until)) == ([third, second], [second, first], [second])
+    assert get("payments?created_from=yesterday", customer(buyer)).status_code == 400
 
 
 def test_history_asks_the_database_as_often_for_one_as_for_many(buyer, django_assert_num_queries) -> None:

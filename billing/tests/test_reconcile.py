@@ -21,6 +21,7 @@ from billing.models.payments import PaymentStatus
 from billing.models.reconciling import Outcome, Resolution, Source
 from billing.tests import shop
 from billing.tests.gateways import contenders
+from billing.tests.test_payments_in_the_admin import member, press
 from ledger.checks import faults
 from ledger.money import Money
 from sandbox.testing import Sandbox
@@ -341,6 +342,21 @@ def test_resolution_needs_a_note(open_one: Discrepancy, admin_user: Any) -> None
     with pytest.raises(errors.ResolutionMissing):
         reconcile.resolve(discrepancy=open_one, resolution=Resolution.ACCEPTED, note=" ", by=admin_user)
     assert Discrepancy.objects.open().count() == 1
+
+
+def test_operator_resolves_an_exception_by_a_button_with_a_reason(open_one: Discrepancy) -> None:
+    operator, wish = member("resolve_discrepancy"), {"resolution": "accepted", "note": "A fee, see the contract"}
+    assert press(member(), "billing_discrepancy_resolve", open_one, **wish).status_code == 403
+    settled = press(operator, "billing_discrepancy_resolve", open_one, **wish | {"resolution": "settled"})
+    assert (settled.status_code, Discrepancy.objects.open().count()) == (200, 1)  # that is for us to find
+    done = press(operator, "billing_discrepancy_resolve", open_one, **wish)
+    assert done.status_code == 302
+    open_one.refresh_from_db()
+    assert (open_one.resolution, open_one.note, open_one.closed_by) == ("accepted", wish["note"], operator)
+    later = press(operator, "billing_discrepancy_resolve", open_one, **wish | {"resolution": "corrected"})
+    assert later.status_code == 200
+    open_one.refresh_from_db()
+    assert open_one.resolution == "accepted"
 
 
 def test_sync_catches_up_with_all_that_the_sweeps_would_find(gateways: dict[str, Any]) -> None:

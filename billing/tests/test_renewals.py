@@ -1,5 +1,6 @@
 """Renewals of prepaid plans by the table: reminders, tries, past due, grace, lapse, and a year of one customer."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -18,8 +19,10 @@ from billing import (
     tasks,
 )
 from billing.checkout import Wishes
+from billing.gateways.base import Flow, NextAction, PaymentResult
 from billing.models import Payment, Subscription
 from billing.tests import shop
+from billing.tests.fakes import FakeGateway
 from billing.tests.subscribers import (
     BEGIN,
     begin,
@@ -231,6 +234,24 @@ def test_customer_mends_it_on_the_page_of_the_reminder(premium, clock, paypal) -
     assert (answer.status_code, answer["Referrer-Policy"]) == (200, "no-referrer")
     assert f'<a class="button" href="https://paypal.example/pay/{reference}"' in answer.content.decode()
     assert Client().get("/renew/forged").status_code == 404
+
+
+def test_page_of_the_reminder_says_that_a_telephone_is_being_asked(premium, clock, stand_in) -> None:
+    clock.move_to(premium.paid_until)
+    stand_in(AskingATelephone("paypal"))
+    path = "/" + dunning.mend_url(premium).split("/", 3)[3]
+    assert "A payment is under way." not in Client().get(path).content.decode()
+    answer = Client().post(path)
+    assert (answer.status_code, answer["Location"]) == (302, path)
+    assert waiting().attempts.get().state == "requires_action"
+    assert "A payment is under way." in Client().get(path).content.decode()
+
+
+class AskingATelephone(FakeGateway):
+    """There is no page: the buyer agrees on their telephone."""
+
+    def _answer(self, reference: str) -> PaymentResult:
+        return replace(super()._answer(reference), next_action=NextAction(type=Flow.PHONE_PROMPT))
 
 
 def test_year_of_premium_is_thirteen_payments_and_fifty_three_weeks(premium, clock, paypal) -> None:

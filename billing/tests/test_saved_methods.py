@@ -15,9 +15,11 @@ from billing.gateways.errors import Declined, FailureCategory
 from billing.gateways.subscribing import SetupResult, SetupState
 from billing.models import MethodSetup, SavedMethod, TopUp, TopUpCharge
 from billing.models.top_ups import Suspension
+from billing.tests import shop
 from billing.tests.fakes import ChargingGateway, StandIn
 from billing.tests.topping import agree
 from credits.tests import gates
+from rest.tests.callers import customer, post
 
 pytestmark = pytest.mark.django_db
 NO = Declined("no", gateway="stripe", category=FailureCategory.INSUFFICIENT_FUNDS, code="insufficient_funds")
@@ -50,6 +52,12 @@ class KeepingGateway(ChargingGateway):
 @pytest.fixture
 def keeping(charging: ChargingGateway, stand_in: StandIn) -> KeepingGateway:
     return stand_in(KeepingGateway("stripe"))
+
+
+def test_card_is_not_asked_for_where_no_gateway_keeps_any(gateways) -> None:
+    answer = post("payment-methods", customer(shop.make_user()))
+    assert (answer.status_code, answer.json()["code"]) == (422, "no_gateway_keeps_methods")
+    assert not MethodSetup.objects.exists()
 
 
 def test_sweep_saves_what_nobody_came_back_from_and_forgets_what_was_removed(ann: User, keeping: Any) -> None:

@@ -12,6 +12,7 @@ from billing import dunning, subscriptions
 from billing.models import Payment, PlanPrice, Subscription
 from billing.tests import shop
 from billing.tests.subscribers import make_plan, make_plans, make_user, pay, price, subscribed
+from billing.tests.test_subscriptions_at_gateways import RenewingGateway
 from credits import balances
 from rest.models import IdempotencyRecord
 from rest.tests.callers import customer, get, post
@@ -74,6 +75,36 @@ def test_trial_keeps_the_telephone_as_its_payments_take_it(user, paypal) -> None
     assert (begun.status, begun.phone) == ("trialing", "+237670000001")
     renewed = subscriptions.renew(subscription=begun, wishes=subscriptions.wishes_of(begun))
     assert renewed.phone == begun.phone
+
+
+def test_plan_is_begun_at_the_checkout_too(user, paypal) -> None:
+    wish = {"plan": "premium", "interval": "year", "currency": "EUR", "gateways": ["paypal"]}
+    first, second = (post("checkouts", customer(user), wish, "k-1") for _ in range(2))
+    payment, begun = Payment.objects.get(), Subscription.objects.get()
+    assert (first.status_code, first["Location"]) == (201, f"/api/v1/payments/{payment.pk}")
+    assert first.json()["next_action"] == {"type": "redirect", "url": f"https://paypal.example/pay/{paypal.only}"}
+    assert (first.json()["payment"]["kind"], first.json()["payment"]["amount"]) == ("plan", 9_990)
+    assert (begun.user, begun.status, begun.price.interval) == (user, "incomplete", "year")
+    assert (second.status_code, second.content, second["Idempotency-Replayed"]) == (201, first.content, "true")
+
+
+@pytest.mark.parametrize(
+    ("days", "status", "step"),
+    [
+        (7, "trialing", {"type": "none"}),
+        (0, "incomplete", {"type": "redirect", "url": "https://stripe.example/subscribe"}),
+    ],
+)
+def test_plan_without_a_payment_of_ours_leads_to_the_subscription(user, stand_in, days, status, step) -> None:
+    """On trial nothing is paid yet, and where the gateway renews by itself the payments are its own."""
+    stand_in(RenewingGateway("stripe"))
+    make_plan("tried", {"month": 500}, trial_days=days)
+    wish = {"plan": "tried", "currency": "EUR", "gateways": ["stripe"]}
+    first, second = (post("checkouts", customer(user), wish, "k-1") for _ in range(2))
+    assert (first.status_code, first["Location"]) == (201, "/api/v1/subscription")
+    assert first.json() == {"payment": None, "next_action": step, "routing": None}
+    assert (Subscription.objects.get().status, Payment.objects.count()) == (status, 0)
+    assert (second.status_code, second.content) == (201, first.content)
 
 
 def test_same_key_subscribes_once(user) -> None:

@@ -128,6 +128,27 @@ def test_cancel_is_previewed_line_by_line(found) -> None:
     assert fresh(found).status == "active"
 
 
+def test_end_of_what_would_not_be_renewed_names_no_charge(found) -> None:
+    operator = member("manage_subscription")
+    press(operator, "billing_subscription_cancel", found, when="period_end", reason="asked")
+    shown = press(operator, "billing_subscription_cancel", found, when="now", reason="at once", preview="1")
+    text = html.unescape(shown.content.decode())
+    assert "Grants that are paid for and come no more: 4" in text
+    assert "Will not be charged" not in text
+
+
+def test_change_of_the_next_period_says_when_it_begins_and_costs_nothing_now(found) -> None:
+    operator, path = member("manage_subscription"), page("billing_subscription_change_plan", found.pk)
+    wish = {"key": str(uuid4()), "plan": "elite", "interval": "month", "when": "period_end", "reason": "asked"}
+    shown = browser(operator).post(path, wish | {"preview": "yes"})
+    assert "Begins: April 2, 2026, 8 a.m." in shown.text
+    done = browser(operator).post(path, wish | {"previewed": shown.context["previewed"]}, follow=True)
+    assert "The plan changes at April 2, 2026, 8 a.m.." in done.text
+    now = fresh(found)
+    assert now.next_price is not None
+    assert (now.price.plan.code, now.next_price.plan.code, Payment.objects.count()) == ("premium", "elite", 1)
+
+
 def test_cancel_at_once_is_what_was_previewed_minutes_ago(found) -> None:
     """Its end is now, whenever that is read."""
     operator, wish = member("manage_subscription"), {"when": "now", "reason": "asked", "key": str(uuid4())}

@@ -7,8 +7,14 @@ from django.utils.translation import override
 
 from billing.admin import timeline_words
 from billing.gateway_subscriptions import CLOSING
+from billing.models import SubscriptionEvent
 
 KEPT = re.compile(r"timeline\.save\(\s*\w+,\s*\"(\w+)\"")
+
+
+def test_fact_that_is_not_known_has_no_line() -> None:
+    line = SubscriptionEvent(facts={"why": None, "plan": "elite"})
+    assert [str(said) for said in timeline_words.facts_of(line)] == ["plan: elite"]
 
 
 def kept() -> set[str]:

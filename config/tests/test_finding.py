@@ -13,7 +13,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from billing import customers, tasks
-from billing.models import Attempt, Case, Customer, GatewayLetter, Invoice, Payment, Refund, Subscription
+from billing.models import Attempt, Case, Customer, Dispute, GatewayLetter, Invoice, Payment, Refund, Subscription
 from billing.tests import shop
 from billing.tests.conftest import gateways, stripe
 from billing.tests.papers import french, known
@@ -242,6 +242,17 @@ def test_long_history_is_cut_with_a_way_to_the_rest_and_asks_no_more(support: Cl
         text = belongings(support, payment.user)
     assert "/admin/billing/payment/?q=ann" in text
     assert len(many) <= len(few)
+
+
+def test_page_of_a_customer_has_what_their_bank_disputes(support: Client) -> None:
+    payment, others = bought_by("ann"), bought_by("bea")
+    before = belongings(support, payment.user).count("Disputes")  # in the menu
+    for each, number in ((payment, "dp_1"), (others, "dp_2")):
+        facts = {"gateway": "stripe", "gateway_id": number, "amount_minor": 321, "currency": "EUR"}
+        Dispute.objects.create(payment=each, attempt=each.attempts.get(), **facts)
+    text = belongings(support, payment.user)
+    assert (text.count("Disputes"), "€3.21" in text) == (before + 1, True)
+    assert [page_of(each.disputes.get()) in text for each in (payment, others)] == [True, False]
 
 
 def test_page_of_a_seller_has_their_wallets(support: Client) -> None:
