@@ -329,7 +329,7 @@ def set_next_price(
 
 @transaction.atomic
 def give_time(*, subscription_id: UUID, until: datetime, by: User, reason: str) -> Subscription:
-    """An operator's present: paid until later, and the grants of that time."""
+    """An operator's present: paid until later, and the grants of that time; or a longer trial, which has none."""
     subscription = lock(subscription_id)
     if not reason.strip():
         raise errors.ReasonMissing
@@ -341,8 +341,11 @@ def give_time(*, subscription_id: UUID, until: datetime, by: User, reason: str) 
             subscription.status, gettext_noop("it can only be extended to a later day while in force")
         )
     lengthen(subscription, since=timezone.now(), by=until - dunning.paid_until(subscription))
-    subscription.paid_until = subscription.anchor_at = until
-    subscription.status, subscription.periods = SubscriptionStatus.ACTIVE, 0
+    subscription.paid_until = until
+    if subscription.anchor_at is None:  # nothing was ever paid for it: its trial is longer, and has no grants
+        subscription.status, subscription.trial_until = SubscriptionStatus.TRIALING, until
+    else:
+        subscription.status, subscription.anchor_at, subscription.periods = SubscriptionStatus.ACTIVE, until, 0
     if GrantSchedule.objects.filter(reference=subscription.reference).exists():
         calendar.extend_schedule(reference=subscription.reference, paid_until=until)
     subscription.tries = subscription.reminders = 0
