@@ -29,7 +29,8 @@ MAY_BE_GIVEN_IN: dict[str, tuple[str, ...]] = {
     InstructionKind.RESUME: (SubscriptionStatus.PAUSED,),
     InstructionKind.CHANGE_NOW: IN_FORCE,
 }
-NOT_PAID, TOO_LATE = "not_paid", "too_late"  # our own words of a refusal, beside the gateway's
+# Our own words of a refusal, beside the gateway's.
+NOT_PAID, TOO_LATE, PLAN_ENDED = "not_paid", "too_late", "plan_ended"
 
 
 def write(wanted: GatewayInstruction) -> GatewayInstruction:
