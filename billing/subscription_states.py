@@ -209,12 +209,17 @@ def switch(
         return change_now(subscription_id=subscription_id, basis=basis, price=price, key=key, amount_minor=0)
     if not basis.stands(subscription):
         return False
+    exchange(subscription, price=price, by=by, reason=reason)
+    return True
+
+
+def exchange(subscription: Subscription, *, price: PlanPrice, by: User | None, reason: str) -> None:
+    """Another plan for nothing, of what was never paid for. The caller has the lock."""
     before, subscription.price, subscription.next_price = subscription.price.plan.code, price, None
     timeline.save(
         subscription, "changed", by=by, reason=reason, facts={"from": before, "to": price.plan.code, "amount": 0}
     )
     timeline.tell_updated(subscription, "plan")
-    return True
 
 
 # ---------------------------------------------------------------- not paid for, and over
