@@ -3,13 +3,14 @@
 from datetime import datetime
 from uuid import UUID
 
+from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import Q
 
 from billing import subscription_states
-from billing.models import Subscription
+from billing.models import PlanPrice, Subscription
 from billing.models.instructions import InstructionKind, InstructionState
-from billing.models.subscriptions import IN_FORCE
+from billing.models.subscriptions import IN_FORCE, LIVE
 
 # What we tell it, and the lines of the timeline that are written when it has become so here.
 END = ((InstructionKind.END_LATER, InstructionKind.KEEP), ("cancel_later", "resumed"))
@@ -36,3 +37,11 @@ def follow_end(*, subscription_id: UUID, ends: bool, since: datetime) -> None:
     if not is_overtaken(subscription, END, since):
         follow = subscription_states.end_later if ends else subscription_states.go_on
         follow(subscription_id=subscription_id)
+
+
+@transaction.atomic
+def follow_price(*, subscription_id: UUID, price: PlanPrice, by: User | None, reason: str) -> None:
+    """Told by us, it has another price there. Where nothing was ever paid for it no invoice will say so."""
+    subscription = subscription_states.lock(subscription_id)
+    if subscription.status in LIVE and subscription.anchor_at is None and subscription.price_id != price.pk:
+        subscription_states.exchange(subscription, price=price, by=by, reason=reason)

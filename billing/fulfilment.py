@@ -1,13 +1,17 @@
 """What a payment brings: what was bought is delivered and the money is booked, once, in the payer's transaction."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
 
 from django.utils import timezone
 
 from billing import plan_payments, redemptions, sale_payments
-from billing.models import Attempt, Payment, Refund
+from billing.discounts import Terms
+from billing.models import Attempt, Payment, Redemption, Refund, Subscription
 from billing.models.payments import PaymentKind
+from billing.pricing import Reduction
 from credits import grants, takebacks
 from credits.grants import NewGrant
 from credits.models import GrantSource
@@ -47,8 +51,26 @@ def _deliver_plan(payment: Payment, attempt: Attempt | None) -> None:
     plan_payments.deliver(payment, attempt)
     if coupon_credits(payment):
         # By the use and not by the payment: they come once, whichever payment of the subscription is the first.
-        grants.issue_many([_coupon_grant(payment, f"redemption:{payment.redemption_id}")])
+        key = _key_of_use(payment.redemption_id)
+        grants.issue_many([_coupon_grant(payment.user_id, payment.details["coupon"], key)])
     _book(payment, attempt, house(revenue_of(payment), payment.currency))
+
+
+def give_coupon_credits(subscription: Subscription) -> None:
+    """The same where its first period is paid for without a payment; called before the use is redeemed by it."""
+    redemption = Redemption.objects.select_related("coupon").filter(subscription=subscription).first()
+    if redemption is None:
+        return
+    none = Money(0, subscription.price.currency)
+    coupon = Reduction(
+        coupon=redemption.coupon, terms=Terms(**redemption.terms), discount=none, redemption=redemption
+    ).as_json()
+    if coupon["credits"]:
+        grants.issue_many([_coupon_grant(subscription.user_id, coupon, _key_of_use(redemption.pk))])
+
+
+def _key_of_use(redemption_id: UUID | None) -> str:
+    return f"redemption:{redemption_id}"
 
 
 def _deliver_sale(payment: Payment, attempt: Attempt | None) -> None:
@@ -81,7 +103,7 @@ def grants_of(payment: Payment) -> list[NewGrant]:
     )
     given = [paid]
     if coupon_credits(payment):
-        given.append(_coupon_grant(payment, f"payment:{payment.pk}:coupon"))
+        given.append(_coupon_grant(payment.user_id, bought["coupon"], f"payment:{payment.pk}:coupon"))
     if not bought["bonus"]:
         return given
     bonus = NewGrant(
@@ -122,10 +144,9 @@ def coupon_credits(payment: Payment) -> int:
     return int(payment.details.get("coupon", {}).get("credits", 0))
 
 
-def _coupon_grant(payment: Payment, key: str) -> NewGrant:
-    coupon = payment.details["coupon"]
+def _coupon_grant(user_id: int, coupon: Mapping[str, Any], key: str) -> NewGrant:
     return NewGrant(
-        user_id=payment.user_id,
+        user_id=user_id,
         amount=coupon["credits"],
         source=GrantSource.PROMOTION,
         key=key,

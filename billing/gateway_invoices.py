@@ -13,6 +13,7 @@ from billing import (
     cases,
     coupons,
     customers,
+    fulfilment,
     gateway_tax,
     pausing,
     payments,
@@ -96,6 +97,7 @@ def _extend(subscription: Subscription, told: InvoiceResult, found: Subscription
     subscription_states.extend(
         subscription_id=locked.pk, key=key, price=price, amount_minor=0, until=_period(told, found)
     )
+    fulfilment.give_coupon_credits(locked)
     redemptions.subscription_paid(locked)
     transaction.on_commit(plan_payments.granting.wake)
 

@@ -14,6 +14,8 @@ from billing.models import GatewayInstruction, PlanPrice, Subscription
 from billing.models.instructions import InstructionKind
 
 logger = logging.getLogger(__name__)
+# The end of a pause charges where a trial stood still for want of a card.
+CHARGES = (InstructionKind.CHANGE_NOW, InstructionKind.RESUME)
 
 
 def give(
@@ -31,7 +33,10 @@ def give(
         subscription=subscription, kind=kind, price=price, prorated_at=prorated_at, by=by, reason=reason
     )
     while (waiting := instructions.write(wanted)).pk != wanted.pk:
-        _finish(waiting)  # one thing after the other
+        if kind == InstructionKind.END_NOW and waiting.kind in CHARGES:
+            _leave(waiting)
+        else:
+            _finish(waiting)  # one thing after the other
         if (waiting.kind, waiting.price_id) == (wanted.kind, wanted.price_id) and instructions.is_done(waiting):
             return None
     try:
@@ -49,6 +54,12 @@ def _finish(waiting: GatewayInstruction) -> None:
     except (Declined, errors.BillingError):
         if instructions.is_open(waiting):  # it was the question that was refused
             raise
+
+
+def _leave(waiting: GatewayInstruction) -> None:
+    """What ends now is not charged first: it is done where it has arrived, and else not sent any more."""
+    gateway_subscriptions.ask(waiting.subscription)
+    instructions.withdraw(waiting, instructions.PLAN_ENDED)
 
 
 def _word(refusal: GatewayError | errors.BillingError) -> str:

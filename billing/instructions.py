@@ -11,7 +11,7 @@ from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext_noop
 
-from billing import cases, dunning, errors, pausing, schedule, subscription_states, timeline
+from billing import cases, dunning, errors, following, pausing, schedule, subscription_states, timeline
 from billing.change_basis import Basis
 from billing.gateways.subscribing import SubscriptionResult, SubscriptionState
 from billing.models import GatewayInstruction, GatewayPrice, Subscription
@@ -29,7 +29,8 @@ MAY_BE_GIVEN_IN: dict[str, tuple[str, ...]] = {
     InstructionKind.RESUME: (SubscriptionStatus.PAUSED,),
     InstructionKind.CHANGE_NOW: IN_FORCE,
 }
-NOT_PAID, TOO_LATE = "not_paid", "too_late"  # our own words of a refusal, beside the gateway's
+# Our own words of a refusal, beside the gateway's.
+NOT_PAID, TOO_LATE, PLAN_ENDED = "not_paid", "too_late", "plan_ended"
 
 
 def write(wanted: GatewayInstruction) -> GatewayInstruction:
@@ -93,14 +94,17 @@ def settle(instruction: GatewayInstruction) -> None:
     subscription = subscription_states.lock(instruction.subscription_id)
     if not _close(instruction, InstructionState.DONE):
         return
+    pk, by, reason = subscription.pk, instruction.by, instruction.reason
     if instruction.kind == InstructionKind.CHANGE_NOW:
-        return  # its paid invoice has made it ours
+        # Its paid invoice has made it ours; on trial there was none.
+        assert instruction.price is not None  # noqa: S101 - a constraint says so
+        following.follow_price(subscription_id=pk, price=instruction.price, by=by, reason=reason)
+        return
     if not _may(subscription, instruction.kind):
         timeline.save(subscription, "overtaken", facts={"instruction": instruction.kind})
         if instruction.kind == InstructionKind.PAUSE and subscription.status in IN_FORCE:
             _undo_pause(subscription)
         return
-    pk, by, reason = subscription.pk, instruction.by, instruction.reason
     match instruction.kind:
         case InstructionKind.END_NOW:
             status = SubscriptionStatus.CANCELLED

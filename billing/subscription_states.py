@@ -209,12 +209,17 @@ def switch(
         return change_now(subscription_id=subscription_id, basis=basis, price=price, key=key, amount_minor=0)
     if not basis.stands(subscription):
         return False
+    exchange(subscription, price=price, by=by, reason=reason)
+    return True
+
+
+def exchange(subscription: Subscription, *, price: PlanPrice, by: User | None, reason: str) -> None:
+    """Another plan for nothing, of what was never paid for. The caller has the lock."""
     before, subscription.price, subscription.next_price = subscription.price.plan.code, price, None
     timeline.save(
         subscription, "changed", by=by, reason=reason, facts={"from": before, "to": price.plan.code, "amount": 0}
     )
     timeline.tell_updated(subscription, "plan")
-    return True
 
 
 # ---------------------------------------------------------------- not paid for, and over
@@ -329,7 +334,7 @@ def set_next_price(
 
 @transaction.atomic
 def give_time(*, subscription_id: UUID, until: datetime, by: User, reason: str) -> Subscription:
-    """An operator's present: paid until later, and the grants of that time."""
+    """An operator's present: paid until later, and the grants of that time; or a longer trial, which has none."""
     subscription = lock(subscription_id)
     if not reason.strip():
         raise errors.ReasonMissing
@@ -341,8 +346,11 @@ def give_time(*, subscription_id: UUID, until: datetime, by: User, reason: str) 
             subscription.status, gettext_noop("it can only be extended to a later day while in force")
         )
     lengthen(subscription, since=timezone.now(), by=until - dunning.paid_until(subscription))
-    subscription.paid_until = subscription.anchor_at = until
-    subscription.status, subscription.periods = SubscriptionStatus.ACTIVE, 0
+    subscription.paid_until = until
+    if subscription.anchor_at is None:  # nothing was ever paid for it: its trial is longer, and has no grants
+        subscription.status, subscription.trial_until = SubscriptionStatus.TRIALING, until
+    else:
+        subscription.status, subscription.anchor_at, subscription.periods = SubscriptionStatus.ACTIVE, until, 0
     if GrantSchedule.objects.filter(reference=subscription.reference).exists():
         calendar.extend_schedule(reference=subscription.reference, paid_until=until)
     subscription.tries = subscription.reminders = 0

@@ -320,6 +320,10 @@ class SubscriptionAdmin(BillingActsAdmin):
     def extend(self, request: HttpRequest, object_id: str) -> HttpResponse:
         subscription = self.found(request, object_id)
         says = gettext("A present: the plan and its credits until the end of that day, for nothing.")
+        if subscription.anchor_at is None:
+            says = gettext(
+                "A longer trial: the plan until the end of that day, and its credits with the first payment."
+            )
         if subscription.is_renewed_by_gateway:
             says = gettext(
                 "Not possible here: its gateway would charge on the old day all the same. Give credits or a refund "

@@ -1,5 +1,6 @@
 """What a gateway that renews plans is told to do, while something else is under way, or is asked for at once."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -7,11 +8,12 @@ import pytest
 from billing import errors, gateway_subscriptions, instruction_sending, instructions, plan_changes, subscriptions
 from billing.checkout import Wishes
 from billing.gateways.errors import Declined, FailureCategory, Unavailable
-from billing.models import Case, GatewayInstruction, Subscription
+from billing.models import Case, GatewayInstruction, GatewayPrice, Payment, Subscription
 from billing.models.instructions import InstructionKind
 from billing.tests.fakes import StandIn
-from billing.tests.subscribers import fresh, make_plan, price
-from billing.tests.test_subscriptions_at_gateways import RenewingGateway, paid_once
+from billing.tests.subscribers import BEGIN, fresh, make_plan, price
+from billing.tests.test_subscriptions_at_gateways import END, RenewingGateway, paid_once
+from ledger import checks
 
 pytestmark = pytest.mark.django_db
 NO = Declined("No.", gateway="stripe", category=FailureCategory.INVALID_REQUEST, code="not_now")
@@ -104,3 +106,75 @@ def test_change_of_a_process_that_died_and_that_we_refuse_by_now_is_a_case(renew
     assert subscriptions.cancel(subscription=found).cancel_at_period_end
     assert told() == [("next_price", "refused", "TaxNotAdded"), ("end_later", "done", "")]
     assert Case.objects.get().facts["code"] == "TaxNotAdded"
+
+
+# ---------------------------------------------------------------- over, while a charge is under way
+
+
+def dearer(found: Subscription) -> GatewayInstruction:
+    """A change that was written down, and whose process died."""
+    GatewayPrice.objects.create(gateway="stripe", price=price("elite"), gateway_id="price_2")
+    wanted = GatewayInstruction(
+        subscription=fresh(found), kind=InstructionKind.CHANGE_NOW, price=price("elite"), prorated_at=BEGIN
+    )
+    return instructions.write(wanted)
+
+
+def test_dearer_plan_that_has_not_arrived_is_not_charged_to_whoever_cancels_at_once(renewing) -> None:
+    found = paid_once(renewing)
+    dearer(found)  # the gateway of this test would fail, were it sent
+    assert subscriptions.cancel_now(subscription=fresh(found)).status == "cancelled"
+    assert told() == [("change_now", "refused", "plan_ended"), ("end_now", "done", "")]
+    assert (fresh(found).price.plan.code, Payment.objects.count(), Case.objects.count()) == ("premium", 1, 0)
+    assert checks.faults() == {}
+
+
+def test_dearer_plan_that_has_arrived_is_heard_before_the_end(renewing) -> None:
+    found = paid_once(renewing)
+    dearer(found)
+    renewing.is_paid("in_2", BEGIN, END, minor=1_000)
+    renewing.known = replace(renewing.known, price="price_2")
+    assert subscriptions.cancel_now(subscription=fresh(found)).status == "cancelled"
+    assert told() == [("change_now", "done", ""), ("end_now", "done", "")]
+    assert (fresh(found).price.plan.code, Payment.objects.count()) == ("elite", 2)
+    assert checks.faults() == {}
+
+
+def test_dearer_plan_stays_open_while_nobody_knows_whether_it_has_arrived(renewing) -> None:
+    found = paid_once(renewing)
+    dearer(found)
+    renewing.refusal = DOWN
+    with pytest.raises(Unavailable):
+        subscriptions.cancel_now(subscription=fresh(found))
+    assert (told(), fresh(found).status) == ([("change_now", "open", "")], "active")
+
+
+def test_end_that_is_refused_leaves_nothing_open_that_would_charge(renewing, monkeypatch) -> None:
+    found = paid_once(renewing)
+    dearer(found)
+
+    def refuse(**_: Any) -> Any:
+        raise NO
+
+    monkeypatch.setattr(renewing, "end_subscription", refuse)
+    with pytest.raises(Declined):
+        subscriptions.cancel_now(subscription=fresh(found))
+    assert told() == [("change_now", "refused", "plan_ended"), ("end_now", "refused", "not_now")]
+    assert (fresh(found).status, Payment.objects.count()) == ("active", 1)
+
+
+def test_paused_plan_that_is_cancelled_does_not_go_on_and_is_not_charged_first(renewing) -> None:
+    found = paid_once(renewing)
+    settled = open_one(found, InstructionKind.PAUSE)
+    renewing.known = replace(renewing.known, is_paused=True)
+    instructions.settle(settled)
+    open_one(found, InstructionKind.RESUME)
+    assert subscriptions.cancel(subscription=fresh(found)).status == "cancelled"
+    assert told()[1:] == [("resume", "refused", "plan_ended"), ("end_now", "done", "")]
+
+
+def test_end_that_meets_its_like_is_carried_on(renewing) -> None:
+    found = paid_once(renewing)
+    open_one(found, InstructionKind.END_NOW)
+    assert subscriptions.cancel_now(subscription=fresh(found)).status == "cancelled"
+    assert told() == [("end_now", "done", "")]

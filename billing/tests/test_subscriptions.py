@@ -527,6 +527,55 @@ def test_trial_changes_its_plan_for_nothing(on_sale, paypal) -> None:
     assert told(ours.user) == ["subscription.activated", "subscription.updated"]
 
 
+def on_trial() -> Subscription:
+    make_plan("tried", {"month": 500}, trial_days=7, grant_rules=["premium-weekly"], entitlements={"hd_photos": True})
+    return fresh(begin(make_user(), "tried").subscription)
+
+
+def extended(found: Subscription, until: datetime) -> Subscription:
+    subscription_states.give_time(subscription_id=found.pk, until=until, by=shop.make_user(), reason="outage")
+    return fresh(found)
+
+
+def test_time_that_is_given_on_trial_is_of_the_trial(on_sale, paypal, clock) -> None:
+    until = BEGIN + timedelta(days=20)
+    found = extended(on_trial(), until)
+    assert (found.status, found.trial_until, found.paid_until, found.anchor_at) == ("trialing", until, until, None)
+    clock.move_to(until - timedelta(minutes=1))
+    assert entitlements.has(found.user, "hd_photos")
+    clock.move_to(until)
+    assert not entitlements.has(found.user, "hd_photos")  # nobody has paid, so that there is no grace
+
+
+def test_longer_trial_changes_its_plan_for_nothing_and_begins_with_its_first_payment(on_sale, paypal, clock) -> None:
+    until = BEGIN + timedelta(days=20)
+    found = extended(on_trial(), until)
+    done = plan_changes.change(subscription=found, price=price("premium"), wishes=Wishes(gateways=("paypal",)))
+    assert (done.payment, done.preview.due.minor, fresh(found).price.plan.code) == (None, 0, "premium")
+    pay(paypal, subscriptions.renew(subscription=fresh(found), wishes=Wishes(gateways=("paypal",))))
+    ours = fresh(found)
+    assert (ours.status, ours.anchor_at, Payment.objects.get().amount_minor) == ("active", until, 999)
+    clock.move_to(until)
+    calendar.grant_due(at=until)
+    assert balances.of(found.user).available == 500
+    assert checks.faults() == {}
+
+
+def test_trial_that_had_ended_is_one_again_while_its_time_lasts(on_sale, paypal, clock) -> None:
+    found = on_trial()
+    clock.move_to(BEGIN + timedelta(days=8))
+    renewals.renew_due()
+    assert fresh(found).status == "past_due"
+    until = BEGIN + timedelta(days=20)
+    assert extended(found, until).status == "trialing"
+    assert entitlements.has(found.user, "hd_photos")
+    clock.move_to(until - timedelta(days=3))
+    renewals.renew_due()
+    last = Event.objects.filter(type="renewal.reminder").last()
+    assert last is not None
+    assert last.data["due_at"] == "2026-03-22T09:00:00Z"
+
+
 def test_period_that_waits_for_another_plan_is_not_paid_before_its_day(on_sale, paypal) -> None:
     found = subscribed(paypal, code="elite")
     subscription_states.set_next_price(subscription_id=found.pk, price=price("premium"))

@@ -183,3 +183,9 @@ def test_pause_resume_and_extend(found) -> None:
     assert "At most 400 days from today." in far.content.decode()
     press(operator, "billing_subscription_extend", found, until="2026-05-01", reason="our outage")
     assert end_of(found).date().isoformat() == "2026-05-01"
+
+
+def test_operator_reads_that_a_trial_becomes_longer(found) -> None:
+    Subscription.objects.update(status="trialing", anchor_at=None)
+    text = browser(member("manage_subscription")).get(page("billing_subscription_extend", found.pk)).content.decode()
+    assert "A longer trial" in text

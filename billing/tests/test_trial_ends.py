@@ -1,17 +1,31 @@
 """A trial that a gateway charges when it ends: its customer hears of that before, once."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from billing import dunning
-from billing.gateways.subscribing import SubscriptionState
-from billing.models import Subscription
+from billing import (
+    dunning,
+    entitlements,
+    errors,
+    gateway_subscriptions,
+    instructions,
+    plan_changes,
+    subscription_states,
+)
+from billing.checkout import Wishes
+from billing.gateways.subscribing import ChangePreview, SubscriptionState
+from billing.models import GatewayInstruction, GatewayPrice, Payment, Subscription
+from billing.models.instructions import InstructionKind
+from billing.models.subscriptions import SubscriptionStatus
 from billing.tests.fakes import StandIn
-from billing.tests.subscribers import BEGIN, fresh
+from billing.tests.subscribers import BEGIN, fresh, price
 from billing.tests.test_subscriptions_at_gateways import RenewingGateway, begin, read, write
 from events.models import Event
+from ledger import checks
+from ledger.money import Money
 
 pytestmark = pytest.mark.django_db
 ENDS = BEGIN + timedelta(days=7)
@@ -74,3 +88,91 @@ def test_plan_that_is_paid_by_now_says_nothing(renewing) -> None:
     renewing.is_paid("in_2", ENDS, ENDS + timedelta(days=30))
     assert warn(found) == []
     assert fresh(found).status == "active"
+
+
+# ---------------------------------------------------------------- another plan, which costs nothing until then
+
+
+class ChangingGateway(RenewingGateway):
+    """Changes what is on trial for nothing, and bills it when the trial ends."""
+
+    changes = 0
+
+    def preview_change(self, request: Any) -> ChangePreview:
+        return ChangePreview(due=Money(0, "EUR"), discount=Money(0, "EUR"))
+
+    def change_subscription(self, request: Any) -> Any:
+        self.changes += 1
+        self.known = replace(self.known, price=request.price)
+        return self.known
+
+
+@pytest.fixture
+def changing(stand_in: StandIn, on_sale) -> ChangingGateway:
+    GatewayPrice.objects.create(gateway="stripe", price=price("elite"), gateway_id="price_2")
+    return stand_in(ChangingGateway("stripe"))
+
+
+def change(found: Subscription) -> Subscription:
+    plan_changes.change(subscription=fresh(found), price=price("elite"), wishes=Wishes())
+    return fresh(found)
+
+
+def written(found: Subscription) -> GatewayInstruction:
+    wanted = GatewayInstruction(
+        subscription=fresh(found), kind=InstructionKind.CHANGE_NOW, price=price("elite"), prorated_at=BEGIN,
+        by=found.user, reason="asked",
+    )  # fmt: skip
+    return instructions.write(wanted)
+
+
+def test_other_plan_on_trial_is_ours_at_once(changing) -> None:
+    found = on_trial(changing)
+    ours = change(found)
+    assert (ours.status, ours.price.plan.code, ours.trial_until) == ("trialing", "elite", ENDS)
+    assert entitlements.has(found.user, "video")
+    assert Event.objects.filter(type="subscription.updated", user=found.user).count() == 1
+    assert [each["amount"] for each in warn(found)] == [1_999]
+    with pytest.raises(errors.SamePrice):
+        change(found)
+    assert (changing.changes, Payment.objects.count()) == (1, 0)
+
+
+def test_other_plan_of_a_trial_is_what_its_first_invoice_pays(changing) -> None:
+    found = on_trial(changing)
+    change(found)
+    changing.is_paid("in_2", ENDS, ENDS + timedelta(days=30), minor=1_999)
+    changing.known = replace(changing.known, price="price_2")
+    write(found, "paid", 2, subject="invoice")
+    read()
+    ours = fresh(found)
+    assert (ours.status, ours.price.plan.code, Payment.objects.get().amount_minor) == ("active", "elite", 1_999)
+    assert checks.faults() == {}
+
+
+def test_other_plan_on_trial_whose_answer_was_lost_is_ours_when_it_is_asked_for(changing) -> None:
+    found = on_trial(changing)
+    asked = written(found)
+    changing.known = replace(changing.known, price="price_2")
+    for _ in range(2):
+        gateway_subscriptions.ask(fresh(found))
+    assert (fresh(found).price.plan.code, instructions.is_done(asked)) == ("elite", True)
+    line = found.timeline.get(act="changed")
+    assert (line.by, line.reason, line.facts) == (found.user, "asked", {"from": "premium", "to": "elite", "amount": 0})
+
+
+def test_other_plan_on_trial_is_ours_though_the_trial_stands_still_by_then(changing) -> None:
+    found = on_trial(changing)
+    asked = written(found)
+    Subscription.objects.update(status="paused", paused_at=BEGIN)
+    instructions.settle(asked)
+    assert (fresh(found).status, fresh(found).price.plan.code) == ("paused", "elite")
+
+
+def test_other_plan_of_a_trial_that_is_over_by_then_is_not_ours(changing) -> None:
+    found = on_trial(changing)
+    asked = written(found)
+    subscription_states.end(subscription_id=found.pk, status=SubscriptionStatus.CANCELLED, why="at_gateway")
+    instructions.settle(asked)
+    assert (fresh(found).status, fresh(found).price.plan.code) == ("cancelled", "premium")
+    assert not found.timeline.filter(act="changed").exists()
