@@ -72,7 +72,7 @@ def _look(pk: UUID, now: datetime, work: Work) -> None:
         if subscription.status == SubscriptionStatus.INCOMPLETE:
             renewing.look_again(subscription)
         elif subscription.is_renewed_by_gateway:
-            renewing.ask(subscription)
+            renewing.ask(subscription, lists_invoices=True)
         elif starts:
             waiting = plan_payments.pending(subscription, RENEW)
             payment = subscriptions.renew(subscription=subscription, wishes=subscriptions.wishes_of(subscription))
@@ -210,7 +210,7 @@ def _is_unpaid_there(subscription: Subscription, now: datetime) -> bool:
     What is over there or not known there is over. What we may not ask about goes on, and somebody must look.
     """
     try:
-        told = renewing.ask(subscription)
+        told = renewing.ask(subscription, lists_invoices=True)
         if told.status not in IN_FORCE or told.lapses_at is None or told.lapses_at > now:
             return False
         renewing.end_there(subscription=told)
