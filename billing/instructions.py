@@ -20,6 +20,7 @@ from billing.models.instructions import InstructionKind, InstructionState
 from billing.models.subscriptions import IN_FORCE, LIVE, SubscriptionStatus
 from billing.plan_payments import CHANGED_MEANWHILE
 
+NOTHING_LEFT = (SubscriptionState.CANCELLED, SubscriptionState.EXPIRED, SubscriptionState.NOT_FOUND)
 MAY_BE_GIVEN_IN: dict[str, tuple[str, ...]] = {
     InstructionKind.END_NOW: LIVE,
     InstructionKind.END_LATER: IN_FORCE,
@@ -29,7 +30,8 @@ MAY_BE_GIVEN_IN: dict[str, tuple[str, ...]] = {
     InstructionKind.RESUME: (SubscriptionStatus.PAUSED,),
     InstructionKind.CHANGE_NOW: IN_FORCE,
 }
-NOT_PAID, TOO_LATE = "not_paid", "too_late"  # our own words of a refusal, beside the gateway's
+# Our own words of a refusal, beside the gateway's.
+NOT_PAID, TOO_LATE, NOT_DONE = "not_paid", "too_late", "not_done"
 
 
 def write(wanted: GatewayInstruction) -> GatewayInstruction:
@@ -66,15 +68,15 @@ def _may(subscription: Subscription, kind: str) -> bool:
 def hear(subscription: Subscription, found: SubscriptionResult, since: datetime) -> None:
     """What its gateway said when it was asked, at `since`, of a plan: an instruction of before may be done."""
     instruction = open_of(subscription)
-    if instruction is not None and instruction.created_at <= since and _stands(instruction, found):
+    if instruction is not None and instruction.created_at <= since and stands(instruction, found):
         settle(instruction)
 
 
-def _stands(instruction: GatewayInstruction, found: SubscriptionResult) -> bool:
+def stands(instruction: GatewayInstruction, found: SubscriptionResult) -> bool:
     """Whether it is at the gateway as the instruction wanted it. A dearer plan is there when it is paid."""
     match instruction.kind:
         case InstructionKind.END_NOW:
-            return found.state is SubscriptionState.CANCELLED
+            return found.state in NOTHING_LEFT
         case InstructionKind.END_LATER:
             return found.cancel_at_period_end
         case InstructionKind.KEEP:
