@@ -243,6 +243,7 @@ def _follow(subscription: Subscription, found: SubscriptionResult, since: dateti
     match found.state:
         case SubscriptionState.TRIALING if found.trial_end is not None:
             subscription_states.start_trial(subscription_id=pk, until=found.trial_end)
+            following.follow_trial(subscription_id=pk, until=found.trial_end)
         case SubscriptionState.PAST_DUE | SubscriptionState.UNPAID:
             # Not when the period it speaks of was paid while this answer was on its way.
             subscription_states.mark_past_due(subscription_id=pk, unless_paid_until=found.period_end)

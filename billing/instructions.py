@@ -147,6 +147,15 @@ def refuse_unheard(instruction: GatewayInstruction, code: str) -> None:
         )
 
 
+def ended_late(subscription: Subscription) -> bool:
+    """It was to end here when its period was over already, which is at once; the last word about that is ours."""
+    kinds = (InstructionKind.END_LATER, InstructionKind.KEEP)
+    last = subscription.instructions.filter(kind__in=kinds, state=InstructionState.DONE).last()
+    if last is None or last.kind != InstructionKind.END_LATER or last.closed_at is None:
+        return False
+    return last.closed_at >= dunning.paid_until(subscription)
+
+
 def is_too_late(instruction: GatewayInstruction, now: datetime) -> bool:
     """Nobody expects to be charged any more; and the gateway may have forgotten its reference, so that to send it again
     would be another act."""
