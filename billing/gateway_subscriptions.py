@@ -46,6 +46,7 @@ from billing.gateways.subscribing import (
     SubscriptionState,
 )
 from billing.models import PlanPrice, Subscription, SubscriptionEvent
+from billing.models.instructions import InstructionKind
 from billing.models.subscriptions import OVER, SubscriptionStatus
 from billing.pricing import Reduction
 
@@ -153,6 +154,7 @@ def _hear(
         _know(subscription, found)
         if not pausing.stands_still(found) and found.state not in pausing.ENDED:
             # Before its invoices: what is left of the old period goes on from today, and then they extend it.
+            instructions.hear(subscription, found, since, only=InstructionKind.RESUME)
             pausing.follow_return(subscription_id=subscription.pk, since=since)
         if lists_invoices or _is_unheard(subscription.gateway, found.latest_invoice, invoice):
             # All that were paid, in their order: while nobody listened one may have followed another.

@@ -65,10 +65,14 @@ def _may(subscription: Subscription, kind: str) -> bool:
     return kind != InstructionKind.PAUSE or dunning.paid_until(subscription) > timezone.now()
 
 
-def hear(subscription: Subscription, found: SubscriptionResult, since: datetime) -> None:
+def hear(
+    subscription: Subscription, found: SubscriptionResult, since: datetime, *, only: InstructionKind | None = None
+) -> None:
     """What its gateway said when it was asked, at `since`, of a plan: an instruction of before may be done."""
     instruction = open_of(subscription)
-    if instruction is not None and instruction.created_at <= since and stands(instruction, found):
+    if instruction is None or instruction.created_at > since or only not in (None, instruction.kind):
+        return
+    if stands(instruction, found):
         settle(instruction)
 
 
