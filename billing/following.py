@@ -7,10 +7,10 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import Q
 
-from billing import subscription_states
+from billing import dunning, subscription_states, timeline
 from billing.models import PlanPrice, Subscription
 from billing.models.instructions import InstructionKind, InstructionState
-from billing.models.subscriptions import IN_FORCE, LIVE
+from billing.models.subscriptions import IN_FORCE, LIVE, SubscriptionStatus
 
 # What we tell it, and the lines of the timeline that are written when it has become so here.
 END = ((InstructionKind.END_LATER, InstructionKind.KEEP), ("cancel_later", "resumed"))
@@ -45,3 +45,21 @@ def follow_price(*, subscription_id: UUID, price: PlanPrice, by: User | None, re
     subscription = subscription_states.lock(subscription_id)
     if subscription.status in LIVE and subscription.anchor_at is None and subscription.price_id != price.pk:
         subscription_states.exchange(subscription, price=price, by=by, reason=reason)
+
+
+@transaction.atomic
+def follow_trial(*, subscription_id: UUID, until: datetime) -> None:
+    """It was made longer there. What was paid for once is no trial any more; what says less may be an older answer."""
+    subscription = subscription_states.lock(subscription_id)
+    if subscription.status not in IN_FORCE or subscription.anchor_at is not None:
+        return
+    if dunning.paid_until(subscription) >= until:
+        return
+    changed = ["current_period_end"]
+    if subscription.status != SubscriptionStatus.TRIALING:  # its first charge had failed
+        subscription.status = SubscriptionStatus.TRIALING
+        changed.append("status")
+    subscription.trial_until = subscription.paid_until = until
+    subscription.reminders = 0  # of the end that it has now
+    timeline.save(subscription, "extended", facts={"until": until, "why": "at_gateway"})
+    timeline.tell_updated(subscription, *changed)

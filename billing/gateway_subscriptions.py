@@ -46,6 +46,7 @@ from billing.gateways.subscribing import (
     SubscriptionState,
 )
 from billing.models import PlanPrice, Subscription, SubscriptionEvent
+from billing.models.instructions import InstructionKind
 from billing.models.subscriptions import OVER, SubscriptionStatus
 from billing.pricing import Reduction
 
@@ -119,11 +120,12 @@ def open_page(
 # ---------------------------------------------------------------- as the gateway says
 
 
-def ask(subscription: Subscription) -> Subscription:
-    """Read it again at its gateway, and make ours the same."""
+def ask(subscription: Subscription, *, invoice: str = "", lists_invoices: bool = False) -> Subscription:
+    """Read it again at its gateway, and make ours the same. What was paid is listed there where its last invoice is not
+    heard of, or `invoice`, which may be older: a declined one may be paid after the next one."""
     adapter, ref, since = adapter_of(subscription.gateway), _ref(subscription), timezone.now()
     found = calling.call(subscription.gateway, "fetch", lambda: adapter.fetch_subscription(ref))
-    return _hear(subscription, found, since)
+    return _hear(subscription, found, since, invoice=invoice, lists_invoices=lists_invoices)
 
 
 def look_again(subscription: Subscription) -> Subscription:
@@ -140,16 +142,24 @@ def _ref(subscription: Subscription) -> SubscriptionRef:
     )
 
 
-def _hear(subscription: Subscription, found: SubscriptionResult, since: datetime) -> Subscription:
+def _hear(
+    subscription: Subscription,
+    found: SubscriptionResult,
+    since: datetime,
+    *,
+    invoice: str = "",
+    lists_invoices: bool = False,
+) -> Subscription:
     if found.id:
         _know(subscription, found)
         if not pausing.stands_still(found) and found.state not in pausing.ENDED:
             # Before its invoices: what is left of the old period goes on from today, and then they extend it.
+            instructions.hear(subscription, found, since, only=InstructionKind.RESUME)
             pausing.follow_return(subscription_id=subscription.pk, since=since)
-        if found.latest_invoice and not gateway_invoices.is_heard(subscription.gateway, found.latest_invoice):
+        if lists_invoices or _is_unheard(subscription.gateway, found.latest_invoice, invoice):
             # All that were paid, in their order: while nobody listened one may have followed another.
-            for invoice in _paid_invoices(subscription.gateway, found.id):
-                gateway_invoices.hear(subscription, invoice, found)
+            for paid in _paid_invoices(subscription.gateway, found.id):
+                gateway_invoices.hear(subscription, paid, found)
         instructions.hear(subscription, found, since)
         if pausing.stands_still(found):
             pausing.follow_pause(subscription_id=subscription.pk, since=since)
@@ -165,6 +175,10 @@ def _was_never_opened(subscription: Subscription, found: SubscriptionResult) -> 
     grace = timedelta(seconds=settings.GATEWAY_NOT_FOUND_PAYMENT_SECONDS)
     is_unknown = found.state is SubscriptionState.NOT_FOUND and not subscription.gateway_session
     return is_unknown and subscription.created_at + grace <= timezone.now()
+
+
+def _is_unheard(gateway: str, *invoices: str) -> bool:
+    return any(each and not gateway_invoices.is_heard(gateway, each) for each in invoices)
 
 
 def _paid_invoices(gateway: str, gateway_id: str) -> Sequence[str]:
@@ -231,6 +245,7 @@ def _follow(subscription: Subscription, found: SubscriptionResult, since: dateti
     match found.state:
         case SubscriptionState.TRIALING if found.trial_end is not None:
             subscription_states.start_trial(subscription_id=pk, until=found.trial_end)
+            following.follow_trial(subscription_id=pk, until=found.trial_end)
         case SubscriptionState.PAST_DUE | SubscriptionState.UNPAID:
             # Not when the period it speaks of was paid while this answer was on its way.
             subscription_states.mark_past_due(subscription_id=pk, unless_paid_until=found.period_end)

@@ -85,7 +85,12 @@ def carry_on(instruction: GatewayInstruction) -> None:
 
 
 def _send(instruction: GatewayInstruction) -> SubscriptionResult:
-    return calling.call(instruction.subscription.gateway, instruction.kind, _act(instruction))
+    """What it is then there. An answer by which it has not become so is a refusal: nothing may follow from it here."""
+    gateway = instruction.subscription.gateway
+    told = calling.call(gateway, instruction.kind, _act(instruction))
+    if instruction.kind != InstructionKind.CHANGE_NOW and not instructions.stands(instruction, told):
+        raise Declined("It is not there as it was told to be.", gateway=gateway, code=instructions.NOT_DONE)
+    return told
 
 
 def _hear(instruction: GatewayInstruction, told: SubscriptionResult) -> dict[str, object] | None:

@@ -20,6 +20,7 @@ from billing.models.instructions import InstructionKind, InstructionState
 from billing.models.subscriptions import IN_FORCE, LIVE, SubscriptionStatus
 from billing.plan_payments import CHANGED_MEANWHILE
 
+NOTHING_LEFT = (SubscriptionState.CANCELLED, SubscriptionState.EXPIRED, SubscriptionState.NOT_FOUND)
 MAY_BE_GIVEN_IN: dict[str, tuple[str, ...]] = {
     InstructionKind.END_NOW: LIVE,
     InstructionKind.END_LATER: IN_FORCE,
@@ -30,7 +31,7 @@ MAY_BE_GIVEN_IN: dict[str, tuple[str, ...]] = {
     InstructionKind.CHANGE_NOW: IN_FORCE,
 }
 # Our own words of a refusal, beside the gateway's.
-NOT_PAID, TOO_LATE, PLAN_ENDED = "not_paid", "too_late", "plan_ended"
+NOT_PAID, TOO_LATE, PLAN_ENDED, NOT_DONE = "not_paid", "too_late", "plan_ended", "not_done"
 
 
 def write(wanted: GatewayInstruction) -> GatewayInstruction:
@@ -64,18 +65,22 @@ def _may(subscription: Subscription, kind: str) -> bool:
     return kind != InstructionKind.PAUSE or dunning.paid_until(subscription) > timezone.now()
 
 
-def hear(subscription: Subscription, found: SubscriptionResult, since: datetime) -> None:
+def hear(
+    subscription: Subscription, found: SubscriptionResult, since: datetime, *, only: InstructionKind | None = None
+) -> None:
     """What its gateway said when it was asked, at `since`, of a plan: an instruction of before may be done."""
     instruction = open_of(subscription)
-    if instruction is not None and instruction.created_at <= since and _stands(instruction, found):
+    if instruction is None or instruction.created_at > since or only not in (None, instruction.kind):
+        return
+    if stands(instruction, found):
         settle(instruction)
 
 
-def _stands(instruction: GatewayInstruction, found: SubscriptionResult) -> bool:
+def stands(instruction: GatewayInstruction, found: SubscriptionResult) -> bool:
     """Whether it is at the gateway as the instruction wanted it. A dearer plan is there when it is paid."""
     match instruction.kind:
         case InstructionKind.END_NOW:
-            return found.state is SubscriptionState.CANCELLED
+            return found.state in NOTHING_LEFT
         case InstructionKind.END_LATER:
             return found.cancel_at_period_end
         case InstructionKind.KEEP:
@@ -147,6 +152,15 @@ def refuse_unheard(instruction: GatewayInstruction, code: str) -> None:
         cases.open(
             kind=CaseKind.SUBSCRIPTION, subscription=subscription, key=f"instruction:{instruction.pk}", facts=facts
         )
+
+
+def ended_late(subscription: Subscription) -> bool:
+    """It was to end here when its period was over already, which is at once; the last word about that is ours."""
+    kinds = (InstructionKind.END_LATER, InstructionKind.KEEP)
+    last = subscription.instructions.filter(kind__in=kinds, state=InstructionState.DONE).last()
+    if last is None or last.kind != InstructionKind.END_LATER or last.closed_at is None:
+        return False
+    return last.closed_at >= dunning.paid_until(subscription)
 
 
 def is_too_late(instruction: GatewayInstruction, now: datetime) -> bool:

@@ -13,6 +13,7 @@ from billing import (
     attached_methods,
     customers,
     disputes,
+    gateway_invoices,
     gateway_refunds,
     gateway_subscriptions,
     method_setups,
@@ -48,6 +49,7 @@ class Batch:
     """What was asked already since these letters were taken: the answer is younger than all of them."""
 
     asked: set[UUID] = field(default_factory=set)
+    invoices: set[str] = field(default_factory=set)  # looked for already among those that were paid
 
 
 Reader = Callable[[GatewayLetter, Batch], LetterState]
@@ -66,7 +68,8 @@ def _read_payment(letter: GatewayLetter, batch: Batch) -> LetterState:
     if letter.ids.get("subscription") and _named(letter) is None:
         return _read_subscription(letter, batch)  # the page on which it begins
     if (bill := _invoice_paid_by(letter)) is not None:
-        return _follow_subscription(letter.gateway, {"subscription": bill.subscription}, bill.reference, batch)
+        ids = {"subscription": bill.subscription, "invoice": bill.id}
+        return _follow_subscription(letter.gateway, ids, bill.reference, batch)
     attempt = attempt_of(letter)
     is_over = attempt.state in SETTLED and not payments.waits_for_fee(attempt)
     if attempt.pk not in batch.asked and not is_over:
@@ -156,10 +159,17 @@ def _follow_subscription(gateway: str, ids: dict[str, str], reference: str, batc
         found = _adopt(gateway, known)
     if found is None:
         raise NotKnownYet("It is about no subscription of ours.")
-    if found.pk not in batch.asked:
-        gateway_subscriptions.ask(found)
+    invoice = ids.get("invoice", "")
+    if found.pk not in batch.asked or _is_to_be_looked_for(gateway, invoice, batch):
+        gateway_subscriptions.ask(found, invoice=invoice)
         batch.asked.add(found.pk)
+        batch.invoices.add(invoice)
     return LetterState.DONE
+
+
+def _is_to_be_looked_for(gateway: str, invoice: str, batch: Batch) -> bool:
+    """The question of before may have looked at the last invoice alone, and this is an older one."""
+    return bool(invoice) and invoice not in batch.invoices and not gateway_invoices.is_heard(gateway, invoice)
 
 
 def _invoice_paid_by(letter: GatewayLetter) -> InvoiceResult | None:

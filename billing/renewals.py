@@ -13,6 +13,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from billing import (
     cases,
@@ -26,6 +27,7 @@ from billing import (
 )
 from billing import gateway_subscriptions as renewing
 from billing.gateways.errors import Declined, FailureCategory, GatewayError
+from billing.gateways.subscribing import SubscriptionState
 from billing.models import GatewayInstruction, Subscription
 from billing.models.cases import CaseKind
 from billing.models.subscriptions import IN_FORCE, LOOKED_AT, SubscriptionStatus
@@ -35,6 +37,8 @@ from events.types import EventType
 from rest import sweeps
 
 logger = logging.getLogger(__name__)
+RUNS_THERE = (SubscriptionState.ACTIVE, SubscriptionState.TRIALING)
+LONGEST_CHARGE = timedelta(days=1)  # an invoice is a draft for an hour before it is charged
 Told = Callable[[int], None]
 
 
@@ -72,7 +76,7 @@ def _look(pk: UUID, now: datetime, work: Work) -> None:
         if subscription.status == SubscriptionStatus.INCOMPLETE:
             renewing.look_again(subscription)
         elif subscription.is_renewed_by_gateway:
-            renewing.ask(subscription)
+            renewing.ask(subscription, lists_invoices=True)
         elif starts:
             waiting = plan_payments.pending(subscription, RENEW)
             payment = subscriptions.renew(subscription=subscription, wishes=subscriptions.wishes_of(subscription))
@@ -210,17 +214,39 @@ def _is_unpaid_there(subscription: Subscription, now: datetime) -> bool:
     What is over there or not known there is over. What we may not ask about goes on, and somebody must look.
     """
     try:
-        told = renewing.ask(subscription)
+        told = renewing.ask(subscription, lists_invoices=True)
         if told.status not in IN_FORCE or told.lapses_at is None or told.lapses_at > now:
+            return False
+        if _goes_on_there(told, now):
             return False
         renewing.end_there(subscription=told)
     except GatewayError as refusal:
         if isinstance(refusal, Declined) or refusal.category is FailureCategory.CONFIGURATION:
-            _ask_people(subscription, refusal, f"{subscription.pk}:{dunning.paid_until(subscription):%Y-%m-%d}")
+            _ask_people(subscription, refusal, _period_of(subscription))
         return False  # it comes up again
     except errors.BillingError:
         return False
     return True
+
+
+def _goes_on_there(subscription: Subscription, now: datetime) -> bool:
+    """Its period there lasts, and it will be charged or was promised that time; only what was cancelled here when its
+    period was over has been told that it ends at once. A day later no charge is on its way, and somebody must look."""
+    if instructions.ended_late(subscription):
+        return False
+    found = renewing.found_at(subscription.gateway, subscription.gateway_id or "")
+    if found.state not in RUNS_THERE or found.period_end is None or found.period_end <= now:
+        return False
+    if subscription.lapses_at is not None and subscription.lapses_at + LONGEST_CHARGE <= now:
+        sentence = _("it runs on there until %(day)s, and no payment of that is known")
+        why = cases.in_house(sentence, day=f"{found.period_end:%Y-%m-%d}")
+        facts = {"gateway": subscription.gateway, "gateway_id": subscription.gateway_id, "why": why}
+        cases.open(kind=CaseKind.SUBSCRIPTION, subscription=subscription, key=_period_of(subscription), facts=facts)
+    return True
+
+
+def _period_of(subscription: Subscription) -> str:
+    return f"{subscription.pk}:{dunning.paid_until(subscription):%Y-%m-%d}"
 
 
 def _ask_people(subscription: Subscription, refusal: GatewayError, key: str, **more: str) -> None:

@@ -207,7 +207,7 @@ class SubscriptionResult:
     period_start: datetime | None = None
     period_end: datetime | None = None
     trial_end: datetime | None = None
-    cancel_at_period_end: bool = False  # or at another date that is set already
+    cancel_at_period_end: bool = False  # or before, at a date that is set already
     is_paused: bool = False  # runs on, and charges nothing
     has_pending_change: bool = False  # waits for its payment
     latest_invoice: str = ""

@@ -5,9 +5,18 @@ from typing import Any
 
 import pytest
 
-from billing import errors, gateway_subscriptions, instruction_sending, instructions, plan_changes, subscriptions
+from billing import (
+    errors,
+    gateway_subscriptions,
+    instruction_sending,
+    instructions,
+    plan_changes,
+    renewals,
+    subscriptions,
+)
 from billing.checkout import Wishes
 from billing.gateways.errors import Declined, FailureCategory, Unavailable
+from billing.gateways.subscribing import SubscriptionResult, SubscriptionState
 from billing.models import Case, GatewayInstruction, GatewayPrice, Payment, Subscription
 from billing.models.instructions import InstructionKind
 from billing.tests.fakes import StandIn
@@ -80,6 +89,62 @@ def test_same_wish_that_is_carried_on_is_told_once(renewing) -> None:
     assert told() == [("end_later", "done", "")]
     assert instruction_sending.give(subscription=fresh(found), kind=InstructionKind.KEEP) is None
     assert told() == [("end_later", "done", ""), ("keep", "done", "")]
+
+
+def leaves_as_it_is(renewing: RenewingGateway, monkeypatch: pytest.MonkeyPatch, act: str) -> None:
+    """It answers what it says of the subscription, and that is as before."""
+    monkeypatch.setattr(renewing, act, lambda **_: renewing.known)
+
+
+def ends_there(renewing: RenewingGateway) -> Subscription:
+    found = paid_once(renewing)
+    renewing.becomes_in(SubscriptionState.ACTIVE, cancel_at_period_end=True)
+    return gateway_subscriptions.ask(fresh(found))
+
+
+def stands_still_there(renewing: RenewingGateway) -> Subscription:
+    found = paid_once(renewing)
+    renewing.becomes_in(SubscriptionState.PAUSED)
+    return gateway_subscriptions.ask(fresh(found))
+
+
+NOT_DONE = [
+    (ends_there, InstructionKind.KEEP, "keep_subscription"),
+    (stands_still_there, InstructionKind.RESUME, "resume_subscription"),
+    (paid_once, InstructionKind.END_LATER, "end_subscription_later"),
+    (paid_once, InstructionKind.PAUSE, "pause_subscription"),
+    (paid_once, InstructionKind.END_NOW, "end_subscription"),
+]
+
+
+@pytest.mark.parametrize(("prepare", "kind", "act"), NOT_DONE)
+def test_what_the_gateway_has_not_done_is_not_done_here(renewing, monkeypatch, prepare, kind, act) -> None:
+    """It answered, and its answer is of a plan that is not as it was told: nobody is told that it is."""
+    found = fresh(prepare(renewing))
+    leaves_as_it_is(renewing, monkeypatch, act)
+    with pytest.raises(Declined):
+        instruction_sending.give(subscription=found, kind=kind)
+    assert (told(), Case.objects.count()) == ([(kind, "refused", "not_done")], 0)
+    ours = fresh(found)
+    assert (ours.status, ours.cancel_at_period_end) == (found.status, found.cancel_at_period_end)
+
+
+@pytest.mark.parametrize(("prepare", "kind", "act"), NOT_DONE)
+def test_what_was_not_done_when_nobody_waits_comes_before_people(renewing, monkeypatch, prepare, kind, act) -> None:
+    found = fresh(prepare(renewing))
+    instruction = open_one(found, kind)
+    leaves_as_it_is(renewing, monkeypatch, act)
+    renewals.carry_instructions_on(now=instruction.next_ask_at)
+    assert told() == [(kind, "refused", "not_done")]
+    assert (Case.objects.get().facts["code"], fresh(found).status) == ("not_done", found.status)
+
+
+@pytest.mark.parametrize("state", [SubscriptionState.EXPIRED, SubscriptionState.NOT_FOUND])
+def test_what_is_over_there_is_ended_here(renewing, monkeypatch, state) -> None:
+    found = paid_once(renewing)
+    monkeypatch.setattr(renewing, "end_subscription", lambda **_: SubscriptionResult(state=state))
+    assert subscriptions.cancel_now(subscription=fresh(found)).status == "cancelled"
+    assert told() == [("end_now", "done", "")]
 
 
 def before_tax(settings: Any) -> None:

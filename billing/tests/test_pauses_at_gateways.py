@@ -13,7 +13,7 @@ from billing.models.instructions import InstructionKind
 from billing.tests.fakes import StandIn
 from billing.tests.subscribers import BEGIN, fresh
 from billing.tests.test_subscriptions_at_gateways import END, RenewingGateway, begin, lapsed, paid_once, read, write
-from credits import balances
+from credits import balances, calendar
 from events.models import Event
 from ledger import checks
 
@@ -111,6 +111,43 @@ def test_trial_that_stripe_pauses_waits_for_a_card_and_then_begins(renewing, clo
     renewing.is_paid("in_2", ends + timedelta(days=30), ends + timedelta(days=60))
     assert told(renewing, found) == "active"
     assert (fresh(found).paid_until, balances.of(found.user).available) == (ends + timedelta(days=60), 500)
+
+
+@pytest.mark.parametrize("hears_first", ["letter", "reply", "sweep"])
+def test_trial_that_we_resume_begins_with_that_day_whoever_hears_first(renewing, clock, hears_first) -> None:
+    """Stripe charges as it resumes, and its letter may be faster than its reply, which may be lost as well."""
+    found = begin()
+    ends = BEGIN + timedelta(days=7)
+    again = ends + timedelta(days=30)
+    renewing.is_paid(minor=0)
+    told(renewing, found, SubscriptionState.TRIALING, trial_end=ends)
+    clock.move_to(ends)
+    assert told(renewing, found, SubscriptionState.PAUSED) == "paused"
+    clock.move_to(again)
+    wanted = GatewayInstruction(subscription=found, kind=InstructionKind.RESUME, by=found.user, reason="asked")
+    instructions.write(wanted)
+    renewing.is_paid("in_2", again, again + timedelta(days=28))
+    match hears_first:
+        case "letter":
+            told(renewing, found)
+            instructions.settle(wanted)
+        case "reply":
+            instructions.settle(wanted)
+            told(renewing, found)
+        case "sweep":
+            clock.move_to(again + timedelta(minutes=5))
+            renewals.carry_instructions_on()
+            calendar.grant_due(at=timezone.now())
+    ours = fresh(found)
+    assert (ours.status, ours.paid_until, balances.of(found.user).available) == (
+        "active",
+        again + timedelta(days=28),
+        500,
+    )
+    line = ours.timeline.get(act="unpaused")
+    assert (line.by, line.reason, ours.timeline.filter(act="overtaken").count()) == (found.user, "asked", 0)
+    assert GatewayInstruction.objects.get().state == "done"
+    assert checks.faults() == {}
 
 
 def test_trial_that_is_paused_in_the_dashboard_is_a_trial_again(renewing, clock) -> None:

@@ -48,15 +48,7 @@ def _plain_changes(state: State, params: Params, subscription: Thing) -> Thing:
     changes = subscriptions.facts_of(params, subscription)
     if not params.has("metadata"):
         changes.pop("metadata")
-    if params.has("cancel_at_period_end"):
-        ends = changes["cancel_at_period_end"]
-        changes["cancel_at"] = lifecycle.period_end(subscription) if ends else None
-        changes["canceled_at"] = state.time() if ends else None
-        reason = "cancellation_requested" if ends else None
-        said: Thing = changes.get("cancellation_details") or subscription["cancellation_details"]
-        changes["cancellation_details"] = {**said, "reason": reason}
-    elif params.has("cancel_at"):
-        changes["canceled_at"] = state.time() if changes["cancel_at"] else None
+    changes |= _announced_end(state, params, subscription, changes)
     if params.has("pause_collection"):
         changes["pause_collection"] = _pause(params)
     if params.has("default_payment_method"):
@@ -70,6 +62,28 @@ def _plain_changes(state: State, params: Params, subscription: Thing) -> Thing:
     if params.integer_or_none("trial_end"):
         changes |= _longer_trial(state, params, subscription)
     return changes
+
+
+def _announced_end(state: State, params: Params, subscription: Thing, changes: Thing) -> Thing:
+    """By the flag, which writes its date, or by a date of its own, which the flag does not take back."""
+    if params.has("cancel_at_period_end") and params.has("cancel_at"):
+        raise StripeError("You may only specify one of these parameters: cancel_at, cancel_at_period_end.")
+    ends: int | None
+    if params.has("cancel_at"):
+        ends, is_flagged = changes["cancel_at"], False
+    elif params.flag("cancel_at_period_end"):
+        ends, is_flagged = lifecycle.period_end(subscription), True
+    elif subscription["cancel_at_period_end"]:
+        ends, is_flagged = None, False
+    else:
+        return {}
+    said: Thing = changes.get("cancellation_details") or subscription["cancellation_details"]
+    return {
+        "cancel_at": ends,
+        "cancel_at_period_end": is_flagged,
+        "canceled_at": state.time() if ends else None,
+        "cancellation_details": {**said, "reason": "cancellation_requested" if ends else None},
+    }
 
 
 def _pause(params: Params) -> Thing | None:

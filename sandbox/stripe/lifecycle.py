@@ -22,6 +22,11 @@ def period_end(subscription: Thing) -> int:
     return int(min(item["current_period_end"] for item in items(subscription)))
 
 
+def ends_with_period(subscription: Thing) -> bool:
+    ends = subscription["cancel_at"]
+    return bool(subscription["cancel_at_period_end"]) or (ends is not None and ends <= period_end(subscription))
+
+
 def change(state: State, subscription: Thing, **changes: Any) -> None:
     """Change it, tell so, and see when it is due next."""
     state.change(subscription, "customer.subscription.updated", **changes)
@@ -50,7 +55,7 @@ def _moments(state: State, subscription: Thing) -> list[int]:
         end = period_end(subscription)
         told = state.private(subscription).get("told_of", 0)
         warning = TRIAL_WARNING_SECONDS if status == "trialing" else UPCOMING_SECONDS
-        if told < end and not subscription["cancel_at_period_end"]:
+        if told < end and not ends_with_period(subscription):
             moments.append(max(end - warning, items(subscription)[0]["current_period_start"]))
         moments.append(end)
     return moments

@@ -183,7 +183,8 @@ def _keep_house(state: State, session: Thing, form: dict[str, str]) -> str:
         case "cancel" if features["subscription_cancel"]["enabled"]:
             return _cancel(state, subscription, features["subscription_cancel"]["mode"], form.get("feedback"))
         case "resume":
-            _update(state, subscription, {"cancel_at_period_end": "false"})
+            is_flagged = subscription["cancel_at_period_end"]
+            _update(state, subscription, {"cancel_at_period_end": "false"} if is_flagged else {"cancel_at": ""})
             return "Your subscription goes on."
         case "switch" if features["subscription_update"]["enabled"]:
             return _switch(state, subscription, form.get("price", ""), features["subscription_update"])
@@ -213,7 +214,9 @@ def _cancel(state: State, subscription: Thing, mode: str, feedback: str | None) 
         subscription["cancellation_details"] = told
         lifecycle.end(state, subscription)
         return "Your subscription is cancelled."
-    _update(state, subscription, {"cancel_at_period_end": "true", "cancellation_details": details})
+    # The day in place of the flag, as of subscriptions whose billing mode is flexible, which new ones are.
+    ends = str(lifecycle.period_end(subscription))
+    _update(state, subscription, {"cancel_at": ends, "cancellation_details": details})
     return "Your subscription ends with this period."
 
 

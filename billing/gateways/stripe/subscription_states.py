@@ -81,8 +81,7 @@ def of_subscription(found: Fields) -> SubscriptionResult:
         period_start=moment(item.get("current_period_start")),
         period_end=moment(item.get("current_period_end")),
         trial_end=moment(found.get("trial_end")),
-        # Cancelled in the portal, Stripe may write the date in place of the flag.
-        cancel_at_period_end=found.get("cancel_at_period_end") is True or found.get("cancel_at") is not None,
+        cancel_at_period_end=_ends_with_period(found, item),
         is_paused=bool(found.get("pause_collection")),
         has_pending_change=bool(found.get("pending_update")),
         latest_invoice=id_of(found.get("latest_invoice")),
@@ -90,6 +89,15 @@ def of_subscription(found: Fields) -> SubscriptionResult:
         next_action=_next_action(state, found),
         raw=redacted(found),
     )
+
+
+def _ends_with_period(found: Fields, item: Fields) -> bool:
+    """Cancelled in the portal, Stripe may write the date in place of the flag. One after the period is that of a later
+    period, until which it is charged as ever."""
+    ends, period_ends = found.get("cancel_at"), item.get("current_period_end")
+    if found.get("cancel_at_period_end") is True:
+        return True
+    return ends is not None and (period_ends is None or ends <= period_ends)
 
 
 def _next_action(state: SubscriptionState, found: Fields) -> NextAction | None:

@@ -247,7 +247,11 @@ class Subscribing(Connected):
         return self._update(subscription, {"cancel_at_period_end": True}, f"{reference}:cancel_later")
 
     def keep_subscription(self, *, subscription: str, reference: str) -> SubscriptionResult:
-        return self._update(subscription, {"cancel_at_period_end": False}, f"{reference}:keep")
+        """Announced by its portal, the end may be a date, which the flag leaves; Stripe takes one of both in a call."""
+        told = self._update(subscription, {"cancel_at_period_end": False}, f"{reference}:keep")
+        if not told.cancel_at_period_end:
+            return told
+        return self._update(subscription, {"cancel_at": ""}, f"{reference}:keep_undated")
 
     def pause_subscription(self, *, subscription: str, reference: str) -> SubscriptionResult:
         """It runs on and charges nothing: invoices of a pause are void, so nothing is owed afterwards."""

@@ -83,6 +83,24 @@ def test_an_end_that_is_announced_is_read_from_the_flag_and_from_the_date(
     assert gateway.fetch_subscription(RUNNING).cancel_at_period_end
 
 
+def test_an_end_after_the_period_is_not_that_of_the_period(gateway: Stripe, double: Double) -> None:
+    """A custom day in Stripe's dashboard; until its last period the plan is charged as ever."""
+    double.answers[("GET", "subscriptions/sub_1")] = asked.subscription(double, cancel_at=1_766_592_001)
+    assert not gateway.fetch_subscription(RUNNING).cancel_at_period_end
+
+
+def test_an_end_that_is_a_date_is_taken_back_by_the_date(gateway: Stripe, double: Double, recorded: Any) -> None:
+    """Stripe takes the flag or the date in one call, and the flag leaves a date of its own as it is."""
+
+    def update(_: str, __: str, params: dict[str, Any]) -> dict[str, Any]:
+        stays = {} if "cancel_at" in params else {"cancel_at": 1_766_592_000}
+        return asked.subscription(double, cancel_at_period_end=False, **stays)
+
+    double.answers[("POST", "subscriptions/sub_1")] = update
+    assert not gateway.keep_subscription(subscription="sub_1", reference="x").cancel_at_period_end
+    assert [call.params for call in recorded.calls] == [{"cancel_at_period_end": "false"}, {"cancel_at": ""}]
+
+
 def test_a_first_payment_that_needs_its_owner_leads_to_the_invoices_page(gateway: Stripe, double: Double) -> None:
     invoice = asked.invoice(double, status="open", hosted_invoice_url="https://invoice.example/1")
     double.answers[("GET", "subscriptions/sub_1")] = asked.subscription(

@@ -142,6 +142,21 @@ def test_change_and_end_of_mind_and_the_portal(ada: Subscriber) -> None:
     assert checks.faults() == {}
 
 
+def test_end_that_was_asked_for_on_stripes_page_is_taken_back_on_ours(ada: Subscriber) -> None:
+    """Stripe's page writes the day in place of the flag."""
+    ada.shop.play(ada.subscribe("elite"))
+    ada.hear()
+    portal = ada.shop.post("subscription/portal").json()["url"]
+    visit(portal, act="cancel", subscription=str(ada.ours.gateway_id))
+    ada.hear()
+    assert ada.seen["cancel_at_period_end"] is True
+    assert ada.shop.post("subscription/resume").json()["cancel_at_period_end"] is False
+    ada.pass_time(days=32)
+    assert (ada.seen["status"], ada.seen["cancel_at_period_end"]) == ("active", False)
+    assert list(Payment.objects.values_list("amount_minor", "status")) == [(1_999, "succeeded")] * 2
+    assert checks.faults() == {}
+
+
 def test_two_invoices_of_one_outage_are_both_heard(ada: Subscriber) -> None:
     """While our worker was away Stripe renewed twice: its letters tell of two invoices, and it shows the last one."""
     ada.shop.play(ada.subscribe())

@@ -118,7 +118,9 @@ def test_in_the_portal_a_customer_cancels_and_thinks_again(client, portal, subsc
     visit(portal.url, act="resume", subscription=subscription.id)
 
     kept = client.v1.subscriptions.retrieve(subscription.id)
-    assert (cancelled.cancel_at_period_end, cancelled.cancellation_details.reason) == (True, "cancellation_requested")
+    ends = cancelled["items"].data[0].current_period_end
+    assert (cancelled.cancel_at_period_end, cancelled.cancel_at) == (False, ends)
+    assert cancelled.cancellation_details.reason == "cancellation_requested"
     assert (kept.cancel_at_period_end, kept.cancel_at, kept.status) == (False, None, "active")
 
 

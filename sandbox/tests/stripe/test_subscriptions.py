@@ -239,6 +239,20 @@ def test_at_the_end_of_the_period_it_ends_unless_it_is_kept(client, sandbox, pay
     assert bills(client, ended) == [("subscription_create", "paid", 2_000)]
 
 
+def test_a_date_of_its_own_outlives_the_flag(client, payer, monthly):
+    subscription = subscribe(client, payer, monthly)
+    ends = item_of(subscription).current_period_end
+    client.v1.subscriptions.update(subscription.id, {"cancel_at": ends})
+
+    flagged = client.v1.subscriptions.update(subscription.id, {"cancel_at_period_end": False})
+    with pytest.raises(stripe.InvalidRequestError, match="only specify one"):
+        client.v1.subscriptions.update(subscription.id, {"cancel_at": "", "cancel_at_period_end": False})
+    cleared = client.v1.subscriptions.update(subscription.id, {"cancel_at": ""})
+
+    assert [each.cancel_at for each in (flagged, cleared)] == [ends, None]
+    assert (cleared.canceled_at, cleared.cancellation_details.reason) == (None, None)
+
+
 def test_it_ends_now(client, sandbox, mailbox, payer, monthly):
     subscription = subscribe(client, payer, monthly)
 
