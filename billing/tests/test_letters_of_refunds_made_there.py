@@ -1,4 +1,4 @@
-"""Somebody refunds at PayPal's dashboard while nobody knows whether our own refund has gone: its letter waits for that."""
+"""Somebody refunds at PayPal while nobody knows whether our own refund has gone: the letter about it waits for that."""
 
 from datetime import timedelta
 from json import dumps
