@@ -75,7 +75,14 @@ def _said(letter: GatewayLetter) -> DisputeResult | None:
         adapter.dispute_told(kind=letter.kind, event=letter.facts),
         Money(letter.amount_minor, letter.currency),
     )
-    return DisputeResult(id=known, state=told.state, amount=amount, reason=told.reason)
+    return DisputeResult(id=known, state=told.state, amount=_part(told.amount, amount), reason=told.reason)
+
+
+def _part(told: Money | None, asked: Money) -> Money:
+    """What was lost of what was asked for. Of nothing, of more and of other money nobody knows what it means."""
+    if told is None or told.unit != asked.unit or not 0 < told.minor < asked.minor:
+        return asked
+    return told
 
 
 def _is_known(gateway: str, name: str) -> bool:
@@ -109,7 +116,7 @@ def note(*, attempt: Attempt, result: DisputeResult) -> Dispute:
             case DisputeState.WON:
                 _won(dispute)
             case DisputeState.LOST:
-                _lost(dispute)
+                _lost(dispute, result.amount)
             case DisputeState.OPEN if result.due_by != dispute.due_at:
                 dispute.due_at = result.due_by
                 dispute.save(update_fields=["due_at"])
@@ -149,8 +156,10 @@ def _won(dispute: Dispute) -> None:
     _tell(dispute, EventType.DISPUTE_WON)
 
 
-def _lost(dispute: Dispute) -> None:
-    """The bank has taken the money: what is left of what it brought goes, the rest is our loss."""
+def _lost(dispute: Dispute, amount: Money) -> None:
+    """The bank has taken the money, or the part that was agreed on: what is left of what it brought goes, the rest is
+    our loss."""
+    dispute.amount_minor = _part(amount, dispute.money).minor
     dispute_losses.take(dispute)
     _thaw(dispute)
     _close(dispute, DisputeState.LOST)
@@ -181,7 +190,7 @@ def _grants(dispute: Dispute) -> list[Grant]:
 
 def _close(dispute: Dispute, state: DisputeState) -> None:
     dispute.state, dispute.closed_at = state, timezone.now()
-    dispute.save(update_fields=["state", "closed_at"])
+    dispute.save(update_fields=["state", "closed_at", "amount_minor"])
     refunds_elsewhere.take_up_waiting(dispute.payment)
 
 

@@ -7,14 +7,13 @@ written down, and planned when the dispute is over.
 from collections.abc import Mapping
 from typing import Any
 
-from django.conf import settings
 from django.db import transaction
 from django.db.models import Q
 
-from billing import refund_plans, refunds, refunds_elsewhere, sale_payments
+from billing import errors, refund_plans, refunds, refunds_elsewhere
 from billing.models import Attempt, Refund
 from billing.models.payments import ASIDE
-from billing.models.refunds import DisputeState, RefundOrigin, RefundPolicy, RefundStatus
+from billing.models.refunds import OPEN, DisputeState, RefundOrigin, RefundStatus
 from ledger.money import Money
 
 
@@ -37,12 +36,21 @@ def book(*, attempt: Attempt, amount: Money, ids: Mapping[str, str]) -> Refund:
     if refunds_elsewhere.has_dispute(payment, DisputeState.LOST):
         plan = refund_plans.at_our_cost(amount, payment=payment)
         return refunds.write(payment, attempt, plan, RefundStatus.PENDING, **made_there)
-    policy = RefundPolicy(settings.REFUND_POLICY_MADE_AT_GATEWAY)
-    of_sellers = sale_payments.is_sale(payment)
-    # No seller is asked: the money is gone.
-    plan = refund_plans.make(payment=payment, amount=amount, policy=RefundPolicy.GOODWILL if of_sellers else policy)
+    try:
+        plan = refunds_elsewhere.plan_of_all(payment, amount)
+    except errors.BillingError as refusal:
+        if amount.unit != payment.currency or _is_for_people(attempt):
+            raise
+        plan = refund_plans.at_our_cost(amount, payment=payment)
+        refund = refunds.write(payment, attempt, plan, RefundStatus.PENDING, **made_there)
+        refunds_elsewhere.show(refund, refusal)
+        return refund
     refund = refunds.write(payment, attempt, plan, RefundStatus.PENDING, **made_there)
-    if of_sellers:
-        key, why = refund.key, "refunded at the gateway"
-        sale_payments.hold_what_has_gone(payment, key=key, amount=plan.amount, policy=policy, reason=why)
+    refunds_elsewhere.hold_of_sellers(refund)
     return refund
+
+
+def _is_for_people(attempt: Attempt) -> bool:
+    """One of ours may fail yet and leave room for it; or it is one that people have proven in other words."""
+    proven = Q(status=RefundStatus.SUCCEEDED) & ~Q(proof="")
+    return Refund.objects.filter(proven | Q(status__in=OPEN), attempt=attempt).exists()

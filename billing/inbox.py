@@ -21,7 +21,7 @@ from billing.gateways.base import NOT_KEPT, Hint, Trust
 from billing.gateways.subjects import Subject
 from billing.models import GatewayLetter
 from billing.models.inbox import OVER, LetterState
-from billing.readers import Batch, NotKnownYet
+from billing.readers import Batch, MayBeOurs, NotKnownYet
 from credits import procedures
 from credits.prepared import Parameter
 from ledger.ids import uuid7
@@ -131,6 +131,8 @@ def _read(letter: GatewayLetter, batch: Batch) -> None:
         state = readers.read(letter, batch)
     except NotKnownYet as unknown:
         _later(letter, str(unknown), last=LetterState.UNKNOWN, most=STRANGER_TRIES)
+    except MayBeOurs as unsure:  # money has moved, and the end of ours may be hours away
+        _later(letter, str(unsure), last=LetterState.DEAD)
     except gateway_errors.GatewayError as error:
         _later(letter, f"{type(error).__name__}: {error}", last=LetterState.DEAD)
     else:

@@ -44,6 +44,10 @@ class NotKnownYet(Exception):
     """What the letter is about is not here; it may come."""
 
 
+class MayBeOurs(Exception):
+    """It tells of a refund, and nobody knows yet whether that is the one that we are sending."""
+
+
 @dataclass(slots=True)
 class Batch:
     """What was asked already since these letters were taken: the answer is younger than all of them."""
@@ -113,10 +117,10 @@ def _read_reversal(letter: GatewayLetter, batch: Batch) -> LetterState:
 
 
 def _amount_made_elsewhere(letter: GatewayLetter, attempt: Attempt) -> Money:
-    if Refund.objects.filter(attempt=attempt, status__in=[RefundStatus.SENDING, RefundStatus.UNKNOWN]).exists():
-        raise NotKnownYet("It may be the refund that is being sent.")
     if letter.trust == Trust.UNSIGNED or letter.amount_minor is None or "refund" not in letter.ids:
         raise NotKnownYet("It names no refund of ours, and nobody has signed for it.")
+    if Refund.objects.filter(attempt=attempt, status__in=[RefundStatus.SENDING, RefundStatus.UNKNOWN]).exists():
+        raise MayBeOurs("It may be the refund that is being sent.")
     return Money(letter.amount_minor, letter.currency)
 
 

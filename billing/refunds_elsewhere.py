@@ -1,7 +1,7 @@
-"""Refunds that somebody made at the gateway itself while a dispute about the payment was open.
+"""Refunds that somebody made at the gateway itself: what is planned for money that has gone, and when.
 
-The credits are frozen then, and who has the money in the end is not known: so the refund is only written down, and
-planned and booked when the dispute is over.
+While a dispute about the payment is open the credits are frozen, and who has the money in the end is not known: so the
+refund is only written down, and planned and booked when the dispute is over.
 """
 
 from collections.abc import Mapping
@@ -85,29 +85,51 @@ def plan(refund: Refund) -> None:
         return
     payment, key = refund.payment, refund.key
     refund_credits.lock(payment)
-    made = _plan(refund, key)
+    made = _plan(refund)
     refund.policy, refund.tax_minor = made.policy, made.tax.minor
     refund.credits_due, refund.credits_owed, refund.lines = made.credits_due, made.owed, made.lines
     refund.credits_gone = made.gone
     refund_credits.hold(payment, key=key, plan=made)
 
 
-def _plan(refund: Refund, key: str) -> Plan:
-    payment, policy = refund.payment, RefundPolicy(settings.REFUND_POLICY_MADE_AT_GATEWAY)
+def _plan(refund: Refund) -> Plan:
+    payment = refund.payment
     if has_dispute(payment, DisputeState.LOST):
         # The bank has had it as well, and the credits went with that.
         return refund_plans.at_our_cost(refund.money, payment=payment, instead_of=refund)
-    of_sellers = sale_payments.is_sale(payment)
-    wanted = RefundPolicy.GOODWILL if of_sellers else policy
     try:
-        made = refund_plans.make(payment=payment, amount=refund.money, policy=wanted, instead_of=refund)
+        made = plan_of_all(payment, refund.money, instead_of=refund)
     except errors.BillingError as refusal:
-        # It has gone all the same: our books say so, and people look at why.
-        facts = {"refund": str(refund.pk), "amount": str(refund.money), "why": str(refusal)}
-        kind, named = CaseKind.REFUND_FAILED, f"{key}:unplanned"
-        cases.open(kind=kind, payment=payment, attempt=refund.attempt, key=named, facts=facts, amount=refund.money)
+        show(refund, refusal)
         return refund_plans.at_our_cost(refund.money, payment=payment, instead_of=refund)
-    if of_sellers:
-        why = "refunded at the gateway"
-        sale_payments.hold_what_has_gone(payment, key=key, amount=made.amount, policy=policy, reason=why)
+    hold_of_sellers(refund)
     return made
+
+
+def plan_of_all(payment: Payment, amount: Money, *, instead_of: Refund | None = None) -> Plan:
+    """Of money that has gone: all of it, or a refusal."""
+    # No seller is asked.
+    policy = RefundPolicy.GOODWILL if sale_payments.is_sale(payment) else _policy()
+    made = refund_plans.make(payment=payment, amount=amount, policy=policy, instead_of=instead_of)
+    if made.amount != amount:
+        raise errors.RefundTooLarge(made.amount.minor, amount.unit)
+    return made
+
+
+def show(refund: Refund, refusal: errors.BillingError) -> None:
+    """It has gone all the same: our books say so, and people look at why."""
+    facts = {"refund": str(refund.pk), "amount": str(refund.money), "why": str(refusal)}
+    kind, key, about = CaseKind.REFUND_FAILED, f"{refund.key}:unplanned", refund.payment
+    cases.open(kind=kind, payment=about, attempt=refund.attempt, key=key, facts=facts, amount=refund.money)
+
+
+def hold_of_sellers(refund: Refund) -> None:
+    if sale_payments.is_sale(refund.payment):
+        why = "refunded at the gateway"
+        sale_payments.hold_what_has_gone(
+            refund.payment, key=refund.key, amount=refund.money, policy=_policy(), reason=why
+        )
+
+
+def _policy() -> RefundPolicy:
+    return RefundPolicy(settings.REFUND_POLICY_MADE_AT_GATEWAY)

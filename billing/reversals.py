@@ -44,5 +44,5 @@ def give_way(attempt: Attempt) -> None:
         moved = refunds.note(refund=refund, result=undone)
         if moved.origin == RefundOrigin.GATEWAY:
             said = cases.in_house(_("The dispute stands for it."))
-            for trouble in ("failed", "back"):
+            for trouble in ("failed", "back", "unplanned"):
                 cases.settle(kinds=[CaseKind.REFUND_FAILED], key=f"{refund.key_now}:{trouble}", resolution=said)

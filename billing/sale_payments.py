@@ -142,11 +142,12 @@ def freeze(payment: Payment, *, key: str, amount: Money, reason: str) -> None:
 
 
 def freeze_anew(payment: Payment, *, key: str, amount: Money, reason: str) -> None:
-    """As much as there is by now: what was frozen under the key counts with what has come free since."""
+    """As much as there is by now: what was frozen under the key counts with what has come free since. It may be less
+    than was frozen; what is free of it then repays what the sellers owe."""
     _lock(payment)
-    for each in _held(payment, key, TakeBackState.HELD):
-        take_backs.lift(take_back=each)
+    lifted = lift(payment, key)
     freeze(payment, key=f"{key}:anew", amount=amount, reason=reason)
+    repay(lifted)
 
 
 def settle(payment: Payment, key: str) -> Money:

@@ -672,8 +672,10 @@ SUBSCRIPTION_PRORATION = _word("SUBSCRIPTION_PRORATION", "time", "consumption", 
 
 REFUND_POLICIES = ("unspent_only", "proportional", "full_with_debt", "goodwill")
 REFUND_POLICY = _word("REFUND_POLICY", *REFUND_POLICIES, default="proportional")  # unless somebody chooses
-# The money is gone already.
-REFUND_POLICY_MADE_AT_GATEWAY = _word("REFUND_POLICY_MADE_AT_GATEWAY", *REFUND_POLICIES, default="full_with_debt")
+# The money is gone already: no policy gives less of it back, or none.
+REFUND_POLICY_MADE_AT_GATEWAY = _word(
+    "REFUND_POLICY_MADE_AT_GATEWAY", "full_with_debt", "goodwill", default="full_with_debt"
+)
 REFUND_SURPLUS = env.bool("REFUND_SURPLUS", default=True)  # what was paid twice goes back by itself
 # Up to this amount one operator may ask for a refund by hand and confirm it; other currencies always need two.
 REFUND_ALONE_MINOR: dict[str, int] = env.json(

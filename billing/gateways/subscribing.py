@@ -275,6 +275,7 @@ class DisputeTold:
 
     state: DisputeState
     reason: str = ""
+    amount: Money | None = None  # what the buyer has got in the end; None: it says no more than what they asked for
 
 
 # ---------------------------------------------------------------- roles

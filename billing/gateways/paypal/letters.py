@@ -42,6 +42,9 @@ AHEAD = timedelta(minutes=5)  # as far as clocks may differ
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 # How a dispute ends by which the money is the buyer's.
 LOST = frozenset({"RESOLVED_BUYER_FAVOUR", "RESOLVED_WITH_PAYOUT", "ACCEPTED"})
+# What a buyer gets "either the merchant or PayPal refunds", and with a payout that may be PayPal's own money.
+# https://developer.paypal.com/api/customer-disputes/v1/definitions/dispute_outcome
+PAID_BY_US = LOST - {"RESOLVED_WITH_PAYOUT"}
 HEADERS = {
     "auth_algo": "paypal-auth-algo",
     "cert_url": "paypal-cert-url",
@@ -286,11 +289,14 @@ def _named_in_dispute(resource: Mapping[str, Any]) -> tuple[str, dict[str, str]]
 def dispute_told(kind: str, event: Mapping[str, object]) -> DisputeTold:
     """Of an event as it was kept; nothing but its last kind says how the dispute ended."""
     resource = event.get("resource")
-    state = DisputeState.NEEDS_RESPONSE
-    if kind.endswith("RESOLVED"):
-        lost = _at(resource, "dispute_outcome", "outcome_code") in LOST
-        state = DisputeState.LOST if lost else DisputeState.WON
-    return DisputeTold(state=state, reason=letters.text(_at(resource, "reason")).lower())
+    reason = letters.text(_at(resource, "reason")).lower()
+    if not kind.endswith("RESOLVED"):
+        return DisputeTold(state=DisputeState.NEEDS_RESPONSE, reason=reason)
+    outcome = letters.text(_at(resource, "dispute_outcome", "outcome_code"))
+    if outcome not in LOST:
+        return DisputeTold(state=DisputeState.WON, reason=reason)
+    amount = _amount(_at(resource, "dispute_outcome", "amount_refunded")) if outcome in PAID_BY_US else None
+    return DisputeTold(state=DisputeState.LOST, reason=reason, amount=amount)
 
 
 def _first(resource: Mapping[str, Any], name: str) -> Mapping[str, Any]:

@@ -123,7 +123,23 @@ def test_event_says_how_a_dispute_stands(kind: str, outcome: object, state: Disp
     event = {"id": "WH-1", "event_type": f"CUSTOMER.DISPUTE.{kind}", "resource": resource}
     [hint] = letters.hints(Letter(method="POST", headers={}, body=dumps(event).encode()))
     told = letters.dispute_told(hint.kind, hint.object)  # as the inbox keeps it
-    assert (told.state, told.reason) == (state, "unauthorised")
+    assert (told.state, told.reason, told.amount) == (state, "unauthorised", None)
+
+
+@pytest.mark.parametrize(
+    ("kind", "code", "amount"),
+    [
+        ("RESOLVED", "RESOLVED_BUYER_FAVOUR", Money(1_000, "EUR")),
+        ("RESOLVED", "ACCEPTED", Money(1_000, "EUR")),
+        ("RESOLVED", "RESOLVED_WITH_PAYOUT", None),  # it may be PayPal's money
+        ("RESOLVED", "RESOLVED_SELLER_FAVOUR", None),
+        ("UPDATED", "RESOLVED_BUYER_FAVOUR", None),
+    ],
+)
+def test_event_says_what_a_buyer_has_got_of_our_money(kind: str, code: str, amount: Money | None) -> None:
+    outcome = {"outcome_code": code, "amount_refunded": {"currency_code": "EUR", "value": "10.00"}}
+    told = letters.dispute_told(f"CUSTOMER.DISPUTE.{kind}", {"resource": {"dispute_outcome": outcome}})
+    assert told.amount == amount
 
 
 def test_event_without_words_about_its_dispute_has_only_opened_it() -> None:
