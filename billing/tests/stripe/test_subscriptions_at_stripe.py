@@ -1,4 +1,4 @@
-"""What Stripe says of subscriptions, invoices, kept cards, the catalogue and disputes, in our words."""
+"""What Stripe says of subscriptions, invoices, kept cards and disputes, in our words."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -7,20 +7,15 @@ from typing import Any
 import pytest
 
 from billing.gateways.base import Flow, NextAction, SavedMethod
-from billing.gateways.errors import Declined, FailureCategory, Unavailable, Uncertain
+from billing.gateways.errors import FailureCategory, Unavailable, Uncertain
 from billing.gateways.stripe import Stripe
 from billing.gateways.subjects import Subject
 from billing.gateways.subscribing import (
     ChangePreview,
     ChangeRequest,
-    CouponRequest,
     DisputeState,
-    Interval,
     InvoiceState,
     PortalRequest,
-    PriceRequest,
-    PriceResult,
-    ProductRequest,
     Proration,
     SetupState,
     SubscriptionRef,
@@ -36,7 +31,6 @@ MISSING = {"type": "invalid_request_error", "code": "resource_missing", "message
 RUNNING = SubscriptionRef(reference=asked.REFERENCE, id="sub_1")
 PLAN = SubscriptionRequest(reference=asked.REFERENCE, buyer=asked.CUSTOMER, price="price_1")
 CHANGE = ChangeRequest(reference="c" * 32, subscription="sub_1", item="si_1", price="price_2", customer="cus_1")
-PRICE = PriceRequest(lookup_key="pro", product="prod_pro", amount=Money(900, "EUR"), interval=Interval.MONTH)
 
 
 def at(seconds: int) -> datetime:
@@ -258,106 +252,6 @@ def test_a_card_that_was_refused_is_not_kept(gateway: Stripe, double: Double) ->
     assert (found.state, found.method) == (SetupState.REQUIRES_ACTION, None)
     assert found.failure is not None
     assert found.failure.category is FailureCategory.RISK
-
-
-# ---------------------------------------------------------------- catalogue
-
-
-def test_a_product_that_is_as_wanted_stays(gateway: Stripe, double: Double, recorded: Any) -> None:
-    double.answers[("GET", "products/prod_pro")] = double.make(
-        "product", id="prod_pro", name="Pro", active=True, metadata={}
-    )
-    gateway.put_product(ProductRequest(id="prod_pro", name="Pro"))
-    assert [call.method for call in recorded.calls] == ["GET"]
-
-
-def test_a_product_is_changed_where_it_differs(gateway: Stripe, double: Double, recorded: Any) -> None:
-    product = double.make("product", id="prod_pro", name="Pro", active=False, metadata={})
-    double.answers |= {("GET", "products/prod_pro"): product, ("POST", "products/prod_pro"): product}
-    gateway.put_product(ProductRequest(id="prod_pro", name="Pro"))
-    assert recorded.calls[-1].params == {"active": "true"}
-
-
-def price(double: Double, **values: Any) -> dict[str, Any]:
-    usual = {
-        "id": "price_1",
-        "product": "prod_pro",
-        "currency": "eur",
-        "unit_amount": 900,
-        "active": True,
-        "tax_behavior": "unspecified",
-        "recurring": {"interval": "month", "interval_count": 1, "usage_type": "licensed"},
-    }
-    return double.make("price", **usual | values)
-
-
-def test_a_price_that_is_as_wanted_stays(gateway: Stripe, double: Double, recorded: Any) -> None:
-    double.answers[("GET", "prices")] = double.page(price(double))
-    assert gateway.put_price(PRICE) == PriceResult(id="price_1", amount=Money(900, "EUR"))
-    assert [call.method for call in recorded.calls] == ["GET"]
-
-
-@pytest.mark.parametrize(
-    "values",
-    [
-        {"unit_amount": 800},
-        {"product": "prod_old"},
-        {"recurring": {"interval": "year", "interval_count": 1, "usage_type": "licensed"}},
-        {"recurring": None},
-    ],
-)
-def test_another_price_takes_over_the_key(
-    gateway: Stripe, double: Double, recorded: Any, values: dict[str, Any]
-) -> None:
-    old = price(double, **values)
-    double.answers |= {
-        ("GET", "prices"): double.page(old),
-        ("POST", "prices"): price(double, id="price_2"),
-        ("POST", "prices/price_1"): {**old, "active": False},
-    }
-    assert gateway.put_price(PRICE).id == "price_2"
-    assert (recorded.calls[1].params["lookup_key"], recorded.calls[1].params["transfer_lookup_key"]) == ("pro", "true")
-    assert recorded.calls[2].params == {"active": "false"}
-
-
-def test_price_that_contains_no_tax_takes_over_from_one_that_does(
-    gateway: Stripe, double: Double, recorded: Any
-) -> None:
-    old = price(double, tax_behavior="inclusive")
-    double.answers |= {
-        ("GET", "prices"): double.page(old),
-        ("POST", "prices"): price(double, id="price_2", tax_behavior="exclusive"),
-        ("POST", "prices/price_1"): {**old, "active": False},
-    }
-    assert gateway.put_price(replace(PRICE, tax_behavior="exclusive")).id == "price_2"
-    assert (recorded.calls[2].path, recorded.calls[2].params) == ("/v1/prices/price_1", {"active": "false"})
-
-
-def test_price_that_says_nothing_of_tax_learns_it_and_keeps_its_id(
-    gateway: Stripe, double: Double, recorded: Any
-) -> None:
-    old = price(double)
-    double.answers |= {
-        ("GET", "prices"): double.page(old),
-        ("POST", "prices/price_1"): {**old, "tax_behavior": "exclusive"},
-    }
-    assert gateway.put_price(replace(PRICE, tax_behavior="exclusive")).id == "price_1"
-    assert recorded.calls[1].params == {"tax_behavior": "exclusive"}
-
-
-def test_another_discount_under_a_known_id_is_refused(gateway: Stripe, double: Double) -> None:
-    double.answers[("GET", "coupons/WELCOME")] = double.make("coupon", id="WELCOME", percent_off=10.0, duration="once")
-    with pytest.raises(Declined) as caught:
-        gateway.put_coupon(CouponRequest(id="WELCOME", percent_off=20))
-    assert caught.value.category is FailureCategory.DUPLICATE
-    gateway.put_coupon(CouponRequest(id="WELCOME", percent_off=10))
-
-
-@pytest.mark.parametrize("values", [{}, {"percent_off": 10, "amount_off": Money(100, "EUR")}])
-def test_a_coupon_takes_off_one_thing(gateway: Stripe, double: Double, values: dict[str, Any]) -> None:
-    double.answers[("GET", "coupons/ODD")] = double.error(404, **MISSING)
-    with pytest.raises(Declined):
-        gateway.put_coupon(CouponRequest(id="ODD", **values))
 
 
 # ---------------------------------------------------------------- disputes, events
