@@ -1,5 +1,6 @@
 """Our products, prices and coupons at Stripe: what is there as wanted stays, and what differs is changed or refused."""
 
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -110,3 +111,35 @@ def test_a_coupon_takes_off_one_thing(gateway: Stripe, double: Double, values: d
     double.answers[("GET", "coupons/ODD")] = double.error(404, **MISSING)
     with pytest.raises(Declined):
         gateway.put_coupon(CouponRequest(id="ODD", **values))
+
+
+RIVAL = {"type": "invalid_request_error", "code": "resource_already_exists", "message": "Coupon already exists."}
+
+
+@pytest.mark.parametrize(("percent", "refused"), [(20, False), (10, True)])
+def test_coupon_that_a_rival_made_meanwhile_is_ours_where_it_takes_off_the_same(
+    gateway: Stripe, double: Double, recorded: Any, percent: int, refused: bool
+) -> None:
+    theirs = double.make("coupon", id="WELCOME", percent_off=float(percent), duration="once")
+    answers = iter([double.error(404, **MISSING), theirs])
+    double.answers |= {
+        ("GET", "coupons/WELCOME"): lambda *_: next(answers),
+        ("POST", "coupons"): double.error(400, **RIVAL),
+    }
+    with pytest.raises(Declined, match="another coupon") if refused else nullcontext():
+        gateway.put_coupon(CouponRequest(id="WELCOME", percent_off=20))
+    assert [call.method for call in recorded.calls] == ["GET", "POST", "GET"]
+
+
+@pytest.mark.parametrize(("question", "calls"), [({"code": "url_invalid"}, 1), (MISSING, 2)])
+def test_coupon_that_stripe_refuses_to_show_or_to_make_is_not_there(
+    gateway: Stripe, double: Double, recorded: Any, question: dict[str, Any], calls: int
+) -> None:
+    no = {"type": "invalid_request_error", "message": "No."}
+    double.answers |= {
+        ("GET", "coupons/WELCOME"): double.error(404, **{**no, **question}),
+        ("POST", "coupons"): double.error(400, **no, code="url_invalid"),
+    }
+    with pytest.raises(Declined) as refused:
+        gateway.put_coupon(CouponRequest(id="WELCOME", percent_off=20))
+    assert (refused.value.code, len(recorded.calls)) == ("url_invalid", calls)
