@@ -106,6 +106,14 @@ def test_another_discount_under_a_known_id_is_refused(gateway: Stripe, double: D
     gateway.put_coupon(CouponRequest(id="WELCOME", percent_off=10))
 
 
+def test_as_much_off_in_another_currency_is_another_discount(gateway: Stripe, double: Double) -> None:
+    known = double.make("coupon", id="FIVE", amount_off=500, currency="usd", percent_off=None, duration="once")
+    double.answers[("GET", "coupons/FIVE")] = known
+    with pytest.raises(Declined, match="another coupon"):
+        gateway.put_coupon(CouponRequest(id="FIVE", amount_off=Money(500, "EUR")))
+    gateway.put_coupon(CouponRequest(id="FIVE", amount_off=Money(500, "USD")))
+
+
 @pytest.mark.parametrize("values", [{}, {"percent_off": 10, "amount_off": Money(100, "EUR")}])
 def test_a_coupon_takes_off_one_thing(gateway: Stripe, double: Double, values: dict[str, Any]) -> None:
     double.answers[("GET", "coupons/ODD")] = double.error(404, **MISSING)
