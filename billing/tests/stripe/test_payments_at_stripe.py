@@ -315,7 +315,16 @@ def test_a_fault_in_answer_to_a_question_moved_nothing(gateway: Stripe, double: 
 
 
 @pytest.mark.parametrize(
-    "reply", [[], {}, "text", 7, {"object": "charge", "id": "ch_1"}, {"object": "payment_intent", "id": None}]
+    "reply",
+    [
+        [],
+        {},
+        "text",
+        7,
+        {"object": "charge", "id": "ch_1"},
+        {"object": "payment_intent", "id": None},
+        {"object": "payment_intent", "id": "", "amount": 1_999, "currency": "eur", "status": "processing"},
+    ],
 )
 def test_a_reply_that_is_something_else_is_no_success(gateway: Stripe, double: Double, reply: Any) -> None:
     double.answers[("POST", "payment_intents")] = lambda *_: reply
