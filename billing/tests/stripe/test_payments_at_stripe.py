@@ -1,9 +1,11 @@
 """What Stripe says of a payment, in our words; and what its refusals mean."""
 
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+import time_machine
 
 from billing.gateways.base import (
     Flow,
@@ -12,12 +14,11 @@ from billing.gateways.base import (
     SavedMethod,
 )
 from billing.gateways.errors import Declined, FailureCategory, GatewayError, Unavailable, Uncertain
-from billing.gateways.stripe import Stripe
+from billing.gateways.stripe import Configuration, Stripe
+from billing.gateways.tax_figures import TaxBehavior
 from billing.tests.stripe import requests as asked
 from billing.tests.stripe.conftest import Double
 from ledger.money import Money
-
-MISSING = {"type": "invalid_request_error", "code": "resource_missing", "message": "No such thing"}
 
 # ---------------------------------------------------------------- opening
 
@@ -63,6 +64,37 @@ def test_a_kept_card_is_charged(gateway: Stripe, double: Double) -> None:
     assert result.method == SavedMethod(id="pm_1", kind="card", brand="visa", last4="4242", expires="04/2030")
     assert result.gateway_customer == "cus_1"
     assert result.paid_at == datetime.fromtimestamp(1_764_072_000, UTC)
+
+
+@pytest.mark.parametrize(
+    ("minutes", "is_said"), [(29, False), (30, True), (90, True), (24 * 60, True), (24 * 60 + 1, False)]
+)
+def test_page_ends_when_we_say_within_what_stripe_allows(
+    gateway: Stripe, double: Double, recorded: Any, minutes: int, is_said: bool
+) -> None:
+    double.answers[("POST", "checkout/sessions")] = asked.session(double)
+    end = asked.CREATED + timedelta(minutes=minutes)
+    with time_machine.travel(asked.CREATED, tick=False):
+        gateway.open_checkout(asked.checkout(expires_at=end))
+    said = recorded.calls[0].params.get("expires_at")
+    assert said == (str(int(end.timestamp())) if is_said else None)
+
+
+@pytest.mark.parametrize(
+    ("tax", "told"),
+    [
+        (TaxBehavior.EXCLUSIVE, ("txcd_1", "exclusive")),
+        (TaxBehavior.INCLUSIVE, ("txcd_1", "inclusive")),
+        (None, (None, None)),
+    ],
+)
+def test_line_says_what_is_sold_where_its_tax_is_reckoned(
+    configuration: Configuration, double: Double, recorded: Any, tax: TaxBehavior | None, told: tuple[str | None, ...]
+) -> None:
+    double.answers[("POST", "checkout/sessions")] = asked.session(double)
+    Stripe(replace(configuration, tax_code="txcd_1"), client=recorded).open_checkout(asked.checkout(tax=tax))
+    line = recorded.calls[0].params["line_items"]["0"]["price_data"]
+    assert (line["product_data"].get("tax_code"), line.get("tax_behavior")) == told
 
 
 @pytest.mark.parametrize(
@@ -175,11 +207,6 @@ def test_a_word_that_we_do_not_know_is_no_outcome(gateway: Stripe, double: Doubl
         gateway.fetch_payment(asked.PAID)
 
 
-def test_an_unknown_id_is_not_found(gateway: Stripe, double: Double) -> None:
-    double.answers[("GET", "payment_intents/pi_1")] = double.error(404, **MISSING)
-    assert gateway.fetch_payment(asked.PAID).state is PaymentState.NOT_FOUND
-
-
 def test_an_attempt_whose_first_reply_was_lost_is_found_by_our_reference(
     gateway: Stripe, double: Double, recorded: Any
 ) -> None:
@@ -242,6 +269,15 @@ def test_a_buyer_who_paid_meanwhile_has_paid(gateway: Stripe, double: Double) ->
         ),
     }
     assert gateway.cancel_checkout(asked.PAGE).state is PaymentState.SUCCEEDED
+
+
+def test_page_without_an_amount_that_refuses_its_end_is_no_answer(gateway: Stripe, double: Double) -> None:
+    double.answers |= {
+        ("GET", "checkout/sessions/cs_1"): asked.session(double, amount_total=None),
+        ("POST", "checkout/sessions/cs_1/expire"): double.error(400, type="invalid_request_error", message="No."),
+    }
+    with pytest.raises(Uncertain, match="no amount"):
+        gateway.cancel_checkout(asked.PAGE)
 
 
 def test_what_is_over_is_not_cancelled(gateway: Stripe, double: Double, recorded: Any) -> None:
