@@ -71,7 +71,7 @@ class Letters(Connected):
         return (hint_of(event),)
 
     def undelivered(self, *, since: datetime) -> Sequence[Hint]:
-        """Events that Stripe could not bring to somebody, the newest 2 000: it gives up after three days, and lists them
+        """Events that Stripe could not bring to somebody, the newest 2 000. It gives up after three days and lists them
         for 30, also those that only another endpoint of the account has missed."""
         found: list[Hint] = []
         cursor: Fields = {}
