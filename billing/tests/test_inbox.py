@@ -118,6 +118,15 @@ def test_only_named_networks_may_write(stripe, network, proxies, forwarded, stat
     assert GatewayLetter.objects.count() == (status == 200)
 
 
+@pytest.mark.parametrize("address", ["", "unix:"])
+def test_who_has_no_address_is_of_no_named_network(stripe, address) -> None:
+    shop.buy()
+    letter = {"content_type": "application/json", "headers": {"x-signature": SECRET}, "REMOTE_ADDR": address}
+    with override_settings(INBOX_ALLOWED_NETWORKS={"stripe": ["0.0.0.0/0", "::/0"]}):
+        assert Client().post("/webhooks/stripe", stripe.letter(), **letter).status_code == 403
+    assert not GatewayLetter.objects.exists()
+
+
 def test_personal_data_of_a_payment_is_not_kept(stripe) -> None:
     shop.buy()
     send(stripe.letter(object={"email": "ada@example.com"}))

@@ -7,10 +7,11 @@ import redis
 from django.conf import settings
 from django.test import override_settings
 
-from billing import waking
+from billing import tasks, waking
 from billing.models import GatewayLetter
 from billing.tests import shop
 from billing.tests.test_inbox import send
+from ledger.tests.races import meeting_of, run_together
 
 pytestmark = pytest.mark.django_db
 
@@ -54,8 +55,41 @@ def test_thread_of_the_process_sends_the_wake_up() -> None:
     assert sent == [1]
 
 
+@override_settings(INBOX_WAKE_SECONDS=0.01)
+def test_two_first_letters_at_once_start_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both have seen that there is none; a third one comes when it is there."""
+    waker = waking.Waker("one-thread", lambda: 1)
+    monkeypatch.setattr(waker, "_starting", MetByTwo())
+    run_together(2, waker.wake)
+    waker.wake()
+    assert [each.name for each in threading.enumerate()].count("wake-one-thread") == 1
+
+
+class MetByTwo:
+    """A lock that nobody takes before two want it."""
+
+    def __init__(self) -> None:
+        self.lock, self.meet = threading.Lock(), meeting_of(2)
+
+    def __enter__(self) -> None:
+        self.meet()
+        self.lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self.lock.release()
+
+
+def test_wake_up_that_the_broker_did_not_take_stands_in_the_way_of_none() -> None:
+    said = iter([None, "task-1", "task-2"])
+    waker = waking.Waker("no-broker", lambda: next(said))
+    assert [waker.send_one() for _ in range(3)] == [False, True, False]  # the third meets the second on its way
+    assert next(said) == "task-2"
+
+
 @override_settings(REDIS_URL="redis://127.0.0.1:1/0")
 def test_redis_that_is_away_costs_the_wake_up_and_not_the_letter(stripe) -> None:
     shop.buy()
     assert send(stripe.letter()).status_code == 200
-    assert GatewayLetter.objects.count() == 1
+    assert GatewayLetter.objects.get().state == "pending"
+    tasks.drain_inbox()
+    assert GatewayLetter.objects.get().state == "done"
