@@ -23,6 +23,15 @@ def test_cancelled_payment_is_cancelled_at_its_gateway(stripe) -> None:
     assert stripe.sold[stripe.only].state is PaymentState.CANCELLED
 
 
+def test_payment_that_no_gateway_heard_of_is_cancelled_here_alone(stripe) -> None:
+    """The process died before it brought it to one."""
+    payment = shop.buy()
+    payment.attempts.all().delete()
+    stripe.asked.clear()
+    assert asking.cancel(payment).status == PaymentStatus.CANCELLED
+    assert stripe.asked == []
+
+
 def test_payment_that_was_paid_meanwhile_is_not_cancelled(stripe) -> None:
     payment = shop.buy()
     stripe.pays()

@@ -4,9 +4,18 @@ from typing import Any
 
 import pytest
 
-from billing import errors, gateway_subscriptions, instruction_sending, instructions, plan_changes, subscriptions
+from billing import (
+    errors,
+    gateway_subscriptions,
+    instruction_sending,
+    instructions,
+    plan_changes,
+    renewals,
+    subscriptions,
+)
 from billing.checkout import Wishes
 from billing.gateways.errors import Declined, FailureCategory, Unavailable
+from billing.gateways.subscribing import SubscriptionState
 from billing.models import Case, GatewayInstruction, Subscription
 from billing.models.instructions import InstructionKind
 from billing.tests.fakes import StandIn
@@ -78,6 +87,23 @@ def test_same_wish_that_is_carried_on_is_told_once(renewing) -> None:
     assert told() == [("end_later", "done", "")]
     assert instruction_sending.give(subscription=fresh(found), kind=InstructionKind.KEEP) is None
     assert told() == [("end_later", "done", ""), ("keep", "done", "")]
+
+
+@pytest.mark.parametrize(("is_over", "cases"), [(True, 0), (False, 1)])
+def test_refusal_of_what_a_plan_that_is_over_was_told_bothers_nobody(renewing, monkeypatch, is_over, cases) -> None:
+    """Its process died, and nobody waits for the answer."""
+    found = paid_once(renewing)
+    given = open_one(found, InstructionKind.PAUSE)
+    if is_over:
+        renewing.becomes_in(SubscriptionState.CANCELLED)
+
+    def refuse(**_: Any) -> Any:
+        raise NO
+
+    monkeypatch.setattr(renewing, "pause_subscription", refuse)
+    renewals.carry_instructions_on(now=given.next_ask_at)
+    assert fresh(found).status == ("cancelled" if is_over else "active")
+    assert (told(), Case.objects.count()) == ([("pause", "refused", "not_now")], cases)
 
 
 def before_tax(settings: Any) -> None:

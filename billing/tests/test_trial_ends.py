@@ -7,9 +7,10 @@ import pytest
 
 from billing import dunning
 from billing.gateways.subscribing import SubscriptionState
-from billing.models import Subscription
+from billing.models import GatewayLetter, Subscription
 from billing.tests.fakes import StandIn
 from billing.tests.subscribers import BEGIN, fresh
+from billing.tests.test_inbox import send
 from billing.tests.test_subscriptions_at_gateways import RenewingGateway, begin, read, write
 from events.models import Event
 
@@ -63,6 +64,13 @@ def test_customer_without_a_card_there_is_led_to_where_it_is_given(renewing) -> 
     [told] = warn(found)
     token = str(told["payment_url"]).rpartition("/")[2]
     assert dunning.subscription_of(token) == found
+
+
+def test_gateway_that_renews_no_plans_says_nothing_of_trials(gateways) -> None:
+    about = {"kind": WILL_END, "subject": "trial_end", "ids": {"subscription": "sub_1"}}
+    send(gateways["paypal"].letter("x", **about), gateway="paypal")
+    read()
+    assert (GatewayLetter.objects.get().state, Event.objects.count()) == ("ignored", 0)
 
 
 def test_trial_that_is_to_end_says_nothing(renewing) -> None:
