@@ -36,7 +36,6 @@ from ledger.money import Money
 MISSING = {"type": "invalid_request_error", "code": "resource_missing", "message": "No such thing"}
 REFUND = RefundRef(reference="r" * 32, payment=asked.PAID, amount=asked.AMOUNT, ids={"refund": "re_1"})
 PAYOUT = PayoutRef(reference=asked.REFERENCE, amount=asked.AMOUNT, created_at=asked.CREATED)
-SETUP = {"ids": {}, "reference": "u" * 32, "created_at": asked.CREATED}
 Act = Callable[[Stripe], object]
 
 # Where each question goes, and what it is told of what Stripe does not know.
@@ -155,7 +154,9 @@ def test_attempt_without_a_beginning_is_looked_for_in_the_whole_list(
 
 def test_page_of_a_card_that_is_in_no_list_is_not_found(gateway: Stripe, double: Double, recorded: Any) -> None:
     double.answers[("GET", "checkout/sessions")] = double.page(asked.session(double))
-    assert gateway.fetch_setup(**SETUP) == SetupResult(state=SetupState.NOT_FOUND)
+    assert gateway.fetch_setup(ids={}, reference="u" * 32, created_at=asked.CREATED) == SetupResult(
+        state=SetupState.NOT_FOUND
+    )
     assert [call.path for call in recorded.calls] == ["/v1/checkout/sessions"]
 
 
