@@ -7,7 +7,6 @@ afterwards, what comes free of it is the dispute's before it is anybody else's.
 from collections.abc import Mapping
 
 from django.conf import settings
-from django.db.models import Sum
 
 from billing import fulfilment, refunds_elsewhere, sale_payments, voucher_refunds
 from billing.models import Dispute, Refund
@@ -15,7 +14,7 @@ from billing.models.payments import ASIDE, PaymentKind
 from billing.models.refunds import DisputeState, RefundOrigin
 from credits import takebacks
 from ledger import transfers
-from ledger.models import Account, Transfer
+from ledger.models import Account
 from ledger.money import Money
 from ledger.transfers import Move
 
@@ -100,7 +99,6 @@ def _owed_as_credits(dispute: Dispute, lost: Money, *, without: Refund | None = 
 
 def free(refund: Refund) -> None:
     """It does not go after all: what it held is free, but for what lost disputes take of it."""
-    _bear(refund)
     payment, key, lost = refund.payment, refund.key, _lost_of(refund)
     if _was_sold(refund, PaymentKind.SALE):
         lifted = sale_payments.lift(payment, key)
@@ -120,7 +118,6 @@ def free(refund: Refund) -> None:
 def give_again(refund: Refund) -> None:
     """It had arrived, and the bank sent it back to us: everybody has again what it had taken of them, but for what lost
     disputes take of it. The caller has undone it in the books."""
-    _bear(refund)
     payment, key, lost = refund.payment, refund.key_now, _lost_of(refund)
     if _was_sold(refund, PaymentKind.SALE):
         undone = sale_payments.undo(payment, refund.key)
@@ -136,37 +133,6 @@ def give_again(refund: Refund) -> None:
             lines = _first({lot.key: lot.free for lot in again}, _credits_wanted(dispute))
             _take_credits(dispute, dispute.late_key(refund), lines)
             _owe_less(dispute, refund)
-
-
-def taken_aside(refund: Refund) -> Money:
-    """What lost disputes took of the money that stood aside, as far as the rest is not enough for this refund of it."""
-    taken = sum(_booked(dispute, "suspense") for dispute in _lost_aside(refund))
-    rows = Transfer.objects.filter(entry__entry_key__key=fulfilment.key_aside(refund.attempt))
-    stood = rows.aggregate(total=Sum("amount"))["total"] or 0
-    return Money(max(0, min(taken, refund.amount_minor, taken + refund.amount_minor - stood)), refund.currency)
-
-
-def _bear(refund: Refund) -> None:
-    """What was paid twice and stands aside again bears what a bank has taken of it: that is no loss any more."""
-    unit, left = refund.currency, refund.amount_minor
-    for dispute in _lost_aside(refund):
-        borne = min(left, _booked(dispute, "loss"))
-        left -= borne
-        _book_late(dispute, refund, Move(fulfilment.house(f"suspense:{unit}", unit), _loss(unit), Money(borne, unit)))
-
-
-def _lost_aside(refund: Refund) -> list[Dispute]:
-    if refund.origin != RefundOrigin.SURPLUS:
-        return []
-    return list(Dispute.objects.filter(attempt=refund.attempt_id, state=DisputeState.LOST).order_by("pk"))
-
-
-def _booked(dispute: Dispute, name: str) -> int:
-    """What it took of that account, less what it has given back to it."""
-    account = f"{name}:{dispute.currency}"
-    rows = Transfer.objects.filter(entry__entry_key__key__in=dispute.all_keys())
-    taken = rows.filter(source__name=account).aggregate(total=Sum("amount"))["total"] or 0
-    return int(taken - (rows.filter(target__name=account).aggregate(total=Sum("amount"))["total"] or 0))
 
 
 def _lost_of(refund: Refund) -> list[Dispute]:

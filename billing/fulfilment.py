@@ -204,15 +204,11 @@ def book_surplus(*, payment: Payment, attempt: Attempt) -> None:
     book_aside(payment=payment, attempt=attempt, amount=payment.money)
 
 
-def key_aside(attempt: Attempt) -> str:
-    return f"payment:{attempt.payment_id}:aside:{attempt.pk}"
-
-
 def book_aside(*, payment: Payment, attempt: Attempt, amount: Money) -> None:
     """Money that came and that nobody here has a right to: it waits in suspense."""
     outside = gateway_account(attempt.gateway, amount.unit)
     transfers.post(
-        key=key_aside(attempt),
+        key=f"payment:{payment.pk}:aside:{attempt.pk}",
         kind="payment.aside",
         moves=[Move(outside, house(f"suspense:{amount.unit}", amount.unit), amount)],
         metadata={"payment": str(payment.pk), "attempt": str(attempt.pk)},

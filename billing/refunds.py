@@ -332,9 +332,7 @@ def _book(refund: Refund) -> None:
             return
         moves = [Move(fulfilment.house(f"loss:{unit}", unit), outside, rest)]
     elif refund.origin == RefundOrigin.SURPLUS:
-        lost = dispute_losses.taken_aside(refund)
-        parts = {f"suspense:{unit}": refund.money - lost, f"loss:{unit}": lost}
-        moves = [Move(fulfilment.house(name, unit), outside, part) for name, part in parts.items() if part.minor]
+        moves = [Move(fulfilment.house(f"suspense:{unit}", unit), outside, refund.money)]
     elif _is_taxed_at_use(refund):
         uses = voucher_refunds.write(refund)
         refund.tax_minor = sum(use.tax_minor for use in uses)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from billing import disputes, errors, gateway_refunds, invoices, refund_sending, refunds, refunds_listed, usage_invoices
+from billing import disputes, errors, invoices, refund_sending, refunds, refunds_listed, usage_invoices
 from billing.gateways.base import PaymentRef, RefundResult, RefundState
 from billing.gateways.subscribing import DisputeResult, DisputeState
 from billing.models import Case, Invoice, Payment, Refund
@@ -58,38 +58,6 @@ def test_surplus_that_had_come_back_and_arrives_after_all_concerns_no_credits(ga
     assert (refund.status, refund.credits_owed, refund.tax_minor) == (RefundStatus.SUCCEEDED, 0, 0)
     assert (books("suspense", "gateway:stripe"), shop.credits_of(payment.user), told()) == ([0, 0], 275, [])
     assert list(Case.objects.values_list("kind", flat=True)) == ["refund_failed"] * 2
-    assert checks.faults() == {}
-
-
-@pytest.mark.parametrize("lost_at", range(4))
-@pytest.mark.parametrize(("ends", "books_then"), [((), [0, -999, 999]), ((BACK,), [0, 0, 0])])
-def test_surplus_that_a_bank_takes_and_that_goes_as_well_is_lost_once(gateways, lost_at, ends, books_then) -> None:
-    payment = paid_twice(gateways, "stripe", "paypal")
-    first = payment.attempts.order_by("id")[0]
-    refund = refund_sending.return_surplus(first)
-    assert refund is not None
-    for number, state in enumerate([BACK, GONE, BACK, GONE, *ends]):
-        if number == lost_at:
-            lost = DisputeResult(id="dp_1", state=DisputeState.LOST, amount=Money(999, "EUR"))
-            disputes.note(attempt=first, result=lost)
-        refund = say(refund, state)
-    assert books("suspense", "loss", "gateway:stripe") == books_then
-    assert checks.faults() == {}
-
-
-@pytest.mark.parametrize(
-    ("taken", "goes", "aside", "lost"), [(400, 500, 99, 0), (400, 999, 0, -400), (999, 400, 0, -400)]
-)
-def test_part_of_a_surplus_goes_beside_what_a_bank_took_as_far_as_it_reaches(
-    gateways, taken, goes, aside, lost
-) -> None:
-    payment = paid_twice(gateways, "stripe", "paypal")
-    first = payment.attempts.order_by("id")[0]
-    told = DisputeResult(id="dp_1", state=DisputeState.LOST, amount=Money(taken, "EUR"))
-    disputes.note(attempt=first, result=told)
-    made = gateway_refunds.book(attempt=first, amount=Money(goes, "EUR"), ids={"refund": "re_1"})
-    say(made, GONE)
-    assert books("suspense", "loss", "gateway:stripe") == [aside, lost, taken + goes - 999]
     assert checks.faults() == {}
 
 

@@ -2,22 +2,21 @@
 
 import itertools
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import timedelta
 from json import dumps
 from typing import Any
 
 import pytest
 from django.utils import timezone
 
-from billing import inbox, refund_sending, reversals
+from billing import inbox, reversals
 from billing.gateways.base import Letter, RefundRef, RefundResult, RefundState
-from billing.gateways.errors import Declined, Unavailable
+from billing.gateways.errors import Unavailable
 from billing.gateways.paypal import letters
 from billing.gateways.subscribing import DisputeTold
-from billing.models import Attempt, Case, Dispute, GatewayLetter, Payment, Refund
+from billing.models import Case, Dispute, GatewayLetter, Payment, Refund
 from billing.tests import shop
 from billing.tests.fakes import RefundingGateway, StandIn
-from billing.tests.test_refunds import paid_twice
 from billing.tests.test_sale_payments import TICKET, checkout, seller
 from credits import usage
 from events.models import Event
@@ -154,39 +153,6 @@ def test_dispute_that_is_opened_between_two_looks_stands_for_it(paypal) -> None:
     ids, now = {"refund": "R1"}, timezone.now()
     assert reversals.book(attempt=attempt, amount=Money(999, "EUR"), ids=ids, at=now) is None
     assert not Refund.objects.exists()
-
-
-def test_dispute_that_is_written_down_after_the_first_look_stands_for_it(paypal, monkeypatch) -> None:
-    payment, usual, acts = bought(paypal), reversals.is_of_dispute, [lambda: hear("disputed")]
-
-    def look(attempt: Attempt, at: datetime) -> bool:
-        found = usual(attempt, at)
-        if acts:
-            acts.pop()()
-        return found
-
-    monkeypatch.setattr(reversals, "is_of_dispute", look)
-    hear("reversed")
-    assert (acts, Refund.objects.count(), [each.state for each in Dispute.objects.all()]) == ([], 0, ["open"])
-    hear("lost")
-    assert standing(payment) == (0, -999, 0, 999)
-    assert is_over()
-
-
-@orders("reversed", "disputed", "lost")
-def test_surplus_that_a_dispute_takes_before_we_send_it_is_no_loss(gateways, paypal, order) -> None:
-    """It stood aside. That ours has failed, people look at all the same."""
-    payment = paid_twice(gateways | {"paypal": paypal}, "paypal", "stripe")
-    first = payment.attempts.order_by("id")[0]
-    Attempt.objects.filter(pk=first.pk).update(gateway_ids=first.gateway_ids | {"capture": "C1"})
-    assert refund_sending.return_surplus(first) is not None
-    hear(*order)
-    paypal.refuses_refund = Declined("no", gateway="paypal")  # of what it has taken already
-    refund_sending.work_through(timezone.now() + timedelta(days=1))
-    assert Refund.objects.get().status == "failed"
-    assert (standing(payment), shop.balance("suspense:EUR")) == ((275, 0, 0, 999), 0)
-    assert set(Case.objects.open().values_list("kind", flat=True)) == {"dispute", "refund_failed"}
-    assert is_over()
 
 
 @orders("reversed", "disputed", "lost")
