@@ -83,12 +83,12 @@ def _read_payment(letter: GatewayLetter, batch: Batch) -> LetterState:
 
 
 def _read_money_back(letter: GatewayLetter, batch: Batch) -> LetterState:
-    """Of one that was only authorised nothing went back: a hold that is let go may be called refunded too."""
-    attempt, state = _named(letter), _read_payment(letter, batch)
-    if attempt is not None:
-        attempt.refresh_from_db()
-        if attempt.state in SETTLED:
-            refunds_listed.hear(attempt)
+    """Of one that was only authorised nothing went back: a hold that is let go may be called refunded too. The payment
+    of a plan may be known by this very letter."""
+    state = _read_payment(letter, batch)
+    attempt = _named(letter)
+    if attempt is not None and attempt.state in SETTLED:
+        refunds_listed.hear(attempt)
     return state
 
 

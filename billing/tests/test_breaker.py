@@ -43,6 +43,13 @@ def pause_ends(where: str) -> None:
         BreakerState.objects.update(open_until=timezone.now() - timedelta(seconds=1))
 
 
+def pause_shrinks(where: str, *, seconds: int) -> None:
+    if where == "redis":
+        client().expire(f"{settings.REDIS_PREFIX}breaker:stripe:open", seconds)
+    else:
+        BreakerState.objects.update(open_until=timezone.now() + timedelta(seconds=seconds))
+
+
 def client() -> "redis.Redis":
     return redis.Redis.from_url(settings.REDIS_URL)
 
@@ -110,6 +117,18 @@ def test_a_try_that_fails_opens_it_again_at_once(where: str) -> None:
     assert state() is Health.OPEN
     pause_ends(where)
     breaker.admit("stripe")  # the next try is free again
+
+
+def test_failures_of_what_was_under_way_neither_open_it_again_nor_prolong_its_pause(
+    where: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    fail(5)
+    pause_shrinks(where, seconds=5)
+    fail(6)
+    with pytest.raises(CircuitOpen) as caught:
+        breaker.admit("stripe")
+    assert (caught.value.retry_after_seconds or 0) <= 5
+    assert [record.message for record in caplog.records].count("gateway.breaker_opened") == 1
 
 
 @pytest.mark.parametrize("answer", [None, NO])

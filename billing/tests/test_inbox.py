@@ -7,13 +7,12 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-import redis
 from django.conf import settings
 from django.db import connection
 from django.test import Client, override_settings
 from django.utils import timezone
 
-from billing import asking, inbox, refund_sending, refunds, tasks, waking
+from billing import asking, inbox, refund_sending, refunds, tasks
 from billing.gateways.base import PaymentState
 from billing.models import Attempt, Case, Dispute, GatewayLetter, Payment, Refund
 from billing.models.inbox import LetterState
@@ -36,12 +35,6 @@ def send(body: bytes, *, gateway: str = "stripe", token: str = "", method: str =
 
 def letters() -> list[tuple[str, str]]:
     return list(GatewayLetter.objects.order_by("id").values_list("event_id", "state"))
-
-
-def wake_ups() -> int:
-    """How many tasks wait for a worker."""
-    with redis.Redis.from_url(settings.REDIS_URL) as client:
-        return int(client.llen(f"{settings.REDIS_PREFIX}default"))
 
 
 # ---------------------------------------------------------------- at the door
@@ -125,53 +118,19 @@ def test_only_named_networks_may_write(stripe, network, proxies, forwarded, stat
     assert GatewayLetter.objects.count() == (status == 200)
 
 
+@pytest.mark.parametrize("address", ["", "unix:"])
+def test_who_has_no_address_is_of_no_named_network(stripe, address) -> None:
+    shop.buy()
+    letter = {"content_type": "application/json", "headers": {"x-signature": SECRET}, "REMOTE_ADDR": address}
+    with override_settings(INBOX_ALLOWED_NETWORKS={"stripe": ["0.0.0.0/0", "::/0"]}):
+        assert Client().post("/webhooks/stripe", stripe.letter(), **letter).status_code == 403
+    assert not GatewayLetter.objects.exists()
+
+
 def test_personal_data_of_a_payment_is_not_kept(stripe) -> None:
     shop.buy()
     send(stripe.letter(object={"email": "ada@example.com"}))
     assert GatewayLetter.objects.get().facts == {}
-
-
-# ---------------------------------------------------------------- waking
-
-
-def test_letters_wake_the_worker_once_until_it_answers(stripe) -> None:
-    shop.buy()
-    for number in range(5):
-        send(stripe.letter(id=f"evt_{number}"))
-    assert wake_ups() == 1
-    waking.answered("inbox")
-    send(stripe.letter(id="evt_after"))
-    assert wake_ups() == 2
-
-
-def test_known_letter_wakes_nobody(stripe) -> None:
-    shop.buy()
-    send(stripe.letter())
-    waking.answered("inbox")
-    send(stripe.letter())
-    assert wake_ups() == 1
-
-
-@override_settings(INBOX_WAKE_SECONDS=0.01)
-def test_thread_of_the_process_sends_the_wake_up() -> None:
-    sent: list[int] = []
-    woken = threading.Event()
-
-    def send_it() -> int:
-        sent.append(1)
-        woken.set()
-        return 1
-
-    waking.Waker("thread-test", send_it).wake()
-    assert woken.wait(30)
-    assert sent == [1]
-
-
-@override_settings(REDIS_URL="redis://127.0.0.1:1/0")
-def test_redis_that_is_away_costs_the_wake_up_and_not_the_letter(stripe) -> None:
-    shop.buy()
-    assert send(stripe.letter()).status_code == 200
-    assert GatewayLetter.objects.count() == 1
 
 
 # ---------------------------------------------------------------- the worker

@@ -147,6 +147,23 @@ def test_what_is_over_there_is_ended_here(renewing, monkeypatch, state) -> None:
     assert told() == [("end_now", "done", "")]
 
 
+@pytest.mark.parametrize(("is_over", "cases"), [(True, 0), (False, 1)])
+def test_refusal_of_what_a_plan_that_is_over_was_told_bothers_nobody(renewing, monkeypatch, is_over, cases) -> None:
+    """Its process died, and nobody waits for the answer."""
+    found = paid_once(renewing)
+    given = open_one(found, InstructionKind.PAUSE)
+    if is_over:
+        renewing.becomes_in(SubscriptionState.CANCELLED)
+
+    def refuse(**_: Any) -> Any:
+        raise NO
+
+    monkeypatch.setattr(renewing, "pause_subscription", refuse)
+    renewals.carry_instructions_on(now=given.next_ask_at)
+    assert fresh(found).status == ("cancelled" if is_over else "active")
+    assert (told(), Case.objects.count()) == ([("pause", "refused", "not_now")], cases)
+
+
 def before_tax(settings: Any) -> None:
     """From now on the gateway would charge the prices of this catalogue without the tax that is due."""
     settings.SELLER_COUNTRY, settings.TAX_SCHEME = "FR", "standard"

@@ -20,6 +20,7 @@ from billing.models import Discrepancy, GatewaySetting, Payment, Reconciliation
 from billing.models.payments import PaymentStatus
 from billing.models.reconciling import Outcome, Resolution, Source
 from billing.tests import shop
+from billing.tests.fakes import FakeGateway, StandIn
 from billing.tests.gateways import contenders
 from billing.tests.test_payments_in_the_admin import member, press
 from ledger.checks import faults
@@ -214,6 +215,32 @@ def test_refund_on_a_statement_is_found_of_any_day(gateways: dict[str, Any]) -> 
         (None, payment),
         (Outcome.MISSING_HERE, None),
     ]
+
+
+def test_payment_on_a_statement_is_found_of_any_day_by_an_id_of_the_gateway(gateways: dict[str, Any]) -> None:
+    payment = shop.paid(gateways["stripe"])
+    ids, day = payment.attempts.get().gateway_ids, day_of(payment) + timedelta(days=3)
+    line = Movement(kind=MovementKind.PAYMENT, amount=Money(999, "EUR"), at=timezone.now() + timedelta(days=3), ids=ids)
+    report = reconcile.compare("stripe", day, statement=[line, replace(line, ids={"order": "ord_none"})])
+    assert [(found.outcome, found.ours and found.ours.payment) for found in report.lines] == [
+        (None, payment),
+        (Outcome.MISSING_HERE, None),
+    ]
+
+
+def test_refund_of_which_the_gateway_can_be_asked_no_more_stands_as_it_was_told(
+    gateways: dict[str, Any], stand_in: StandIn
+) -> None:
+    payment = shop.paid(gateways["stripe"])
+    refund_sending.send(refunds.request(payment=payment, by=None, reason="x"))
+    other = stand_in(FakeGateway("stripe", refund=False, partial_refund=False))
+    other.sold = gateways["stripe"].sold
+    report = reconcile.compare("stripe", day_of(payment))
+    assert [(line.kind, line.outcome) for line in report.lines] == [
+        (MovementKind.PAYMENT, None),
+        (MovementKind.REFUND, None),
+    ]
+    assert other.asked == [f"fetch {payment.attempts.get().reference}"]
 
 
 def test_statement_is_held_against_the_day(gateways: dict[str, Any], tmp_path: Path) -> None:

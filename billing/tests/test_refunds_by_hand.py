@@ -91,6 +91,20 @@ def test_operators_are_told_once_that_the_gateway_of_a_sent_refund_is_gone(strip
     assert case.facts["why"] == "stripe is not one of our gateways any more"
 
 
+def test_refund_that_ended_just_before_its_gateway_was_gone_bothers_nobody(stripe, monkeypatch) -> None:
+    """A worker of a version that still has the gateway has heard of it; this one had taken it up."""
+    refund = ask_for(shop.paid(stripe))
+    Refund.objects.update(status=RefundStatus.SENDING, sent_at=timezone.now())
+
+    def gone(name: str) -> Any:
+        say(refund, RefundState.SUCCEEDED)
+        raise registry.UnknownGateway(name)
+
+    monkeypatch.setattr(registry, "get", gone)
+    assert refund_sending.work_through(timezone.now() + timedelta(days=1)) == 1
+    assert (Refund.objects.get().status, Case.objects.count()) == (RefundStatus.SUCCEEDED, 0)
+
+
 def test_refund_is_asked_for_though_its_gateway_is_gone(stripe, monkeypatch) -> None:
     payment = shop.paid(stripe)
     monkeypatch.delitem(registry.BUILDERS, "stripe")

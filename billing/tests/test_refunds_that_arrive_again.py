@@ -16,6 +16,7 @@ from billing.models.refunds import RefundPolicy, RefundStatus
 from billing.tests import shop
 from billing.tests.fakes import RefundingGateway
 from billing.tests.papers import french, known
+from billing.tests.test_refunds import paid_twice
 from credits import usage
 from credits.models import Grant
 from events.models import Event
@@ -45,6 +46,19 @@ def books(*names: str) -> list[int]:
 
 def told() -> list[str]:
     return list(Event.objects.filter(type__contains="refund").order_by("id").values_list("type", flat=True))
+
+
+def test_surplus_that_had_come_back_and_arrives_after_all_concerns_no_credits(gateways) -> None:
+    payment = paid_twice(gateways, "stripe", "paypal")
+    first = payment.attempts.order_by("id")[0]
+    refund = refund_sending.return_surplus(first)
+    assert refund is not None
+    say(refund, BACK, GONE)
+    refund.refresh_from_db()
+    assert (refund.status, refund.credits_owed, refund.tax_minor) == (RefundStatus.SUCCEEDED, 0, 0)
+    assert (books("suspense", "gateway:stripe"), shop.credits_of(payment.user), told()) == ([0, 0], 275, [])
+    assert list(Case.objects.values_list("kind", flat=True)) == ["refund_failed"] * 2
+    assert checks.faults() == {}
 
 
 # ---------------------------------------------------------------- answers that are older than the end

@@ -17,6 +17,7 @@ from django.db.models import Model, QuerySet
 
 from billing import checkout, errors, plan_changes, saved_methods, subscriptions, tasks
 from billing.checkout import Wishes
+from billing.gateways.base import PaymentState
 from billing.models import Attempt, Customer, PaidPeriod, Payment, Subscription
 from billing.tests import shop
 from billing.tests.couponing import make_coupon
@@ -177,6 +178,39 @@ def test_two_windows_charge_a_kept_card_once(ann: User, charging: ChargingGatewa
     results = run_all([partial(by_card, ann)] * 2)
     assert [each for each in results if isinstance(each, str)] == ["AttemptLive"]
     assert (len(charging.charged), shop.credits_of(ann), checks.faults()) == (1, 275, {})
+
+
+def test_card_that_was_charged_since_we_looked_is_not_charged_again(
+    ann: User, charging: ChargingGateway, monkeypatch
+) -> None:
+    """The other window was done before this one wrote anything: its payment is over then, and is new all the same."""
+    usual, paid = checkout.choose, []
+
+    def choose(*wish: Any) -> Any:
+        monkeypatch.setattr(checkout, "choose", usual)
+        paid.append(by_card(ann))
+        return usual(*wish)
+
+    monkeypatch.setattr(checkout, "choose", choose)
+    assert (by_card(ann), [each.status for each in paid]) == ("AttemptLive", ["succeeded"])
+    assert (len(charging.charged), shop.credits_of(ann), checks.faults()) == (1, 275, {})
+
+
+def test_card_is_charged_beside_a_try_that_failed_since_we_looked(
+    ann: User, charging: ChargingGateway, monkeypatch
+) -> None:
+    usual, failed = checkout.choose, []
+
+    def choose(*wish: Any) -> Any:
+        monkeypatch.setattr(checkout, "choose", usual)
+        charging.answers = PaymentState.FAILED
+        failed.append(by_card(ann))
+        charging.answers = PaymentState.SUCCEEDED
+        return usual(*wish)
+
+    monkeypatch.setattr(checkout, "choose", choose)
+    assert (by_card(ann).status, Payment.objects.get(status="failed").user) == ("succeeded", ann)
+    assert (len(failed), len(charging.charged), shop.credits_of(ann)) == (1, 2, 275)
 
 
 def test_who_buys_again_afterwards_is_charged_again(ann: User, charging: ChargingGateway) -> None:

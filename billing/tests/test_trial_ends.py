@@ -17,11 +17,12 @@ from billing import (
 )
 from billing.checkout import Wishes
 from billing.gateways.subscribing import ChangePreview, SubscriptionState
-from billing.models import GatewayInstruction, GatewayPrice, Payment, Subscription
+from billing.models import GatewayInstruction, GatewayLetter, GatewayPrice, Payment, Subscription
 from billing.models.instructions import InstructionKind
 from billing.models.subscriptions import SubscriptionStatus
 from billing.tests.fakes import StandIn
 from billing.tests.subscribers import BEGIN, fresh, price
+from billing.tests.test_inbox import send
 from billing.tests.test_subscriptions_at_gateways import RenewingGateway, begin, read, write
 from events.models import Event
 from ledger import checks
@@ -77,6 +78,13 @@ def test_customer_without_a_card_there_is_led_to_where_it_is_given(renewing) -> 
     [told] = warn(found)
     token = str(told["payment_url"]).rpartition("/")[2]
     assert dunning.subscription_of(token) == found
+
+
+def test_gateway_that_renews_no_plans_says_nothing_of_trials(gateways) -> None:
+    about = {"kind": WILL_END, "subject": "trial_end", "ids": {"subscription": "sub_1"}}
+    send(gateways["paypal"].letter("x", **about), gateway="paypal")
+    read()
+    assert (GatewayLetter.objects.get().state, Event.objects.count()) == ("ignored", 0)
 
 
 def test_trial_that_is_to_end_says_nothing(renewing) -> None:

@@ -52,6 +52,19 @@ def test_country_of_the_checkout_still_chooses_the_gateway(gateways) -> None:
     assert payment.attempts.get().gateway == "paypal"
 
 
+def test_country_that_the_profile_has_got_meanwhile_is_not_written_over(gateways, monkeypatch) -> None:
+    user, usual = shop.make_user(), taxing.place_of
+
+    def place_of(buyer: Customer, told: str) -> taxing.Place:
+        found = usual(buyer, told)
+        Customer.objects.filter(pk=buyer.pk, country="").update(country="FR")
+        return found
+
+    monkeypatch.setattr(taxing, "place_of", place_of)
+    customers.place(user, "SN")
+    assert Customer.objects.get().country == "FR"
+
+
 def test_first_country_that_a_buyer_names_is_theirs_and_the_next_is_not(gateways) -> None:
     user = shop.make_user()
     first, second = shop.buy(user, country="SN"), shop.buy(user, country="FR")

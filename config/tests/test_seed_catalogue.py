@@ -147,6 +147,18 @@ def test_changed_price_takes_the_key_over_and_the_old_one_is_archived(
     assert old not in dict(stripe.active_prices(product="pack_small"))
 
 
+def test_other_words_are_told_and_currencies_that_stripe_does_not_take_are_not(
+    write: Callable[[str], None], stripe: Stripe
+) -> None:
+    run("--stripe")
+    write(SHOP.replace("en: Small", "en: Tiny").replace("XOF: 3250", "XOF: 3250, CUP: 120.00"))
+    told = run("--stripe")
+    assert [line for line in told if "stripe" in line] == ["shop: ~ stripe product pack_small: name"]
+    assert {each.id: each.name for each in stripe.active_products()} == {"pack_small": "Tiny", "plan_gold": "Gold"}
+    assert stripe.find_price("pack_small_cup") is None
+    assert run("--stripe") == ["shop: nothing to change"]
+
+
 def test_what_left_the_file_is_archived_at_stripe_and_never_deleted(
     write: Callable[[str], None], stripe: Stripe, sandbox: Sandbox
 ) -> None:

@@ -113,7 +113,7 @@ class Catalogue(Connected):
                 known = self._coupon(request.id)  # a rival was faster
             if known is None:
                 return
-        compared = ("percent_off", "amount_off", "duration", "duration_in_months")
+        compared = ("percent_off", "amount_off", "currency", "duration", "duration_in_months")
         if any(params.get(name) != known.get(name) for name in compared):
             raise Declined(
                 "Stripe has another coupon under this id.",

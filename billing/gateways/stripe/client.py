@@ -291,6 +291,6 @@ def reference_of(found: Fields) -> str:
 
 def checked(found: Fields, kind: str) -> Fields:
     """A reply that is what we asked for; a sound JSON of something else is no answer either."""
-    if found.get("object") != kind or not isinstance(found.get("id"), str):
+    if found.get("object") != kind or not isinstance(found.get("id"), str) or not found["id"]:
         raise Uncertain(f"Stripe's reply is no {kind}.", gateway=NAME, code="unreadable")
     return found

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from billing.gateways.base import AmountRule
 from billing.gateways.errors import Declined, FailureCategory, Uncertain
 from billing.gateways.stripe.client import NAME
-from ledger.errors import LedgerError
 from ledger.money import EXPONENTS, Money, exponent
 
 LARGEST_ON_WIRE = 99_999_999  # eight digits
@@ -78,15 +77,12 @@ def from_wire(minor: object, currency: object) -> Money:
     if not isinstance(minor, int) or isinstance(minor, bool) or unit not in EXPONENTS:
         raise Uncertain("Stripe's amount cannot be read.", gateway=NAME, code="unreadable")
     less = wire_exponent(unit) - exponent(unit)
-    try:
-        if less <= 0:
-            return Money(minor * int(10**-less), unit)
-        whole, rest = divmod(minor, int(10**less))
-        if rest:
-            raise Uncertain("Stripe's amount has decimals that its currency lacks.", gateway=NAME, code="unreadable")
-        return Money(whole, unit)
-    except LedgerError as error:
-        raise Uncertain("Stripe's amount cannot be read.", gateway=NAME, code="unreadable") from error
+    if less <= 0:
+        return Money(minor * int(10**-less), unit)
+    whole, rest = divmod(minor, int(10**less))
+    if rest:
+        raise Uncertain("Stripe's amount has decimals that its currency lacks.", gateway=NAME, code="unreadable")
+    return Money(whole, unit)
 
 
 def from_wire_or_none(minor: object, currency: object) -> Money | None:

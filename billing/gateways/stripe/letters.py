@@ -71,7 +71,8 @@ class Letters(Connected):
         return (hint_of(event),)
 
     def undelivered(self, *, since: datetime) -> Sequence[Hint]:
-        """Events of the last 30 days that Stripe could not bring us; it gives up after three."""
+        """Events that Stripe could not bring to somebody, the newest 2 000. It gives up after three days and lists them
+        for 30, also those that only another endpoint of the account has missed."""
         found: list[Hint] = []
         cursor: Fields = {}
         for _ in range(MOST_PAGES):

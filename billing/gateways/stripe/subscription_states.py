@@ -192,10 +192,9 @@ def setup_of_session(session: Fields) -> SetupResult:
     return SetupResult(state=state, ids=ids, next_action=action, gateway_customer=customer)
 
 
-def of_method(found: Fields) -> AttachedMethod | None:
+def of_method(found: Fields) -> AttachedMethod:
     method = saved_method(found, {})
-    if method is None:
-        return None
+    assert method is not None  # noqa: S101 - what was checked has an id
     # Kept by a checkout for a plan or for what was agreed there; Stripe calls nothing of a page of its own so.
     is_limited = found.get("allow_redisplay") == "limited"
     return AttachedMethod(method=method, customer=id_of(found.get("customer")), is_for_one_purpose=is_limited)

@@ -77,6 +77,20 @@ def test_letters_are_followed_into_the_mirror(sandbox: Sandbox, gateway: Stripe)
     assert mirror.work_through() == 0
 
 
+def test_letters_wait_for_their_mirror_while_stripe_is_not_configured(
+    sandbox: Sandbox, gateway: Stripe, settings: Any
+) -> None:
+    bought(sandbox, gateway)
+    missed.collect()
+    key, settings.STRIPE_SECRET_KEY = settings.STRIPE_SECRET_KEY, ""
+    registry.forget()
+    assert mirror.work_through() == 0
+    assert set(GatewayLetter.objects.values_list("mirror_tries", flat=True)) == {0}
+    settings.STRIPE_SECRET_KEY = key
+    registry.forget()
+    assert mirror.work_through() == GatewayLetter.objects.count()
+
+
 def test_refunds_are_mirrored_although_dj_stripe_follows_none(sandbox: Sandbox, gateway: Stripe) -> None:
     payment = bought(sandbox, gateway)
     amount = Money(500, payment.amount.unit)

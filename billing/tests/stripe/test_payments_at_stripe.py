@@ -1,30 +1,24 @@
-"""What Stripe says of a payment, a refund or a payout, in our words; and what its refusals mean."""
+"""What Stripe says of a payment, in our words; and what its refusals mean."""
 
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+import time_machine
 
 from billing.gateways.base import (
-    Destination,
-    DestinationKind,
     Flow,
     NextAction,
     PaymentState,
-    PayoutRef,
-    PayoutRequest,
-    PayoutState,
-    RefundRef,
-    RefundState,
     SavedMethod,
 )
 from billing.gateways.errors import Declined, FailureCategory, GatewayError, Unavailable, Uncertain
-from billing.gateways.stripe import Stripe
+from billing.gateways.stripe import Configuration, Stripe
+from billing.gateways.tax_figures import TaxBehavior
 from billing.tests.stripe import requests as asked
 from billing.tests.stripe.conftest import Double
 from ledger.money import Money
-
-MISSING = {"type": "invalid_request_error", "code": "resource_missing", "message": "No such thing"}
 
 # ---------------------------------------------------------------- opening
 
@@ -70,6 +64,37 @@ def test_a_kept_card_is_charged(gateway: Stripe, double: Double) -> None:
     assert result.method == SavedMethod(id="pm_1", kind="card", brand="visa", last4="4242", expires="04/2030")
     assert result.gateway_customer == "cus_1"
     assert result.paid_at == datetime.fromtimestamp(1_764_072_000, UTC)
+
+
+@pytest.mark.parametrize(
+    ("minutes", "is_said"), [(29, False), (30, True), (90, True), (24 * 60, True), (24 * 60 + 1, False)]
+)
+def test_page_ends_when_we_say_within_what_stripe_allows(
+    gateway: Stripe, double: Double, recorded: Any, minutes: int, is_said: bool
+) -> None:
+    double.answers[("POST", "checkout/sessions")] = asked.session(double)
+    end = asked.CREATED + timedelta(minutes=minutes)
+    with time_machine.travel(asked.CREATED, tick=False):
+        gateway.open_checkout(asked.checkout(expires_at=end))
+    said = recorded.calls[0].params.get("expires_at")
+    assert said == (str(int(end.timestamp())) if is_said else None)
+
+
+@pytest.mark.parametrize(
+    ("tax", "told"),
+    [
+        (TaxBehavior.EXCLUSIVE, ("txcd_1", "exclusive")),
+        (TaxBehavior.INCLUSIVE, ("txcd_1", "inclusive")),
+        (None, (None, None)),
+    ],
+)
+def test_line_says_what_is_sold_where_its_tax_is_reckoned(
+    configuration: Configuration, double: Double, recorded: Any, tax: TaxBehavior | None, told: tuple[str | None, ...]
+) -> None:
+    double.answers[("POST", "checkout/sessions")] = asked.session(double)
+    Stripe(replace(configuration, tax_code="txcd_1"), client=recorded).open_checkout(asked.checkout(tax=tax))
+    line = recorded.calls[0].params["line_items"]["0"]["price_data"]
+    assert (line["product_data"].get("tax_code"), line.get("tax_behavior")) == told
 
 
 @pytest.mark.parametrize(
@@ -182,11 +207,6 @@ def test_a_word_that_we_do_not_know_is_no_outcome(gateway: Stripe, double: Doubl
         gateway.fetch_payment(asked.PAID)
 
 
-def test_an_unknown_id_is_not_found(gateway: Stripe, double: Double) -> None:
-    double.answers[("GET", "payment_intents/pi_1")] = double.error(404, **MISSING)
-    assert gateway.fetch_payment(asked.PAID).state is PaymentState.NOT_FOUND
-
-
 def test_an_attempt_whose_first_reply_was_lost_is_found_by_our_reference(
     gateway: Stripe, double: Double, recorded: Any
 ) -> None:
@@ -249,6 +269,15 @@ def test_a_buyer_who_paid_meanwhile_has_paid(gateway: Stripe, double: Double) ->
         ),
     }
     assert gateway.cancel_checkout(asked.PAGE).state is PaymentState.SUCCEEDED
+
+
+def test_page_without_an_amount_that_refuses_its_end_is_no_answer(gateway: Stripe, double: Double) -> None:
+    double.answers |= {
+        ("GET", "checkout/sessions/cs_1"): asked.session(double, amount_total=None),
+        ("POST", "checkout/sessions/cs_1/expire"): double.error(400, type="invalid_request_error", message="No."),
+    }
+    with pytest.raises(Uncertain, match="no amount"):
+        gateway.cancel_checkout(asked.PAGE)
 
 
 def test_what_is_over_is_not_cancelled(gateway: Stripe, double: Double, recorded: Any) -> None:
@@ -322,7 +351,16 @@ def test_a_fault_in_answer_to_a_question_moved_nothing(gateway: Stripe, double: 
 
 
 @pytest.mark.parametrize(
-    "reply", [[], {}, "text", 7, {"object": "charge", "id": "ch_1"}, {"object": "payment_intent", "id": None}]
+    "reply",
+    [
+        [],
+        {},
+        "text",
+        7,
+        {"object": "charge", "id": "ch_1"},
+        {"object": "payment_intent", "id": None},
+        {"object": "payment_intent", "id": "", "amount": 1_999, "currency": "eur", "status": "processing"},
+    ],
 )
 def test_a_reply_that_is_something_else_is_no_success(gateway: Stripe, double: Double, reply: Any) -> None:
     double.answers[("POST", "payment_intents")] = lambda *_: reply
@@ -334,106 +372,3 @@ def test_an_amount_that_cannot_be_read_is_no_success(gateway: Stripe, double: Do
     double.answers[("POST", "payment_intents")] = asked.paid_intent(double, amount_received="1999")
     with pytest.raises(Uncertain):
         gateway.charge(asked.charge())
-
-
-# ---------------------------------------------------------------- refunds
-
-
-@pytest.mark.parametrize(
-    ("status", "state"),
-    [
-        ("pending", RefundState.PENDING),
-        ("requires_action", RefundState.PENDING),
-        ("succeeded", RefundState.SUCCEEDED),
-        ("failed", RefundState.FAILED),
-        ("canceled", RefundState.CANCELLED),
-    ],
-)
-def test_how_a_refund_stands(gateway: Stripe, double: Double, status: str, state: RefundState) -> None:
-    found = double.make("refund", id="re_1", status=status, amount=500, currency="eur", payment_intent="pi_1")
-    double.answers[("POST", "refunds")] = found
-    result = gateway.send_refund(asked.refund())
-    assert (result.state, result.amount) == (state, Money(500, "EUR"))
-    assert result.ids == {"refund": "re_1", "payment_intent": "pi_1"}
-
-
-def test_more_than_is_left_is_refused(gateway: Stripe, double: Double) -> None:
-    double.answers |= {
-        ("POST", "refunds"): double.error(
-            400, type="invalid_request_error", code="amount_too_large", message="Too much"
-        ),
-        ("GET", "refunds"): double.page(),
-    }
-    with pytest.raises(Declined) as caught:
-        gateway.send_refund(asked.refund(5_000))
-    assert caught.value.category is FailureCategory.LIMIT
-
-
-def test_a_refund_of_yesterday_under_our_reference_is_that_refund(gateway: Stripe, double: Double) -> None:
-    ours = double.make(
-        "refund", id="re_1", status="succeeded", amount=1_999, currency="eur", metadata={"reference": "r" * 32}
-    )
-    double.answers |= {
-        ("POST", "refunds"): double.error(
-            400, type="invalid_request_error", code="charge_already_refunded", message="Already"
-        ),
-        ("GET", "refunds"): double.page(ours),
-    }
-    assert gateway.send_refund(asked.refund(1_999)).ids["refund"] == "re_1"
-
-
-def test_a_refund_that_was_never_made_is_not_found(gateway: Stripe, double: Double) -> None:
-    double.answers[("GET", "refunds")] = double.page()
-    wanted = RefundRef(reference="r" * 32, payment=asked.PAID, amount=asked.AMOUNT)
-    assert gateway.fetch_refund(wanted).state is RefundState.NOT_FOUND
-
-
-# ---------------------------------------------------------------- payouts
-
-
-@pytest.mark.parametrize(("taken_back", "state"), [(False, PayoutState.PAID), (True, PayoutState.RETURNED)])
-def test_how_a_transfer_stands(gateway: Stripe, double: Double, taken_back: bool, state: PayoutState) -> None:
-    found = double.make("transfer", id="tr_1", amount=1_999, currency="eur", reversed=taken_back)
-    double.answers[("POST", "transfers")] = found
-    result = gateway.send_payout(asked.payout())
-    assert (result.state, result.ids, result.amount) == (state, {"transfer": "tr_1"}, asked.AMOUNT)
-
-
-@pytest.mark.parametrize(
-    ("status", "state"),
-    [
-        ("pending", PayoutState.PENDING),
-        ("in_transit", PayoutState.IN_TRANSIT),
-        ("paid", PayoutState.PAID),
-        ("failed", PayoutState.FAILED),
-        ("canceled", PayoutState.CANCELLED),
-    ],
-)
-def test_how_a_payout_stands(gateway: Stripe, double: Double, status: str, state: PayoutState) -> None:
-    double.answers[("POST", "payouts")] = double.make("payout", id="po_1", amount=1_999, currency="eur", status=status)
-    assert gateway.send_payout(asked.payout("ba_1")).state is state
-
-
-def test_an_empty_balance_refuses_a_payout(gateway: Stripe, double: Double) -> None:
-    double.answers[("POST", "transfers")] = double.error(
-        400, type="invalid_request_error", code="balance_insufficient", message="You have insufficient funds"
-    )
-    with pytest.raises(Declined) as caught:
-        gateway.send_payout(asked.payout())
-    assert caught.value.category is FailureCategory.INSUFFICIENT_FUNDS
-
-
-def test_a_transfer_whose_reply_was_lost_is_found_by_its_group(gateway: Stripe, double: Double, recorded: Any) -> None:
-    ours = double.make("transfer", id="tr_1", amount=1_999, currency="eur", reversed=False, metadata=asked.METADATA)
-    double.answers[("GET", "transfers")] = double.page(ours)
-    found = gateway.fetch_payout(PayoutRef(reference=asked.REFERENCE, amount=asked.AMOUNT))
-    assert (found.state, found.ids) == (PayoutState.PAID, {"transfer": "tr_1"})
-    assert recorded.calls[0].params["transfer_group"] == asked.REFERENCE
-
-
-def test_stripe_pays_out_to_no_telephone(gateway: Stripe, recorded: Any) -> None:
-    to = Destination(kind=DestinationKind.PHONE, value="+237670000000")
-    with pytest.raises(Declined) as caught:
-        gateway.send_payout(PayoutRequest(reference="x", amount=asked.AMOUNT, destination=to))
-    assert caught.value.category is FailureCategory.NOT_SUPPORTED
-    assert recorded.calls == []

@@ -1,4 +1,4 @@
-"""What Stripe says of subscriptions, invoices, kept cards, the catalogue and disputes, in our words."""
+"""What Stripe says of subscriptions, invoices, kept cards and disputes, in our words."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -6,21 +6,16 @@ from typing import Any
 
 import pytest
 
-from billing.gateways.base import Flow, NextAction, SavedMethod
+from billing.gateways.base import Buyer, Flow, NextAction, SavedMethod
 from billing.gateways.errors import Declined, FailureCategory, Unavailable, Uncertain
 from billing.gateways.stripe import Stripe
 from billing.gateways.subjects import Subject
 from billing.gateways.subscribing import (
     ChangePreview,
     ChangeRequest,
-    CouponRequest,
     DisputeState,
-    Interval,
     InvoiceState,
     PortalRequest,
-    PriceRequest,
-    PriceResult,
-    ProductRequest,
     Proration,
     SetupState,
     SubscriptionRef,
@@ -36,7 +31,6 @@ MISSING = {"type": "invalid_request_error", "code": "resource_missing", "message
 RUNNING = SubscriptionRef(reference=asked.REFERENCE, id="sub_1")
 PLAN = SubscriptionRequest(reference=asked.REFERENCE, buyer=asked.CUSTOMER, price="price_1")
 CHANGE = ChangeRequest(reference="c" * 32, subscription="sub_1", item="si_1", price="price_2", customer="cus_1")
-PRICE = PriceRequest(lookup_key="pro", product="prod_pro", amount=Money(900, "EUR"), interval=Interval.MONTH)
 
 
 def at(seconds: int) -> datetime:
@@ -131,6 +125,43 @@ def test_a_page_that_was_finished_leads_to_its_subscription(gateway: Stripe, dou
     assert (found.id, found.state) == ("sub_1", SubscriptionState.ACTIVE)
 
 
+def test_page_that_was_finished_while_we_closed_it_has_begun_its_subscription(gateway: Stripe, double: Double) -> None:
+    opened = asked.session(double, mode="subscription", subscription=None)
+    pages = iter([opened, {**opened, "status": "complete", "subscription": "sub_1"}])
+    double.answers |= {
+        ("GET", "checkout/sessions/cs_1"): lambda *_: next(pages),
+        ("POST", "checkout/sessions/cs_1/expire"): double.error(400, type="invalid_request_error", message="No."),
+        ("GET", "subscriptions/sub_1"): asked.subscription(double),
+    }
+    found = gateway.close_page(SubscriptionRef(reference=asked.REFERENCE, session="cs_1"))
+    assert (found.id, found.state) == ("sub_1", SubscriptionState.ACTIVE)
+
+
+@pytest.mark.parametrize(
+    ("buyer", "said"),
+    [
+        (asked.CUSTOMER, {"customer": "cus_1"}),
+        (asked.BUYER, {"customer_email": "awa@example.org"}),
+        (Buyer(id="u-1"), {}),
+    ],
+)
+def test_page_of_a_plan_knows_its_subscriber_as_well_as_we_do(
+    gateway: Stripe, double: Double, recorded: Any, buyer: Buyer, said: dict[str, str]
+) -> None:
+    double.answers[("POST", "checkout/sessions")] = asked.session(double, mode="subscription")
+    gateway.open_subscription(replace(PLAN, buyer=buyer))
+    sent = recorded.calls[0].params
+    assert {name: sent[name] for name in ("customer", "customer_email") if name in sent} == said
+
+
+def test_customer_of_whom_we_know_nothing_is_told_by_our_id_alone(
+    gateway: Stripe, double: Double, recorded: Any
+) -> None:
+    double.answers[("POST", "customers")] = double.make("customer", id="cus_1")
+    assert gateway.create_customer(buyer=Buyer(id="u-1", locale="sw"), reference="u") == "cus_1"
+    assert recorded.calls[0].params == {"metadata": {"user": "u-1", "reference": "u"}}
+
+
 def test_a_subscription_whose_reply_was_lost_is_found_by_our_reference(gateway: Stripe, double: Double) -> None:
     double.answers |= {
         ("GET", "checkout/sessions"): double.page(),
@@ -138,11 +169,6 @@ def test_a_subscription_whose_reply_was_lost_is_found_by_our_reference(gateway: 
     }
     found = gateway.fetch_subscription(SubscriptionRef(reference=asked.REFERENCE, created_at=asked.CREATED))
     assert found.id == "sub_1"
-
-
-def test_an_unknown_subscription_is_not_found(gateway: Stripe, double: Double) -> None:
-    double.answers[("GET", "subscriptions/sub_1")] = double.error(404, **MISSING)
-    assert gateway.fetch_subscription(RUNNING).state is SubscriptionState.NOT_FOUND
 
 
 def test_a_subscription_without_items_cannot_be_read(gateway: Stripe, double: Double) -> None:
@@ -171,6 +197,23 @@ def test_a_change_costs_what_its_preview_said(gateway: Stripe, double: Double, r
     assert sent["payment_behavior"] == "pending_if_incomplete"
 
 
+def test_change_without_a_date_costs_what_it_does_when_it_is_made(
+    gateway: Stripe, double: Double, recorded: Any
+) -> None:
+    double.answers |= {
+        ("POST", "invoices/create_preview"): asked.invoice(double, status="draft", amount_due=1_350),
+        ("POST", "subscriptions/sub_1"): asked.subscription(double),
+    }
+    assert gateway.preview_change(CHANGE) == ChangePreview(due=Money(1_350, "EUR"), discount=Money(0, "EUR"))
+    gateway.change_subscription(CHANGE)
+    previewed, changed = (call.params for call in recorded.calls)
+    assert "proration_date" not in previewed["subscription_details"] | changed
+    assert (previewed["subscription_details"]["proration_behavior"], changed["proration_behavior"]) == (
+        "always_invoice",
+        "always_invoice",
+    )
+
+
 def test_a_change_from_the_next_period_waits_for_no_payment(gateway: Stripe, double: Double, recorded: Any) -> None:
     double.answers[("POST", "subscriptions/sub_1")] = asked.subscription(double)
     gateway.change_subscription(replace(CHANGE, proration=Proration.NONE))
@@ -191,6 +234,16 @@ def test_a_subscription_that_stripe_does_not_know_has_nothing_to_cancel(gateway:
     double.answers |= {(method, "subscriptions/sub_1"): double.error(404, **MISSING) for method in ("DELETE", "GET")}
     found = gateway.end_subscription(subscription="sub_1", reference="x")
     assert found.state is SubscriptionState.NOT_FOUND
+
+
+def test_subscription_that_runs_on_although_its_end_was_refused_has_not_ended(gateway: Stripe, double: Double) -> None:
+    double.answers |= {
+        ("DELETE", "subscriptions/sub_1"): double.error(400, type="invalid_request_error", code="no", message="No."),
+        ("GET", "subscriptions/sub_1"): asked.subscription(double),
+    }
+    with pytest.raises(Declined) as refused:
+        gateway.end_subscription(subscription="sub_1", reference="x")
+    assert refused.value.code == "no"
 
 
 def test_a_subscription_of_the_other_mode_is_not_missing(gateway: Stripe, double: Double) -> None:
@@ -224,6 +277,21 @@ def test_the_portal_has_an_address(gateway: Stripe, double: Double, recorded: An
     assert recorded.calls[0].params == {"customer": "cus_1", "return_url": "https://shop.example", "locale": "fr"}
 
 
+def test_portal_in_a_language_of_none_of_ours_is_in_that_of_its_visitor(
+    gateway: Stripe, double: Double, recorded: Any
+) -> None:
+    double.answers[("POST", "billing_portal/sessions")] = double.make("billing_portal.session", url="https://b.example")
+    gateway.open_portal(PortalRequest(customer="cus_1", return_url="https://shop.example", locale="sw"))
+    assert recorded.calls[0].params == {"customer": "cus_1", "return_url": "https://shop.example"}
+
+
+@pytest.mark.parametrize("url", ["", None, 7])
+def test_portal_without_an_address_leads_nowhere(gateway: Stripe, double: Double, url: object) -> None:
+    double.answers[("POST", "billing_portal/sessions")] = double.make("billing_portal.session", url=url)
+    with pytest.raises(Uncertain, match="no address"):
+        gateway.open_portal(PortalRequest(customer="cus_1", return_url="https://shop.example"))
+
+
 # ---------------------------------------------------------------- invoices
 
 
@@ -242,11 +310,6 @@ def test_what_is_read_of_an_invoice(gateway: Stripe, double: Double) -> None:
     assert (found.total, found.paid) == (Money(900, "EUR"), Money(900, "EUR"))
     assert found.tax == TaxFigures(tax=Money(150, "EUR"), reason=TaxReason.TAXED)
     assert (found.period_start, found.period_end) == (at(1_764_000_000), at(1_766_592_000))
-
-
-def test_an_unknown_invoice_is_not_found(gateway: Stripe, double: Double) -> None:
-    double.answers[("GET", "invoices/in_1")] = double.error(404, **MISSING)
-    assert gateway.fetch_invoice(invoice="in_1").state is InvoiceState.NOT_FOUND
 
 
 # ---------------------------------------------------------------- kept cards
@@ -278,104 +341,19 @@ def test_a_card_that_was_refused_is_not_kept(gateway: Stripe, double: Double) ->
     assert found.failure.category is FailureCategory.RISK
 
 
-# ---------------------------------------------------------------- catalogue
-
-
-def test_a_product_that_is_as_wanted_stays(gateway: Stripe, double: Double, recorded: Any) -> None:
-    double.answers[("GET", "products/prod_pro")] = double.make(
-        "product", id="prod_pro", name="Pro", active=True, metadata={}
+def test_card_that_hangs_on_nobody_any_more_is_forgotten(gateway: Stripe, double: Double, recorded: Any) -> None:
+    double.answers[("POST", "payment_methods/pm_1/detach")] = double.error(
+        400, type="invalid_request_error", message="The payment method you provided is not attached to a customer."
     )
-    gateway.put_product(ProductRequest(id="prod_pro", name="Pro"))
-    assert [call.method for call in recorded.calls] == ["GET"]
+    gateway.forget_method(method="pm_1")
+    [call] = recorded.calls
+    assert (call.path, call.idempotency_key) == ("/v1/payment_methods/pm_1/detach", "pm_1:forget")
 
 
-def test_a_product_is_changed_where_it_differs(gateway: Stripe, double: Double, recorded: Any) -> None:
-    product = double.make("product", id="prod_pro", name="Pro", active=False, metadata={})
-    double.answers |= {("GET", "products/prod_pro"): product, ("POST", "products/prod_pro"): product}
-    gateway.put_product(ProductRequest(id="prod_pro", name="Pro"))
-    assert recorded.calls[-1].params == {"active": "true"}
-
-
-def price(double: Double, **values: Any) -> dict[str, Any]:
-    usual = {
-        "id": "price_1",
-        "product": "prod_pro",
-        "currency": "eur",
-        "unit_amount": 900,
-        "active": True,
-        "tax_behavior": "unspecified",
-        "recurring": {"interval": "month", "interval_count": 1, "usage_type": "licensed"},
-    }
-    return double.make("price", **usual | values)
-
-
-def test_a_price_that_is_as_wanted_stays(gateway: Stripe, double: Double, recorded: Any) -> None:
-    double.answers[("GET", "prices")] = double.page(price(double))
-    assert gateway.put_price(PRICE) == PriceResult(id="price_1", amount=Money(900, "EUR"))
-    assert [call.method for call in recorded.calls] == ["GET"]
-
-
-@pytest.mark.parametrize(
-    "values",
-    [
-        {"unit_amount": 800},
-        {"product": "prod_old"},
-        {"recurring": {"interval": "year", "interval_count": 1, "usage_type": "licensed"}},
-        {"recurring": None},
-    ],
-)
-def test_another_price_takes_over_the_key(
-    gateway: Stripe, double: Double, recorded: Any, values: dict[str, Any]
-) -> None:
-    old = price(double, **values)
-    double.answers |= {
-        ("GET", "prices"): double.page(old),
-        ("POST", "prices"): price(double, id="price_2"),
-        ("POST", "prices/price_1"): {**old, "active": False},
-    }
-    assert gateway.put_price(PRICE).id == "price_2"
-    assert (recorded.calls[1].params["lookup_key"], recorded.calls[1].params["transfer_lookup_key"]) == ("pro", "true")
-    assert recorded.calls[2].params == {"active": "false"}
-
-
-def test_price_that_contains_no_tax_takes_over_from_one_that_does(
-    gateway: Stripe, double: Double, recorded: Any
-) -> None:
-    old = price(double, tax_behavior="inclusive")
-    double.answers |= {
-        ("GET", "prices"): double.page(old),
-        ("POST", "prices"): price(double, id="price_2", tax_behavior="exclusive"),
-        ("POST", "prices/price_1"): {**old, "active": False},
-    }
-    assert gateway.put_price(replace(PRICE, tax_behavior="exclusive")).id == "price_2"
-    assert (recorded.calls[2].path, recorded.calls[2].params) == ("/v1/prices/price_1", {"active": "false"})
-
-
-def test_price_that_says_nothing_of_tax_learns_it_and_keeps_its_id(
-    gateway: Stripe, double: Double, recorded: Any
-) -> None:
-    old = price(double)
-    double.answers |= {
-        ("GET", "prices"): double.page(old),
-        ("POST", "prices/price_1"): {**old, "tax_behavior": "exclusive"},
-    }
-    assert gateway.put_price(replace(PRICE, tax_behavior="exclusive")).id == "price_1"
-    assert recorded.calls[1].params == {"tax_behavior": "exclusive"}
-
-
-def test_another_discount_under_a_known_id_is_refused(gateway: Stripe, double: Double) -> None:
-    double.answers[("GET", "coupons/WELCOME")] = double.make("coupon", id="WELCOME", percent_off=10.0, duration="once")
-    with pytest.raises(Declined) as caught:
-        gateway.put_coupon(CouponRequest(id="WELCOME", percent_off=20))
-    assert caught.value.category is FailureCategory.DUPLICATE
-    gateway.put_coupon(CouponRequest(id="WELCOME", percent_off=10))
-
-
-@pytest.mark.parametrize("values", [{}, {"percent_off": 10, "amount_off": Money(100, "EUR")}])
-def test_a_coupon_takes_off_one_thing(gateway: Stripe, double: Double, values: dict[str, Any]) -> None:
-    double.answers[("GET", "coupons/ODD")] = double.error(404, **MISSING)
-    with pytest.raises(Declined):
-        gateway.put_coupon(CouponRequest(id="ODD", **values))
+def test_card_of_which_nobody_heard_that_it_is_forgotten_is_not(gateway: Stripe, double: Double) -> None:
+    double.answers[("POST", "payment_methods/pm_1/detach")] = double.error(500, type="api_error", message="Oops")
+    with pytest.raises(Uncertain):
+        gateway.forget_method(method="pm_1")
 
 
 # ---------------------------------------------------------------- disputes, events

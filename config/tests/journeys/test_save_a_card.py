@@ -222,6 +222,13 @@ def test_card_that_pays_a_plan_is_not_removed(shop: Shop) -> None:
     assert SavedMethod.objects.kept().count() == 1
 
 
+def test_card_that_pays_no_plan_is_removed_beside_the_one_that_does(shop: Shop) -> None:
+    subscribed(shop)
+    method = saved(shop)
+    assert (remove(shop, method).status_code, SavedMethod.objects.kept().count()) == (200, 0)
+    assert Subscription.objects.get().status == "active"
+
+
 def test_cards_of_others_are_not_there(shop: Shop) -> None:
     begun, method = begin(shop), saved(shop)
     eve = customer(User.objects.create(username="eve"))
