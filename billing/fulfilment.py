@@ -1,8 +1,9 @@
 """What a payment brings: what was bought is delivered and the money is booked, once, in the payer's transaction."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
+from django.db.models import Sum
 from django.utils import timezone
 
 from billing import plan_payments, redemptions, sale_payments
@@ -12,7 +13,7 @@ from credits import grants, takebacks
 from credits.grants import NewGrant
 from credits.models import GrantSource
 from ledger import accounts, transfers
-from ledger.models import Account
+from ledger.models import Account, Transfer
 from ledger.money import Money
 from ledger.transfers import Move
 from wallets import sales
@@ -157,6 +158,12 @@ def revenue_of(payment: Payment) -> str:
 
 def house(name: str, unit: str) -> Account:
     return accounts.open(name=name, unit=unit, guarded=False)
+
+
+def moved(keys: Sequence[str], **ends: str) -> int:
+    """What entries of these keys took of an account, or brought it, in minor units."""
+    rows = Transfer.objects.filter(entry__entry_key__key__in=keys, **ends)
+    return rows.aggregate(total=Sum("amount"))["total"] or 0
 
 
 def _book(payment: Payment, attempt: Attempt | None, revenue: Account) -> None:
