@@ -1,10 +1,12 @@
 """What a lost dispute takes: the bank has the money, so what is left of what it brought goes, and the rest is our loss.
 
 What a refund holds at that moment is not left, and what it has taken is not either. When that refund ends badly
-afterwards, what comes free of it is the dispute's before it is anybody else's.
+afterwards, what comes free of it is the dispute's before it is anybody else's: taken where it is lost, frozen while it
+is open.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 
 from django.conf import settings
 
@@ -12,7 +14,9 @@ from billing import fulfilment, refunds_elsewhere, sale_payments, voucher_refund
 from billing.models import Dispute, Refund
 from billing.models.payments import ASIDE, PaymentKind
 from billing.models.refunds import DisputeState, RefundOrigin
-from credits import takebacks
+from credits import grants, takebacks
+from credits.errors import GrantClosed
+from credits.models import Grant
 from ledger import transfers
 from ledger.models import Account
 from ledger.money import Money
@@ -30,6 +34,24 @@ def is_of_sellers(dispute: Dispute) -> bool:
 
 def reason(dispute: Dispute) -> str:
     return f"dispute {dispute.gateway_id}"
+
+
+def owner(dispute: Dispute) -> str:
+    """All disputes about one payment freeze together: the last of them thaws."""
+    return f"disputes:payment:{dispute.payment_id}"
+
+
+def freeze(dispute: Dispute, rows: Iterable[Grant]) -> None:
+    for grant in rows:
+        with suppress(GrantClosed):  # nothing of it can come back
+            grants.freeze(grant=grant, reason=reason(dispute), owner=owner(dispute))
+
+
+def freeze_sales(dispute: Dispute, key: str) -> None:
+    """As much as is left of the sales, and no more than it is about with what it has frozen already."""
+    payment = dispute.payment
+    wanted = dispute.amount_minor - sale_payments.held(payment, dispute.key)
+    sale_payments.freeze(payment, key=key, amount=Money(wanted, dispute.currency), reason=reason(dispute))
 
 
 # ---------------------------------------------------------------- when it is lost
@@ -98,14 +120,16 @@ def _owed_as_credits(dispute: Dispute, lost: Money, *, without: Refund | None = 
 
 
 def free(refund: Refund) -> None:
-    """It does not go after all: what it held is free, but for what lost disputes take of it."""
-    payment, key, lost = refund.payment, refund.key, _lost_of(refund)
+    """It does not go after all: what it held is free, but for what lost disputes take of it, and open ones freeze."""
+    payment, key, lost = refund.payment, refund.key, _disputes(refund, DisputeState.LOST)
     if _was_sold(refund, PaymentKind.SALE):
         lifted = sale_payments.lift(payment, key)
         for dispute in lost:
             _take_of_sellers(dispute, refund)
+        for dispute in _disputes(refund, DisputeState.OPEN):
+            freeze_sales(dispute, dispute.open_key(key))
         sale_payments.repay(lifted)
-    if refund.lines:
+    if refund.lines:  # of grants that open disputes have frozen
         held = {key: refund.lines[key] for key in fulfilment.keys_of(payment) if key in refund.lines}
         lines = {}
         for dispute in lost:
@@ -117,29 +141,35 @@ def free(refund: Refund) -> None:
 
 def give_again(refund: Refund) -> None:
     """It had arrived, and the bank sent it back to us: everybody has again what it had taken of them, but for what lost
-    disputes take of it. The caller has undone it in the books."""
-    payment, key, lost = refund.payment, refund.key_now, _lost_of(refund)
+    disputes take of it, and open ones freeze. The caller has undone it in the books."""
+    payment, key, lost = refund.payment, refund.key_now, _disputes(refund, DisputeState.LOST)
+    still_open = _disputes(refund, DisputeState.OPEN)
     if _was_sold(refund, PaymentKind.SALE):
         undone = sale_payments.undo(payment, refund.key)
         for dispute in lost:
             _take_of_sellers(dispute, refund)
+        for dispute in still_open:
+            freeze_sales(dispute, dispute.open_key(f"{key}:back"))
         sale_payments.repay(undone)
     if _was_sold(refund, PaymentKind.PACK):
         unit = str(payment.details["unit"])
         takebacks.give_back(user=payment.user, unit=unit, key=key, owed=refund.credits_owed)
+        names = list(takebacks.given_back(key=key).values())
         for dispute in lost:
             # What was owed is forgiven: a bank takes what is left, and makes no debt of what was spent.
-            again = takebacks.left_of(list(takebacks.given_back(key=key).values()))
-            lines = _first({lot.key: lot.free for lot in again}, _credits_wanted(dispute))
+            lines = _first({lot.key: lot.free for lot in takebacks.left_of(names)}, _credits_wanted(dispute))
             _take_credits(dispute, dispute.late_key(refund), lines)
             _owe_less(dispute, refund)
+        for dispute in still_open:
+            freeze(dispute, takebacks.grants_of(names))
+        takebacks.repay(user=payment.user, unit=unit)
 
 
-def _lost_of(refund: Refund) -> list[Dispute]:
+def _disputes(refund: Refund, state: DisputeState) -> list[Dispute]:
     if refund.origin == RefundOrigin.SURPLUS:
         return []
-    lost = Dispute.objects.of_what_was_delivered(refund.payment, DisputeState.LOST).select_related("attempt")
-    found = list(lost.order_by("pk"))
+    rows = Dispute.objects.of_what_was_delivered(refund.payment, state).select_related("attempt")
+    found = list(rows.order_by("pk"))
     for dispute in found:
         dispute.payment = refund.payment
     return found

@@ -237,6 +237,10 @@ class Dispute(models.Model):
         """What it takes is held and booked under it."""
         return f"dispute:{self.pk}"
 
+    def open_key(self, event: str) -> str:
+        """The same, of what it freezes later than at its beginning."""
+        return f"{self.key}:open:{event}"
+
     def late_key(self, refund: Refund, times_back: int | None = None) -> str:
         """The same, of what came free when that refund had ended badly after the dispute was lost, each time anew."""
         times = refund.times_back if times_back is None else times_back
