@@ -116,6 +116,19 @@ def _owed_as_credits(dispute: Dispute, lost: Money, *, without: Refund | None = 
     return Money(min(lost.minor, voucher_refunds.untaxed(dispute.payment, without=without)), lost.unit)
 
 
+def take_what_is_held(dispute: Dispute) -> None:
+    """A customer's hold may end long after: of what the bank has had whole, what is released then is nobody's."""
+    payment = dispute.payment
+    if payment.kind != PaymentKind.PACK or stands_aside(dispute):
+        return
+    lost = Dispute.objects.of_what_was_delivered(payment, DisputeState.LOST).exclude(pk=dispute.pk)
+    if dispute.amount_minor + sum(each.amount_minor for each in lost) < payment.amount_minor:
+        return
+    for grant in takebacks.grants_of(fulfilment.keys_of(payment)):
+        if grant.account.held:
+            grants.revoke(grant=grant, reason=reason(dispute))
+
+
 # ---------------------------------------------------------------- when a refund of the same money ends badly later
 
 

@@ -147,6 +147,7 @@ def _lost(dispute: Dispute) -> None:
     """The bank has taken the money: what is left of what it brought goes, the rest is our loss."""
     dispute_losses.take(dispute)
     _thaw(dispute)
+    dispute_losses.take_what_is_held(dispute)
     _close(dispute, DisputeState.LOST)
     _tell(dispute, EventType.DISPUTE_LOST)
 
