@@ -10,7 +10,7 @@ from contextlib import suppress
 
 from django.conf import settings
 
-from billing import fulfilment, refunds_elsewhere, sale_payments, voucher_refunds
+from billing import fulfilment, sale_payments, standing_aside, voucher_refunds
 from billing.models import Dispute, Refund
 from billing.models.payments import ASIDE, PaymentKind
 from billing.models.refunds import DisputeState, RefundOrigin
@@ -98,15 +98,22 @@ def _book_loss(dispute: Dispute, taken_minor: int) -> None:
     unit = dispute.currency
     outside = fulfilment.gateway_account(dispute.gateway, unit)
     lost = Money(dispute.amount_minor - taken_minor, unit)
-    source = "suspense" if stands_aside(dispute) and not refunds_elsewhere.has_gone_back(dispute.attempt) else "loss"
     owed = _owed_as_credits(dispute, lost)
-    parts = {f"vouchers:{unit}": owed, f"{source}:{unit}": lost - owed}
+    aside = _owed_aside(dispute, lost)
+    parts = {f"vouchers:{unit}": owed, f"suspense:{unit}": aside, f"loss:{unit}": lost - owed - aside}
     moves = [Move(fulfilment.house(name, unit), outside, part) for name, part in parts.items() if part.minor]
     if fee := settings.DISPUTE_FEE_MINOR.get(unit, 0):
         moves.append(Move(fulfilment.house(f"fees:{dispute.gateway}:{unit}", unit), outside, Money(fee, unit)))
     metadata = {"dispute": str(dispute.pk), "payment": str(dispute.payment_id)}
     if moves:
         transfers.post(key=dispute.key, kind="dispute.lost", moves=moves, metadata=metadata)
+
+
+def _owed_aside(dispute: Dispute, lost: Money) -> Money:
+    """What stands aside and no refund takes is owed to nobody any more."""
+    if not stands_aside(dispute):
+        return Money(0, lost.unit)
+    return Money(min(lost.minor, standing_aside.left_by_refunds(dispute.attempt, lost.unit).minor), lost.unit)
 
 
 def _owed_as_credits(dispute: Dispute, lost: Money, *, without: Refund | None = None) -> Money:
@@ -142,6 +149,7 @@ def free(refund: Refund) -> None:
         for dispute in _disputes(refund, DisputeState.OPEN):
             freeze_sales(dispute, dispute.open_key(key))
         sale_payments.repay(lifted)
+    _take_of_what_stands_aside(refund)
     if refund.lines:  # of grants that open disputes have frozen
         held = {key: refund.lines[key] for key in fulfilment.keys_of(payment) if key in refund.lines}
         lines = {}
@@ -176,12 +184,11 @@ def give_again(refund: Refund) -> None:
         for dispute in still_open:
             freeze(dispute, takebacks.grants_of(names))
         takebacks.repay(user=payment.user, unit=unit)
+    _take_of_what_stands_aside(refund)
 
 
 def _disputes(refund: Refund, state: DisputeState) -> list[Dispute]:
-    if refund.origin == RefundOrigin.SURPLUS:
-        return []
-    rows = Dispute.objects.of_what_was_delivered(refund.payment, state).select_related("attempt")
+    rows = Dispute.objects.of_same_money(refund, state).select_related("attempt")
     found = list(rows.order_by("pk"))
     for dispute in found:
         dispute.payment = refund.payment
@@ -201,6 +208,17 @@ def _take_of_sellers(dispute: Dispute, refund: Refund) -> None:
     taken = sale_payments.settle(payment, key)
     outside = fulfilment.gateway_account(dispute.gateway, dispute.currency)
     _book_late(dispute, refund, Move(outside, _loss(dispute.currency), taken))
+
+
+def _take_of_what_stands_aside(refund: Refund) -> None:
+    """A second payment is in suspense again and the bank has had it: that much is owed to nobody, and is no loss."""
+    if refund.origin != RefundOrigin.SURPLUS:
+        return
+    unit = refund.currency
+    for dispute in _disputes(refund, DisputeState.LOST):
+        there = standing_aside.left(refund.attempt, unit, without=refund)
+        part = Money(min(there.minor, standing_aside.lost(dispute)), unit)
+        _book_late(dispute, refund, Move(fulfilment.house(f"suspense:{unit}", unit), _loss(unit), part))
 
 
 def _owe_less(dispute: Dispute, refund: Refund) -> None:

@@ -211,11 +211,15 @@ def book_surplus(*, payment: Payment, attempt: Attempt) -> None:
     book_aside(payment=payment, attempt=attempt, amount=payment.money)
 
 
+def aside_key(attempt: Attempt) -> str:
+    return f"payment:{attempt.payment_id}:aside:{attempt.pk}"
+
+
 def book_aside(*, payment: Payment, attempt: Attempt, amount: Money) -> None:
     """Money that came and that nobody here has a right to: it waits in suspense."""
     outside = gateway_account(attempt.gateway, amount.unit)
     transfers.post(
-        key=f"payment:{payment.pk}:aside:{attempt.pk}",
+        key=aside_key(attempt),
         kind="payment.aside",
         moves=[Move(outside, house(f"suspense:{amount.unit}", amount.unit), amount)],
         metadata={"payment": str(payment.pk), "attempt": str(attempt.pk)},

@@ -36,10 +36,6 @@ def has_dispute(payment: Payment, state: DisputeState) -> bool:
     return Dispute.objects.of_what_was_delivered(payment, state).exists()
 
 
-def has_gone_back(attempt: Attempt) -> bool:
-    return Refund.objects.counted().filter(attempt=attempt).exists()
-
-
 def of_what_stands_aside(payment: Payment, attempt: Attempt, amount: Money, ids: Mapping[str, str]) -> Refund | None:
     """Nothing was delivered for it, and nothing is taken back. People may have made there the refund that waits here;
     None: there is none, and this one is to be written."""
