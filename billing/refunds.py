@@ -179,8 +179,8 @@ def note(*, refund: Refund, result: RefundResult, **proven: Any) -> Refund:
 
 
 def _locked(refund: Refund) -> Refund:
-    """Behind its payment, the row itself too: whoever sends it claims it without the payment. What is being sent is not
-    taken back, and is not written over by what was read before."""
+    """Behind its payment, the row itself too: who has sent it notes a doubt without the payment. What is being sent is
+    not taken back, and is not written over by what was read before."""
     payment = payments.lock(refund.payment_id)
     rows = Refund.objects.select_related("attempt").select_for_update(of=("self",), no_key=True)
     locked = rows.get(pk=refund.pk)

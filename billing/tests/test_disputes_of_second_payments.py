@@ -9,6 +9,7 @@ from billing.gateways.base import RefundResult, RefundState
 from billing.gateways.subscribing import DisputeResult, DisputeState
 from billing.models import Attempt, Case, Refund
 from billing.models.payments import AttemptState
+from billing.models.refunds import RefundStatus
 from billing.tests import shop
 from billing.tests.fakes import Sold
 from ledger import checks
@@ -130,3 +131,22 @@ def test_refund_that_fails_while_the_dispute_is_open_waits_in_suspense(twice) ->
     assert books() == (0, 0, 0)
     assert checks.faults() == {}
 
+
+def test_refund_that_waits_is_not_sent_after_the_dispute_was_lost(stripe, twice) -> None:
+    made = begun(twice)
+    told(twice, LOST)
+    refund_sending.work_through()
+    made.refresh_from_db()
+    assert (made.status, [each for each in stripe.asked if each.startswith("refund ")]) == (RefundStatus.CANCELLED, [])
+    assert books() == (0, 0, 0)
+    refund_sending.work_through()
+    assert Refund.objects.count() == 1
+    assert checks.faults() == {}
+
+
+def test_dispute_about_the_good_payment_holds_no_refund_of_the_second_one_back(stripe, twice) -> None:
+    made = begun(twice)
+    told(twice.payment.attempts.get(state=AttemptState.SUCCEEDED), OPEN)
+    refund_sending.send(made)
+    made.refresh_from_db()
+    assert made.status == RefundStatus.SUCCEEDED
