@@ -9,9 +9,10 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 
 from django.conf import settings
+from django.db.models import QuerySet
 
 from billing import fulfilment, sale_payments, standing_aside, voucher_refunds
-from billing.models import Dispute, Refund
+from billing.models import Dispute, Payment, Refund
 from billing.models.payments import ASIDE, PaymentKind
 from billing.models.refunds import DisputeState, RefundOrigin
 from credits import grants, takebacks
@@ -52,6 +53,20 @@ def freeze_sales(dispute: Dispute, key: str) -> None:
     payment = dispute.payment
     wanted = dispute.amount_minor - sale_payments.held(payment, dispute.key)
     sale_payments.freeze(payment, key=key, amount=Money(wanted, dispute.currency), reason=reason(dispute))
+
+
+# ---------------------------------------------------------------- when it is won
+
+
+def free_sales(dispute: Dispute) -> None:
+    """What it has frozen is free, but for what other disputes about the same payment take or freeze of it."""
+    payment, about = dispute.payment, Dispute.objects.of_what_was_delivered
+    lifted = sale_payments.lift(payment, dispute.key)
+    for other in _sorted(about(payment, DisputeState.LOST), payment):
+        _take_of_sellers(other, f"{other.key}:late:{dispute.pk}", won=str(dispute.pk))
+    for other in _sorted(about(payment, DisputeState.OPEN).exclude(pk=dispute.pk), payment):
+        freeze_sales(other, other.open_key(dispute.key))
+    sale_payments.repay(lifted)
 
 
 # ---------------------------------------------------------------- when it is lost
@@ -145,7 +160,7 @@ def free(refund: Refund) -> None:
     if _was_sold(refund, PaymentKind.SALE):
         lifted = sale_payments.lift(payment, key)
         for dispute in lost:
-            _take_of_sellers(dispute, refund)
+            _take_of_sellers(dispute, dispute.late_key(refund), refund=str(refund.pk))
         for dispute in _disputes(refund, DisputeState.OPEN):
             freeze_sales(dispute, dispute.open_key(key))
         sale_payments.repay(lifted)
@@ -168,7 +183,7 @@ def give_again(refund: Refund) -> None:
     if _was_sold(refund, PaymentKind.SALE):
         undone = sale_payments.undo(payment, refund.key)
         for dispute in lost:
-            _take_of_sellers(dispute, refund)
+            _take_of_sellers(dispute, dispute.late_key(refund), refund=str(refund.pk))
         for dispute in still_open:
             freeze_sales(dispute, dispute.open_key(f"{key}:back"))
         sale_payments.repay(undone)
@@ -188,10 +203,13 @@ def give_again(refund: Refund) -> None:
 
 
 def _disputes(refund: Refund, state: DisputeState) -> list[Dispute]:
-    rows = Dispute.objects.of_same_money(refund, state).select_related("attempt")
-    found = list(rows.order_by("pk"))
+    return _sorted(Dispute.objects.of_same_money(refund, state), refund.payment)
+
+
+def _sorted(disputes: QuerySet[Dispute], payment: Payment) -> list[Dispute]:
+    found = list(disputes.select_related("attempt").order_by("pk"))
     for dispute in found:
-        dispute.payment = refund.payment
+        dispute.payment = payment
     return found
 
 
@@ -200,14 +218,14 @@ def _was_sold(refund: Refund, kind: PaymentKind) -> bool:
     return refund.payment.kind == kind and refund.origin != RefundOrigin.SURPLUS
 
 
-def _take_of_sellers(dispute: Dispute, refund: Refund) -> None:
+def _take_of_sellers(dispute: Dispute, key: str, **because: str) -> None:
     """At the sales' own split, as if it had been there when the dispute was lost: and so it is no loss any more."""
-    payment, key = dispute.payment, dispute.late_key(refund)
+    payment = dispute.payment
     wanted = dispute.money - Money(sale_payments.taken(payment, dispute.key), dispute.currency)
     sale_payments.freeze(payment, key=key, amount=wanted, reason=reason(dispute))
     taken = sale_payments.settle(payment, key)
     outside = fulfilment.gateway_account(dispute.gateway, dispute.currency)
-    _book_late(dispute, refund, Move(outside, _loss(dispute.currency), taken))
+    _book_late(dispute, key, Move(outside, _loss(dispute.currency), taken), **because)
 
 
 def _take_of_what_stands_aside(refund: Refund) -> None:
@@ -218,14 +236,16 @@ def _take_of_what_stands_aside(refund: Refund) -> None:
     for dispute in _disputes(refund, DisputeState.LOST):
         there = standing_aside.left(refund.attempt, unit, without=refund)
         part = Money(min(there.minor, standing_aside.lost(dispute)), unit)
-        _book_late(dispute, refund, Move(fulfilment.house(f"suspense:{unit}", unit), _loss(unit), part))
+        move = Move(fulfilment.house(f"suspense:{unit}", unit), _loss(unit), part)
+        _book_late(dispute, dispute.late_key(refund), move, refund=str(refund.pk))
 
 
 def _owe_less(dispute: Dispute, refund: Refund) -> None:
     """What was never taxed waits on the account of vouchers again, since the refund is undone: that is the bank's."""
     lost = Money(_still_lost(dispute), dispute.currency)
     owed = _owed_as_credits(dispute, lost, without=refund)
-    _book_late(dispute, refund, Move(fulfilment.house(f"vouchers:{owed.unit}", owed.unit), _loss(owed.unit), owed))
+    move = Move(fulfilment.house(f"vouchers:{owed.unit}", owed.unit), _loss(owed.unit), owed)
+    _book_late(dispute, dispute.late_key(refund), move, refund=str(refund.pk))
 
 
 def _still_lost(dispute: Dispute) -> int:
@@ -233,10 +253,10 @@ def _still_lost(dispute: Dispute) -> int:
     return dispute.amount_minor - voucher_refunds.booked(dispute.all_keys(), dispute.currency)
 
 
-def _book_late(dispute: Dispute, refund: Refund, move: Move) -> None:
+def _book_late(dispute: Dispute, key: str, move: Move, **because: str) -> None:
     if move.amount.minor:
-        metadata = {"dispute": str(dispute.pk), "payment": str(dispute.payment_id), "refund": str(refund.pk)}
-        transfers.post(key=dispute.late_key(refund), kind="dispute.lost.later", moves=[move], metadata=metadata)
+        metadata = {"dispute": str(dispute.pk), "payment": str(dispute.payment_id), **because}
+        transfers.post(key=key, kind="dispute.lost.later", moves=[move], metadata=metadata)
 
 
 def _loss(unit: str) -> Account:

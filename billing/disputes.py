@@ -19,7 +19,6 @@ from billing import (
     refund_credits,
     refunds_elsewhere,
     reversals,
-    sale_payments,
     top_up,
 )
 from billing.gateways import registry
@@ -138,7 +137,7 @@ def _open(dispute: Dispute) -> None:
 
 def _won(dispute: Dispute) -> None:
     _thaw(dispute)
-    sale_payments.void(dispute.payment, dispute.key)
+    dispute_losses.free_sales(dispute)
     _close(dispute, DisputeState.WON)
     _tell(dispute, EventType.DISPUTE_WON)
 

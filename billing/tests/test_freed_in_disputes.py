@@ -128,6 +128,21 @@ def test_what_comes_free_is_frozen_before_it_repays_its_sellers_other_debt(strip
     assert checks.faults() == {}
 
 
+@pytest.mark.parametrize("lost_first", [False, True])
+def test_what_a_won_dispute_gives_free_is_that_of_another(stripe, lost_first: bool) -> None:
+    """The first one had frozen all there was when the second was heard of."""
+    payment = sold(stripe)
+    opened(payment)
+    opened(payment, name="dp_2")
+    ends = [(DisputeState.WON, "dp_1"), (DisputeState.LOST, "dp_2")]
+    for end, name in reversed(ends) if lost_first else ends:
+        disputed(payment, end, name=name)
+        sales.release_due(people.FAR_AWAY)
+        assert available(seller(payment)) == 0
+    assert people.everything() == {}
+    assert checks.faults() == {}
+
+
 # ---------------------------------------------------------------- packs
 
 
