@@ -1,18 +1,23 @@
 """What a lost dispute takes: the bank has the money, so what is left of what it brought goes, and the rest is our loss.
 
 What a refund holds at that moment is not left, and what it has taken is not either. When that refund ends badly
-afterwards, what comes free of it is the dispute's before it is anybody else's.
+afterwards, what comes free of it is the dispute's before it is anybody else's: taken where it is lost, frozen while it
+is open.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 
 from django.conf import settings
+from django.db.models import QuerySet
 
-from billing import fulfilment, refunds_elsewhere, sale_payments, voucher_refunds
-from billing.models import Dispute, Refund
+from billing import fulfilment, sale_payments, standing_aside, voucher_refunds
+from billing.models import Dispute, Payment, Refund
 from billing.models.payments import ASIDE, PaymentKind
 from billing.models.refunds import DisputeState, RefundOrigin
-from credits import takebacks
+from credits import grants, takebacks
+from credits.errors import GrantClosed
+from credits.models import Grant
 from ledger import transfers
 from ledger.models import Account
 from ledger.money import Money
@@ -30,6 +35,38 @@ def is_of_sellers(dispute: Dispute) -> bool:
 
 def reason(dispute: Dispute) -> str:
     return f"dispute {dispute.gateway_id}"
+
+
+def owner(dispute: Dispute) -> str:
+    """All disputes about one payment freeze together: the last of them thaws."""
+    return f"disputes:payment:{dispute.payment_id}"
+
+
+def freeze(dispute: Dispute, rows: Iterable[Grant]) -> None:
+    for grant in rows:
+        with suppress(GrantClosed):  # nothing of it can come back
+            grants.freeze(grant=grant, reason=reason(dispute), owner=owner(dispute))
+
+
+def freeze_sales(dispute: Dispute, key: str) -> None:
+    """As much as is left of the sales, and no more than it is about with what it has frozen already."""
+    payment = dispute.payment
+    wanted = dispute.amount_minor - sale_payments.held(payment, dispute.key)
+    sale_payments.freeze(payment, key=key, amount=Money(wanted, dispute.currency), reason=reason(dispute))
+
+
+# ---------------------------------------------------------------- when it is won
+
+
+def free_sales(dispute: Dispute) -> None:
+    """What it has frozen is free, but for what other disputes about the same payment take or freeze of it."""
+    payment, about = dispute.payment, Dispute.objects.of_what_was_delivered
+    lifted = sale_payments.lift(payment, dispute.key)
+    for other in _sorted(about(payment, DisputeState.LOST), payment):
+        _take_of_sellers(other, f"{other.key}:late:{dispute.pk}", won=str(dispute.pk))
+    for other in _sorted(about(payment, DisputeState.OPEN).exclude(pk=dispute.pk), payment):
+        freeze_sales(other, other.open_key(dispute.key))
+    sale_payments.repay(lifted)
 
 
 # ---------------------------------------------------------------- when it is lost
@@ -76,15 +113,22 @@ def _book_loss(dispute: Dispute, taken_minor: int) -> None:
     unit = dispute.currency
     outside = fulfilment.gateway_account(dispute.gateway, unit)
     lost = Money(dispute.amount_minor - taken_minor, unit)
-    source = "suspense" if stands_aside(dispute) and not refunds_elsewhere.has_gone_back(dispute.attempt) else "loss"
     owed = _owed_as_credits(dispute, lost)
-    parts = {f"vouchers:{unit}": owed, f"{source}:{unit}": lost - owed}
+    aside = _owed_aside(dispute, lost)
+    parts = {f"vouchers:{unit}": owed, f"suspense:{unit}": aside, f"loss:{unit}": lost - owed - aside}
     moves = [Move(fulfilment.house(name, unit), outside, part) for name, part in parts.items() if part.minor]
     if fee := settings.DISPUTE_FEE_MINOR.get(unit, 0):
         moves.append(Move(fulfilment.house(f"fees:{dispute.gateway}:{unit}", unit), outside, Money(fee, unit)))
     metadata = {"dispute": str(dispute.pk), "payment": str(dispute.payment_id)}
     if moves:
         transfers.post(key=dispute.key, kind="dispute.lost", moves=moves, metadata=metadata)
+
+
+def _owed_aside(dispute: Dispute, lost: Money) -> Money:
+    """What stands aside and no refund takes is owed to nobody any more."""
+    if not stands_aside(dispute):
+        return Money(0, lost.unit)
+    return Money(min(lost.minor, standing_aside.left_by_refunds(dispute.attempt, lost.unit).minor), lost.unit)
 
 
 def _owed_as_credits(dispute: Dispute, lost: Money, *, without: Refund | None = None) -> Money:
@@ -94,18 +138,34 @@ def _owed_as_credits(dispute: Dispute, lost: Money, *, without: Refund | None = 
     return Money(min(lost.minor, voucher_refunds.untaxed(dispute.payment, without=without)), lost.unit)
 
 
+def take_what_is_held(dispute: Dispute) -> None:
+    """A customer's hold may end long after: of what the bank has had whole, what is released then is nobody's."""
+    payment = dispute.payment
+    if payment.kind != PaymentKind.PACK or stands_aside(dispute):
+        return
+    lost = Dispute.objects.of_what_was_delivered(payment, DisputeState.LOST).exclude(pk=dispute.pk)
+    if dispute.amount_minor + sum(each.amount_minor for each in lost) < payment.amount_minor:
+        return
+    for grant in takebacks.grants_of(fulfilment.keys_of(payment)):
+        if grant.account.held:
+            grants.revoke(grant=grant, reason=reason(dispute))
+
+
 # ---------------------------------------------------------------- when a refund of the same money ends badly later
 
 
 def free(refund: Refund) -> None:
-    """It does not go after all: what it held is free, but for what lost disputes take of it."""
-    payment, key, lost = refund.payment, refund.key, _lost_of(refund)
+    """It does not go after all: what it held is free, but for what lost disputes take of it, and open ones freeze."""
+    payment, key, lost = refund.payment, refund.key, _disputes(refund, DisputeState.LOST)
     if _was_sold(refund, PaymentKind.SALE):
         lifted = sale_payments.lift(payment, key)
         for dispute in lost:
-            _take_of_sellers(dispute, refund)
+            _take_of_sellers(dispute, dispute.late_key(refund), refund=str(refund.pk))
+        for dispute in _disputes(refund, DisputeState.OPEN):
+            freeze_sales(dispute, dispute.open_key(key))
         sale_payments.repay(lifted)
-    if refund.lines:
+    _take_of_what_stands_aside(refund)
+    if refund.lines:  # of grants that open disputes have frozen
         held = {key: refund.lines[key] for key in fulfilment.keys_of(payment) if key in refund.lines}
         lines = {}
         for dispute in lost:
@@ -117,31 +177,39 @@ def free(refund: Refund) -> None:
 
 def give_again(refund: Refund) -> None:
     """It had arrived, and the bank sent it back to us: everybody has again what it had taken of them, but for what lost
-    disputes take of it. The caller has undone it in the books."""
-    payment, key, lost = refund.payment, refund.key_now, _lost_of(refund)
+    disputes take of it, and open ones freeze. The caller has undone it in the books."""
+    payment, key, lost = refund.payment, refund.key_now, _disputes(refund, DisputeState.LOST)
+    still_open = _disputes(refund, DisputeState.OPEN)
     if _was_sold(refund, PaymentKind.SALE):
         undone = sale_payments.undo(payment, refund.key)
         for dispute in lost:
-            _take_of_sellers(dispute, refund)
+            _take_of_sellers(dispute, dispute.late_key(refund), refund=str(refund.pk))
+        for dispute in still_open:
+            freeze_sales(dispute, dispute.open_key(f"{key}:back"))
         sale_payments.repay(undone)
     if _was_sold(refund, PaymentKind.PACK):
         unit = str(payment.details["unit"])
         takebacks.give_back(user=payment.user, unit=unit, key=key, owed=refund.credits_owed)
+        names = list(takebacks.given_back(key=key).values())
         for dispute in lost:
             # What was owed is forgiven: a bank takes what is left, and makes no debt of what was spent.
-            again = takebacks.left_of(list(takebacks.given_back(key=key).values()))
-            lines = _first({lot.key: lot.free for lot in again}, _credits_wanted(dispute))
+            lines = _first({lot.key: lot.free for lot in takebacks.left_of(names)}, _credits_wanted(dispute))
             _take_credits(dispute, dispute.late_key(refund), lines)
             _owe_less(dispute, refund)
+        for dispute in still_open:
+            freeze(dispute, takebacks.grants_of(names))
+        takebacks.repay(user=payment.user, unit=unit)
+    _take_of_what_stands_aside(refund)
 
 
-def _lost_of(refund: Refund) -> list[Dispute]:
-    if refund.origin == RefundOrigin.SURPLUS:
-        return []
-    lost = Dispute.objects.of_what_was_delivered(refund.payment, DisputeState.LOST).select_related("attempt")
-    found = list(lost.order_by("pk"))
+def _disputes(refund: Refund, state: DisputeState) -> list[Dispute]:
+    return _sorted(Dispute.objects.of_same_money(refund, state), refund.payment)
+
+
+def _sorted(disputes: QuerySet[Dispute], payment: Payment) -> list[Dispute]:
+    found = list(disputes.select_related("attempt").order_by("pk"))
     for dispute in found:
-        dispute.payment = refund.payment
+        dispute.payment = payment
     return found
 
 
@@ -150,21 +218,34 @@ def _was_sold(refund: Refund, kind: PaymentKind) -> bool:
     return refund.payment.kind == kind and refund.origin != RefundOrigin.SURPLUS
 
 
-def _take_of_sellers(dispute: Dispute, refund: Refund) -> None:
+def _take_of_sellers(dispute: Dispute, key: str, **because: str) -> None:
     """At the sales' own split, as if it had been there when the dispute was lost: and so it is no loss any more."""
-    payment, key = dispute.payment, dispute.late_key(refund)
+    payment = dispute.payment
     wanted = dispute.money - Money(sale_payments.taken(payment, dispute.key), dispute.currency)
     sale_payments.freeze(payment, key=key, amount=wanted, reason=reason(dispute))
     taken = sale_payments.settle(payment, key)
     outside = fulfilment.gateway_account(dispute.gateway, dispute.currency)
-    _book_late(dispute, refund, Move(outside, _loss(dispute.currency), taken))
+    _book_late(dispute, key, Move(outside, _loss(dispute.currency), taken), **because)
+
+
+def _take_of_what_stands_aside(refund: Refund) -> None:
+    """A second payment is in suspense again and the bank has had it: that much is owed to nobody, and is no loss."""
+    if refund.origin != RefundOrigin.SURPLUS:
+        return
+    unit = refund.currency
+    for dispute in _disputes(refund, DisputeState.LOST):
+        there = standing_aside.left(refund.attempt, unit, without=refund)
+        part = Money(min(there.minor, standing_aside.lost(dispute)), unit)
+        move = Move(fulfilment.house(f"suspense:{unit}", unit), _loss(unit), part)
+        _book_late(dispute, dispute.late_key(refund), move, refund=str(refund.pk))
 
 
 def _owe_less(dispute: Dispute, refund: Refund) -> None:
     """What was never taxed waits on the account of vouchers again, since the refund is undone: that is the bank's."""
     lost = Money(_still_lost(dispute), dispute.currency)
     owed = _owed_as_credits(dispute, lost, without=refund)
-    _book_late(dispute, refund, Move(fulfilment.house(f"vouchers:{owed.unit}", owed.unit), _loss(owed.unit), owed))
+    move = Move(fulfilment.house(f"vouchers:{owed.unit}", owed.unit), _loss(owed.unit), owed)
+    _book_late(dispute, dispute.late_key(refund), move, refund=str(refund.pk))
 
 
 def _still_lost(dispute: Dispute) -> int:
@@ -172,10 +253,10 @@ def _still_lost(dispute: Dispute) -> int:
     return dispute.amount_minor - voucher_refunds.booked(dispute.all_keys(), dispute.currency)
 
 
-def _book_late(dispute: Dispute, refund: Refund, move: Move) -> None:
+def _book_late(dispute: Dispute, key: str, move: Move, **because: str) -> None:
     if move.amount.minor:
-        metadata = {"dispute": str(dispute.pk), "payment": str(dispute.payment_id), "refund": str(refund.pk)}
-        transfers.post(key=dispute.late_key(refund), kind="dispute.lost.later", moves=[move], metadata=metadata)
+        metadata = {"dispute": str(dispute.pk), "payment": str(dispute.payment_id), **because}
+        transfers.post(key=key, kind="dispute.lost.later", moves=[move], metadata=metadata)
 
 
 def _loss(unit: str) -> Account:

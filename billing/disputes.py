@@ -19,7 +19,6 @@ from billing import (
     refund_credits,
     refunds_elsewhere,
     reversals,
-    sale_payments,
     top_up,
 )
 from billing.gateways import registry
@@ -32,7 +31,7 @@ from billing.models.cases import CaseKind
 from billing.models.payments import PaymentKind
 from billing.models.refunds import DisputeState
 from billing.models.top_ups import Suspension
-from credits import grants
+from credits import grants, takebacks
 from credits.errors import GrantClosed
 from credits.models import Grant
 from events import outbox
@@ -127,15 +126,9 @@ def _open(dispute: Dispute) -> None:
     if dispute.payment.kind == PaymentKind.PACK and not dispute_losses.stands_aside(dispute):
         unit = str(dispute.payment.details["unit"])
         top_up.stop(user=dispute.payment.user, unit=unit, reason=Suspension.DISPUTED)
-    for grant in _grants(dispute):
-        try:
-            grants.freeze(grant=grant, reason=dispute_losses.reason(dispute), owner=_owner(dispute))
-        except GrantClosed:
-            continue  # nothing of it can come back
+    dispute_losses.freeze(dispute, _grants(dispute))
     if dispute_losses.is_of_sellers(dispute):
-        sale_payments.freeze(
-            dispute.payment, key=dispute.key, amount=dispute.money, reason=dispute_losses.reason(dispute)
-        )
+        dispute_losses.freeze_sales(dispute, dispute.key)
     due_at = dates.written(dispute.due_at) if dispute.due_at else None
     facts = {"dispute": str(dispute.pk), "reason": dispute.reason, "due_at": due_at}
     cases.open(
@@ -151,7 +144,7 @@ def _open(dispute: Dispute) -> None:
 
 def _won(dispute: Dispute) -> None:
     _thaw(dispute)
-    sale_payments.void(dispute.payment, dispute.key)
+    dispute_losses.free_sales(dispute)
     _close(dispute, DisputeState.WON)
     _tell(dispute, EventType.DISPUTE_WON)
 
@@ -162,6 +155,7 @@ def _lost(dispute: Dispute, amount: Money) -> None:
     dispute.amount_minor = _part(amount, dispute.money).minor
     dispute_losses.take(dispute)
     _thaw(dispute)
+    dispute_losses.take_what_is_held(dispute)
     _close(dispute, DisputeState.LOST)
     _tell(dispute, EventType.DISPUTE_LOST)
 
@@ -171,21 +165,15 @@ def _thaw(dispute: Dispute) -> None:
         return  # another dispute about the same money is still open
     for grant in _grants(dispute):
         try:
-            grants.unfreeze(grant=grant, reason=dispute_losses.reason(dispute), owner=_owner(dispute))
+            grants.unfreeze(grant=grant, reason=dispute_losses.reason(dispute), owner=dispute_losses.owner(dispute))
         except GrantClosed:
             continue
-
-
-def _owner(dispute: Dispute) -> str:
-    """All disputes about one payment freeze together: the last of them thaws."""
-    return f"disputes:payment:{dispute.payment_id}"
 
 
 def _grants(dispute: Dispute) -> list[Grant]:
     if dispute_losses.stands_aside(dispute):
         return []
-    names = [f"grant:{key}" for key in fulfilment.keys_of(dispute.payment)]
-    return list(Grant.objects.filter(account__name__in=names).order_by("account_id"))
+    return takebacks.grants_of(fulfilment.keys_of(dispute.payment))
 
 
 def _close(dispute: Dispute, state: DisputeState) -> None:

@@ -1,10 +1,11 @@
 """What a payment brings: what was bought is delivered and the money is booked, once, in the payer's transaction."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from django.db.models import Sum
 from django.utils import timezone
 
 from billing import plan_payments, redemptions, sale_payments
@@ -16,7 +17,7 @@ from credits import grants, takebacks
 from credits.grants import NewGrant
 from credits.models import GrantSource
 from ledger import accounts, transfers
-from ledger.models import Account
+from ledger.models import Account, Transfer
 from ledger.money import Money
 from ledger.transfers import Move
 from wallets import sales
@@ -180,6 +181,12 @@ def house(name: str, unit: str) -> Account:
     return accounts.open(name=name, unit=unit, guarded=False)
 
 
+def moved(keys: Sequence[str], **ends: str) -> int:
+    """What entries of these keys took of an account, or brought it, in minor units."""
+    rows = Transfer.objects.filter(entry__entry_key__key__in=keys, **ends)
+    return rows.aggregate(total=Sum("amount"))["total"] or 0
+
+
 def _book(payment: Payment, attempt: Attempt | None, revenue: Account) -> None:
     if attempt is None or payment.amount_minor == 0:
         return
@@ -225,11 +232,15 @@ def book_surplus(*, payment: Payment, attempt: Attempt) -> None:
     book_aside(payment=payment, attempt=attempt, amount=payment.money)
 
 
+def aside_key(attempt: Attempt) -> str:
+    return f"payment:{attempt.payment_id}:aside:{attempt.pk}"
+
+
 def book_aside(*, payment: Payment, attempt: Attempt, amount: Money) -> None:
     """Money that came and that nobody here has a right to: it waits in suspense."""
     outside = gateway_account(attempt.gateway, amount.unit)
     transfers.post(
-        key=f"payment:{payment.pk}:aside:{attempt.pk}",
+        key=aside_key(attempt),
         kind="payment.aside",
         moves=[Move(outside, house(f"suspense:{amount.unit}", amount.unit), amount)],
         metadata={"payment": str(payment.pk), "attempt": str(attempt.pk)},

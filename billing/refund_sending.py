@@ -21,15 +21,16 @@ from billing import (
     refunds,
     refunds_elsewhere,
     schedule,
+    standing_aside,
     webhook_address,
 )
 from billing.gateways import errors as gateway_errors
 from billing.gateways import registry
 from billing.gateways.base import RefundRef, RefundRequest, RefundResult, Refunds, RefundState
-from billing.models import Attempt, Case, Payment, Refund
+from billing.models import Attempt, Case, Dispute, Payment, Refund
 from billing.models.cases import CaseKind
 from billing.models.payments import AttemptState
-from billing.models.refunds import UNDER_WAY, RefundOrigin, RefundPolicy, RefundStatus
+from billing.models.refunds import UNDER_WAY, DisputeState, RefundOrigin, RefundPolicy, RefundStatus
 from billing.refund_plans import Plan
 from ledger.money import Money
 from rest import sweeps
@@ -40,14 +41,10 @@ LONGEST_UNDER_WAY = timedelta(days=14)
 
 
 def send(refund: Refund) -> Refund:
-    """Ask the gateway to send it; of two who come at once, one does."""
+    """Ask the gateway to send it; of two who come at once, one does. None goes while a bank may take the same money."""
     adapter = registry.get(refund.attempt.gateway)
     assert isinstance(adapter, Refunds)  # noqa: S101 - others are refunded by hand
-    now = timezone.now()
-    requested = Refund.objects.filter(pk=refund.pk, status=RefundStatus.REQUESTED)
-    with transaction.atomic(durable=True):
-        won = requested.update(status=RefundStatus.SENDING, sent_at=now, next_try_at=schedule.next_ask_at(now, now=now))
-    if not won:
+    if not _claim_to_send(refund):
         return refund
     fresh = _fetched(refund.pk)
     wanted = RefundRequest(
@@ -72,6 +69,33 @@ def send(refund: Refund) -> Refund:
         Refund.objects.filter(pk=fresh.pk, status=RefundStatus.SENDING).update(status=RefundStatus.UNKNOWN)
         return fresh
     return note(fresh, result)
+
+
+@transaction.atomic(durable=True)
+def _claim_to_send(refund: Refund) -> bool:
+    """Behind the payment, as disputes are written down: one that is heard of later finds that it is being sent."""
+    payments.lock(refund.payment_id)
+    disputes, now = Dispute.objects.of_same_money, timezone.now()
+    requested = Refund.objects.filter(pk=refund.pk, status=RefundStatus.REQUESTED)
+    if disputes(refund, DisputeState.LOST).exists():
+        if requested.exists():
+            _give_up(refund)
+        return False
+    if disputes(refund, DisputeState.OPEN).exists():
+        requested.update(next_try_at=now + timedelta(hours=settings.REFUND_ASK_HOURS))
+        return False
+    asked_at = schedule.next_ask_at(now, now=now)
+    return bool(requested.update(status=RefundStatus.SENDING, sent_at=now, next_try_at=asked_at))
+
+
+def _give_up(refund: Refund) -> None:
+    """The bank has given the buyer their money, or a part of it: people look whether anything is still to be given."""
+    gone = refunds.cancel(refund=refund)
+    of_surplus = gone.origin == RefundOrigin.SURPLUS
+    owed = standing_aside.left(gone.attempt, gone.currency) if of_surplus else gone.money
+    if owed.minor:
+        why = cases.in_house(_("A dispute about the same money was lost: it was not sent."))
+        _open_case(gone, gone.payment, why, kind=CaseKind.REFUND_FAILED, amount=owed)
 
 
 def note(refund: Refund, result: RefundResult) -> Refund:
@@ -186,15 +210,23 @@ def _hand_over_to_people(refund: Refund) -> None:
     fresh.payment = payment
     # Banks may take two weeks of what is under way; that is nobody's fault.
     is_late = fresh.status in UNDER_WAY and (fresh.status != RefundStatus.PENDING or age > LONGEST_UNDER_WAY)
-    if is_late and not refunds_elsewhere.waits(fresh):
+    if is_late and not refunds_elsewhere.waits(fresh) and not _is_held_back(fresh):
         sentence, name = _("%(gateway)s has not sent it yet: %(state)s"), fresh.attempt.gateway
         _open_case(fresh, payment, cases.in_house(sentence, gateway=name, state=RefundStatus(fresh.status).label))
 
 
-def _open_case(refund: Refund, payment: Payment, why: str) -> None:
-    facts = {"refund": str(refund.pk), "amount": str(refund.money), "gateway": refund.attempt.gateway, "why": why}
-    kind, key = CaseKind.STILL_UNKNOWN, refund.key
-    cases.open(kind=kind, payment=payment, attempt=refund.attempt, key=key, facts=facts, amount=refund.money)
+def _is_held_back(refund: Refund) -> bool:
+    """It goes, or is cancelled, when the dispute is over."""
+    is_ours = refund.status == RefundStatus.REQUESTED
+    return is_ours and Dispute.objects.of_same_money(refund, DisputeState.OPEN).exists()
+
+
+def _open_case(
+    refund: Refund, payment: Payment, why: str, *, kind: CaseKind = CaseKind.STILL_UNKNOWN, amount: Money | None = None
+) -> None:
+    amount = amount or refund.money
+    facts = {"refund": str(refund.pk), "amount": str(amount), "gateway": refund.attempt.gateway, "why": why}
+    cases.open(kind=kind, payment=payment, attempt=refund.attempt, key=refund.key, facts=facts, amount=amount)
 
 
 @transaction.atomic

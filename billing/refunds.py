@@ -30,6 +30,7 @@ from billing import (
     refunds_elsewhere,
     sale_payments,
     schedule,
+    standing_aside,
     voucher_refunds,
 )
 from billing.gateways import registry
@@ -178,8 +179,8 @@ def note(*, refund: Refund, result: RefundResult, **proven: Any) -> Refund:
 
 
 def _locked(refund: Refund) -> Refund:
-    """Behind its payment, the row itself too: whoever sends it claims it without the payment. What is being sent is not
-    taken back, and is not written over by what was read before."""
+    """Behind its payment, the row itself too: who has sent it notes a doubt without the payment. What is being sent is
+    not taken back, and is not written over by what was read before."""
     payment = payments.lock(refund.payment_id)
     rows = Refund.objects.select_related("attempt").select_for_update(of=("self",), no_key=True)
     locked = rows.get(pk=refund.pk)
@@ -292,27 +293,34 @@ def _is_taxed_at_use(refund: Refund) -> bool:
     return bool(refund.payment.details.get("tax", {}).get("at_use")) and not lost
 
 
-def _ask_about_failure(refund: Refund, trouble: str, told: Mapping[str, str]) -> None:
+def _ask_about_failure(refund: Refund, trouble: str, told: Mapping[str, str], amount: Money | None = None) -> None:
     """A case for each trouble: the first one may be closed already when the next one comes."""
-    facts, key = {"refund": str(refund.pk), "amount": str(refund.money), **told}, f"{refund.key_now}:{trouble}"
+    amount = amount or refund.money
+    facts, key = {"refund": str(refund.pk), "amount": str(amount), **told}, f"{refund.key_now}:{trouble}"
     kind, about = CaseKind.REFUND_FAILED, refund.payment
-    cases.open(kind=kind, payment=about, attempt=refund.attempt, key=key, facts=facts, amount=refund.money)
+    cases.open(kind=kind, payment=about, attempt=refund.attempt, key=key, facts=facts, amount=amount)
 
 
 def _tell_failure(refund: Refund, trouble: str) -> None:
-    _ask_about_failure(refund, trouble, {"why": refund.failure_category or refund.proof})
-    if refund.origin != RefundOrigin.SURPLUS:
-        outbox.record(
-            user=refund.payment.user,
-            type=EventType.REFUND_FAILED,
-            data={
-                "payment": str(refund.payment_id),
-                "refund": str(refund.pk),
-                "amount": refund.amount_minor,
-                "currency": refund.currency,
-                "reason": refund.failure_category or "unknown",
-            },
-        )
+    told = {"why": refund.failure_category or refund.proof}
+    if refund.origin == RefundOrigin.SURPLUS:
+        # What a bank has given the buyer already is not to be given back once more.
+        owed = standing_aside.left(refund.attempt, refund.currency, without=refund)
+        if owed.minor:
+            _ask_about_failure(refund, trouble, told, owed)
+        return
+    _ask_about_failure(refund, trouble, told)
+    outbox.record(
+        user=refund.payment.user,
+        type=EventType.REFUND_FAILED,
+        data={
+            "payment": str(refund.payment_id),
+            "refund": str(refund.pk),
+            "amount": refund.amount_minor,
+            "currency": refund.currency,
+            "reason": refund.failure_category or "unknown",
+        },
+    )
 
 
 def _settle_cases(refund: Refund) -> None:
@@ -332,7 +340,7 @@ def _book(refund: Refund) -> None:
             return
         moves = [Move(fulfilment.house(f"loss:{unit}", unit), outside, rest)]
     elif refund.origin == RefundOrigin.SURPLUS:
-        moves = [Move(fulfilment.house(f"suspense:{unit}", unit), outside, refund.money)]
+        moves = standing_aside.moves(refund, outside)
     elif _is_taxed_at_use(refund):
         uses = voucher_refunds.write(refund)
         refund.tax_minor = sum(use.tax_minor for use in uses)

@@ -7,6 +7,7 @@ refund is only written down, and planned and booked when the dispute is over.
 from collections.abc import Mapping
 
 from django.conf import settings
+from django.db.models import Q
 from django.utils import timezone
 
 from billing import cases, errors, refund_credits, refund_plans, sale_payments
@@ -34,10 +35,6 @@ def write_down(payment: Payment, attempt: Attempt, amount: Money, ids: Mapping[s
 
 def has_dispute(payment: Payment, state: DisputeState) -> bool:
     return Dispute.objects.of_what_was_delivered(payment, state).exists()
-
-
-def has_gone_back(attempt: Attempt) -> bool:
-    return Refund.objects.counted().filter(attempt=attempt).exists()
 
 
 def of_what_stands_aside(payment: Payment, attempt: Attempt, amount: Money, ids: Mapping[str, str]) -> Refund | None:
@@ -74,8 +71,10 @@ def forget(refund: Refund) -> None:
 
 
 def take_up_waiting(payment: Payment) -> None:
-    """A dispute is over: refunds that waited for it are asked about by the next sweep, and booked."""
-    waiting = Refund.objects.filter(payment=payment, status=RefundStatus.PENDING, gateway_ids__has_key=UNPLANNED)
+    """A dispute is over: refunds that waited for it are taken up by the next sweep. What was made at the gateway is
+    asked about and booked, and what was not sent yet is sent or cancelled."""
+    made = Q(status=RefundStatus.PENDING, gateway_ids__has_key=UNPLANNED)
+    waiting = Refund.objects.filter(made | Q(status=RefundStatus.REQUESTED), payment=payment)
     waiting.update(next_try_at=timezone.now())
 
 

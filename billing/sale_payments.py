@@ -163,12 +163,14 @@ def void(payment: Payment, key: str) -> None:
 
 def lift(payment: Payment, key: str) -> list[TakeBack]:
     """The same; a dispute may take its part of it before what is left repays what the sellers owe."""
+    _lock(payment)
     return [take_backs.lift(take_back=each) for each in _held(payment, key, TakeBackState.HELD)]
 
 
 def undo(payment: Payment, key: str) -> list[TakeBack]:
     """It had gone back, and came back to us: the sellers have their part again, and we ours. They have not repaid of it
     what they owe."""
+    _lock(payment)
     return [take_backs.undo(take_back=each) for each in _held(payment, key, TakeBackState.SETTLED)]
 
 
@@ -180,6 +182,11 @@ def repay(free: Sequence[TakeBack]) -> None:
 def taken(payment: Payment, key: str) -> int:
     """What has been taken under the key of a dispute by now, in minor units of the buyer's money."""
     return sum(each.price_minor for each in _held(payment, key, TakeBackState.SETTLED))
+
+
+def held(payment: Payment, key: str) -> int:
+    """What is frozen under it."""
+    return sum(each.price_minor for each in _held(payment, key, TakeBackState.HELD))
 
 
 def _held(payment: Payment, key: str, state: TakeBackState) -> list[TakeBack]:

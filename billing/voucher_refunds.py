@@ -13,7 +13,7 @@ from django.db.models.functions import Coalesce
 from billing import fulfilment
 from billing.models import Dispute, Payment, Refund, TaxedUse, UseGivenBack
 from billing.models.refunds import DisputeState, RefundOrigin, RefundPolicy, RefundStatus
-from ledger.models import Account, Transfer
+from ledger.models import Account
 from ledger.money import Money
 from ledger.transfers import Move
 
@@ -21,13 +21,12 @@ _STANDS = Q(given_back__refund__status=RefundStatus.SUCCEEDED)
 
 
 def given_back_untaxed(payment: Payment, *, without: Refund | None = None) -> int:
-    """What refunds that have arrived, and disputes that were lost, took of what waits on the account of vouchers."""
+    """What refunds that arrived, and disputes that were lost, took of what waits on the account of vouchers: by the
+    books, since what was more than that was not taken from there."""
     rows = Refund.objects.filter(payment=payment, status=RefundStatus.SUCCEEDED).exclude(origin=RefundOrigin.SURPLUS)
     if without is not None:
         rows = rows.exclude(pk=without.pk)
-    back = rows.aggregate(total=Sum("amount_minor"))["total"] or 0
-    taxed = UseGivenBack.objects.filter(refund__in=rows).aggregate(total=Sum("gross_minor"))["total"] or 0
-    return int(back - taxed) + _lost_untaxed(payment)
+    return booked([each.key_now for each in rows], payment.currency) + _lost_untaxed(payment)
 
 
 def untaxed(payment: Payment, *, without: Refund | None = None) -> int:
@@ -49,8 +48,7 @@ def taken(refund: Refund) -> Money:
 
 def booked(keys: Sequence[str], unit: str) -> int:
     """What entries of these keys took of what waits on the account of vouchers."""
-    rows = Transfer.objects.filter(entry__entry_key__key__in=keys, source__name=_vouchers(unit))
-    return rows.aggregate(total=Sum("amount"))["total"] or 0
+    return fulfilment.moved(keys, source__name=_vouchers(unit))
 
 
 def _vouchers(unit: str) -> str:
@@ -97,8 +95,7 @@ def moves_after_loss(refund: Refund, outside: Account) -> list[Move]:
     """A lost dispute has taken what waited on the account of vouchers, or a part of it: only what it has left can still
     come from there, and the rest is lost a second time. What was taxed stays taxed."""
     unit = refund.currency
-    left = 0 if refund.policy == RefundPolicy.GOODWILL else untaxed(refund.payment, without=refund)
-    owed = min(refund.amount_minor, left)
+    owed = min(refund.amount_minor, untaxed(refund.payment, without=refund))
     parts = {_vouchers(unit): owed, f"loss:{unit}": refund.amount_minor - owed}
     return [
         Move(fulfilment.house(name, unit), outside, Money(minor, unit)) for name, minor in parts.items() if minor > 0

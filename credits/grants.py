@@ -22,7 +22,7 @@ from ledger.money import CREDIT
 LONGEST_KEY = 180  # `grant:<key>` is the name of an account
 FREE_SOURCES = {GrantSource.BONUS, GrantSource.PROMOTION, GrantSource.MANUAL, GrantSource.REFERRAL}
 
-_ISSUE = "SELECT key, grant_id, outcome FROM credits_issue(%s::text, %s::json, %s::int, %s::timestamptz)"
+_ISSUE = "SELECT key, grant_id, outcome FROM credits_issue(%s::text, %s::json, %s::int, %s::timestamptz, %s::bool)"
 _LOCK = "SELECT credits_lock_purses(%s::bigint[], %s::text[])"
 _EXPIRE = "SELECT credits_expire_grants(%s::int, %s::int, %s::timestamptz)"
 _REVOKE = "SELECT credits_revoke(%s::bigint, %s::jsonb, %s::int, %s::timestamptz)"
@@ -94,11 +94,12 @@ def issue(
     return Grant.objects.select_related("purse", "account").get(pk=issued.grant_ids[key])
 
 
-def issue_many(rows: Sequence[NewGrant], *, at: datetime | None = None) -> Issued:
+def issue_many(rows: Sequence[NewGrant], *, at: datetime | None = None, repays: bool = True) -> Issued:
     """Give many grants in one transaction and a handful of statements for each unit, once by their keys.
 
     A key that stands for another grant refuses all of them. Callers with more than some ten thousand rows hand them
-    over in parts, since all these customers are locked meanwhile.
+    over in parts, since all these customers are locked meanwhile. Who does not let them repay what their customers owe
+    does so afterwards, in the same transaction.
     """
     by_unit: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for row in rows:
@@ -114,7 +115,8 @@ def issue_many(rows: Sequence[NewGrant], *, at: datetime | None = None) -> Issue
             procedures.rows(_LOCK, ([row.user_id for row in rows], [row.unit for row in rows]))
         for unit, items in sorted(by_unit.items()):
             text = orjson.dumps(items).decode()
-            for key, grant_id, outcome in procedures.rows(_ISSUE, (unit, text, settings.CREDITS_LOW_PERCENT, at)):
+            asked_for = (unit, text, settings.CREDITS_LOW_PERCENT, at, repays)
+            for key, grant_id, outcome in procedures.rows(_ISSUE, asked_for):
                 if outcome == "key_reused":
                     raise errors.KeyReused(key)
                 outcomes[key], ids[key] = outcome, grant_id
@@ -293,7 +295,8 @@ def _lock(grant: Grant) -> Grant:
 def _after_change(grant: Grant, change: str, reason: str, by: User | None, at: datetime | None) -> None:
     if not grant.is_open:
         return  # nothing that could be used has changed
-    purses.repay(grant.purse_id, at)
+    if change != "frozen":  # that gives nothing free, and what is frozen next is not to repay anything meanwhile
+        purses.repay(grant.purse_id, at)
     purses.refresh(grant.purse_id, at)
     data = {"grant": grant.entry_id, "unit": grant.purse.unit, "amount": 0, "change": change, "reason": reason}
     outbox.record(user=grant.purse.user, type=EventType.CREDITS_ADJUSTED, data=data | {"by": by.pk if by else None})

@@ -47,6 +47,11 @@ def left_of(keys: Sequence[str]) -> list[Left]:
     return [_left(key, found[key], gone) for key in keys if key in found]
 
 
+def grants_of(keys: Sequence[str]) -> list[Grant]:
+    rows = Grant.objects.filter(account__name__in=[f"grant:{key}" for key in keys])
+    return list(rows.select_related("account").order_by("account_id"))
+
+
 def _left(key: str, grant: Grant, gone: Mapping[tuple[int, str], int]) -> Left:
     """What is over belongs to nobody any more, though no sweep has booked it away yet."""
     rest = grant.account.balance - grant.account.held
@@ -148,8 +153,10 @@ def release(
         purses.refresh(purse.pk)
 
 
+@transaction.atomic
 def give_back(*, user: User, unit: str, key: str, owed: int = 0) -> None:
-    """After money that had gone came back: as many credits as were taken, and what was owed, as grants of their own."""
+    """After money that had gone came back: as many credits as were taken, and what was owed, as grants of their own.
+    What was taken repays no other debt of the customer before the caller says `repay`: it may be somebody else's."""
     taken = Hold.objects.filter(key=booked_as(key), state=HoldState.SETTLED).select_related("account__grant")
     rows = [
         _as_new(user, unit, f"{key}:back:{each.number}", each.amount, each.account.grant)
@@ -159,7 +166,15 @@ def give_back(*, user: User, unit: str, key: str, owed: int = 0) -> None:
         # By itself and first, so that it repays the debt that it is for, and the others come back whole.
         grants.issue_many([_of_debt(user, unit, key, owed)])
     if rows:
-        grants.issue_many(rows)
+        grants.issue_many(rows, repays=False)
+
+
+@transaction.atomic
+def repay(*, user: User, unit: str) -> None:
+    """Of what was given back, whatever is left to the customer pays what they owe."""
+    purse = purses.lock(user, unit)
+    purses.repay(purse.pk)
+    purses.refresh(purse.pk)
 
 
 def _of_debt(user: User, unit: str, key: str, owed: int) -> NewGrant:

@@ -184,6 +184,12 @@ class DisputeQuerySet(models.QuerySet["Dispute"]):
         """Not of money that stands aside: for that nothing was delivered, so nothing is frozen or taken."""
         return self.filter(payment=payment, state=state).exclude(attempt__state__in=ASIDE)
 
+    def of_same_money(self, refund: Refund, state: DisputeState) -> Self:
+        """Of a second payment those about that one, of the others those about what was delivered."""
+        if refund.origin == RefundOrigin.SURPLUS:
+            return self.filter(attempt=refund.attempt_id, state=state)
+        return self.of_what_was_delivered(refund.payment, state)
+
 
 class Dispute(models.Model):
     """A buyer's bank wants the money back. While it is open, what was granted is frozen and nothing is refunded."""
@@ -236,6 +242,10 @@ class Dispute(models.Model):
     def key(self) -> str:
         """What it takes is held and booked under it."""
         return f"dispute:{self.pk}"
+
+    def open_key(self, event: str) -> str:
+        """The same, of what it freezes later than at its beginning."""
+        return f"{self.key}:open:{event}"
 
     def late_key(self, refund: Refund, times_back: int | None = None) -> str:
         """The same, of what came free when that refund had ended badly after the dispute was lost, each time anew."""

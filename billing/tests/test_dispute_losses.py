@@ -168,7 +168,7 @@ def test_refund_that_arrives_after_the_dispute_has_taken_what_was_never_taxed_is
     other, payment = shop.paid(stripe, known()), shop.paid(stripe, known())
     made = refund(payment)
     lost(payment)
-    refund_sending.send(made)
+    arrives(made)
     assert Refund.objects.get().status == RefundStatus.SUCCEEDED
     assert (shop.balance("vouchers:EUR"), shop.balance("loss:EUR")) == (other.amount_minor, -999)
     assert checks.faults() == {}
@@ -178,12 +178,12 @@ def test_refund_that_arrives_after_a_part_was_lost_takes_what_that_left_untaxed(
     payment = shop.paid(stripe, known())
     made = refund(payment)
     lost(payment, 400)
-    refund_sending.send(made)
+    arrives(made)
     assert (shop.balance("vouchers:EUR"), shop.balance("loss:EUR")) == (0, -400)
     assert checks.faults() == {}
 
 
-def arrives_again(made: Refund) -> None:
+def arrives(made: Refund) -> None:
     refunds.note(refund=Refund.objects.get(pk=made.pk), result=RefundResult(state=RefundState.SUCCEEDED))
 
 
@@ -196,7 +196,7 @@ def test_what_came_back_and_arrived_again_takes_nothing_that_waits_for_others(st
     fails(made)
     assert shop.balance("vouchers:EUR") == other.amount_minor
     assert usage_invoices.issue_due(now=timezone.now() + timedelta(days=32)) == 0  # the bank has that money
-    arrives_again(made)
+    arrives(made)
     assert shop.balance("vouchers:EUR") == other.amount_minor
     assert checks.faults() == {}
 
@@ -212,7 +212,7 @@ def test_what_arrives_again_after_a_loss_corrects_no_month(stripe, at_use) -> No
     lost(payment)
     invoices.issue_missing()
     papers = Invoice.objects.count()
-    arrives_again(made)
+    arrives(made)
     invoices.issue_missing()
     assert (shop.balance("tax:EUR"), Refund.objects.get().tax_minor) == (167, 0)
     assert Invoice.objects.count() == papers

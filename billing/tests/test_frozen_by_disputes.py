@@ -5,11 +5,13 @@ from importlib import import_module
 import pytest
 from django.db import connection
 
-from billing import disputes
+from billing import disputes, refund_sending, refunds
+from billing.gateways.base import RefundResult, RefundState
 from billing.gateways.subscribing import DisputeResult, DisputeState
 from billing.models import Dispute, Payment
+from billing.models.refunds import RefundPolicy
 from billing.tests import shop
-from credits import grants, holds, usage
+from credits import balances, grants, holds, usage
 from credits.models import Grant
 from events.models import Event
 from ledger import checks
@@ -18,8 +20,8 @@ from ledger.money import Money
 pytestmark = pytest.mark.django_db
 
 
-def disputed(payment: Payment, state: DisputeState, name: str = "dp_1") -> Dispute:
-    told = DisputeResult(id=name, state=state, amount=Money(999, "EUR"), reason="fraudulent")
+def disputed(payment: Payment, state: DisputeState, name: str = "dp_1", minor: int = 999) -> Dispute:
+    told = DisputeResult(id=name, state=state, amount=Money(minor, "EUR"), reason="fraudulent")
     return disputes.note(attempt=payment.attempts.get(), result=told)
 
 
@@ -100,3 +102,73 @@ def test_what_open_disputes_had_frozen_before_freezes_had_owners_is_theirs(strip
     for each, name in ((payment, "dp_1"), (other, "dp_2")):
         disputed(each, DisputeState.WON, name)
     assert (shop.credits_of(payment.user), shop.credits_of(other.user)) == (275, 25)
+
+
+# ---------------------------------------------------------------- what a hold has reserved
+
+
+@pytest.mark.parametrize("first", [DisputeState.NEEDS_RESPONSE, DisputeState.LOST])
+def test_credits_under_a_hold_go_when_it_is_released_after_the_dispute_was_lost(stripe, first: DisputeState) -> None:
+    payment = shop.paid(stripe)
+    held = holds.reserve(user=payment.user, amount=275, key="h")
+    for state in (first, DisputeState.LOST):
+        disputed(payment, state)
+    holds.release(hold=held.id)
+    assert shop.credits_of(payment.user) == 0
+    grants.expire_due()
+    assert not Grant.objects.filter(is_open=True).exists()
+    assert checks.faults() == {}
+
+
+def test_credits_under_a_hold_are_used_though_the_dispute_was_lost_and_the_rest_goes(stripe) -> None:
+    payment = shop.paid(stripe)
+    held = holds.reserve(user=payment.user, amount=100, key="h")
+    disputed(payment, DisputeState.LOST)
+    holds.settle(hold=held.id, amount=40)
+    assert (shop.credits_of(payment.user), balances.of(payment.user).owed) == (0, 0)
+    grants.expire_due()
+    assert not Grant.objects.filter(is_open=True).exists()
+    assert checks.faults() == {}
+
+
+def test_credits_under_a_hold_repay_no_debt_after_the_dispute_was_lost(stripe) -> None:
+    payment = shop.paid(stripe)
+    other = shop.paid(stripe, payment.user)
+    held = holds.reserve(user=payment.user, amount=550, key="h")
+    refund = refunds.request(payment=other, reason="cancelled", policy=RefundPolicy.FULL_WITH_DEBT)
+    refund_sending.send(refund)
+    assert balances.of(payment.user).owed == 275
+    disputed(payment, DisputeState.LOST)
+    holds.release(hold=held.id)
+    assert (shop.credits_of(payment.user), balances.of(payment.user).owed) == (0, 0)  # the other pack has paid it
+    assert checks.faults() == {}
+
+
+def test_two_lost_disputes_about_all_of_the_price_take_what_is_held_as_well(stripe) -> None:
+    payment = shop.paid(stripe)
+    held = holds.reserve(user=payment.user, amount=275, key="h")
+    disputed(payment, DisputeState.LOST, minor=500)
+    disputed(payment, DisputeState.LOST, "dp_2", minor=499)
+    holds.release(hold=held.id)
+    assert shop.credits_of(payment.user) == 0
+    assert checks.faults() == {}
+
+
+def test_dispute_about_a_part_leaves_what_is_held(stripe) -> None:
+    payment = shop.paid(stripe)
+    held = holds.reserve(user=payment.user, amount=275, key="h")
+    disputed(payment, DisputeState.LOST, minor=500)
+    holds.release(hold=held.id)
+    assert shop.credits_of(payment.user) == 275
+
+
+def test_refund_under_way_that_fails_after_the_dispute_was_lost_leaves_nothing_beside_a_hold(stripe) -> None:
+    payment = shop.paid(stripe)
+    held = holds.reserve(user=payment.user, amount=100, key="h")
+    refund = refunds.request(payment=payment, amount=Money(500, "EUR"), reason="cancelled")
+    disputed(payment, DisputeState.LOST)
+    refunds.note(refund=refund, result=RefundResult(state=RefundState.FAILED))
+    holds.release(hold=held.id)
+    grants.expire_due()
+    assert (shop.credits_of(payment.user), Grant.objects.filter(is_open=True).exists()) == (0, False)
+    assert checks.faults() == {}

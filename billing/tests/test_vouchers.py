@@ -7,9 +7,9 @@ import pytest
 from django.utils import timezone
 
 from billing import disputes, gateway_refunds, invoices, refund_sending, refunds, usage_invoices
-from billing.gateways.base import RefundState
+from billing.gateways.base import RefundResult, RefundState
 from billing.gateways.subscribing import DisputeResult, DisputeState
-from billing.models import Invoice, Payment, TaxedUse
+from billing.models import Invoice, Payment, Refund, TaxedUse
 from billing.models.refunds import RefundPolicy
 from billing.tests import shop
 from billing.tests.papers import french, known
@@ -111,4 +111,59 @@ def test_refund_of_more_than_is_left_takes_no_voucher_of_another(stripe) -> None
     assert (shop.balance("vouchers:EUR"), shop.balance("loss:EUR")) == (other.amount_minor, -401)
     notes = Invoice.objects.filter(kind="credit_note").order_by("id")
     assert list(notes.values_list("gross_minor", flat=True)) == [700, 299]
+    assert checks.faults() == {}
+
+
+def made_there(stripe, payment: Payment, minor: int, name: str) -> Refund:
+    made = gateway_refunds.book(attempt=payment.attempts.get(), amount=Money(minor, "EUR"), ids={"refund": name})
+    stripe.refund_states[made.reference] = RefundState.SUCCEEDED
+    refund_sending.ask(made)
+    return made
+
+
+def everything_is_used(payment: Payment) -> int:
+    """What is left on the account of vouchers when nobody can use anything any more."""
+    usage.spend(user=payment.user, amount=shop.credits_of(payment.user), key="all")
+    usage_invoices.issue_due(now=later())
+    return shop.balance("vouchers:EUR")
+
+
+@pytest.mark.parametrize(("minor", "loss"), [(300, 0), (700, -101)])
+def test_refund_after_a_part_was_lost_leaves_no_voucher_that_nobody_can_use(stripe, minor: int, loss: int) -> None:
+    payment = shop.paid(stripe, known())
+    invoices.issue(payment=payment)
+    lost(payment, 400)
+    made_there(stripe, payment, minor, "re_1")
+    invoices.issue_missing()
+    assert shop.balance("vouchers:EUR") == max(0, 599 - minor)
+    assert (everything_is_used(payment), shop.balance("loss:EUR")) == (0, loss)
+    assert checks.faults() == {}
+
+
+def test_refund_after_a_part_was_lost_that_comes_back_is_to_be_taxed_again(stripe) -> None:
+    payment = shop.paid(stripe, known())
+    invoices.issue(payment=payment)
+    lost(payment, 400)
+    made = made_there(stripe, payment, 300, "re_1")
+    bounces(made)
+    assert shop.balance("vouchers:EUR") == 599
+    assert (everything_is_used(payment), TaxedUse.objects.get().gross_minor) == (0, 599)
+    assert checks.faults() == {}
+
+
+def bounces(made: Refund) -> None:
+    refunds.note(refund=Refund.objects.get(pk=made.pk), result=RefundResult(state=RefundState.FAILED))
+
+
+def test_refund_that_comes_back_beside_one_of_more_than_was_left_leaves_its_vouchers_to_be_used(stripe) -> None:
+    payment = shop.paid(stripe, known())
+    invoices.issue(payment=payment)
+    told = DisputeResult(id="dp_1", state=DisputeState.NEEDS_RESPONSE, amount=Money(999, "EUR"))
+    disputes.note(attempt=payment.attempts.get(), result=told)
+    first, _ = (made_there(stripe, payment, 700, name) for name in ("re_one", "re_two"))
+    disputes.note(attempt=payment.attempts.get(), result=replace(told, state=DisputeState.WON))
+    refund_sending.work_through()
+    bounces(first)  # the other one took 299 of them, and 401 of us
+    assert (shop.balance("vouchers:EUR"), shop.balance("loss:EUR")) == (700, -401)
+    assert (everything_is_used(payment), TaxedUse.objects.get().gross_minor) == (0, 700)
     assert checks.faults() == {}

@@ -1,7 +1,8 @@
--- Giving credits: one grant or a hundred thousand, by the same few set-based statements.
+-- Giving credits: one grant or a hundred thousand, by the same few set-based statements. What the customers owe is repaid
+-- of them, unless the caller has others to serve before and repays afterwards.
 
 CREATE OR REPLACE FUNCTION credits_issue_new(
-    p_unit text, p_new credits_new_grant[], p_low integer, p_at timestamptz DEFAULT NULL
+    p_unit text, p_new credits_new_grant[], p_low integer, p_at timestamptz DEFAULT NULL, p_repays boolean DEFAULT true
 )
 RETURNS TABLE (key text, grant_id bigint, outcome text) LANGUAGE plpgsql AS $$
 #variable_conflict use_column
@@ -67,7 +68,7 @@ BEGIN
 
     FOR indebted IN
         SELECT p.* FROM credits_purse p JOIN ledger_account a ON a.id = p.debt_account_id
-         WHERE p.id = ANY (owing) AND a.balance < 0 ORDER BY p.id
+         WHERE p_repays AND p.id = ANY (owing) AND a.balance < 0 ORDER BY p.id
     LOOP
         PERFORM credits_repay(indebted, moment, p_at);
     END LOOP;
@@ -75,9 +76,11 @@ BEGIN
 END $$;
 
 -- The same for a caller who has them as text.
-CREATE OR REPLACE FUNCTION credits_issue(p_unit text, p_rows json, p_low integer, p_at timestamptz DEFAULT NULL)
+CREATE OR REPLACE FUNCTION credits_issue(
+    p_unit text, p_rows json, p_low integer, p_at timestamptz DEFAULT NULL, p_repays boolean DEFAULT true
+)
 RETURNS TABLE (key text, grant_id bigint, outcome text) LANGUAGE plpgsql AS $$
 BEGIN
     RETURN QUERY SELECT * FROM credits_issue_new(p_unit, (
-        SELECT array_agg(r) FROM json_populate_recordset(NULL::credits_new_grant, p_rows) r), p_low, p_at);
+        SELECT array_agg(r) FROM json_populate_recordset(NULL::credits_new_grant, p_rows) r), p_low, p_at, p_repays);
 END $$;
