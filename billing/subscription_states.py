@@ -341,9 +341,11 @@ def give_time(*, subscription_id: UUID, until: datetime, by: User, reason: str) 
             subscription.status, gettext_noop("it can only be extended to a later day while in force")
         )
     lengthen(subscription, since=timezone.now(), by=until - dunning.paid_until(subscription))
-    subscription.paid_until = subscription.anchor_at = until
-    subscription.status, subscription.periods = SubscriptionStatus.ACTIVE, 0
-    if GrantSchedule.objects.filter(reference=subscription.reference).exists():
+    subscription.paid_until = until
+    if subscription.anchor_at is None:  # nothing was ever paid for it: a longer trial, without grants and grace
+        subscription.status, subscription.trial_until = SubscriptionStatus.TRIALING, until
+    else:
+        subscription.status, subscription.anchor_at, subscription.periods = SubscriptionStatus.ACTIVE, until, 0
         calendar.extend_schedule(reference=subscription.reference, paid_until=until)
     subscription.tries = subscription.reminders = 0
     timeline.save(subscription, "extended", by=by, reason=reason, facts={"until": until})
