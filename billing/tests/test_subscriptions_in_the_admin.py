@@ -162,3 +162,12 @@ def test_pause_resume_and_extend(found) -> None:
     assert "At most 400 days from today." in far.content.decode()
     press(operator, "billing_subscription_extend", found, until="2026-05-01", reason="our outage")
     assert end_of(found).date().isoformat() == "2026-05-01"
+
+
+def test_page_of_a_plan_without_credits_names_no_grants(found, paypal) -> None:
+    make_plan("bare", {"month": 500}, catalogue="other")
+    bare = subscribed(paypal, found.user, "bare")
+    for shown, has_grants in ((found, True), (bare, False)):
+        answer = browser(member()).get(page("billing_subscription_change", shown.pk))
+        text = html.unescape(answer.content.decode())
+        assert (answer.status_code, "By the customer's clock, Europe/Paris:" in text) == (200, has_grants)
