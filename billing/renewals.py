@@ -147,7 +147,7 @@ def _carry_on(instruction: GatewayInstruction, now: datetime) -> None:
         logger.warning("instruction.not_done", extra={"instruction": str(instruction.pk), "reason": reason})
         if not instructions.is_last_question(instruction, now):
             return
-        if isinstance(refusal, GatewayError):
+        if instructions.is_open(instruction):  # what was refused stands before them already
             key = f"instruction:{instruction.pk}"
             _ask_people(instruction.subscription, refusal, key, instruction=instruction.kind)
         instructions.stop_asking(instruction)
@@ -249,20 +249,13 @@ def _period_of(subscription: Subscription) -> str:
     return f"{subscription.pk}:{dunning.paid_until(subscription):%Y-%m-%d}"
 
 
-def _ask_people(subscription: Subscription, refusal: GatewayError, key: str, **more: str) -> None:
-    cases.open(
-        kind=CaseKind.SUBSCRIPTION,
-        subscription=subscription,
-        key=key,
-        facts={
-            "gateway": subscription.gateway,
-            "gateway_id": subscription.gateway_id,
-            "category": refusal.category,
-            "code": refusal.code,
-            "trace": refusal.trace,
-            **more,
-        },
-    )
+def _ask_people(subscription: Subscription, refusal: GatewayError | errors.BillingError, key: str, **more: str) -> None:
+    facts = {"gateway": subscription.gateway, "gateway_id": subscription.gateway_id}
+    if isinstance(refusal, GatewayError):
+        facts |= {"category": refusal.category, "code": refusal.code, "trace": refusal.trace}
+    else:
+        facts |= {"code": type(refusal).__name__}
+    cases.open(kind=CaseKind.SUBSCRIPTION, subscription=subscription, key=key, facts=facts | more)
 
 
 def abandoned(now: datetime) -> list[Subscription]:

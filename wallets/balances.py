@@ -29,11 +29,6 @@ class Balance:
     owed: int
     upcoming: tuple[dict[str, Any], ...] = ()
 
-    @property
-    def total(self) -> int:
-        """What is the seller's in all, less what they owe."""
-        return self.pending + self.available + self.held + self.reserved - self.owed
-
 
 def of(user: User) -> list[Balance]:
     """Every wallet of a seller, by currency."""

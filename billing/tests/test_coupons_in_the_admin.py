@@ -53,6 +53,7 @@ def test_amounts_are_written_as_people_write_them(operator) -> None:
         ({"kind": "amount", "percent": "", "amounts": "five"}, "write for example 5 EUR"),
         ({"kind": "amount", "percent": "", "amounts": "5 EUR; 5.555 EUR"}, "5.555"),
         ({"kind": "amount", "percent": "", "amounts": "5 XXQ"}, "XXQ"),
+        ({"kind": "amount", "percent": "", "amounts": "5 EUR; 0 XOF"}, "XOF: write an amount above zero."),
         ({"kind": "gift", "percent": "", "credits": "5"}, "need a limit for each customer"),
         ({"plans": "nothing"}, "There is no pack or plan nothing"),
     ],

@@ -13,7 +13,8 @@ from billing.gateways.errors import Uncertain
 from billing.gateways.subscribing import DisputeResult, DisputeState, EvidenceFile
 from billing.models import Dispute, GatewaySetting
 from billing.tests import shop
-from billing.tests.test_payments_in_the_admin import browser, member
+from billing.tests.test_payments_in_the_admin import browser, member, page
+from ledger.money import Money
 from sandbox.testing import Sandbox
 
 pytestmark = pytest.mark.django_db
@@ -96,8 +97,8 @@ def test_operator_sends_a_document_by_the_form(disputed: Dispute, sandbox: Sandb
 
 
 def test_form_refuses_what_no_bank_reads_and_says_what_it_reads(disputed: Dispute, sandbox: Sandbox) -> None:
-    page = send_form(disputed, b"<html>", "answer_dispute").content.decode()
-    assert "The bank reads a PDF, a PNG or a JPEG" in page
+    shown = send_form(disputed, b"<html>", "answer_dispute").content.decode()
+    assert "The bank reads a PDF, a PNG or a JPEG" in shown
     assert not any(each["path"] == "/v1/files" for each in sandbox.requests("stripe"))
     disputed.refresh_from_db()
     assert disputed.evidence_sent_at is None
@@ -113,7 +114,28 @@ def test_evidence_whose_answer_was_lost_is_looked_up_by_the_operator(disputed: D
         raise Uncertain("lost", gateway="stripe")
 
     monkeypatch.setattr(registry.get("stripe"), "send_evidence", lost)
-    page = send_form(disputed, PDF.content, "answer_dispute").content.decode()
-    assert "Look at the dispute in its dashboard" in page
+    shown = send_form(disputed, PDF.content, "answer_dispute").content.decode()
+    assert "Look at the dispute in its dashboard" in shown
     disputed.refresh_from_db()
     assert disputed.evidence_sent_at is None
+
+
+def offers_to_answer(dispute: Dispute) -> bool:
+    shown = browser(member("answer_dispute")).get(page("billing_dispute_change", dispute.pk))
+    assert shown.status_code == 200
+    return f"/admin/billing/dispute/{dispute.pk}/answer/" in shown.content.decode()
+
+
+def test_page_offers_to_answer_once_and_only_while_the_dispute_is_open(disputed: Dispute) -> None:
+    assert offers_to_answer(disputed)
+    Dispute.objects.update(state="won", closed_at=disputed.opened_at)
+    assert not offers_to_answer(disputed)
+    Dispute.objects.update(state="open", closed_at=None)
+    disputes.answer(dispute=Dispute.objects.get(), evidence="It was delivered.", by=shop.make_user())
+    assert not offers_to_answer(disputed)
+
+
+def test_page_offers_no_answer_where_the_gateway_takes_none(stripe) -> None:
+    payment, amount = shop.paid(stripe), Money(999, "EUR")
+    told = DisputeResult(id="dp_1", state=DisputeState.NEEDS_RESPONSE, amount=amount, reason="fraudulent")
+    assert not offers_to_answer(disputes.note(attempt=payment.attempts.get(), result=told))

@@ -69,6 +69,25 @@ def test_dispute_that_is_won_thaws_nothing_that_an_operator_froze(stripe) -> Non
     assert shop.credits_of(payment.user) == 275
 
 
+@pytest.mark.parametrize(("taken", "left", "amount"), [("pack", "bonus", 25), ("bonus", "pack", 250)])
+@pytest.mark.parametrize("is_before", [True, False], ids=["before the dispute", "during it"])
+def test_grant_that_an_operator_took_back_keeps_no_other_from_being_frozen_and_thawed(
+    stripe, is_before: bool, taken: str, left: str, amount: int
+) -> None:
+    payment = shop.paid(stripe)
+    if is_before:
+        grants.revoke(grant=Grant.objects.get(source=taken), reason="a mistake")
+    disputed(payment, DisputeState.NEEDS_RESPONSE)
+    if not is_before:
+        grants.revoke(grant=Grant.objects.get(source=taken), reason="a mistake")
+    frozen = Grant.objects.filter(frozen_at__isnull=False, revoked_at__isnull=True)
+    assert (list(frozen.values_list("source", flat=True)), shop.credits_of(payment.user)) == ([left], 0)
+    assert disputed(payment, DisputeState.WON).state == "won"
+    assert shop.credits_of(payment.user) == amount
+    assert not frozen.exists()
+    assert checks.faults() == {}
+
+
 def test_operator_may_thaw_what_a_dispute_froze(stripe) -> None:
     payment = shop.paid(stripe)
     disputed(payment, DisputeState.NEEDS_RESPONSE)

@@ -20,13 +20,23 @@ from billing import (
     saved_methods,
     seller_days,
     taxing,
+    top_up,
     top_up_charges,
     usage_invoices,
     vat_numbers,
 )
 from billing.gateways import registry
 from billing.gateways.base import SavedMethod as Told
-from billing.models import GatewayCustomer, GatewayLetter, Invoice, InvoiceMailing, MethodSetup, SavedMethod
+from billing.models import (
+    GatewayCustomer,
+    GatewayLetter,
+    Invoice,
+    InvoiceMailing,
+    MethodSetup,
+    SavedMethod,
+    TopUp,
+    TopUpCharge,
+)
 from billing.tests import shop
 from billing.tests.papers import french, known
 from billing.tests.test_saved_methods import KeepingGateway
@@ -229,3 +239,23 @@ def test_card_of_a_gateway_that_is_gone_is_taken_out_all_the_same(gateways: Any)
     method.refresh_from_db()
     assert (method.removed_at is not None, method.forgotten_at) == (True, None)
     assert method_removals.forget_removed() == 1
+
+
+def test_consent_that_was_withdrawn_while_its_charge_failed_is_put_off_by_nobody(
+    stand_in: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sweep = two_with_few_credits(stripe=stand_in(KeepingGateway("stripe")))
+    first, other = TopUp.objects.order_by("pk").select_related("user")
+    usual = top_up_charges.charge
+
+    def charge(seen: TopUp, now: datetime) -> Any:
+        if seen == first:
+            top_up.withdraw(user=first.user, by="customer")
+            raise ZeroDivisionError("ours")
+        return usual(seen, now)
+
+    monkeypatch.setattr(top_up_charges, "charge", charge)
+    assert sweep() == 1
+    first.refresh_from_db()
+    assert (first.withdrawn_at is not None, first.next_try_at) == (True, None)
+    assert TopUpCharge.objects.get().user == other.user

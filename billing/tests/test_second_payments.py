@@ -15,14 +15,14 @@ from django.contrib.auth.models import User
 from django.db import IntegrityError, connection
 from django.db.models import Model, QuerySet
 
-from billing import checkout, errors, plan_changes, saved_methods, subscriptions, tasks
+from billing import checkout, errors, plan_changes, saved_methods, subscription_states, subscriptions, tasks
 from billing.checkout import Wishes
 from billing.gateways.base import PaymentState
 from billing.models import Attempt, Customer, PaidPeriod, Payment, Subscription
 from billing.tests import shop
 from billing.tests.couponing import make_coupon
 from billing.tests.fakes import ChargingGateway
-from billing.tests.subscribers import BEGIN, end_of, fresh, make_plans, make_user, price, subscribed
+from billing.tests.subscribers import BEGIN, end_of, fresh, make_plan, make_plans, make_user, price, subscribed
 from ledger import checks
 from ledger.tests.races import meeting_of, run_all
 
@@ -106,6 +106,47 @@ def test_two_windows_change_the_plan_by_one_payment(clock, paypal, monkeypatch) 
     first, second = run_all([change] * 2)
     assert first.payment == second.payment == Payment.objects.get(details__purpose="change")
     assert Attempt.objects.filter(payment=first.payment).count() == 1
+
+
+def a_rival_comes_first(monkeypatch: pytest.MonkeyPatch, module: Any, function: str, act: Callable[[], Any]) -> None:
+    """Between what the first call of it was prepared by, and the call itself."""
+    usual = getattr(module, function)
+
+    def after_the_rival(*said: Any, **more: Any) -> Any:
+        monkeypatch.setattr(module, function, usual)
+        act()
+        return usual(*said, **more)
+
+    monkeypatch.setattr(module, function, after_the_rival)
+
+
+@pytest.mark.django_db
+def test_who_pays_now_is_not_given_the_payment_of_another_plan(clock, paypal, monkeypatch) -> None:
+    """Its next plan was chosen, and its payment begun, after this window was opened."""
+    found = due(clock, paypal)
+
+    def another_is_due() -> None:
+        subscription_states.set_next_price(subscription_id=found.pk, price=price("elite"))
+        subscriptions.renew(subscription=fresh(found), wishes=PAYPAL)
+
+    a_rival_comes_first(monkeypatch, subscriptions, "ask_for_payment", another_is_due)
+    with pytest.raises(errors.AttemptLive) as refused:
+        subscriptions.renew(subscription=found, wishes=PAYPAL)
+    waiting = Payment.objects.get(details__purpose="renew")
+    assert (refused.value.payment, waiting.amount_minor) == (waiting.pk, 1_999)
+
+
+@pytest.mark.django_db
+def test_who_changes_the_plan_is_not_given_the_payment_of_another_change(clock, paypal, monkeypatch) -> None:
+    make_plan("studio", {"month": 2_999})
+    found = subscribed(paypal)
+    clock.shift(timedelta(days=3))
+    change = partial(plan_changes.change, subscription=fresh(found), wishes=PAYPAL)
+    a_rival_comes_first(monkeypatch, checkout, "start", partial(change, price=price("studio")))
+    with pytest.raises(errors.AttemptLive) as refused:
+        change(price=price("elite"))
+    waiting = Payment.objects.get(details__purpose="change")
+    assert (refused.value.payment, waiting.item) == (waiting.pk, "studio")
 
 
 def test_period_that_costs_nothing_is_given_once(clock, paypal, monkeypatch) -> None:

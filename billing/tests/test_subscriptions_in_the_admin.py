@@ -189,3 +189,12 @@ def test_operator_reads_that_a_trial_becomes_longer(found) -> None:
     Subscription.objects.update(status="trialing", anchor_at=None)
     text = browser(member("manage_subscription")).get(page("billing_subscription_extend", found.pk)).content.decode()
     assert "A longer trial" in text
+
+
+def test_page_of_a_plan_without_credits_names_no_grants(found, paypal) -> None:
+    make_plan("bare", {"month": 500}, catalogue="other")
+    bare = subscribed(paypal, found.user, "bare")
+    for shown, has_grants in ((found, True), (bare, False)):
+        answer = browser(member()).get(page("billing_subscription_change", shown.pk))
+        text = html.unescape(answer.content.decode())
+        assert (answer.status_code, "By the customer's clock, Europe/Paris:" in text) == (200, has_grants)

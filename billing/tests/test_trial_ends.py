@@ -14,6 +14,7 @@ from billing import (
     instructions,
     plan_changes,
     subscription_states,
+    trial_ends,
 )
 from billing.checkout import Wishes
 from billing.gateways.subscribing import ChangePreview, SubscriptionState
@@ -70,6 +71,24 @@ def test_customer_hears_what_is_charged_when_the_trial_ends(renewing) -> None:
 def test_it_is_said_once(renewing) -> None:
     found = on_trial(renewing)
     assert len(warn(found)) == len(warn(found, 2)) == 1
+
+
+@pytest.mark.parametrize("meanwhile", ["told", "ended"])
+def test_it_is_not_said_again_by_whoever_asked_for_the_card_meanwhile(renewing, monkeypatch, meanwhile: str) -> None:
+    found, usual = on_trial(renewing), gateway_subscriptions.method_of
+
+    def after_a_rival(subscription: Subscription) -> str:
+        monkeypatch.setattr(gateway_subscriptions, "method_of", usual)
+        if meanwhile == "told":
+            trial_ends.hear(fresh(found))
+        else:
+            subscription_states.end_later(subscription_id=found.pk)
+        return usual(subscription)
+
+    monkeypatch.setattr(gateway_subscriptions, "method_of", after_a_rival)
+    trial_ends.hear(fresh(found))
+    told = Event.objects.filter(type="renewal.reminder", user=found.user).count()
+    assert (told, fresh(found).reminders) == ((1, 1) if meanwhile == "told" else (0, 0))
 
 
 def test_customer_without_a_card_there_is_led_to_where_it_is_given(renewing) -> None:

@@ -104,6 +104,16 @@ def test_coupon_that_left_the_file_is_stopped_when_pruned(write) -> None:
     assert (Coupon.objects.get(code="GIFT50").stopped_at is not None, seed()) == (True, [])
 
 
+def test_stopped_coupon_does_not_begin_again_when_it_comes_back(write) -> None:
+    seed()
+    write(SHOP[: SHOP.index("  GIFT50")])
+    seed()
+    write(SHOP.replace("credits: 50", "credits: 60"))
+    assert seed() == []
+    gift = Coupon.objects.get(code="GIFT50")
+    assert (gift.stopped_at is not None, gift.credits) == (True, 50)
+
+
 def test_code_of_an_operator_is_not_taken_over(write) -> None:
     make_coupon(code="GIFT50")
     with pytest.raises(CatalogueMistake) as refused:
@@ -124,6 +134,16 @@ def test_code_of_an_operator_is_not_taken_over(write) -> None:
         ("2099-12-31", "soon", "is no day"),
         ("gift: true\n    limit_per_customer: 1", "gift: true", "credits for nothing need it"),
         ("gift: true", "gift: true\n    packs: [medium]", "goes with no purchase"),
+        ("gift: true", "gift: true\n    amounts: {EUR: 1}", "gift: is redeemed alone and brings credits only"),
+        ("gift: true", "gift: true\n    basis_points: 500", "gift: is redeemed alone and brings credits only"),
+        ("    credits: 50\n    gift: true", "    amounts: {EUR: 1}\n    gift: true", "gift: is redeemed alone"),
+        (
+            "credits: 50\n    gift: true",
+            "credits: 50\n    duration: forever",
+            "duration: is about a discount, and there is",
+        ),
+        ("2099-12-31", "2099-12-31\n    starts_on: 2100-01-01", "ends_on: is before starts_on; write 2100-01-01 or"),
+        ("{EUR: 5,", "{EURO: 5,", "coupons.FIVE-OFF.amounts.EURO: is no currency of ISO 4217"),
         ("limit: 100", "colour: red", "is not known"),
     ],
 )

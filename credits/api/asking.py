@@ -30,9 +30,6 @@ class UnitField(drf.Field[str, Any, str, Any]):
             self.fail("invalid")
         return data
 
-    def to_representation(self, value: str) -> str:
-        return value
-
 
 class UnitQuery(serializers.QuerySerializer):
     unit = UnitField(required=False, help_text="The credit unit, where a catalogue names its own; no currency.")

@@ -195,9 +195,7 @@ def _told(spent: Spent) -> dict[str, Any]:
 
 
 def _spends(body: Any) -> list[Any]:
-    """The outer shape of a batch; each of its spends is judged by itself."""
-    if not isinstance(body, dict):
-        raise ValidationError({"": [f"Send an object, not {parsers.json_type(body)}."]}, code="invalid")
+    """The outer shape of a batch, which the parser has seen to be an object; each of its spends is judged by itself."""
     mistakes = {name: [ErrorDetail("Unknown field. Known: spends.", "unknown")] for name in body if name != "spends"}
     spends = body.get("spends")
     if "spends" not in body:

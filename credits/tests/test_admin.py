@@ -108,6 +108,9 @@ def test_planned_price_waits_for_its_day() -> None:
     assert browser.post(page("packprice", "add"), form | {"valid_from_1": "00:00:00"}).status_code == 302
     assert PackPrice.objects.valid_at(timezone.now()).get().amount_minor == 999
     assert PackPrice.objects.valid_at(day).get().amount_minor == 1200
+    browser.get(page("pack", "changelist"))  # which says that the price was added
+    listed = browser.get(page("pack", "changelist")).content.decode()
+    assert ("€9.99" in listed, "€12.00" in listed) == (True, False)
 
 
 def test_new_version_of_a_cost_begins_with_what_holds_now() -> None:

@@ -1,5 +1,6 @@
 """Work in Python that costs credits: charged when it succeeds, and only then."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -30,6 +31,11 @@ def ann(db: Any) -> User:
 def standing(user: User) -> tuple[int, int]:
     balance = balances.of(user)
     return balance.available, balance.held
+
+
+def break_after(act: Callable[[], Any]) -> None:
+    act()
+    raise toys.Broken
 
 
 def call(path: str, user: User, **headers: str) -> Any:
@@ -99,6 +105,21 @@ def test_what_was_ended_by_hand_is_not_ended_again(ann: User) -> None:
     with credits_hold(ann, amount=10) as hold:
         hold.settle()
     assert standing(ann) == (10, 0)
+
+
+def test_work_that_was_charged_and_then_fails_stays_charged(ann: User, caplog: Any) -> None:
+    with pytest.raises(toys.Broken), credits_hold(ann, amount=10) as hold:
+        break_after(hold.settle)
+    assert (standing(ann), Hold.objects.get().state, caplog.messages) == ((10, 0), "settled", [])
+
+
+def test_hold_that_cannot_be_given_back_hides_no_failure_of_the_work(ann: User, caplog: Any) -> None:
+    """Somebody else has used it meanwhile."""
+    with pytest.raises(toys.Broken), credits_hold(ann, amount=10) as hold:
+        break_after(lambda: holds.settle(hold=hold.id))
+    assert (standing(ann), Hold.objects.get().state) == ((10, 0), "settled")
+    [told] = [record for record in caplog.records if record.name == "credits.decorators"]
+    assert (told.message, told.hold, told.reason) == ("hold.not_released", str(hold.id), "HoldResolved")
 
 
 def test_the_same_key_does_not_do_the_work_twice(ann: User) -> None:

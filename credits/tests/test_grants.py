@@ -191,6 +191,22 @@ def test_key_of_a_grant_is_a_printable_sentence(user: User, key: str) -> None:
     assert (refused.value.field, Grant.objects.count()) == ("key", 0)
 
 
+def test_what_is_over_is_neither_frozen_nor_extended(user: User) -> None:
+    end = timezone.now() + timedelta(days=1)
+    over, spent = give(user, 10, expires_at=end), give(user, 5, priority=-1, expires_at=end)
+    usage.spend(user=user, amount=5, key="a")
+    assert grants.expire_due(end) == 1
+    for grant in (over, spent):
+        with pytest.raises(errors.GrantClosed) as refused:
+            grants.extend(grant=grant, expires_at=end + timedelta(days=9), reason="r", at=end - timedelta(hours=1))
+        assert refused.value.state == "used up or expired"
+        with pytest.raises(errors.GrantClosed) as refused:
+            grants.freeze(grant=grant, reason="r", at=end)
+        assert refused.value.state == "expired"
+    assert not Grant.objects.exclude(expires_at=end, frozen_at=None).exists()
+    assert grants.freeze(grant=spent, reason="r", at=end - timedelta(seconds=1)).frozen_at is not None
+
+
 def test_extend_lengthens_a_living_grant_only(user: User) -> None:
     start = timezone.now()
     grant = give(user, 10, expires_at=start + timedelta(days=2))

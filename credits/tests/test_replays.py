@@ -154,3 +154,13 @@ def test_command_prints_a_table_and_json(customer: Any, tmp_path: Path) -> None:
 def test_command_refuses_what_makes_no_sense(arguments: list[str]) -> None:
     with pytest.raises(CommandError):
         call_command("replay_tariff", *arguments, stdout=StringIO())
+
+
+def test_command_names_nothing_that_stayed_as_it_was_where_the_file_has_it_all(customer: Any, tmp_path: Path) -> None:
+    path = tmp_path / "shop.yaml"
+    path.write_text("catalogue: shop\ntitle: {en: Shop}\n" + FILE, encoding="utf-8")
+    spend(customer, "a", action="ai.generate")
+    assert [line.split() for line in run(path).splitlines()][1:] == [
+        ["ai.generate", "CREDIT", "1", "5", "6", "1", "0", "0"],
+        ["total", "CREDIT", "1", "5", "6", "1", "0", "0"],
+    ]

@@ -178,6 +178,7 @@ def test_amount_must_be_a_whole_positive_number(user: User, amount: Any) -> None
 @pytest.mark.parametrize(
     ("field", "value"),
     [
+        ("quantity", 2),
         ("key", ""),
         ("key", "k" * 256),
         ("key", "a\x00"),
@@ -190,7 +191,7 @@ def test_amount_must_be_a_whole_positive_number(user: User, amount: Any) -> None
         ("metadata", {"a": "x" * 9_000}),
     ],
 )
-def test_what_the_database_cannot_store_is_refused_before(user: User, field: str, value: Any) -> None:
+def test_what_cannot_be_stored_or_makes_no_sense_is_refused_before(user: User, field: str, value: Any) -> None:
     give(user, 10)
     wish: dict[str, Any] = {"user": user, "amount": 1, "key": "a", field: value}
     with pytest.raises(errors.InvalidUse) as refused:

@@ -7,7 +7,7 @@ from django.urls import reverse
 
 from ledger import accounts, transfers
 from ledger.admin import EstimatedPaginator
-from ledger.models import Account, Entry, Hold
+from ledger.models import Account, Entry, Hold, HouseTotal
 from ledger.tests.books import credits_, guarded, house, move
 from ledger.transfers import Part, Reserve
 
@@ -123,3 +123,18 @@ def test_long_lists_are_counted_by_estimate(books: object) -> None:
         cursor.execute("UPDATE pg_class SET reltuples = 5000000 WHERE oid = 'ledger_entry'::regclass")
     assert EstimatedPaginator(Entry.objects.order_by("pk"), 50).count == 5_000_000
     assert EstimatedPaginator(Entry.objects.filter(kind="spend").order_by("pk"), 50).count == 1
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [({}, {"CREDIT", "EUR"}), ({"unit": "EUR"}, {"EUR"}), ({"unit": "CREDIT"}, {"CREDIT"}), ({"unit": "XOF"}, set())],
+)
+def test_accounts_are_filtered_by_the_units_of_the_house(
+    operator: Client, books: object, query: dict[str, str], found: set[str]
+) -> None:
+    for account in (house("credits:spent"), house("loss:EUR", "EUR")):
+        HouseTotal.objects.create(account=account, balance=0)  # as a roll-up leaves them
+    listed = operator.get(reverse("admin:ledger_account_changelist"), query)
+    assert {account.unit for account in listed.context["cl"].result_list} == found
+    [of_units] = [each for each in listed.context["cl"].filter_specs if each.title == "unit"]
+    assert of_units.lookup_choices == [("CREDIT", "CREDIT"), ("EUR", "EUR")]

@@ -82,6 +82,12 @@ def test_share_rounds_a_half_away_from_zero(minor: int, basis_points: int, expec
     assert Money(minor, "EUR").share(basis_points) == Money(expected, "EUR")
 
 
+@pytest.mark.parametrize("basis_points", [0.5, 100.0, True, "100", None, Decimal(100)])
+def test_share_is_of_whole_basis_points_only(basis_points: Any) -> None:
+    with pytest.raises(InvalidAmount):
+        Money(100, "EUR").share(basis_points)
+
+
 @given(minors, st.integers(0, 10_000))
 def test_the_share_of_a_refund_is_minus_the_share_of_the_sale(minor: int, basis_points: int) -> None:
     assert Money(-minor, "EUR").share(basis_points) == -Money(minor, "EUR").share(basis_points)

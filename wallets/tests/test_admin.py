@@ -149,6 +149,21 @@ def test_an_adjustment_may_be_rejected_and_books_nothing(user: User, settings: A
     assert (done.status, parts(user)["available"]) == ("rejected", 10_000)
 
 
+def test_a_second_person_rejects_an_adjustment_by_its_button(finance: Client, user: User, settings: Any) -> None:
+    settings.WALLETS_ADJUSTMENT_TWO_PEOPLE_ABOVE_MINOR = {"EUR": 500}
+    send(finance, page("wallet", "adjust", wallet_of(user).pk), direction="more", amount="6", reason="Goodwill")
+    peter, asked = signed_in("peter", "finance"), Adjustment.objects.get()
+    answer = send(peter, page("adjustment", "reject", asked.pk))
+    assert "Rejected." in peter.get(answer["Location"]).content.decode()
+    asked.refresh_from_db()
+    decided = asked.decided_by
+    assert decided is not None
+    assert (asked.status, decided.username, available(user)) == ("rejected", "peter", 10_000)
+    late = send(finance, page("adjustment", "approve", asked.pk))
+    assert "The adjustment is decided already: rejected." in late.content.decode()
+    assert available(user) == 10_000
+
+
 def test_a_wallets_page_says_how_it_stands(finance: Client, user: User) -> None:
     sell(user, 777, reference="order-77")
     ask(user, 4_000)

@@ -272,6 +272,32 @@ def test_what_had_gone_back_and_came_again_is_the_sellers_once() -> None:
     assert faults() == {}
 
 
+def test_what_is_lifted_twice_is_free_once() -> None:
+    user = make_user()
+    sale = sell(user, 1_000)
+    held = take_backs.hold(sale=sale, key="refund:1", amount=euros(400))
+    had = everything()
+    for _ in range(2):
+        assert take_backs.lift(take_back=held).state == "voided"
+        sale.refresh_from_db()
+        assert (sale.left, balances.of(user)[0].held, everything()) == (euros(1_000), 0, had)
+    assert faults() == {}
+
+
+def test_what_is_undone_twice_is_the_sellers_once() -> None:
+    user = make_user()
+    make_rule(basis_points=3_000)
+    sale = sell(user, 1_000)
+    had = everything()
+    gone = give_back(sale, "refund:1", amount=euros(400))
+    assert everything() != had
+    for _ in range(2):
+        assert take_backs.undo(take_back=gone).state == "voided"
+        sale.refresh_from_db()
+        assert (sale.left, everything()) == (euros(1_000), had)
+    assert faults() == {}
+
+
 @pytest.mark.parametrize("key", ["", "k" * 201, "line\n"])
 def test_a_refund_without_a_proper_key_is_refused(key: str) -> None:
     sale = sell(make_user(), 1_000)

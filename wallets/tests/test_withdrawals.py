@@ -326,10 +326,12 @@ def test_a_changed_destination_waits_and_the_first_one_does_not(user: User, sett
         ({"kind": "cheque", "value": "x"}, "type"),
         ({"kind": "paypal", "value": "ann"}, "email"),
         ({"kind": "paypal", "value": "a@" + "b" * 250 + ".fr"}, "email"),
+        ({"kind": "paypal", "value": "a@" + ".".join(["b" * 60] * 5) + ".fr"}, "email"),  # one, but for its length
         ({"kind": "paypal", "value": "ann@example.com", "operator": "MTN"}, "operator"),
         ({"kind": "mobile_money", "value": "0555000000", "operator": "MTN"}, "phone"),
         ({"kind": "mobile_money", "value": "+225 05 55 00 00 00", "operator": "MTN"}, "phone"),
         ({"kind": "mobile_money", "value": "+2250", "operator": "MTN"}, "phone"),
+        ({"kind": "mobile_money", "value": "+22505550", "operator": "MTN"}, "phone"),  # nobody has so short a one
         ({"kind": "mobile_money", "value": "+2250555000000", "operator": "mtn"}, "operator"),
         ({"kind": "mobile_money", "value": "+2250555000000"}, "operator"),
         ({"kind": "stripe", "value": "cus_123456789"}, "account"),
