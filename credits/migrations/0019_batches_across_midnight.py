@@ -8,6 +8,6 @@ SQL = Path(__file__).parent.parent / "sql"
 
 
 class Migration(migrations.Migration):
-    dependencies = [("credits", "0017_freezes_know_their_owner_checked")]
+    dependencies = [("credits", "0018_grants_that_do_not_repay_yet")]
 
     operations = [migrations.RunSQL((SQL / "batch.sql").read_text(), migrations.RunSQL.noop)]
