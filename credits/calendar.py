@@ -395,6 +395,4 @@ def _set_unlimited(schedule: GrantSchedule, unlimited: Unlimited | None, until: 
 
 def _move_unlimited(schedule: GrantSchedule, until: datetime) -> None:
     if schedule.is_unlimited:
-        purses.allow_unlimited(
-            user=schedule.user, until=until, fair_use_per_month=schedule.fair_use_per_month, unit=schedule.unit
-        )
+        purses.meter_by_plan(schedule=schedule, until=until)

@@ -63,7 +63,7 @@ def cost_of(path: str) -> Cost | None:
 @functools.lru_cache(maxsize=1_000)
 def _pattern(text: str) -> re.Pattern[str]:
     parts = (re.escape(part).replace(r"\*", "[^/]*") for part in text.removesuffix("**").split("**"))
-    return re.compile(".*".join(parts) + (".*" if text.endswith("**") else ""))
+    return re.compile(".*".join(parts) + (".*" if text.endswith("**") else ""), re.DOTALL)
 
 
 def _customer(request: HttpRequest, seen: Request) -> User:

@@ -9,7 +9,7 @@ from django.db.models import F, QuerySet, Sum
 from django.utils import timezone
 
 from credits import asked, procedures
-from credits.models import Allowance, DebtPolicy, Purse, Spend
+from credits.models import Allowance, DebtPolicy, GrantSchedule, Purse, ScheduleState, Spend
 from ledger import accounts, ids
 from ledger.models import Account
 from ledger.money import CREDIT, LARGEST_MINOR
@@ -100,10 +100,28 @@ def allow_unlimited(
     Fair use is CREDITS_FAIR_USE_PER_MONTH unless said.
     """
     purse = lock(user, unit)
+    purse.given_until, purse.given_fair_use = until, fair_use_per_month
+    return _meter(purse, until, fair_use_per_month)
+
+
+@transaction.atomic
+def meter_by_plan(*, schedule: GrantSchedule, until: datetime) -> Purse:
+    """Meter the use of who has a plan until the last end: of it, of another that is paid, or of what people gave."""
+    purse = lock(schedule.user, schedule.unit)
+    others = GrantSchedule.objects.filter(
+        user=schedule.user, unit=schedule.unit, is_unlimited=True, state=ScheduleState.OPEN
+    ).exclude(pk=schedule.pk)
+    ends = [(until, schedule.fair_use_per_month), *others.values_list("paid_until", "fair_use_per_month")]
+    if purse.given_until is not None:
+        ends.append((purse.given_until, purse.given_fair_use))
+    return _meter(purse, *max(ends, key=lambda end: end[0]))
+
+
+def _meter(purse: Purse, until: datetime | None, fair_use_per_month: int | None) -> Purse:
     purse.unlimited_until = until
     purse.fair_use_per_month = fair_use_per_month or settings.CREDITS_FAIR_USE_PER_MONTH or None
     purse.version += 1
-    purse.save(update_fields=["unlimited_until", "fair_use_per_month", "version"])
+    purse.save(update_fields=["unlimited_until", "fair_use_per_month", "given_until", "given_fair_use", "version"])
     return purse
 
 

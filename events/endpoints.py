@@ -21,6 +21,7 @@ _TELL_AGAIN = """
 INSERT INTO events_delivery AS d (endpoint_id, event_id)
 SELECT %(endpoint)s, v.id FROM events_event v
  WHERE v.id >= %(first)s AND v.id < %(last)s AND (%(types)s::text[] = '{}' OR v.type = ANY (%(types)s))
+   AND (v.id >= %(known)s OR EXISTS (SELECT FROM events_delivery k WHERE k.endpoint_id = %(endpoint)s AND k.event_id = v.id))
  ORDER BY v.id
     ON CONFLICT (endpoint_id, event_id) DO UPDATE
    SET state = 'pending', attempts = 0, first_sent_at = NULL, due_at = now()
@@ -107,13 +108,16 @@ def enable(*, endpoint: Endpoint, by: str) -> bool:
 
 
 def tell_again(*, endpoint: Endpoint, since: datetime, until: datetime, also_delivered: bool = False) -> int:
-    """Queue what happened in this time and never arrived, once more; returns how many events that are."""
+    """Queue what happened in this time and never arrived, once more; returns how many events that are. Of what is older
+    than deliveries are kept nobody knows whether it arrived: it is sent only with what did."""
     if endpoint.disabled_at is not None:
         raise EndpointDisabled
+    known_since = since if also_delivered else timezone.now() - timedelta(days=settings.WEBHOOKS_KEEP_DAYS)
     values: dict[str, Any] = {
         "endpoint": endpoint.pk,
         "first": smallest_id(since),
         "last": smallest_id(until),
+        "known": smallest_id(known_since),
         "types": list(endpoint.types),
         "delivered": also_delivered,
     }

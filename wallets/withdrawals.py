@@ -6,7 +6,7 @@ when it has answered; the same again once the gateway was asked; and `mark_retur
 """
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, time
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 from django.conf import settings
@@ -73,14 +73,24 @@ def quote(wallet: Wallet, amount: Money) -> Quote:
         minimum=Money(max(settings.WALLETS_WITHDRAWAL_MINIMUM_MINOR.get(currency, 1), fee + 1), currency),
         maximum_per_day=None if most is None else Money(most, currency),
         left_today=None if most is None else Money(max(most - _asked_today(wallet), 0), currency),
-        is_automatic=amount.minor <= settings.WALLETS_WITHDRAWAL_AUTOMATIC_UP_TO_MINOR.get(currency, 0),
-        needs_two=amount.minor > settings.WALLETS_WITHDRAWAL_TWO_PEOPLE_ABOVE_MINOR.get(currency, LARGEST_MINOR),
+        is_automatic=_in_pieces(wallet, amount, is_automatic=True)
+        <= settings.WALLETS_WITHDRAWAL_AUTOMATIC_UP_TO_MINOR.get(currency, 0),
+        needs_two=_in_pieces(wallet, amount, needs_two=False)
+        > settings.WALLETS_WITHDRAWAL_TWO_PEOPLE_ABOVE_MINOR.get(currency, LARGEST_MINOR),
     )
 
 
+def _in_pieces(wallet: Wallet, amount: Money, **seen_by: bool) -> int:
+    """With what was asked for in the last day and seen by no more people: a large one in small pieces is a large one."""
+    return amount.minor + _asked_since(timezone.now() - timedelta(days=1), wallet, **seen_by)
+
+
 def _asked_today(wallet: Wallet) -> int:
-    midnight = datetime.combine(timezone.now().astimezone(UTC).date(), time.min, UTC)
-    counted = Withdrawal.objects.filter(wallet=wallet, pk__gte=ids.first_at(midnight)).exclude(
+    return _asked_since(datetime.combine(timezone.now().astimezone(UTC).date(), time.min, UTC), wallet)
+
+
+def _asked_since(moment: datetime, wallet: Wallet, **those: bool) -> int:
+    counted = Withdrawal.objects.filter(wallet=wallet, pk__gte=ids.first_at(moment), **those).exclude(
         status__in=[Status.FAILED, Status.REJECTED, Status.CANCELLED, Status.RETURNED]
     )
     return int(counted.aggregate(sum=Sum("amount_minor"))["sum"] or 0)

@@ -59,6 +59,9 @@ class Purse(models.Model):
 
     unlimited_until = models.DateTimeField(_("unlimited until"), null=True, blank=True)
     fair_use_per_month = models.BigIntegerField(_("fair use per month"), null=True, blank=True)
+    # Of that what people allowed by hand: it outlives the plans that end before it.
+    given_until = models.DateTimeField(null=True, editable=False)
+    given_fair_use = models.BigIntegerField(null=True, editable=False)
 
     daily_limit = models.BigIntegerField(_("daily limit"), null=True, blank=True)
     monthly_limit = models.BigIntegerField(_("monthly limit"), null=True, blank=True)

@@ -23,8 +23,6 @@ CREATE OR REPLACE FUNCTION credits_spend_line(
 DECLARE
     prefix text := 'spend:' || p_purse.user_id || ':';
     target bigint := credits_house('spent', p_purse.unit);
-    today date := (p_moment AT TIME ZONE 'UTC')::date;
-    this_month date := date_trunc('month', today)::date;
     total bigint;
     times bigint;
     funds bigint;
@@ -88,16 +86,24 @@ BEGIN
         SELECT entry_id, p_purse.id, action, cost_version, quantity, amount, 0, funds - stop,
                reference, metadata, p_token
           FROM spent
+    ), dated AS MATERIALIZED (
+        -- By the instant of each spend, as credits_record counts: midnight may pass between the lock and the last of them.
+        SELECT amount, date_trunc('month', day)::date AS month, day
+          FROM (SELECT amount, (uuid_extract_timestamp(entry_id) AT TIME ZONE 'UTC')::date AS day FROM spent) each
+    ), counted AS (
+        SELECT last.*, sum(dated.amount) FILTER (WHERE dated.day = last.day)::bigint AS of_day,
+               sum(dated.amount) FILTER (WHERE dated.month = last.month)::bigint AS of_month
+          FROM (SELECT max(day) AS day, max(month) AS month FROM dated) last, dated GROUP BY last.day, last.month
     ), purses AS (
         UPDATE credits_purse p
            SET version = p.version + times,
                state = spent.state_after,
-               day = today,
-               day_spent = CASE WHEN p.day = today THEN p.day_spent ELSE 0 END + total,
-               month = this_month,
-               month_spent = CASE WHEN p.month = this_month THEN p.month_spent ELSE 0 END + total,
-               month_metered = CASE WHEN p.month = this_month THEN p.month_metered ELSE 0 END
-          FROM spent WHERE p.id = p_purse.id AND spent.place = times
+               day = counted.day,
+               day_spent = CASE WHEN p.day = counted.day THEN p.day_spent ELSE 0 END + counted.of_day,
+               month = counted.month,
+               month_spent = CASE WHEN p.month = counted.month THEN p.month_spent ELSE 0 END + counted.of_month,
+               month_metered = CASE WHEN p.month = counted.month THEN p.month_metered ELSE 0 END
+          FROM spent, counted WHERE p.id = p_purse.id AND spent.place = times
     ), told AS (
         SELECT spent.*, credits_news(lag(state_after, 1, p_purse.state) OVER (ORDER BY spent.place), state_after) AS news
           FROM spent

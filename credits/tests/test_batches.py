@@ -275,6 +275,25 @@ def test_a_batch_ends_as_its_spends_would_one_by_one() -> None:
     assert checks.faults() == {}
 
 
+def test_spends_on_both_sides_of_midnight_count_in_their_own_day_and_month() -> None:
+    user = make_user()
+    give(user, 100, at=NOW - timedelta(days=4))
+    midnight = NOW.replace(hour=0)
+    usage.spend(user=user, key="before", amount=5, at=midnight - timedelta(hours=1))
+    every_20_seconds = (
+        "batch.sql",
+        "credits_spend_line",
+        "credits_entry_id(p_at)",
+        f"uuidv7('{midnight}'::timestamptz + (ordered.place * 20 - 30) * interval '1 second' - clock_timestamp())",
+    )
+    with gates.variant(every_20_seconds):
+        usage.spend_many([usage.Wish(user=user, use=Use(key=f"{n}", amount=n)) for n in (1, 10, 20)], at=NOW)
+    purse = Purse.objects.get(user=user)
+    assert (purse.day, purse.day_spent) == (midnight.date(), 30)
+    assert (purse.month, purse.month_spent) == (midnight.date(), 30)
+    assert checks.faults() == {}
+
+
 def test_spends_of_one_customer_are_booked_together() -> None:
     """By one statement, which is what makes a batch cheap: the function for one spend is not even called."""
     users = [make_user() for _ in range(2)]

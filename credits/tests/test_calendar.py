@@ -11,7 +11,7 @@ import pytest
 import time_machine
 from django.contrib.auth.models import User
 
-from credits import balances, calendar, corrections, errors, grants, holds, usage
+from credits import balances, calendar, corrections, errors, grants, holds, purses, usage
 from credits import checks as audits
 from credits.calendar import Terms, Unlimited
 from credits.models import CatchUp, Every, Grant, GrantPeriod, GrantSchedule, PeriodState, Purse, ScheduleState
@@ -301,6 +301,30 @@ def test_unlimited_use_lasts_as_long_as_is_paid(user: User) -> None:
     assert Purse.objects.get().unlimited_until == START + 8 * WEEK
     calendar.close(reference=REFERENCE, at=START + WEEK)
     assert Purse.objects.get().unlimited_until == START + WEEK
+
+
+def test_unlimited_use_that_people_gave_outlives_the_plan(user: User) -> None:
+    open_schedule(user, weeks=4, rules=(), unlimited=Unlimited(fair_use_per_month=10_000))
+    purses.allow_unlimited(user=user, until=START + 9 * WEEK, fair_use_per_month=700)
+    calendar.pause(reference=REFERENCE, at=START + WEEK)
+    calendar.resume(reference=REFERENCE, at=START + 2 * WEEK)
+    calendar.close(reference=REFERENCE, at=START + 3 * WEEK)
+    purse = Purse.objects.get()
+    assert (purse.unlimited_until, purse.fair_use_per_month) == (START + 9 * WEEK, 700)
+
+
+def test_end_of_one_plan_leaves_what_another_has_paid_for(user: User) -> None:
+    open_schedule(user, weeks=4, rules=(), unlimited=Unlimited(fair_use_per_month=10_000))
+    calendar.open_schedule(
+        user=user, reference="another", rules=(), anchor=START, time_zone="UTC", paid_until=START + 2 * WEEK,
+        unlimited=Unlimited(fair_use_per_month=20_000),
+    )  # fmt: skip
+    assert Purse.objects.get().unlimited_until == START + 4 * WEEK
+    calendar.close(reference="another", at=START + WEEK)
+    assert Purse.objects.get().unlimited_until == START + 4 * WEEK
+    calendar.close(reference=REFERENCE, at=START + 3 * WEEK)
+    purse = Purse.objects.get()
+    assert (purse.unlimited_until, purse.fair_use_per_month) == (START + 3 * WEEK, 10_000)
 
 
 def test_a_move_east_or_west_loses_and_doubles_nothing(user: User) -> None:

@@ -9,7 +9,7 @@ from django.core.signals import request_finished
 from django.db import IntegrityError, close_old_connections, transaction
 from django.test import Client
 
-from credits import balances, costs, errors, holds
+from credits import balances, costs, errors, holds, middleware
 from credits.decorators import credits_hold
 from credits.models import CostKind, Hold, Spend
 from credits.tests import toys
@@ -307,6 +307,16 @@ def test_an_address_is_charged_to_whom_a_service_speaks_for(charging: User) -> N
     answer = Client().post("/api/ai/generate", headers=silent)
     assert (answer.status_code, answer.json()["code"]) == (403, "permission_missing")
     assert standing(charging) == (15, 0)
+
+
+def test_two_stars_stand_for_anything_that_a_path_may_hold(db: None) -> None:
+    make_cost(action="ai.any", amount=5, url_pattern="/api/ai/**")
+    costs.forget()
+    assert {path: bool(middleware.cost_of(path)) for path in ("/api/ai/a/b", "/api/ai/a\nb", "/api/a")} == {
+        "/api/ai/a/b": True,
+        "/api/ai/a\nb": True,
+        "/api/a": False,
+    }
 
 
 def test_an_address_is_charged_to_whoever_is_signed_in(charging: User) -> None:

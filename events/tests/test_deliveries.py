@@ -491,6 +491,21 @@ def test_range_tells_again_what_never_arrived_and_no_more(user: User, receiver: 
     assert str(arrived.pk) in receiver.heard()
 
 
+def test_range_leaves_out_what_nobody_knows_of_any_more(user: User, receiver: Receiver, tell: Tell, settings) -> None:
+    endpoint, _ = endpoints.add(url=receiver.url, by="shop")
+    forgotten, dead = tell(user), tell(user)
+    deliver()
+    Delivery.objects.filter(event=forgotten).delete()
+    Delivery.objects.filter(event=dead).update(state="dead")
+    receiver.requests.clear()
+    settings.WEBHOOKS_KEEP_DAYS = -1  # as if all of this were older than that
+    asked = {"endpoint": endpoint, "since": timezone.now() - timedelta(hours=1), "until": timezone.now() + timedelta(minutes=1)}
+    assert endpoints.tell_again(**asked) == 1
+    sending.run()
+    assert receiver.heard() == {str(dead.pk)}
+    assert endpoints.tell_again(**asked, also_delivered=True) == 2
+
+
 def test_old_deliveries_are_forgotten_and_what_still_waits_is_not(
     user: User, receiver: Receiver, tell: Tell, settings
 ) -> None:

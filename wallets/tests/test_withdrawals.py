@@ -164,6 +164,27 @@ def test_small_ones_are_approved_automatically_up_to_a_limit(user: User, setting
     assert Event.objects.get(type="withdrawal.approved").data["is_automatic"] is True
 
 
+def test_small_ones_are_approved_automatically_until_they_are_a_large_one(user: User, settings: Any) -> None:
+    settings.WALLETS_WITHDRAWAL_AUTOMATIC_UP_TO_MINOR = {"EUR": 1_000}
+    settings.WALLETS_ONE_OPEN_WITHDRAWAL = False
+    asked = [ask(user, amount) for amount in (400, 600, 1, 300)]
+    assert [each.status for each in asked] == ["approved", "approved", "requested", "requested"]
+    withdrawals.cancel(withdrawal=asked[0])
+    assert [ask(user, amount).status for amount in (401, 400)] == ["requested", "approved"]
+
+
+def test_middling_ones_need_two_people_once_they_are_a_large_one(
+    user: User, operator: User, settings: Any, monkeypatch: Any
+) -> None:
+    settings.WALLETS_WITHDRAWAL_TWO_PEOPLE_ABOVE_MINOR = {"EUR": 1_999}
+    settings.WALLETS_ONE_OPEN_WITHDRAWAL = False
+    asked = [ask(user, 1_000) for _ in range(2)]
+    assert [withdrawals.approve(withdrawal=each, by=operator).status for each in asked] == ["approved", "requested"]
+    tomorrow = timezone.now() + timedelta(days=1)
+    monkeypatch.setattr(withdrawals.timezone, "now", lambda: tomorrow)
+    assert not withdrawals.quote(asked[0].wallet, asked[0].amount).needs_two
+
+
 def test_large_ones_need_two_different_people(user: User, operator: User, settings: Any) -> None:
     settings.WALLETS_WITHDRAWAL_TWO_PEOPLE_ABOVE_MINOR = {"EUR": 3_999}
     withdrawal = withdrawals.approve(withdrawal=ask(user, 4_000), by=operator)
