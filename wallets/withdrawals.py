@@ -81,7 +81,7 @@ def quote(wallet: Wallet, amount: Money) -> Quote:
 
 
 def _in_pieces(wallet: Wallet, amount: Money, **seen_by: bool) -> int:
-    """With what was asked for in the last day and seen by no more people: a large one in small pieces is a large one."""
+    """With what was asked for in the last day and seen by as few: a large one in small pieces is a large one."""
     return amount.minor + _asked_since(timezone.now() - timedelta(days=1), wallet, **seen_by)
 
 

@@ -4,6 +4,7 @@ import random
 import threading
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -499,11 +500,14 @@ def test_range_leaves_out_what_nobody_knows_of_any_more(user: User, receiver: Re
     Delivery.objects.filter(event=dead).update(state="dead")
     receiver.requests.clear()
     settings.WEBHOOKS_KEEP_DAYS = -1  # as if all of this were older than that
-    asked = {"endpoint": endpoint, "since": timezone.now() - timedelta(hours=1), "until": timezone.now() + timedelta(minutes=1)}
-    assert endpoints.tell_again(**asked) == 1
+    now = timezone.now()
+    tell_again = partial(
+        endpoints.tell_again, endpoint=endpoint, since=now - timedelta(hours=1), until=now + timedelta(minutes=1)
+    )
+    assert tell_again() == 1
     sending.run()
     assert receiver.heard() == {str(dead.pk)}
-    assert endpoints.tell_again(**asked, also_delivered=True) == 2
+    assert tell_again(also_delivered=True) == 2
 
 
 def test_old_deliveries_are_forgotten_and_what_still_waits_is_not(

@@ -181,7 +181,7 @@ def test_middling_ones_need_two_people_once_they_are_a_large_one(
     asked = [ask(user, 1_000) for _ in range(2)]
     assert [withdrawals.approve(withdrawal=each, by=operator).status for each in asked] == ["approved", "requested"]
     tomorrow = timezone.now() + timedelta(days=1)
-    monkeypatch.setattr(withdrawals.timezone, "now", lambda: tomorrow)
+    monkeypatch.setattr(timezone, "now", lambda: tomorrow)
     assert not withdrawals.quote(asked[0].wallet, asked[0].amount).needs_two
 
 
