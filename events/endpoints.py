@@ -21,7 +21,8 @@ _TELL_AGAIN = """
 INSERT INTO events_delivery AS d (endpoint_id, event_id)
 SELECT %(endpoint)s, v.id FROM events_event v
  WHERE v.id >= %(first)s AND v.id < %(last)s AND (%(types)s::text[] = '{}' OR v.type = ANY (%(types)s))
-   AND (v.id >= %(known)s OR EXISTS (SELECT FROM events_delivery k WHERE k.endpoint_id = %(endpoint)s AND k.event_id = v.id))
+   AND (v.id >= %(known)s
+        OR EXISTS (SELECT FROM events_delivery k WHERE k.endpoint_id = %(endpoint)s AND k.event_id = v.id))
  ORDER BY v.id
     ON CONFLICT (endpoint_id, event_id) DO UPDATE
    SET state = 'pending', attempts = 0, first_sent_at = NULL, due_at = now()
