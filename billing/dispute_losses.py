@@ -60,13 +60,17 @@ def freeze_sales(dispute: Dispute, key: str) -> None:
 
 def free_sales(dispute: Dispute) -> None:
     """What it has frozen is free, but for what other disputes about the same payment take or freeze of it."""
+    lifted = sale_payments.lift(dispute.payment, dispute.key)
+    _give_to_others(dispute)
+    sale_payments.repay(lifted)
+
+
+def _give_to_others(dispute: Dispute) -> None:
     payment, about = dispute.payment, Dispute.objects.of_what_was_delivered
-    lifted = sale_payments.lift(payment, dispute.key)
-    for other in _sorted(about(payment, DisputeState.LOST), payment):
-        _take_of_sellers(other, f"{other.key}:late:{dispute.pk}", won=str(dispute.pk))
+    for other in _sorted(about(payment, DisputeState.LOST).exclude(pk=dispute.pk), payment):
+        _take_of_sellers(other, f"{other.key}:late:{dispute.pk}", ended=str(dispute.pk))
     for other in _sorted(about(payment, DisputeState.OPEN).exclude(pk=dispute.pk), payment):
         freeze_sales(other, other.open_key(dispute.key))
-    sale_payments.repay(lifted)
 
 
 # ---------------------------------------------------------------- when it is lost
@@ -79,9 +83,13 @@ def take(dispute: Dispute) -> None:
         free = {lot.key: lot.free for lot in takebacks.left_of(fulfilment.keys_of(payment))}
         _take_credits(dispute, dispute.key, _first(free, _credits_wanted(dispute)))
     if is_of_sellers(dispute):
-        # Counted anew: a refund may have failed since it was frozen, or a withdrawal been taken back.
-        sale_payments.freeze_anew(payment, key=dispute.key, amount=dispute.money, reason=reason(dispute))
+        # Counted anew: a refund may have failed since it was frozen, or a withdrawal been taken back. It may also be
+        # less than was frozen; of what is free then others take their part before it repays what the sellers owe.
+        lifted = sale_payments.lift(payment, dispute.key)
+        sale_payments.freeze(payment, key=f"{dispute.key}:anew", amount=dispute.money, reason=reason(dispute))
         taken_minor = sale_payments.settle(payment, dispute.key).minor
+        _give_to_others(dispute)
+        sale_payments.repay(lifted)
     _book_loss(dispute, taken_minor)
 
 

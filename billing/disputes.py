@@ -108,6 +108,7 @@ def note(*, attempt: Attempt, result: DisputeResult) -> Dispute:
     dispute.payment = payment
     if dispute.pk == new.pk:
         refund_credits.lock(payment)  # the customer before their credits, as everywhere
+        dispute_losses.freeze(dispute, _grants(dispute))  # before a reversal gives its part free
         reversals.give_way(attempt)
         _open(dispute)
     if dispute.state == DisputeState.OPEN:

@@ -141,15 +141,6 @@ def freeze(payment: Payment, *, key: str, amount: Money, reason: str) -> None:
         take_backs.freeze(sale=sale, key=f"{key}:{sale.number}", amount=part, reason=reason)
 
 
-def freeze_anew(payment: Payment, *, key: str, amount: Money, reason: str) -> None:
-    """As much as there is by now: what was frozen under the key counts with what has come free since. It may be less
-    than was frozen; what is free of it then repays what the sellers owe."""
-    _lock(payment)
-    lifted = lift(payment, key)
-    freeze(payment, key=f"{key}:anew", amount=amount, reason=reason)
-    repay(lifted)
-
-
 def settle(payment: Payment, key: str) -> Money:
     """It has gone back: the sellers' part and ours. Returns how much that was."""
     settled = [take_backs.settle(take_back=each) for each in _held(payment, key, TakeBackState.HELD)]

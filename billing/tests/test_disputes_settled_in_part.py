@@ -156,6 +156,24 @@ def test_several_sellers_bear_the_part_by_their_shares(paypal, rules) -> None:
     assert is_over()
 
 
+@pytest.mark.parametrize("is_first", [True, False])
+def test_what_comes_free_above_the_part_is_another_disputes_first(paypal, rules, is_first) -> None:
+    """The first has frozen all of it, so that the second finds nothing."""
+    payment = sold(paypal)
+    opens(asked="40.00")
+    opens(asked="30.00", dispute="PP-D-2")
+    ending = [
+        lambda: ends("10.00", asked="40.00"),
+        lambda: ends("30.00", asked="30.00", dispute="PP-D-2"),
+    ]
+    for end in ending if is_first else reversed(ending):
+        end()
+        assert available(seller(payment)) == 0
+    assert (parts(seller(payment))["pending"], on("commission:EUR"), on("loss:EUR")) == (0, 0, 0)
+    assert on("gateway:paypal:EUR") == 0
+    assert is_over()
+
+
 def test_what_comes_free_above_the_part_repays_what_the_seller_owes(paypal, rules) -> None:
     payment, other = sold(paypal), sold(paypal)
     other.attempts.update(gateway_ids={"capture": "C2"})

@@ -15,10 +15,12 @@ from billing.gateways.errors import Unavailable
 from billing.gateways.paypal import letters
 from billing.gateways.subscribing import DisputeTold
 from billing.models import Case, Dispute, GatewayLetter, Payment, Refund
+from billing.models.refunds import RefundPolicy
 from billing.tests import shop
 from billing.tests.fakes import RefundingGateway, StandIn
+from billing.tests.test_refund_answers import ask_for, say
 from billing.tests.test_sale_payments import TICKET, checkout, seller
-from credits import usage
+from credits import balances, usage
 from events.models import Event
 from ledger import checks
 from ledger.money import Money
@@ -167,3 +169,16 @@ def test_what_a_seller_sold_is_taken_at_its_split_once(paypal, order) -> None:
     assert (parts(seller(payment))["pending"], on("commission:EUR"), on("loss:EUR")) == (0, 0, 0)
     assert on("gateway:paypal:EUR") == 0
     assert is_over()
+
+
+def test_credits_that_a_reversal_held_are_the_disputes_before_they_repay_a_debt(paypal) -> None:
+    spent = shop.paid(paypal)
+    usage.spend(user=spent.user, amount=275, key="all of it")
+    captured(shop.paid(paypal, spent.user))
+    paypal.is_away = True
+    hear("reversed")
+    say(ask_for(spent, policy=RefundPolicy.FULL_WITH_DEBT), RefundState.SUCCEEDED)
+    assert balances.of(spent.user).owed == 275
+    hear("disputed", "lost")
+    assert (shop.credits_of(spent.user), balances.of(spent.user).owed) == (0, 275)
+    assert checks.faults() == {}
