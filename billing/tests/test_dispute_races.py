@@ -53,17 +53,14 @@ def test_dispute_that_is_told_by_many_letters_is_lost_once(stripe) -> None:
 
 def test_canary_without_lock_and_constraint_it_is_lost_by_each_letter(stripe, monkeypatch) -> None:
     payment, written = shop.paid(stripe), Barrier(RIVALS)
-    usual = disputes._open
 
-    def open_when_all_have_written(dispute: Dispute) -> None:
+    def wait_until_all_have_written(_payment: Payment) -> None:
         written.wait(PATIENCE_SECONDS)
-        usual(dispute)
 
     def unlocked(payment_id: Any) -> Payment:
         return Payment.objects.select_related("user").get(pk=payment_id)
 
     monkeypatch.setattr(payments, "lock", unlocked)
-    monkeypatch.setattr("billing.refund_credits.lock", lambda payment: None)
-    monkeypatch.setattr(disputes, "_open", open_when_all_have_written)
+    monkeypatch.setattr("billing.refund_credits.lock", wait_until_all_have_written)
     with without_constraint():
         assert lose_together(payment) < -999

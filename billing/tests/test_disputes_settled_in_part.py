@@ -162,12 +162,9 @@ def test_what_comes_free_above_the_part_is_another_disputes_first(paypal, rules,
     payment = sold(paypal)
     opens(asked="40.00")
     opens(asked="30.00", dispute="PP-D-2")
-    ending = [
-        lambda: ends("10.00", asked="40.00"),
-        lambda: ends("30.00", asked="30.00", dispute="PP-D-2"),
-    ]
-    for end in ending if is_first else reversed(ending):
-        end()
+    endings = [("10.00", "40.00", "PP-D-1"), ("30.00", "30.00", "PP-D-2")]
+    for value, asked, dispute in endings if is_first else reversed(endings):
+        ends(value, asked=asked, dispute=dispute)
         assert available(seller(payment)) == 0
     assert (parts(seller(payment))["pending"], on("commission:EUR"), on("loss:EUR")) == (0, 0, 0)
     assert on("gateway:paypal:EUR") == 0
