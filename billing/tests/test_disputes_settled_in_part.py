@@ -17,7 +17,7 @@ from billing.tests.test_reversals import DISPUTE, PayPalLike, bought, captured, 
 from billing.tests.test_sale_payments import TICKET, checkout, refund, seller
 from credits import usage
 from events.models import Event
-from wallets import sales, withdrawals
+from wallets import sales
 from wallets.models import WhenWithdrawn
 from wallets.tests import people
 from wallets.tests.people import available, make_rule, make_type, on, parts
@@ -176,9 +176,7 @@ def test_what_comes_free_above_the_part_repays_what_the_seller_owes(paypal, rule
     other.attempts.update(gateway_ids={"capture": "C2"})
     sales.release_due(people.FAR_AWAY)
     opens(asked="40.00")
-    withdrawals.approve(withdrawal=(wish := people.ask(seller(payment), 3_600)), by=people.make_user("operator"))
-    withdrawals.mark_sending(withdrawal=wish, gateway="paypal")
-    withdrawals.mark_paid(withdrawal=wish)
+    people.withdraw(seller(payment), 3_600)
     made = refund(other, policy=RefundPolicy.FULL_WITH_DEBT)
     refund_sending.send(made)
     assert (available(seller(payment)), parts(seller(payment))["debt"]) == (0, -3_600)

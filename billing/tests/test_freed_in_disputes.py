@@ -16,7 +16,7 @@ from credits import balances, usage
 from credits.models import Grant
 from ledger import checks
 from ledger.money import Money
-from wallets import sales, withdrawals
+from wallets import sales
 from wallets.models import CommissionRule, WhenWithdrawn
 from wallets.tests import people
 from wallets.tests.people import available, on, parts
@@ -116,9 +116,7 @@ def test_what_comes_free_is_frozen_before_it_repays_its_sellers_other_debt(strip
     payment, other = sold(stripe), sold(stripe)
     sales.release_due(people.FAR_AWAY)
     made = begins(payment)
-    withdrawals.approve(withdrawal=(wish := people.ask(seller(payment), 3_600)), by=people.make_user("operator"))
-    withdrawals.mark_sending(withdrawal=wish, gateway="paypal")
-    withdrawals.mark_paid(withdrawal=wish)
+    people.withdraw(seller(payment), 3_600)
     arrived(other, policy=RefundPolicy.FULL_WITH_DEBT)
     assert (available(seller(payment)), parts(seller(payment))["debt"]) == (0, -3_600)
     opened(payment)

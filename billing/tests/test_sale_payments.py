@@ -27,7 +27,7 @@ from wallets import sales, sellers, withdrawals
 from wallets.errors import SellerCannotCover
 from wallets.models import CommissionRule, Sale, TakeBack, Wallet, WhenWithdrawn
 from wallets.tests import people
-from wallets.tests.people import available, make_rule, make_type, make_user, on, parts
+from wallets.tests.people import available, make_rule, make_type, on, parts
 
 pytestmark = pytest.mark.django_db
 TICKET = {"seller": "organizer-1", "type": "ticket_sale", "reference": "seat 7", "amount": 4_000}
@@ -258,9 +258,7 @@ def withdrawn(stripe: RefundingGateway) -> Payment:
     """A sale whose seller has everything out already."""
     payment = sold(stripe)
     sales.release_due(people.FAR_AWAY)
-    wish = withdrawals.approve(withdrawal=people.ask(seller(payment), 3_600), by=make_user("operator"))
-    withdrawals.mark_sending(withdrawal=wish, gateway="paypal")
-    withdrawals.mark_paid(withdrawal=wish)
+    people.withdraw(seller(payment), 3_600)
     return payment
 
 
@@ -417,9 +415,7 @@ def test_lost_dispute_is_borne_by_the_seller_before_their_other_debt(stripe) -> 
     payment, other = sold(stripe), sold(stripe)
     sales.release_due(people.FAR_AWAY)
     disputed(payment, words.DisputeState.NEEDS_RESPONSE)
-    withdrawals.approve(withdrawal=(wish := people.ask(seller(payment), 3_600)), by=make_user("operator"))
-    withdrawals.mark_sending(withdrawal=wish, gateway="paypal")
-    withdrawals.mark_paid(withdrawal=wish)
+    people.withdraw(seller(payment), 3_600)
     refund_sending.send(refund(other, policy=RefundPolicy.FULL_WITH_DEBT))
     assert (available(seller(payment)), parts(seller(payment))["debt"]) == (3_600 - 3_600, -3_600)
     disputed(payment, words.DisputeState.LOST)

@@ -103,6 +103,13 @@ def ask(user: User, minor: int, currency: str = "EUR", **changes: Any) -> Withdr
     return withdrawals.request(user=user, amount=Money(minor, currency), **known | changes)
 
 
+def withdraw(user: User, minor: int) -> None:
+    """The seller has been paid, as billing's payout sweep does it."""
+    withdrawal = withdrawals.approve(withdrawal=ask(user, minor), by=make_user("operator"))
+    assert withdrawals.mark_sending(withdrawal=withdrawal, gateway="paypal")
+    withdrawals.mark_paid(withdrawal=withdrawal)
+
+
 def on(name: str) -> int:
     """What is on an account by its name; zero when nobody has opened it."""
     account = Account.objects.filter(name=name).first()

@@ -1,5 +1,4 @@
 from datetime import timedelta
-from typing import Any
 
 import pytest
 
@@ -23,6 +22,7 @@ from wallets.tests.people import (
     sell,
     sell_cleared,
     wallet_of,
+    withdraw,
 )
 from wallets.transactions import Wanted
 
@@ -31,13 +31,6 @@ pytestmark = pytest.mark.django_db
 
 def euros(minor: int) -> Money:
     return Money(minor, "EUR")
-
-
-def withdraw(user: Any, minor: int) -> None:
-    """The seller has been paid, as billing's payout sweep does it."""
-    withdrawal = withdrawals.approve(withdrawal=ask(user, minor), by=make_user("operator"))
-    assert withdrawals.mark_sending(withdrawal=withdrawal, gateway="paypal")
-    withdrawals.mark_paid(withdrawal=withdrawal)
 
 
 def test_a_full_refund_brings_every_account_back_and_keeps_the_fee() -> None:
