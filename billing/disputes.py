@@ -108,8 +108,6 @@ def note(*, attempt: Attempt, result: DisputeResult) -> Dispute:
     dispute.payment = payment
     if dispute.pk == new.pk:
         refund_credits.lock(payment)  # the customer before their credits, as everywhere
-        dispute_losses.freeze(dispute, _grants(dispute))  # before a reversal gives its part free
-        reversals.give_way(attempt)
         _open(dispute)
     if dispute.state == DisputeState.OPEN:
         match _STATES.get(result.state):
@@ -128,6 +126,7 @@ def _open(dispute: Dispute) -> None:
         unit = str(dispute.payment.details["unit"])
         top_up.stop(user=dispute.payment.user, unit=unit, reason=Suspension.DISPUTED)
     dispute_losses.freeze(dispute, _grants(dispute))
+    reversals.give_way(dispute.attempt)  # what it gives free is frozen, and repays nothing before
     if dispute_losses.is_of_sellers(dispute):
         dispute_losses.freeze_sales(dispute, dispute.key)
     due_at = dates.written(dispute.due_at) if dispute.due_at else None
