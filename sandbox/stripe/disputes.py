@@ -130,7 +130,9 @@ def accept(call: Call, name: str) -> Thing:
 def open_by_hand(call: Call) -> Thing:
     """Not Stripe's: the buyer goes to their bank."""
     intent = call.state.named("payment_intent", call.params, "payment_intent")
-    charge = call.state.find("charge", intent["latest_charge"]) if intent else None
+    if intent is None:
+        raise errors.parameter_missing("payment_intent")
+    charge = call.state.find("charge", intent["latest_charge"])
     if charge is None:
         raise errors.parameter_invalid("payment_intent", "Nothing was charged that could be disputed.")
     reason = call.params.choice("reason", REASONS, "fraudulent")

@@ -352,3 +352,8 @@ def test_what_was_not_charged_is_not_disputed(client, sandbox: Sandbox):
 
     with pytest.raises(Refused, match="Nothing was charged"):
         sandbox.control("POST", "/stripe/_stripe/disputes", {"payment_intent": intent.id})
+
+
+def test_dispute_about_no_payment_says_what_it_lacks(sandbox: Sandbox):
+    with pytest.raises(Refused, match="Missing required param: payment_intent"):
+        sandbox.control("POST", "/stripe/_stripe/disputes", {})
