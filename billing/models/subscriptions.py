@@ -146,7 +146,9 @@ class PaidPeriod(models.Model):
     subscription = models.ForeignKey(Subscription, models.PROTECT, related_name="paid_periods")
     key = models.CharField(max_length=300, unique=True, db_collation="C")  # `payment:<id>` or `stripe:<invoice>`
     price = models.ForeignKey(PlanPrice, models.PROTECT, related_name="+", verbose_name=_("price"))
-    payment = models.ForeignKey(Payment, models.PROTECT, related_name="paid_periods", null=True, blank=True)
+    payment = models.ForeignKey(
+        Payment, models.PROTECT, related_name="paid_periods", null=True, blank=True, verbose_name=_("payment")
+    )
     starts_at = models.DateTimeField(_("from"))
     ends_at = models.DateTimeField(_("until"))
     amount_minor = models.BigIntegerField(_("amount in minor units"))

@@ -243,7 +243,10 @@ class PurseAdmin(StandingAdmin, ActsAdmin):  # type: ignore[misc]
             purse,
             form=UnlimitedForm,
             title=gettext("Change the unlimited use"),
-            says=gettext("Use is counted and costs nothing until then, up to the fair share of a month."),
+            says=gettext(
+                "Use is counted and costs nothing until then, up to the fair share of a month. A plan that ends before "
+                "does not end it."
+            ),
             do=do,
             initial={"until": purse.unlimited_until, "fair_use_per_month": purse.fair_use_per_month},
         )
