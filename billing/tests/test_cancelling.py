@@ -48,11 +48,12 @@ def test_gateway_that_knows_no_way_back_cannot_be_cancelled(gateways) -> None:
     assert Payment.objects.get().status == PaymentStatus.PENDING
 
 
-def test_cancelling_at_a_silent_gateway_changes_nothing(stripe) -> None:
+@pytest.mark.parametrize("act", [asking.cancel, asking.refresh])
+def test_silent_gateway_changes_nothing(stripe, act) -> None:
     payment = shop.buy()
     stripe.silent = True
     with pytest.raises(errors.GatewaySilent):
-        asking.cancel(payment)
+        act(payment)
     assert Payment.objects.get().status == PaymentStatus.PENDING
 
 
@@ -96,11 +97,3 @@ def test_refresh_of_what_is_paid_asks_nobody(stripe) -> None:
     stripe.asked.clear()
     assert asking.refresh(payment).status == PaymentStatus.SUCCEEDED
     assert stripe.asked == []
-
-
-def test_refresh_of_a_silent_gateway_changes_nothing(stripe) -> None:
-    payment = shop.buy()
-    stripe.silent = True
-    with pytest.raises(errors.GatewaySilent):
-        asking.refresh(payment)
-    assert Payment.objects.get().status == PaymentStatus.PENDING
