@@ -15,7 +15,6 @@ from config import amounts, logs, safety, words
 django_stubs_ext.monkeypatch()
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-VAR_DIR = embedded.var_dir()
 
 env = environ.Env()  # type: ignore[no-untyped-call]
 
@@ -32,6 +31,7 @@ APP_ENV = env.str("APP_ENV", default="development")  # development | test | prod
 if APP_ENV == "development":
     environ.Env.read_env(BASE_DIR / ".env")
     APP_ENV = env.str("APP_ENV", default="development")  # which the file may say
+VAR_DIR = embedded.var_dir()
 env.ENVIRON = safety.WithFiles(os.environ)  # type: ignore[assignment]  # it is only read
 PRODUCTION = APP_ENV == "production"
 if APP_ENV not in {"development", "test", "production"}:

@@ -7,7 +7,7 @@ from django.contrib import admin
 from django.db.models import F, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.safestring import SafeString
-from django.utils.translation import gettext
+from django.utils.translation import gettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import action, display
 from unfold.widgets import UnfoldAdminTextInputWidget
@@ -31,6 +31,7 @@ LABELS = {
     LetterState.UNKNOWN: "warning",
     LetterState.DEAD: "danger",
 }
+_REPLAY = pgettext_lazy("notification", "Replay")
 
 
 class ResolutionForm(ActForm):
@@ -82,7 +83,7 @@ class GatewayLetterAdmin(BillingActsAdmin):
     def state_shown(self, letter: GatewayLetter) -> tuple[str, str]:
         return letter.state, str(letter.get_state_display())
 
-    @action(description=_("Replay"), url_path="replay", permissions=["replay_gatewayletter"], icon="replay")  # type: ignore[arg-type, operator]
+    @action(description=_REPLAY, url_path="replay", permissions=["replay_gatewayletter"], icon="replay")  # type: ignore[arg-type, operator]
     def replay(self, request: HttpRequest, object_id: str) -> HttpResponse:
         letter = self.found(request, object_id)
 
@@ -94,7 +95,7 @@ class GatewayLetterAdmin(BillingActsAdmin):
             request,
             letter,
             form=ActForm,
-            title=gettext("Replay"),
+            title=str(_REPLAY),
             says=gettext("It is read once more, as if it had just come. What it brought already comes only once."),
             do=do,
         )

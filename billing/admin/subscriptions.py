@@ -13,7 +13,7 @@ from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
-from django.utils.translation import gettext
+from django.utils.translation import gettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import TabularInline
 from unfold.decorators import action
@@ -44,6 +44,7 @@ LABELS = {
     "cancelled": "warning",
     "expired": "warning",
 }
+_CANCEL = pgettext_lazy("subscription", "Cancel")
 
 
 def priced(price: PlanPrice | None) -> str:
@@ -271,7 +272,7 @@ class SubscriptionAdmin(BillingActsAdmin):
             initial={"plan": subscription.price.plan.code, "interval": subscription.price.interval},
         )
 
-    @action(description=_("Cancel"), url_path="cancel", permissions=["manage_subscription"], icon="block")  # type: ignore[arg-type, operator]
+    @action(description=_CANCEL, url_path="cancel", permissions=["manage_subscription"], icon="block")  # type: ignore[arg-type, operator]
     def cancel(self, request: HttpRequest, object_id: str) -> HttpResponse:
         subscription = self.found(request, object_id)
 

@@ -9,7 +9,7 @@ from typing import Any
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.utils.safestring import SafeString
-from django.utils.translation import gettext
+from django.utils.translation import gettext, pgettext
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import TabularInline
 from unfold.decorators import action
@@ -77,7 +77,7 @@ class TopUpAdmin(BillingActsAdmin):
             return "off", gettext("off")
         if row.suspended_at is not None:
             return "suspended", gettext("suspended")
-        return "on", gettext("on")
+        return "on", pgettext("top-up", "on")
 
     @action(description=_("Switch off"), url_path="withdraw", permissions=["change_consent"], icon="power_settings_new")  # type: ignore[arg-type, operator]
     def withdraw(self, request: HttpRequest, object_id: str) -> HttpResponse:

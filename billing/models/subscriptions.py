@@ -9,6 +9,7 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models
 from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from billing.models.payments import Payment
 from billing.models.plans import PlanPrice
@@ -18,10 +19,10 @@ from ledger.ids import uuid7
 class SubscriptionStatus(models.TextChoices):
     INCOMPLETE = "incomplete", _("not paid yet")
     TRIALING = "trialing", _("on trial")
-    ACTIVE = "active", _("active")
+    ACTIVE = "active", pgettext_lazy("subscription", "active")
     PAST_DUE = "past_due", _("past due")
     PAUSED = "paused", _("paused")
-    CANCELLED = "cancelled", _("cancelled")
+    CANCELLED = "cancelled", pgettext_lazy("subscription", "cancelled")
     EXPIRED = "expired", _("lapsed")
 
 

@@ -30,7 +30,10 @@ def keep_another(user: User) -> SavedMethod:
     return saved_methods.remember(user=user, gateway="stripe", method=told)
 
 
-@pytest.mark.parametrize("state", ["on", "suspended", "off"])
+IN_FRENCH = {"on": "activée", "suspended": "suspendue", "off": "désactivée"}
+
+
+@pytest.mark.parametrize("state", IN_FRENCH)
 def test_list_and_page_say_how_a_top_up_stands(ann, operator, state) -> None:
     row = agree(ann)
     if state == "suspended":
@@ -41,6 +44,8 @@ def test_list_and_page_say_how_a_top_up_stands(ann, operator, state) -> None:
         text = browser(operator).get(url).text
         assert ann.get_username() in text
         assert f">{state}<" in "".join(text.split())
+        french = browser(operator).get(url, headers={"accept-language": "fr"}).text
+        assert f">{IN_FRENCH[state]}<" in "".join(french.split())
 
 
 def test_operator_switches_a_top_up_off_and_their_reason_is_kept(ann, operator) -> None:

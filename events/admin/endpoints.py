@@ -63,10 +63,14 @@ class EndpointForm(forms.ModelForm[Endpoint]):
 
 class RangeForm(ActForm):
     since = forms.DateTimeField(
-        label=_("from"), widget=UnfoldAdminTextInputWidget(attrs={"type": "datetime-local"}), help_text="UTC"
+        label=_("from"),
+        widget=UnfoldAdminTextInputWidget(attrs={"type": "datetime-local"}),
+        help_text=settings.OPERATORS_TIME_ZONE,
     )
     until = forms.DateTimeField(
-        label=_("to"), widget=UnfoldAdminTextInputWidget(attrs={"type": "datetime-local"}), help_text="UTC"
+        label=_("to"),
+        widget=UnfoldAdminTextInputWidget(attrs={"type": "datetime-local"}),
+        help_text=settings.OPERATORS_TIME_ZONE,
     )
     also_delivered = forms.BooleanField(
         label=_("also what arrived"),

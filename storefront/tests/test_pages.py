@@ -5,6 +5,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.template.loader import render_to_string
 from django.test import Client
+from django.utils.translation import override
 
 from billing.tests.subscribers import make_plan
 from credits.tests.factories import make_pack
@@ -145,6 +146,8 @@ def test_page_of_a_fault_says_where_help_is(settings) -> None:
     settings.SUPPORT_EMAIL = "help@shop.example"
     for name in ("500.html", "503.html"):
         assert "mailto:help@shop.example" in render_to_string(name)
+        with override("fr"):
+            assert '<html lang="fr">' in render_to_string(name)
 
 
 def prices_on(page: str) -> list[str]:
