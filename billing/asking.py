@@ -157,22 +157,18 @@ def ask_due(now: datetime | None = None) -> int:
     return total
 
 
-@transaction.atomic
 def _claim(now: datetime) -> list[Attempt]:
-    """Some of the due, each with its next time written down: a worker that dies now delays them, and loses none. Of the
-    last question too the answer is still to come; that there is no other one is written down behind it."""
+    """Of the last question too the answer is still to come; that there is no other one is written down behind it."""
     lease = timedelta(seconds=settings.GATEWAY_ASK_OFTEN_SECONDS)
-    found = list(
-        Attempt.objects.filter(next_ask_at__lte=now)
-        .select_for_update(of=("self",), skip_locked=True, no_key=True)
-        .select_related("payment")
-        .order_by("next_ask_at")[: settings.PAYMENT_SWEEP_BATCH]
-    )
-    for attempt in found:
+
+    def ask_again(attempt: Attempt) -> None:
         attempt.asks += 1
         attempt.next_ask_at = payments.next_ask(attempt, now) or now + lease
-    Attempt.objects.bulk_update(found, ["asks", "next_ask_at"])
-    return found
+
+    due = Attempt.objects.filter(next_ask_at__lte=now).select_related("payment")
+    return sweeps.claim(
+        due, by="next_ask_at", most=settings.PAYMENT_SWEEP_BATCH, then=ask_again, writes=["asks", "next_ask_at"]
+    )
 
 
 def _ask_one(attempt: Attempt) -> None:
@@ -217,21 +213,18 @@ def expire_abandoned(now: datetime | None = None) -> int:
     return ended
 
 
-@transaction.atomic
 def _claim_late(now: datetime) -> list[Payment]:
-    """Some of those whose time is over, each with a little more of it: until its gateway has said something it can
-    still be paid, and those whose gateway is silent must not stand before all others. Of a bill it is the attempt that
-    has a time; without one it waits for nothing but its buyer."""
+    """Those whose time is over, each with a little more of it: until its gateway has said something it can still be
+    paid, and those whose gateway is silent must not stand before all others. Of a bill it is the attempt that has a
+    time; without one it waits for nothing but its buyer."""
+    later = now + timedelta(seconds=settings.PAYMENT_EXPIRE_AGAIN_SECONDS)
+
+    def wait(payment: Payment) -> None:
+        payment.expires_at = later
+
     waits = Exists(Attempt.objects.live().filter(payment=OuterRef("pk")))
-    found = list(
-        Payment.objects.filter(~Q(kind=PaymentKind.BILL) | waits, status=PaymentStatus.PENDING, expires_at__lte=now)
-        .select_for_update(of=("self",), skip_locked=True, no_key=True)
-        .order_by("expires_at")[: settings.PAYMENT_SWEEP_BATCH]
-    )
-    for payment in found:
-        payment.expires_at = now + timedelta(seconds=settings.PAYMENT_EXPIRE_AGAIN_SECONDS)
-    Payment.objects.bulk_update(found, ["expires_at"])
-    return found
+    late = Payment.objects.filter(~Q(kind=PaymentKind.BILL) | waits, status=PaymentStatus.PENDING, expires_at__lte=now)
+    return sweeps.claim(late, by="expires_at", most=settings.PAYMENT_SWEEP_BATCH, then=wait, writes=["expires_at"])
 
 
 def _expire_one(payment: Payment, now: datetime) -> bool:

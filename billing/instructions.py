@@ -19,6 +19,7 @@ from billing.models.cases import CaseKind
 from billing.models.instructions import InstructionKind, InstructionState
 from billing.models.subscriptions import IN_FORCE, LIVE, SubscriptionStatus
 from billing.plan_payments import CHANGED_MEANWHILE
+from rest import sweeps
 
 NOTHING_LEFT = (SubscriptionState.CANCELLED, SubscriptionState.EXPIRED, SubscriptionState.NOT_FOUND)
 MAY_BE_GIVEN_IN: dict[str, tuple[str, ...]] = {
@@ -191,15 +192,13 @@ def _close(instruction: GatewayInstruction, state: InstructionState) -> bool:
     return bool(rows.update(state=state, closed_at=timezone.now(), failure_code=instruction.failure_code))
 
 
-@transaction.atomic
 def claim(now: datetime) -> list[GatewayInstruction]:
-    """Those whose answer is due, each with its next time written down, also behind the last one: until people are told,
-    a worker that dies loses nothing."""
-    rows = GatewayInstruction.objects.select_for_update(of=("self",), skip_locked=True, no_key=True)
-    due = rows.filter(state=InstructionState.OPEN, next_ask_at__lte=now).order_by("next_ask_at")
-    found = list(due.select_related("subscription__user", "subscription__price__plan")[: settings.RENEWAL_BATCH])
+    """Those whose answer is due. Behind the last question too there is a next time, until people are told."""
     lease = now + timedelta(seconds=settings.GATEWAY_ASK_OFTEN_SECONDS)
-    for each in found:
-        each.next_ask_at = schedule.next_ask_at(each.created_at, now=now) or lease
-    GatewayInstruction.objects.bulk_update(found, ["next_ask_at"])
-    return found
+
+    def ask_again(instruction: GatewayInstruction) -> None:
+        instruction.next_ask_at = schedule.next_ask_at(instruction.created_at, now=now) or lease
+
+    due = GatewayInstruction.objects.filter(state=InstructionState.OPEN, next_ask_at__lte=now)
+    due = due.select_related("subscription__user", "subscription__price__plan")
+    return sweeps.claim(due, by="next_ask_at", most=settings.RENEWAL_BATCH, then=ask_again, writes=["next_ask_at"])

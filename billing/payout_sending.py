@@ -192,22 +192,15 @@ def _ask_due(now: datetime) -> int:
     return len(asked)
 
 
-@transaction.atomic
 def _claim(now: datetime, asked: set[UUID]) -> list[Payout]:
-    """Some of the due, each with its next time written down: a worker that dies now delays them, and loses none."""
-    found = list(
-        Payout.objects.whole()
-        .to_ask()
-        .filter(next_try_at__lte=now)
-        .exclude(pk__in=asked)
-        .select_for_update(of=("self",), skip_locked=True, no_key=True)
-        .order_by("next_try_at")[: settings.PAYOUT_SWEEP_BATCH]
-    )
-    for payout in found:
+    def ask_again(payout: Payout) -> None:
         payout.asks += 1
         payout.next_try_at = payouts.next_question(payout) if payouts.is_asked(payout) else payouts.next_look(payout)
-    Payout.objects.bulk_update(found, ["asks", "next_try_at"])
-    return found
+
+    due = Payout.objects.whole().to_ask().filter(next_try_at__lte=now).exclude(pk__in=asked)
+    return sweeps.claim(
+        due, by="next_try_at", most=settings.PAYOUT_SWEEP_BATCH, then=ask_again, writes=["asks", "next_try_at"]
+    )
 
 
 def _quietly_ask(payout: Payout) -> None:

@@ -171,18 +171,15 @@ def return_surplus(attempt: Attempt) -> Refund | None:
     )
 
 
-@transaction.atomic
 def _claim(now: datetime) -> list[Refund]:
-    found = list(
-        Refund.objects.filter(status__in=UNDER_WAY, next_try_at__lte=now)
-        .select_for_update(of=("self",), skip_locked=True, no_key=True)
-        .order_by("next_try_at")[: settings.PAYMENT_SWEEP_BATCH]
-    )
-    for refund in found:
+    def try_again(refund: Refund) -> None:
         refund.tries += 1
         refund.next_try_at = refunds.next_question(refund)
-    Refund.objects.bulk_update(found, ["tries", "next_try_at"])
-    return found
+
+    due = Refund.objects.filter(status__in=UNDER_WAY, next_try_at__lte=now)
+    return sweeps.claim(
+        due, by="next_try_at", most=settings.PAYMENT_SWEEP_BATCH, then=try_again, writes=["tries", "next_try_at"]
+    )
 
 
 def _work_on(refund: Refund) -> None:

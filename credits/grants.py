@@ -18,6 +18,7 @@ from credits.models import Grant, GrantSource, Purse
 from events import hints, outbox
 from events.types import EventType
 from ledger.money import CREDIT
+from rest import sweeps
 
 LONGEST_KEY = 180  # `grant:<key>` is the name of an account
 FREE_SOURCES = {GrantSource.BONUS, GrantSource.PROMOTION, GrantSource.MANUAL, GrantSource.REFERRAL}
@@ -246,11 +247,9 @@ def _warn_some(before: datetime) -> int:
     due = (
         Grant.objects.filter(is_open=True, warned_at__isnull=True, frozen_at__isnull=True, revoked_at__isnull=True)
         .filter(expires_at__gt=timezone.now(), expires_at__lte=before)
-        .select_for_update(of=("self",), skip_locked=True, no_key=True)
         .select_related("account", "purse__user")
-        .order_by("expires_at")[: settings.CREDITS_SWEEP_BATCH]
     )
-    grants = list(due)
+    grants = sweeps.free(due, by="expires_at", most=settings.CREDITS_SWEEP_BATCH)
     for grant in grants:
         data = {
             "grant": grant.entry_id,

@@ -15,7 +15,6 @@ from django.core.cache import cache
 from django.core.mail import EmailMessage, get_connection
 from django.core.mail.backends.base import BaseEmailBackend
 from django.core.mail.backends.dummy import EmailBackend as ThrowsAway
-from django.db import transaction
 from django.db.models import F, QuerySet
 from django.utils import timezone
 from prometheus_client import Counter
@@ -214,20 +213,15 @@ def _close(connection: BaseEmailBackend) -> None:
         connection.close()
 
 
-@transaction.atomic
 def _claim(at: datetime) -> list[Message]:
-    due = (
-        Message.objects.filter(state__in=[MessageState.QUEUED, MessageState.SENDING], due_at__lte=at)
-        .select_for_update(of=("self",), skip_locked=True, no_key=True)
-        .select_related("event", "user")
-        .order_by("due_at")[: settings.MAIL_BATCH]
-    )
-    claimed = list(due)
     lease = at + timedelta(seconds=settings.MAIL_LEASE_SECONDS)
-    for message in claimed:
+
+    def take(message: Message) -> None:
         message.state, message.due_at, message.attempts = MessageState.SENDING, lease, message.attempts + 1
-    Message.objects.bulk_update(claimed, ["state", "due_at", "attempts"])
-    return claimed
+
+    due = Message.objects.filter(state__in=[MessageState.QUEUED, MessageState.SENDING], due_at__lte=at)
+    due = due.select_related("event", "user")
+    return sweeps.claim(due, by="due_at", most=settings.MAIL_BATCH, then=take, writes=["state", "due_at", "attempts"])
 
 
 def _give_back(waiting: Collection[Message], away: Exception | None) -> None:
