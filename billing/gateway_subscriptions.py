@@ -28,6 +28,7 @@ from billing import (
     pausing,
     payments,
     returning,
+    schedule,
     subscription_states,
     timeline,
 )
@@ -172,9 +173,9 @@ def _hear(
 
 def _was_never_opened(subscription: Subscription, found: SubscriptionResult) -> bool:
     """Its answer was lost, and after a while its gateway still knows no page of it."""
-    grace = timedelta(seconds=settings.GATEWAY_NOT_FOUND_PAYMENT_SECONDS)
-    is_unknown = found.state is SubscriptionState.NOT_FOUND and not subscription.gateway_session
-    return is_unknown and subscription.created_at + grace <= timezone.now()
+    if found.state is not SubscriptionState.NOT_FOUND or subscription.gateway_session:
+        return False
+    return schedule.proves_absence(schedule.Sent.PAGE, subscription.created_at, now=timezone.now(), answers=1)
 
 
 def _is_unheard(gateway: str, *invoices: str) -> bool:

@@ -65,7 +65,7 @@ def _is_good_for_a_while(setup: MethodSetup) -> bool:
 
 
 def _gateway() -> str:
-    """The operators' first that keeps methods."""
+    """The operators' first that saves methods."""
     for each in gateway_choices.candidates():
         if each.is_enabled and each.is_configured and isinstance(registry.get(each.name), KeepsMethods):
             return each.name
@@ -120,8 +120,9 @@ def _note(seen: MethodSetup, result: SetupResult, *, code: str = "") -> MethodSe
 
 
 def _was_never_made(setup: MethodSetup, result: SetupResult) -> bool:
-    grace = timedelta(seconds=settings.GATEWAY_NOT_FOUND_PAYMENT_SECONDS)
-    return result.state is SetupState.NOT_FOUND and setup.created_at + grace <= timezone.now()
+    if result.state is not SetupState.NOT_FOUND:
+        return False
+    return schedule.proves_absence(schedule.Sent.PAGE, setup.created_at, now=timezone.now(), answers=1)
 
 
 def _over(setup: MethodSetup, state: MethodSetupState) -> None:
@@ -160,13 +161,12 @@ def _quietly_ask(setup: MethodSetup) -> None:
         logger.info("method_setup.not_told", extra={"setup": str(setup.pk), "why": type(error).__name__})
 
 
-@transaction.atomic
 def _claim(now: datetime) -> list[MethodSetup]:
-    """Each with its next time written down: a worker that dies now delays them, and loses none."""
-    rows = MethodSetup.objects.due(now).select_for_update(of=("self",), skip_locked=True, no_key=True)
-    found = list(rows.select_related("user").order_by("next_ask_at")[: settings.PAYMENT_SWEEP_BATCH])
-    for setup in found:
+    def ask_again(setup: MethodSetup) -> None:
         setup.asks += 1
         setup.next_ask_at = _next_ask(setup.asks)
-    MethodSetup.objects.bulk_update(found, ["asks", "next_ask_at"])
-    return found
+
+    due = MethodSetup.objects.due(now).select_related("user")
+    return sweeps.claim(
+        due, by="next_ask_at", most=settings.PAYMENT_SWEEP_BATCH, then=ask_again, writes=["asks", "next_ask_at"]
+    )

@@ -11,6 +11,7 @@ class Sent(StrEnum):
     PAYMENT = "payment"
     REFUND = "refund"
     PAYOUT = "payout"
+    PAGE = "page"  # of a plan, or of a card to be saved: nothing is charged before somebody has filled it in
 
 
 def next_ask_at(sent_at: datetime, *, now: datetime) -> datetime | None:
@@ -38,7 +39,9 @@ def after(pauses: Sequence[int], number: int) -> timedelta:
 
 
 def proves_absence(kind: Sent, sent_at: datetime, *, now: datetime, answers: int) -> bool:
-    """Whether "not found", said `answers` times in a row, means that nothing was made: some are slow to know."""
+    """Whether "not found", said `answers` times in a row, means that nothing was made: some are slow to know. Of a page
+    once is enough: it moves no money by itself."""
     is_payout = kind is Sent.PAYOUT
+    wanted = 1 if kind is Sent.PAGE else settings.GATEWAY_NOT_FOUND_ANSWERS
     grace = settings.GATEWAY_NOT_FOUND_PAYOUT_SECONDS if is_payout else settings.GATEWAY_NOT_FOUND_PAYMENT_SECONDS
-    return answers >= settings.GATEWAY_NOT_FOUND_ANSWERS and now - sent_at >= timedelta(seconds=grace)
+    return answers >= wanted and now - sent_at >= timedelta(seconds=grace)

@@ -63,6 +63,8 @@ def test_after_three_days_an_ended_attempt_rests() -> None:
         (Sent.PAYMENT, 119, 3, False),
         (Sent.PAYMENT, 120, 2, False),
         (Sent.REFUND, 120, 3, True),
+        (Sent.PAGE, 120, 1, True),
+        (Sent.PAGE, 119, 1, False),
         (Sent.PAYOUT, 120, 3, False),
         (Sent.PAYOUT, 899, 9, False),
         (Sent.PAYOUT, 900, 3, True),
