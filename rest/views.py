@@ -1,6 +1,6 @@
 """The base of every view of the API, and the endpoint that tells callers how we see them."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from django.http import HttpRequest
@@ -8,6 +8,7 @@ from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.parsers import BaseParser
+from rest_framework.permissions import BasePermission
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -17,6 +18,8 @@ from rest import callers
 from rest import serializers as readers
 from rest.parsers import StrictJSONParser
 from rest.renderers import OrjsonRenderer
+
+READING = ("GET", "HEAD")
 
 
 class NoNegotiation(BaseContentNegotiation):
@@ -52,6 +55,7 @@ class ApiView(APIView):
     versioning_class = None
     metadata_class = None  # no OPTIONS beyond CORS, which its middleware answers
     http_method_names = ["get", "head", "post", "put", "patch", "delete"]
+    permissions_to_write: ClassVar[Sequence[type[BasePermission]] | None] = None  # where they are others than to read
     takes_list: ClassVar[bool] = False  # true where a body may be an array
     # By method, the parameters that may stand in the address: any other is refused. The document says them by this too.
     queries: ClassVar[Mapping[str, type[readers.QuerySerializer]]] = {}
@@ -59,6 +63,12 @@ class ApiView(APIView):
     _parsers = (StrictJSONParser(),)
     _negotiator = NoNegotiation()
     _renderer = (OrjsonRenderer(), OrjsonRenderer.media_type)
+
+    def get_permissions(self) -> list[BasePermission]:
+        asked = self.permission_classes
+        if self.permissions_to_write is not None and self.request.method not in READING:
+            asked = self.permissions_to_write
+        return [each() for each in asked]
 
     def initialize_request(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Request:
         return ApiRequest(

@@ -1,11 +1,9 @@
 """`/customer`: the caller's own record."""
 
-from collections.abc import Sequence
 from typing import cast
 
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers as answers
-from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -57,9 +55,8 @@ class CustomerRequest(serializers.StrictSerializer):
 
 
 class CustomerView(ApiView):
-    def get_permissions(self) -> Sequence[BasePermission]:
-        needed = ("billing.view_customer", "billing.change_customer")
-        return [OwnerOrService(*(needed if self.request.method in ("GET", "HEAD") else needed[1:]))()]
+    permission_classes = (OwnerOrService("billing.view_customer", "billing.change_customer"),)
+    permissions_to_write = (OwnerOrService("billing.change_customer"),)
 
     @extend_schema(operation_id="customer", summary="Show the customer's details", responses=CustomerResponse)
     def get(self, request: Request) -> Response:

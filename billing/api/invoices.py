@@ -101,11 +101,9 @@ class InvoicesQuery(pagination.PageQuery):
 
 
 class InvoicesView(ApiView):
+    permission_classes = (MayRead,)
+    permissions_to_write = (HasPermission("billing.issue_invoice"),)
     queries = {"GET": InvoicesQuery}
-
-    def get_permissions(self):  # type: ignore[no-untyped-def]
-        kind = HasPermission("billing.issue_invoice") if self.request.method == "POST" else MayRead
-        return [kind()]
 
     @extend_schema(
         operation_id="invoices",

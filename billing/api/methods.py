@@ -1,4 +1,4 @@
-"""`/payment-methods`: the cards that are kept for later charges; one more, or one less."""
+"""`/payment-methods`: the saved cards; one more, or one less."""
 
 from typing import Any
 from uuid import UUID
@@ -22,7 +22,7 @@ May = OwnerOrService("billing.manage_method")
 MayRead = OwnerOrService("billing.view_savedmethod", "billing.manage_method")
 
 
-class KeptMethodResponse(answers.Serializer[SavedMethod]):
+class MethodResponse(answers.Serializer[SavedMethod]):
     id = answers.IntegerField()
     gateway = answers.CharField()
     kind = answers.CharField()
@@ -33,8 +33,8 @@ class KeptMethodResponse(answers.Serializer[SavedMethod]):
     stops_top_up = answers.BooleanField(help_text="Whether the automatic top-up stops when this one is removed.")
 
 
-class KeptMethodsResponse(answers.Serializer[Any]):
-    results = KeptMethodResponse(many=True, help_text="The one that an automatic top-up charges comes first.")
+class MethodsResponse(answers.Serializer[Any]):
+    results = MethodResponse(many=True, help_text="The one that an automatic top-up charges comes first.")
 
 
 class MethodSetupBody(serializers.StrictSerializer):
@@ -55,10 +55,10 @@ class RemovalResponse(answers.Serializer[Any]):
 
 
 class MethodsView(ApiView):
-    def get_permissions(self) -> Any:
-        return [(MayRead if self.request.method == "GET" else May)()]
+    permission_classes = (MayRead,)
+    permissions_to_write = (May,)
 
-    @extend_schema(operation_id="payment_methods", summary="List saved cards", responses=KeptMethodsResponse, tags=TAGS)
+    @extend_schema(operation_id="payment_methods", summary="List saved cards", responses=MethodsResponse, tags=TAGS)
     def get(self, request: Request) -> Response:
         found = list(SavedMethod.objects.of(callers.customer(request)).select_related("user"))
         return Response({"results": [_told(each) for each in found]})

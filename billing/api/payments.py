@@ -1,13 +1,11 @@
 """Payments: their history, how one stands, and the two things a buyer can do about it."""
 
-from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 from uuid import UUID
 
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers as answers
-from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -90,15 +88,8 @@ class PaymentStatusView(ApiView):
         )
 
 
-class _ActView(ApiView):
-    permission = ""
-
-    def get_permissions(self) -> Sequence[BasePermission]:
-        return [OwnerOrService(self.permission)()]
-
-
-class PaymentCancelView(_ActView):
-    permission = "billing.cancel_payment"
+class PaymentCancelView(ApiView):
+    permission_classes = (OwnerOrService("billing.cancel_payment"),)
 
     @extend_schema(
         operation_id="cancel_payment",
@@ -114,8 +105,8 @@ class PaymentCancelView(_ActView):
         return Response(PaymentResponse(found(request, payment_id)).data)
 
 
-class PaymentRefreshView(_ActView):
-    permission = "billing.refresh_payment"
+class PaymentRefreshView(ApiView):
+    permission_classes = (OwnerOrService("billing.refresh_payment"),)
 
     @extend_schema(
         operation_id="refresh_payment",

@@ -151,10 +151,9 @@ class PortalResponse(answers.Serializer[Any]):
 
 
 class SubscriptionView(ApiView):
+    permission_classes = (MayRead,)
+    permissions_to_write = (May,)
     queries = {"GET": SubscriptionQuery, "DELETE": CancelQuery}
-
-    def get_permissions(self) -> Any:
-        return [(MayRead if self.request.method == "GET" else May)()]
 
     @extend_schema(
         operation_id="subscription",

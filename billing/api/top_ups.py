@@ -1,11 +1,9 @@
 """`/top-up`: whether, when and for how much a customer wants to be charged by themselves."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers as answers
-from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -19,7 +17,7 @@ from rest.views import ApiView
 TAGS = ["payments"]
 
 
-class SavedMethodResponse(answers.ModelSerializer[SavedMethod]):
+class ChargedMethodResponse(answers.ModelSerializer[SavedMethod]):
     class Meta:
         model = SavedMethod
         fields = ("gateway", "kind", "brand", "last4", "expires")
@@ -37,14 +35,14 @@ class TopUpResponse(answers.Serializer[TopUp]):
     suspended = answers.SerializerMethodField(help_text="Why it has stopped by itself; null while it runs.")
     suspended_at = answers.DateTimeField(allow_null=True)
     next_try_at = answers.DateTimeField(allow_null=True, help_text="No charge before: a cap, or a failed charge.")
-    method = answers.SerializerMethodField(help_text="What is charged: the card that was kept last.")
+    method = answers.SerializerMethodField(help_text="What is charged: the card that was saved last.")
 
     def get_suspended(self, standing: TopUp) -> str | None:
         return Suspension(standing.suspended_for).value if standing.suspended_for else None
 
     def get_method(self, standing: TopUp) -> dict[str, Any] | None:
         method = saved_methods.latest(standing.user)
-        return dict(SavedMethodResponse(method).data) if method else None
+        return dict(ChargedMethodResponse(method).data) if method else None
 
 
 class TopUpBody(serializers.StrictSerializer):
@@ -58,9 +56,8 @@ class TopUpBody(serializers.StrictSerializer):
 
 
 class TopUpView(ApiView):
-    def get_permissions(self) -> Sequence[BasePermission]:
-        needed = ("billing.view_topup", "billing.change_consent")
-        return [OwnerOrService(*(needed if self.request.method in ("GET", "HEAD") else needed[1:]))()]
+    permission_classes = (OwnerOrService("billing.view_topup", "billing.change_consent"),)
+    permissions_to_write = (OwnerOrService("billing.change_consent"),)
 
     @extend_schema(operation_id="top_up", summary="Show the automatic top-up", responses=TopUpResponse, tags=TAGS)
     def get(self, request: Request) -> Response:

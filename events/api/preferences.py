@@ -1,11 +1,9 @@
 """`/mail-preferences`: which e-mails the caller wants."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers as answers
-from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -36,9 +34,8 @@ class PreferencesResponse(answers.Serializer[Any]):
 
 
 class PreferencesView(ApiView):
-    def get_permissions(self) -> Sequence[BasePermission]:
-        needed = ("billing.view_customer", "billing.change_customer")
-        return [OwnerOrService(*(needed if self.request.method in ("GET", "HEAD") else needed[1:]))()]
+    permission_classes = (OwnerOrService("billing.view_customer", "billing.change_customer"),)
+    permissions_to_write = (OwnerOrService("billing.change_customer"),)
 
     @extend_schema(
         operation_id="mail_preferences",

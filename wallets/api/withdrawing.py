@@ -122,11 +122,10 @@ def _mine(request: Request, withdrawal: UUID) -> Withdrawal:
 
 
 class WithdrawalsView(ApiView):
+    permission_classes = (asking.MayRead,)
+    permissions_to_write = (MayAsk,)
     more_errors = ("402",)  # rest.schema reads it
     queries = {"GET": WithdrawalsQuery}
-
-    def get_permissions(self) -> list[Any]:
-        return [MayAsk() if self.request.method == "POST" else asking.MayRead()]
 
     @extend_schema(
         operation_id="list_withdrawals",
