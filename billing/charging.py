@@ -1,4 +1,4 @@
-"""A kept card is charged, under an attempt that is committed: for a buyer who is there, and by top-ups for one who is
+"""A saved card is charged, under an attempt that is committed: for a buyer who is there, and by top-ups for one who is
 not."""
 
 from billing import asking, calling, errors, failures, payments

@@ -71,8 +71,8 @@ class Wishes:
     success_url: str = ""
     cancel_url: str = ""
     flow: Flow | None = None  # none: whatever the gateway has
-    save_method: bool = False  # keep the card for later charges, where the buyer agrees to those
-    method: SavedMethod | None = None  # a kept card of the buyer's: it is charged at once, at its own gateway
+    save_method: bool = False  # save the card for later charges, where the buyer agrees to those
+    method: SavedMethod | None = None  # a saved card of the buyer's: it is charged at once, at its own gateway
     reference: str = ""  # the caller's own words for it
     metadata: Mapping[str, Any] = field(default_factory=dict)
 

@@ -41,7 +41,7 @@ def buyer(user: User, gateway: str) -> Buyer:
 
 
 def make_known(*, user: User, gateway: str, reference: str) -> None:
-    """Before a page or an intent that keeps a card: one that the gateway makes up by itself may be a second customer,
+    """Before a page or an intent that saves a card: one that the gateway makes up by itself may be a second customer,
     and a card without any is nobody's. No transaction is open."""
     found, adapter = buyer(user, gateway), registry.get(gateway)
     if found.gateway_customer or not isinstance(adapter, KeepsMethods):

@@ -1,4 +1,4 @@
-"""A customer takes a kept card out: what that stops is said before, and its gateway forgets it too."""
+"""A customer takes a saved card out: what that stops is said before, and its gateway forgets it too."""
 
 import logging
 from dataclasses import dataclass

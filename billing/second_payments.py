@@ -27,7 +27,7 @@ class Look:
     purchase: Purchase
     by_card: bool
     basis: Basis | None
-    known: frozenset[UUID]  # of a kept card alone
+    known: frozenset[UUID]  # of a saved card alone
 
 
 def look(*, user: User, purchase: Purchase, by_card: bool, basis: Basis | None) -> Look:
@@ -65,7 +65,7 @@ def _same(user: User, purchase: Purchase) -> PaymentQuerySet:
 
 def _refuse_beside_an_unknown_one(same: PaymentQuerySet, *, by_card: bool) -> None:
     """Whoever tries again, perhaps at another gateway, while nobody knows whether the first try is paid would pay
-    twice. Beside a kept card even a call under way counts: it may charge by itself, where a page waits for its buyer.
+    twice. Beside a saved card even a call under way counts: it may charge by itself, where a page waits for its buyer.
     """
     # Once people look after it nobody asks any more, and it must not stand in the way for ever.
     states = [AttemptState.UNKNOWN, *([AttemptState.CREATED] if by_card else [])]

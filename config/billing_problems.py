@@ -218,11 +218,11 @@ OF_BILLING: dict[type[BaseException], Problem] = {
     ),
     billing.NoSavedMethod: Problem(
         status=409,
-        title="No saved method",
-        meaning="No card is kept that could be charged; payment-methods and a checkout with save_method keep one.",
+        title="No saved card",
+        meaning="Nothing can be charged: payment-methods saves a card, and so does a checkout with save_method.",
     ),
     billing.NoGatewayKeepsMethods: Problem(
-        status=422, title="No gateway keeps methods", meaning="No gateway that is switched on keeps cards."
+        status=422, title="No gateway saves cards", meaning="No gateway that is switched on saves cards."
     ),
     billing.UnknownMethod: Problem(
         status=400, title="Unknown saved card", meaning="No card of this customer is kept under this id."
@@ -230,7 +230,7 @@ OF_BILLING: dict[type[BaseException], Problem] = {
     billing.MethodRefused: Problem(
         status=402,
         title="Card not charged",
-        meaning="The kept card was not charged, for this reason; a checkout without payment_method leads to a page.",
+        meaning="The saved card was not charged, for this reason; a checkout without payment_method leads to a page.",
         facts=("payment", "gateway", "reason"),
     ),
     billing.MethodPaysPlan: Problem(

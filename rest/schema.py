@@ -50,7 +50,7 @@ REPLAY = {REPLAYED: {"schema": {"type": "string", "enum": ["true"]}, "descriptio
 ERRORS = {
     "400": "Wrong parameters, headers or body; unknown parameters and fields are wrong too",
     "401": "Credentials missing or refused",
-    "402": "Not enough credits or money, or a kept card was not charged; `code` says which",
+    "402": "Not enough credits or money, or a saved card was not charged; `code` says which",
     "403": "Not permitted",
     "404": "Not there, or not yours",
     "409": "A request with this key is still running, or the state of things forbids it",

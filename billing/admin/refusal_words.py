@@ -128,7 +128,7 @@ WORDS: Words = {
     ),
     errors.ResolutionMissing: _("Say how the case ended."),
     errors.DiscrepancyClosed: _("This exception is resolved already."),
-    # plans and kept cards
+    # plans and saved cards
     errors.SubscriptionLive: _("There is a subscription to %(plan)s already; change it instead."),
     errors.SamePrice: _("The subscription has this plan at this price already."),
     errors.SubscriptionState: _subscription,
@@ -144,7 +144,7 @@ WORDS: Words = {
     errors.PlanPriceMissing: refusal_words.WORDS[errors.PlanPriceMissing],
     errors.NoGatewayTakesIt: _("No gateway takes this payment."),
     errors.GatewaysDown: _("No gateway that could take this payment answers at the moment. Nothing was charged."),
-    errors.NoSavedMethod: _("The customer has no card that is kept for later charges."),
+    errors.NoSavedMethod: _("The customer has no saved card."),
     errors.MethodPaysPlan: _("The plan %(plan)s is paid with this card: give it another one first."),
     errors.TopUpOff: _("The automatic top-up is not switched on."),
     errors.CapTooLow: _cap_too_low,

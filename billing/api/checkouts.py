@@ -88,14 +88,14 @@ class CheckoutBody(serializers.StrictSerializer):
     )
     phone = fields.StringField(required=False, max_length=30, bare=True)
     save_method = fields.BooleanField(
-        required=False, help_text="Keep the card, for top-ups and later packs; only gateways that can are asked."
+        required=False, help_text="Save the card, for top-ups and later packs; only gateways that can are asked."
     )
     payment_method = fields.IntegerField(
         required=False,
         min_value=1,
         help_text=(
-            "The id of a kept card of the customer's, as `payment-methods` lists it. It is charged at once, at its own "
-            "gateway, for a pack; not beside `gateways`, `flow`, `phone` or `save_method`."
+            "The id of a saved card of the customer's, as `payment-methods` lists it. It is charged at once, at its "
+            "own gateway, for a pack; not beside `gateways`, `flow`, `phone` or `save_method`."
         ),
     )
     success_url = fields.StringField(required=False, max_length=1000, bare=True)
@@ -128,11 +128,11 @@ class CheckoutBody(serializers.StrictSerializer):
 
 def _check_beside_a_card(attrs: dict[str, Any], thing: str) -> None:
     if thing != "pack":
-        message = "A kept card pays for a pack; anything else is paid on the gateway's page."
+        message = "A saved card pays for a pack; anything else is paid on the gateway's page."
         raise drf.ValidationError({"payment_method": [ErrorDetail(message, code="unexpected")]})
     for name in NOT_BESIDE_A_CARD:
         if name in attrs:
-            message = "A kept card is charged at its own gateway, in the one way that it has: leave this out."
+            message = "A saved card is charged at its own gateway, in the one way that it has: leave this out."
             raise drf.ValidationError({name: [ErrorDetail(message, code="unexpected")]})
 
 
@@ -161,10 +161,9 @@ class CheckoutsView(ApiView):
         description=(
             "The price comes from the catalogue. The answer says what the buyer does next: open a page, confirm on "
             "the telephone, or nothing yet; and which gateways could have taken it, and why others could not. With "
-            "`payment_method` a kept card is charged at once: the answer's `payment` has succeeded, or is pending with "
-            "the page of the buyer's bank, or without one while the gateway is asked; 402 where nothing was charged. "
-            "Where "
-            "`GUEST_CHECKOUT` is on, a guest without credentials buys a pack with an `email`."
+            "`payment_method` a saved card is charged at once: the answer's `payment` has succeeded, or is pending "
+            "with the page of the buyer's bank, or without one while the gateway is asked; 402 where nothing was "
+            "charged. Where `GUEST_CHECKOUT` is on, a guest without credentials buys a pack with an `email`."
         ),
         request=CheckoutBody,
         responses={201: CheckoutResponse},

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rest_framework.views import APIView
 
 OF_A_GUEST = ("email", "locale")
-# A plan is ended by whom it belongs to, and a guest has no account to do it with; coupons and cards are kept for one.
+# A plan is ended by whom it belongs to, and a guest has no account to do it with; coupons and saved cards are for one.
 NOT_FOR_GUESTS = (
     "plan",
     "interval",

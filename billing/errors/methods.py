@@ -1,4 +1,4 @@
-"""What is refused of kept cards and automatic top-ups."""
+"""What is refused of saved cards and automatic top-ups."""
 
 from uuid import UUID
 
@@ -13,12 +13,12 @@ class TopUpOff(BillingError):
 
 class NoSavedMethod(BillingError):
     def __init__(self) -> None:
-        super().__init__("No card is kept for later charges: add one, or pay once with save_method.")
+        super().__init__("There is no saved card: add one, or pay once with save_method.")
 
 
 class NoGatewayKeepsMethods(BillingError):
     def __init__(self) -> None:
-        super().__init__("No gateway that is switched on keeps cards for later charges.")
+        super().__init__("No gateway that is switched on saves cards for later charges.")
 
 
 class UnknownMethod(BillingError):

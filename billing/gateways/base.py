@@ -112,7 +112,7 @@ class CheckoutRequest:
     notify_url: str  # where the gateway is to write to us
     flow: Flow = Flow.REDIRECT
     lines: Sequence[Line] = ()
-    save_method: bool = False  # keep the card for later charges, where the gateway can
+    save_method: bool = False  # save the card for later charges, where the gateway can
     tax: TaxBehavior | None = None  # of a gateway that reckons it: how the amount stands to it
     expires_at: datetime | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)

@@ -75,7 +75,7 @@ class DisputeState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetupRequest:
-    """A method to be kept for later charges, without charging it now."""
+    """A method to be saved for later charges, without charging it now."""
 
     reference: str
     buyer: Buyer  # with its id at the gateway

@@ -110,7 +110,7 @@ class Payment(models.Model):
     # The caller's own words for it: the number of an order, and notes that we keep and never read.
     reference = models.CharField(_("reference"), max_length=200, blank=True, default="", db_default="")
     metadata = models.JSONField(_("notes of the caller"), default=dict, db_default={}, blank=True)
-    saves_method = models.BooleanField(_("keeps the card"), default=False, db_default=False)  # the buyer asked for it
+    saves_method = models.BooleanField(_("saves the card"), default=False, db_default=False)  # the buyer asked for it
     # The caller's Idempotency-Key. Kept here, since it has to be committed before the gateway is called.
     request_scope = models.CharField(max_length=300, blank=True, editable=False)
     request_key = models.CharField(max_length=255, null=True, editable=False)  # noqa: DJ001 - null: none was sent

@@ -64,7 +64,7 @@ def charging(stand_in: StandIn) -> ChargingGateway:
 
 @pytest.fixture
 def ann(charging: ChargingGateway) -> User:
-    """She has kept a card while she bought a pack, and has used up what she bought."""
+    """She has saved a card while she bought a pack, and has used up what she bought."""
     user = shop.make_user()
     shop.paid(charging, user, save_method=True)
     usage.spend(user=user, key="all", amount=275)

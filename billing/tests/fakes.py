@@ -192,7 +192,7 @@ class CapturingGateway(FakeGateway):
 
 
 class ChargingGateway(RefundingGateway):
-    """Keeps a card when asked to, and charges it later. `answers` is what a charge becomes."""
+    """Saves a card when asked to, and charges it later. `answers` is what a charge becomes."""
 
     def __init__(self, name: str) -> None:
         super().__init__(name, saved_methods=True)

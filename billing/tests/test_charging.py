@@ -1,4 +1,4 @@
-"""A pack is paid with a kept card, by `POST checkouts`: what is asked of the gateway, and what is refused. The journey
+"""A pack is paid with a saved card, by `POST checkouts`: what is asked of the gateway, and what is refused. The journey
 plays it at Stripe."""
 
 from typing import Any
@@ -38,7 +38,7 @@ def last() -> Payment:
     return Payment.objects.latest("id")
 
 
-def test_kept_card_pays_at_once_while_its_owner_is_there(ann: User, charging: ChargingGateway, settings: Any) -> None:
+def test_saved_card_pays_at_once_while_its_owner_is_there(ann: User, charging: ChargingGateway, settings: Any) -> None:
     settings.CHECKOUT_RETURN_HOSTS = ["testserver"]
     answer = buy(ann, reference="order 7", success_url="http://testserver/thanks")
     told = answer.json()
@@ -198,7 +198,7 @@ def buy_as(user: User, number: int) -> Any:
         ({"payment_method": "1"}, "payment_method"),
     ],
 )
-def test_what_does_not_go_with_a_kept_card_is_refused(
+def test_what_does_not_go_with_a_saved_card_is_refused(
     ann: User, charging: ChargingGateway, body: dict[str, Any], field: str
 ) -> None:
     answer = buy(ann, **body)

@@ -1,4 +1,4 @@
-"""Kept cards: the sweep of those being saved or removed, and a removal beside a charge. Journeys play the rest."""
+"""Saved cards: the sweep of those being saved or removed, and a removal beside a charge. Journeys play the rest."""
 
 import re
 from typing import Any

@@ -207,14 +207,14 @@ def test_two_that_wait_already_are_named_before_the_index_is_made(clock, paypal)
     migration.refuse_two(apps, None)
 
 
-# ---------------------------------------------------------------- kept cards
+# ---------------------------------------------------------------- saved cards
 
 
 def by_card(user: User) -> Any:
     return ended(lambda: shop.buy(user, method=saved_methods.latest(user)))
 
 
-def test_two_windows_charge_a_kept_card_once(ann: User, charging: ChargingGateway, monkeypatch) -> None:
+def test_two_windows_charge_a_saved_card_once(ann: User, charging: ChargingGateway, monkeypatch) -> None:
     all_look_before_one_begins(monkeypatch, checkout, "choose")
     results = run_all([partial(by_card, ann)] * 2)
     assert [each for each in results if isinstance(each, str)] == ["AttemptLive"]
@@ -259,7 +259,7 @@ def test_who_buys_again_afterwards_is_charged_again(ann: User, charging: Chargin
     assert len(charging.charged) == 2
 
 
-def test_canary_without_the_lock_a_kept_card_is_charged_twice(
+def test_canary_without_the_lock_a_saved_card_is_charged_twice(
     ann: User, charging: ChargingGateway, monkeypatch
 ) -> None:
     no_row_is_locked(monkeypatch, Customer)

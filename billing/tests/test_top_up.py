@@ -72,7 +72,7 @@ def test_operators_read_its_price_and_its_cap_as_money(charging: ChargingGateway
 # ---------------------------------------------------------------- charging
 
 
-def test_low_balance_buys_the_pack_with_the_kept_card(charging: ChargingGateway, ann: User) -> None:
+def test_low_balance_buys_the_pack_with_the_saved_card(charging: ChargingGateway, ann: User) -> None:
     agree(ann)
     tasks.top_up()
     [request] = charging.charged
@@ -430,7 +430,7 @@ def test_same_terms_do_not_start_again_what_cards_have_stopped(charging: Chargin
     assert (agree(ann), TopUp.objects.count(), sweep(ann)) == (first, 1, 0)
 
 
-def test_customer_without_a_kept_card_cannot_agree(charging: ChargingGateway) -> None:
+def test_customer_without_a_saved_card_cannot_agree(charging: ChargingGateway) -> None:
     shop.make_pack()
     with pytest.raises(errors.NoSavedMethod):
         agree(shop.make_user())
@@ -449,7 +449,7 @@ def test_card_is_kept_only_when_its_owner_asked_for_that(charging: ChargingGatew
 
 
 def in_hungary(charging: ChargingGateway) -> User:
-    """Somebody with a kept card and a consent, whose country's rate nobody has written down."""
+    """Somebody with a saved card and a consent, whose country's rate nobody has written down."""
     user = shop.make_user()
     Customer.objects.create(user=user, country="HU")
     GatewayCustomer.objects.create(user=user, gateway="stripe", gateway_id="cus_2")

@@ -33,7 +33,7 @@ ANEW = f"{WORDS} Once more."
 
 @pytest.fixture
 def bought(charging: ChargingGateway) -> Payment:
-    """By somebody who kept the card, agreed to top-ups, and has used nothing yet."""
+    """By somebody who saved the card, agreed to top-ups, and has used nothing yet."""
     payment = shop.paid(charging, save_method=True)
     agree(payment.user)
     charging.asked.clear()

@@ -1,4 +1,4 @@
-"""Kept cards and consents to automatic top-ups, as operators see them and take them away."""
+"""Saved cards and consents to automatic top-ups, as operators see them and take them away."""
 
 from typing import Any
 

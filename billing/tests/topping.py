@@ -1,4 +1,4 @@
-"""A customer with a kept card and a consent, for tests of automatic top-ups."""
+"""A customer with a saved card and a consent, for tests of automatic top-ups."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What becomes of a Checkout Session when its buyer pays: a payment, a kept card, or a subscription."""
+"""What becomes of a Checkout Session when its buyer pays: a payment, a saved card, or a subscription."""
 
 from sandbox.stripe import (
     customers,

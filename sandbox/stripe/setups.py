@@ -1,4 +1,4 @@
-"""SetupIntents: a card is kept for later, with the bank's blessing, and nothing is charged."""
+"""SetupIntents: a card is saved for later, with the bank's blessing, and nothing is charged."""
 
 from typing import Any
 

@@ -9,7 +9,7 @@ from billing.gateways.stripe import tax_states
 from billing.gateways.stripe.client import NAME, Fields, category_of, id_of, moment, part
 from billing.gateways.stripe.currencies import from_wire, from_wire_or_none
 
-# What the metadata of an intent says that charges a kept card: whether its owner is away, or there.
+# What the metadata of an intent says that charges a saved card: whether its owner is away, or there.
 OFF_SESSION, ON_SESSION = "off_session", "on_session"
 
 

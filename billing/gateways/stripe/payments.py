@@ -1,4 +1,4 @@
-"""Money in: the hosted page, the payment intent for a page of our own, and charges of a kept card."""
+"""Money in: the hosted page, the payment intent for a page of our own, and charges of a saved card."""
 
 import time
 from collections.abc import Mapping
@@ -186,7 +186,7 @@ def _session(request: CheckoutRequest, tax_code: str) -> Any:
         **(taxed(request.buyer) if request.tax else {}),
     }
     if request.save_method and not request.buyer.gateway_customer:
-        params["customer_creation"] = "always"  # a kept card belongs to somebody
+        params["customer_creation"] = "always"  # a saved card belongs to somebody
     if request.expires_at is not None:
         at = int(request.expires_at.timestamp())
         # Beyond these Stripe refuses the page; it then lives its 24 hours, and we expire it ourselves.

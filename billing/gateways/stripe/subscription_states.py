@@ -1,4 +1,4 @@
-"""What subscriptions, invoices and kept methods of Stripe's say, in our words. Pure."""
+"""What subscriptions, invoices and saved methods of Stripe's say, in our words. Pure."""
 
 from typing import Any
 
@@ -166,7 +166,7 @@ def of_preview(found: Fields) -> ChangePreview:
     )
 
 
-# ---------------------------------------------------------------- kept methods
+# ---------------------------------------------------------------- saved methods
 
 
 def setup_of_session(session: Fields) -> SetupResult:

@@ -56,7 +56,7 @@ def test_an_intent_gives_its_secret_to_the_page_and_keeps_it_out_of_what_is_stor
     assert "pi_1_secret_x" not in str(result.raw)
 
 
-def test_a_kept_card_is_charged(gateway: Stripe, double: Double) -> None:
+def test_a_saved_card_is_charged(gateway: Stripe, double: Double) -> None:
     double.answers[("POST", "payment_intents")] = asked.paid_intent(double)
     result = gateway.charge(asked.charge())
     assert (result.state, result.amount, result.fee) == (PaymentState.SUCCEEDED, asked.AMOUNT, Money(83, "EUR"))

@@ -75,7 +75,7 @@ QUESTIONS: dict[str, tuple[Act, str, object]] = {
         "setup_intents/seti_1",
         SetupResult(state=SetupState.NOT_FOUND),
     ),
-    "kept card": (lambda gateway: gateway.fetch_method(method="pm_1"), "payment_methods/pm_1", None),
+    "saved card": (lambda gateway: gateway.fetch_method(method="pm_1"), "payment_methods/pm_1", None),
     "subscription": (
         lambda gateway: gateway.fetch_subscription(SubscriptionRef(reference="x", id="sub_1")),
         "subscriptions/sub_1",

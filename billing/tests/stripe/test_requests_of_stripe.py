@@ -41,7 +41,7 @@ SETUP = SetupRequest(reference="u" * 32, buyer=asked.CUSTOMER, currency="EUR", *
 
 MOVES: dict[str, tuple[Act, str]] = {
     "page": (lambda gateway: gateway.open_checkout(asked.checkout(lines=asked.lines())), f"{asked.REFERENCE}:create"),
-    "page that keeps the card": (
+    "page that saves the card": (
         lambda gateway: gateway.open_checkout(asked.checkout(save_method=True)),
         f"{asked.REFERENCE}:create",
     ),

@@ -1,4 +1,4 @@
-"""What Stripe says of subscriptions, invoices, kept cards and disputes, in our words."""
+"""What Stripe says of subscriptions, invoices, saved cards and disputes, in our words."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -312,10 +312,10 @@ def test_what_is_read_of_an_invoice(gateway: Stripe, double: Double) -> None:
     assert (found.period_start, found.period_end) == (at(1_764_000_000), at(1_766_592_000))
 
 
-# ---------------------------------------------------------------- kept cards
+# ---------------------------------------------------------------- saved cards
 
 
-def test_a_kept_card_is_what_its_owner_recognises(gateway: Stripe, double: Double) -> None:
+def test_a_saved_card_is_what_its_owner_recognises(gateway: Stripe, double: Double) -> None:
     card = {"brand": "visa", "last4": "4242", "exp_month": 12, "exp_year": 2031}
     method = double.make("payment_method", id="pm_1", type="card", card=card)
     setup = double.make("setup_intent", id="seti_1", status="succeeded", payment_method=method, customer="cus_1")

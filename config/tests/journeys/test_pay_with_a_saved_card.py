@@ -1,4 +1,4 @@
-"""A pack is paid with a kept card while its owner is there; seen over HTTP, with Stripe in the sandbox."""
+"""A pack is paid with a saved card while its owner is there; seen over HTTP, with Stripe in the sandbox."""
 
 from collections import Counter
 from datetime import timedelta

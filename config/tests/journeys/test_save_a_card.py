@@ -248,7 +248,7 @@ def text(answer: Any) -> str:
 def test_page_adds_a_card_and_says_what_a_removal_stops(shop: Shop, settings: Any) -> None:
     ada = shop.browser
     ada.force_login(shop.user)
-    assert "No card is kept" in text(ada.get("/payment-methods"))
+    assert "No saved card" in text(ada.get("/payment-methods"))
     [url] = re.findall(r'class="button" href="([^"]+)"', text(ada.post("/payment-methods", {"act": "add"})))
     assert "No card was added." in text(ada.get(f"/payment-methods?left=1&setup={MethodSetup.objects.get().pk}"))
     shop.sandbox.turn("stripe", notify={"drop": 1.0})
@@ -263,13 +263,13 @@ def test_page_adds_a_card_and_says_what_a_removal_stops(shop: Shop, settings: An
     done = text(ada.post("/payment-methods", form | {"confirmed": "yes"}, follow=True))
     assert "has stopped, since no card is left" in done
     assert not SavedMethod.objects.kept().exists()
-    assert "No card is kept" in done
+    assert "No saved card" in done
 
 
 @pytest.mark.parametrize(
     ("language", "told", "nothing_else"),
     [
-        ("en", "Stripe keeps it and pays the plan with it; we do not see it.", "No other card is kept."),
+        ("en", "Stripe keeps it and pays the plan with it; we do not see it.", "No other saved card."),
         ("fr", "Stripe la garde et paie la formule avec elle ; nous ne la voyons pas.", "Aucune autre carte"),
     ],
 )
@@ -279,7 +279,7 @@ def test_page_tells_of_the_card_that_stripe_keeps_for_a_plan(
     subscribed(shop)
     shop.browser.force_login(shop.user)
     page = text(shop.browser.get("/payment-methods", headers={"accept-language": language}))
-    assert (told in page, nothing_else in page, "No card is kept" in page) == (True, True, False)
+    assert (told in page, nothing_else in page, "No saved card" in page) == (True, True, False)
     assert 'href="/subscription"' in page
     saved(shop)
     assert nothing_else not in text(shop.browser.get("/payment-methods", headers={"accept-language": language}))

@@ -1,4 +1,4 @@
-"""A card is kept for one customer at Stripe, who is known there before its page is opened; seen over HTTP, in the
+"""A card is saved for one customer at Stripe, who is known there before its page is opened; seen over HTTP, in the
 sandbox."""
 
 from collections.abc import Iterator

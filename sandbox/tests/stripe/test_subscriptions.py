@@ -35,7 +35,7 @@ def bills(client: Any, subscription: Any) -> list[tuple[str | None, str | None, 
 
 
 def failing(client: Any, email: str = "poor@sandbox.example") -> Any:
-    """A customer whose card is kept, and fails whenever it is charged."""
+    """A customer whose card is saved, and fails whenever it is charged."""
     customer = client.v1.customers.create({"email": email})
     method = client.v1.payment_methods.attach("pm_card_chargeCustomerFail", {"customer": customer.id})
     return client.v1.customers.update(customer.id, {"invoice_settings": {"default_payment_method": method.id}})
