@@ -18,7 +18,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name="payment",
             name="saves_method",
-            field=models.BooleanField(db_default=False, default=False, verbose_name="saves the card"),
+            field=models.BooleanField(db_default=False, default=False, verbose_name="keeps the card"),
         ),
         migrations.CreateModel(
             name="SavedMethod",
