@@ -18,6 +18,7 @@ from rest_framework.views import APIView
 from rest import authentication, customers, permissions, tokens
 from rest.callers import Caller, Kind
 from rest.tests.signing import SECRET, bearer, token
+from rest.views import ApiView
 
 KEY = "the key of our own gateway, 32 or more"
 
@@ -372,6 +373,28 @@ def test_permissions_let_in_whom_they_name(db) -> None:
         "missing": (stranger, out, out, out),
         "either": (stranger, in_, in_, in_),
     }
+
+
+class ReadAndWritten(ApiView):
+    permission_classes = (permissions.HasPermission("auth.view_user"),)
+    permissions_to_write = (permissions.HasPermission("auth.change_user"),)
+
+    def get(self, request: Request) -> Any:
+        return Response(status=204)
+
+    post = put = patch = delete = get
+
+
+def test_whoever_may_read_may_not_write(db) -> None:
+    def met(method: str, secret: str) -> int:
+        sent = RequestFactory().generic(method, "/", headers=bearer(secret), content_type="application/json")
+        status: int = ReadAndWritten.as_view()(sent).status_code
+        return status
+
+    reader, writer = (service(name)[1] for name in ("auth.view_user", "auth.change_user"))
+    methods = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+    assert [met(method, reader) for method in methods] == [204, 204, 403, 403, 403, 403]
+    assert [met(method, writer) for method in methods] == [403, 403, 204, 204, 204, 204]
 
 
 def test_the_rights_of_a_user_count_for_nothing_in_the_api(db) -> None:
