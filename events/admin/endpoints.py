@@ -9,6 +9,7 @@ from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils import timezone
+from django.utils.functional import lazy
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import action, display
@@ -61,16 +62,20 @@ class EndpointForm(forms.ModelForm[Endpoint]):
         return cleaned
 
 
+def _clock() -> str:
+    return str(settings.OPERATORS_TIME_ZONE)
+
+
 class RangeForm(ActForm):
     since = forms.DateTimeField(
         label=_("from"),
         widget=UnfoldAdminTextInputWidget(attrs={"type": "datetime-local"}),
-        help_text=settings.OPERATORS_TIME_ZONE,
+        help_text=lazy(_clock, str)(),
     )
     until = forms.DateTimeField(
         label=_("to"),
         widget=UnfoldAdminTextInputWidget(attrs={"type": "datetime-local"}),
-        help_text=settings.OPERATORS_TIME_ZONE,
+        help_text=lazy(_clock, str)(),
     )
     also_delivered = forms.BooleanField(
         label=_("also what arrived"),

@@ -1,8 +1,10 @@
 """The admin: one customer's stream, dead letters first, and what operators can do about them."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.contrib.auth.models import Group, User
@@ -14,6 +16,7 @@ from django.utils.translation import override
 from standardwebhooks import Webhook
 
 from events import dispatching, endpoints, mail, sending
+from events.admin.endpoints import RangeForm
 from events.admin.refusal_words import WORDS
 from events.errors import DeliveryUnderWay, EndpointDisabled, EventsError, TooManyEndpoints
 from events.models import Delivery, Endpoint, Event, Message
@@ -205,6 +208,18 @@ def test_endpoint_is_disabled_enabled_and_told_again(dead: Delivery) -> None:
     dead.refresh_from_db()
     assert dead.state == "dead"
     press("replay_range", since="2020-01-01T00:00", until="2100-01-01T00:00")
+    dead.refresh_from_db()
+    assert dead.state == "pending"
+
+
+def test_range_is_read_by_the_operators_clock_which_the_form_names(dead: Delivery, settings: Any) -> None:
+    settings.OPERATORS_TIME_ZONE = "Asia/Kolkata"
+    client = signed_in(is_superuser=True)
+    path = reverse("admin:events_endpoint_replay_range", args=[dead.endpoint_id])
+    assert {str(RangeForm.base_fields[name].help_text) for name in ("since", "until")} == {"Asia/Kolkata"}
+    there = timezone.now().astimezone(ZoneInfo("Asia/Kolkata"))
+    since, until = (f"{there + timedelta(hours=hours):%Y-%m-%dT%H:%M}" for hours in (-1, 1))
+    client.post(path, {"since": since, "until": until, "key": str(uuid4())})
     dead.refresh_from_db()
     assert dead.state == "pending"
 
