@@ -146,7 +146,11 @@ def _meet(mutant: Mutant, items: list[pytest.Item]) -> int:
         mutant.begin()
         for item in items:
             item._initrequest()  # type: ignore[attr-defined] # as every plugin that runs a test again does
-            if any(report.failed for report in runtestprotocol(item, log=False, nextitem=item.session)):  # type: ignore[arg-type]
+            reports = runtestprotocol(item, log=False, nextitem=item.session)  # type: ignore[arg-type]
+            if any(report.failed for report in reports):
+                if not mutant.text:
+                    sys.stdout.write(f"\n{item.nodeid} fails in a fork; leave it out by -k or mend it.")
+                    sys.stdout.flush()
                 return 1
     except BaseException:  # noqa: BLE001 - whatever it is, it was noticed
         return 1
