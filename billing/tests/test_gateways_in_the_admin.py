@@ -1,7 +1,6 @@
 """The gateways' page: what operators may choose there, and what they see."""
 
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -10,7 +9,6 @@ from django.contrib.auth.models import Group, User
 from django.test import Client
 from django.urls import reverse
 
-from billing.gateways import registry
 from billing.models import GatewaySetting, GatewayTerms
 from billing.tests.test_breaker import fail, pause_ends
 
@@ -77,11 +75,8 @@ def test_page_says_whether_a_gateway_is_tried(failures: int, is_over: bool, word
 
 
 @pytest.fixture
-def keyless(settings: Any) -> Iterator[None]:
+def keyless(made_anew: None, settings: Any) -> None:
     settings.STRIPE_SECRET_KEY = ""
-    registry.forget()
-    yield
-    registry.forget()
 
 
 @pytest.mark.usefixtures("keyless")

@@ -10,20 +10,14 @@ from billing import renewals, subscriptions
 from billing.gateways.subscribing import InvoiceResult, InvoiceState, SubscriptionState
 from billing.models import Case, GatewayLetter, Payment, Subscription
 from billing.tests import shop
-from billing.tests.fakes import StandIn
+from billing.tests.fakes import send
+from billing.tests.renewing import END, RenewingGateway, paid_once, read, write
 from billing.tests.subscribers import BEGIN, fresh
-from billing.tests.test_inbox import send
-from billing.tests.test_subscriptions_at_gateways import END, RenewingGateway, paid_once, read, write
 from ledger import checks
 from ledger.money import Money
 
 pytestmark = pytest.mark.django_db
 MIDDLE, LATER = END + timedelta(days=30), END + timedelta(days=60)
-
-
-@pytest.fixture
-def renewing(stand_in: StandIn, on_sale) -> RenewingGateway:
-    return stand_in(RenewingGateway("stripe"))
 
 
 def younger_paid_first(renewing: RenewingGateway) -> Subscription:

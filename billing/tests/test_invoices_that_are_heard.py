@@ -12,18 +12,12 @@ from billing.gateways.subscribing import InvoiceState
 from billing.gateways.tax_figures import TaxFigures, TaxReason
 from billing.models import Payment, Subscription
 from billing.tests import shop
-from billing.tests.fakes import StandIn
+from billing.tests.renewing import RenewingGateway, begin
 from billing.tests.subscribers import fresh
-from billing.tests.test_subscriptions_at_gateways import RenewingGateway, begin
 from ledger import checks
 from ledger.money import Money
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def renewing(stand_in: StandIn, on_sale) -> RenewingGateway:
-    return stand_in(RenewingGateway("stripe"))
 
 
 def heard(renewing: RenewingGateway, **changes: Any) -> tuple[Subscription, Payment | None]:

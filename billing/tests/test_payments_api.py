@@ -20,12 +20,6 @@ from rest.tests.callers import customer, get, post, service
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def buyer(gateways):
-    shop.make_pack()
-    return shop.make_user()
-
-
 def buy(buyer, key: str | None = "", **body: Any) -> Any:
     return post("checkouts", customer(buyer), {"pack": "medium", "currency": "EUR"} | body, key)
 

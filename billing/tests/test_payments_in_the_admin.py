@@ -19,7 +19,7 @@ from billing.models.cases import CaseKind
 from billing.models.inbox import LetterState
 from billing.models.refunds import RefundStatus
 from billing.tests import shop
-from billing.tests.test_inbox import send
+from billing.tests.fakes import send
 from credits import usage
 
 pytestmark = pytest.mark.django_db

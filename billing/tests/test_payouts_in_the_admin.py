@@ -7,11 +7,9 @@ from django.test import Client
 from django.urls import reverse
 
 from billing import payout_sending
-from billing.gateways.base import DestinationKind
 from billing.models import Case, Payment, Payout
 from billing.tests import shop
-from billing.tests.fakes import StandIn
-from billing.tests.paying import PayingGateway, approved, due, fresh
+from billing.tests.paying import approved, due, fresh
 from rest.tests.callers import post, service
 from wallets.tests.people import available, make_rule, make_type
 from wallets.tests.test_admin import page, send, signed_in
@@ -20,34 +18,29 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def paypal(stand_in: StandIn) -> PayingGateway:
-    return stand_in(PayingGateway("paypal", payout=frozenset({DestinationKind.EMAIL})))
-
-
-@pytest.fixture
-def sent(paypal) -> Any:
+def sent(paying) -> Any:
     withdrawal = approved()
     payout_sending.send(withdrawal)
     return withdrawal
 
 
-def test_page_shows_the_payout_and_asks_the_gateway(paypal, sent) -> None:
+def test_page_shows_the_payout_and_asks_the_gateway(paying, sent) -> None:
     support = signed_in("sue", "support")
     text = support.get(page("withdrawal", "change", sent.pk)).content.decode()
     assert "paypal" in text
     assert f"tr_{sent.pk.hex[-8:]}" in text
-    paypal.pays_out()
+    paying.pays_out()
     assert send(support, page("withdrawal", "ask", sent.pk)).status_code == 302
     assert fresh(sent).status == "paid"
 
 
-def test_silence_of_the_gateway_is_said_and_changes_nothing(paypal, sent) -> None:
-    paypal.silent = True
+def test_silence_of_the_gateway_is_said_and_changes_nothing(paying, sent) -> None:
+    paying.silent = True
     answer = send(signed_in("sue", "support"), page("withdrawal", "ask", sent.pk))
     assert (answer.status_code, fresh(sent).status) == (200, "uncertain")
 
 
-def test_what_was_never_sent_cannot_be_asked_about(paypal) -> None:
+def test_what_was_never_sent_cannot_be_asked_about(paying) -> None:
     withdrawal = approved()
     support = signed_in("sue", "support")
     assert "It has not been sent to any gateway yet." in send(support, page("withdrawal", "ask", withdrawal.pk)).text
@@ -55,7 +48,7 @@ def test_what_was_never_sent_cannot_be_asked_about(paypal) -> None:
     assert "encore été envoyé à aucune passerelle." in send(support, page("withdrawal", "ask", withdrawal.pk)).text
 
 
-def test_finance_says_how_it_ended_and_support_may_not(paypal, sent) -> None:
+def test_finance_says_how_it_ended_and_support_may_not(paying, sent) -> None:
     url = page("withdrawal", "resolve", sent.pk)
     assert signed_in("sue", "support").get(url).status_code == 403
     done = send(signed_in("olive", "finance"), url, end="not_paid", proof="ticket 7 at PayPal")
@@ -66,7 +59,7 @@ def test_finance_says_how_it_ended_and_support_may_not(paypal, sent) -> None:
     assert available(sent.wallet.seller.user) == 10_000
 
 
-def test_case_of_a_payout_is_in_the_queue(paypal, sent) -> None:
+def test_case_of_a_payout_is_in_the_queue(paying, sent) -> None:
     due(sent, hours=25)
     payout_sending.work_through()
     case = Case.objects.get()

@@ -1,6 +1,5 @@
 """A day of ours held against a gateway's list, its answers, or its statement."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date, timedelta
 from io import StringIO
@@ -13,10 +12,9 @@ from django.utils import timezone
 from prometheus_client import REGISTRY
 
 from billing import errors, reconcile, refund_sending, refunds, statements
-from billing.gateways import registry
 from billing.gateways.base import Movement, MovementKind, RefundRequest, RefundState
 from billing.gateways.stripe import Stripe
-from billing.models import Discrepancy, GatewaySetting, Payment, Reconciliation
+from billing.models import Discrepancy, Payment, Reconciliation
 from billing.models.payments import PaymentStatus
 from billing.models.reconciling import Outcome, Resolution, Source
 from billing.tests import shop
@@ -26,18 +24,6 @@ from billing.tests.test_payments_in_the_admin import member, press
 from ledger.checks import faults
 from ledger.money import Money
 from sandbox.testing import Sandbox
-
-
-@pytest.fixture
-def at_stripe(sandbox: Sandbox, db: Any, settings: Any) -> Iterator[Stripe]:
-    settings.STRIPE_API_BASE = sandbox.base("stripe")
-    settings.GATEWAY_TRIES = 1  # a second try would wait
-    registry.forget()
-    GatewaySetting.objects.create(name="stripe", priority=0)
-    found = registry.get("stripe")
-    assert isinstance(found, Stripe)
-    yield found
-    registry.forget()
 
 
 def bought(sandbox: Sandbox) -> Payment:

@@ -10,7 +10,7 @@ from billing.gateways.subjects import Subject
 from billing.models import GatewayLetter, Payment, Refund
 from billing.tests import shop
 from billing.tests.fakes import StandIn
-from billing.tests.test_subscriptions_at_gateways import LATER, RenewingGateway, begin
+from billing.tests.renewing import LATER, RenewingGateway, begin
 from ledger import checks
 from ledger.money import Money
 

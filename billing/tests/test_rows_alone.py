@@ -38,8 +38,8 @@ from billing.models import (
     TopUpCharge,
 )
 from billing.tests import shop
+from billing.tests.fakes import KeepingGateway
 from billing.tests.papers import french, known
-from billing.tests.test_saved_methods import KeepingGateway
 from billing.tests.test_sweeps import Trip, fault, swept, trip
 from billing.tests.topping import agree
 from credits import usage

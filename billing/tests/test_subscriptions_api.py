@@ -11,8 +11,8 @@ from django.utils import timezone
 from billing import dunning, subscriptions
 from billing.models import Payment, PlanPrice, Subscription
 from billing.tests import shop
+from billing.tests.renewing import RenewingGateway
 from billing.tests.subscribers import make_plan, make_plans, make_user, pay, price, subscribed
-from billing.tests.test_subscriptions_at_gateways import RenewingGateway
 from credits import balances
 from rest.models import IdempotencyRecord
 from rest.tests.callers import customer, get, post

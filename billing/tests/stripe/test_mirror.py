@@ -1,6 +1,5 @@
 """The mirror and the letters that never came, against the sandbox over HTTP."""
 
-from collections.abc import Iterator
 from io import StringIO
 from typing import Any
 
@@ -26,16 +25,10 @@ NOBODY = "http://127.0.0.1:1/"
 
 
 @pytest.fixture
-def gateway(sandbox: Sandbox, db: Any, settings: Any) -> Iterator[Stripe]:
-    """Our own adapter, out of the settings. What the sandbox writes reaches nobody."""
+def gateway(at_stripe: Stripe, sandbox: Sandbox) -> Stripe:
+    """Our own adapter. What the sandbox writes reaches nobody."""
     sandbox.configure("stripe", webhook_url=NOBODY)
-    settings.STRIPE_API_BASE = sandbox.base("stripe")
-    settings.GATEWAY_TRIES = 1  # a second try would wait
-    registry.forget()
-    found = registry.get("stripe")
-    assert isinstance(found, Stripe)
-    yield found
-    registry.forget()
+    return at_stripe
 
 
 def bought(sandbox: Sandbox, gateway: Stripe) -> PaymentRef:
