@@ -13,8 +13,9 @@ from billing.gateways.paypal import letters
 from billing.models import Dispute, Payment
 from billing.models.refunds import RefundPolicy
 from billing.tests import shop
+from billing.tests.refunding import ask_for
 from billing.tests.test_reversals import DISPUTE, PayPalLike, bought, captured, is_over, paypal, standing
-from billing.tests.test_sale_payments import TICKET, checkout, refund, seller
+from billing.tests.test_sale_payments import TICKET, checkout, seller
 from credits import usage
 from events.models import Event
 from wallets import sales
@@ -177,7 +178,7 @@ def test_what_comes_free_above_the_part_repays_what_the_seller_owes(paypal, rule
     sales.release_due(people.FAR_AWAY)
     opens(asked="40.00")
     people.withdraw(seller(payment), 3_600)
-    made = refund(other, policy=RefundPolicy.FULL_WITH_DEBT)
+    made = ask_for(other, policy=RefundPolicy.FULL_WITH_DEBT)
     refund_sending.send(made)
     assert (available(seller(payment)), parts(seller(payment))["debt"]) == (0, -3_600)
     ends("10.00", asked="40.00")

@@ -7,8 +7,8 @@ import pytest
 from django.contrib.auth.models import Group, User
 from django.test import Client
 
-from billing import refund_sending, refunds
 from billing.tests import shop
+from billing.tests.refunding import refunded
 from billing.tests.subscribers import subscribed
 from billing.tests.test_payments_in_the_admin import browser, member
 from ledger.money import Money
@@ -24,8 +24,7 @@ def march(on_sale, stripe, paypal) -> None:
     payment = shop.buy()
     stripe.pays(fee=Money(45, "EUR"))
     payment = shop.told(payment)
-    refunds.request(payment=payment, amount=Money(400, "EUR"), reason="not delivered")
-    refund_sending.work_through()
+    refunded(payment, 400)
     shop.buy()
     subscribed(paypal)
 

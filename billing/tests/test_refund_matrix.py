@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
-from billing import disputes, errors, refund_sending, refunds
-from billing.gateways.subscribing import DisputeResult, DisputeState
+from billing import errors, refund_sending, refunds
+from billing.gateways.subscribing import DisputeState
 from billing.models import Payment, Refund
 from billing.models.refunds import RefundPolicy
 from billing.tests import shop
+from billing.tests.refunding import disputed
 from credits import balances, usage
 from credits.models import Grant
 from ledger import checks
@@ -86,11 +87,6 @@ def bought(stripe, bonus: str, spent: str) -> Payment:
     if used := (250 + BONUS[bonus]) * SPENT[spent] // 2:
         usage.spend(user=payment.user, amount=used, key="use")
     return payment
-
-
-def disputed(payment: Payment, state: DisputeState) -> None:
-    result = DisputeResult(id="dp_1", state=state, amount=payment.money, reason="fraudulent")
-    disputes.note(attempt=payment.attempts.get(), result=result)
 
 
 def left(payment: Payment) -> tuple[int, int]:

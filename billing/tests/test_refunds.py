@@ -2,7 +2,6 @@
 
 import threading
 from collections import Counter
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -13,7 +12,6 @@ from django.utils import timezone
 from billing import (
     asking,
     cases,
-    disputes,
     errors,
     gateway_refunds,
     payments,
@@ -26,12 +24,13 @@ from billing import (
 )
 from billing.gateways.base import RefundState
 from billing.gateways.errors import Declined, FailureCategory, Unavailable, Uncertain
-from billing.gateways.subscribing import DisputeResult, DisputeState
-from billing.models import Attempt, Case, Dispute, Payment, Refund
+from billing.gateways.subscribing import DisputeState
+from billing.models import Attempt, Case, Payment, Refund
 from billing.models.cases import CaseKind
 from billing.models.refunds import RefundPolicy, RefundStatus
 from billing.tests import shop
 from billing.tests.fakes import Sold
+from billing.tests.refunding import ask_for, disputed
 from credits import balances, usage
 from credits.models import Grant
 from events.models import Event
@@ -46,11 +45,6 @@ pytestmark = pytest.mark.django_db
 
 def spend(payment: Payment, amount: int) -> None:
     usage.spend(user=payment.user, amount=amount, key=f"use-{payment.pk}-{amount}")
-
-
-def ask_for(payment: Payment, minor: int | None = None, **changes: Any) -> Refund:
-    amount = Money(minor, payment.currency) if minor else None
-    return refunds.request(payment=payment, amount=amount, **{"reason": "not delivered", **changes})
 
 
 def sent(refund: Refund) -> Refund:
@@ -397,11 +391,9 @@ def test_what_was_owed_comes_back_first_and_repays_itself(stripe, number) -> Non
 def test_dispute_takes_what_a_refund_gave_back(stripe) -> None:
     payment = shop.paid(stripe)
     came_back(stripe, payment)
-    attempt, amount = payment.attempts.get(), payment.money
-    opened = DisputeResult(id="dp_1", state=DisputeState.NEEDS_RESPONSE, amount=amount)
-    disputes.note(attempt=attempt, result=opened)
+    disputed(payment)
     assert shop.credits_of(payment.user) == 0
-    disputes.note(attempt=attempt, result=replace(opened, state=DisputeState.LOST))
+    disputed(payment, DisputeState.LOST)
     assert (shop.credits_of(payment.user), Grant.objects.filter(is_open=True).exists()) == (0, False)
     assert checks.faults() == {}
 
@@ -569,11 +561,6 @@ def test_refund_made_at_the_gateway_is_booked(stripe) -> None:
 
 
 # ---------------------------------------------------------------- disputes
-
-
-def disputed(payment: Payment, state: DisputeState, minor: int = 999) -> Dispute:
-    result = DisputeResult(id="dp_1", state=state, amount=Money(minor, "EUR"), reason="fraudulent")
-    return disputes.note(attempt=payment.attempts.get(), result=result)
 
 
 def standing(payment: Payment) -> tuple[int, dict[str, int]]:

@@ -13,7 +13,7 @@ from billing.models import Case, Refund
 from billing.models.refunds import RefundStatus
 from billing.tests import shop
 from billing.tests.fakes import RefundingGateway
-from billing.tests.test_refund_answers import ask_for, say
+from billing.tests.refunding import ask_for, say
 from events.models import Event
 from ledger import checks
 from ledger.money import Money

@@ -12,7 +12,6 @@ from billing import (
     disputes,
     errors,
     fulfilment,
-    gateway_refunds,
     invoice_xml,
     invoices,
     refund_sending,
@@ -28,6 +27,7 @@ from billing.models.payments import AttemptState
 from billing.tests import shop
 from billing.tests.fakes import RefundingGateway
 from billing.tests.papers import faults_of_schematron, french, known
+from billing.tests.refunding import disputed, made_in_the_dashboard
 from credits import usage
 from events.models import Event
 from ledger import checks
@@ -35,18 +35,6 @@ from ledger.money import Money
 
 __all__ = ["french"]
 pytestmark = pytest.mark.django_db
-
-
-def disputed(payment: Payment, state: DisputeState) -> None:
-    result = DisputeResult(id="dp_1", state=state, amount=Money(999, "EUR"), reason="fraudulent")
-    disputes.note(attempt=payment.attempts.get(), result=result)
-
-
-def made_in_the_dashboard(stripe, payment: Payment, minor: int = 400, name: str = "re_dash") -> Refund:
-    refund = gateway_refunds.book(attempt=payment.attempts.get(), amount=Money(minor, "EUR"), ids={"refund": name})
-    stripe.refund_states[refund.reference] = RefundState.SUCCEEDED
-    refund_sending.ask(refund)
-    return Refund.objects.get(pk=refund.pk)
 
 
 def standing(payment: Payment) -> tuple[int, int, int]:
@@ -330,13 +318,11 @@ def test_signed_letter_of_a_gateway_that_knows_no_disputes_freezes_nothing(strip
 
 def test_credits_stay_frozen_until_the_last_dispute_about_them_is_over(stripe) -> None:
     payment = shop.paid(stripe)
-    one, other = (
-        DisputeResult(id=name, state=DisputeState.NEEDS_RESPONSE, amount=Money(100, "EUR")) for name in ("dp_1", "dp_2")
-    )
-    for each in (one, other, replace(one, state=DisputeState.WON)):
-        disputes.note(attempt=payment.attempts.get(), result=each)
+    disputed(payment, minor=100)
+    disputed(payment, minor=100, name="dp_2")
+    disputed(payment, DisputeState.WON, 100)
     assert shop.credits_of(payment.user) == 0
-    disputes.note(attempt=payment.attempts.get(), result=replace(other, state=DisputeState.WON))
+    disputed(payment, DisputeState.WON, 100, "dp_2")
     assert shop.credits_of(payment.user) == 275
     assert checks.faults() == {}
 

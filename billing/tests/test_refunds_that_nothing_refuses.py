@@ -5,13 +5,14 @@ from functools import partial
 import pytest
 from django.utils import timezone
 
-from billing import disputes, errors, gateway_refunds, refund_sending, refunds, refunds_by_hand, reversals
+from billing import errors, gateway_refunds, refund_sending, refunds, refunds_by_hand, reversals
 from billing.gateways.base import RefundResult, RefundState
-from billing.gateways.subscribing import DisputeResult, DisputeState
+from billing.gateways.subscribing import DisputeState
 from billing.models import Case, Payment, Refund
 from billing.models.refunds import RefundPolicy
 from billing.tests import shop
-from billing.tests.test_refunds_in_disputes import disputed, made_in_the_dashboard, standing
+from billing.tests.refunding import disputed, made_in_the_dashboard
+from billing.tests.test_refunds_in_disputes import standing
 from billing.tests.test_sale_payments import seller, sold
 from credits import balances, usage
 from ledger import checks
@@ -124,8 +125,7 @@ def test_reversal_of_what_was_refunded_is_the_disputes_when_that_is_heard_of(str
     assert taken is not None
     refunds.note(refund=taken, result=RefundResult(state=RefundState.SUCCEEDED))
     assert (shop.balance("loss:EUR"), len(whys())) == (-999, 1)
-    told = DisputeResult(id="dp_1", state=DisputeState.LOST, amount=ALL, reason="fraudulent")
-    disputes.note(attempt=attempt, result=told)
+    disputed(payment, DisputeState.LOST)
     assert (standing(payment), shop.balance("loss:EUR"), whys()) == ((0, 0, 999), -999, [])
     assert checks.faults() == {}
 

@@ -18,7 +18,7 @@ from billing.models import Case, Dispute, GatewayLetter, Payment, Refund
 from billing.models.refunds import RefundPolicy
 from billing.tests import shop
 from billing.tests.fakes import RefundingGateway, StandIn
-from billing.tests.test_refund_answers import ask_for, say
+from billing.tests.refunding import ask_for, say
 from billing.tests.test_sale_payments import TICKET, checkout, seller
 from credits import balances, usage
 from events.models import Event

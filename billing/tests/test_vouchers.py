@@ -1,18 +1,18 @@
 """Credits that are taxed when they are used, and leave by other ways: by hand, with a refund, in a dispute."""
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
 from django.utils import timezone
 
-from billing import disputes, gateway_refunds, invoices, refund_sending, refunds, usage_invoices
-from billing.gateways.base import RefundResult, RefundState
-from billing.gateways.subscribing import DisputeResult, DisputeState
-from billing.models import Invoice, Payment, Refund, TaxedUse
+from billing import invoices, refund_sending, refunds, usage_invoices
+from billing.gateways.base import RefundState
+from billing.gateways.subscribing import DisputeState
+from billing.models import Invoice, Payment, TaxedUse
 from billing.models.refunds import RefundPolicy
 from billing.tests import shop
 from billing.tests.papers import french, known
+from billing.tests.refunding import disputed, made_in_the_dashboard, say
 from credits import grants, usage
 from credits.models import Grant
 from ledger import checks
@@ -59,16 +59,11 @@ def test_credits_that_a_refund_has_taken_are_not_taxed(stripe) -> None:
     assert (usage_invoices.issue_due(now=later()), shop.balance("vouchers:EUR")) == (0, 499)
 
 
-def lost(payment: Payment, minor: int = 999) -> None:
-    told = DisputeResult(id="dp_1", state=DisputeState.LOST, amount=Money(minor, "EUR"), reason="fraudulent")
-    disputes.note(attempt=payment.attempts.get(), result=told)
-
-
 def test_dispute_that_is_lost_takes_what_was_never_taxed_and_leaves_nothing_to_tax(stripe) -> None:
     payment = shop.paid(stripe, known())
     invoices.issue(payment=payment)
     usage.spend(user=payment.user, amount=100, key="s-1")  # 75 of them were paid for, and nobody has taxed them yet
-    lost(payment)
+    disputed(payment, DisputeState.LOST)
     assert [shop.balance(f"{name}:EUR") for name in ("vouchers", "loss")] == [0, 0]
     assert (usage_invoices.issue_due(now=later()), shop.balance("tax:EUR")) == (0, 0)
     assert checks.faults() == {}
@@ -79,7 +74,7 @@ def test_dispute_about_what_was_taxed_is_a_loss(stripe) -> None:
     invoices.issue(payment=payment)
     usage.spend(user=payment.user, amount=100, key="s-1")
     usage_invoices.issue_due(now=later())  # 2.99 of it, 0.50 of that tax
-    lost(payment)
+    disputed(payment, DisputeState.LOST)
     names = ("vouchers", "loss", "revenue:packs", "tax")
     assert [shop.balance(f"{name}:EUR") for name in names] == [0, -299, 249, 50]
 
@@ -87,7 +82,7 @@ def test_dispute_about_what_was_taxed_is_a_loss(stripe) -> None:
 def test_dispute_about_a_part_leaves_the_rest_to_be_taxed(stripe) -> None:
     payment = shop.paid(stripe, known())
     invoices.issue(payment=payment)
-    lost(payment, 400)
+    disputed(payment, DisputeState.LOST, 400)
     assert (shop.balance("vouchers:EUR"), shop.balance("loss:EUR")) == (599, 0)
     usage.spend(user=payment.user, amount=shop.credits_of(payment.user), key="all")
     usage_invoices.issue_due(now=later())
@@ -98,27 +93,16 @@ def test_dispute_about_a_part_leaves_the_rest_to_be_taxed(stripe) -> None:
 def test_refund_of_more_than_is_left_takes_no_voucher_of_another(stripe) -> None:
     """Made in the gateway's dashboard while a dispute was open, so that nobody could refuse it."""
     other, payment = shop.paid(stripe, known()), shop.paid(stripe, known())
-    told = DisputeResult(id="dp_1", state=DisputeState.NEEDS_RESPONSE, amount=Money(999, "EUR"))
-    attempt = payment.attempts.get()
-    disputes.note(attempt=attempt, result=told)
+    disputed(payment)
     for name in ("re_one", "re_two"):
-        refund = gateway_refunds.book(attempt=attempt, amount=Money(700, "EUR"), ids={"refund": name})
-        stripe.refund_states[refund.reference] = RefundState.SUCCEEDED
-        refund_sending.ask(refund)
-    disputes.note(attempt=attempt, result=replace(told, state=DisputeState.WON))
+        made_in_the_dashboard(stripe, payment, 700, name)
+    disputed(payment, DisputeState.WON)
     refund_sending.work_through()
     invoices.issue_missing()
     assert (shop.balance("vouchers:EUR"), shop.balance("loss:EUR")) == (other.amount_minor, -401)
     notes = Invoice.objects.filter(kind="credit_note").order_by("id")
     assert list(notes.values_list("gross_minor", flat=True)) == [700, 299]
     assert checks.faults() == {}
-
-
-def made_there(stripe, payment: Payment, minor: int, name: str) -> Refund:
-    made = gateway_refunds.book(attempt=payment.attempts.get(), amount=Money(minor, "EUR"), ids={"refund": name})
-    stripe.refund_states[made.reference] = RefundState.SUCCEEDED
-    refund_sending.ask(made)
-    return made
 
 
 def everything_is_used(payment: Payment) -> int:
@@ -132,8 +116,8 @@ def everything_is_used(payment: Payment) -> int:
 def test_refund_after_a_part_was_lost_leaves_no_voucher_that_nobody_can_use(stripe, minor: int, loss: int) -> None:
     payment = shop.paid(stripe, known())
     invoices.issue(payment=payment)
-    lost(payment, 400)
-    made_there(stripe, payment, minor, "re_1")
+    disputed(payment, DisputeState.LOST, 400)
+    made_in_the_dashboard(stripe, payment, minor, "re_1")
     invoices.issue_missing()
     assert shop.balance("vouchers:EUR") == max(0, 599 - minor)
     assert (everything_is_used(payment), shop.balance("loss:EUR")) == (0, loss)
@@ -143,27 +127,22 @@ def test_refund_after_a_part_was_lost_leaves_no_voucher_that_nobody_can_use(stri
 def test_refund_after_a_part_was_lost_that_comes_back_is_to_be_taxed_again(stripe) -> None:
     payment = shop.paid(stripe, known())
     invoices.issue(payment=payment)
-    lost(payment, 400)
-    made = made_there(stripe, payment, 300, "re_1")
-    bounces(made)
+    disputed(payment, DisputeState.LOST, 400)
+    made = made_in_the_dashboard(stripe, payment, 300, "re_1")
+    say(made, RefundState.FAILED)
     assert shop.balance("vouchers:EUR") == 599
     assert (everything_is_used(payment), TaxedUse.objects.get().gross_minor) == (0, 599)
     assert checks.faults() == {}
 
 
-def bounces(made: Refund) -> None:
-    refunds.note(refund=Refund.objects.get(pk=made.pk), result=RefundResult(state=RefundState.FAILED))
-
-
 def test_refund_that_comes_back_beside_one_of_more_than_was_left_leaves_its_vouchers_to_be_used(stripe) -> None:
     payment = shop.paid(stripe, known())
     invoices.issue(payment=payment)
-    told = DisputeResult(id="dp_1", state=DisputeState.NEEDS_RESPONSE, amount=Money(999, "EUR"))
-    disputes.note(attempt=payment.attempts.get(), result=told)
-    first, _ = (made_there(stripe, payment, 700, name) for name in ("re_one", "re_two"))
-    disputes.note(attempt=payment.attempts.get(), result=replace(told, state=DisputeState.WON))
+    disputed(payment)
+    first, _ = (made_in_the_dashboard(stripe, payment, 700, name) for name in ("re_one", "re_two"))
+    disputed(payment, DisputeState.WON)
     refund_sending.work_through()
-    bounces(first)  # the other one took 299 of them, and 401 of us
+    say(first, RefundState.FAILED)  # the other one took 299 of them, and 401 of us
     assert (shop.balance("vouchers:EUR"), shop.balance("loss:EUR")) == (700, -401)
     assert (everything_is_used(payment), TaxedUse.objects.get().gross_minor) == (0, 700)
     assert checks.faults() == {}

@@ -25,8 +25,8 @@ from billing.models import Invoice, InvoiceFile, TaxedUse
 from billing.tests import shop
 from billing.tests.couponing import buy, make_coupon
 from billing.tests.papers import faults_of_schematron, french, known
+from billing.tests.refunding import ask_for, say
 from billing.tests.test_papers import at_use, refunded
-from billing.tests.test_refund_answers import ask_for, say
 from credits import usage
 from ledger import checks
 from ledger.models import Entry
