@@ -1,6 +1,7 @@
 """Gateways that a test plays with, in the place of the real ones."""
 
 from collections.abc import Iterator
+from datetime import date
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from django.contrib.auth.models import User
 from billing.gateways import registry
 from billing.gateways.base import DestinationKind
 from billing.gateways.stripe import Stripe
-from billing.models import GatewaySetting
+from billing.models import GatewaySetting, TaxRate
 from billing.tests import shop
 from billing.tests.fakes import (
     CapturingGateway,
@@ -144,3 +145,21 @@ def renewing(stand_in: StandIn, on_sale: None) -> RenewingGateway:
 def discounting(stand_in: StandIn, on_sale: None) -> CouponGateway:
     """It renews, and keeps coupons as well."""
     return stand_in(CouponGateway("stripe"))
+
+
+@pytest.fixture
+def french(db: Any, settings: Any) -> None:
+    """The seller is in France, and its prices contain tax."""
+    settings.SELLER_COUNTRY, settings.TAX_SCHEME = "FR", "standard"
+    rates = {"FR": 2_000, "HU": 2_700, "RE": 850}
+    for country, points in rates.items():  # a test that flushed the tables took those of the migration
+        TaxRate.objects.get_or_create(
+            country=country, category="standard", valid_from=date(2026, 1, 1), defaults={"basis_points": points}
+        )
+    settings.SELLER_VAT_NUMBER, settings.SELLER_LEGAL_ID = "FR44732829320", "732829320"
+
+
+@pytest.fixture
+def at_use(french: None, settings: Any) -> None:
+    """Tokens are taxed when they are used."""
+    settings.TAX_AT_USE_CATALOGUES = ["companion-tokens"]

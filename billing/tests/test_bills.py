@@ -35,14 +35,13 @@ from billing.invoice_corrections import Correction
 from billing.models import Attempt, Invoice, InvoiceDraft, Payment, Refund, TaxRate
 from billing.models.payments import PaymentStatus
 from billing.tests import shop
-from billing.tests.papers import faults_of_schematron, french, known
+from billing.tests.papers import faults_of_schematron, known
 from events.models import Event
 from ledger import checks
 from ledger.money import Money
 from ledger.tests.races import run_all
 from rest.tests.callers import customer, get, post, service
 
-__all__ = ["french"]
 pytestmark = pytest.mark.django_db
 # Three hours at 33.33, a licence at 100.01 less 10 and a book of a reduced rate: sums that do not divide.
 LINES = (

@@ -1,10 +1,8 @@
 """A dispute is lost while a refund of the same money is under way, or has arrived; then that refund ends badly."""
 
-from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.utils import timezone
 
 from billing import invoices, refund_sending, refunds, usage_invoices
 from billing.gateways.base import RefundResult, RefundState
@@ -12,7 +10,7 @@ from billing.gateways.subscribing import DisputeState
 from billing.models import Invoice, Payment, Refund
 from billing.models.refunds import RefundPolicy, RefundStatus
 from billing.tests import shop
-from billing.tests.papers import french, known
+from billing.tests.papers import known, later
 from billing.tests.refunding import ask_for, disputed, say
 from billing.tests.test_sale_payments import TICKET, rules, seller, sold
 from credits import balances, usage
@@ -24,7 +22,7 @@ from wallets.models import CommissionRule, WhenWithdrawn
 from wallets.tests import people
 from wallets.tests.people import available, on, parts
 
-__all__ = ["french", "rules"]
+__all__ = ["rules"]
 pytestmark = pytest.mark.django_db
 
 
@@ -138,11 +136,6 @@ def test_refund_that_fails_after_the_dispute_was_won_gives_its_credits_free(stri
 # ---------------------------------------------------------------- packs that are taxed when they are used
 
 
-@pytest.fixture
-def at_use(french, settings) -> None:
-    settings.TAX_AT_USE_CATALOGUES = ["companion-tokens"]
-
-
 @pytest.mark.parametrize("begins", [ask_for, arrived])
 def test_what_was_never_taxed_is_owed_to_nobody_when_the_refund_of_it_ends_badly(stripe, at_use, begins: Any) -> None:
     payment = shop.paid(stripe, known())
@@ -152,7 +145,7 @@ def test_what_was_never_taxed_is_owed_to_nobody_when_the_refund_of_it_ends_badly
     fails(made)
     names = ("vouchers", "loss", "gateway:stripe")
     assert [shop.balance(f"{name}:EUR") for name in names] == [0, 0, 0]
-    assert usage_invoices.issue_due(now=timezone.now() + timedelta(days=32)) == 0
+    assert usage_invoices.issue_due(now=later()) == 0
     assert checks.faults() == {}
 
 
@@ -183,7 +176,7 @@ def test_what_came_back_and_arrived_again_takes_nothing_that_waits_for_others(st
     lost(payment)
     fails(made)
     assert shop.balance("vouchers:EUR") == other.amount_minor
-    assert usage_invoices.issue_due(now=timezone.now() + timedelta(days=32)) == 0  # the bank has that money
+    assert usage_invoices.issue_due(now=later()) == 0  # the bank has that money
     say(made, RefundState.SUCCEEDED)
     assert shop.balance("vouchers:EUR") == other.amount_minor
     assert checks.faults() == {}
@@ -193,7 +186,7 @@ def test_what_arrives_again_after_a_loss_corrects_no_month(stripe, at_use) -> No
     payment = shop.paid(stripe, known())
     invoices.issue_missing()
     usage.spend(user=payment.user, amount=275, key="s-1")
-    assert usage_invoices.issue_due(now=timezone.now() + timedelta(days=32)) == 1
+    assert usage_invoices.issue_due(now=later()) == 1
     made = arrived(payment, policy=RefundPolicy.FULL_WITH_DEBT)
     invoices.issue_missing()
     fails(made)

@@ -12,15 +12,13 @@ from billing.figures import BuyerFigures, Earning, GatewayFigures, PlanFigures, 
 from billing.gateways.errors import Declined, FailureCategory
 from billing.models import TopUpCharge
 from billing.tests import shop
-from billing.tests.papers import french, known
+from billing.tests.papers import known
 from billing.tests.refunding import refunded
 from billing.tests.subscribers import begin, fresh, pay, subscribed
 from billing.tests.test_sale_payments import sold
 from billing.tests.topping import agree
 from ledger.money import Money
 from wallets.tests.people import make_rule, make_type
-
-__all__ = ["french"]
 
 pytestmark = pytest.mark.django_db
 MARCH, APRIL, MAY = (datetime(2026, month, 1, tzinfo=UTC) for month in (3, 4, 5))

@@ -43,23 +43,18 @@ from billing.models import (
 from billing.models.refunds import RefundPolicy
 from billing.tests import shop
 from billing.tests.fakes import RefundingGateway
-from billing.tests.papers import faults_of_schematron, french, known
+from billing.tests.papers import amounts, faults_of_schematron, given_back, known
 from events.models import Event
 from ledger import checks
 from ledger.money import Money
 from ledger.tests.races import run_all
 from rest.tests.callers import customer, get, post, service
 
-__all__ = ["french"]
 pytestmark = pytest.mark.django_db
 
 
 def credited(payment: Payment, minor: int) -> Invoice:
-    refunds.request(
-        payment=payment, amount=Money(minor, payment.currency), policy=RefundPolicy.GOODWILL, reason="not delivered"
-    )
-    refund_sending.work_through()
-    invoices.issue_missing()
+    given_back(payment, minor)
     note = Invoice.objects.filter(kind="credit_note").first()
     assert note is not None
     return note
@@ -70,10 +65,6 @@ def sent_back(stripe: RefundingGateway, note: Invoice) -> Refund:
     assert note.refund is not None
     stripe.refund_states[note.refund.reference] = RefundState.FAILED
     return refund_sending.ask(note.refund)
-
-
-def amounts(invoice: Invoice) -> tuple[int, int, int]:
-    return invoice.net_minor, invoice.tax_minor, invoice.gross_minor
 
 
 def test_payment_has_one_invoice_with_the_tax_that_its_price_contains(stripe, french) -> None:

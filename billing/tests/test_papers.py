@@ -4,7 +4,7 @@ import csv
 import json
 import threading
 import zipfile
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from io import BytesIO, StringIO
 from pathlib import Path
@@ -39,26 +39,15 @@ from billing.gateways.base import RefundState
 from billing.models import Invoice, InvoiceFile, InvoiceMailing, Payment, Refund, TaxedUse, TaxRate, VatCheck
 from billing.models.refunds import RefundPolicy
 from billing.tests import shop
-from billing.tests.papers import faults_of_schematron, french, known
+from billing.tests.papers import amounts, faults_of_schematron, given_back, known, later
 from billing.tests.test_payments_in_the_admin import browser, member, press
 from credits import catalogue_files, usage
 from ledger import checks
 from ledger.money import Money
 from rest.tests.callers import get
 
-__all__ = ["french"]
 pytestmark = pytest.mark.django_db
 GERMAN = "DE136695976"
-
-
-def amounts(invoice: Invoice) -> tuple[int, int, int]:
-    return invoice.net_minor, invoice.tax_minor, invoice.gross_minor
-
-
-def refunded(payment: Payment, minor: int) -> None:
-    refunds.request(payment=payment, amount=Money(minor, "EUR"), policy=RefundPolicy.GOODWILL, reason="not delivered")
-    refund_sending.work_through()
-    invoices.issue_missing()
 
 
 # ---------------------------------------------------------------- prices and lines
@@ -254,15 +243,6 @@ def test_vies_is_asked_again_only_after_a_pause(french, vies) -> None:
 # ---------------------------------------------------------------- taxed when used
 
 
-@pytest.fixture
-def at_use(french, settings) -> None:
-    settings.TAX_AT_USE_CATALOGUES = ["companion-tokens"]
-
-
-def later() -> datetime:
-    return timezone.now() + timedelta(days=32)
-
-
 def test_credits_that_are_taxed_at_use_bring_a_receipt_without_tax(stripe, at_use) -> None:
     receipt = invoices.issue(payment=shop.paid(stripe, known()))
     assert (receipt.kind, receipt.number[:2], amounts(receipt)) == ("receipt", "R-", (999, 0, 999))
@@ -316,12 +296,6 @@ def test_credits_of_a_refund_that_came_back_are_taxed_when_they_are_used(stripe,
     assert usage_invoices.issue_due(now=later()) == 1
     assert (TaxedUse.objects.get().credits, shop.balance("vouchers:EUR")) == (250, 0)
     assert checks.faults() == {}
-
-
-def given_back(payment: Payment, minor: int, policy: RefundPolicy) -> None:
-    refunds.request(payment=payment, amount=Money(minor, "EUR"), policy=policy, reason="changed their mind")
-    refund_sending.work_through()
-    invoices.issue_missing()
 
 
 def test_refund_of_what_was_taxed_corrects_the_month_and_takes_its_tax_back(stripe, at_use) -> None:
@@ -415,7 +389,7 @@ def test_mail_that_fails_is_tried_again_and_given_up_at_last(stripe, french, set
 
 
 def test_archive_of_a_month_holds_every_paper_and_an_index(stripe, french) -> None:
-    refunded(shop.paid(stripe, known()), 500)
+    given_back(shop.paid(stripe, known()), 500)
     invoice_files.render_due()
     note = Invoice.objects.get(kind="credit_note")
     packed = BytesIO(b"".join(invoice_archive.stream(note.issued_on.replace(day=1))))
@@ -430,7 +404,7 @@ def test_export_writes_the_archive_and_says_what_is_not_rendered_yet(stripe, fre
     payment = shop.paid(stripe, known())
     invoice = invoices.issue(payment=payment)
     invoice_files.render_due()
-    refunded(payment, 500)
+    given_back(payment, 500)
     file, month = tmp_path / "a.zip", f"{invoice.issued_on:%Y-%m}"
     call_command("export_invoices", "--month", month, "--out", str(file))
     assert capsys.readouterr().out.splitlines() == [
@@ -489,7 +463,7 @@ def this_year() -> int:
 
 
 def test_accounting_file_has_two_lines_for_every_move_of_money(stripe, french, tmp_path) -> None:
-    refunded(shop.paid(stripe, known()), 500)
+    given_back(shop.paid(stripe, known()), 500)
     file, year = tmp_path / "fec.txt", this_year()
     call_command("export_fec", "--year", str(year), "--out", str(file))
     head, *lines = [line.split("\t") for line in file.read_text().splitlines()]
@@ -507,7 +481,7 @@ def test_accounting_file_has_two_lines_for_every_move_of_money(stripe, french, t
 
 @pytest.mark.parametrize(("drops", "wrong"), [(slice(2, 3), "does not balance"), (slice(1, 5), "number is missing")])
 def test_accounting_file_with_a_line_or_an_entry_missing_is_refused(stripe, french, tmp_path, drops, wrong) -> None:
-    refunded(shop.paid(stripe, known()), 500)
+    given_back(shop.paid(stripe, known()), 500)
     file = tmp_path / "fec.txt"
     call_command("export_fec", "--year", str(this_year()), "--out", str(file))
     lines = file.read_text().splitlines(keepends=True)

@@ -26,14 +26,13 @@ from billing.models import Attempt, Case, Dispute, GatewayLetter, Invoice, Payme
 from billing.models.payments import AttemptState
 from billing.tests import shop
 from billing.tests.fakes import RefundingGateway
-from billing.tests.papers import faults_of_schematron, french, known
+from billing.tests.papers import faults_of_schematron, known
 from billing.tests.refunding import disputed, made_in_the_dashboard
 from credits import usage
 from events.models import Event
 from ledger import checks
 from ledger.money import Money
 
-__all__ = ["french"]
 pytestmark = pytest.mark.django_db
 
 

@@ -1,11 +1,9 @@
 """A refund that had come back, and arrived after all: booked anew each time, in whatever order it is heard of."""
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from django.utils import timezone
 
 from billing import errors, invoices, refund_sending, refunds, refunds_listed, usage_invoices
 from billing.gateways.base import PaymentRef, RefundResult, RefundState
@@ -14,7 +12,7 @@ from billing.models import Case, Invoice, Refund
 from billing.models.refunds import RefundPolicy, RefundStatus
 from billing.tests import shop
 from billing.tests.fakes import RefundingGateway
-from billing.tests.papers import french, known
+from billing.tests.papers import known, later
 from billing.tests.refunding import ask_for, disputed, say
 from billing.tests.test_refunds import paid_twice
 from credits import usage
@@ -23,7 +21,6 @@ from events.models import Event
 from ledger import checks
 from ledger.models import EntryKey
 
-__all__ = ["french"]
 pytestmark = pytest.mark.django_db
 GONE, BACK = RefundState.SUCCEEDED, RefundState.FAILED
 
@@ -231,10 +228,6 @@ def test_no_more_than_was_invoiced_is_credited_when_another_refund_went_meanwhil
     invoices.issue_missing()
     assert papers() == [("invoice", 999), ("credit_note", 999)]
     assert checks.faults() == {}
-
-
-def later() -> datetime:
-    return timezone.now() + timedelta(days=32)
 
 
 def test_what_was_taxed_meanwhile_is_taken_from_its_month(stripe, french, settings) -> None:

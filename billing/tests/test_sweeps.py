@@ -27,11 +27,10 @@ from billing.models import Attempt, Case, GatewayInstruction, GatewayLetter, Pay
 from billing.models.instructions import InstructionKind
 from billing.models.payments import AttemptState, PaymentStatus
 from billing.tests import shop
-from billing.tests.papers import french, known
+from billing.tests.papers import known
 from billing.tests.paying import PayingGateway, approved, due, fresh
 from billing.tests.subscribers import end_of, subscribed
 
-__all__ = ["french"]
 pytestmark = pytest.mark.django_db
 Trip = Callable[..., None]
 

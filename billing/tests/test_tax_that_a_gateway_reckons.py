@@ -10,11 +10,10 @@ from billing.gateways.tax_figures import TaxBehavior, TaxFigures, TaxReason
 from billing.models import Payment
 from billing.tests import shop
 from billing.tests.fakes import RefundingGateway, StandIn
-from billing.tests.papers import faults_of_schematron, french, known
+from billing.tests.papers import faults_of_schematron, known
 from ledger import checks
 from ledger.money import Money
 
-__all__ = ["french"]
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("french")]
 NOTHING = Money(0, "EUR")
 

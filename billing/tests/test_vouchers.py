@@ -1,40 +1,20 @@
 """Credits that are taxed when they are used, and leave by other ways: by hand, with a refund, in a dispute."""
 
-from datetime import datetime, timedelta
-
 import pytest
-from django.utils import timezone
 
-from billing import invoices, refund_sending, refunds, usage_invoices
+from billing import invoices, refund_sending, usage_invoices
 from billing.gateways.base import RefundState
 from billing.gateways.subscribing import DisputeState
 from billing.models import Invoice, Payment, Refund, TaxedUse
 from billing.models.refunds import RefundPolicy
 from billing.tests import shop
-from billing.tests.papers import french, known
+from billing.tests.papers import given_back, known, later
 from billing.tests.refunding import disputed, made_in_the_dashboard, say
 from credits import grants, usage
 from credits.models import Grant
 from ledger import checks
-from ledger.money import Money
 
-__all__ = ["french"]
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("at_use")]
-
-
-@pytest.fixture
-def at_use(french, settings) -> None:
-    settings.TAX_AT_USE_CATALOGUES = ["companion-tokens"]
-
-
-def later() -> datetime:
-    return timezone.now() + timedelta(days=32)
-
-
-def given_back(payment: Payment, minor: int, policy: RefundPolicy) -> None:
-    refunds.request(payment=payment, amount=Money(minor, "EUR"), policy=policy, reason="changed their mind")
-    refund_sending.work_through()
-    invoices.issue_missing()
 
 
 def test_credits_that_are_taken_away_by_hand_are_taxed_like_those_that_expire(stripe) -> None:

@@ -15,8 +15,8 @@ from django.utils import timezone
 from billing import customers, tasks
 from billing.models import Attempt, Case, Customer, Dispute, GatewayLetter, Invoice, Payment, Refund, Subscription
 from billing.tests import shop
-from billing.tests.conftest import gateways, stripe
-from billing.tests.papers import french, known
+from billing.tests.conftest import french, gateways, stripe
+from billing.tests.papers import known
 from billing.tests.paying import approved
 from billing.tests.subscribers import make_plan
 from config import navigation
