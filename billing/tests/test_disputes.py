@@ -13,8 +13,9 @@ from billing.gateways.stripe import Stripe
 from billing.gateways.subscribing import DisputeResult, DisputeState, EvidenceFile
 from billing.models import Dispute
 from billing.tests import shop
-from billing.tests.test_payments_in_the_admin import browser, member, page
+from billing.tests.test_payments_in_the_admin import member
 from ledger.money import Money
+from rest.tests.operators import browser, page
 from sandbox.testing import Sandbox
 
 pytestmark = pytest.mark.django_db

@@ -40,11 +40,12 @@ from billing.models import Invoice, InvoiceFile, InvoiceMailing, Payment, Refund
 from billing.models.refunds import RefundPolicy
 from billing.tests import shop
 from billing.tests.papers import amounts, faults_of_schematron, given_back, known, later
-from billing.tests.test_payments_in_the_admin import browser, member, press
+from billing.tests.test_payments_in_the_admin import member, press
 from credits import catalogue_files, usage
 from ledger import checks
 from ledger.money import Money
 from rest.tests.callers import get
+from rest.tests.operators import browser
 
 pytestmark = pytest.mark.django_db
 GERMAN = "DE136695976"

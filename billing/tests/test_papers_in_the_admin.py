@@ -7,7 +7,8 @@ from billing import invoice_files, invoices
 from billing.models import Invoice
 from billing.tests import shop
 from billing.tests.papers import given_back, known
-from billing.tests.test_payments_in_the_admin import browser, member
+from billing.tests.test_payments_in_the_admin import member
+from rest.tests.operators import browser
 
 pytestmark = pytest.mark.django_db
 

@@ -23,6 +23,7 @@ from billing.tests.gateways import contenders
 from billing.tests.test_payments_in_the_admin import member, press
 from ledger.checks import faults
 from ledger.money import Money
+from rest.tests.operators import printed
 from sandbox.testing import Sandbox
 
 
@@ -46,9 +47,7 @@ def day_of(payment: Payment) -> date:
 
 
 def run(*arguments: str) -> list[str]:
-    out = StringIO()
-    call_command("reconcile", *arguments, stdout=out)
-    return out.getvalue().splitlines()
+    return printed("reconcile", *arguments).splitlines()
 
 
 # ---------------------------------------------------------------- by Stripe's list

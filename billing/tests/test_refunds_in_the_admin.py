@@ -8,9 +8,10 @@ from billing.models.refunds import RefundStatus
 from billing.tests import shop
 from billing.tests.papers import known
 from billing.tests.refunding import ask_for
-from billing.tests.test_payments_in_the_admin import browser, member, page, press
+from billing.tests.test_payments_in_the_admin import member, press
 from billing.tests.test_refunds_of_what_is_gone import revoked
 from credits import usage
+from rest.tests.operators import browser, page
 
 pytestmark = pytest.mark.django_db
 

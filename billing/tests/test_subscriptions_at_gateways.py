@@ -39,12 +39,13 @@ from billing.tests import shop
 from billing.tests.fakes import send
 from billing.tests.renewing import END, begin, lapsed, paid_once, read, write
 from billing.tests.subscribers import BEGIN, fresh, make_plan, make_user, price
-from billing.tests.test_payments_in_the_admin import browser, member, page, press
+from billing.tests.test_payments_in_the_admin import member, press
 from credits import balances
 from credits.models import Grant, GrantSchedule
 from events.models import Message
 from ledger import checks
 from ledger.money import Money
+from rest.tests.operators import browser, page
 
 pytestmark = pytest.mark.django_db
 STRIPES = TaxFigures(tax=Money(53, "EUR"), reason=TaxReason.TAXED)

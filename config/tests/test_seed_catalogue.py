@@ -1,12 +1,11 @@
 """What `seed_catalogue` does when, and what it makes at Stripe, against the sandbox over HTTP."""
 
 from collections.abc import Callable, Iterator
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
-from django.core.management import CommandError, call_command
+from django.core.management import CommandError
 
 from billing import gateway_prices
 from billing.gateways import registry
@@ -14,6 +13,7 @@ from billing.gateways.stripe import Stripe
 from billing.models import GatewayPrice, PlanPrice
 from credits import packs
 from credits.models import Pack
+from rest.tests.operators import printed
 from sandbox.testing import Sandbox
 
 SHOP = """
@@ -64,9 +64,7 @@ def stripe(sandbox: Sandbox, settings: Any) -> Iterator[Stripe]:
 
 
 def run(*arguments: str) -> list[str]:
-    out = StringIO()
-    call_command("seed_catalogue", "shop", *arguments, stdout=out)
-    return out.getvalue().splitlines()
+    return printed("seed_catalogue", "shop", *arguments).splitlines()
 
 
 def at_stripe() -> list[str]:

@@ -321,8 +321,7 @@ def test_a_proxy_must_say_for_whom(db, client: Client, settings) -> None:
     assert refusal(get(client, **{"X-Internal-Key": KEY}))[:2] == (400, "invalid_user_id")
 
 
-def test_a_session_of_the_admin_opens_nothing(db, client: Client) -> None:
-    client.force_login(User.objects.create_superuser("root"))
+def test_a_session_of_the_admin_opens_nothing(root: User, client: Client) -> None:
     assert refusal(get(client))[:2] == (401, "not_authenticated")
 
 

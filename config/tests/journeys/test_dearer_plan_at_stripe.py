@@ -13,11 +13,12 @@ from billing.models import Case, GatewayInstruction, Payment, PlanPrice
 from billing.models.instructions import InstructionKind
 from billing.plan_changes import Changed
 from billing.tests.renewing import instructed
-from billing.tests.test_payments_in_the_admin import browser, member, previewed
+from billing.tests.test_payments_in_the_admin import member, previewed
 from config.tests.journeys.conftest import Shop
 from config.tests.journeys.subscriber import FAILING, GOOD, Subscriber, subscriber
 from config.tests.journeys.test_instructions_to_stripe import changes, sweep
 from ledger import checks
+from rest.tests.operators import browser
 
 DIFFERENCE = 1_999 - 999  # at the first moment of the period
 

@@ -28,6 +28,7 @@ from config.tests.journeys.subscriber import FAILING, GOOD, put_on_sale, visit
 from events.models import Event
 from ledger import checks
 from rest.tests.callers import customer
+from rest.tests.operators import text
 
 
 @pytest.fixture(autouse=True)
@@ -239,10 +240,6 @@ def test_cards_of_others_are_not_there(shop: Shop) -> None:
 
 
 # ---------------------------------------------------------------- the page
-
-
-def text(answer: Any) -> str:
-    return re.sub(r"\s+", " ", answer.content.decode())
 
 
 def test_page_adds_a_card_and_says_what_a_removal_stops(shop: Shop, settings: Any) -> None:

@@ -26,11 +26,11 @@ from ledger.tests.races import run_all
 from ledger.transfers import Reserve
 from rest.tests.callers import customer, post, service
 from rest.tests.callers import get as ask
+from rest.tests.operators import page, signed_in, submit
 from sandbox.testing import Sandbox
 from wallets import destinations, sales
 from wallets.models import Sale, Withdrawal
 from wallets.tests import people
-from wallets.tests.test_admin import page, send, signed_in
 
 NOBODY = "http://127.0.0.1:1"  # nothing listens there: the connection is refused
 TICKET = {"seller": "organizer-1", "type": "ticket_sale", "reference": "seat 7", "amount": 10_000}
@@ -69,17 +69,17 @@ def test_seller_is_paid_for_what_was_sold(market: Shop, settings: Any) -> None:
     made = post("wallets/withdrawals", organizer, wish).json()
     assert (made["status"], made["waits_for"]) == ("requested", "approval")
 
-    finance = signed_in("olive", "finance")
-    assert send(finance, page("withdrawal", "approve", made["id"])).status_code == 302
+    finance = signed_in("finance")
+    assert submit(finance, page("wallets_withdrawal_approve", made["id"])).status_code == 302
     tasks.work_through_payouts()
     assert _withdrawal(organizer, made)["waits_for"] == "gateway"
     market.sandbox.advance(60)
     market.hear("mtn_momo")
-    assert send(finance, page("withdrawal", "ask", made["id"])).status_code == 302
+    assert submit(finance, page("wallets_withdrawal_ask", made["id"])).status_code == 302
     assert _withdrawal(organizer, made)["status"] == "paid"
     [paid] = market.sandbox.books("mtn_momo")["payouts"]
     assert (paid["amount_minor"], paid["currency"], paid["state"]) == (9_000, "XAF", "paid")
-    assert "mtn_momo" in finance.get(page("withdrawal", "change", made["id"])).content.decode()
+    assert "mtn_momo" in finance.get(page("wallets_withdrawal_change", made["id"])).content.decode()
     assert (_balance(organizer)["available"], counter.balance("gateway:mtn_momo:XAF")) == (0, 9_000)
     assert checks.faults() == {}
 
