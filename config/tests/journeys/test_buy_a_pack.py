@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from billing import refund_sending, tasks
 from billing.tests import shop as counter
-from config.tests.journeys.conftest import Shop
+from config.tests.journeys.shop import Shop
 from ledger import checks
 from rest.tests.callers import post, service
 

@@ -31,7 +31,7 @@ from billing.models.payments import AttemptState, PaymentStatus
 from billing.pricing import Purchase
 from billing.tests import shop as counter
 from billing.webhooks import WebhookView
-from config.tests.journeys.conftest import Shop, connect
+from config.tests.journeys.shop import Shop, connect
 from config.tests.journeys.test_buy_a_pack import GATEWAYS
 from credits import balances
 from ledger import checks

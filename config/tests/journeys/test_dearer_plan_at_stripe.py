@@ -1,7 +1,6 @@
 """A dearer plan at once, where Stripe charges the difference: it is charged once, or not at all, whatever breaks."""
 
 import re
-from collections.abc import Iterator
 from uuid import uuid4
 
 import pytest
@@ -14,8 +13,7 @@ from billing.models.instructions import InstructionKind
 from billing.plan_changes import Changed
 from billing.tests.renewing import instructed
 from billing.tests.test_payments_in_the_admin import member, previewed
-from config.tests.journeys.conftest import Shop
-from config.tests.journeys.subscriber import FAILING, GOOD, Subscriber, subscriber
+from config.tests.journeys.subscriber import FAILING, GOOD, Subscriber
 from config.tests.journeys.test_instructions_to_stripe import changes, sweep
 from ledger import checks
 from rest.tests.operators import browser
@@ -24,14 +22,13 @@ DIFFERENCE = 1_999 - 999  # at the first moment of the period
 
 
 @pytest.fixture
-def ada(shop: Shop) -> Iterator[Subscriber]:
+def ada(ada: Subscriber) -> Subscriber:
     """On Premium, paid, and from now on Stripe writes no letters."""
-    with subscriber(shop) as person:
-        person.shop.play(person.subscribe())
-        person.hear()
-        gateway_prices.price_at("stripe", elite())  # made there beforehand, so that it is not its reply that is lost
-        shop.sandbox.turn("stripe", notify={"drop": 1.0})
-        yield person
+    ada.shop.play(ada.subscribe())
+    ada.hear()
+    gateway_prices.price_at("stripe", elite())  # made there beforehand, so that it is not its reply that is lost
+    ada.shop.sandbox.turn("stripe", notify={"drop": 1.0})
+    return ada
 
 
 def elite() -> PlanPrice:

@@ -10,7 +10,7 @@ from billing import payout_sending, payouts
 from billing.gateways import registry
 from billing.models import Case, Payout
 from billing.tests import shop as counter
-from config.tests.journeys.conftest import Shop
+from config.tests.journeys.shop import Shop
 from ledger import checks
 from wallets import destinations
 from wallets.models import Withdrawal

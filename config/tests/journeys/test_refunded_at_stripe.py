@@ -10,7 +10,7 @@ from billing.gateways.base import Hint, Trust
 from billing.gateways.subjects import Subject
 from billing.models import GatewayLetter, Payment, Refund
 from billing.tests import shop as counter
-from config.tests.journeys.conftest import Shop
+from config.tests.journeys.shop import Shop
 from config.tests.journeys.subscriber import visit
 from ledger import checks
 

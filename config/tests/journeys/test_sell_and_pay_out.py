@@ -19,7 +19,7 @@ from billing.gateways import registry
 from billing.gateways.base import PayoutRef
 from billing.models import GatewaySetting
 from billing.tests import shop as counter
-from config.tests.journeys.conftest import Shop
+from config.tests.journeys.shop import Shop
 from config.tests.processes import kill_group
 from ledger import checks, transfers
 from ledger.tests.races import run_all

@@ -11,23 +11,21 @@ from billing.gateways import registry
 from billing.models import GatewayLetter, Invoice, Payment, Subscription, TaxRate
 from billing.models.refunds import RefundPolicy
 from billing.tests import shop as counter
+from billing.tests.conftest import french
 from billing.tests.couponing import make_coupon
 from billing.tests.papers import faults_of_schematron
-from config.tests.journeys.conftest import Shop
+from config.tests.journeys.shop import Shop
 from config.tests.journeys.subscriber import Subscriber, subscriber
 from ledger import checks
 from ledger.money import Money
 
+__all__ = ["french"]
 NUMBER = "DE136695976"
 
 
 @pytest.fixture
-def taxed(shop: Shop, settings) -> Iterator[Shop]:
-    settings.SELLER_COUNTRY, settings.TAX_SCHEME, settings.STRIPE_TAX = "FR", "standard", True
-    settings.SELLER_VAT_NUMBER, settings.SELLER_LEGAL_ID = "FR44732829320", "732829320"
-    TaxRate.objects.get_or_create(
-        country="FR", category="standard", valid_from=date(2026, 1, 1), defaults={"basis_points": 2_000}
-    )
+def taxed(french: None, shop: Shop, settings) -> Iterator[Shop]:
+    settings.STRIPE_TAX = True
     registry.forget()
     yield shop
     registry.forget()
@@ -162,13 +160,7 @@ def test_plan_before_tax_is_refused_at_stripe_without_stripe_tax(taxed: Shop, se
     assert Subscription.objects.get().status == "expired"
 
 
-@pytest.fixture
-def ada(taxed: Shop) -> Iterator[Subscriber]:
-    with subscriber(taxed) as person:
-        yield person
-
-
-def test_plan_before_tax_is_renewed_with_stripes_tax_on_top(ada: Subscriber, settings) -> None:
+def test_plan_before_tax_is_renewed_with_stripes_tax_on_top(taxed: Shop, ada: Subscriber, settings) -> None:
     before_tax(settings, "companions")
     ada.shop.sandbox.configure("stripe", buyer_country="DE")
     ada.shop.play(ada.subscribe())

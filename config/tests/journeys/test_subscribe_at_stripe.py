@@ -1,7 +1,7 @@
 """A plan that Stripe renews, from its page to its end; seen over HTTP, with Stripe in the sandbox."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
 
@@ -12,25 +12,18 @@ from django.utils import timezone
 from billing import gateway_subscriptions, inbox, reconcile, renewals
 from billing.gateways import registry
 from billing.gateways.subscribing import Subscribes, SubscriptionRef, SubscriptionState
-from billing.models import GatewayLetter, Invoice, Payment, Subscription, TaxRate
+from billing.models import GatewayLetter, Invoice, Payment, Subscription
 from billing.tests import shop as counter
-from config.tests.journeys.conftest import Shop
-from config.tests.journeys.subscriber import BEGIN, FAILING, GOOD, Subscriber, subscriber, visit
+from billing.tests.conftest import french
+from config.tests.journeys.subscriber import BEGIN, FAILING, GOOD, Subscriber, visit
 from credits.models import Grant
 from events.models import Event
 from ledger import checks
 from ledger.tests.races import run_all
 from rest.tests.callers import customer
 
-
-@pytest.fixture
-def ada(shop: Shop, settings) -> Iterator[Subscriber]:
-    settings.SELLER_COUNTRY, settings.TAX_SCHEME = "FR", "standard"
-    TaxRate.objects.get_or_create(
-        country="FR", category="standard", valid_from=date(2026, 1, 1), defaults={"basis_points": 2_000}
-    )
-    with subscriber(shop) as person:
-        yield person
+__all__ = ["french"]
+pytestmark = pytest.mark.usefixtures("french")
 
 
 def told(kind: str) -> list[dict[str, object]]:
