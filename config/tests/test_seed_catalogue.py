@@ -1,7 +1,6 @@
 """What `seed_catalogue` does when, and what it makes at Stripe, against the sandbox over HTTP."""
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -40,17 +39,6 @@ AT_STRIPE = [
 ]
 NEW_PLAN = "shop: + plan gold: 9.99 EUR a month"
 NEW_PACK = "shop: + pack small: 100 CREDIT for 4.99 EUR, 3250 XOF"
-
-
-@pytest.fixture
-def write(tmp_path: Path, settings: Any, db: Any) -> Callable[[str], None]:
-    settings.CATALOGUES_DIR = tmp_path
-
-    def write(text: str) -> None:
-        (tmp_path / "shop.yaml").write_text(text, encoding="utf-8")
-
-    write(SHOP)
-    return write
 
 
 @pytest.fixture

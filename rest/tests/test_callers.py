@@ -17,14 +17,10 @@ from rest_framework.views import APIView
 
 from rest import authentication, customers, permissions, tokens
 from rest.callers import Caller, Kind
-from rest.tests.signing import SECRET, bearer, token
+from rest.tests.signing import bearer, token
 
+pytestmark = pytest.mark.usefixtures("shared_secret")
 KEY = "the key of our own gateway, 32 or more"
-
-
-@pytest.fixture(autouse=True)
-def _secret(settings) -> None:
-    settings.JWT_SECRET = SECRET
 
 
 def permission(name: str) -> Permission:

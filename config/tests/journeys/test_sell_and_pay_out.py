@@ -22,6 +22,7 @@ from billing.tests import shop as counter
 from config.tests.journeys.shop import Shop
 from config.tests.processes import kill_group
 from ledger import checks, transfers
+from ledger.tests.books import new_key
 from ledger.tests.races import run_all
 from ledger.transfers import Reserve
 from rest.tests.callers import customer, post, service
@@ -160,7 +161,7 @@ def _another(first: Withdrawal, minor: int) -> Withdrawal:
     """Approved like the first one of the same seller: asked for two hundred times it would take too long."""
     facts = {"wallet": first.wallet, "destination": first.destination, "not_before": first.not_before}
     made = Withdrawal.objects.create(
-        key=people.new_key("wish"), amount_minor=minor, status="approved", is_automatic=True, **facts
+        key=new_key("wish"), amount_minor=minor, status="approved", is_automatic=True, **facts
     )
     transfers.hold(key=made.hold_key, reserves=[Reserve(first.wallet.available, made.amount)])
     return made
