@@ -24,6 +24,7 @@ from credits import balances, usage
 from credits.models import Grant
 from ledger import checks
 from ledger.money import Money
+from ledger.tests.books import on
 
 pytestmark = pytest.mark.django_db
 NOW = timezone.now
@@ -46,7 +47,7 @@ def test_discount_is_taken_off_before_the_gateway_is_asked(bob, stripe) -> None:
     payment = paid(stripe, bob, "welcome10")
     assert (payment.amount_minor, payment.discount_minor, payment.status) == (899, 100, "succeeded")
     assert payment.details["coupon"]["code"] == "WELCOME10"
-    assert (shop.credits_of(bob), shop.balance("revenue:packs:EUR")) == (275, 899)
+    assert (shop.credits_of(bob), on("revenue:packs:EUR")) == (275, 899)
     assert (state(), uses()) == ([("redeemed", True)], 1)
     assert checks.faults() == {}
 
@@ -84,7 +85,7 @@ def test_all_taken_off_is_delivered_without_a_gateway(bob, gateways) -> None:
     assert (payment.status, payment.amount_minor, payment.discount_minor) == ("succeeded", 0, 999)
     assert payment.attempts.count() == 0
     assert [fake.asked for fake in gateways.values()] == [[], [], []]
-    assert (shop.credits_of(bob), shop.balance("revenue:packs:EUR")) == (275, 0)
+    assert (shop.credits_of(bob), on("revenue:packs:EUR")) == (275, 0)
     assert checks.faults() == {}
 
 
@@ -271,7 +272,7 @@ def test_refund_gives_back_what_was_paid_and_takes_bonus_and_coupon_credits_firs
     assert (half.credits_due, sorted(half.lines.values())) == (157, [25, 40, 92])
     rest = refunded(payment)
     assert (rest.amount_minor, rest.status, shop.credits_of(bob)) == (450, RefundStatus.SUCCEEDED, 0)
-    assert (shop.balance("revenue:packs:EUR"), checks.faults()) == (0, {})
+    assert (on("revenue:packs:EUR"), checks.faults()) == (0, {})
 
 
 def test_refunded_use_stays_used_unless_the_coupon_says_otherwise(bob, stripe) -> None:

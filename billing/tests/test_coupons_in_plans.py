@@ -13,7 +13,6 @@ from billing.discounts import Terms
 from billing.gateways.subscribing import SubscriptionState
 from billing.models import Payment, Plan, Redemption, Subscription
 from billing.models.coupons import CouponDuration, CouponKind
-from billing.tests import shop
 from billing.tests.couponing import make_coupon, moved, state, uses
 from billing.tests.renewing import END, CouponGateway, read, write
 from billing.tests.subscribers import end_of, fails, fresh, make_plan, make_user, pay, price
@@ -21,6 +20,7 @@ from credits import balances, calendar
 from events.models import Event
 from ledger import checks
 from ledger.money import Money
+from ledger.tests.books import on
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clock")]
 
@@ -173,7 +173,7 @@ def test_invoice_that_the_coupon_made_nothing_of_pays_the_period(discounting) ->
     heard(discounting, found)
     ours = fresh(found)
     assert (ours.status, ours.paid_until, amounts(found)) == ("active", END, [(0, 999)])
-    assert (shop.balance("revenue:plans:EUR"), balances.of(found.user).available) == (0, 500)
+    assert (on("revenue:plans:EUR"), balances.of(found.user).available) == (0, 500)
     assert checks.faults() == {}
 
 

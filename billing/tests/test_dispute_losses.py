@@ -17,10 +17,11 @@ from credits import balances, usage
 from credits.models import Grant
 from events.models import Event
 from ledger import checks
+from ledger.tests.books import on
 from wallets import sales
 from wallets.models import CommissionRule, WhenWithdrawn
 from wallets.tests import people
-from wallets.tests.people import available, on, parts
+from wallets.tests.people import available, parts
 
 __all__ = ["rules"]
 pytestmark = pytest.mark.django_db
@@ -60,7 +61,7 @@ def test_credits_that_a_refund_gives_free_go_to_the_dispute_that_was_lost_meanwh
     lost(payment)
     ends(made)
     assert (shop.credits_of(payment.user), Grant.objects.filter(is_open=True).exists()) == (0, False)
-    assert (shop.balance("loss:EUR"), shop.balance("revenue:packs:EUR"), shop.balance("gateway:stripe:EUR")) == (
+    assert (on("loss:EUR"), on("revenue:packs:EUR"), on("gateway:stripe:EUR")) == (
         -999,
         999,
         0,
@@ -110,7 +111,7 @@ def test_credits_of_a_refund_that_came_back_go_to_the_dispute_that_was_lost_mean
     lost(payment)
     fails(made)
     assert shop.credits_of(payment.user) == 0
-    assert (shop.balance("loss:EUR"), shop.balance("gateway:stripe:EUR")) == (-999, 0)
+    assert (on("loss:EUR"), on("gateway:stripe:EUR")) == (-999, 0)
     assert checks.faults() == {}
 
 
@@ -144,7 +145,7 @@ def test_what_was_never_taxed_is_owed_to_nobody_when_the_refund_of_it_ends_badly
     lost(payment)
     fails(made)
     names = ("vouchers", "loss", "gateway:stripe")
-    assert [shop.balance(f"{name}:EUR") for name in names] == [0, 0, 0]
+    assert [on(f"{name}:EUR") for name in names] == [0, 0, 0]
     assert usage_invoices.issue_due(now=later()) == 0
     assert checks.faults() == {}
 
@@ -155,7 +156,7 @@ def test_refund_that_arrives_after_the_dispute_has_taken_what_was_never_taxed_is
     lost(payment)
     say(made, RefundState.SUCCEEDED)
     assert Refund.objects.get().status == RefundStatus.SUCCEEDED
-    assert (shop.balance("vouchers:EUR"), shop.balance("loss:EUR")) == (other.amount_minor, -999)
+    assert (on("vouchers:EUR"), on("loss:EUR")) == (other.amount_minor, -999)
     assert checks.faults() == {}
 
 
@@ -164,7 +165,7 @@ def test_refund_that_arrives_after_a_part_was_lost_takes_what_that_left_untaxed(
     made = ask_for(payment)
     lost(payment, 400)
     say(made, RefundState.SUCCEEDED)
-    assert (shop.balance("vouchers:EUR"), shop.balance("loss:EUR")) == (0, -400)
+    assert (on("vouchers:EUR"), on("loss:EUR")) == (0, -400)
     assert checks.faults() == {}
 
 
@@ -175,10 +176,10 @@ def test_what_came_back_and_arrived_again_takes_nothing_that_waits_for_others(st
     usage.spend(user=payment.user, amount=shop.credits_of(payment.user), key="s-1")
     lost(payment)
     fails(made)
-    assert shop.balance("vouchers:EUR") == other.amount_minor
+    assert on("vouchers:EUR") == other.amount_minor
     assert usage_invoices.issue_due(now=later()) == 0  # the bank has that money
     say(made, RefundState.SUCCEEDED)
-    assert shop.balance("vouchers:EUR") == other.amount_minor
+    assert on("vouchers:EUR") == other.amount_minor
     assert checks.faults() == {}
 
 
@@ -195,7 +196,7 @@ def test_what_arrives_again_after_a_loss_corrects_no_month(stripe, at_use) -> No
     papers = Invoice.objects.count()
     say(made, RefundState.SUCCEEDED)
     invoices.issue_missing()
-    assert (shop.balance("tax:EUR"), Refund.objects.get().tax_minor) == (167, 0)
+    assert (on("tax:EUR"), Refund.objects.get().tax_minor) == (167, 0)
     assert Invoice.objects.count() == papers
     assert checks.faults() == {}
 

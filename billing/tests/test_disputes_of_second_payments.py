@@ -15,6 +15,7 @@ from billing.tests.fakes import Sold
 from billing.tests.refunding import say
 from ledger import checks
 from ledger.money import Money
+from ledger.tests.books import on
 
 pytestmark = pytest.mark.django_db
 OPEN, LOST = DisputeState.NEEDS_RESPONSE, DisputeState.LOST
@@ -46,7 +47,7 @@ def begun(attempt: Attempt) -> Refund:
 
 def books() -> tuple[int, int, int]:
     """In suspense, lost, and what the gateway owes us less the good payment."""
-    return shop.balance("suspense:EUR"), shop.balance("loss:EUR"), shop.balance("gateway:stripe:EUR") + 999
+    return on("suspense:EUR"), on("loss:EUR"), on("gateway:stripe:EUR") + 999
 
 
 def troubles() -> list[str]:

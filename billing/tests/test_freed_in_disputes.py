@@ -15,10 +15,11 @@ from billing.tests.test_sale_payments import TICKET, rules, seller, sold
 from credits import balances, usage
 from credits.models import Grant
 from ledger import checks
+from ledger.tests.books import on
 from wallets import sales
 from wallets.models import CommissionRule, WhenWithdrawn
 from wallets.tests import people
-from wallets.tests.people import available, on, parts
+from wallets.tests.people import available, parts
 
 __all__ = ["rules"]
 pytestmark = pytest.mark.django_db

@@ -12,7 +12,6 @@ from billing.gateways.tax_figures import TaxFigures, TaxReason
 from billing.models import Case, GatewayPrice, Payment, Subscription
 from billing.models.coupons import CouponDuration, CouponKind
 from billing.models.subscriptions import SubscriptionStatus
-from billing.tests import shop
 from billing.tests.couponing import make_coupon, state, uses
 from billing.tests.renewing import END, RenewingGateway, begin, lapsed, paid_once, read, write
 from billing.tests.subscribers import BEGIN, fresh, price
@@ -22,6 +21,7 @@ from credits import balances
 from credits.models import Grant
 from ledger import checks
 from ledger.money import Money
+from ledger.tests.books import on
 
 pytestmark = pytest.mark.django_db
 LATER = END + timedelta(days=30)
@@ -131,7 +131,7 @@ def test_tax_of_what_came_is_its_share_where_the_balance_has_paid_the_rest(renew
     told(renewing, begun)
     payment = Payment.objects.get()
     assert (payment.amount_minor, payment.tax_minor, payment.details["tax"]["minor"]) == (999, tax, tax)
-    assert (shop.balance("revenue:plans:EUR"), shop.balance("tax:EUR")) == (999 - tax, tax)
+    assert (on("revenue:plans:EUR"), on("tax:EUR")) == (999 - tax, tax)
     assert checks.faults() == {}
 
 

@@ -44,6 +44,7 @@ from billing.tests.test_payments_in_the_admin import member, press
 from credits import catalogue_files, usage
 from ledger import checks
 from ledger.money import Money
+from ledger.tests.books import on
 from rest.tests.callers import get
 from rest.tests.operators import browser
 
@@ -58,7 +59,7 @@ def test_tax_comes_on_top_of_prices_that_are_without_it(stripe, french, settings
     settings.TAX_EXCLUSIVE_CATALOGUES = ["companion-tokens"]
     invoice = invoices.issue(payment=shop.paid(stripe, known()))
     assert amounts(invoice) == (999, 200, 1_199)
-    assert (shop.balance("revenue:packs:EUR"), shop.balance("tax:EUR")) == (999, 200)
+    assert (on("revenue:packs:EUR"), on("tax:EUR")) == (999, 200)
     assert [pack["tax_included"] for pack in get("packs", {}).json()["results"]] == [False]
 
 
@@ -247,7 +248,7 @@ def test_vies_is_asked_again_only_after_a_pause(french, vies) -> None:
 def test_credits_that_are_taxed_at_use_bring_a_receipt_without_tax(stripe, at_use) -> None:
     receipt = invoices.issue(payment=shop.paid(stripe, known()))
     assert (receipt.kind, receipt.number[:2], amounts(receipt)) == ("receipt", "R-", (999, 0, 999))
-    assert (shop.balance("vouchers:EUR"), shop.balance("revenue:packs:EUR"), shop.balance("tax:EUR")) == (999, 0, 0)
+    assert (on("vouchers:EUR"), on("revenue:packs:EUR"), on("tax:EUR")) == (999, 0, 0)
     invoice_files.render_due()
     assert bytes(InvoiceFile.objects.get().xml) == b""
 
@@ -262,7 +263,7 @@ def test_month_of_use_is_invoiced_and_taxed_once(stripe, at_use) -> None:
     invoice = Invoice.objects.get(kind="invoice")
     assert (amounts(invoice), invoice.payment_id) == ((249, 50, 299), None)
     assert TaxedUse.objects.get().credits == 75
-    assert (shop.balance("vouchers:EUR"), shop.balance("revenue:packs:EUR"), shop.balance("tax:EUR")) == (700, 249, 50)
+    assert (on("vouchers:EUR"), on("revenue:packs:EUR"), on("tax:EUR")) == (700, 249, 50)
     assert checks.faults() == {}
     assert faults_of_schematron(invoice_xml.build(invoice, list(invoice.lines.all()))) == []
 
@@ -273,7 +274,7 @@ def test_spend_that_is_taken_back_is_not_taxed(stripe, at_use) -> None:
     spend = usage.spend(user=buyer, amount=100, key="s-1")
     usage.reverse(spend=spend.id, key="back")
     assert usage_invoices.issue_due(now=later()) == 0
-    assert shop.balance("vouchers:EUR") == 999
+    assert on("vouchers:EUR") == 999
 
 
 def test_refund_of_what_is_not_used_comes_from_what_is_owed(stripe, at_use) -> None:
@@ -281,7 +282,7 @@ def test_refund_of_what_is_not_used_comes_from_what_is_owed(stripe, at_use) -> N
     refunds.request(payment=payment, policy=RefundPolicy.UNSPENT_ONLY, reason="changed their mind")
     refund_sending.work_through()
     invoices.issue_missing()
-    assert shop.balance("vouchers:EUR") == 0
+    assert on("vouchers:EUR") == 0
     assert Invoice.objects.filter(kind="credit_note", corrects__kind="receipt").count() == 1
 
 
@@ -292,10 +293,10 @@ def test_credits_of_a_refund_that_came_back_are_taxed_when_they_are_used(stripe,
     refund_sending.work_through()
     stripe.refund_states[refund.reference] = RefundState.FAILED
     refund_sending.ask(Refund.objects.get(pk=refund.pk))
-    assert (shop.credits_of(payment.user), shop.balance("vouchers:EUR")) == (275, 999)
+    assert (shop.credits_of(payment.user), on("vouchers:EUR")) == (275, 999)
     usage.spend(user=payment.user, amount=275, key="s-1")
     assert usage_invoices.issue_due(now=later()) == 1
-    assert (TaxedUse.objects.get().credits, shop.balance("vouchers:EUR")) == (250, 0)
+    assert (TaxedUse.objects.get().credits, on("vouchers:EUR")) == (250, 0)
     assert checks.faults() == {}
 
 
@@ -315,7 +316,7 @@ def test_refund_of_what_was_taxed_corrects_the_month_and_takes_its_tax_back(stri
     }
     assert notes["invoice"].lines.get().corrects == month.lines.get()
     assert Invoice.objects.with_lines().get(pk=month.pk).status == "credited"
-    assert [shop.balance(f"{name}:EUR") for name in ("vouchers", "revenue:packs", "tax")] == [0, 0, 0]
+    assert [on(f"{name}:EUR") for name in ("vouchers", "revenue:packs", "tax")] == [0, 0, 0]
     assert faults_of_schematron(invoice_xml.build(notes["invoice"], list(notes["invoice"].lines.all()))) == []
     assert checks.faults() == {}
 
@@ -330,7 +331,7 @@ def test_parts_of_a_refund_take_what_was_never_taxed_first_and_each_cent_once(st
         given_back(payment, minor, RefundPolicy.FULL_WITH_DEBT)
     notes = Invoice.objects.filter(kind="credit_note")
     assert sorted((note.net_minor, note.tax_minor) for note in notes) == [(1, 0), (1, 0), (50, 0), (247, 50), (650, 0)]
-    assert [shop.balance(f"{name}:EUR") for name in ("vouchers", "revenue:packs", "tax")] == [0, 0, 0]
+    assert [on(f"{name}:EUR") for name in ("vouchers", "revenue:packs", "tax")] == [0, 0, 0]
 
 
 def test_credits_whose_price_went_back_are_not_taxed_when_they_are_used(stripe, at_use) -> None:
@@ -341,7 +342,7 @@ def test_credits_whose_price_went_back_are_not_taxed_when_they_are_used(stripe, 
     usage.spend(user=buyer, amount=275, key="s-1")
     usage_invoices.issue_due(now=later())
     assert amounts(Invoice.objects.get(kind="invoice")) == (499, 100, 599)
-    assert [shop.balance(f"{name}:EUR") for name in ("vouchers", "revenue:packs", "tax")] == [0, 499, 100]
+    assert [on(f"{name}:EUR") for name in ("vouchers", "revenue:packs", "tax")] == [0, 499, 100]
     assert checks.faults() == {}
 
 

@@ -12,6 +12,7 @@ from billing.checkout import Wishes
 from billing.gateways.errors import Declined, FailureCategory
 from billing.models import Payment
 from billing.tests import shop
+from ledger.tests.books import on
 from rest.errors import IdempotencyKeyInProgress
 from rest.idempotency import Claim
 from rest.models import IdempotencyRecord
@@ -171,7 +172,7 @@ def test_service_may_name_an_amount(buyer, stripe) -> None:
     )
     stripe.pays()
     shop.told(payment)
-    assert shop.balance("revenue:payments:EUR") == 2_500
+    assert on("revenue:payments:EUR") == 2_500
 
 
 def test_stranger_and_weak_service_begin_nothing(buyer) -> None:

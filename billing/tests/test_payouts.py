@@ -18,10 +18,11 @@ from billing.tests.paying import PayingGateway, approved, due, fresh
 from events.models import Event, Message
 from ledger.checks import faults
 from ledger.money import Money
+from ledger.tests.books import on
 from wallets import destinations, withdrawals
 from wallets.errors import WithdrawalState
 from wallets.models import Withdrawal
-from wallets.tests.people import MTN, available, make_user, on
+from wallets.tests.people import MTN, available, make_user
 
 pytestmark = pytest.mark.django_db
 

@@ -23,6 +23,7 @@ from billing.tests.gateways import contenders
 from billing.tests.test_payments_in_the_admin import member, press
 from ledger.checks import faults
 from ledger.money import Money
+from ledger.tests.books import on
 from rest.tests.operators import printed
 from sandbox.testing import Sandbox
 
@@ -263,7 +264,7 @@ def test_statement_brings_the_fee_that_nobody_had_said(gateways: dict[str, Any],
     for _ in range(2):
         run("--gateway", "cinetpay", "--day", day.isoformat(), "--statement", str(file))
     assert [each.attempts.get().fee_minor for each in (first, second)] == [228, None]
-    assert (shop.balance("fees:cinetpay:XOF"), shop.balance("revenue:packs:XOF")) == (-228, 13_000)
+    assert (on("fees:cinetpay:XOF"), on("revenue:packs:XOF")) == (-228, 13_000)
     assert faults() == {}
 
 

@@ -22,13 +22,14 @@ from events.models import Event
 from ledger import checks
 from ledger.models import Entry
 from ledger.money import Money
+from ledger.tests.books import on
 from ledger.tests.races import run_all
 
 pytestmark = pytest.mark.django_db
 
 
 def books() -> tuple[int, int]:
-    return shop.balance("revenue:packs:EUR"), shop.balance("gateway:stripe:EUR")
+    return on("revenue:packs:EUR"), on("gateway:stripe:EUR")
 
 
 def test_ids_and_the_last_words_are_kept(stripe) -> None:

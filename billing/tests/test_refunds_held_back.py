@@ -15,8 +15,9 @@ from billing.tests.fakes import RefundingGateway
 from billing.tests.refunding import ask_for, disputed
 from billing.tests.test_sale_payments import rules, seller, sold
 from ledger import checks
+from ledger.tests.books import on
 from wallets.tests import people
-from wallets.tests.people import on, parts
+from wallets.tests.people import parts
 
 __all__ = ["rules"]
 pytestmark = pytest.mark.django_db
@@ -43,7 +44,7 @@ def test_refund_is_not_sent_while_a_dispute_is_open_and_is_when_it_is_won(stripe
     assert Refund.objects.filter(next_try_at__gt=timezone.now()).exists()
     disputed(payment, WON)
     assert (sweep(minutes=1), sent(stripe)) == (RefundStatus.SUCCEEDED, 2)
-    assert (shop.credits_of(payment.user), shop.balance("gateway:stripe:EUR")) == (0, 0)
+    assert (shop.credits_of(payment.user), on("gateway:stripe:EUR")) == (0, 0)
     assert checks.faults() == {}
 
 
@@ -54,7 +55,7 @@ def test_refund_is_not_sent_after_the_dispute_was_lost(stripe, first: DisputeSta
     for state in (first, LOST):
         disputed(payment, state)
     assert (sweep(), sent(stripe)) == (RefundStatus.CANCELLED, 0)
-    assert (shop.credits_of(payment.user), shop.balance("loss:EUR"), shop.balance("gateway:stripe:EUR")) == (0, -999, 0)
+    assert (shop.credits_of(payment.user), on("loss:EUR"), on("gateway:stripe:EUR")) == (0, -999, 0)
     assert (sweep(), sent(stripe)) == (RefundStatus.CANCELLED, 0)
     assert checks.faults() == {}
 

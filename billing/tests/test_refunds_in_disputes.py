@@ -32,13 +32,14 @@ from credits import usage
 from events.models import Event
 from ledger import checks
 from ledger.money import Money
+from ledger.tests.books import on
 
 pytestmark = pytest.mark.django_db
 
 
 def standing(payment: Payment) -> tuple[int, int, int]:
     names = ("revenue:packs:EUR", "gateway:stripe:EUR")
-    return shop.credits_of(payment.user), shop.balance(names[0]), shop.balance(names[1])
+    return shop.credits_of(payment.user), on(names[0]), on(names[1])
 
 
 def test_refund_made_during_a_dispute_waits_and_moves_nothing(stripe) -> None:
@@ -71,7 +72,7 @@ def test_refund_made_during_a_dispute_is_booked_when_that_is_over(stripe, end, e
     refund = Refund.objects.get()
     assert (refund.status, refund.policy) == ("succeeded", policy)
     assert standing(payment) == expected
-    assert shop.balance("loss:EUR") == (-1_399 if end is DisputeState.LOST else 0)
+    assert on("loss:EUR") == (-1_399 if end is DisputeState.LOST else 0)
     assert Event.objects.filter(type="payment.refunded").count() == 1
     assert checks.faults() == {}
 
@@ -104,7 +105,7 @@ def test_more_than_is_left_is_booked_at_our_cost_and_shown_to_people(stripe) -> 
     disputed(payment, DisputeState.WON)
     refund_sending.work_through()
     assert [each.status for each in Refund.objects.all()] == ["succeeded", "succeeded"]
-    assert shop.balance("gateway:stripe:EUR") == 401
+    assert on("gateway:stripe:EUR") == 401
     assert Case.objects.filter(kind="refund_failed").exists()
     assert checks.faults() == {}
 
@@ -154,7 +155,7 @@ def test_refund_made_after_a_lost_dispute_is_our_loss(stripe) -> None:
     disputed(payment, DisputeState.LOST)
     refund = made_in_the_dashboard(stripe, payment)
     assert (refund.status, refund.policy, refund.lines) == ("succeeded", "goodwill", {})
-    assert (shop.balance("loss:EUR"), shop.balance("revenue:packs:EUR")) == (-1_399, 999)
+    assert (on("loss:EUR"), on("revenue:packs:EUR")) == (-1_399, 999)
     assert checks.faults() == {}
 
 
@@ -173,7 +174,7 @@ def test_note_of_a_refund_after_a_lost_dispute_adds_up_with_its_tax(stripe, fren
     note = Invoice.objects.get(kind="credit_note")
     assert faults_of_schematron(invoice_xml.build(note, list(note.lines.all()))) == []
     assert (papers(), Refund.objects.get().tax_minor) == ([(334, 66)], 66)
-    assert [shop.balance(f"{name}:EUR") for name in ("loss", "revenue:packs", "tax")] == [-1_333, 832, 101]
+    assert [on(f"{name}:EUR") for name in ("loss", "revenue:packs", "tax")] == [-1_333, 832, 101]
     assert checks.faults() == {}
 
 
@@ -189,7 +190,7 @@ def test_no_note_takes_back_more_than_was_invoiced(stripe, french, order) -> Non
     assert [invoices.issue_missing() for _ in range(2)] == [3, 0]
     assert papers() == [(583, 117), (249, 50)]
     assert Invoice.objects.with_lines().get(kind="invoice").status == "credited"
-    assert (shop.balance("tax:EUR"), shop.balance("revenue:packs:EUR") + shop.balance("loss:EUR")) == (0, -1_101)
+    assert (on("tax:EUR"), on("revenue:packs:EUR") + on("loss:EUR")) == (0, -1_101)
     for note in Invoice.objects.filter(kind="credit_note"):
         assert faults_of_schematron(invoice_xml.build(note, list(note.lines.all()))) == []
     assert checks.faults() == {}

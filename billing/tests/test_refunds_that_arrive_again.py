@@ -20,13 +20,14 @@ from credits.models import Grant
 from events.models import Event
 from ledger import checks
 from ledger.models import EntryKey
+from ledger.tests.books import on
 
 pytestmark = pytest.mark.django_db
 GONE, BACK = RefundState.SUCCEEDED, RefundState.FAILED
 
 
 def books(*names: str) -> list[int]:
-    return [shop.balance(f"{name}:EUR") for name in names or ("revenue:packs", "gateway:stripe")]
+    return [on(f"{name}:EUR") for name in names or ("revenue:packs", "gateway:stripe")]
 
 
 def told() -> list[str]:

@@ -24,7 +24,8 @@ from credits import balances, usage
 from events.models import Event
 from ledger import checks
 from ledger.money import Money
-from wallets.tests.people import make_rule, make_type, on, parts
+from ledger.tests.books import on
+from wallets.tests.people import make_rule, make_type, parts
 
 pytestmark = pytest.mark.django_db
 AMOUNT = {"currency_code": "EUR", "value": "9.99"}
@@ -82,7 +83,7 @@ NOW = timezone.now().isoformat()
 
 def standing(payment: Payment) -> tuple[int, ...]:
     accounts = ("loss:EUR", "gateway:paypal:EUR", "revenue:packs:EUR")
-    return shop.credits_of(payment.user), *map(shop.balance, accounts)
+    return shop.credits_of(payment.user), *map(on, accounts)
 
 
 def is_over() -> bool:

@@ -23,12 +23,13 @@ from credits.tests import gates
 from events.models import Event
 from ledger.checks import faults
 from ledger.money import Money
+from ledger.tests.books import on
 from rest.tests.callers import customer, post, service
 from wallets import sales, sellers, withdrawals
 from wallets.errors import SellerCannotCover
 from wallets.models import CommissionRule, Sale, TakeBack, Wallet, WhenWithdrawn
 from wallets.tests import people
-from wallets.tests.people import available, make_rule, make_type, on, parts
+from wallets.tests.people import available, make_rule, make_type, parts
 
 pytestmark = pytest.mark.django_db
 TICKET = {"seller": "organizer-1", "type": "ticket_sale", "reference": "seat 7", "amount": 4_000}

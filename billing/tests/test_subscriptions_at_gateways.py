@@ -35,7 +35,6 @@ from billing.gateways.tax_figures import TaxFigures, TaxReason
 from billing.models import Case, GatewayInstruction, GatewayLetter, Payment, PlanPrice, Subscription, TaxRate
 from billing.models.instructions import InstructionKind
 from billing.models.subscriptions import SubscriptionStatus
-from billing.tests import shop
 from billing.tests.fakes import send
 from billing.tests.renewing import END, begin, lapsed, paid_once, read, write
 from billing.tests.subscribers import BEGIN, fresh, make_plan, make_user, price
@@ -45,6 +44,7 @@ from credits.models import Grant, GrantSchedule
 from events.models import Message
 from ledger import checks
 from ledger.money import Money
+from ledger.tests.books import on
 from rest.tests.operators import browser, page
 
 pytestmark = pytest.mark.django_db
@@ -66,7 +66,7 @@ def test_paid_invoice_extends_once_however_often_it_is_told(renewing) -> None:
         read()
     ours = fresh(found)
     assert (ours.status, ours.paid_until, ours.gateway_id) == ("active", END, "sub_1")
-    assert (Payment.objects.count(), shop.balance("revenue:plans:EUR")) == (1, 999)
+    assert (Payment.objects.count(), on("revenue:plans:EUR")) == (1, 999)
     assert balances.of(found.user).available == 500
     assert checks.faults() == {}
 
@@ -202,7 +202,7 @@ def test_invoice_of_a_renewal_bears_the_tax_of_its_sale(renewing, settings, told
     read()
     issued = invoices.issue(payment=Payment.objects.get())
     assert (issued.tax_minor, issued.gross_minor, issued.lines.get().tax_category) == (tax, 999, category)
-    assert (shop.balance("tax:EUR"), shop.balance("revenue:plans:EUR")) == (tax, 999 - tax)
+    assert (on("tax:EUR"), on("revenue:plans:EUR")) == (tax, 999 - tax)
     assert checks.faults() == {}
 
 
@@ -307,7 +307,7 @@ def test_money_of_an_invoice_that_is_told_after_the_end_is_a_case(renewing) -> N
     write(found, "deleted")
     read()
     assert (fresh(found).status, fresh(found).paid_until) == ("cancelled", END)
-    assert (Payment.objects.count(), shop.balance("revenue:plans:EUR"), Case.objects.count()) == (2, 2 * 999, 1)
+    assert (Payment.objects.count(), on("revenue:plans:EUR"), Case.objects.count()) == (2, 2 * 999, 1)
     assert checks.faults() == {}
 
 

@@ -13,6 +13,7 @@ from billing.tests.refunding import disputed, made_in_the_dashboard, say
 from credits import grants, usage
 from credits.models import Grant
 from ledger import checks
+from ledger.tests.books import on
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("at_use")]
 
@@ -28,7 +29,7 @@ def test_credits_that_are_taken_away_by_hand_are_taxed_like_those_that_expire(st
     assert usage_invoices.issue_due(now=later()) == 2
     counted = dict(TaxedUse.objects.values_list("payment", "credits"))
     assert counted == {adjusted.pk: 100, revoked.pk: 250}
-    assert [shop.balance(f"{name}:EUR") for name in ("vouchers", "revenue:packs", "tax")] == [600, 1_164, 234]
+    assert [on(f"{name}:EUR") for name in ("vouchers", "revenue:packs", "tax")] == [600, 1_164, 234]
     assert checks.faults() == {}
 
 
@@ -36,7 +37,7 @@ def test_credits_that_a_refund_has_taken_are_not_taxed(stripe) -> None:
     payment = shop.paid(stripe, known())
     invoices.issue(payment=payment)
     given_back(payment, 500, RefundPolicy.UNSPENT_ONLY)
-    assert (usage_invoices.issue_due(now=later()), shop.balance("vouchers:EUR")) == (0, 499)
+    assert (usage_invoices.issue_due(now=later()), on("vouchers:EUR")) == (0, 499)
 
 
 def test_dispute_that_is_lost_takes_what_was_never_taxed_and_leaves_nothing_to_tax(stripe) -> None:
@@ -44,8 +45,8 @@ def test_dispute_that_is_lost_takes_what_was_never_taxed_and_leaves_nothing_to_t
     invoices.issue(payment=payment)
     usage.spend(user=payment.user, amount=100, key="s-1")  # 75 of them were paid for, and nobody has taxed them yet
     disputed(payment, DisputeState.LOST)
-    assert [shop.balance(f"{name}:EUR") for name in ("vouchers", "loss")] == [0, 0]
-    assert (usage_invoices.issue_due(now=later()), shop.balance("tax:EUR")) == (0, 0)
+    assert [on(f"{name}:EUR") for name in ("vouchers", "loss")] == [0, 0]
+    assert (usage_invoices.issue_due(now=later()), on("tax:EUR")) == (0, 0)
     assert checks.faults() == {}
 
 
@@ -56,17 +57,17 @@ def test_dispute_about_what_was_taxed_is_a_loss(stripe) -> None:
     usage_invoices.issue_due(now=later())  # 2.99 of it, 0.50 of that tax
     disputed(payment, DisputeState.LOST)
     names = ("vouchers", "loss", "revenue:packs", "tax")
-    assert [shop.balance(f"{name}:EUR") for name in names] == [0, -299, 249, 50]
+    assert [on(f"{name}:EUR") for name in names] == [0, -299, 249, 50]
 
 
 def test_dispute_about_a_part_leaves_the_rest_to_be_taxed(stripe) -> None:
     payment = shop.paid(stripe, known())
     invoices.issue(payment=payment)
     disputed(payment, DisputeState.LOST, 400)
-    assert (shop.balance("vouchers:EUR"), shop.balance("loss:EUR")) == (599, 0)
+    assert (on("vouchers:EUR"), on("loss:EUR")) == (599, 0)
     usage.spend(user=payment.user, amount=shop.credits_of(payment.user), key="all")
     usage_invoices.issue_due(now=later())
-    assert (shop.balance("vouchers:EUR"), TaxedUse.objects.get().gross_minor) == (0, 599)
+    assert (on("vouchers:EUR"), TaxedUse.objects.get().gross_minor) == (0, 599)
     assert checks.faults() == {}
 
 
@@ -79,7 +80,7 @@ def test_refund_of_more_than_is_left_takes_no_voucher_of_another(stripe) -> None
     disputed(payment, DisputeState.WON)
     refund_sending.work_through()
     invoices.issue_missing()
-    assert (shop.balance("vouchers:EUR"), shop.balance("loss:EUR")) == (other.amount_minor, -401)
+    assert (on("vouchers:EUR"), on("loss:EUR")) == (other.amount_minor, -401)
     notes = Invoice.objects.filter(kind="credit_note").order_by("id")
     assert list(notes.values_list("gross_minor", flat=True)) == [700, 299]
     assert checks.faults() == {}
@@ -89,7 +90,7 @@ def everything_is_used(payment: Payment) -> int:
     """What is left on the account of vouchers when nobody can use anything any more."""
     usage.spend(user=payment.user, amount=shop.credits_of(payment.user), key="all")
     usage_invoices.issue_due(now=later())
-    return shop.balance("vouchers:EUR")
+    return on("vouchers:EUR")
 
 
 @pytest.mark.parametrize(("minor", "loss"), [(300, 0), (700, -101)])
@@ -99,8 +100,8 @@ def test_refund_after_a_part_was_lost_leaves_no_voucher_that_nobody_can_use(stri
     disputed(payment, DisputeState.LOST, 400)
     made_in_the_dashboard(stripe, payment, minor, "re_1")
     invoices.issue_missing()
-    assert shop.balance("vouchers:EUR") == max(0, 599 - minor)
-    assert (everything_is_used(payment), shop.balance("loss:EUR")) == (0, loss)
+    assert on("vouchers:EUR") == max(0, 599 - minor)
+    assert (everything_is_used(payment), on("loss:EUR")) == (0, loss)
     assert checks.faults() == {}
 
 
@@ -110,7 +111,7 @@ def test_refund_after_a_part_was_lost_that_comes_back_is_to_be_taxed_again(strip
     disputed(payment, DisputeState.LOST, 400)
     made = made_in_the_dashboard(stripe, payment, 300, "re_1")
     say(made, RefundState.FAILED)
-    assert shop.balance("vouchers:EUR") == 599
+    assert on("vouchers:EUR") == 599
     assert (everything_is_used(payment), TaxedUse.objects.get().gross_minor) == (0, 599)
     assert checks.faults() == {}
 
@@ -124,6 +125,6 @@ def test_refund_that_comes_back_beside_one_of_more_than_was_left_leaves_its_vouc
     Refund.objects.filter(pk=first.pk).update(next_try_at=first.created_at)  # its turn comes before the other's
     refund_sending.work_through()
     say(first, RefundState.FAILED)  # the other one took 299 of them, and 401 of us
-    assert (shop.balance("vouchers:EUR"), shop.balance("loss:EUR")) == (700, -401)
+    assert (on("vouchers:EUR"), on("loss:EUR")) == (700, -401)
     assert (everything_is_used(payment), TaxedUse.objects.get().gross_minor) == (0, 700)
     assert checks.faults() == {}

@@ -104,15 +104,9 @@ def withdraw(user: User, minor: int) -> None:
     withdrawals.mark_paid(withdrawal=withdrawal)
 
 
-def on(name: str) -> int:
-    """What is on an account by its name; zero when nobody has opened it."""
-    account = Account.objects.filter(name=name).first()
-    return accounts.balance_of(account).minor if account else 0
-
-
 def parts(user: User, currency: str = "EUR") -> dict[str, int]:
     """What a wallet's four accounts hold, held or not."""
-    return {part: on(f"wallet:{user.pk}:{currency}:{part}") for part in sellers.PARTS}
+    return {part: books.on(f"wallet:{user.pk}:{currency}:{part}") for part in sellers.PARTS}
 
 
 def available(user: User, currency: str = "EUR") -> int:

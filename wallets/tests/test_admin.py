@@ -8,6 +8,7 @@ from django.urls import reverse
 
 from ledger.checks import faults
 from ledger.money import Money
+from ledger.tests.books import on
 from rest.tests.operators import page, signed_in, submit
 from wallets import adjustments, sellers, withdrawals
 from wallets.models import Adjustment, CommissionRule, Withdrawal
@@ -18,7 +19,6 @@ from wallets.tests.people import (
     make_kind,
     make_rule,
     make_user,
-    on,
     parts,
     sell,
     sell_cleared,

@@ -18,11 +18,10 @@ from billing import payout_sending, tasks
 from billing.gateways import registry
 from billing.gateways.base import PayoutRef
 from billing.models import GatewaySetting
-from billing.tests import shop as counter
 from config.tests.journeys.shop import Shop
 from config.tests.processes import kill_group
 from ledger import checks, transfers
-from ledger.tests.books import new_key
+from ledger.tests.books import new_key, on
 from ledger.tests.races import run_all
 from ledger.transfers import Reserve
 from rest.tests.callers import customer, post, service
@@ -81,7 +80,7 @@ def test_seller_is_paid_for_what_was_sold(market: Shop, settings: Any) -> None:
     [paid] = market.sandbox.books("mtn_momo")["payouts"]
     assert (paid["amount_minor"], paid["currency"], paid["state"]) == (9_000, "XAF", "paid")
     assert "mtn_momo" in finance.get(page("wallets_withdrawal_change", made["id"])).content.decode()
-    assert (_balance(organizer)["available"], counter.balance("gateway:mtn_momo:XAF")) == (0, 9_000)
+    assert (_balance(organizer)["available"], on("gateway:mtn_momo:XAF")) == (0, 9_000)
     assert checks.faults() == {}
 
 
@@ -215,7 +214,7 @@ def test_withdrawals_are_each_paid_once_by_ten_workers_of_whom_one_is_killed(
     assert Counter(Withdrawal.objects.values_list("status", flat=True)) == {"paid": len(crowd)}
     there = Counter((each["reference"], each["amount_minor"], each["state"]) for each in _paid_out(market.sandbox))
     assert there == Counter((each.pk.hex, each.amount_minor, "paid") for each in crowd)
-    assert counter.balance("gateway:mtn_momo:XAF") == sum(each.amount_minor for each in crowd)
+    assert on("gateway:mtn_momo:XAF") == sum(each.amount_minor for each in crowd)
     assert checks.faults() == {}
 
 
