@@ -15,8 +15,10 @@ import redis
 from auditlog.context import disable_auditlog
 from django.apps import apps
 from django.conf import settings
+from django.contrib.auth.models import User
 from django.core.management import call_command
 from django.db import connection, connections
+from django.test import Client
 from django.utils import translation
 from psycopg import sql
 
@@ -184,3 +186,16 @@ def forgotten_callers() -> None:
 def forgotten_costs() -> None:
     """The process keeps the cost table for a few seconds; what one test wrote must not be seen by the next."""
     costs.forget()
+
+
+@pytest.fixture
+def root(db: None, client: Client) -> User:
+    """Who may do everything, signed in at `client`."""
+    user = User.objects.create_superuser("root", "root@shop.example")
+    client.force_login(user)
+    return user
+
+
+@pytest.fixture
+def as_root(root: User, client: Client) -> Client:
+    return client

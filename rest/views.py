@@ -65,10 +65,9 @@ class ApiView(APIView):
     _renderer = (OrjsonRenderer(), OrjsonRenderer.media_type)
 
     def get_permissions(self) -> list[BasePermission]:
-        asked = self.permission_classes
-        if self.permissions_to_write is not None and self.request.method not in READING:
-            asked = self.permissions_to_write
-        return [each() for each in asked]
+        if self.permissions_to_write is None or self.request.method in READING:
+            return list(super().get_permissions())
+        return [each() for each in self.permissions_to_write]
 
     def initialize_request(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Request:
         return ApiRequest(

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeVar
 
 import orjson
+from django.test import Client
 
 from billing.gateways.base import (
     AmountRule,
@@ -28,6 +29,7 @@ from billing.gateways.base import (
 )
 from billing.gateways.errors import Declined, FailureCategory, GatewayError, InvalidLetter, Unavailable, Uncertain
 from billing.gateways.subjects import Subject
+from billing.gateways.subscribing import SetupResult, SetupState
 from ledger.money import Money
 
 SECRET = "right"
@@ -221,6 +223,31 @@ class ChargingGateway(RefundingGateway):
         return replace(told, method=method, gateway_customer="cus_1")
 
 
+class KeepingGateway(ChargingGateway):
+    """Saves a card without a payment too, on a page of its own, and forgets it again."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.setup = SetupState.REQUIRES_ACTION
+        self.forgot: list[str] = []
+
+    def create_customer(self, *, buyer: Any, reference: str) -> str:
+        return "cus_1"
+
+    def open_setup(self, request: Any) -> SetupResult:
+        page = NextAction(type=Flow.REDIRECT, url="https://stripe.example/setup")
+        return SetupResult(state=SetupState.REQUIRES_ACTION, ids={"session": "cs_1"}, next_action=page)
+
+    def fetch_setup(self, *, ids: Any, reference: str = "", created_at: Any = None) -> SetupResult:
+        return SetupResult(state=self.setup, ids=ids, method=SavedMethod(id="pm_2", brand="visa", last4="4242"))
+
+    def fetch_method(self, *, method: str) -> None:
+        """It knows none but those of its pages."""
+
+    def forget_method(self, *, method: str) -> None:
+        self.forgot.append(method)
+
+
 class AskingGateway(FakeGateway):
     """Asks its own API whether it wrote a letter, as PayPal's may."""
 
@@ -245,3 +272,10 @@ Fake = TypeVar("Fake", bound=FakeGateway)
 
 class StandIn(Protocol):
     def __call__(self, fake: Fake) -> Fake: ...
+
+
+def send(body: bytes, *, gateway: str = "stripe", token: str = "", method: str = "post", **headers: str) -> Any:
+    """A letter of theirs, brought to our door."""
+    path = f"/webhooks/{gateway}" + (f"/{token}" if token else "")
+    known = {"x-signature": SECRET} | headers
+    return getattr(Client(), method)(path, body, content_type="application/json", headers=known)

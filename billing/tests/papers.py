@@ -1,38 +1,41 @@
-"""What tests of invoices share: a French seller, a known buyer, and the rules of EN 16931."""
+"""What tests of invoices share: a known buyer, money that goes back, the end of a month, and the rules of EN 16931."""
 
-from datetime import date
+from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import facturx
-import pytest
 from django.contrib.auth.models import User
+from django.utils import timezone
 from saxonche import PySaxonProcessor
 
-from billing import customers
-from billing.models import TaxRate
+from billing import customers, invoices
+from billing.models import Invoice, Payment
+from billing.models.refunds import RefundPolicy
 from billing.tests import shop
-
-
-@pytest.fixture
-def french(db, settings) -> None:
-    settings.SELLER_COUNTRY, settings.TAX_SCHEME = "FR", "standard"
-    for country, points in (
-        ("FR", 2_000),
-        ("HU", 2_700),
-        ("RE", 850),
-    ):  # a test that flushed the tables took those of the migration
-        TaxRate.objects.get_or_create(
-            country=country, category="standard", valid_from=date(2026, 1, 1), defaults={"basis_points": points}
-        )
-    settings.SELLER_VAT_NUMBER, settings.SELLER_LEGAL_ID = "FR44732829320", "732829320"
+from billing.tests.refunding import refunded
 
 
 def known(**facts: str) -> User:
     user = shop.make_user()
     customers.change(customers.get(user), by=user, **{"name": "Awa Ndiaye", "country": "FR", **facts})
     return user
+
+
+def amounts(invoice: Invoice) -> tuple[int, int, int]:
+    return invoice.net_minor, invoice.tax_minor, invoice.gross_minor
+
+
+def given_back(payment: Payment, minor: int, policy: RefundPolicy = RefundPolicy.GOODWILL) -> None:
+    """It has arrived, and the papers of it are written."""
+    refunded(payment, minor, policy=policy)
+    invoices.issue_missing()
+
+
+def later() -> datetime:
+    """The month is over, and what was used in it is to be taxed."""
+    return timezone.now() + timedelta(days=32)
 
 
 @cache

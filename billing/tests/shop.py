@@ -10,8 +10,6 @@ from billing.models import Payment
 from credits import balances
 from credits.models import Pack, PackPrice
 from credits.tests.factories import PackFactory, PackPriceFactory
-from ledger import accounts
-from ledger.models import Account
 from rest.tests.factories import UserFactory
 
 
@@ -60,12 +58,6 @@ def told(payment: Payment) -> Payment:
 
 def credits_of(user: User) -> int:
     return balances.of(user).available
-
-
-def balance(name: str) -> int:
-    """Of an account by its name; nothing has moved on one that is not there."""
-    account = Account.objects.filter(name=name).first()
-    return accounts.balance_of(account).minor if account else 0
 
 
 def make_price(pack: Pack, currency: str, amount_minor: int) -> PackPrice:

@@ -1,17 +1,15 @@
 """The accounting file: what other currencies and months of use are in it, its name, and a file that is not whole."""
 
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.utils import timezone
 
 from billing import accounting_file, errors, fulfilment, invoices, usage_invoices
 from billing.models import Invoice
 from billing.tests import shop
-from billing.tests.papers import french, known
+from billing.tests.papers import known, later
 from billing.tests.test_papers import this_year
 from credits import usage
 from ledger import transfers
@@ -20,7 +18,6 @@ from ledger.money import Money
 from ledger.transfers import Move
 from wallets.tests import people
 
-__all__ = ["french"]
 pytestmark = pytest.mark.django_db
 
 
@@ -100,7 +97,7 @@ def test_month_of_use_is_proven_by_its_invoice(stripe, french, settings, tmp_pat
     buyer = known()
     invoices.issue(payment=shop.paid(stripe, buyer))
     usage.spend(user=buyer, amount=100, key="s-1")
-    usage_invoices.issue_due(now=timezone.now() + timedelta(days=32))
+    usage_invoices.issue_due(now=later())
     number, receipt = (Invoice.objects.get(kind=kind).number for kind in ("invoice", "receipt"))
     found = [(line["JournalCode"], line["PieceRef"], line["EcritureLib"]) for line in written(tmp_path / "fec.txt")]
     assert found == [("VE", receipt, f"payment {receipt}")] * 2 + [("VE", number, f"usage {number}")] * 4

@@ -35,14 +35,14 @@ from billing.invoice_corrections import Correction
 from billing.models import Attempt, Invoice, InvoiceDraft, Payment, Refund, TaxRate
 from billing.models.payments import PaymentStatus
 from billing.tests import shop
-from billing.tests.papers import faults_of_schematron, french, known
+from billing.tests.papers import faults_of_schematron, known
 from events.models import Event
 from ledger import checks
 from ledger.money import Money
+from ledger.tests.books import on
 from ledger.tests.races import run_all
 from rest.tests.callers import customer, get, post, service
 
-__all__ = ["french"]
 pytestmark = pytest.mark.django_db
 # Three hours at 33.33, a licence at 100.01 less 10 and a book of a reduced rate: sums that do not divide.
 LINES = (
@@ -171,7 +171,7 @@ def test_success_pays_the_invoice_and_brings_no_second_one(stripe, french) -> No
     payment = paid(stripe, invoice)
     tasks.issue_invoices()
     assert (payment.status, fresh(invoice).status) == ("succeeded", "paid")
-    assert (shop.balance("revenue:payments:EUR"), shop.balance("tax:EUR")) == (22_493, 3_992)
+    assert (on("revenue:payments:EUR"), on("tax:EUR")) == (22_493, 3_992)
     assert Invoice.objects.count() == 1
     assert checks.faults() == {}
 
@@ -224,7 +224,7 @@ def test_second_payment_goes_back(stripe, paypal, french) -> None:
     refund_sending.work_through()
     refund_sending.work_through()
     assert (status_of(invoice), Refund.objects.get().origin) == ("succeeded", "surplus")
-    assert shop.balance("suspense:EUR") == 0
+    assert on("suspense:EUR") == 0
     assert not Invoice.objects.filter(kind="credit_note").exists()
     assert checks.faults() == {}
 
@@ -283,7 +283,7 @@ def test_money_for_a_cancelled_invoice_goes_back(stripe, french) -> None:
         "succeeded",
         "credited",
     )
-    assert (shop.balance("suspense:EUR"), shop.balance("revenue:payments:EUR")) == (0, 0)
+    assert (on("suspense:EUR"), on("revenue:payments:EUR")) == (0, 0)
     assert checks.faults() == {}
 
 

@@ -10,11 +10,11 @@ from django.contrib.auth.models import User
 
 from billing import drafts, invoice_files, invoice_links, seller_days, taxing
 from billing.models import Invoice, InvoiceDraft, VatCheck
-from billing.tests.papers import french, known
+from billing.tests.papers import known
 from billing.tests.test_bills import drafted, fresh, issued, paid, soon
-from billing.tests.test_payments_in_the_admin import browser, member, press
+from billing.tests.test_payments_in_the_admin import member, press
+from rest.tests.operators import browser
 
-__all__ = ["french"]
 pytestmark = pytest.mark.django_db
 MAY = ("add_invoicedraft", "change_invoicedraft", "delete_invoicedraft", "issue_invoice", "cancel_invoice")
 

@@ -14,18 +14,12 @@ from billing.gateways.errors import Declined, FailureCategory, GatewayError, Una
 from billing.gateways.subjects import Subject
 from billing.gateways.subscribing import SetupResult, SetupState
 from billing.models import GatewayLetter, GatewaySetting, MethodSetup, SavedMethod
-from billing.tests.fakes import ChargingGateway, StandIn
-from billing.tests.test_saved_methods import KeepingGateway
+from billing.tests.fakes import KeepingGateway
 from rest.tests.callers import customer, post
 
 pytestmark = pytest.mark.django_db
 NO = Declined("no", gateway="stripe", category=FailureCategory.NOT_SUPPORTED, code="currency_not_supported")
 AWAY = Unavailable("away", gateway="stripe", category=FailureCategory.PROVIDER_DOWN, code="503")
-
-
-@pytest.fixture
-def keeping(charging: ChargingGateway, stand_in: StandIn) -> KeepingGateway:
-    return stand_in(KeepingGateway("stripe"))
 
 
 def refuse(keeping: KeepingGateway, monkeypatch: pytest.MonkeyPatch, name: str, error: GatewayError) -> None:

@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from billing import disputes, errors, plan_changes, refunds
-from billing.gateways.subscribing import DisputeResult, DisputeState
-from billing.models import Case, Dispute, Payment, Refund, Subscription
+from billing import errors, plan_changes, refunds
+from billing.gateways.subscribing import DisputeState
+from billing.models import Case, Payment, Refund, Subscription
+from billing.tests.refunding import disputed
 from billing.tests.subscribers import end_of, fresh, make_plan, pay, price, subscribed
 from billing.tests.test_changes_paid_ahead import PAYPAL, changed, figures, renewed, to_the_half
 from credits import usage
@@ -25,11 +26,6 @@ def payment_of(found: Subscription, number: int = 0) -> Payment:
 def give_back(found: Subscription, number: int = 0, minor: int | None = None) -> Refund:
     amount = Money(minor, "EUR") if minor else None
     return refunds.request(payment=payment_of(found, number), amount=amount, reason="Sorry.")
-
-
-def dispute(found: Subscription, state: DisputeState) -> Dispute:
-    attempt = payment_of(found).attempts.select_related("payment").get()
-    return disputes.note(attempt=attempt, result=DisputeResult(id="dp_1", state=state, amount=Money(999, "EUR")))
 
 
 @pytest.mark.parametrize(("minor", "credit"), [(None, 0), (500, 499)])
@@ -50,7 +46,7 @@ def test_refund_that_did_not_arrive_takes_nothing(paypal) -> None:
 ])  # fmt: skip
 def test_what_the_bank_has_taken_back_is_not_credited(paypal, state, credit) -> None:
     found = subscribed(paypal)
-    dispute(found, state)
+    disputed(payment_of(found), state)
     assert figures(found) == (1_999, credit)
 
 

@@ -15,10 +15,9 @@ import time_machine
 from billing.gateways.base import Hint, Letter
 from billing.gateways.subscribing import InvoiceResult, InvoiceState, SubscriptionState
 from billing.models import GatewayLetter, Payment, Subscription
-from billing.tests.fakes import StandIn
+from billing.tests.fakes import StandIn, send
+from billing.tests.renewing import END, RenewingGateway, begin, read
 from billing.tests.subscribers import BEGIN, fresh
-from billing.tests.test_inbox import send
-from billing.tests.test_subscriptions_at_gateways import END, RenewingGateway, begin, read
 from credits.models import Grant
 from events.models import Event
 from ledger import checks

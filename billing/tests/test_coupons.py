@@ -8,21 +8,23 @@ import pytest
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from billing import asking, coupon_making, disputes, errors, gifts, payments, refund_sending, refunds
+from billing import asking, coupon_making, errors, gifts, payments, refunds
 from billing import checks as billing_checks
 from billing.coupon_making import Wanted
 from billing.gateways.base import AmountRule, PaymentState, RefundResult, RefundState
 from billing.gateways.errors import Declined, FailureCategory
-from billing.gateways.subscribing import DisputeResult, DisputeState
+from billing.gateways.subscribing import DisputeState
 from billing.models import Coupon, Payment, Redemption
 from billing.models.coupons import CouponDuration, CouponKind
 from billing.models.refunds import RefundPolicy, RefundStatus
 from billing.tests import shop
 from billing.tests.couponing import buy, make_coupon, moved, paid, state, taxed, uses
+from billing.tests.refunding import disputed, refunded
 from credits import balances, usage
 from credits.models import Grant
 from ledger import checks
 from ledger.money import Money
+from ledger.tests.books import on
 
 pytestmark = pytest.mark.django_db
 NOW = timezone.now
@@ -45,7 +47,7 @@ def test_discount_is_taken_off_before_the_gateway_is_asked(bob, stripe) -> None:
     payment = paid(stripe, bob, "welcome10")
     assert (payment.amount_minor, payment.discount_minor, payment.status) == (899, 100, "succeeded")
     assert payment.details["coupon"]["code"] == "WELCOME10"
-    assert (shop.credits_of(bob), shop.balance("revenue:packs:EUR")) == (275, 899)
+    assert (shop.credits_of(bob), on("revenue:packs:EUR")) == (275, 899)
     assert (state(), uses()) == ([("redeemed", True)], 1)
     assert checks.faults() == {}
 
@@ -83,7 +85,7 @@ def test_all_taken_off_is_delivered_without_a_gateway(bob, gateways) -> None:
     assert (payment.status, payment.amount_minor, payment.discount_minor) == ("succeeded", 0, 999)
     assert payment.attempts.count() == 0
     assert [fake.asked for fake in gateways.values()] == [[], [], []]
-    assert (shop.credits_of(bob), shop.balance("revenue:packs:EUR")) == (275, 0)
+    assert (shop.credits_of(bob), on("revenue:packs:EUR")) == (275, 0)
     assert checks.faults() == {}
 
 
@@ -262,27 +264,20 @@ def test_wrong_amount_keeps_no_use(bob, stripe) -> None:
 # ---------------------------------------------------------------- refunds and disputes
 
 
-def sent_back(payment: Payment, minor: int | None = None, **changes: Any) -> Any:
-    amount = Money(minor, payment.currency) if minor else None
-    refund = refunds.request(payment=payment, amount=amount, reason="not wanted", **changes)
-    refund_sending.work_through()
-    return type(refund).objects.get(pk=refund.pk)
-
-
 def test_refund_gives_back_what_was_paid_and_takes_bonus_and_coupon_credits_first(bob, stripe) -> None:
     make_coupon(credits=40)
     payment = paid(stripe, bob)
-    half = sent_back(payment, 449)
+    half = refunded(payment, 449)
     # 449 of 899 stand for 157 of 315 credits: 25 of the bonus, 40 of the coupon, 92 that were paid for.
     assert (half.credits_due, sorted(half.lines.values())) == (157, [25, 40, 92])
-    rest = sent_back(payment)
+    rest = refunded(payment)
     assert (rest.amount_minor, rest.status, shop.credits_of(bob)) == (450, RefundStatus.SUCCEEDED, 0)
-    assert (shop.balance("revenue:packs:EUR"), checks.faults()) == (0, {})
+    assert (on("revenue:packs:EUR"), checks.faults()) == (0, {})
 
 
 def test_refunded_use_stays_used_unless_the_coupon_says_otherwise(bob, stripe) -> None:
     make_coupon(limit_per_customer=1)
-    sent_back(paid(stripe, bob))
+    refunded(paid(stripe, bob))
     before = moved()
     with pytest.raises(errors.CouponUsedByYou):
         buy(bob)
@@ -292,16 +287,16 @@ def test_refunded_use_stays_used_unless_the_coupon_says_otherwise(bob, stripe) -
 def test_coupon_that_returns_can_be_used_again_after_a_full_refund(bob, stripe) -> None:
     make_coupon(limit_per_customer=1, limit=1, returns_after_refund=True)
     payment = paid(stripe, bob)
-    sent_back(payment, 100, policy=RefundPolicy.GOODWILL)
+    refunded(payment, 100, policy=RefundPolicy.GOODWILL)
     assert state() == [("redeemed", True)]
-    sent_back(payment)
+    refunded(payment)
     assert (state(), uses()) == ([("returned", False)], 0)
     assert buy(bob).amount_minor == 899
 
 
 def test_use_that_is_not_counted_makes_no_room_when_it_returns(bob, stripe, paypal) -> None:
     make_coupon(limit=1, returns_after_refund=True)
-    sent_back(paid_when_the_coupon_is_used_up(bob, stripe, paypal))
+    refunded(paid_when_the_coupon_is_used_up(bob, stripe, paypal))
     assert (state(), uses()) == ([("returned", False), ("redeemed", True)], 1)
 
 
@@ -310,7 +305,7 @@ def test_farming_a_returning_coupon_never_leaves_credits_that_were_not_paid_for(
     make_coupon(limit_per_customer=1, returns_after_refund=True, credits=40)
     first = paid(stripe, bob)
     usage.spend(user=bob, key="all", amount=315)
-    sent_back(first, policy=RefundPolicy.FULL_WITH_DEBT)
+    refunded(first, policy=RefundPolicy.FULL_WITH_DEBT)
     paid(stripe, bob)
     assert (shop.credits_of(bob), balances.of(bob).owed) == (0, 0)  # all 315 repay what was spent and refunded
     assert checks.faults() == {}
@@ -318,7 +313,7 @@ def test_farming_a_returning_coupon_never_leaves_credits_that_were_not_paid_for(
 
 def test_refund_that_comes_back_takes_the_use_again(bob, stripe) -> None:
     make_coupon(limit=1, returns_after_refund=True)
-    refund = sent_back(paid(stripe, bob))
+    refund = refunded(paid(stripe, bob))
     assert uses() == 0
     with transaction.atomic():
         refunds._came_back(refund)
@@ -328,7 +323,7 @@ def test_refund_that_comes_back_takes_the_use_again(bob, stripe) -> None:
 
 def test_refund_that_comes_back_counts_no_use_twice_that_had_stayed_used(bob, stripe) -> None:
     make_coupon(limit=2)
-    refund = sent_back(paid(stripe, bob))
+    refund = refunded(paid(stripe, bob))
     refunds.note(refund=refund, result=RefundResult(state=RefundState.FAILED))
     assert (state(), uses(), shop.credits_of(bob)) == ([("redeemed", True)], 1, 275)
 
@@ -336,11 +331,9 @@ def test_refund_that_comes_back_counts_no_use_twice_that_had_stayed_used(bob, st
 def test_dispute_freezes_and_takes_the_coupons_credits_too(bob, stripe) -> None:
     make_coupon(credits=40)
     payment = paid(stripe, bob)
-    attempt = payment.attempts.get()
-    said: dict[str, Any] = {"id": "dp_1", "amount": payment.money}
-    disputes.note(attempt=attempt, result=DisputeResult(state=DisputeState.NEEDS_RESPONSE, **said))
+    disputed(payment)
     assert shop.credits_of(bob) == 0
-    disputes.note(attempt=attempt, result=DisputeResult(state=DisputeState.LOST, **said))
+    disputed(payment, DisputeState.LOST)
     assert (shop.credits_of(bob), grants_of(bob)) == (0, {"pack": 0, "bonus": 0, "promotion": 0})
     assert checks.faults() == {}
 

@@ -16,12 +16,6 @@ from rest.tests.callers import customer, get, post, service
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def buyer(gateways):
-    shop.make_pack()
-    return shop.make_user()
-
-
 def send(path: str, buyer: Any, **body: Any) -> Any:
     return post(path, customer(buyer), {"pack": "medium", "currency": "EUR", "coupon": "welcome10"} | body)
 

@@ -1,6 +1,5 @@
 """Coupons of subscriptions: which payments they cover, with us and where a gateway renews by itself."""
 
-from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -11,19 +10,17 @@ from django.utils import timezone
 from billing import errors, gateway_coupons, renewals, subscriptions
 from billing.checkout import Wishes
 from billing.discounts import Terms
-from billing.gateways.base import Flow, NextAction
-from billing.gateways.subscribing import CouponRequest, InvoiceResult, SubscriptionResult, SubscriptionState
+from billing.gateways.subscribing import SubscriptionState
 from billing.models import Payment, Plan, Redemption, Subscription
 from billing.models.coupons import CouponDuration, CouponKind
-from billing.tests import shop
 from billing.tests.couponing import make_coupon, moved, state, uses
-from billing.tests.fakes import StandIn
+from billing.tests.renewing import END, CouponGateway, read, write
 from billing.tests.subscribers import end_of, fails, fresh, make_plan, make_user, pay, price
-from billing.tests.test_subscriptions_at_gateways import END, RenewingGateway, read, write
 from credits import balances, calendar
 from events.models import Event
 from ledger import checks
 from ledger.money import Money
+from ledger.tests.books import on
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clock")]
 
@@ -149,49 +146,19 @@ def test_coupon_for_another_plan_begins_nothing(on_sale) -> None:
 # ---------------------------------------------------------------- where the gateway renews
 
 
-class CouponGateway(RenewingGateway):
-    """Keeps coupons as well, and remembers which one a page was opened with."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__(name)
-        self.coupons: dict[str, CouponRequest] = {}
-        self.opened_with = ""
-
-    def put_coupon(self, request: Any) -> None:
-        assert self.coupons.setdefault(request.id, request) == request
-
-    def open_subscription(self, request: Any) -> SubscriptionResult:
-        self.opened_with = request.coupon
-        page = NextAction(type=Flow.REDIRECT, url="https://stripe.example/subscribe")
-        self.known = replace(self.known, session="cs_1", next_action=page)
-        return self.known
-
-    def bills(self, invoice: str, paid: int, discount: int) -> None:
-        self.is_paid(invoice, minor=paid)
-        known: InvoiceResult = self.invoices[invoice]
-        self.invoices[invoice] = replace(
-            known, total=Money(paid, "EUR"), discount=Money(discount, "EUR") if discount else None
-        )
-
-
-@pytest.fixture
-def renewing(stand_in: StandIn, on_sale) -> CouponGateway:
-    return stand_in(CouponGateway("stripe"))
-
-
 def heard(gateway: CouponGateway, found: Subscription, number: int = 0) -> None:
     write(found, "paid", number, subject="invoice")
     read()
 
 
-def test_gateway_opens_its_page_with_the_coupon_and_its_figures_are_adopted(renewing) -> None:
+def test_gateway_opens_its_page_with_the_coupon_and_its_figures_are_adopted(discounting) -> None:
     make_coupon(basis_points=1_250, duration=CouponDuration.REPEATING, periods=3, credits=40)
     found = begin("stripe").subscription
-    [made] = renewing.coupons.values()
-    assert (made.id, made.percent_off, made.months) == (renewing.opened_with, Decimal("12.5"), 3)
+    [made] = discounting.coupons.values()
+    assert (made.id, made.percent_off, made.months) == (discounting.opened_with, Decimal("12.5"), 3)
     assert state() == [("reserved", True)]
-    renewing.bills("in_1", 874, 125)
-    heard(renewing, found)
+    discounting.bills("in_1", 874, 125)
+    heard(discounting, found)
     payment = Payment.objects.get()
     assert (payment.amount_minor, payment.discount_minor) == (874, 125)
     assert payment.redemption == Redemption.objects.get()
@@ -199,34 +166,34 @@ def test_gateway_opens_its_page_with_the_coupon_and_its_figures_are_adopted(rene
     assert checks.faults() == {}
 
 
-def test_invoice_that_the_coupon_made_nothing_of_pays_the_period(renewing) -> None:
+def test_invoice_that_the_coupon_made_nothing_of_pays_the_period(discounting) -> None:
     make_coupon(basis_points=10_000)
     found = begin("stripe").subscription
-    renewing.bills("in_1", 0, 999)
-    heard(renewing, found)
+    discounting.bills("in_1", 0, 999)
+    heard(discounting, found)
     ours = fresh(found)
     assert (ours.status, ours.paid_until, amounts(found)) == ("active", END, [(0, 999)])
-    assert (shop.balance("revenue:plans:EUR"), balances.of(found.user).available) == (0, 500)
+    assert (on("revenue:plans:EUR"), balances.of(found.user).available) == (0, 500)
     assert checks.faults() == {}
 
 
-def test_later_invoice_without_discount_has_no_coupon(renewing) -> None:
+def test_later_invoice_without_discount_has_no_coupon(discounting) -> None:
     make_coupon()
     found = begin("stripe").subscription
-    renewing.bills("in_1", 899, 100)
-    heard(renewing, found)
-    renewing.is_paid("in_2", END, END + timedelta(days=30))
-    heard(renewing, found, 1)
+    discounting.bills("in_1", 899, 100)
+    heard(discounting, found)
+    discounting.is_paid("in_2", END, END + timedelta(days=30))
+    heard(discounting, found, 1)
     assert list(Payment.objects.order_by("id").values_list("discount_minor", "redemption")) == [
         (100, Redemption.objects.get().pk),
         (0, None),
     ]
 
 
-def test_page_that_nobody_pays_on_gives_the_use_back(renewing) -> None:
+def test_page_that_nobody_pays_on_gives_the_use_back(discounting) -> None:
     make_coupon(limit=1)
     found = begin("stripe").subscription
-    renewing.becomes_in(SubscriptionState.EXPIRED, id="sub_1")
+    discounting.becomes_in(SubscriptionState.EXPIRED, id="sub_1")
     write(found, "expired")
     read()
     assert (state(), uses()) == ([("released", False)], 0)
@@ -249,12 +216,12 @@ def test_terms_are_told_in_the_gateways_words(on_sale, terms, interval, expected
     assert (wanted.percent_off, wanted.amount_off, wanted.months, wanted.is_forever) == expected
 
 
-def test_coupon_for_some_weeks_is_refused_where_the_gateway_counts_in_months(renewing) -> None:
+def test_coupon_for_some_weeks_is_refused_where_the_gateway_counts_in_months(discounting) -> None:
     make_plan("weekly", {"week": 299})
     make_coupon(duration=CouponDuration.REPEATING, periods=2, limit=1)
     with pytest.raises(errors.CouponNotForThis):
         begin("stripe", code="weekly", interval="week")
-    assert (renewing.coupons, renewing.opened_with, renewing.known.session) == ({}, "", "")
+    assert (discounting.coupons, discounting.opened_with, discounting.known.session) == ({}, "", "")
     assert (uses(), Subscription.objects.get().status) == (0, "expired")  # in the way of no other
 
 
@@ -266,10 +233,10 @@ def test_other_terms_under_the_same_code_are_another_coupon_there(on_sale) -> No
     assert len(ids) == 2
 
 
-def test_coupon_of_credits_alone_is_none_of_the_gateways(renewing) -> None:
+def test_coupon_of_credits_alone_is_none_of_the_gateways(discounting) -> None:
     make_coupon(kind=CouponKind.CREDITS, credits=40)
     found = begin("stripe").subscription
-    assert (renewing.coupons, renewing.opened_with) == ({}, "")
-    renewing.bills("in_1", 999, 0)
-    heard(renewing, found)
+    assert (discounting.coupons, discounting.opened_with) == ({}, "")
+    discounting.bills("in_1", 999, 0)
+    heard(discounting, found)
     assert (balances.of(found.user).available, state()) == (540, [("redeemed", True)])

@@ -12,8 +12,9 @@ from billing.models import Coupon
 from billing.models.coupons import CouponKind
 from billing.tests import shop
 from billing.tests.couponing import make_coupon, paid
-from billing.tests.test_payments_in_the_admin import browser, member, page, press
+from billing.tests.test_payments_in_the_admin import member, press
 from credits.models import Pack
+from rest.tests.operators import browser, page
 
 pytestmark = pytest.mark.django_db
 

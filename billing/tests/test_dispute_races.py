@@ -15,6 +15,7 @@ from billing.tests import shop
 from events.models import Event
 from ledger import checks
 from ledger.money import Money
+from ledger.tests.books import on
 from ledger.tests.races import PATIENCE_SECONDS, empty_the_books, run_together
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -26,7 +27,7 @@ def lose_together(payment: Payment) -> int:
     attempt = payment.attempts.select_related("payment").get()
     told = DisputeResult(id="dp_1", state=DisputeState.LOST, amount=Money(999, "EUR"), reason="fraudulent")
     run_together(RIVALS, lambda: disputes.note(attempt=attempt, result=told))
-    return shop.balance("loss:EUR")
+    return on("loss:EUR")
 
 
 @contextmanager

@@ -1,7 +1,6 @@
 """Answering a dispute: with words and a document, sent once; refused before the bank sees what it would not read."""
 
 import uuid
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -10,11 +9,13 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from billing import asking, disputes, errors
 from billing.gateways import registry
 from billing.gateways.errors import Uncertain
+from billing.gateways.stripe import Stripe
 from billing.gateways.subscribing import DisputeResult, DisputeState, EvidenceFile
-from billing.models import Dispute, GatewaySetting
+from billing.models import Dispute
 from billing.tests import shop
-from billing.tests.test_payments_in_the_admin import browser, member, page
+from billing.tests.test_payments_in_the_admin import member
 from ledger.money import Money
+from rest.tests.operators import browser, page
 from sandbox.testing import Sandbox
 
 pytestmark = pytest.mark.django_db
@@ -23,22 +24,15 @@ PDF = EvidenceFile(name="delivery.pdf", content=b"%PDF-1.7 what was delivered")
 
 
 @pytest.fixture
-def disputed(sandbox: Sandbox, db: Any, settings: Any) -> Iterator[Dispute]:
+def disputed(at_stripe: Stripe, sandbox: Sandbox) -> Dispute:
     """A purchase at Stripe in the sandbox, whose buyer went to their bank."""
-    settings.STRIPE_API_BASE = settings.STRIPE_FILES_BASE = sandbox.base("stripe")
-    registry.forget()
-    GatewaySetting.objects.create(name="stripe", priority=0)
     payment = shop.buy(gateways=["stripe"])
     sandbox.play(payment.attempts.get().next_action)
     attempt = shop.told(payment).attempts.select_related("payment").get()
     asking.ask(attempt)
     intent = attempt.gateway_ids["payment_intent"]
     opened = sandbox.control("POST", "/stripe/_stripe/disputes", {"payment_intent": intent})
-    adapter = registry.get("stripe")
-    result = adapter.fetch_dispute(dispute=opened["id"])  # type: ignore[attr-defined]
-    assert isinstance(result, DisputeResult)
-    yield disputes.note(attempt=attempt, result=result)
-    registry.forget()
+    return disputes.note(attempt=attempt, result=at_stripe.fetch_dispute(dispute=opened["id"]))
 
 
 def test_words_and_a_document_reach_the_bank_once(disputed: Dispute, sandbox: Sandbox) -> None:

@@ -4,16 +4,18 @@ nobody has a right to waits in suspense."""
 import pytest
 from django.utils import timezone
 
-from billing import disputes, fulfilment, refund_sending, refunds
-from billing.gateways.base import RefundResult, RefundState
+from billing import disputes, fulfilment, refund_sending
+from billing.gateways.base import RefundState
 from billing.gateways.subscribing import DisputeResult, DisputeState
 from billing.models import Attempt, Case, Refund
 from billing.models.payments import AttemptState
 from billing.models.refunds import RefundStatus
 from billing.tests import shop
 from billing.tests.fakes import Sold
+from billing.tests.refunding import say
 from ledger import checks
 from ledger.money import Money
+from ledger.tests.books import on
 
 pytestmark = pytest.mark.django_db
 OPEN, LOST = DisputeState.NEEDS_RESPONSE, DisputeState.LOST
@@ -43,13 +45,9 @@ def begun(attempt: Attempt) -> Refund:
     return made
 
 
-def says(made: Refund, state: RefundState) -> None:
-    refunds.note(refund=Refund.objects.get(pk=made.pk), result=RefundResult(state=state))
-
-
 def books() -> tuple[int, int, int]:
     """In suspense, lost, and what the gateway owes us less the good payment."""
-    return shop.balance("suspense:EUR"), shop.balance("loss:EUR"), shop.balance("gateway:stripe:EUR") + 999
+    return on("suspense:EUR"), on("loss:EUR"), on("gateway:stripe:EUR") + 999
 
 
 def troubles() -> list[str]:
@@ -61,7 +59,7 @@ def test_refund_that_fails_after_the_dispute_was_lost_leaves_nothing_to_give_bac
     told(twice, LOST)
     assert books() == (999, -999, 0)
     for _ in range(2):
-        says(made, FAILED)
+        say(made, FAILED)
     assert (books(), troubles()) == ((0, 0, 0), [])
     assert shop.credits_of(twice.payment.user) == 275
     assert checks.faults() == {}
@@ -69,10 +67,10 @@ def test_refund_that_fails_after_the_dispute_was_lost_leaves_nothing_to_give_bac
 
 def test_refund_that_comes_back_after_the_dispute_was_lost_is_no_loss_any_more(twice) -> None:
     made = begun(twice)
-    says(made, GONE)
+    say(made, GONE)
     told(twice, LOST)
     assert books() == (0, -999, 999)
-    says(made, FAILED)
+    say(made, FAILED)
     assert (books(), troubles()) == ((0, 0, 0), [])
     assert checks.faults() == {}
 
@@ -81,20 +79,20 @@ def test_refund_that_arrives_after_all_is_lost_and_found_as_often_as_it_moves(tw
     made = begun(twice)
     told(twice, LOST)
     for _ in range(2):
-        says(made, FAILED)
+        say(made, FAILED)
         assert books() == (0, 0, 0)
-        says(made, GONE)
+        say(made, GONE)
         assert books() == (0, -999, 999)
-        says(made, FAILED)
+        say(made, FAILED)
         assert books() == (0, 0, 0)
-        says(made, GONE)
+        say(made, GONE)
     assert checks.faults() == {}
 
 
 def test_what_a_dispute_about_a_part_leaves_is_for_people_to_give_back(twice) -> None:
     made = begun(twice)
     told(twice, LOST, 400)
-    says(made, FAILED)
+    say(made, FAILED)
     assert (books(), troubles()) == ((599, 0, -599), ["5.99 EUR"])
     assert checks.faults() == {}
 
@@ -103,9 +101,9 @@ def test_each_lost_dispute_bears_its_part_of_what_came_free(twice) -> None:
     made = begun(twice)
     told(twice, LOST, 400)
     told(twice, LOST, 500, "dp_2")
-    says(made, GONE)
+    say(made, GONE)
     assert books() == (0, -900, 900)
-    says(made, FAILED)
+    say(made, FAILED)
     assert (books(), troubles()) == ((99, 0, -99), ["0.99 EUR"])
     assert checks.faults() == {}
 
@@ -115,9 +113,9 @@ def test_dispute_that_has_taken_it_from_suspense_takes_no_other_money_later(twic
     told(twice, LOST)
     assert books() == (0, 0, 0)
     made = begun(twice)
-    says(made, GONE)
+    say(made, GONE)
     assert books() == (0, -999, 999)
-    says(made, FAILED)
+    say(made, FAILED)
     assert (books(), troubles()) == ((0, 0, 0), [])
     assert checks.faults() == {}
 
@@ -125,7 +123,7 @@ def test_dispute_that_has_taken_it_from_suspense_takes_no_other_money_later(twic
 def test_refund_that_fails_while_the_dispute_is_open_waits_in_suspense(twice) -> None:
     made = begun(twice)
     told(twice, OPEN)
-    says(made, FAILED)
+    say(made, FAILED)
     assert (books()[0], troubles()) == (999, ["9.99 EUR"])
     told(twice, LOST)
     assert books() == (0, 0, 0)

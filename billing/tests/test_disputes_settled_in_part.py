@@ -13,14 +13,16 @@ from billing.gateways.paypal import letters
 from billing.models import Dispute, Payment
 from billing.models.refunds import RefundPolicy
 from billing.tests import shop
+from billing.tests.refunding import ask_for
 from billing.tests.test_reversals import DISPUTE, PayPalLike, bought, captured, is_over, paypal, standing
-from billing.tests.test_sale_payments import TICKET, checkout, refund, seller
+from billing.tests.test_sale_payments import TICKET, checkout, seller
 from credits import usage
 from events.models import Event
+from ledger.tests.books import on
 from wallets import sales
 from wallets.models import WhenWithdrawn
 from wallets.tests import people
-from wallets.tests.people import available, make_rule, make_type, on, parts
+from wallets.tests.people import available, make_rule, make_type, parts
 
 __all__ = ["paypal"]
 pytestmark = pytest.mark.django_db
@@ -69,7 +71,7 @@ def test_end_that_is_told_twice_takes_its_part_once(paypal) -> None:
     ends()
     hear("UPDATED", outcome_code="RESOLVED_BUYER_FAVOUR", amount_refunded=euros("9.99"))
     hear("RESOLVED", asked="5.00", outcome_code="ACCEPTED", amount_refunded=euros("5.00"))
-    assert (lost(), shop.balance("loss:EUR")) == ([400], -400)
+    assert (lost(), on("loss:EUR")) == ([400], -400)
     assert standing(payment)[0] == 275 - 275 * 400 // 999
     assert is_over()
 
@@ -116,7 +118,7 @@ def test_second_dispute_takes_its_part_beside_the_first(paypal) -> None:
     ends("1.00", asked="6.00")
     assert (lost(), shop.credits_of(payment.user)) == ([100], 0)  # the other one is open still
     ends("2.00", asked="3.00", dispute="PP-D-2")
-    assert (lost(), shop.balance("loss:EUR")) == ([100, 200], -300)
+    assert (lost(), on("loss:EUR")) == ([100, 200], -300)
     assert shop.credits_of(payment.user) == 275 - 275 * 100 // 999 - 275 * 200 // 999
     assert is_over()
 
@@ -177,7 +179,7 @@ def test_what_comes_free_above_the_part_repays_what_the_seller_owes(paypal, rule
     sales.release_due(people.FAR_AWAY)
     opens(asked="40.00")
     people.withdraw(seller(payment), 3_600)
-    made = refund(other, policy=RefundPolicy.FULL_WITH_DEBT)
+    made = ask_for(other, policy=RefundPolicy.FULL_WITH_DEBT)
     refund_sending.send(made)
     assert (available(seller(payment)), parts(seller(payment))["debt"]) == (0, -3_600)
     ends("10.00", asked="40.00")

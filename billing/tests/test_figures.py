@@ -7,19 +7,18 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from billing import asking, errors, figures, refund_sending, refunds, renewals, subscriptions
+from billing import asking, errors, figures, renewals, subscriptions
 from billing.figures import BuyerFigures, Earning, GatewayFigures, PlanFigures, Report
 from billing.gateways.errors import Declined, FailureCategory
-from billing.models import Payment, TopUpCharge
+from billing.models import TopUpCharge
 from billing.tests import shop
-from billing.tests.papers import french, known
+from billing.tests.papers import known
+from billing.tests.refunding import refunded
 from billing.tests.subscribers import begin, fresh, pay, subscribed
 from billing.tests.test_sale_payments import sold
 from billing.tests.topping import agree
 from ledger.money import Money
 from wallets.tests.people import make_rule, make_type
-
-__all__ = ["french"]
 
 pytestmark = pytest.mark.django_db
 MARCH, APRIL, MAY = (datetime(2026, month, 1, tzinfo=UTC) for month in (3, 4, 5))
@@ -34,11 +33,6 @@ def line(found: list[Any], **wanted: Any) -> Any:
     return only
 
 
-def give_back(payment: Payment, minor: int) -> None:
-    refunds.request(payment=payment, amount=Money(minor, payment.currency), reason="not delivered")
-    refund_sending.work_through()
-
-
 def test_nothing_has_no_figures(db) -> None:
     assert of_march() == Report(gateways=[], earnings=[], buyers=[], plans=[])
 
@@ -49,7 +43,7 @@ def test_nothing_has_no_figures(db) -> None:
 def test_gateway_of_a_month_has_what_came_and_what_went_back(on_sale, stripe) -> None:
     payment = shop.buy()
     stripe.pays(fee=Money(45, "EUR"))
-    give_back(shop.told(payment), 400)
+    refunded(shop.told(payment), 400)
     assert of_march().gateways == [
         GatewayFigures(
             month=date(2026, 3, 1), gateway="stripe", currency="EUR", paid_count=1, paid=999, tax=0, fees=45,
@@ -74,7 +68,7 @@ def test_months_gateways_and_currencies_are_lines_of_their_own(on_sale, stripe, 
 def test_refund_counts_in_the_month_in_which_it_arrived(on_sale, stripe, clock) -> None:
     payment = shop.paid(stripe)
     clock.move_to(APRIL)
-    give_back(payment, 999)
+    refunded(payment, 999)
     march, april = figures.report(since=MARCH, until=MAY).gateways
     assert (march.net, april.net, april.paid_count, april.refunded_count) == (999, -999, 0, 1)
 
@@ -104,7 +98,7 @@ def test_tax_is_no_turnover_and_goes_back_with_a_refund(on_sale, stripe, french)
     payment = shop.paid(stripe, known())
     found = line(of_march().gateways, gateway="stripe")
     assert (found.paid, found.tax, found.net) == (999, 167, 832)
-    give_back(payment, 999)
+    refunded(payment, 999)
     found = line(of_march().gateways, gateway="stripe")
     assert (found.refunded, found.refunded_tax, found.net) == (999, 167, 0)
     assert [each.net for each in of_march().buyers] == [0]
@@ -125,7 +119,7 @@ def test_what_belongs_to_sellers_is_not_ours(on_sale, stripe) -> None:
 def test_books_say_what_was_earned_and_what_it_cost(on_sale, stripe, paypal) -> None:
     payment = shop.buy()
     stripe.pays(fee=Money(45, "EUR"))
-    give_back(shop.told(payment), 400)
+    refunded(shop.told(payment), 400)
     subscribed(paypal)
     assert of_march().earnings == [
         Earning(currency="EUR", account="revenue:packs", amount=599),

@@ -4,14 +4,13 @@ import csv
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import Group, User
-from django.test import Client
 
-from billing import refund_sending, refunds
 from billing.tests import shop
+from billing.tests.refunding import refunded
 from billing.tests.subscribers import subscribed
-from billing.tests.test_payments_in_the_admin import browser, member
+from billing.tests.test_payments_in_the_admin import member
 from ledger.money import Money
+from rest.tests.operators import browser, signed_in, text
 
 pytestmark = pytest.mark.django_db
 PAGE = "/admin/billing/figures/"
@@ -24,14 +23,9 @@ def march(on_sale, stripe, paypal) -> None:
     payment = shop.buy()
     stripe.pays(fee=Money(45, "EUR"))
     payment = shop.told(payment)
-    refunds.request(payment=payment, amount=Money(400, "EUR"), reason="not delivered")
-    refund_sending.work_through()
+    refunded(payment, 400)
     shop.buy()
     subscribed(paypal)
-
-
-def text(answer: Any) -> str:
-    return " ".join(answer.content.decode().split())
 
 
 def cells(said: str) -> list[list[str]]:
@@ -72,11 +66,9 @@ def test_each_table_is_a_csv_too(march, name: str, second: list[str]) -> None:
 
 @pytest.mark.parametrize(("group", "status"), [("finance", 200), ("auditor", 200), ("support", 403)])
 def test_finance_and_auditors_see_it_and_support_does_not(group: str, status: int) -> None:
-    someone = User.objects.create_user(group, is_staff=True)
-    someone.groups.add(Group.objects.get(name=group))
-    client: Client = browser(someone)
-    assert client.get(PAGE).status_code == status
-    assert (PAGE in client.get("/admin/").content.decode()) == (status == 200)
+    someone = signed_in(group)
+    assert someone.get(PAGE).status_code == status
+    assert (PAGE in someone.get("/admin/").content.decode()) == (status == 200)
 
 
 def test_page_asks_the_same_few_questions_however_much_there_is(march, django_assert_max_num_queries) -> None:

@@ -10,18 +10,12 @@ from django.utils import timezone
 from billing import gateway_subscriptions, pausing, subscriptions
 from billing.gateways.subscribing import SubscriptionResult, SubscriptionState
 from billing.models import Subscription
-from billing.tests.fakes import StandIn
+from billing.tests.renewing import RenewingGateway, paid_once
 from billing.tests.subscribers import BEGIN, fresh
-from billing.tests.test_subscriptions_at_gateways import RenewingGateway, paid_once
 from events.models import Event
 from ledger import checks
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def renewing(stand_in: StandIn, on_sale) -> RenewingGateway:
-    return stand_in(RenewingGateway("stripe"))
 
 
 def slow_answer(

@@ -4,38 +4,32 @@ from typing import Any
 
 import pytest
 
-from billing import disputes, refunds
-from billing.gateways.base import RefundResult, RefundState
-from billing.gateways.subscribing import DisputeResult, DisputeState
-from billing.models import Payment, Refund
+from billing.gateways.base import RefundState
+from billing.gateways.subscribing import DisputeState
+from billing.models import Payment
 from billing.models.refunds import RefundPolicy
 from billing.tests import shop
-from billing.tests.test_dispute_losses import arrived, fails, lost, refund, taken_back
+from billing.tests.refunding import ask_for, disputed, say
+from billing.tests.test_dispute_losses import arrived, fails, lost, taken_back
 from billing.tests.test_sale_payments import TICKET, rules, seller, sold
 from credits import balances, usage
 from credits.models import Grant
 from ledger import checks
-from ledger.money import Money
+from ledger.tests.books import on
 from wallets import sales
 from wallets.models import CommissionRule, WhenWithdrawn
 from wallets.tests import people
-from wallets.tests.people import available, on, parts
+from wallets.tests.people import available, parts
 
 __all__ = ["rules"]
 pytestmark = pytest.mark.django_db
-
-
-def disputed(payment: Payment, state: DisputeState, minor: int | None = None, name: str = "dp_1") -> None:
-    amount = Money(minor or payment.amount_minor, "EUR")
-    told = DisputeResult(id=name, state=state, amount=amount, reason="fraudulent")
-    disputes.note(attempt=payment.attempts.get(), result=told)
 
 
 def opened(payment: Payment, minor: int | None = None, name: str = "dp_1") -> None:
     disputed(payment, DisputeState.NEEDS_RESPONSE, minor, name)
 
 
-ENDS = pytest.mark.parametrize(("begins", "ends"), [(refund, fails), (refund, taken_back), (arrived, fails)])
+ENDS = pytest.mark.parametrize(("begins", "ends"), [(ask_for, fails), (ask_for, taken_back), (arrived, fails)])
 
 
 # ---------------------------------------------------------------- what sellers sold
@@ -81,23 +75,19 @@ def test_dispute_about_a_part_freezes_no_more_than_that_of_what_comes_free(strip
 
 def test_refund_that_comes_free_twice_is_frozen_twice(stripe) -> None:
     payment = sold(stripe)
-    made = refund(payment)
+    made = ask_for(payment)
     opened(payment, 1_000)
     fails(made)
-    says(made, RefundState.SUCCEEDED)  # after all: the sellers pay of what the dispute has left
-    says(made, RefundState.FAILED)
+    say(made, RefundState.SUCCEEDED)  # after all: the sellers pay of what the dispute has left
+    say(made, RefundState.FAILED)
     disputed(payment, DisputeState.LOST, 1_000)
     assert (parts(seller(payment))["pending"], on("commission:EUR"), on("loss:EUR")) == (2_700, 300, 0)
     assert checks.faults() == {}
 
 
-def says(made: Refund, state: RefundState) -> None:
-    refunds.note(refund=Refund.objects.get(pk=made.pk), result=RefundResult(state=state))
-
-
 def test_each_open_dispute_freezes_its_part_of_what_comes_free(stripe) -> None:
     payment = sold(stripe)
-    made = refund(payment)
+    made = ask_for(payment)
     opened(payment, 1_000)
     opened(payment, 2_000, "dp_2")
     fails(made)
@@ -110,7 +100,7 @@ def test_each_open_dispute_freezes_its_part_of_what_comes_free(stripe) -> None:
     assert checks.faults() == {}
 
 
-@pytest.mark.parametrize("begins", [refund, arrived])
+@pytest.mark.parametrize("begins", [ask_for, arrived])
 def test_what_comes_free_is_frozen_before_it_repays_its_sellers_other_debt(stripe, begins: Any) -> None:
     CommissionRule.objects.update(when_withdrawn=WhenWithdrawn.DEBT, debt_limit_minor=5_000, currency="EUR")
     payment, other = sold(stripe), sold(stripe)

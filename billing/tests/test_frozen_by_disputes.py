@@ -5,12 +5,12 @@ from importlib import import_module
 import pytest
 from django.db import connection
 
-from billing import disputes, refund_sending, refunds
+from billing import refund_sending, refunds
 from billing.gateways.base import RefundResult, RefundState
-from billing.gateways.subscribing import DisputeResult, DisputeState
-from billing.models import Dispute, Payment
+from billing.gateways.subscribing import DisputeState
 from billing.models.refunds import RefundPolicy
 from billing.tests import shop
+from billing.tests.refunding import disputed
 from credits import balances, grants, holds, usage
 from credits.models import Grant
 from events.models import Event
@@ -18,11 +18,6 @@ from ledger import checks
 from ledger.money import Money
 
 pytestmark = pytest.mark.django_db
-
-
-def disputed(payment: Payment, state: DisputeState, name: str = "dp_1", minor: int = 999) -> Dispute:
-    told = DisputeResult(id=name, state=state, amount=Money(minor, "EUR"), reason="fraudulent")
-    return disputes.note(attempt=payment.attempts.get(), result=told)
 
 
 def test_grant_that_was_emptied_while_frozen_is_free_when_the_dispute_is_won(stripe) -> None:
@@ -114,12 +109,12 @@ def test_what_open_disputes_had_frozen_before_freezes_had_owners_is_theirs(strip
     by_hand = Grant.objects.get(account__name=f"grant:payment:{other.pk}")
     grants.freeze(grant=by_hand, reason="looked at")
     for each, name in ((payment, "dp_1"), (other, "dp_2")):
-        disputed(each, DisputeState.NEEDS_RESPONSE, name)
+        disputed(each, name=name)
     Grant.objects.update(frozen_for="")
     with connection.cursor() as cursor:
         cursor.execute(import_module("billing.migrations.0047_disputes_own_their_freezes").OWN)
     for each, name in ((payment, "dp_1"), (other, "dp_2")):
-        disputed(each, DisputeState.WON, name)
+        disputed(each, DisputeState.WON, name=name)
     assert (shop.credits_of(payment.user), shop.credits_of(other.user)) == (275, 25)
 
 
@@ -166,8 +161,8 @@ def test_credits_under_a_hold_repay_no_debt_after_the_dispute_was_lost(stripe) -
 def test_two_lost_disputes_about_all_of_the_price_take_what_is_held_as_well(stripe) -> None:
     payment = shop.paid(stripe)
     held = holds.reserve(user=payment.user, amount=275, key="h")
-    disputed(payment, DisputeState.LOST, minor=500)
-    disputed(payment, DisputeState.LOST, "dp_2", minor=499)
+    disputed(payment, DisputeState.LOST, 500)
+    disputed(payment, DisputeState.LOST, 499, "dp_2")
     holds.release(hold=held.id)
     assert shop.credits_of(payment.user) == 0
     assert checks.faults() == {}
@@ -176,7 +171,7 @@ def test_two_lost_disputes_about_all_of_the_price_take_what_is_held_as_well(stri
 def test_dispute_about_a_part_leaves_what_is_held(stripe) -> None:
     payment = shop.paid(stripe)
     held = holds.reserve(user=payment.user, amount=275, key="h")
-    disputed(payment, DisputeState.LOST, minor=500)
+    disputed(payment, DisputeState.LOST, 500)
     holds.release(hold=held.id)
     assert shop.credits_of(payment.user) == 275
 

@@ -1,6 +1,5 @@
 """What anybody may know of the gateways."""
 
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -38,7 +37,7 @@ class Toy:
 
 
 @pytest.fixture(autouse=True)
-def toys(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def toys(made_anew: None, monkeypatch: pytest.MonkeyPatch) -> None:
     made = {
         "stripe": Toy(
             "stripe",
@@ -51,10 +50,7 @@ def toys(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         "cinetpay": Toy("cinetpay", countries=frozenset({"CI", "SN"}), pending_lifetime=timedelta(hours=1)),
         "paypal": Toy("paypal", "PAYPAL_CLIENT_ID"),
     }
-    registry.forget()
     monkeypatch.setattr(registry, "BUILDERS", {name: lambda toy=toy: toy for name, toy in made.items()})
-    yield
-    registry.forget()
 
 
 def gateways(client: Client, **query: str) -> dict[str, dict[str, Any]]:

@@ -1,18 +1,17 @@
 """The gateways' page: what operators may choose there, and what they see."""
 
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from auditlog.models import LogEntry
-from django.contrib.auth.models import Group, User
+from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 
-from billing.gateways import registry
 from billing.models import GatewaySetting, GatewayTerms
 from billing.tests.test_breaker import fail, pause_ends
+from rest.tests.operators import errors, signed_in
 
 pytestmark = pytest.mark.django_db
 PAGE = {
@@ -26,22 +25,8 @@ PAGE = {
 }
 
 
-def signed_in(group: str) -> Client:
-    person = User.objects.create_user("olive", is_staff=True)
-    person.groups.set(Group.objects.filter(name=group))
-    browser = Client()
-    browser.force_login(person)
-    return browser
-
-
 def page() -> str:
     return reverse("admin:billing_gatewaysetting_change", args=["stripe"])
-
-
-def errors(answer: Any) -> dict[str, list[str]]:
-    assert answer.status_code == 200, answer.content.decode()
-    found: dict[str, list[str]] = answer.context["adminform"].form.errors
-    return {name: list(texts) for name, texts in found.items()}
 
 
 def test_who_may_only_look_sees_terms_as_money() -> None:
@@ -77,11 +62,8 @@ def test_page_says_whether_a_gateway_is_tried(failures: int, is_over: bool, word
 
 
 @pytest.fixture
-def keyless(settings: Any) -> Iterator[None]:
+def keyless(made_anew: None, settings: Any) -> None:
     settings.STRIPE_SECRET_KEY = ""
-    registry.forget()
-    yield
-    registry.forget()
 
 
 @pytest.mark.usefixtures("keyless")
@@ -165,8 +147,7 @@ def test_others_only_look(group: str) -> None:
     assert GatewaySetting.objects.get(pk="stripe").priority == 100
 
 
-def test_a_state_is_written_in_words_on_a_page_as_in_a_list(client: Client) -> None:
-    client.force_login(User.objects.create_superuser("root"))
+def test_a_state_is_written_in_words_on_a_page_as_in_a_list(root: User, client: Client) -> None:
     client.get("/admin/billing/gatewaysetting/")  # makes the rows
     row = GatewaySetting.objects.get(name="cinetpay")
     GatewaySetting.objects.filter(pk=row.pk).update(is_enabled=False)

@@ -4,7 +4,6 @@ import itertools
 import threading
 from collections import Counter
 from datetime import timedelta
-from typing import Any
 
 import pytest
 from django.conf import settings
@@ -18,19 +17,13 @@ from billing.models import Attempt, Case, Dispute, GatewayLetter, Payment, Refun
 from billing.models.inbox import LetterState
 from billing.models.payments import AttemptState, PaymentStatus
 from billing.tests import shop
-from billing.tests.fakes import SECRET, AskingGateway
+from billing.tests.fakes import SECRET, AskingGateway, send
 from events.models import Event
 from ledger import checks
 from ledger.money import Money
 from ledger.tests.races import PATIENCE_SECONDS, run_all, run_together
 
 pytestmark = pytest.mark.django_db
-
-
-def send(body: bytes, *, gateway: str = "stripe", token: str = "", method: str = "post", **headers: str) -> Any:
-    path = f"/webhooks/{gateway}" + (f"/{token}" if token else "")
-    known = {"x-signature": SECRET} | headers
-    return getattr(Client(), method)(path, body, content_type="application/json", headers=known)
 
 
 def letters() -> list[tuple[str, str]]:

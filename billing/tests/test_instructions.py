@@ -19,23 +19,13 @@ from billing.gateways.errors import Declined, FailureCategory, Unavailable
 from billing.gateways.subscribing import SubscriptionResult, SubscriptionState
 from billing.models import Case, GatewayInstruction, GatewayPrice, Payment, Subscription
 from billing.models.instructions import InstructionKind
-from billing.tests.fakes import StandIn
+from billing.tests.renewing import END, RenewingGateway, instructed, paid_once
 from billing.tests.subscribers import BEGIN, fresh, make_plan, price
-from billing.tests.test_subscriptions_at_gateways import END, RenewingGateway, paid_once
 from ledger import checks
 
 pytestmark = pytest.mark.django_db
 NO = Declined("No.", gateway="stripe", category=FailureCategory.INVALID_REQUEST, code="not_now")
 DOWN = Unavailable("No.", gateway="stripe", category=FailureCategory.PROVIDER_DOWN)
-
-
-@pytest.fixture
-def renewing(stand_in: StandIn, on_sale) -> RenewingGateway:
-    return stand_in(RenewingGateway("stripe"))
-
-
-def told() -> list[tuple[str, str, str]]:
-    return list(GatewayInstruction.objects.order_by("id").values_list("kind", "state", "failure_code"))
 
 
 def open_one(subscription: Subscription, kind: InstructionKind) -> GatewayInstruction:
@@ -52,7 +42,7 @@ def test_refusal_of_another_wish_is_not_heard_by_whoever_cancels(renewing, monke
     monkeypatch.setattr(renewing, "pause_subscription", refuse)
     assert subscriptions.cancel(subscription=fresh(found)).cancel_at_period_end
     assert renewing.known.cancel_at_period_end
-    assert told() == [("pause", "refused", "not_now"), ("end_later", "done", "")]
+    assert instructed() == [("pause", "refused", "not_now"), ("end_later", "done", "")]
     case = Case.objects.get()
     assert (case.subscription, case.facts["instruction"]) == (found, "pause")
 
@@ -63,7 +53,7 @@ def test_question_that_is_refused_stops_what_would_come_next(renewing) -> None:
     renewing.refusal = NO
     with pytest.raises(Declined):
         subscriptions.cancel(subscription=fresh(found))
-    assert (told(), fresh(found).cancel_at_period_end) == ([("pause", "open", "")], False)
+    assert (instructed(), fresh(found).cancel_at_period_end) == ([("pause", "open", "")], False)
 
 
 def test_whoever_meets_the_same_wish_is_not_told_that_it_is_done_when_it_was_taken_back(renewing, monkeypatch) -> None:
@@ -78,7 +68,7 @@ def test_whoever_meets_the_same_wish_is_not_told_that_it_is_done_when_it_was_tak
 
     monkeypatch.setattr(gateway_subscriptions, "ask", ask)
     assert subscriptions.cancel(subscription=fresh(found)).cancel_at_period_end
-    assert [state for _, state, _ in told()] == ["refused", "done"]
+    assert [state for _, state, _ in instructed()] == ["refused", "done"]
     assert renewing.known.cancel_at_period_end
 
 
@@ -86,9 +76,9 @@ def test_same_wish_that_is_carried_on_is_told_once(renewing) -> None:
     found = paid_once(renewing)
     open_one(found, InstructionKind.END_LATER)
     assert subscriptions.cancel(subscription=fresh(found)).cancel_at_period_end
-    assert told() == [("end_later", "done", "")]
+    assert instructed() == [("end_later", "done", "")]
     assert instruction_sending.give(subscription=fresh(found), kind=InstructionKind.KEEP) is None
-    assert told() == [("end_later", "done", ""), ("keep", "done", "")]
+    assert instructed() == [("end_later", "done", ""), ("keep", "done", "")]
 
 
 def leaves_as_it_is(renewing: RenewingGateway, monkeypatch: pytest.MonkeyPatch, act: str) -> None:
@@ -124,7 +114,7 @@ def test_what_the_gateway_has_not_done_is_not_done_here(renewing, monkeypatch, p
     leaves_as_it_is(renewing, monkeypatch, act)
     with pytest.raises(Declined):
         instruction_sending.give(subscription=found, kind=kind)
-    assert (told(), Case.objects.count()) == ([(kind, "refused", "not_done")], 0)
+    assert (instructed(), Case.objects.count()) == ([(kind, "refused", "not_done")], 0)
     ours = fresh(found)
     assert (ours.status, ours.cancel_at_period_end) == (found.status, found.cancel_at_period_end)
 
@@ -135,7 +125,7 @@ def test_what_was_not_done_when_nobody_waits_comes_before_people(renewing, monke
     instruction = open_one(found, kind)
     leaves_as_it_is(renewing, monkeypatch, act)
     renewals.carry_instructions_on(now=instruction.next_ask_at)
-    assert told() == [(kind, "refused", "not_done")]
+    assert instructed() == [(kind, "refused", "not_done")]
     assert (Case.objects.get().facts["code"], fresh(found).status) == ("not_done", found.status)
 
 
@@ -144,7 +134,7 @@ def test_what_is_over_there_is_ended_here(renewing, monkeypatch, state) -> None:
     found = paid_once(renewing)
     monkeypatch.setattr(renewing, "end_subscription", lambda **_: SubscriptionResult(state=state))
     assert subscriptions.cancel_now(subscription=fresh(found)).status == "cancelled"
-    assert told() == [("end_now", "done", "")]
+    assert instructed() == [("end_now", "done", "")]
 
 
 @pytest.mark.parametrize(("is_over", "cases"), [(True, 0), (False, 1)])
@@ -161,7 +151,7 @@ def test_refusal_of_what_a_plan_that_is_over_was_told_bothers_nobody(renewing, m
     monkeypatch.setattr(renewing, "pause_subscription", refuse)
     renewals.carry_instructions_on(now=given.next_ask_at)
     assert fresh(found).status == ("cancelled" if is_over else "active")
-    assert (told(), Case.objects.count()) == ([("pause", "refused", "not_now")], cases)
+    assert (instructed(), Case.objects.count()) == ([("pause", "refused", "not_now")], cases)
 
 
 def before_tax(settings: Any) -> None:
@@ -176,7 +166,7 @@ def test_change_that_we_refuse_ourselves_stands_in_nobodys_way(renewing, setting
     before_tax(settings)
     with pytest.raises(errors.TaxNotAdded):
         plan_changes.change(subscription=found, price=price("lite"), wishes=Wishes())
-    assert told() == [("next_price", "refused", "TaxNotAdded")]
+    assert instructed() == [("next_price", "refused", "TaxNotAdded")]
     assert subscriptions.cancel(subscription=found).cancel_at_period_end
 
 
@@ -186,7 +176,7 @@ def test_change_of_a_process_that_died_and_that_we_refuse_by_now_is_a_case(renew
     instructions.write(GatewayInstruction(subscription=found, kind=InstructionKind.NEXT_PRICE, price=price("lite")))
     before_tax(settings)
     assert subscriptions.cancel(subscription=found).cancel_at_period_end
-    assert told() == [("next_price", "refused", "TaxNotAdded"), ("end_later", "done", "")]
+    assert instructed() == [("next_price", "refused", "TaxNotAdded"), ("end_later", "done", "")]
     assert Case.objects.get().facts["code"] == "TaxNotAdded"
 
 
@@ -206,7 +196,7 @@ def test_dearer_plan_that_has_not_arrived_is_not_charged_to_whoever_cancels_at_o
     found = paid_once(renewing)
     dearer(found)  # the gateway of this test would fail, were it sent
     assert subscriptions.cancel_now(subscription=fresh(found)).status == "cancelled"
-    assert told() == [("change_now", "refused", "plan_ended"), ("end_now", "done", "")]
+    assert instructed() == [("change_now", "refused", "plan_ended"), ("end_now", "done", "")]
     assert (fresh(found).price.plan.code, Payment.objects.count(), Case.objects.count()) == ("premium", 1, 0)
     assert checks.faults() == {}
 
@@ -217,7 +207,7 @@ def test_dearer_plan_that_has_arrived_is_heard_before_the_end(renewing) -> None:
     renewing.is_paid("in_2", BEGIN, END, minor=1_000)
     renewing.known = replace(renewing.known, price="price_2")
     assert subscriptions.cancel_now(subscription=fresh(found)).status == "cancelled"
-    assert told() == [("change_now", "done", ""), ("end_now", "done", "")]
+    assert instructed() == [("change_now", "done", ""), ("end_now", "done", "")]
     assert (fresh(found).price.plan.code, Payment.objects.count()) == ("elite", 2)
     assert checks.faults() == {}
 
@@ -228,7 +218,7 @@ def test_dearer_plan_stays_open_while_nobody_knows_whether_it_has_arrived(renewi
     renewing.refusal = DOWN
     with pytest.raises(Unavailable):
         subscriptions.cancel_now(subscription=fresh(found))
-    assert (told(), fresh(found).status) == ([("change_now", "open", "")], "active")
+    assert (instructed(), fresh(found).status) == ([("change_now", "open", "")], "active")
 
 
 def test_end_that_is_refused_leaves_nothing_open_that_would_charge(renewing, monkeypatch) -> None:
@@ -241,7 +231,7 @@ def test_end_that_is_refused_leaves_nothing_open_that_would_charge(renewing, mon
     monkeypatch.setattr(renewing, "end_subscription", refuse)
     with pytest.raises(Declined):
         subscriptions.cancel_now(subscription=fresh(found))
-    assert told() == [("change_now", "refused", "plan_ended"), ("end_now", "refused", "not_now")]
+    assert instructed() == [("change_now", "refused", "plan_ended"), ("end_now", "refused", "not_now")]
     assert (fresh(found).status, Payment.objects.count()) == ("active", 1)
 
 
@@ -252,11 +242,11 @@ def test_paused_plan_that_is_cancelled_does_not_go_on_and_is_not_charged_first(r
     instructions.settle(settled)
     open_one(found, InstructionKind.RESUME)
     assert subscriptions.cancel(subscription=fresh(found)).status == "cancelled"
-    assert told()[1:] == [("resume", "refused", "plan_ended"), ("end_now", "done", "")]
+    assert instructed()[1:] == [("resume", "refused", "plan_ended"), ("end_now", "done", "")]
 
 
 def test_end_that_meets_its_like_is_carried_on(renewing) -> None:
     found = paid_once(renewing)
     open_one(found, InstructionKind.END_NOW)
     assert subscriptions.cancel_now(subscription=fresh(found)).status == "cancelled"
-    assert told() == [("end_now", "done", "")]
+    assert instructed() == [("end_now", "done", "")]

@@ -43,23 +43,19 @@ from billing.models import (
 from billing.models.refunds import RefundPolicy
 from billing.tests import shop
 from billing.tests.fakes import RefundingGateway
-from billing.tests.papers import faults_of_schematron, french, known
+from billing.tests.papers import amounts, faults_of_schematron, given_back, known
 from events.models import Event
 from ledger import checks
 from ledger.money import Money
+from ledger.tests.books import on
 from ledger.tests.races import run_all
 from rest.tests.callers import customer, get, post, service
 
-__all__ = ["french"]
 pytestmark = pytest.mark.django_db
 
 
-def refunded(payment: Payment, minor: int) -> Invoice:
-    refunds.request(
-        payment=payment, amount=Money(minor, payment.currency), policy=RefundPolicy.GOODWILL, reason="not delivered"
-    )
-    refund_sending.work_through()
-    invoices.issue_missing()
+def credited(payment: Payment, minor: int) -> Invoice:
+    given_back(payment, minor)
     note = Invoice.objects.filter(kind="credit_note").first()
     assert note is not None
     return note
@@ -72,17 +68,13 @@ def sent_back(stripe: RefundingGateway, note: Invoice) -> Refund:
     return refund_sending.ask(note.refund)
 
 
-def amounts(invoice: Invoice) -> tuple[int, int, int]:
-    return invoice.net_minor, invoice.tax_minor, invoice.gross_minor
-
-
 def test_payment_has_one_invoice_with_the_tax_that_its_price_contains(stripe, french) -> None:
     payment = shop.paid(stripe, known())
     tasks.issue_invoices()
     tasks.issue_invoices()
     invoice = Invoice.objects.get()
     assert amounts(invoice) == (832, 167, 999)
-    assert shop.balance("tax:EUR") == 167
+    assert on("tax:EUR") == 167
     assert invoice.lines.get().description == "Pack Medium: 275 tokens"
     assert invoice.status == "paid"
     assert Event.objects.get(type="invoice.issued").data["number"] == invoice.number
@@ -92,7 +84,7 @@ def test_payment_has_one_invoice_with_the_tax_that_its_price_contains(stripe, fr
 
 def test_refund_has_a_credit_note_linked_line_by_line(stripe, french) -> None:
     payment = shop.paid(stripe, known())
-    note = refunded(payment, 500)
+    note = credited(payment, 500)
     invoice = Invoice.objects.with_lines().get(kind="invoice")
     assert note.gross_minor == 500
     assert note.refund is not None
@@ -124,7 +116,7 @@ def test_refund_that_comes_back_days_later_is_invoiced_again(stripe, french) -> 
     """The credit note stays as it is: a new invoice with the next number takes it back, line by line."""
     user = known()
     payment = shop.paid(stripe, user)
-    note = refunded(payment, 500)
+    note = credited(payment, 500)
     refund = sent_back(stripe, note)
     assert [invoices.issue_missing() for _ in range(2)] == [1, 0]
     invoice, again = Invoice.objects.with_lines().filter(kind="invoice").order_by("sequence")
@@ -132,7 +124,7 @@ def test_refund_that_comes_back_days_later_is_invoiced_again(stripe, french) -> 
     assert (again.corrects, again.refund, amounts(again), again.sequence) == (note, refund, amounts(note), 2)
     assert again.lines.get().corrects == note.lines.get()
     assert (invoice.status, note.status, again.status) == ("paid", "credited", "paid")
-    assert shop.balance("tax:EUR") == invoice.tax_minor
+    assert on("tax:EUR") == invoice.tax_minor
     with override("en"):
         told = invoice_words.told(again, list(again.lines.all()))
     assert told["notes"][0].startswith(f"Takes credit note {note.number} of ")
@@ -153,13 +145,13 @@ def test_means_of_payment_is_a_card_where_the_gateway_takes_cards(stripe, takes_
 
 def test_what_came_back_can_be_refunded_and_credited_again(stripe, french) -> None:
     payment = shop.paid(stripe, known())
-    note = refunded(payment, 400)
+    note = credited(payment, 400)
     sent_back(stripe, note)
     invoices.issue_missing()
-    second = refunded(payment, 500)
+    second = credited(payment, 500)
     assert (second.sequence, second.corrects, second.gross_minor) == (2, note.corrects, 500)
     assert Invoice.objects.get(kind="invoice", corrects=None).status == "partly_credited"
-    assert (shop.balance("tax:EUR"), checks.faults()) == (167 - second.tax_minor, {})
+    assert (on("tax:EUR"), checks.faults()) == (167 - second.tax_minor, {})
 
 
 def test_order_that_is_refunded_before_anybody_invoiced_it_has_both_papers(stripe, french) -> None:
@@ -189,7 +181,7 @@ def test_tax_follows_the_buyer_and_every_xml_is_valid(stripe, french, settings, 
     buyer = known(**facts)
     VatCheck.objects.create(user=buyer, vat_number=facts.get("vat_number", ""), outcome="valid")
     payment = shop.paid(stripe, buyer)
-    refunded(payment, 300)
+    credited(payment, 300)
     invoice_files.render_due()
     line = InvoiceLine.objects.get(invoice__kind="invoice")
     assert (line.tax_category, line.tax_basis_points, line.tax_minor) == expected
@@ -206,7 +198,7 @@ def test_papers_of_names_that_no_xml_holds_are_rendered_all_the_same(stripe, fre
     """Names are judged where they come in; papers are frozen with what was let in before."""
     buyer = known()
     Customer.objects.filter(user=buyer).update(name=strange, city=f"Paris{strange}")
-    refunded(shop.paid(stripe, buyer), 300)
+    credited(shop.paid(stripe, buyer), 300)
     invoice_files.render_due()
     assert list(Invoice.objects.values_list("render_error", "render_next_at")) == [("", None)] * 2
     for file in InvoiceFile.objects.all():

@@ -5,12 +5,10 @@ import pytest
 from billing import invoice_files, invoices
 from billing.models import Invoice, InvoiceFile
 from billing.tests import shop
-from billing.tests.papers import french, known
+from billing.tests.papers import known
 from billing.tests.test_bills import WISH, fresh, issued, status_of
-from billing.tests.test_papers import at_use
 from rest.tests.callers import customer, get, post, service
 
-__all__ = ["at_use", "french"]
 pytestmark = pytest.mark.django_db
 NOBODYS = "0190c6a4-5a3e-7c1b-9f3e-2b1a0c4d5e6f"
 

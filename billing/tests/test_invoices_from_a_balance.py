@@ -12,25 +12,19 @@ from billing.gateways.tax_figures import TaxFigures, TaxReason
 from billing.models import Case, GatewayPrice, Payment, Subscription
 from billing.models.coupons import CouponDuration, CouponKind
 from billing.models.subscriptions import SubscriptionStatus
-from billing.tests import shop
 from billing.tests.couponing import make_coupon, state, uses
-from billing.tests.fakes import StandIn
+from billing.tests.renewing import END, RenewingGateway, begin, lapsed, paid_once, read, write
 from billing.tests.subscribers import BEGIN, fresh, price
-from billing.tests.test_coupons_in_plans import CouponGateway, heard
 from billing.tests.test_coupons_in_plans import begin as begin_with_coupon
-from billing.tests.test_subscriptions_at_gateways import END, RenewingGateway, begin, lapsed, paid_once, read, write
+from billing.tests.test_coupons_in_plans import heard
 from credits import balances
 from credits.models import Grant
 from ledger import checks
 from ledger.money import Money
+from ledger.tests.books import on
 
 pytestmark = pytest.mark.django_db
 LATER = END + timedelta(days=30)
-
-
-@pytest.fixture
-def renewing(stand_in: StandIn, on_sale) -> RenewingGateway:
-    return stand_in(RenewingGateway("stripe"))
 
 
 def settled(renewing: RenewingGateway, invoice: str = "in_1", start: datetime = BEGIN, end: datetime = END) -> None:
@@ -109,13 +103,12 @@ def test_invoice_that_the_balance_paid_is_a_case_when_it_is_told_after_the_end(r
     assert list(Case.objects.values_list("kind", "subscription", "facts__invoice")) == [("mismatch", found.pk, "in_2")]
 
 
-def test_coupon_of_an_invoice_that_the_balance_paid_is_used(stand_in: StandIn, on_sale) -> None:
+def test_coupon_of_an_invoice_that_the_balance_paid_is_used(discounting) -> None:
     make_coupon()
-    renewing = stand_in(CouponGateway("stripe"))
     found = begin_with_coupon("stripe").subscription
-    renewing.bills("in_1", paid=0, discount=100)
-    renewing.invoices["in_1"] = replace(renewing.invoices["in_1"], total=Money(899, "EUR"))
-    ours = told(renewing, found)
+    discounting.bills("in_1", paid=0, discount=100)
+    discounting.invoices["in_1"] = replace(discounting.invoices["in_1"], total=Money(899, "EUR"))
+    ours = told(discounting, found)
     assert (ours.status, state(), uses()) == ("active", [("redeemed", True)], 1)
     subscriptions.cancel_now(subscription=ours)
     assert (state(), uses(), checks.faults()) == ([("redeemed", True)], 1, {})
@@ -138,7 +131,7 @@ def test_tax_of_what_came_is_its_share_where_the_balance_has_paid_the_rest(renew
     told(renewing, begun)
     payment = Payment.objects.get()
     assert (payment.amount_minor, payment.tax_minor, payment.details["tax"]["minor"]) == (999, tax, tax)
-    assert (shop.balance("revenue:plans:EUR"), shop.balance("tax:EUR")) == (999 - tax, tax)
+    assert (on("revenue:plans:EUR"), on("tax:EUR")) == (999 - tax, tax)
     assert checks.faults() == {}
 
 
@@ -152,48 +145,41 @@ def of_the_coupon(found: Subscription) -> list[tuple[int, str, str]]:
 
 
 @pytest.mark.parametrize(("terms", "discount"), [(CREDITS, 0), (SHARE, 100)])
-def test_credits_of_a_coupon_come_once_though_the_balance_pays_the_first_invoice(
-    stand_in: StandIn, on_sale, terms, discount
-) -> None:
+def test_credits_of_a_coupon_come_once_though_the_balance_pays_the_first_invoice(discounting, terms, discount) -> None:
     make_coupon(**terms)
-    renewing = stand_in(CouponGateway("stripe"))
     found = begin_with_coupon("stripe").subscription
-    renewing.bills("in_1", paid=0, discount=discount)
-    renewing.invoices["in_1"] = replace(renewing.invoices["in_1"], total=Money(999 - discount, "EUR"))
+    discounting.bills("in_1", paid=0, discount=discount)
+    discounting.invoices["in_1"] = replace(discounting.invoices["in_1"], total=Money(999 - discount, "EUR"))
     for number in range(2):
-        heard(renewing, found, number)
+        heard(discounting, found, number)
     assert (state(), balances.of(found.user).available) == ([("redeemed", True)], 600)
-    renewing.bills("in_2", paid=999 - discount, discount=discount)
-    renewing.known = replace(renewing.known, period_start=END, period_end=LATER)
-    heard(renewing, found, 2)
-    settled(renewing, "in_3", LATER, LATER + timedelta(days=30))
-    heard(renewing, found, 3)
+    discounting.bills("in_2", paid=999 - discount, discount=discount)
+    discounting.known = replace(discounting.known, period_start=END, period_end=LATER)
+    heard(discounting, found, 2)
+    settled(discounting, "in_3", LATER, LATER + timedelta(days=30))
+    heard(discounting, found, 3)
     assert of_the_coupon(found) == [(100, "promotion", "WELCOME10")]
     assert (found.paid_periods.count(), Payment.objects.count(), checks.faults()) == (3, 1, {})
 
 
-def test_credits_of_a_coupon_do_not_come_again_with_a_balance_after_a_payment(stand_in: StandIn, on_sale) -> None:
+def test_credits_of_a_coupon_do_not_come_again_with_a_balance_after_a_payment(discounting) -> None:
     make_coupon(**CREDITS)
-    renewing = stand_in(CouponGateway("stripe"))
     found = begin_with_coupon("stripe").subscription
-    renewing.bills("in_1", paid=999, discount=0)
-    heard(renewing, found)
-    settled(renewing, "in_2", END, LATER)
-    heard(renewing, found, 1)
+    discounting.bills("in_1", paid=999, discount=0)
+    heard(discounting, found)
+    settled(discounting, "in_2", END, LATER)
+    heard(discounting, found, 1)
     assert (found.paid_periods.count(), Payment.objects.count()) == (2, 1)
     assert of_the_coupon(found) == [(100, "promotion", "WELCOME10")]
 
 
-def test_credits_of_a_coupon_come_where_the_balance_pays_for_a_plan_that_was_given_up(
-    stand_in: StandIn, on_sale
-) -> None:
+def test_credits_of_a_coupon_come_where_the_balance_pays_for_a_plan_that_was_given_up(discounting) -> None:
     """Its use was free again, and is taken again."""
     make_coupon(**CREDITS)
-    renewing = stand_in(CouponGateway("stripe"))
     found = begin_with_coupon("stripe").subscription
     subscription_states.end(subscription_id=found.pk, status=SubscriptionStatus.EXPIRED, why="unpaid")
     assert state() == [("released", False)]
-    settled(renewing)
-    heard(renewing, found)
+    settled(discounting)
+    heard(discounting, found)
     assert (fresh(found).status, state(), uses()) == ("active", [("redeemed", True)], 1)
     assert (of_the_coupon(found), checks.faults()) == ([(100, "promotion", "WELCOME10")], {})

@@ -9,21 +9,15 @@ import pytest
 from billing import renewals, subscriptions
 from billing.gateways.subscribing import InvoiceResult, InvoiceState, SubscriptionState
 from billing.models import Case, GatewayLetter, Payment, Subscription
-from billing.tests import shop
-from billing.tests.fakes import StandIn
+from billing.tests.fakes import send
+from billing.tests.renewing import END, RenewingGateway, paid_once, read, write
 from billing.tests.subscribers import BEGIN, fresh
-from billing.tests.test_inbox import send
-from billing.tests.test_subscriptions_at_gateways import END, RenewingGateway, paid_once, read, write
 from ledger import checks
 from ledger.money import Money
+from ledger.tests.books import on
 
 pytestmark = pytest.mark.django_db
 MIDDLE, LATER = END + timedelta(days=30), END + timedelta(days=60)
-
-
-@pytest.fixture
-def renewing(stand_in: StandIn, on_sale) -> RenewingGateway:
-    return stand_in(RenewingGateway("stripe"))
 
 
 def younger_paid_first(renewing: RenewingGateway) -> Subscription:
@@ -60,7 +54,7 @@ def tell(found: Subscription, invoice: str, kind: str = "paid", *, again: str = 
 
 def is_heard(found: Subscription) -> None:
     """One payment and its period; the plan of today is as it was."""
-    assert (Payment.objects.count(), shop.balance("revenue:plans:EUR")) == (3, 3 * 999)
+    assert (Payment.objects.count(), on("revenue:plans:EUR")) == (3, 3 * 999)
     assert sorted(fresh(found).paid_periods.values_list("starts_at", "ends_at")) == [
         (BEGIN, END), (END, MIDDLE), (MIDDLE, LATER),
     ]  # fmt: skip
@@ -119,7 +113,7 @@ def test_look_of_every_day_finds_what_no_letter_told(renewing, clock) -> None:
     assert looks is not None
     clock.move_to(looks)
     renewals.renew_due()
-    assert (Payment.objects.count(), shop.balance("revenue:plans:EUR")) == (3, 3 * 999)
+    assert (Payment.objects.count(), on("revenue:plans:EUR")) == (3, 3 * 999)
     assert checks.faults() == {}
 
 

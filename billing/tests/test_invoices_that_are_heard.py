@@ -11,19 +11,13 @@ from billing import gateway_invoices
 from billing.gateways.subscribing import InvoiceState
 from billing.gateways.tax_figures import TaxFigures, TaxReason
 from billing.models import Payment, Subscription
-from billing.tests import shop
-from billing.tests.fakes import StandIn
+from billing.tests.renewing import RenewingGateway, begin
 from billing.tests.subscribers import fresh
-from billing.tests.test_subscriptions_at_gateways import RenewingGateway, begin
 from ledger import checks
 from ledger.money import Money
+from ledger.tests.books import on
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def renewing(stand_in: StandIn, on_sale) -> RenewingGateway:
-    return stand_in(RenewingGateway("stripe"))
 
 
 def heard(renewing: RenewingGateway, **changes: Any) -> tuple[Subscription, Payment | None]:
@@ -77,4 +71,4 @@ def test_invoice_that_cannot_be_written_is_not_taken_for_one_that_a_rival_wrote(
     with pytest.raises(IntegrityError, match="payment_tax_is_part_of_the_amount"):
         heard(renewing, tax=figures)
     assert (Payment.objects.count(), Subscription.objects.get().status) == (0, "incomplete")
-    assert (shop.balance("revenue:plans:EUR"), checks.faults()) == (0, {})
+    assert (on("revenue:plans:EUR"), checks.faults()) == (0, {})

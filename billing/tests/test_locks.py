@@ -49,7 +49,7 @@ from billing.models import (
 )
 from billing.tests import shop
 from billing.tests.fakes import RefundingGateway
-from billing.tests.papers import french, known
+from billing.tests.papers import known
 from billing.tests.paying import approved
 from billing.tests.subscribers import make_plan
 from credits import usage, versions
@@ -59,7 +59,6 @@ from rest import sweeps
 from rest.tests.rivals import Met, second_while_the_first_is_open
 from wallets.models import Withdrawal
 
-__all__ = ["french"]
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("french")]
 Fight = Callable[[pytest.MonkeyPatch, RefundingGateway], Any]
 

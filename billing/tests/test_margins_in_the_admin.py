@@ -5,14 +5,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import Group, User
-from django.test import Client
 
-from billing.tests.test_payments_in_the_admin import browser, member
+from billing.tests.test_payments_in_the_admin import member
 from credits import costs, usage
 from credits.models import GrantSource
 from credits.tests.factories import make_cost
 from credits.tests.people import give, make_user
+from rest.tests.operators import browser, signed_in, text
 
 pytestmark = pytest.mark.django_db
 DAY = datetime(2026, 6, 15, tzinfo=UTC)
@@ -29,10 +28,6 @@ def used() -> None:
         user = make_user()
         give(user, 100, source=source, **paid)
         usage.spend(user=user, key="use", action="ai.generate", at=DAY)
-
-
-def text(answer: Any) -> str:
-    return " ".join(answer.content.decode().split())
 
 
 def rows(answer: Any) -> list[list[str]]:
@@ -88,11 +83,9 @@ def test_page_shows_this_month_first() -> None:
 
 @pytest.mark.parametrize(("group", "status"), [("finance", 200), ("auditor", 200), ("support", 403)])
 def test_finance_and_auditors_see_it_and_support_does_not(group: str, status: int) -> None:
-    someone = User.objects.create_user(group, is_staff=True)
-    someone.groups.add(Group.objects.get(name=group))
-    client: Client = browser(someone)
-    assert client.get(PAGE).status_code == status
-    assert (PAGE in client.get("/admin/").content.decode()) == (status == 200)
+    someone = signed_in(group)
+    assert someone.get(PAGE).status_code == status
+    assert (PAGE in someone.get("/admin/").content.decode()) == (status == 200)
 
 
 def test_nothing_is_added_changed_or_deleted_there(used) -> None:

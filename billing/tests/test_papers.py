@@ -4,7 +4,7 @@ import csv
 import json
 import threading
 import zipfile
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from io import BytesIO, StringIO
 from pathlib import Path
@@ -39,26 +39,17 @@ from billing.gateways.base import RefundState
 from billing.models import Invoice, InvoiceFile, InvoiceMailing, Payment, Refund, TaxedUse, TaxRate, VatCheck
 from billing.models.refunds import RefundPolicy
 from billing.tests import shop
-from billing.tests.papers import faults_of_schematron, french, known
-from billing.tests.test_payments_in_the_admin import browser, member, press
+from billing.tests.papers import amounts, faults_of_schematron, given_back, known, later
+from billing.tests.test_payments_in_the_admin import member, press
 from credits import catalogue_files, usage
 from ledger import checks
 from ledger.money import Money
+from ledger.tests.books import on
 from rest.tests.callers import get
+from rest.tests.operators import browser
 
-__all__ = ["french"]
 pytestmark = pytest.mark.django_db
 GERMAN = "DE136695976"
-
-
-def amounts(invoice: Invoice) -> tuple[int, int, int]:
-    return invoice.net_minor, invoice.tax_minor, invoice.gross_minor
-
-
-def refunded(payment: Payment, minor: int) -> None:
-    refunds.request(payment=payment, amount=Money(minor, "EUR"), policy=RefundPolicy.GOODWILL, reason="not delivered")
-    refund_sending.work_through()
-    invoices.issue_missing()
 
 
 # ---------------------------------------------------------------- prices and lines
@@ -68,7 +59,7 @@ def test_tax_comes_on_top_of_prices_that_are_without_it(stripe, french, settings
     settings.TAX_EXCLUSIVE_CATALOGUES = ["companion-tokens"]
     invoice = invoices.issue(payment=shop.paid(stripe, known()))
     assert amounts(invoice) == (999, 200, 1_199)
-    assert (shop.balance("revenue:packs:EUR"), shop.balance("tax:EUR")) == (999, 200)
+    assert (on("revenue:packs:EUR"), on("tax:EUR")) == (999, 200)
     assert [pack["tax_included"] for pack in get("packs", {}).json()["results"]] == [False]
 
 
@@ -254,19 +245,10 @@ def test_vies_is_asked_again_only_after_a_pause(french, vies) -> None:
 # ---------------------------------------------------------------- taxed when used
 
 
-@pytest.fixture
-def at_use(french, settings) -> None:
-    settings.TAX_AT_USE_CATALOGUES = ["companion-tokens"]
-
-
-def later() -> datetime:
-    return timezone.now() + timedelta(days=32)
-
-
 def test_credits_that_are_taxed_at_use_bring_a_receipt_without_tax(stripe, at_use) -> None:
     receipt = invoices.issue(payment=shop.paid(stripe, known()))
     assert (receipt.kind, receipt.number[:2], amounts(receipt)) == ("receipt", "R-", (999, 0, 999))
-    assert (shop.balance("vouchers:EUR"), shop.balance("revenue:packs:EUR"), shop.balance("tax:EUR")) == (999, 0, 0)
+    assert (on("vouchers:EUR"), on("revenue:packs:EUR"), on("tax:EUR")) == (999, 0, 0)
     invoice_files.render_due()
     assert bytes(InvoiceFile.objects.get().xml) == b""
 
@@ -281,7 +263,7 @@ def test_month_of_use_is_invoiced_and_taxed_once(stripe, at_use) -> None:
     invoice = Invoice.objects.get(kind="invoice")
     assert (amounts(invoice), invoice.payment_id) == ((249, 50, 299), None)
     assert TaxedUse.objects.get().credits == 75
-    assert (shop.balance("vouchers:EUR"), shop.balance("revenue:packs:EUR"), shop.balance("tax:EUR")) == (700, 249, 50)
+    assert (on("vouchers:EUR"), on("revenue:packs:EUR"), on("tax:EUR")) == (700, 249, 50)
     assert checks.faults() == {}
     assert faults_of_schematron(invoice_xml.build(invoice, list(invoice.lines.all()))) == []
 
@@ -292,7 +274,7 @@ def test_spend_that_is_taken_back_is_not_taxed(stripe, at_use) -> None:
     spend = usage.spend(user=buyer, amount=100, key="s-1")
     usage.reverse(spend=spend.id, key="back")
     assert usage_invoices.issue_due(now=later()) == 0
-    assert shop.balance("vouchers:EUR") == 999
+    assert on("vouchers:EUR") == 999
 
 
 def test_refund_of_what_is_not_used_comes_from_what_is_owed(stripe, at_use) -> None:
@@ -300,7 +282,7 @@ def test_refund_of_what_is_not_used_comes_from_what_is_owed(stripe, at_use) -> N
     refunds.request(payment=payment, policy=RefundPolicy.UNSPENT_ONLY, reason="changed their mind")
     refund_sending.work_through()
     invoices.issue_missing()
-    assert shop.balance("vouchers:EUR") == 0
+    assert on("vouchers:EUR") == 0
     assert Invoice.objects.filter(kind="credit_note", corrects__kind="receipt").count() == 1
 
 
@@ -311,17 +293,11 @@ def test_credits_of_a_refund_that_came_back_are_taxed_when_they_are_used(stripe,
     refund_sending.work_through()
     stripe.refund_states[refund.reference] = RefundState.FAILED
     refund_sending.ask(Refund.objects.get(pk=refund.pk))
-    assert (shop.credits_of(payment.user), shop.balance("vouchers:EUR")) == (275, 999)
+    assert (shop.credits_of(payment.user), on("vouchers:EUR")) == (275, 999)
     usage.spend(user=payment.user, amount=275, key="s-1")
     assert usage_invoices.issue_due(now=later()) == 1
-    assert (TaxedUse.objects.get().credits, shop.balance("vouchers:EUR")) == (250, 0)
+    assert (TaxedUse.objects.get().credits, on("vouchers:EUR")) == (250, 0)
     assert checks.faults() == {}
-
-
-def given_back(payment: Payment, minor: int, policy: RefundPolicy) -> None:
-    refunds.request(payment=payment, amount=Money(minor, "EUR"), policy=policy, reason="changed their mind")
-    refund_sending.work_through()
-    invoices.issue_missing()
 
 
 def test_refund_of_what_was_taxed_corrects_the_month_and_takes_its_tax_back(stripe, at_use) -> None:
@@ -340,7 +316,7 @@ def test_refund_of_what_was_taxed_corrects_the_month_and_takes_its_tax_back(stri
     }
     assert notes["invoice"].lines.get().corrects == month.lines.get()
     assert Invoice.objects.with_lines().get(pk=month.pk).status == "credited"
-    assert [shop.balance(f"{name}:EUR") for name in ("vouchers", "revenue:packs", "tax")] == [0, 0, 0]
+    assert [on(f"{name}:EUR") for name in ("vouchers", "revenue:packs", "tax")] == [0, 0, 0]
     assert faults_of_schematron(invoice_xml.build(notes["invoice"], list(notes["invoice"].lines.all()))) == []
     assert checks.faults() == {}
 
@@ -355,7 +331,7 @@ def test_parts_of_a_refund_take_what_was_never_taxed_first_and_each_cent_once(st
         given_back(payment, minor, RefundPolicy.FULL_WITH_DEBT)
     notes = Invoice.objects.filter(kind="credit_note")
     assert sorted((note.net_minor, note.tax_minor) for note in notes) == [(1, 0), (1, 0), (50, 0), (247, 50), (650, 0)]
-    assert [shop.balance(f"{name}:EUR") for name in ("vouchers", "revenue:packs", "tax")] == [0, 0, 0]
+    assert [on(f"{name}:EUR") for name in ("vouchers", "revenue:packs", "tax")] == [0, 0, 0]
 
 
 def test_credits_whose_price_went_back_are_not_taxed_when_they_are_used(stripe, at_use) -> None:
@@ -366,7 +342,7 @@ def test_credits_whose_price_went_back_are_not_taxed_when_they_are_used(stripe, 
     usage.spend(user=buyer, amount=275, key="s-1")
     usage_invoices.issue_due(now=later())
     assert amounts(Invoice.objects.get(kind="invoice")) == (499, 100, 599)
-    assert [shop.balance(f"{name}:EUR") for name in ("vouchers", "revenue:packs", "tax")] == [0, 499, 100]
+    assert [on(f"{name}:EUR") for name in ("vouchers", "revenue:packs", "tax")] == [0, 499, 100]
     assert checks.faults() == {}
 
 
@@ -415,7 +391,7 @@ def test_mail_that_fails_is_tried_again_and_given_up_at_last(stripe, french, set
 
 
 def test_archive_of_a_month_holds_every_paper_and_an_index(stripe, french) -> None:
-    refunded(shop.paid(stripe, known()), 500)
+    given_back(shop.paid(stripe, known()), 500)
     invoice_files.render_due()
     note = Invoice.objects.get(kind="credit_note")
     packed = BytesIO(b"".join(invoice_archive.stream(note.issued_on.replace(day=1))))
@@ -430,7 +406,7 @@ def test_export_writes_the_archive_and_says_what_is_not_rendered_yet(stripe, fre
     payment = shop.paid(stripe, known())
     invoice = invoices.issue(payment=payment)
     invoice_files.render_due()
-    refunded(payment, 500)
+    given_back(payment, 500)
     file, month = tmp_path / "a.zip", f"{invoice.issued_on:%Y-%m}"
     call_command("export_invoices", "--month", month, "--out", str(file))
     assert capsys.readouterr().out.splitlines() == [
@@ -489,7 +465,7 @@ def this_year() -> int:
 
 
 def test_accounting_file_has_two_lines_for_every_move_of_money(stripe, french, tmp_path) -> None:
-    refunded(shop.paid(stripe, known()), 500)
+    given_back(shop.paid(stripe, known()), 500)
     file, year = tmp_path / "fec.txt", this_year()
     call_command("export_fec", "--year", str(year), "--out", str(file))
     head, *lines = [line.split("\t") for line in file.read_text().splitlines()]
@@ -507,7 +483,7 @@ def test_accounting_file_has_two_lines_for_every_move_of_money(stripe, french, t
 
 @pytest.mark.parametrize(("drops", "wrong"), [(slice(2, 3), "does not balance"), (slice(1, 5), "number is missing")])
 def test_accounting_file_with_a_line_or_an_entry_missing_is_refused(stripe, french, tmp_path, drops, wrong) -> None:
-    refunded(shop.paid(stripe, known()), 500)
+    given_back(shop.paid(stripe, known()), 500)
     file = tmp_path / "fec.txt"
     call_command("export_fec", "--year", str(this_year()), "--out", str(file))
     lines = file.read_text().splitlines(keepends=True)

@@ -9,9 +9,8 @@ from django.utils import timezone
 from billing import errors, invoice_files, invoice_mail, invoices
 from billing.models import InvoiceFile, InvoiceMailing
 from billing.tests import shop
-from billing.tests.papers import french, known
+from billing.tests.papers import known
 
-__all__ = ["french"]
 pytestmark = pytest.mark.django_db
 
 

@@ -6,11 +6,10 @@ from django.contrib.admin.models import LogEntry
 from billing import invoice_files, invoices
 from billing.models import Invoice
 from billing.tests import shop
-from billing.tests.papers import french, known
-from billing.tests.test_papers import refunded
-from billing.tests.test_payments_in_the_admin import browser, member
+from billing.tests.papers import given_back, known
+from billing.tests.test_payments_in_the_admin import member
+from rest.tests.operators import browser
 
-__all__ = ["french"]
 pytestmark = pytest.mark.django_db
 
 
@@ -33,7 +32,7 @@ def test_document_that_is_not_made_yet_is_asked_for_again(stripe, french, langua
 
 
 def test_credit_note_is_not_credited(stripe, french) -> None:
-    refunded(shop.paid(stripe, known()), 500)
+    given_back(shop.paid(stripe, known()), 500)
     note = Invoice.objects.get(kind="credit_note")
     path = f"/admin/billing/invoice/{note.pk}"
     answer = browser(member("request_refund")).get(f"{path}/credit/", follow=True)

@@ -11,13 +11,11 @@ from billing.checkout import Wishes
 from billing.gateways.base import RefundState
 from billing.models import Invoice, InvoiceFile, InvoiceSeries, Payment
 from billing.tests import shop
-from billing.tests.papers import french, known
+from billing.tests.papers import known
+from billing.tests.refunding import ask_for, say
 from billing.tests.test_bills import fresh, issued, status_of
-from billing.tests.test_papers import at_use
-from billing.tests.test_refund_answers import ask_for, say
 from billing.tests.test_what_papers_say import month_invoice
 
-__all__ = ["at_use", "french"]
 pytestmark = pytest.mark.django_db
 
 

@@ -10,20 +10,14 @@ from billing import entitlements, instructions, pausing, renewals, subscriptions
 from billing.gateways.subscribing import SubscriptionState
 from billing.models import GatewayInstruction, Subscription
 from billing.models.instructions import InstructionKind
-from billing.tests.fakes import StandIn
+from billing.tests.renewing import END, RenewingGateway, begin, lapsed, paid_once, read, write
 from billing.tests.subscribers import BEGIN, fresh
-from billing.tests.test_subscriptions_at_gateways import END, RenewingGateway, begin, lapsed, paid_once, read, write
 from credits import balances, calendar
 from events.models import Event
 from ledger import checks
 
 pytestmark = pytest.mark.django_db
 ACTIVE, PAST_DUE = SubscriptionState.ACTIVE, SubscriptionState.PAST_DUE
-
-
-@pytest.fixture
-def renewing(stand_in: StandIn, on_sale) -> RenewingGateway:
-    return stand_in(RenewingGateway("stripe"))
 
 
 def told(renewing: RenewingGateway, found: Subscription, state: SubscriptionState = ACTIVE, **changes: Any) -> str:

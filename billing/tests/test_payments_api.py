@@ -12,18 +12,13 @@ from billing.checkout import Wishes
 from billing.gateways.errors import Declined, FailureCategory
 from billing.models import Payment
 from billing.tests import shop
+from ledger.tests.books import on
 from rest.errors import IdempotencyKeyInProgress
 from rest.idempotency import Claim
 from rest.models import IdempotencyRecord
 from rest.tests.callers import customer, get, post, service
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def buyer(gateways):
-    shop.make_pack()
-    return shop.make_user()
 
 
 def buy(buyer, key: str | None = "", **body: Any) -> Any:
@@ -177,7 +172,7 @@ def test_service_may_name_an_amount(buyer, stripe) -> None:
     )
     stripe.pays()
     shop.told(payment)
-    assert shop.balance("revenue:payments:EUR") == 2_500
+    assert on("revenue:payments:EUR") == 2_500
 
 
 def test_stranger_and_weak_service_begin_nothing(buyer) -> None:

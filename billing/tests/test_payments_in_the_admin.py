@@ -8,8 +8,6 @@ from typing import Any
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission, User
-from django.test import Client
-from django.urls import reverse
 
 from billing import cases, refund_sending, refunds_by_hand
 from billing.gateways.base import PaymentState, RefundState
@@ -19,8 +17,9 @@ from billing.models.cases import CaseKind
 from billing.models.inbox import LetterState
 from billing.models.refunds import RefundStatus
 from billing.tests import shop
-from billing.tests.test_inbox import send
+from billing.tests.fakes import send
 from credits import usage
+from rest.tests.operators import browser, page
 
 pytestmark = pytest.mark.django_db
 
@@ -40,16 +39,6 @@ def member(*codenames: str) -> User:
     looks = of_billing.filter(codename__startswith="view_")
     user.user_permissions.set([*looks, *of_billing.filter(codename__in=codenames)])
     return user
-
-
-def browser(user: User) -> Client:
-    client = Client()
-    client.force_login(user)
-    return client
-
-
-def page(name: str, *arguments: Any) -> str:
-    return reverse(f"admin:{name}", args=arguments)
 
 
 def press(user: User, name: str, thing: Any, **fields: Any) -> Any:

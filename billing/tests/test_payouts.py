@@ -18,17 +18,13 @@ from billing.tests.paying import PayingGateway, approved, due, fresh
 from events.models import Event, Message
 from ledger.checks import faults
 from ledger.money import Money
+from ledger.tests.books import on
 from wallets import destinations, withdrawals
 from wallets.errors import WithdrawalState
 from wallets.models import Withdrawal
-from wallets.tests.people import MTN, available, make_user, on
+from wallets.tests.people import MTN, available, make_user
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def paypal(stand_in: StandIn) -> PayingGateway:
-    return stand_in(PayingGateway("paypal", payout=frozenset({DestinationKind.EMAIL})))
 
 
 @pytest.fixture
@@ -47,32 +43,32 @@ def seller(withdrawal: Withdrawal) -> User:
 # ---------------------------------------------------------------- sending
 
 
-def test_paid_at_once_leaves_the_wallet(paypal) -> None:
+def test_paid_at_once_leaves_the_wallet(paying) -> None:
     withdrawal = approved()
-    paypal.pays_out()
+    paying.pays_out()
     tasks.work_through_payouts()
     assert status(withdrawal) == "paid"
-    assert list(paypal.payouts) == [withdrawal.pk.hex]
+    assert list(paying.payouts) == [withdrawal.pk.hex]
     assert (available(seller(withdrawal)), on("gateway:paypal:EUR")) == (6_000, 4_000)
     assert fresh(withdrawal).gateway_reference == f"tr_{withdrawal.pk.hex[-8:]}"
     assert faults() == {}
 
 
-def test_fee_of_the_seller_stays_and_fee_of_the_gateway_is_ours(paypal, settings) -> None:
+def test_fee_of_the_seller_stays_and_fee_of_the_gateway_is_ours(paying, settings) -> None:
     settings.WALLETS_WITHDRAWAL_FEE_MINOR = {"EUR": 100}
     withdrawal = approved()
-    paypal.payout_fee = Money(25, "EUR")
-    paypal.pays_out()
+    paying.payout_fee = Money(25, "EUR")
+    paying.pays_out()
     payout_sending.send(withdrawal)
-    [(_, request)] = paypal.payouts.values()
+    [(_, request)] = paying.payouts.values()
     assert request.amount == Money(3_900, "EUR")
     assert (on("revenue:withdrawals:EUR"), on("fees:paypal:EUR"), on("gateway:paypal:EUR")) == (100, -25, 3_925)
     assert faults() == {}
 
 
-def test_refusal_gives_the_money_back_with_its_reason(paypal) -> None:
+def test_refusal_gives_the_money_back_with_its_reason(paying) -> None:
     withdrawal = approved()
-    paypal.refuses_payout = Declined("no", gateway="paypal", category=FailureCategory.INVALID_PAYER, code="RECEIVER")
+    paying.refuses_payout = Declined("no", gateway="paypal", category=FailureCategory.INVALID_PAYER, code="RECEIVER")
     payout_sending.send(withdrawal)
     assert (status(withdrawal), fresh(withdrawal).reason) == ("failed", "paypal: RECEIVER")
     assert available(seller(withdrawal)) == 10_000
@@ -80,41 +76,41 @@ def test_refusal_gives_the_money_back_with_its_reason(paypal) -> None:
     assert faults() == {}
 
 
-def test_refusal_for_a_fault_of_ours_is_shown_to_operators(paypal) -> None:
+def test_refusal_for_a_fault_of_ours_is_shown_to_operators(paying) -> None:
     withdrawal = approved()
     category = FailureCategory.INSUFFICIENT_FUNDS
-    paypal.refuses_payout = Declined("empty", gateway="paypal", category=category)
+    paying.refuses_payout = Declined("empty", gateway="paypal", category=category)
     payout_sending.send(withdrawal)
     [case] = Case.objects.all()
     assert (case.payout_id, case.facts["why"]) == (withdrawal.pk, "paypal refused it: insufficient_funds")
 
 
-def test_gateway_that_is_away_is_tried_again_after_a_pause(paypal) -> None:
+def test_gateway_that_is_away_is_tried_again_after_a_pause(paying) -> None:
     withdrawal = approved()
-    paypal.refuses_payout = Unavailable("away", gateway="paypal")
+    paying.refuses_payout = Unavailable("away", gateway="paypal")
     payout_sending.work_through()
     assert status(withdrawal) == "approved"
-    paypal.refuses_payout = None
+    paying.refuses_payout = None
     payout_sending.work_through()
-    assert paypal.payouts == {}
+    assert paying.payouts == {}
     due(withdrawal, minutes=5)
     payout_sending.work_through()
-    assert list(paypal.payouts) == [withdrawal.pk.hex]
+    assert list(paying.payouts) == [withdrawal.pk.hex]
 
 
-def test_seller_may_take_back_what_waits_for_a_gateway(paypal) -> None:
+def test_seller_may_take_back_what_waits_for_a_gateway(paying) -> None:
     withdrawal = approved()
-    paypal.refuses_payout = Unavailable("away", gateway="paypal")
+    paying.refuses_payout = Unavailable("away", gateway="paypal")
     payout_sending.work_through()
     withdrawals.cancel(withdrawal=withdrawal)
-    paypal.refuses_payout = None
+    paying.refuses_payout = None
     due(withdrawal, days=1)
     payout_sending.work_through()
-    assert (paypal.payouts, status(withdrawal)) == ({}, "cancelled")
+    assert (paying.payouts, status(withdrawal)) == ({}, "cancelled")
     assert available(seller(withdrawal)) == 10_000
 
 
-def test_another_gateway_takes_it_when_the_first_never_heard_of_it(paypal, cinetpay, stand_in) -> None:
+def test_another_gateway_takes_it_when_the_first_never_heard_of_it(paying, cinetpay, stand_in) -> None:
     mtn = stand_in(PayingGateway("stripe", payout=frozenset({DestinationKind.PHONE})))
     withdrawal = approved(destination=MTN)
     mtn.refuses_payout = Unavailable("away", gateway="stripe")
@@ -125,16 +121,16 @@ def test_another_gateway_takes_it_when_the_first_never_heard_of_it(paypal, cinet
     assert (list(mtn.payouts), list(cinetpay.payouts)) == ([], [withdrawal.pk.hex])
 
 
-def test_lost_reply_is_asked_about_and_never_sent_elsewhere(paypal) -> None:
+def test_lost_reply_is_asked_about_and_never_sent_elsewhere(paying) -> None:
     withdrawal = approved()
-    paypal.loses = True
+    paying.loses = True
     payout_sending.send(withdrawal)
     assert (status(withdrawal), available(seller(withdrawal))) == ("uncertain", 6_000)
-    paypal.pays_out()
+    paying.pays_out()
     due(withdrawal, minutes=1)
     payout_sending.work_through()
     assert status(withdrawal) == "paid"
-    assert [act for act in paypal.asked if act.startswith("pay ")] == [f"pay {withdrawal.pk.hex}"]
+    assert [act for act in paying.asked if act.startswith("pay ")] == [f"pay {withdrawal.pk.hex}"]
     assert faults() == {}
 
 
@@ -142,9 +138,9 @@ def test_lost_reply_is_asked_about_and_never_sent_elsewhere(paypal) -> None:
     "state",
     [PayoutState.PENDING, PayoutState.IN_TRANSIT, PayoutState.NEEDS_APPROVAL, PayoutState.UNCLAIMED],
 )
-def test_under_way_keeps_the_money_held(paypal, state) -> None:
+def test_under_way_keeps_the_money_held(paying, state) -> None:
     withdrawal = approved()
-    paypal.payout_state = state
+    paying.payout_state = state
     payout_sending.send(withdrawal)
     assert (status(withdrawal), available(seller(withdrawal))) == ("uncertain", 6_000)
     payout = Payout.objects.get()
@@ -152,51 +148,51 @@ def test_under_way_keeps_the_money_held(paypal, state) -> None:
 
 
 @pytest.mark.parametrize("state", [PayoutState.FAILED, PayoutState.CANCELLED, PayoutState.RETURNED])
-def test_over_without_being_paid_gives_the_money_back(paypal, state) -> None:
+def test_over_without_being_paid_gives_the_money_back(paying, state) -> None:
     withdrawal = approved()
     payout_sending.send(withdrawal)
-    paypal.pays_out(state)
+    paying.pays_out(state)
     due(withdrawal, minutes=1)
     payout_sending.work_through()
     assert (status(withdrawal), available(seller(withdrawal))) == ("failed", 10_000)
     assert faults() == {}
 
 
-def test_two_workers_send_once(paypal) -> None:
+def test_two_workers_send_once(paying) -> None:
     withdrawal = approved()
     assert payout_sending.send(withdrawal) is not None
     assert payout_sending.send(withdrawal) is None
-    assert paypal.asked.count(f"pay {withdrawal.pk.hex}") == 1
+    assert paying.asked.count(f"pay {withdrawal.pk.hex}") == 1
 
 
-def test_destination_that_cools_down_waits(paypal) -> None:
+def test_destination_that_cools_down_waits(paying) -> None:
     withdrawal = approved()
     type(withdrawal).objects.filter(pk=withdrawal.pk).update(not_before=timezone.now() + timedelta(hours=1))
     payout_sending.work_through()
     payout_sending.send(withdrawal)
     assert payout_sending._begin(withdrawal.pk, payout_sending._choose(withdrawal)) is None
-    assert (paypal.payouts, status(withdrawal)) == ({}, "approved")
+    assert (paying.payouts, status(withdrawal)) == ({}, "approved")
 
 
 # ---------------------------------------------------------------- a worker that died
 
 
-def test_one_that_died_before_calling_is_sent_again_only_once_the_gateway_surely_knows_nothing(paypal) -> None:
+def test_one_that_died_before_calling_is_sent_again_only_once_the_gateway_surely_knows_nothing(paying) -> None:
     withdrawal = approved()
-    paypal.silent = True
+    paying.silent = True
     decision = payout_sending._choose(withdrawal)
     payout_sending._begin(withdrawal.pk, decision)  # and here it is killed
-    paypal.silent = False
+    paying.silent = False
     for _ in range(4):
         due(withdrawal, minutes=4)
         payout_sending._ask_due(timezone.now())
-    assert paypal.payouts == {}
+    assert paying.payouts == {}
     assert status(withdrawal) == "approved"
     payout_sending.work_through()
-    assert list(paypal.payouts) == [withdrawal.pk.hex]
+    assert list(paying.payouts) == [withdrawal.pk.hex]
 
 
-def test_absence_is_proven_neither_soon_nor_by_one_answer(paypal) -> None:
+def test_absence_is_proven_neither_soon_nor_by_one_answer(paying) -> None:
     withdrawal = approved()
     payout_sending._begin(withdrawal.pk, payout_sending._choose(withdrawal))
     for _ in range(3):
@@ -220,7 +216,7 @@ def test_after_a_doubt_the_same_gateway_is_asked_again_and_no_other(cinetpay, st
     assert (payout.gateway, list(other.payouts), list(cinetpay.payouts)) == ("stripe", [withdrawal.pk.hex], [])
 
 
-def test_worker_that_slept_cannot_give_back_what_another_has_sent(paypal) -> None:
+def test_worker_that_slept_cannot_give_back_what_another_has_sent(paying) -> None:
     withdrawal = approved()
     slept = payout_sending._begin(withdrawal.pk, payout_sending._choose(withdrawal))
     assert slept is not None
@@ -235,15 +231,15 @@ def test_worker_that_slept_cannot_give_back_what_another_has_sent(paypal) -> Non
     assert (status(withdrawal), available(seller(withdrawal))) == ("uncertain", 6_000)
 
 
-def test_gateway_that_is_slow_to_know_and_then_pays_is_believed(paypal) -> None:
+def test_gateway_that_is_slow_to_know_and_then_pays_is_believed(paying) -> None:
     withdrawal = approved()
     payout_sending._begin(withdrawal.pk, payout_sending._choose(withdrawal))
     Payout.objects.update(not_found=2)
     due(withdrawal, hours=2)
     payout = payout_sending.ask(Payout.objects.whole().get())
     assert payout.withdrawal.status == "approved"
-    paypal.pays_out()
-    paypal.payouts[withdrawal.pk.hex] = (PayoutState.PAID, payout_sending.request_of(withdrawal, payout.gateway))
+    paying.pays_out()
+    paying.payouts[withdrawal.pk.hex] = (PayoutState.PAID, payout_sending.request_of(withdrawal, payout.gateway))
     payout_sending.ask(payout)
     assert status(withdrawal) == "paid"
     assert faults() == {}
@@ -252,11 +248,11 @@ def test_gateway_that_is_slow_to_know_and_then_pays_is_believed(paypal) -> None:
 # ---------------------------------------------------------------- after it was paid
 
 
-def test_what_comes_back_is_the_sellers_again(paypal) -> None:
+def test_what_comes_back_is_the_sellers_again(paying) -> None:
     withdrawal = approved()
-    paypal.pays_out()
+    paying.pays_out()
     payout_sending.send(withdrawal)
-    paypal.pays_out(PayoutState.RETURNED)
+    paying.pays_out(PayoutState.RETURNED)
     payout_sending.ask(Payout.objects.whole().get())
     assert (status(withdrawal), available(seller(withdrawal)), on("gateway:paypal:EUR")) == ("returned", 10_000, 0)
     event = Event.objects.latest("id")
@@ -266,43 +262,43 @@ def test_what_comes_back_is_the_sellers_again(paypal) -> None:
     assert faults() == {}
 
 
-def test_paid_ones_are_looked_at_a_few_times_more(paypal) -> None:
+def test_paid_ones_are_looked_at_a_few_times_more(paying) -> None:
     withdrawal = approved()
-    paypal.pays_out()
+    paying.pays_out()
     payout_sending.send(withdrawal)
-    paypal.pays_out(PayoutState.RETURNED)
+    paying.pays_out(PayoutState.RETURNED)
     Payout.objects.update(next_try_at=timezone.now() - timedelta(minutes=1))
     payout_sending.work_through()
     assert status(withdrawal) == "returned"
 
 
-def test_paid_although_it_had_failed_here_is_a_case(paypal) -> None:
+def test_paid_although_it_had_failed_here_is_a_case(paying) -> None:
     withdrawal = approved()
-    paypal.pays_out(PayoutState.FAILED)
+    paying.pays_out(PayoutState.FAILED)
     payout_sending.send(withdrawal)
-    paypal.pays_out()
-    paypal.payouts[withdrawal.pk.hex] = (PayoutState.PAID, payout_sending.request_of(withdrawal, "paypal"))
+    paying.pays_out()
+    paying.payouts[withdrawal.pk.hex] = (PayoutState.PAID, payout_sending.request_of(withdrawal, "paypal"))
     payout_sending.ask(Payout.objects.whole().get())
     [case] = Case.objects.all()
     assert case.facts["why"] == "paypal paid it, and here it is: failed"
     assert available(seller(withdrawal)) == 10_000
 
 
-def test_another_amount_than_ours_is_a_case_and_moves_nothing(paypal) -> None:
+def test_another_amount_than_ours_is_a_case_and_moves_nothing(paying) -> None:
     withdrawal = approved()
-    paypal.says_amount = Money(40, "EUR")
-    paypal.pays_out()
+    paying.says_amount = Money(40, "EUR")
+    paying.pays_out()
     payout_sending.send(withdrawal)
     assert (status(withdrawal), available(seller(withdrawal))) == ("uncertain", 6_000)
     assert Case.objects.get().payout_id == withdrawal.pk
     assert faults() == {}
 
 
-def test_another_amount_that_is_heard_later_is_a_case_too(paypal) -> None:
+def test_another_amount_that_is_heard_later_is_a_case_too(paying) -> None:
     withdrawal = approved()
     payout_sending.send(withdrawal)
-    paypal.says_amount = Money(40, "EUR")
-    paypal.pays_out()
+    paying.says_amount = Money(40, "EUR")
+    paying.pays_out()
     payout_sending.ask(Payout.objects.whole().get())
     assert (status(withdrawal), available(seller(withdrawal))) == ("uncertain", 6_000)
     why = "paypal paid 0.40 EUR and should have paid 40.00 EUR"
@@ -313,23 +309,23 @@ def test_another_amount_that_is_heard_later_is_a_case_too(paypal) -> None:
     assert faults() == {}
 
 
-def test_another_amount_that_is_heard_after_it_was_paid_is_a_case_and_it_stays_paid(paypal) -> None:
+def test_another_amount_that_is_heard_after_it_was_paid_is_a_case_and_it_stays_paid(paying) -> None:
     withdrawal = approved()
-    paypal.pays_out()
+    paying.pays_out()
     payout_sending.send(withdrawal)
-    paypal.says_amount = Money(40, "EUR")
+    paying.says_amount = Money(40, "EUR")
     payout_sending.ask(Payout.objects.whole().get())
     assert (status(withdrawal), available(seller(withdrawal))) == ("paid", 6_000)
     assert Case.objects.get().facts["why"] == "paypal paid 0.40 EUR and should have paid 40.00 EUR"
     assert faults() == {}
 
 
-def test_paid_stays_paid_when_the_gateway_has_forgotten_it(paypal) -> None:
+def test_paid_stays_paid_when_the_gateway_has_forgotten_it(paying) -> None:
     withdrawal = approved()
-    paypal.pays_out()
+    paying.pays_out()
     payout_sending.send(withdrawal)
     due(withdrawal, days=1)
-    paypal.payouts.clear()
+    paying.payouts.clear()
     for _ in range(4):
         payout_sending.ask(Payout.objects.whole().get())
     assert (status(withdrawal), available(seller(withdrawal)), Payout.objects.get().not_found) == ("paid", 6_000, 0)
@@ -339,7 +335,7 @@ def test_paid_stays_paid_when_the_gateway_has_forgotten_it(paypal) -> None:
 # ---------------------------------------------------------------- sweeps
 
 
-def test_one_that_cannot_be_tried_does_not_stop_those_behind_it(paypal, monkeypatch) -> None:
+def test_one_that_cannot_be_tried_does_not_stop_those_behind_it(paying, monkeypatch) -> None:
     broken, other = approved(), approved()
     usual = payout_sending.request_of
 
@@ -350,10 +346,10 @@ def test_one_that_cannot_be_tried_does_not_stop_those_behind_it(paypal, monkeypa
 
     monkeypatch.setattr(payout_sending, "request_of", request_of)
     payout_sending.work_through()
-    assert list(paypal.payouts) == [other.pk.hex]
+    assert list(paying.payouts) == [other.pk.hex]
 
 
-def test_gateway_that_is_ours_no_more_keeps_its_money_held_and_people_are_asked(paypal, monkeypatch) -> None:
+def test_gateway_that_is_ours_no_more_keeps_its_money_held_and_people_are_asked(paying, monkeypatch) -> None:
     withdrawal = approved()
     payout_sending.send(withdrawal)
     monkeypatch.delitem(registry.BUILDERS, "paypal")
@@ -365,28 +361,28 @@ def test_gateway_that_is_ours_no_more_keeps_its_money_held_and_people_are_asked(
     assert Case.objects.get().payout_id == withdrawal.pk
 
 
-def test_gateway_that_is_only_away_is_waited_for_without_asking_people(paypal, settings) -> None:
+def test_gateway_that_is_only_away_is_waited_for_without_asking_people(paying, settings) -> None:
     withdrawal = approved()
     for _ in range(settings.GATEWAY_BREAKER_FAILURES):
         breaker.note("paypal", Unavailable("away", gateway="paypal", category=FailureCategory.PROVIDER_DOWN))
     payout_sending.work_through()
     ruled_out = {each["gateway"]: each["rule"] for each in Payout.objects.get().choice["ruled_out"]}
-    assert (ruled_out["paypal"], paypal.payouts, Case.objects.count()) == ("breaker_open", {}, 0)
+    assert (ruled_out["paypal"], paying.payouts, Case.objects.count()) == ("breaker_open", {}, 0)
     assert status(withdrawal) == "approved"
 
 
-def test_nobody_asks_about_one_that_was_never_sent(paypal) -> None:
+def test_nobody_asks_about_one_that_was_never_sent(paying) -> None:
     approved(destination=destinations.parse(kind="stripe", value="acct_1NkV2zLkdIwHu7ix"))
     payout_sending.work_through()
     with pytest.raises(errors.PayoutNotSent):
         payout_sending.ask_now(Payout.objects.whole().get())
-    assert paypal.asked == []
+    assert paying.asked == []
 
 
 # ---------------------------------------------------------------- people
 
 
-def test_after_a_day_people_are_asked_once_and_the_money_stays_held(paypal) -> None:
+def test_after_a_day_people_are_asked_once_and_the_money_stays_held(paying) -> None:
     withdrawal = approved()
     payout_sending.send(withdrawal)
     due(withdrawal, hours=25)
@@ -402,31 +398,31 @@ def test_after_a_day_people_are_asked_once_and_the_money_stays_held(paypal) -> N
     ("said", "resolution"),
     [(PayoutState.PAID, "paypal has paid it"), (PayoutState.FAILED, "not paid: paypal: PAYEE_NOT_FOUND")],
 )
-def test_case_of_a_silent_payout_closes_by_itself_when_the_gateway_says(paypal, said, resolution) -> None:
+def test_case_of_a_silent_payout_closes_by_itself_when_the_gateway_says(paying, said, resolution) -> None:
     withdrawal = approved()
     payout_sending.send(withdrawal)
     due(withdrawal, hours=25)
     payout_sending.work_through()
     assert Case.objects.open().count() == 1
-    paypal.pays_out(said)
+    paying.pays_out(said)
     due(withdrawal, hours=26)
     payout_sending.work_through()
     [case] = Case.objects.all()
     assert (case.closed_at is None, case.closed_by, case.resolution) == (False, None, resolution)
 
 
-def test_case_of_a_wrong_amount_stays_until_somebody_closes_it(paypal) -> None:
+def test_case_of_a_wrong_amount_stays_until_somebody_closes_it(paying) -> None:
     withdrawal = approved()
     payout_sending.send(withdrawal)
     wrong = cases.open(kind=CaseKind.PAYOUT, payout=Payout.objects.get(), key="wrong", facts={"why": "wrong amount"})
-    paypal.pays_out()
+    paying.pays_out()
     due(withdrawal, hours=1)
     payout_sending.work_through()
     assert status(withdrawal) == "paid"
     assert list(Case.objects.open()) == [wrong]
 
 
-def test_case_is_closed_with_the_name_of_who_said_how_it_ended(paypal) -> None:
+def test_case_is_closed_with_the_name_of_who_said_how_it_ended(paying) -> None:
     withdrawal = approved()
     payout_sending.send(withdrawal)
     due(withdrawal, hours=25)
@@ -438,7 +434,7 @@ def test_case_is_closed_with_the_name_of_who_said_how_it_ended(paypal) -> None:
 
 
 @pytest.mark.parametrize(("is_paid", "ends", "left"), [(True, "paid", 6_000), (False, "failed", 10_000)])
-def test_people_say_how_it_ended(paypal, is_paid, ends, left) -> None:
+def test_people_say_how_it_ended(paying, is_paid, ends, left) -> None:
     withdrawal = approved()
     payout_sending.send(withdrawal)
     by = make_user("operator")
@@ -453,7 +449,7 @@ def test_people_say_how_it_ended(paypal, is_paid, ends, left) -> None:
     assert faults() == {}
 
 
-def test_people_say_nothing_without_a_proof(paypal) -> None:
+def test_people_say_nothing_without_a_proof(paying) -> None:
     withdrawal = approved()
     payout_sending.send(withdrawal)
     with pytest.raises(errors.ReasonMissing):
@@ -461,7 +457,7 @@ def test_people_say_nothing_without_a_proof(paypal) -> None:
     assert status(withdrawal) == "uncertain"
 
 
-def test_destination_that_no_gateway_reaches_is_a_case_and_waits(paypal) -> None:
+def test_destination_that_no_gateway_reaches_is_a_case_and_waits(paying) -> None:
     withdrawal = approved(destination=destinations.parse(kind="stripe", value="acct_1NkV2zLkdIwHu7ix"))
     payout_sending.work_through()
     assert status(withdrawal) == "approved"
@@ -470,7 +466,7 @@ def test_destination_that_no_gateway_reaches_is_a_case_and_waits(paypal) -> None
     assert ruled_out["paypal"] == "destination"
 
 
-def test_trouble_is_one_case_in_whatever_language_it_is_met(paypal) -> None:
+def test_trouble_is_one_case_in_whatever_language_it_is_met(paying) -> None:
     withdrawal = approved(destination=destinations.parse(kind="stripe", value="acct_1NkV2zLkdIwHu7ix"))
     with translation.override("fr"):
         payout_sending.work_through()
@@ -478,25 +474,25 @@ def test_trouble_is_one_case_in_whatever_language_it_is_met(paypal) -> None:
     assert Case.objects.get().facts["why"] == "no gateway can pay it out"
 
 
-def test_silence_after_another_answer_is_another_case(paypal) -> None:
+def test_silence_after_another_answer_is_another_case(paying) -> None:
     """Somebody has closed the first one: what is stuck anew must not hide behind it."""
     withdrawal = approved()
     payout_sending.send(withdrawal)
     due(withdrawal, hours=25)
     payout_sending.work_through()
     cases.close(case=Case.objects.get(), resolution="They say: wait.", by=make_user("operator"))
-    paypal.pays_out(PayoutState.IN_TRANSIT)
+    paying.pays_out(PayoutState.IN_TRANSIT)
     due(withdrawal, hours=7)
     payout_sending.work_through()
     assert "in_transit" in Case.objects.open().get().facts["why"]
 
 
-def test_payout_that_is_paid_while_its_question_hangs_is_no_case(paypal) -> None:
+def test_payout_that_is_paid_while_its_question_hangs_is_no_case(paying) -> None:
     """Whoever asked knows it as it was before a letter came."""
     withdrawal = approved()
     payout_sending.send(withdrawal)
     asked_about = due(withdrawal, hours=25)
-    paypal.pays_out()
+    paying.pays_out()
     payout_sending.ask(Payout.objects.whole().get())
     assert payouts.is_stuck(asked_about)
     payouts.raise_stuck(asked_about)
@@ -504,7 +500,7 @@ def test_payout_that_is_paid_while_its_question_hangs_is_no_case(paypal) -> None
 
 
 @pytest.mark.parametrize("ends", ["cancelled", "rejected"])
-def test_case_of_what_no_gateway_reaches_closes_when_nobody_wants_it_any_more(paypal, ends) -> None:
+def test_case_of_what_no_gateway_reaches_closes_when_nobody_wants_it_any_more(paying, ends) -> None:
     withdrawal = approved(destination=destinations.parse(kind="stripe", value="acct_1NkV2zLkdIwHu7ix"))
     payout_sending.work_through()
     assert Case.objects.open().count() == 1
@@ -518,7 +514,7 @@ def test_case_of_what_no_gateway_reaches_closes_when_nobody_wants_it_any_more(pa
     assert available(seller(withdrawal)) == 10_000
 
 
-def test_nobody_is_asked_about_one_that_was_taken_back_on_the_way(paypal) -> None:
+def test_nobody_is_asked_about_one_that_was_taken_back_on_the_way(paying) -> None:
     withdrawal = approved(destination=destinations.parse(kind="stripe", value="acct_1NkV2zLkdIwHu7ix"))
     decision = payout_sending._choose(withdrawal)
     withdrawals.cancel(withdrawal=withdrawal)
@@ -526,7 +522,7 @@ def test_nobody_is_asked_about_one_that_was_taken_back_on_the_way(paypal) -> Non
     assert not Case.objects.exists()
 
 
-def test_sent_ones_cannot_be_cancelled(paypal) -> None:
+def test_sent_ones_cannot_be_cancelled(paying) -> None:
     withdrawal = approved()
     payout_sending.send(withdrawal)
     with pytest.raises(WithdrawalState):
@@ -537,10 +533,10 @@ def test_sent_ones_cannot_be_cancelled(paypal) -> None:
 # ---------------------------------------------------------------- letters
 
 
-def test_letter_about_a_payout_makes_us_ask(paypal) -> None:
+def test_letter_about_a_payout_makes_us_ask(paying) -> None:
     withdrawal = approved()
     payout_sending.send(withdrawal)
-    paypal.pays_out()
+    paying.pays_out()
     letter = GatewayLetter.objects.create(
         gateway="paypal", event_id="e1", kind="x", subject="payout", trust="unsigned", reference=withdrawal.pk.hex
     )
@@ -549,7 +545,7 @@ def test_letter_about_a_payout_makes_us_ask(paypal) -> None:
     assert (letter.state, status(withdrawal)) == (LetterState.DONE, "paid")
 
 
-def test_letter_about_no_payout_of_ours_stays_to_be_looked_at(paypal) -> None:
+def test_letter_about_no_payout_of_ours_stays_to_be_looked_at(paying) -> None:
     letter = GatewayLetter.objects.create(
         gateway="paypal", event_id="e2", kind="x", subject="payout", trust="unsigned", reference="0" * 32
     )

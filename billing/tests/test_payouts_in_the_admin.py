@@ -7,70 +7,68 @@ from django.test import Client
 from django.urls import reverse
 
 from billing import payout_sending
-from billing.gateways.base import DestinationKind
 from billing.models import Case, Payment, Payout
 from billing.tests import shop
-from billing.tests.fakes import StandIn
-from billing.tests.paying import PayingGateway, approved, due, fresh
+from billing.tests.paying import approved, due, fresh
 from rest.tests.callers import post, service
+from rest.tests.operators import page, signed_in, submit
 from wallets.tests.people import available, make_rule, make_type
-from wallets.tests.test_admin import page, send, signed_in
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def paypal(stand_in: StandIn) -> PayingGateway:
-    return stand_in(PayingGateway("paypal", payout=frozenset({DestinationKind.EMAIL})))
-
-
-@pytest.fixture
-def sent(paypal) -> Any:
+def sent(paying) -> Any:
     withdrawal = approved()
     payout_sending.send(withdrawal)
     return withdrawal
 
 
-def test_page_shows_the_payout_and_asks_the_gateway(paypal, sent) -> None:
-    support = signed_in("sue", "support")
-    text = support.get(page("withdrawal", "change", sent.pk)).content.decode()
+def test_page_shows_the_payout_and_asks_the_gateway(paying, sent) -> None:
+    support = signed_in("support", name="sue")
+    text = support.get(page("wallets_withdrawal_change", sent.pk)).content.decode()
     assert "paypal" in text
     assert f"tr_{sent.pk.hex[-8:]}" in text
-    paypal.pays_out()
-    assert send(support, page("withdrawal", "ask", sent.pk)).status_code == 302
+    paying.pays_out()
+    assert submit(support, page("wallets_withdrawal_ask", sent.pk)).status_code == 302
     assert fresh(sent).status == "paid"
 
 
-def test_silence_of_the_gateway_is_said_and_changes_nothing(paypal, sent) -> None:
-    paypal.silent = True
-    answer = send(signed_in("sue", "support"), page("withdrawal", "ask", sent.pk))
+def test_silence_of_the_gateway_is_said_and_changes_nothing(paying, sent) -> None:
+    paying.silent = True
+    answer = submit(signed_in("support", name="sue"), page("wallets_withdrawal_ask", sent.pk))
     assert (answer.status_code, fresh(sent).status) == (200, "uncertain")
 
 
-def test_what_was_never_sent_cannot_be_asked_about(paypal) -> None:
+def test_what_was_never_sent_cannot_be_asked_about(paying) -> None:
     withdrawal = approved()
-    support = signed_in("sue", "support")
-    assert "It has not been sent to any gateway yet." in send(support, page("withdrawal", "ask", withdrawal.pk)).text
+    support = signed_in("support", name="sue")
+    assert (
+        "It has not been sent to any gateway yet."
+        in submit(support, page("wallets_withdrawal_ask", withdrawal.pk)).text
+    )
     support.cookies["django_language"] = "fr"
-    assert "encore été envoyé à aucune passerelle." in send(support, page("withdrawal", "ask", withdrawal.pk)).text
+    assert (
+        "encore été envoyé à aucune passerelle." in submit(support, page("wallets_withdrawal_ask", withdrawal.pk)).text
+    )
 
 
-def test_finance_says_how_it_ended_and_support_may_not(paypal, sent) -> None:
-    url = page("withdrawal", "resolve", sent.pk)
-    assert signed_in("sue", "support").get(url).status_code == 403
-    done = send(signed_in("olive", "finance"), url, end="not_paid", proof="ticket 7 at PayPal")
+def test_finance_says_how_it_ended_and_support_may_not(paying, sent) -> None:
+    url = page("wallets_withdrawal_resolve", sent.pk)
+    assert signed_in("support", name="sue").get(url).status_code == 403
+    done = submit(signed_in("finance"), url, end="not_paid", proof="ticket 7 at PayPal")
     assert (done.status_code, fresh(sent).status, fresh(sent).reason) == (302, "failed", "paypal: not_paid")
     assert Payout.objects.get().last_reply["proof"] == "ticket 7 at PayPal"
-    shown = signed_in("otto", "finance").get(page("withdrawal", "change", sent.pk))
+    shown = signed_in("finance", name="otto").get(page("wallets_withdrawal_change", sent.pk))
     assert "ticket 7 at PayPal" in shown.content.decode()
     assert available(sent.wallet.seller.user) == 10_000
 
 
-def test_case_of_a_payout_is_in_the_queue(paypal, sent) -> None:
+def test_case_of_a_payout_is_in_the_queue(paying, sent) -> None:
     due(sent, hours=25)
     payout_sending.work_through()
     case = Case.objects.get()
-    finance = signed_in("olive", "finance")
+    finance = signed_in("finance")
     listed = finance.get(reverse("admin:billing_case_changelist")).content.decode()
     assert "a payout needs somebody" in listed
     assert str(sent.pk) in finance.get(reverse("admin:billing_case_change", args=[case.pk])).content.decode()
@@ -85,8 +83,8 @@ def test_refund_of_a_sale_is_previewed_line_by_line(stripe) -> None:
     stripe.pays()
     payment = shop.told(Payment.objects.get(pk=told["payment"]["id"]))
     url = reverse("admin:billing_payment_refund", args=[payment.pk])
-    finance: Client = signed_in("olive", "finance")
-    answer = send(finance, url, amount="10", policy="proportional", reason="late", preview="1")
+    finance: Client = signed_in("finance")
+    answer = submit(finance, url, amount="10", policy="proportional", reason="late", preview="1")
     text = answer.content.decode()
     assert "From what organizer-1 has pending (seat 7): €9.00" in text
     assert "From our commission on organizer-1 (seat 7): €1.00" in text

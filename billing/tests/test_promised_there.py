@@ -7,10 +7,9 @@ import pytest
 from billing import dunning, entitlements, renewals, subscriptions
 from billing.gateways.subscribing import SubscriptionState
 from billing.models import Case, Payment, Subscription
-from billing.tests.fakes import StandIn
+from billing.tests.renewing import END, RenewingGateway, begin, lapsed, paid_once, read, write
 from billing.tests.subscribers import BEGIN, fresh
 from billing.tests.test_letters_of_cases import told as told_people
-from billing.tests.test_subscriptions_at_gateways import END, RenewingGateway, begin, lapsed, paid_once, read, write
 from billing.tests.test_trial_ends import ENDS, on_trial, warn
 from events.models import Event
 from ledger import checks
@@ -19,11 +18,6 @@ pytestmark = pytest.mark.django_db
 NEXT = END + timedelta(days=30)
 ACTIVE, TRIALING = SubscriptionState.ACTIVE, SubscriptionState.TRIALING
 LONGER = ENDS + timedelta(days=30)
-
-
-@pytest.fixture
-def renewing(stand_in: StandIn, on_sale) -> RenewingGateway:
-    return stand_in(RenewingGateway("stripe"))
 
 
 def next_period_begins(renewing: RenewingGateway, clock) -> Subscription:

@@ -1,6 +1,5 @@
 """A day of ours held against a gateway's list, its answers, or its statement."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date, timedelta
 from io import StringIO
@@ -13,10 +12,9 @@ from django.utils import timezone
 from prometheus_client import REGISTRY
 
 from billing import errors, reconcile, refund_sending, refunds, statements
-from billing.gateways import registry
 from billing.gateways.base import Movement, MovementKind, RefundRequest, RefundState
 from billing.gateways.stripe import Stripe
-from billing.models import Discrepancy, GatewaySetting, Payment, Reconciliation
+from billing.models import Discrepancy, Payment, Reconciliation
 from billing.models.payments import PaymentStatus
 from billing.models.reconciling import Outcome, Resolution, Source
 from billing.tests import shop
@@ -25,19 +23,9 @@ from billing.tests.gateways import contenders
 from billing.tests.test_payments_in_the_admin import member, press
 from ledger.checks import faults
 from ledger.money import Money
+from ledger.tests.books import on
+from rest.tests.operators import printed
 from sandbox.testing import Sandbox
-
-
-@pytest.fixture
-def at_stripe(sandbox: Sandbox, db: Any, settings: Any) -> Iterator[Stripe]:
-    settings.STRIPE_API_BASE = sandbox.base("stripe")
-    settings.GATEWAY_TRIES = 1  # a second try would wait
-    registry.forget()
-    GatewaySetting.objects.create(name="stripe", priority=0)
-    found = registry.get("stripe")
-    assert isinstance(found, Stripe)
-    yield found
-    registry.forget()
 
 
 def bought(sandbox: Sandbox) -> Payment:
@@ -60,9 +48,7 @@ def day_of(payment: Payment) -> date:
 
 
 def run(*arguments: str) -> list[str]:
-    out = StringIO()
-    call_command("reconcile", *arguments, stdout=out)
-    return out.getvalue().splitlines()
+    return printed("reconcile", *arguments).splitlines()
 
 
 # ---------------------------------------------------------------- by Stripe's list
@@ -278,7 +264,7 @@ def test_statement_brings_the_fee_that_nobody_had_said(gateways: dict[str, Any],
     for _ in range(2):
         run("--gateway", "cinetpay", "--day", day.isoformat(), "--statement", str(file))
     assert [each.attempts.get().fee_minor for each in (first, second)] == [228, None]
-    assert (shop.balance("fees:cinetpay:XOF"), shop.balance("revenue:packs:XOF")) == (-228, 13_000)
+    assert (on("fees:cinetpay:XOF"), on("revenue:packs:XOF")) == (-228, 13_000)
     assert faults() == {}
 
 

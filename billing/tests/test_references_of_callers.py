@@ -21,12 +21,6 @@ pytestmark = pytest.mark.django_db
 OWN = {"reference": "order-1881", "metadata": {"shop": "north", "lines": 3, "gift": True, "note": None}}
 
 
-@pytest.fixture
-def buyer(gateways: Any) -> User:
-    shop.make_pack()
-    return shop.make_user()
-
-
 def buy(buyer: User, **body: Any) -> Any:
     return post("checkouts", customer(buyer), {"pack": "medium", "currency": "EUR", "gateways": ["stripe"]} | body)
 

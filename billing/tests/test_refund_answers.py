@@ -9,35 +9,27 @@ from django.utils import timezone
 
 from billing import errors, refund_plans, refund_sending, refunds
 from billing.gateways import registry
-from billing.gateways.base import Failure, RefundResult, RefundState
+from billing.gateways.base import Failure, RefundState
 from billing.gateways.errors import FailureCategory
-from billing.models import Case, Payment, Refund
+from billing.models import Case, Refund
 from billing.models.refunds import RefundStatus
 from billing.tests import shop
 from billing.tests.fakes import RefundingGateway
+from billing.tests.refunding import ask_for, say
 from credits import balances
 from credits.models import Purse
 from events.models import Event
 from ledger import checks
 from ledger.models import Entry
 from ledger.money import Money
+from ledger.tests.books import on
 from ledger.tests.races import run_all
 
 pytestmark = pytest.mark.django_db
 
 
-def ask_for(payment: Payment, minor: int | None = None, **changes: Any) -> Refund:
-    amount = Money(minor, payment.currency) if minor else None
-    return refunds.request(payment=payment, amount=amount, **{"reason": "not delivered", **changes})
-
-
-def say(refund: Refund, state: RefundState, **facts: Any) -> Refund:
-    known = Refund.objects.get(pk=refund.pk)
-    return refunds.note(refund=known, result=RefundResult(state=state, **facts))
-
-
 def books() -> tuple[int, int]:
-    return shop.balance("revenue:packs:EUR"), shop.balance("gateway:stripe:EUR")
+    return on("revenue:packs:EUR"), on("gateway:stripe:EUR")
 
 
 def test_ids_and_the_last_words_are_kept(stripe) -> None:

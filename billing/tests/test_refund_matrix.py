@@ -6,15 +6,17 @@ from typing import Any
 
 import pytest
 
-from billing import disputes, errors, refund_sending, refunds
-from billing.gateways.subscribing import DisputeResult, DisputeState
+from billing import errors, refund_sending, refunds
+from billing.gateways.subscribing import DisputeState
 from billing.models import Payment, Refund
 from billing.models.refunds import RefundPolicy
 from billing.tests import shop
+from billing.tests.refunding import disputed
 from credits import balances, usage
 from credits.models import Grant
 from ledger import checks
 from ledger.money import Money
+from ledger.tests.books import on
 
 pytestmark = pytest.mark.django_db
 
@@ -88,11 +90,6 @@ def bought(stripe, bonus: str, spent: str) -> Payment:
     return payment
 
 
-def disputed(payment: Payment, state: DisputeState) -> None:
-    result = DisputeResult(id="dp_1", state=state, amount=payment.money, reason="fraudulent")
-    disputes.note(attempt=payment.attempts.get(), result=result)
-
-
 def left(payment: Payment) -> tuple[int, int]:
     rows = Grant.objects.of(payment.user).select_related("account")
     found = {grant.source: grant.account.balance for grant in rows}
@@ -129,8 +126,8 @@ def test_refund_has_exactly_these_lines(stripe, case, dispute) -> None:
     after = left(payment)
     assert (before[0] - after[0], before[1] - after[1], balances.of(payment.user).owed) == (of_bonus, of_paid, owed)
     source = "loss:EUR" if policy == "goodwill" else "revenue:packs:EUR"
-    assert shop.balance(source) == (0 if policy == "goodwill" else PRICE) - money
-    assert shop.balance("gateway:stripe:EUR") == money - PRICE
+    assert on(source) == (0 if policy == "goodwill" else PRICE) - money
+    assert on("gateway:stripe:EUR") == money - PRICE
     assert checks.faults() == {}
 
 
@@ -144,5 +141,5 @@ def test_lost_dispute_leaves_nothing_to_refund(stripe, spent, bonus) -> None:
         with pytest.raises(errors.NotRefundable):
             refunds.request(payment=payment, amount=amount, policy=policy, reason="late")
     assert left(payment) == (0, 0)
-    assert (Refund.objects.exists(), shop.balance("loss:EUR")) == (False, -PRICE)
+    assert (Refund.objects.exists(), on("loss:EUR")) == (False, -PRICE)
     assert checks.faults() == {}

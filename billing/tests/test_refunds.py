@@ -2,7 +2,6 @@
 
 import threading
 from collections import Counter
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -13,7 +12,6 @@ from django.utils import timezone
 from billing import (
     asking,
     cases,
-    disputes,
     errors,
     gateway_refunds,
     payments,
@@ -26,17 +24,19 @@ from billing import (
 )
 from billing.gateways.base import RefundState
 from billing.gateways.errors import Declined, FailureCategory, Unavailable, Uncertain
-from billing.gateways.subscribing import DisputeResult, DisputeState
-from billing.models import Attempt, Case, Dispute, Payment, Refund
+from billing.gateways.subscribing import DisputeState
+from billing.models import Attempt, Case, Payment, Refund
 from billing.models.cases import CaseKind
 from billing.models.refunds import RefundPolicy, RefundStatus
 from billing.tests import shop
 from billing.tests.fakes import Sold
+from billing.tests.refunding import ask_for, disputed
 from credits import balances, usage
 from credits.models import Grant
 from events.models import Event
 from ledger import checks
 from ledger.money import Money
+from ledger.tests.books import on
 from ledger.tests.races import run_together
 from rest.models import IdempotencyRecord
 from rest.tests.callers import customer, get, post, service
@@ -46,11 +46,6 @@ pytestmark = pytest.mark.django_db
 
 def spend(payment: Payment, amount: int) -> None:
     usage.spend(user=payment.user, amount=amount, key=f"use-{payment.pk}-{amount}")
-
-
-def ask_for(payment: Payment, minor: int | None = None, **changes: Any) -> Refund:
-    amount = Money(minor, payment.currency) if minor else None
-    return refunds.request(payment=payment, amount=amount, **{"reason": "not delivered", **changes})
 
 
 def sent(refund: Refund) -> Refund:
@@ -110,8 +105,8 @@ def test_policy_says_what_spent_credits_cost(stripe, policy, spent, asked, expec
     assert balance.available == max(0, 275 - spent - taken - owed)
     assert balance.owed == max(0, owed - max(0, 275 - spent - taken))
     source = "loss:EUR" if policy == "goodwill" else "revenue:packs:EUR"
-    assert shop.balance(source) == (999 if policy != "goodwill" else 0) - money
-    assert shop.balance("gateway:stripe:EUR") == money - 999
+    assert on(source) == (999 if policy != "goodwill" else 0) - money
+    assert on("gateway:stripe:EUR") == money - 999
     assert checks.faults() == {}
 
 
@@ -191,7 +186,7 @@ def test_many_small_refunds_are_one_large_one(stripe) -> None:
     sent(ask_for(payment))
     assert Refund.objects.filter(status="succeeded").count() == 10
     assert left(payment) == {"pack": 0, "bonus": 0}
-    assert (shop.balance("revenue:packs:EUR"), shop.balance("gateway:stripe:EUR")) == (0, 0)
+    assert (on("revenue:packs:EUR"), on("gateway:stripe:EUR")) == (0, 0)
     assert sum(stripe.sold[stripe.only].refunded[ref].minor for ref in stripe.sold[stripe.only].refunded) == 999
     assert checks.faults() == {}
 
@@ -295,7 +290,7 @@ def test_refusal_frees_what_was_held_and_opens_a_case(stripe) -> None:
     refund = sent(refund)
     assert (refund.status, refund.failure_category, refund.failure_code) == (RefundStatus.FAILED, "expired", "too_late")
     assert shop.credits_of(payment.user) == 275
-    assert shop.balance("revenue:packs:EUR") == 999
+    assert on("revenue:packs:EUR") == 999
     assert Case.objects.get().kind == "refund_failed"
     assert Event.objects.get(type="refund.failed").data["reason"] == "expired"
     assert checks.faults() == {}
@@ -353,7 +348,7 @@ def test_refund_that_fails_days_later_reopens_the_books(stripe) -> None:
     refund = refund_sending.ask(refund)
     assert refund.status == RefundStatus.FAILED
     assert (shop.credits_of(payment.user), balances.of(payment.user).owed) == (200, 0)
-    assert (shop.balance("revenue:packs:EUR"), shop.balance("gateway:stripe:EUR")) == (999, -999)
+    assert (on("revenue:packs:EUR"), on("gateway:stripe:EUR")) == (999, -999)
     assert Case.objects.get().kind == "refund_failed"
     assert refunds.preview(payment=payment, policy=RefundPolicy.GOODWILL).amount.minor == 999
     assert checks.faults() == {}
@@ -397,11 +392,9 @@ def test_what_was_owed_comes_back_first_and_repays_itself(stripe, number) -> Non
 def test_dispute_takes_what_a_refund_gave_back(stripe) -> None:
     payment = shop.paid(stripe)
     came_back(stripe, payment)
-    attempt, amount = payment.attempts.get(), payment.money
-    opened = DisputeResult(id="dp_1", state=DisputeState.NEEDS_RESPONSE, amount=amount)
-    disputes.note(attempt=attempt, result=opened)
+    disputed(payment)
     assert shop.credits_of(payment.user) == 0
-    disputes.note(attempt=attempt, result=replace(opened, state=DisputeState.LOST))
+    disputed(payment, DisputeState.LOST)
     assert (shop.credits_of(payment.user), Grant.objects.filter(is_open=True).exists()) == (0, False)
     assert checks.faults() == {}
 
@@ -468,7 +461,7 @@ def test_gateway_that_cannot_refund_leaves_it_to_people(gateways) -> None:
     refunds_by_hand.prove(refund=refund, proof="OM-123", by=shop.make_user())
     refund.refresh_from_db()
     assert (refund.status, refund.proof) == (RefundStatus.SUCCEEDED, "OM-123")
-    assert (shop.credits_of(payment.user), shop.balance("revenue:packs:XOF")) == (0, 0)
+    assert (shop.credits_of(payment.user), on("revenue:packs:XOF")) == (0, 0)
     assert checks.faults() == {}
 
 
@@ -512,7 +505,7 @@ def test_what_was_paid_twice_goes_back_by_itself(gateways) -> None:
     [refund] = Refund.objects.all()
     assert (refund.origin, refund.status, refund.amount_minor) == ("surplus", RefundStatus.SUCCEEDED, 999)
     assert refund.tax_minor == 0
-    assert (shop.balance("suspense:EUR"), shop.balance("gateway:stripe:EUR")) == (0, 0)
+    assert (on("suspense:EUR"), on("gateway:stripe:EUR")) == (0, 0)
     assert shop.credits_of(payment.user) == 275
     assert not Event.objects.filter(type="payment.refunded").exists()
     assert checks.faults() == {}
@@ -564,16 +557,11 @@ def test_refund_made_at_the_gateway_is_booked(stripe) -> None:
     assert (again.pk, refund.origin) == (refund.pk, "gateway")
     stripe.refund_states[refund.reference] = RefundState.SUCCEEDED
     refund_sending.ask(refund)
-    assert (shop.balance("revenue:packs:EUR"), shop.credits_of(payment.user)) == (499, 138)
+    assert (on("revenue:packs:EUR"), shop.credits_of(payment.user)) == (499, 138)
     assert checks.faults() == {}
 
 
 # ---------------------------------------------------------------- disputes
-
-
-def disputed(payment: Payment, state: DisputeState, minor: int = 999) -> Dispute:
-    result = DisputeResult(id="dp_1", state=state, amount=Money(minor, "EUR"), reason="fraudulent")
-    return disputes.note(attempt=payment.attempts.get(), result=result)
 
 
 def standing(payment: Payment) -> tuple[int, dict[str, int]]:
@@ -592,11 +580,11 @@ def test_dispute_that_is_won_leaves_everything_as_before(stripe) -> None:
     payment = shop.paid(stripe)
     spend(payment, 100)
     before = standing(payment)
-    books = shop.balance("revenue:packs:EUR"), shop.balance("gateway:stripe:EUR")
+    books = on("revenue:packs:EUR"), on("gateway:stripe:EUR")
     disputed(payment, DisputeState.NEEDS_RESPONSE)
     disputed(payment, DisputeState.WON)
     assert standing(payment) == before
-    assert (shop.balance("revenue:packs:EUR"), shop.balance("gateway:stripe:EUR")) == books
+    assert (on("revenue:packs:EUR"), on("gateway:stripe:EUR")) == books
     assert checks.faults() == {}
 
 
@@ -607,8 +595,8 @@ def test_dispute_that_is_lost_takes_what_is_left_and_books_loss_and_fee(stripe, 
     disputed(payment, DisputeState.NEEDS_RESPONSE)
     disputed(payment, DisputeState.LOST)
     assert standing(payment) == (0, {"pack": 0, "bonus": 0})
-    assert (shop.balance("loss:EUR"), shop.balance("fees:stripe:EUR")) == (-999, -2_000)
-    assert shop.balance("gateway:stripe:EUR") == 2_000
+    assert (on("loss:EUR"), on("fees:stripe:EUR")) == (-999, -2_000)
+    assert on("gateway:stripe:EUR") == 2_000
     assert checks.faults() == {}
 
 

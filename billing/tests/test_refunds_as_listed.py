@@ -10,9 +10,10 @@ from billing.gateways.subjects import Subject
 from billing.models import GatewayLetter, Payment, Refund
 from billing.tests import shop
 from billing.tests.fakes import StandIn
-from billing.tests.test_subscriptions_at_gateways import LATER, RenewingGateway, begin
+from billing.tests.renewing import LATER, RenewingGateway, begin
 from ledger import checks
 from ledger.money import Money
+from ledger.tests.books import on
 
 pytestmark = pytest.mark.django_db
 ALL = RefundResult(state=RefundState.SUCCEEDED, ids={"refund": "re_1"}, amount=Money(999, "EUR"))
@@ -48,7 +49,7 @@ def test_plan_that_was_paid_and_given_back_before_we_heard_of_either_is_both(sta
     hear(ids={"payment_intent": "pi_1"})
     assert Payment.objects.get().status == "succeeded"
     assert list(Refund.objects.values_list("amount_minor", "origin", "status")) == [(999, "gateway", "succeeded")]
-    assert shop.balance("revenue:plans:EUR") == shop.balance("gateway:stripe:EUR") == 0
+    assert on("revenue:plans:EUR") == on("gateway:stripe:EUR") == 0
     assert checks.faults() == {}
 
 

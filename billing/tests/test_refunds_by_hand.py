@@ -13,10 +13,11 @@ from billing.models import Case, Refund
 from billing.models.refunds import RefundStatus
 from billing.tests import shop
 from billing.tests.fakes import RefundingGateway
-from billing.tests.test_refund_answers import ask_for, say
+from billing.tests.refunding import ask_for, say
 from events.models import Event
 from ledger import checks
 from ledger.money import Money
+from ledger.tests.books import on
 from ledger.tests.races import run_all
 
 pytestmark = pytest.mark.django_db
@@ -157,7 +158,7 @@ def test_refund_that_people_found_arrived_is_booked_and_its_case_closed(lost) ->
     case = Case.objects.get()
     assert (done.status, done.proof, done.proof_note, done.next_try_at) == ("succeeded", "re_7", "by phone", None)
     assert (case.closed_by, case.resolution) == (operator, "The refund is over: arrived.")
-    assert (shop.credits_of(lost.payment.user), shop.balance("revenue:packs:EUR")) == (0, 0)
+    assert (shop.credits_of(lost.payment.user), on("revenue:packs:EUR")) == (0, 0)
     assert checks.faults() == {}
 
 
@@ -205,7 +206,7 @@ def test_refund_that_people_made_there_instead_is_not_booked_again(stripe) -> No
     attempt = payment.attempts.get()
     heard = gateway_refunds.book(attempt=attempt, amount=Money(400, "EUR"), ids={"refund": "re_9"})
     assert (heard, Refund.objects.count()) == (refund, 1)
-    assert shop.balance("revenue:packs:EUR") == 599
+    assert on("revenue:packs:EUR") == 599
 
 
 @pytest.mark.parametrize(
@@ -253,7 +254,7 @@ def test_people_and_the_gateway_speak_at_once_and_the_books_hold(stripe, has_arr
 
     said = run_all([people, gateway])
     assert (said[1], Refund.objects.get().status) == ("succeeded", "succeeded")
-    assert shop.balance("revenue:packs:EUR") == 0
+    assert on("revenue:packs:EUR") == 0
     assert checks.faults() == {}
 
 

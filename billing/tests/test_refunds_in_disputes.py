@@ -12,7 +12,6 @@ from billing import (
     disputes,
     errors,
     fulfilment,
-    gateway_refunds,
     invoice_xml,
     invoices,
     refund_sending,
@@ -27,31 +26,20 @@ from billing.models import Attempt, Case, Dispute, GatewayLetter, Invoice, Payme
 from billing.models.payments import AttemptState
 from billing.tests import shop
 from billing.tests.fakes import RefundingGateway
-from billing.tests.papers import faults_of_schematron, french, known
+from billing.tests.papers import faults_of_schematron, known
+from billing.tests.refunding import disputed, made_in_the_dashboard
 from credits import usage
 from events.models import Event
 from ledger import checks
 from ledger.money import Money
+from ledger.tests.books import on
 
-__all__ = ["french"]
 pytestmark = pytest.mark.django_db
-
-
-def disputed(payment: Payment, state: DisputeState) -> None:
-    result = DisputeResult(id="dp_1", state=state, amount=Money(999, "EUR"), reason="fraudulent")
-    disputes.note(attempt=payment.attempts.get(), result=result)
-
-
-def made_in_the_dashboard(stripe, payment: Payment, minor: int = 400, name: str = "re_dash") -> Refund:
-    refund = gateway_refunds.book(attempt=payment.attempts.get(), amount=Money(minor, "EUR"), ids={"refund": name})
-    stripe.refund_states[refund.reference] = RefundState.SUCCEEDED
-    refund_sending.ask(refund)
-    return Refund.objects.get(pk=refund.pk)
 
 
 def standing(payment: Payment) -> tuple[int, int, int]:
     names = ("revenue:packs:EUR", "gateway:stripe:EUR")
-    return shop.credits_of(payment.user), shop.balance(names[0]), shop.balance(names[1])
+    return shop.credits_of(payment.user), on(names[0]), on(names[1])
 
 
 def test_refund_made_during_a_dispute_waits_and_moves_nothing(stripe) -> None:
@@ -84,7 +72,7 @@ def test_refund_made_during_a_dispute_is_booked_when_that_is_over(stripe, end, e
     refund = Refund.objects.get()
     assert (refund.status, refund.policy) == ("succeeded", policy)
     assert standing(payment) == expected
-    assert shop.balance("loss:EUR") == (-1_399 if end is DisputeState.LOST else 0)
+    assert on("loss:EUR") == (-1_399 if end is DisputeState.LOST else 0)
     assert Event.objects.filter(type="payment.refunded").count() == 1
     assert checks.faults() == {}
 
@@ -117,7 +105,7 @@ def test_more_than_is_left_is_booked_at_our_cost_and_shown_to_people(stripe) -> 
     disputed(payment, DisputeState.WON)
     refund_sending.work_through()
     assert [each.status for each in Refund.objects.all()] == ["succeeded", "succeeded"]
-    assert shop.balance("gateway:stripe:EUR") == 401
+    assert on("gateway:stripe:EUR") == 401
     assert Case.objects.filter(kind="refund_failed").exists()
     assert checks.faults() == {}
 
@@ -167,7 +155,7 @@ def test_refund_made_after_a_lost_dispute_is_our_loss(stripe) -> None:
     disputed(payment, DisputeState.LOST)
     refund = made_in_the_dashboard(stripe, payment)
     assert (refund.status, refund.policy, refund.lines) == ("succeeded", "goodwill", {})
-    assert (shop.balance("loss:EUR"), shop.balance("revenue:packs:EUR")) == (-1_399, 999)
+    assert (on("loss:EUR"), on("revenue:packs:EUR")) == (-1_399, 999)
     assert checks.faults() == {}
 
 
@@ -186,7 +174,7 @@ def test_note_of_a_refund_after_a_lost_dispute_adds_up_with_its_tax(stripe, fren
     note = Invoice.objects.get(kind="credit_note")
     assert faults_of_schematron(invoice_xml.build(note, list(note.lines.all()))) == []
     assert (papers(), Refund.objects.get().tax_minor) == ([(334, 66)], 66)
-    assert [shop.balance(f"{name}:EUR") for name in ("loss", "revenue:packs", "tax")] == [-1_333, 832, 101]
+    assert [on(f"{name}:EUR") for name in ("loss", "revenue:packs", "tax")] == [-1_333, 832, 101]
     assert checks.faults() == {}
 
 
@@ -202,7 +190,7 @@ def test_no_note_takes_back_more_than_was_invoiced(stripe, french, order) -> Non
     assert [invoices.issue_missing() for _ in range(2)] == [3, 0]
     assert papers() == [(583, 117), (249, 50)]
     assert Invoice.objects.with_lines().get(kind="invoice").status == "credited"
-    assert (shop.balance("tax:EUR"), shop.balance("revenue:packs:EUR") + shop.balance("loss:EUR")) == (0, -1_101)
+    assert (on("tax:EUR"), on("revenue:packs:EUR") + on("loss:EUR")) == (0, -1_101)
     for note in Invoice.objects.filter(kind="credit_note"):
         assert faults_of_schematron(invoice_xml.build(note, list(note.lines.all()))) == []
     assert checks.faults() == {}
@@ -330,13 +318,11 @@ def test_signed_letter_of_a_gateway_that_knows_no_disputes_freezes_nothing(strip
 
 def test_credits_stay_frozen_until_the_last_dispute_about_them_is_over(stripe) -> None:
     payment = shop.paid(stripe)
-    one, other = (
-        DisputeResult(id=name, state=DisputeState.NEEDS_RESPONSE, amount=Money(100, "EUR")) for name in ("dp_1", "dp_2")
-    )
-    for each in (one, other, replace(one, state=DisputeState.WON)):
-        disputes.note(attempt=payment.attempts.get(), result=each)
+    disputed(payment, minor=100)
+    disputed(payment, minor=100, name="dp_2")
+    disputed(payment, DisputeState.WON, 100)
     assert shop.credits_of(payment.user) == 0
-    disputes.note(attempt=payment.attempts.get(), result=replace(other, state=DisputeState.WON))
+    disputed(payment, DisputeState.WON, 100, "dp_2")
     assert shop.credits_of(payment.user) == 275
     assert checks.faults() == {}
 

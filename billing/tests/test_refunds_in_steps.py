@@ -10,6 +10,7 @@ from billing.models import Payment, Refund
 from billing.models.refunds import RefundPolicy, RefundStatus
 from billing.tests import shop
 from billing.tests.fakes import RefundingGateway
+from billing.tests.refunding import ask_for
 from credits import usage
 from ledger import checks
 from ledger.money import Money
@@ -27,15 +28,10 @@ def paid(stand_in: Any) -> Payment:
     return shop.paid(gateway, currency="HUF")
 
 
-def asked(payment: Payment, minor: int | None = None, policy: RefundPolicy | None = None) -> Refund:
-    amount = None if minor is None else Money(minor, "HUF")
-    return refunds.request(payment=payment, amount=amount, policy=policy, reason="not wanted")
-
-
 def test_proportional_refund_is_rounded_down_to_what_the_gateway_takes(paid) -> None:
     usage.spend(user=paid.user, amount=100, key="s-1")
     assert refunds.preview(payment=paid).amount.minor == 190_900
-    made = asked(paid)
+    made = ask_for(paid)
     assert (made.amount_minor, sum(made.lines.values())) == (190_900, 174)  # 174.99 of the credits
     refund_sending.work_through()
     made.refresh_from_db()
@@ -52,7 +48,7 @@ def test_refusal_of_a_policy_offers_what_the_gateway_takes(paid) -> None:
 
 @pytest.mark.parametrize(("minor", "nearest"), [(150, [100, 200]), (50, [100]), (299_999, [299_900, 300_000])])
 def test_amount_between_the_steps_is_refused_with_those_beside_it(paid, minor: int, nearest: list[int]) -> None:
-    for begins in (asked, lambda payment, minor: refunds.preview(payment=payment, amount=Money(minor, "HUF"))):
+    for begins in (ask_for, lambda payment, minor: refunds.preview(payment=payment, amount=Money(minor, "HUF"))):
         with pytest.raises(errors.RefundBetweenSteps) as refusal:
             begins(paid, minor)
         assert refusal.value.nearest_amounts == nearest
@@ -70,9 +66,9 @@ def test_what_is_left_of_an_odd_amount_goes_back_as_far_as_the_gateway_takes_it(
     """Somebody gave 0.50 back in its dashboard, which our rules say cannot be."""
     made = gateway_refunds.book(attempt=paid.attempts.get(), amount=Money(50, "HUF"), ids={"refund": "re_dash"})
     assert made.amount_minor == 50
-    assert asked(paid).amount_minor == 299_900
+    assert ask_for(paid).amount_minor == 299_900
     with pytest.raises(errors.RefundBetweenSteps) as refusal:
-        asked(paid)
+        ask_for(paid)
     assert refusal.value.nearest_amounts == []
 
 
@@ -80,4 +76,4 @@ def test_people_who_send_it_by_hand_keep_no_steps(stand_in) -> None:
     gateway = stand_in(RefundingGateway("cinetpay", currencies={"HUF": WHOLE}, refund=False))
     shop.make_price(shop.make_pack(), "HUF", 300_000)
     payment = shop.paid(gateway, currency="HUF")
-    assert asked(payment, 150).status == RefundStatus.MANUAL
+    assert ask_for(payment, 150).status == RefundStatus.MANUAL

@@ -6,13 +6,13 @@ from billing import refund_sending
 from billing.models import Refund
 from billing.models.refunds import RefundStatus
 from billing.tests import shop
-from billing.tests.papers import french, known
-from billing.tests.test_payments_in_the_admin import browser, member, page, press
-from billing.tests.test_refund_answers import ask_for
+from billing.tests.papers import known
+from billing.tests.refunding import ask_for
+from billing.tests.test_payments_in_the_admin import member, press
 from billing.tests.test_refunds_of_what_is_gone import revoked
 from credits import usage
+from rest.tests.operators import browser, page
 
-__all__ = ["french"]
 pytestmark = pytest.mark.django_db
 
 

@@ -6,14 +6,14 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from billing import errors, refund_sending, refunds
-from billing.models import Payment, Refund
-from billing.models.refunds import RefundPolicy, RefundStatus
+from billing import errors, refunds
+from billing.models import Payment
+from billing.models.refunds import RefundPolicy
 from billing.tests import shop
+from billing.tests.refunding import refunded
 from credits import balances, grants, usage
 from credits.models import Grant
 from ledger import checks
-from ledger.money import Money
 
 pytestmark = pytest.mark.django_db
 
@@ -36,15 +36,6 @@ def over(payment: Payment) -> None:
     """No sweep has come by yet."""
     for grant in its_grants(payment):
         Grant.objects.filter(pk=grant.pk).update(expires_at=timezone.now() - timedelta(hours=1))
-
-
-def refunded(payment: Payment, minor: int | None = None, policy: RefundPolicy | None = None) -> Refund:
-    amount = None if minor is None else Money(minor, "EUR")
-    refunds.request(payment=payment, amount=amount, policy=policy, reason="not wanted")
-    refund_sending.work_through()
-    refund = Refund.objects.filter(payment=payment).latest("id")
-    assert refund.status == RefundStatus.SUCCEEDED
-    return refund
 
 
 @pytest.mark.parametrize("goes", [revoked, expired, over])
@@ -72,7 +63,7 @@ def test_two_refunds_owe_together_what_one_would(stripe) -> None:
     payment = shop.paid(stripe)
     usage.spend(user=payment.user, amount=100, key="s-1")
     grants.adjust(user=payment.user, amount=-50, key="a-1", reason="a mistake of ours")
-    halves = [refunded(payment, minor, RefundPolicy.FULL_WITH_DEBT) for minor in (500, 499)]
+    halves = [refunded(payment, minor, policy=RefundPolicy.FULL_WITH_DEBT) for minor in (500, 499)]
     assert [sum(half.lines.values()) for half in halves] == [125, 0]
     assert sum(half.credits_owed for half in halves) == 100
     assert balances.of(payment.user).owed == 100

@@ -1,47 +1,33 @@
 """A refund that had come back, and arrived after all: booked anew each time, in whatever order it is heard of."""
 
 from collections.abc import Callable
-from dataclasses import replace
-from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from django.utils import timezone
 
-from billing import disputes, errors, invoices, refund_sending, refunds, refunds_listed, usage_invoices
+from billing import errors, invoices, refund_sending, refunds, refunds_listed, usage_invoices
 from billing.gateways.base import PaymentRef, RefundResult, RefundState
-from billing.gateways.subscribing import DisputeResult, DisputeState
-from billing.models import Case, Invoice, Payment, Refund
+from billing.gateways.subscribing import DisputeState
+from billing.models import Case, Invoice, Refund
 from billing.models.refunds import RefundPolicy, RefundStatus
 from billing.tests import shop
 from billing.tests.fakes import RefundingGateway
-from billing.tests.papers import french, known
+from billing.tests.papers import known, later
+from billing.tests.refunding import ask_for, disputed, say
 from billing.tests.test_refunds import paid_twice
 from credits import usage
 from credits.models import Grant
 from events.models import Event
 from ledger import checks
 from ledger.models import EntryKey
-from ledger.money import Money
+from ledger.tests.books import on
 
-__all__ = ["french"]
 pytestmark = pytest.mark.django_db
 GONE, BACK = RefundState.SUCCEEDED, RefundState.FAILED
 
 
-def say(refund: Refund, *states: RefundState) -> Refund:
-    for state in states:
-        refund = refunds.note(refund=Refund.objects.get(pk=refund.pk), result=RefundResult(state=state))
-    return refund
-
-
-def ask_for(payment: Payment, minor: int | None = None, **changes: Any) -> Refund:
-    amount = Money(minor, payment.currency) if minor else None
-    return refunds.request(payment=payment, amount=amount, **{"reason": "not delivered", **changes})
-
-
 def books(*names: str) -> list[int]:
-    return [shop.balance(f"{name}:EUR") for name in names or ("revenue:packs", "gateway:stripe")]
+    return [on(f"{name}:EUR") for name in names or ("revenue:packs", "gateway:stripe")]
 
 
 def told() -> list[str]:
@@ -184,10 +170,9 @@ def test_credits_that_it_left_are_frozen_in_a_dispute(stripe) -> None:
     payment = shop.paid(stripe)
     say(ask_for(payment, 500), GONE, BACK, GONE)
     assert shop.credits_of(payment.user) == 275
-    opened = DisputeResult(id="dp_1", state=DisputeState.NEEDS_RESPONSE, amount=payment.money)
-    disputes.note(attempt=payment.attempts.get(), result=opened)
+    disputed(payment)
     assert shop.credits_of(payment.user) == 0
-    disputes.note(attempt=payment.attempts.get(), result=replace(opened, state=DisputeState.LOST))
+    disputed(payment, DisputeState.LOST)
     assert (shop.credits_of(payment.user), Grant.objects.filter(is_open=True).exists()) == (0, False)
     assert checks.faults() == {}
 
@@ -244,10 +229,6 @@ def test_no_more_than_was_invoiced_is_credited_when_another_refund_went_meanwhil
     invoices.issue_missing()
     assert papers() == [("invoice", 999), ("credit_note", 999)]
     assert checks.faults() == {}
-
-
-def later() -> datetime:
-    return timezone.now() + timedelta(days=32)
 
 
 def test_what_was_taxed_meanwhile_is_taken_from_its_month(stripe, french, settings) -> None:

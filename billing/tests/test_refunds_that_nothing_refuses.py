@@ -5,18 +5,20 @@ from functools import partial
 import pytest
 from django.utils import timezone
 
-from billing import disputes, errors, gateway_refunds, refund_sending, refunds, refunds_by_hand, reversals
+from billing import errors, gateway_refunds, refund_sending, refunds, refunds_by_hand, reversals
 from billing.gateways.base import RefundResult, RefundState
-from billing.gateways.subscribing import DisputeResult, DisputeState
+from billing.gateways.subscribing import DisputeState
 from billing.models import Case, Payment, Refund
 from billing.models.refunds import RefundPolicy
 from billing.tests import shop
-from billing.tests.test_refunds_in_disputes import disputed, made_in_the_dashboard, standing
+from billing.tests.refunding import disputed, made_in_the_dashboard
+from billing.tests.test_refunds_in_disputes import standing
 from billing.tests.test_sale_payments import seller, sold
 from credits import balances, usage
 from ledger import checks
 from ledger.money import Money
-from wallets.tests.people import make_rule, make_type, on, parts
+from ledger.tests.books import on
+from wallets.tests.people import make_rule, make_type, parts
 
 pytestmark = pytest.mark.django_db
 ALL = Money(999, "EUR")
@@ -39,8 +41,8 @@ def test_all_of_it_is_booked_by_the_policy_of_the_shop(stripe, settings, policy,
     made = made_in_the_dashboard(stripe, payment, 999)
     assert (made.status, made.amount_minor, made.policy, whys()) == ("succeeded", 999, policy, [])
     left, owed = shop.credits_of(payment.user), balances.of(payment.user).owed
-    assert (left, owed, shop.balance("loss:EUR")) == expected
-    assert shop.balance("gateway:stripe:EUR") == 0
+    assert (left, owed, on("loss:EUR")) == expected
+    assert on("gateway:stripe:EUR") == 0
     assert checks.faults() == {}
 
 
@@ -57,7 +59,7 @@ def test_policy_that_would_give_less_back_is_at_our_cost(stripe, settings, polic
         disputed(payment, DisputeState.WON)
         made = refund_sending.ask(made)
     assert (made.status, made.amount_minor, made.policy, made.lines) == ("succeeded", 999, "goodwill", {})
-    assert (standing(payment), shop.balance("loss:EUR"), len(whys())) == ((137, 999, 0), -999, 1)
+    assert (standing(payment), on("loss:EUR"), len(whys())) == ((137, 999, 0), -999, 1)
     assert checks.faults() == {}
 
 
@@ -70,7 +72,7 @@ def test_more_than_is_left_is_at_our_cost_and_shown_to_people(stripe) -> None:
         ("succeeded", "full_with_debt"),
         ("succeeded", "goodwill"),
     ]
-    assert (standing(payment), shop.balance("loss:EUR")) == ((275 - 275 * 700 // 999, 299, 401), -700)
+    assert (standing(payment), on("loss:EUR")) == ((275 - 275 * 700 // 999, 299, 401), -700)
     assert len(whys()) == 1
     assert checks.faults() == {}
 
@@ -79,7 +81,7 @@ def test_what_comes_back_after_all_gives_no_credits_again(stripe) -> None:
     payment = shop.paid(stripe)
     made = [made_in_the_dashboard(stripe, payment, 999, name) for name in ("re_one", "re_two")]
     refunds.note(refund=made[1], result=RefundResult(state=RefundState.FAILED))
-    assert (standing(payment), shop.balance("loss:EUR")) == ((0, 0, 0), 0)
+    assert (standing(payment), on("loss:EUR")) == ((0, 0, 0), 0)
     assert checks.faults() == {}
 
 
@@ -105,7 +107,7 @@ def test_what_people_may_have_proven_in_other_words_is_theirs_to_look_at(stripe)
     refunds_by_hand.resolve(refund=ours, has_arrived=True, proof="their support, by mail", by=shop.make_user())
     with pytest.raises(errors.NotRefundable):
         gateway_refunds.book(attempt=payment.attempts.get(), amount=ALL, ids={"refund": "re_dash"})
-    assert (Refund.objects.count(), standing(payment), shop.balance("loss:EUR")) == (1, (0, 0, 0), 0)
+    assert (Refund.objects.count(), standing(payment), on("loss:EUR")) == (1, (0, 0, 0), 0)
     assert checks.faults() == {}
 
 
@@ -123,10 +125,9 @@ def test_reversal_of_what_was_refunded_is_the_disputes_when_that_is_heard_of(str
     taken = reversals.book(attempt=attempt, amount=ALL, ids=ids, at=timezone.now())
     assert taken is not None
     refunds.note(refund=taken, result=RefundResult(state=RefundState.SUCCEEDED))
-    assert (shop.balance("loss:EUR"), len(whys())) == (-999, 1)
-    told = DisputeResult(id="dp_1", state=DisputeState.LOST, amount=ALL, reason="fraudulent")
-    disputes.note(attempt=attempt, result=told)
-    assert (standing(payment), shop.balance("loss:EUR"), whys()) == ((0, 0, 999), -999, [])
+    assert (on("loss:EUR"), len(whys())) == (-999, 1)
+    disputed(payment, DisputeState.LOST)
+    assert (standing(payment), on("loss:EUR"), whys()) == ((0, 0, 999), -999, [])
     assert checks.faults() == {}
 
 

@@ -21,7 +21,6 @@ from billing import (
 from billing.checkout import Wishes
 from billing.gateways.base import Flow, NextAction, PaymentResult
 from billing.models import Payment, Subscription
-from billing.tests import shop
 from billing.tests.fakes import FakeGateway
 from billing.tests.subscribers import (
     BEGIN,
@@ -40,6 +39,7 @@ from credits import balances, calendar, grants
 from credits.models import Grant, GrantSource
 from events.models import Event
 from ledger import checks
+from ledger.tests.books import on
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clock")]
 DAY = timedelta(days=1)
@@ -301,7 +301,7 @@ def test_year_of_one_customer(premium, clock, paypal) -> None:
     assert paid.filter(details__purpose="renew").count() == 12
     assert paid.filter(details__purpose="change").count() == 1
     # Eleven months of Premium and two of Elite, and 9.65 € less 4.82 € for the rest of August.
-    assert shop.balance("revenue:plans:EUR") == 11 * 999 + 2 * 1_999 + 483
+    assert on("revenue:plans:EUR") == 11 * 999 + 2 * 1_999 + 483
     # Mondays from 2 March to 17 August, and again from 2 November to 1 March: Elite needs none.
     assert list(Grant.objects.filter(purse__user=user).values_list("amount", flat=True)) == [500] * (25 + 18)
     assert checks.faults() == {}

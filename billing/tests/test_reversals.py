@@ -18,13 +18,14 @@ from billing.models import Case, Dispute, GatewayLetter, Payment, Refund
 from billing.models.refunds import RefundPolicy
 from billing.tests import shop
 from billing.tests.fakes import RefundingGateway, StandIn
-from billing.tests.test_refund_answers import ask_for, say
+from billing.tests.refunding import ask_for, say
 from billing.tests.test_sale_payments import TICKET, checkout, seller
 from credits import balances, usage
 from events.models import Event
 from ledger import checks
 from ledger.money import Money
-from wallets.tests.people import make_rule, make_type, on, parts
+from ledger.tests.books import on
+from wallets.tests.people import make_rule, make_type, parts
 
 pytestmark = pytest.mark.django_db
 AMOUNT = {"currency_code": "EUR", "value": "9.99"}
@@ -82,7 +83,7 @@ NOW = timezone.now().isoformat()
 
 def standing(payment: Payment) -> tuple[int, ...]:
     accounts = ("loss:EUR", "gateway:paypal:EUR", "revenue:packs:EUR")
-    return shop.credits_of(payment.user), *map(shop.balance, accounts)
+    return shop.credits_of(payment.user), *map(on, accounts)
 
 
 def is_over() -> bool:

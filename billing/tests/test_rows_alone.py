@@ -38,8 +38,8 @@ from billing.models import (
     TopUpCharge,
 )
 from billing.tests import shop
-from billing.tests.papers import french, known
-from billing.tests.test_saved_methods import KeepingGateway
+from billing.tests.fakes import KeepingGateway
+from billing.tests.papers import known, later
 from billing.tests.test_sweeps import Trip, fault, swept, trip
 from billing.tests.topping import agree
 from credits import usage
@@ -51,19 +51,15 @@ from wallets import sales
 from wallets.models import Seller
 from wallets.tests import people
 
-__all__ = ["fault", "french", "trip"]
+__all__ = ["fault", "trip"]
 pytestmark = pytest.mark.django_db
 GERMAN = ("DE136695976", "DE129273398")
 Sweep = Callable[[], Any]
 
 
 @pytest.fixture
-def at_use(french, settings) -> None:
-    settings.TAX_AT_USE_CATALOGUES, settings.INVOICE_MAIL = ["companion-tokens"], True
-
-
-def later() -> datetime:
-    return timezone.now() + timedelta(days=32)
+def mailed(settings) -> None:
+    settings.INVOICE_MAIL = True
 
 
 def two_letters(stripe: Any, **_: Any) -> Sweep:
@@ -191,7 +187,7 @@ SWEEPS: dict[str, tuple[Callable[..., Sweep], Any, str]] = {  # two rows, and wh
 }
 
 
-@pytest.mark.usefixtures("at_use")
+@pytest.mark.usefixtures("at_use", "mailed")
 @pytest.mark.parametrize("name", SWEEPS)
 def test_row_that_fails_keeps_nobody_waiting_behind_it(
     name: str, stand_in: Any, monkeypatch: pytest.MonkeyPatch, trip: Trip, fault: BaseException

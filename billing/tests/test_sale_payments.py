@@ -18,16 +18,18 @@ from billing.models.payments import AttemptState
 from billing.models.refunds import RefundPolicy
 from billing.tests import shop
 from billing.tests.fakes import RefundingGateway
+from billing.tests.refunding import ask_for, disputed, made_in_the_dashboard, say
 from credits.tests import gates
 from events.models import Event
 from ledger.checks import faults
 from ledger.money import Money
+from ledger.tests.books import on
 from rest.tests.callers import customer, post, service
 from wallets import sales, sellers, withdrawals
 from wallets.errors import SellerCannotCover
 from wallets.models import CommissionRule, Sale, TakeBack, Wallet, WhenWithdrawn
 from wallets.tests import people
-from wallets.tests.people import available, make_rule, make_type, on, parts
+from wallets.tests.people import available, make_rule, make_type, parts
 
 pytestmark = pytest.mark.django_db
 TICKET = {"seller": "organizer-1", "type": "ticket_sale", "reference": "seat 7", "amount": 4_000}
@@ -51,11 +53,6 @@ def sold(stripe: RefundingGateway, *lines: dict[str, Any]) -> Payment:
     payment = Payment.objects.get(pk=answer.json()["payment"]["id"])
     stripe.pays(payment.attempts.get().reference)
     return shop.told(payment)
-
-
-def refund(payment: Payment, minor: int | None = None, policy: RefundPolicy | None = None) -> Refund:
-    amount = None if minor is None else Money(minor, payment.currency)
-    return refunds.request(payment=payment, amount=amount, reason="cancelled", policy=policy)
 
 
 def seller(payment: Payment, number: int = 0) -> Any:
@@ -194,7 +191,7 @@ def test_books_find_a_sale_that_was_paid_and_not_recorded(stripe) -> None:
 
 def test_full_refund_leaves_everybody_where_they_began(stripe) -> None:
     payment = sold(stripe)
-    made = refund(payment)
+    made = ask_for(payment)
     assert parts(seller(payment))["pending"] == 3_600  # held, not yet gone
     refund_sending.work_through()
     assert Refund.objects.get(pk=made.pk).status == "succeeded"
@@ -206,7 +203,7 @@ def test_full_refund_leaves_everybody_where_they_began(stripe) -> None:
 def test_partial_refunds_sum_up_to_the_last_unit(stripe) -> None:
     payment = sold(stripe, TICKET | {"amount": 1_001}, TICKET | {"seller": "designer-9", "amount": 333})
     for minor in (333, 1, 500, None):
-        refund(payment, minor)
+        ask_for(payment, minor)
         refund_sending.work_through()
     assert people.everything() == {}
     assert faults() == {}
@@ -214,7 +211,7 @@ def test_partial_refunds_sum_up_to_the_last_unit(stripe) -> None:
 
 def test_refund_that_its_gateway_refuses_gives_the_seller_everything_again(stripe) -> None:
     payment = sold(stripe)
-    made = refund(payment, 1_000)
+    made = ask_for(payment, 1_000)
     refunds.note(refund=made, result=RefundResult(state=RefundState.FAILED))
     assert [each.state for each in TakeBack.objects.all()] == ["voided"]
     sales.release_due(people.FAR_AWAY)
@@ -224,10 +221,10 @@ def test_refund_that_its_gateway_refuses_gives_the_seller_everything_again(strip
 
 def test_refund_that_comes_back_days_later_gives_everybody_their_part_again(stripe) -> None:
     payment = sold(stripe)
-    made = refund(payment)
+    made = ask_for(payment)
     refund_sending.work_through()
     sales.release_due(people.FAR_AWAY)
-    refunds.note(refund=Refund.objects.get(pk=made.pk), result=RefundResult(state=RefundState.FAILED))
+    say(made, RefundState.FAILED)
     assert (available(seller(payment)), on("commission:EUR"), on("gateway:stripe:EUR")) == (3_600, 400, -4_000)
     assert Sale.objects.get().left == Money(4_000, "EUR")
     assert faults() == {}
@@ -235,19 +232,19 @@ def test_refund_that_comes_back_days_later_gives_everybody_their_part_again(stri
 
 def test_refund_that_arrives_after_it_had_failed_is_booked(stripe) -> None:
     payment = sold(stripe)
-    made = refund(payment)
+    made = ask_for(payment)
     for state in (RefundState.FAILED, RefundState.SUCCEEDED):
-        refunds.note(refund=Refund.objects.get(pk=made.pk), result=RefundResult(state=state))
+        say(made, state)
     assert people.everything() == {}
     assert faults() == {}
 
 
 def test_refund_that_comes_back_and_arrives_again_is_booked_each_time(stripe) -> None:
     payment = sold(stripe)
-    made = refund(payment)
+    made = ask_for(payment)
     outcome = []
     for state in (RefundState.SUCCEEDED, RefundState.FAILED) * 3:
-        refunds.note(refund=Refund.objects.get(pk=made.pk), result=RefundResult(state=state))
+        say(made, state)
         outcome.append((parts(seller(payment))["pending"], on("commission:EUR"), on("gateway:stripe:EUR")))
     assert outcome == [(0, 0, 0), (3_600, 400, -4_000)] * 3
     assert Sale.objects.get().left == Money(4_000, "EUR")
@@ -265,14 +262,14 @@ def withdrawn(stripe: RefundingGateway) -> Payment:
 def test_seller_who_has_withdrawn_is_not_taken_from_unless_the_rule_says_so(stripe) -> None:
     payment = withdrawn(stripe)
     with pytest.raises(SellerCannotCover):
-        refund(payment, policy=RefundPolicy.UNSPENT_ONLY)
+        ask_for(payment, policy=RefundPolicy.UNSPENT_ONLY)
     assert not Refund.objects.exists()
     assert stripe.asked[-1].startswith("fetch")
 
 
 def test_operator_may_decide_that_we_bear_it(stripe) -> None:
     payment = withdrawn(stripe)
-    refund(payment, policy=RefundPolicy.GOODWILL)
+    ask_for(payment, policy=RefundPolicy.GOODWILL)
     refund_sending.work_through()
     assert (on("loss:EUR"), on("commission:EUR"), available(seller(payment))) == (-3_600, 0, 0)
     assert faults() == {}
@@ -289,9 +286,9 @@ def test_refund_made_at_the_gateway_is_booked_though_nobody_covers_it(stripe) ->
 
 def test_more_than_is_left_is_refused(stripe) -> None:
     payment = sold(stripe)
-    refund(payment, 3_000)
+    ask_for(payment, 3_000)
     with pytest.raises(errors.RefundTooLarge):
-        refund(payment, 1_001)
+        ask_for(payment, 1_001)
     assert Refund.objects.count() == 1
 
 
@@ -311,11 +308,6 @@ def test_service_sees_who_would_bear_a_refund(stripe) -> None:
 
 
 # ---------------------------------------------------------------- a bank asks
-
-
-def disputed(payment: Payment, state: words.DisputeState, minor: int = 4_000) -> None:
-    told = DisputeResult(id="dp_1", state=state, amount=Money(minor, "EUR"), reason="fraudulent")
-    disputes.note(attempt=payment.attempts.get(), result=told)
 
 
 def test_dispute_freezes_what_the_seller_has_and_winning_frees_it(stripe) -> None:
@@ -347,19 +339,11 @@ def test_bank_that_asks_for_more_than_was_paid_costs_us_the_rest(stripe) -> None
 @pytest.mark.parametrize(("state", "loss"), [("needs_response", 0), ("won", 0), ("lost", -4_000)])
 def test_bank_that_asks_for_what_was_refunded_takes_nothing_of_the_seller(stripe, state: str, loss: int) -> None:
     payment = sold(stripe, TICKET, TICKET | {"amount": 1_000})
-    refund_sending.send(refund(payment))
-    disputed(payment, words.DisputeState(state))
+    refund_sending.send(ask_for(payment))
+    disputed(payment, words.DisputeState(state), 4_000)
     assert (on("loss:EUR"), parts(seller(payment))["pending"]) == (loss, 0)
     assert TakeBack.objects.count() == 2  # those of the refund
     assert faults() == {}
-
-
-def made_in_the_dashboard(stripe: RefundingGateway, payment: Payment, minor: int) -> Refund:
-    attempt = payment.attempts.get()
-    made = gateway_refunds.book(attempt=attempt, amount=Money(minor, "EUR"), ids={"refund": "re_dash"})
-    stripe.refund_states[made.reference] = RefundState.SUCCEEDED
-    refund_sending.ask(made)
-    return made
 
 
 def test_refund_made_during_a_dispute_is_taken_of_the_seller_when_that_is_won(stripe) -> None:
@@ -389,7 +373,7 @@ def test_refund_made_during_a_dispute_that_is_lost_leaves_the_seller_what_the_ba
 def test_what_came_free_while_the_bank_decided_is_taken_when_the_dispute_is_lost(stripe) -> None:
     """All of the sale was held for a refund when the dispute froze what was left: nothing."""
     payment = sold(stripe)
-    failing = refund(payment)
+    failing = ask_for(payment)
     disputed(payment, words.DisputeState.NEEDS_RESPONSE)
     refunds.note(refund=failing, result=RefundResult(state=RefundState.FAILED))
     assert parts(seller(payment))["pending"] == 3_600
@@ -416,7 +400,7 @@ def test_lost_dispute_is_borne_by_the_seller_before_their_other_debt(stripe) -> 
     sales.release_due(people.FAR_AWAY)
     disputed(payment, words.DisputeState.NEEDS_RESPONSE)
     people.withdraw(seller(payment), 3_600)
-    refund_sending.send(refund(other, policy=RefundPolicy.FULL_WITH_DEBT))
+    refund_sending.send(ask_for(other, policy=RefundPolicy.FULL_WITH_DEBT))
     assert (available(seller(payment)), parts(seller(payment))["debt"]) == (3_600 - 3_600, -3_600)
     disputed(payment, words.DisputeState.LOST)
     assert (parts(seller(payment))["debt"], on("loss:EUR")) == (-3_600, 0)
@@ -486,7 +470,7 @@ def test_dispute_about_a_double_payment_takes_nothing_of_the_seller(stripe, twic
 def test_lost_dispute_about_a_double_payment_leaves_the_good_one_refundable(stripe, twice) -> None:
     told = DisputeResult(id="dp_2", state=words.DisputeState.LOST, amount=Money(4_000, "EUR"), reason="duplicate")
     disputes.note(attempt=twice, result=told)
-    refund_sending.send(refund(twice.payment))
+    refund_sending.send(ask_for(twice.payment))
     assert stood_by(twice.payment) == (0, 0, 0)
     assert faults() == {}
 
@@ -521,7 +505,7 @@ def stopped_at_each_wallet(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.django_db(transaction=True)
 def test_refunds_of_the_same_sellers_do_not_wait_for_each_other(stripe, stopped_at_each_wallet) -> None:
     payments = [sold(stripe, *lines) for lines in SAME_SELLERS]
-    done = gates.run_through_the_gate([partial(refund, payment) for payment in payments])
+    done = gates.run_through_the_gate([partial(ask_for, payment) for payment in payments])
     assert [each.amount_minor for each in done] == [8_000, 8_000]
     assert faults() == {}
 
@@ -530,6 +514,6 @@ def test_refunds_of_the_same_sellers_do_not_wait_for_each_other(stripe, stopped_
 def test_canary_without_the_lock_of_all_sellers_they_do(stripe, stopped_at_each_wallet, monkeypatch) -> None:
     payments = [sold(stripe, *lines) for lines in SAME_SELLERS]
     monkeypatch.setattr(sale_payments, "_lock", lambda payment: None)
-    done = gates.run_through_the_gate([partial(refund, payment) for payment in payments])
+    done = gates.run_through_the_gate([partial(ask_for, payment) for payment in payments])
     assert sorted(type(each) is Refund for each in done) == [False, True]
     assert any("deadlock" in str(each) for each in done)

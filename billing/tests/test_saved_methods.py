@@ -9,14 +9,12 @@ from django.test import Client
 from django.utils import timezone
 
 from billing import method_removals, method_setups, saved_methods, tasks, top_up_charges
-from billing.gateways.base import Flow, NextAction
 from billing.gateways.base import SavedMethod as Told
 from billing.gateways.errors import Declined, FailureCategory
-from billing.gateways.subscribing import SetupResult, SetupState
+from billing.gateways.subscribing import SetupState
 from billing.models import MethodSetup, SavedMethod, TopUp, TopUpCharge
 from billing.models.top_ups import Suspension
 from billing.tests import shop
-from billing.tests.fakes import ChargingGateway, StandIn
 from billing.tests.topping import agree
 from credits.tests import gates
 from rest.tests.callers import customer, post
@@ -24,34 +22,6 @@ from rest.tests.callers import customer, post
 pytestmark = pytest.mark.django_db
 NO = Declined("no", gateway="stripe", category=FailureCategory.INSUFFICIENT_FUNDS, code="insufficient_funds")
 STOPPED = ("card_declined", 3)
-
-
-class KeepingGateway(ChargingGateway):
-    def __init__(self, name: str) -> None:
-        super().__init__(name)
-        self.setup = SetupState.REQUIRES_ACTION
-        self.forgot: list[str] = []
-
-    def create_customer(self, *, buyer: Any, reference: str) -> str:
-        return "cus_1"
-
-    def open_setup(self, request: Any) -> SetupResult:
-        page = NextAction(type=Flow.REDIRECT, url="https://stripe.example/setup")
-        return SetupResult(state=SetupState.REQUIRES_ACTION, ids={"session": "cs_1"}, next_action=page)
-
-    def fetch_setup(self, *, ids: Any, reference: str = "", created_at: Any = None) -> SetupResult:
-        return SetupResult(state=self.setup, ids=ids, method=Told(id="pm_2", brand="visa", last4="4242"))
-
-    def fetch_method(self, *, method: str) -> None:
-        """It knows none but those of its pages."""
-
-    def forget_method(self, *, method: str) -> None:
-        self.forgot.append(method)
-
-
-@pytest.fixture
-def keeping(charging: ChargingGateway, stand_in: StandIn) -> KeepingGateway:
-    return stand_in(KeepingGateway("stripe"))
 
 
 def test_card_is_not_asked_for_where_no_gateway_keeps_any(gateways) -> None:

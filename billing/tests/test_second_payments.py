@@ -2,7 +2,7 @@
 lock away and sees the harm."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
 from importlib import import_module
@@ -22,20 +22,13 @@ from billing.models import Attempt, Customer, PaidPeriod, Payment, Subscription
 from billing.tests import shop
 from billing.tests.couponing import make_coupon
 from billing.tests.fakes import ChargingGateway
-from billing.tests.subscribers import BEGIN, end_of, fresh, make_plan, make_plans, make_user, price, subscribed
+from billing.tests.subscribers import BEGIN, end_of, fresh, make_plan, make_user, price, subscribed
 from ledger import checks
 from ledger.tests.races import meeting_of, run_all
 
 pytestmark = pytest.mark.django_db(transaction=True)
 PAYPAL = Wishes(gateways=("paypal",))
 INDEX = "payment_waits_once_per_plan_and_purpose"
-
-
-@pytest.fixture
-def clock(gateways) -> Iterator[time_machine.Traveller]:
-    with time_machine.travel(BEGIN, tick=False) as traveller:
-        make_plans()
-        yield traveller
 
 
 def all_look_before_one_begins(monkeypatch: pytest.MonkeyPatch, module: Any, function: str, count: int = 2) -> None:
@@ -82,7 +75,7 @@ def renewals_of(found: Subscription) -> int:
     return Payment.objects.filter(details__subscription=str(found.pk), details__purpose="renew").count()
 
 
-def test_sweep_and_pay_now_begin_one_payment(clock, paypal, monkeypatch) -> None:
+def test_sweep_and_pay_now_begin_one_payment(on_sale, clock, paypal, monkeypatch) -> None:
     found = due(clock, paypal)
     all_look_before_one_begins(monkeypatch, subscriptions, "ask_for_payment")
     acts: list[Callable[[], Any]] = [tasks.renew_due, partial(pay_now, found)]
@@ -91,14 +84,14 @@ def test_sweep_and_pay_now_begin_one_payment(clock, paypal, monkeypatch) -> None
     assert Attempt.objects.filter(payment=paid).count() == 1
 
 
-def test_two_windows_that_pay_now_have_the_same_payment(clock, paypal, monkeypatch) -> None:
+def test_two_windows_that_pay_now_have_the_same_payment(on_sale, clock, paypal, monkeypatch) -> None:
     found = due(clock, paypal)
     all_look_before_one_begins(monkeypatch, subscriptions, "ask_for_payment")
     first, second = run_all([partial(pay_now, found)] * 2)
     assert (first, renewals_of(found)) == (second, 1)
 
 
-def test_two_windows_change_the_plan_by_one_payment(clock, paypal, monkeypatch) -> None:
+def test_two_windows_change_the_plan_by_one_payment(on_sale, clock, paypal, monkeypatch) -> None:
     found = subscribed(paypal)
     clock.shift(timedelta(days=3))
     change = partial(plan_changes.change, subscription=fresh(found), price=price("elite"), wishes=PAYPAL)
@@ -121,7 +114,7 @@ def a_rival_comes_first(monkeypatch: pytest.MonkeyPatch, module: Any, function: 
 
 
 @pytest.mark.django_db
-def test_who_pays_now_is_not_given_the_payment_of_another_plan(clock, paypal, monkeypatch) -> None:
+def test_who_pays_now_is_not_given_the_payment_of_another_plan(on_sale, clock, paypal, monkeypatch) -> None:
     """Its next plan was chosen, and its payment begun, after this window was opened."""
     found = due(clock, paypal)
 
@@ -137,7 +130,7 @@ def test_who_pays_now_is_not_given_the_payment_of_another_plan(clock, paypal, mo
 
 
 @pytest.mark.django_db
-def test_who_changes_the_plan_is_not_given_the_payment_of_another_change(clock, paypal, monkeypatch) -> None:
+def test_who_changes_the_plan_is_not_given_the_payment_of_another_change(on_sale, clock, paypal, monkeypatch) -> None:
     make_plan("studio", {"month": 2_999})
     found = subscribed(paypal)
     clock.shift(timedelta(days=3))
@@ -149,7 +142,7 @@ def test_who_changes_the_plan_is_not_given_the_payment_of_another_change(clock, 
     assert (refused.value.payment, waiting.item) == (waiting.pk, "studio")
 
 
-def test_period_that_costs_nothing_is_given_once(clock, paypal, monkeypatch) -> None:
+def test_period_that_costs_nothing_is_given_once(on_sale, clock, paypal, monkeypatch) -> None:
     """No payment of it waits: the second finds that more is paid for than when it looked."""
     make_coupon(basis_points=10_000, duration="forever")
     user = make_user()
@@ -173,13 +166,13 @@ def nobody_locks_the_subscription(monkeypatch: pytest.MonkeyPatch, found: Subscr
     return Counter("paid" if isinstance(each, Payment) else each for each in results)
 
 
-def test_canary_without_the_lock_the_index_refuses_the_second(clock, paypal, monkeypatch) -> None:
+def test_canary_without_the_lock_the_index_refuses_the_second(on_sale, clock, paypal, monkeypatch) -> None:
     found = due(clock, paypal)
     assert nobody_locks_the_subscription(monkeypatch, found) == {"paid": 1, "IntegrityError": 1}
     assert renewals_of(found) == 1
 
 
-def test_canary_without_lock_and_index_both_are_asked_for(clock, paypal, monkeypatch) -> None:
+def test_canary_without_lock_and_index_both_are_asked_for(on_sale, clock, paypal, monkeypatch) -> None:
     found = due(clock, paypal)
     with connection.cursor() as cursor:
         cursor.execute("SELECT indexdef FROM pg_indexes WHERE indexname = %s", [INDEX])
@@ -193,7 +186,7 @@ def test_canary_without_lock_and_index_both_are_asked_for(clock, paypal, monkeyp
 
 
 @pytest.mark.django_db
-def test_two_that_wait_already_are_named_before_the_index_is_made(clock, paypal) -> None:
+def test_two_that_wait_already_are_named_before_the_index_is_made(on_sale, clock, paypal) -> None:
     first = subscriptions.renew(subscription=subscribed(paypal), wishes=PAYPAL)
     with connection.cursor() as cursor:
         cursor.execute(f"DROP INDEX {INDEX}")

@@ -2,7 +2,7 @@
 
 import json
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -35,7 +35,7 @@ class Nowhere:
 
 
 @pytest.fixture
-def door(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Any]]:
+def door(made_anew: None, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     nowhere: Any = Nowhere()
     makers = {
         "mtn_momo": lambda: contenders.mtn_momo_in(nowhere),
@@ -45,7 +45,6 @@ def door(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Any]]:
         "paypal": lambda: contenders.paypal_in(nowhere),
     }
     monkeypatch.setattr(registry, "BUILDERS", makers)
-    registry.forget()
 
     def send(
         path: str, body: bytes, *, content_type: str = "application/json", headers: dict[str, str] | None = None
@@ -53,8 +52,7 @@ def door(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Any]]:
         answer = Client().post(f"/webhooks/{path}", body, content_type=content_type, headers=headers or {})
         return int(answer.status_code)
 
-    yield send
-    registry.forget()
+    return send
 
 
 def test_letters_that_can_be_kept_are_kept(door) -> None:

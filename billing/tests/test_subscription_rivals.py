@@ -22,9 +22,9 @@ from billing import (
 from billing.checkout import Wishes
 from billing.gateways.subscribing import SubscriptionState
 from billing.models import Payment, Subscription
-from billing.tests.subscribers import BEGIN, begin, end_of, make_plans, make_user, pay, price, subscribed
-from billing.tests.test_subscriptions_at_gateways import END, LATER, RenewingGateway, read, write
-from billing.tests.test_subscriptions_at_gateways import begin as begin_at_gateway
+from billing.tests.renewing import END, LATER, read, write
+from billing.tests.renewing import begin as begin_at_gateway
+from billing.tests.subscribers import begin, end_of, make_user, pay, price, subscribed
 from credits import tasks as sweeps
 from credits.models import Grant, GrantPeriod
 from credits.tests import gates
@@ -32,15 +32,8 @@ from events.models import Event
 from ledger import checks
 from ledger.tests.races import meeting_of, run_all, run_together
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("on_sale")]
 RIVALS = 8
-
-
-@pytest.fixture
-def clock(gateways) -> Iterator[time_machine.Traveller]:
-    with time_machine.travel(BEGIN, tick=False) as traveller:
-        make_plans()
-        yield traveller
 
 
 def start_together(user: Any) -> list[str]:
@@ -213,9 +206,8 @@ def test_sweeps_at_once_remind_once_and_more_often_without_the_lock(clock, paypa
 
 
 @pytest.fixture
-def past_due_there(clock, stand_in) -> Subscription:
+def past_due_there(clock, renewing) -> Subscription:
     """Its gateway could not charge it, and neither its letter nor the sweep has been heard of yet."""
-    renewing = stand_in(RenewingGateway("stripe"))
     found = begin_at_gateway()
     renewing.is_paid()
     write(found, "paid", subject="invoice")

@@ -40,6 +40,7 @@ from credits.models import Grant, GrantRule, GrantSource, Purse
 from events.models import Event, Message
 from ledger import checks
 from ledger.money import Money
+from ledger.tests.books import on
 from ledger.tests.races import NO_ROW, refuse_every_row
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clock")]
@@ -72,7 +73,7 @@ def test_plan_is_in_force_when_its_first_period_is_paid(on_sale, paypal) -> None
         datetime(2026, 4, 2, 8, 0, tzinfo=UTC),  # nine o'clock in Paris was ten there; summer time came between
     )
     assert told(user) == ["subscription.activated"]
-    assert shop.balance("revenue:plans:EUR") == 999
+    assert on("revenue:plans:EUR") == 999
 
 
 def test_payment_opens_the_window_and_the_calendar_grants(on_sale, paypal) -> None:
@@ -264,7 +265,7 @@ def test_upgrade_whose_payment_fails_changes_nothing(on_sale, paypal) -> None:
     fails(paypal, done.payment)
     assert fresh(found).price.plan.code == "premium"
     assert balances.of(found.user).available == 500
-    assert shop.balance("revenue:plans:EUR") == 999
+    assert on("revenue:plans:EUR") == 999
 
 
 def test_downgrade_waits_for_the_next_period(on_sale, paypal, clock) -> None:

@@ -10,10 +10,10 @@ from django.utils import timezone
 
 from billing import dunning, subscriptions
 from billing.models import Payment, PlanPrice, Subscription
-from billing.tests import shop
+from billing.tests.renewing import RenewingGateway
 from billing.tests.subscribers import make_plan, make_plans, make_user, pay, price, subscribed
-from billing.tests.test_subscriptions_at_gateways import RenewingGateway
 from credits import balances
+from ledger.tests.books import on
 from rest.models import IdempotencyRecord
 from rest.tests.callers import customer, get, post
 
@@ -291,7 +291,7 @@ def test_next_period_is_paid_once(user, paypal, clock) -> None:
     clock.move_to(found.paid_until)
     first, second = (post("subscription/renew", customer(user), {"gateways": ["paypal"]}) for _ in range(2))
     assert first.json()["payment"]["id"] == second.json()["payment"]["id"]
-    assert shop.balance("revenue:plans:EUR") == 999
+    assert on("revenue:plans:EUR") == 999
 
 
 # ---------------------------------------------------------------- answers that were never kept

@@ -2,7 +2,7 @@
 
 import itertools
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from functools import partial
 from typing import Any
 
@@ -16,7 +16,6 @@ from billing import (
     errors,
     following,
     gateway_subscriptions,
-    inbox,
     instructions,
     invoices,
     plan_changes,
@@ -27,11 +26,8 @@ from billing import (
 )
 from billing.checkout import Wishes
 from billing.gateways.base import Flow, NextAction
-from billing.gateways.errors import Declined, FailureCategory, GatewayError, Unavailable
+from billing.gateways.errors import Declined, FailureCategory, Unavailable
 from billing.gateways.subscribing import (
-    InvoiceResult,
-    InvoiceState,
-    PriceResult,
     SubscriptionResult,
     SubscriptionState,
 )
@@ -39,121 +35,21 @@ from billing.gateways.tax_figures import TaxFigures, TaxReason
 from billing.models import Case, GatewayInstruction, GatewayLetter, Payment, PlanPrice, Subscription, TaxRate
 from billing.models.instructions import InstructionKind
 from billing.models.subscriptions import SubscriptionStatus
-from billing.tests import shop
-from billing.tests.fakes import RefundingGateway, StandIn
+from billing.tests.fakes import send
+from billing.tests.renewing import END, begin, lapsed, paid_once, read, write
 from billing.tests.subscribers import BEGIN, fresh, make_plan, make_user, price
-from billing.tests.test_inbox import send
-from billing.tests.test_payments_in_the_admin import browser, member, page, press
-from credits import balances, calendar
+from billing.tests.test_payments_in_the_admin import member, press
+from credits import balances
 from credits.models import Grant, GrantSchedule
 from events.models import Message
 from ledger import checks
 from ledger.money import Money
+from ledger.tests.books import on
+from rest.tests.operators import browser, page
 
 pytestmark = pytest.mark.django_db
-END = datetime(2026, 4, 2, 9, 0, tzinfo=UTC)
-LATER = datetime(2100, 1, 1, tzinfo=UTC)  # letters are dated by the database, whose clock does not travel
 STRIPES = TaxFigures(tax=Money(53, "EUR"), reason=TaxReason.TAXED)
 KINDS = ("created", "updated", "past_due", "deleted")
-
-
-class RenewingGateway(RefundingGateway):
-    """One subscription and its invoices, as the test has them."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__(name)
-        self.invoices: dict[str, InvoiceResult] = {}
-        self.known = SubscriptionResult(state=SubscriptionState.INCOMPLETE)
-        self.refusal: GatewayError | None = None
-        self.keeps_pages = False
-
-    def is_paid(self, invoice: str = "in_1", start: datetime = BEGIN, end: datetime = END, minor: int = 999) -> None:
-        amount = Money(minor, "EUR")
-        self.invoices[invoice] = InvoiceResult(state=InvoiceState.PAID, id=invoice, paid=amount, paid_at=start)
-        self.known = replace(
-            self.known, state=SubscriptionState.ACTIVE, id="sub_1", item="si_1", customer="cus_1", price="price_1",
-            period_start=start, period_end=end, latest_invoice=invoice,
-        )  # fmt: skip
-
-    def becomes_in(self, state: SubscriptionState, **changes: Any) -> None:
-        self.known = replace(self.known, state=state, **changes)
-
-    def open_subscription(self, request: Any) -> SubscriptionResult:
-        page = NextAction(type=Flow.REDIRECT, url="https://stripe.example/subscribe")
-        self.known = replace(self.known, session="cs_1", next_action=page)
-        return self.known
-
-    def fetch_subscription(self, subscription: Any) -> SubscriptionResult:
-        if self.refusal is not None:
-            raise self.refusal
-        return self.known
-
-    def close_page(self, subscription: Any) -> SubscriptionResult:
-        self.asked.append(f"close {subscription.session}")
-        if self.refusal is not None:
-            raise self.refusal
-        if not self.keeps_pages and self.known.state is SubscriptionState.INCOMPLETE and not self.known.id:
-            self.becomes_in(SubscriptionState.EXPIRED)
-        return self.known
-
-    def fetch_invoice(self, *, invoice: str) -> InvoiceResult:
-        return self.invoices[invoice]
-
-    def paid_invoices(self, *, subscription: str) -> list[str]:
-        return [each.id for each in self.invoices.values() if each.state is InvoiceState.PAID]
-
-    def find_invoice(self, *, payment_intent: str) -> InvoiceResult:
-        paid_by = [each for each in self.invoices.values() if each.payment_intent == payment_intent]
-        return paid_by[0] if paid_by else InvoiceResult(state=InvoiceState.NOT_FOUND)
-
-    def end_subscription(self, *, subscription: str, reference: str) -> SubscriptionResult:
-        if self.known.state is not SubscriptionState.NOT_FOUND:
-            self.becomes_in(SubscriptionState.CANCELLED, cancel_at_period_end=False)
-        return self.known
-
-    def end_subscription_later(self, *, subscription: str, reference: str) -> SubscriptionResult:
-        self.becomes_in(self.known.state, cancel_at_period_end=True)
-        return self.known
-
-    def keep_subscription(self, *, subscription: str, reference: str) -> SubscriptionResult:
-        self.becomes_in(self.known.state, cancel_at_period_end=False)
-        return self.known
-
-    def put_product(self, request: Any) -> None:
-        self.asked.append(f"product {request.id}")
-
-    def put_price(self, request: Any) -> PriceResult:
-        return PriceResult(id="price_1", amount=request.amount)
-
-    def open_portal(self, request: Any) -> str:
-        return f"https://stripe.example/portal/{request.customer}"
-
-    def _never(self, *arguments: Any, **named: Any) -> Any:
-        raise AssertionError("no test asks for this")
-
-    preview_change = change_subscription = pause_subscription = resume_subscription = _never
-    archive_price = put_coupon = _never
-
-
-@pytest.fixture
-def renewing(stand_in: StandIn, on_sale) -> RenewingGateway:
-    return stand_in(RenewingGateway("stripe"))
-
-
-def begin(user: Any = None) -> Subscription:
-    wishes = Wishes(gateways=("stripe",))
-    return subscriptions.start(user=user or make_user(), price=price("premium"), wishes=wishes).subscription
-
-
-def write(found: Subscription, kind: str, number: int = 0, subject: str = "subscription") -> None:
-    """A letter: it names the subscription, and what it says besides is not looked at."""
-    said = {"id": f"evt_{kind}_{number}", "kind": kind, "subject": subject, "ids": {"subscription": "sub_1"}}
-    send(RenewingGateway("stripe").letter(found.pk.hex, **said))
-
-
-def read() -> None:
-    inbox.drain(LATER)
-    calendar.grant_due(at=timezone.now())
 
 
 def test_plan_begins_on_the_page_of_the_gateway(renewing) -> None:
@@ -170,7 +66,7 @@ def test_paid_invoice_extends_once_however_often_it_is_told(renewing) -> None:
         read()
     ours = fresh(found)
     assert (ours.status, ours.paid_until, ours.gateway_id) == ("active", END, "sub_1")
-    assert (Payment.objects.count(), shop.balance("revenue:plans:EUR")) == (1, 999)
+    assert (Payment.objects.count(), on("revenue:plans:EUR")) == (1, 999)
     assert balances.of(found.user).available == 500
     assert checks.faults() == {}
 
@@ -306,7 +202,7 @@ def test_invoice_of_a_renewal_bears_the_tax_of_its_sale(renewing, settings, told
     read()
     issued = invoices.issue(payment=Payment.objects.get())
     assert (issued.tax_minor, issued.gross_minor, issued.lines.get().tax_category) == (tax, 999, category)
-    assert (shop.balance("tax:EUR"), shop.balance("revenue:plans:EUR")) == (tax, 999 - tax)
+    assert (on("tax:EUR"), on("revenue:plans:EUR")) == (tax, 999 - tax)
     assert checks.faults() == {}
 
 
@@ -411,7 +307,7 @@ def test_money_of_an_invoice_that_is_told_after_the_end_is_a_case(renewing) -> N
     write(found, "deleted")
     read()
     assert (fresh(found).status, fresh(found).paid_until) == ("cancelled", END)
-    assert (Payment.objects.count(), shop.balance("revenue:plans:EUR"), Case.objects.count()) == (2, 2 * 999, 1)
+    assert (Payment.objects.count(), on("revenue:plans:EUR"), Case.objects.count()) == (2, 2 * 999, 1)
     assert checks.faults() == {}
 
 
@@ -425,21 +321,6 @@ def test_answer_that_was_overtaken_by_a_payment_does_not_make_it_past_due(renewi
 
 
 # ---------------------------------------------------------------- over here, and at the gateway?
-
-
-def lapsed(found: Subscription) -> datetime:
-    """The instant at which it ends unless it is paid for."""
-    at = fresh(found).lapses_at
-    assert at is not None
-    return at
-
-
-def paid_once(renewing: RenewingGateway) -> Subscription:
-    found = begin()
-    renewing.is_paid()
-    write(found, "paid", subject="invoice")
-    read()
-    return found
 
 
 @pytest.mark.parametrize("state", [SubscriptionState.NOT_FOUND, SubscriptionState.PAST_DUE])

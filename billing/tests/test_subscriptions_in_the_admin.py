@@ -15,8 +15,9 @@ from billing import plan_changes, plans
 from billing.admin import timeline_words
 from billing.models import Payment, Subscription
 from billing.tests.subscribers import BEGIN, end_of, fresh, make_plan, make_plans, subscribed
-from billing.tests.test_payments_in_the_admin import browser, member, page, press
+from billing.tests.test_payments_in_the_admin import member, press
 from ledger.money import format_money
+from rest.tests.operators import browser, page
 
 pytestmark = pytest.mark.django_db
 

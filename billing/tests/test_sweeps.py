@@ -22,18 +22,15 @@ from billing import (
     subscription_states,
     subscriptions,
 )
-from billing.gateways.base import DestinationKind
 from billing.gateways.errors import Unavailable
 from billing.models import Attempt, Case, GatewayInstruction, GatewayLetter, Payment, Refund, Subscription
 from billing.models.instructions import InstructionKind
 from billing.models.payments import AttemptState, PaymentStatus
 from billing.tests import shop
-from billing.tests.fakes import StandIn
-from billing.tests.papers import french, known
+from billing.tests.papers import known
 from billing.tests.paying import PayingGateway, approved, due, fresh
 from billing.tests.subscribers import end_of, subscribed
 
-__all__ = ["french"]
 pytestmark = pytest.mark.django_db
 Trip = Callable[..., None]
 
@@ -168,14 +165,13 @@ def test_instruction_that_cannot_be_carried_on_stops_no_other(on_sale, paypal, t
 
 
 @pytest.mark.parametrize("act", ["send", "ask"])
-def test_payout_that_fails_in_the_program_stops_no_other(stand_in: StandIn, trip, fault, act: str) -> None:
-    paypal = stand_in(PayingGateway("paypal", payout=frozenset({DestinationKind.EMAIL})))
+def test_payout_that_fails_in_the_program_stops_no_other(paying: PayingGateway, trip, fault, act: str) -> None:
     rows = [approved(), approved()]
     if act == "ask":
         for withdrawal in rows:
             payout_sending.send(withdrawal)
             due(withdrawal, hours=25)
-        paypal.silent = True
+        paying.silent = True
     tripped: list[Any] = []
     trip(payout_sending, act, noting(tripped), fault)
     went_on = swept(payout_sending.work_through, fault)

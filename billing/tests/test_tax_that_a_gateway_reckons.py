@@ -10,11 +10,11 @@ from billing.gateways.tax_figures import TaxBehavior, TaxFigures, TaxReason
 from billing.models import Payment
 from billing.tests import shop
 from billing.tests.fakes import RefundingGateway, StandIn
-from billing.tests.papers import faults_of_schematron, french, known
+from billing.tests.papers import faults_of_schematron, known
 from ledger import checks
 from ledger.money import Money
+from ledger.tests.books import on
 
-__all__ = ["french"]
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("french")]
 NOTHING = Money(0, "EUR")
 
@@ -82,7 +82,7 @@ def test_paper_says_why_the_gateway_took_no_tax(
     assert (line.tax_category, line.tax_basis_points, invoice.tax_minor) == (category, 0, 0)
     assert (mention in invoice.mention, invoice.buyer["country"]) == (True, "DE")
     assert faults_of_schematron(invoice_xml.build(invoice, [line])) == []
-    assert (shop.balance("revenue:packs:EUR"), shop.balance("tax:EUR"), checks.faults()) == (999, 0, {})
+    assert (on("revenue:packs:EUR"), on("tax:EUR"), checks.faults()) == (999, 0, {})
 
 
 def test_tax_that_was_not_asked_for_is_no_reason_to_take_another_amount(reckoning, settings) -> None:

@@ -7,14 +7,14 @@ import pytest
 from django.contrib.auth.models import User
 from django.db import OperationalError
 
-from billing import disputes, gateway_refunds, refund_sending, refunds, saved_methods, top_up, top_up_charges
+from billing import gateway_refunds, refund_sending, saved_methods, top_up, top_up_charges
 from billing.gateways.base import SavedMethod as Told
 from billing.gateways.errors import Declined, FailureCategory
-from billing.gateways.subscribing import DisputeResult, DisputeState
 from billing.models import Payment, TopUp, TopUpCharge
 from billing.models.refunds import RefundPolicy
 from billing.tests import shop
 from billing.tests.fakes import ChargingGateway
+from billing.tests.refunding import ask_for, disputed
 from billing.tests.test_payments_in_the_admin import member, press
 from billing.tests.topping import WORDS, agree
 from credits import grants, holds, takebacks, usage
@@ -40,15 +40,6 @@ def bought(charging: ChargingGateway) -> Payment:
     return payment
 
 
-def disputed(payment: Payment, state: DisputeState = DisputeState.NEEDS_RESPONSE) -> None:
-    result = DisputeResult(id="dp_1", state=state, amount=Money(999, "EUR"), reason="fraudulent")
-    disputes.note(attempt=payment.attempts.get(), result=result)
-
-
-def refunded(payment: Payment, policy: RefundPolicy | None = None) -> None:
-    refunds.request(payment=payment, reason="not needed", policy=policy)
-
-
 def refunded_at_the_gateway(payment: Payment) -> None:
     gateway_refunds.book(attempt=payment.attempts.get(), amount=Money(999, "EUR"), ids={"refund": "re_1"})
 
@@ -70,7 +61,7 @@ def frozen(payment: Payment) -> None:
 
 
 LOSSES = [
-    (refunded, "refunded"),
+    (ask_for, "refunded"),
     (refunded_at_the_gateway, "refunded"),
     (disputed, "disputed"),
     (adjusted, "taken_back"),
@@ -98,7 +89,7 @@ def test_what_is_lost_otherwise_than_by_use_is_charged_only_after_another_consen
 
 
 def test_consent_that_was_given_anew_stands_when_the_refund_arrives(charging: ChargingGateway, bought: Payment) -> None:
-    refunded(bought)
+    ask_for(bought)
     agree(bought.user, consent=ANEW)
     refund_sending.work_through()
     assert top_up_charges.work_through() == 1
@@ -106,14 +97,14 @@ def test_consent_that_was_given_anew_stands_when_the_refund_arrives(charging: Ch
 
 
 def test_refund_that_leaves_the_credits_to_the_customer_stops_nothing(bought: Payment) -> None:
-    refunded(bought, RefundPolicy.GOODWILL)
+    ask_for(bought, policy=RefundPolicy.GOODWILL)
     assert top_up.of(bought.user).suspended_at is None
 
 
 def test_refund_of_another_unit_stops_nothing(ann: User) -> None:
     shop.make_pack(code="gems", unit="GEMS")
     agree(ann, pack="gems")
-    refunded(Payment.objects.get(), RefundPolicy.FULL_WITH_DEBT)
+    ask_for(Payment.objects.get(), policy=RefundPolicy.FULL_WITH_DEBT)
     assert top_up.of(ann).suspended_at is None
 
 
@@ -130,8 +121,7 @@ def test_card_that_comes_after_a_refund_does_not_start_what_cards_had_stopped(
     disputed(Payment.objects.earliest("id"))
     assert top_up.of(ann).suspended_for == "disputed"
     assert agree(ann, consent=ANEW).suspended_for == "card_declined"  # the same card has said no three times
-    disputed_again = DisputeResult(id="dp_2", state=DisputeState.NEEDS_RESPONSE, amount=Money(999, "EUR"))
-    disputes.note(attempt=Payment.objects.earliest("id").attempts.get(), result=disputed_again)
+    disputed(Payment.objects.earliest("id"), name="dp_2")
     saved_methods.remember(user=ann, gateway="stripe", method=Told(id="pm_2"))
     assert top_up_charges.work_through() == 0
     assert agree(ann, consent=WORDS).suspended_at is None
@@ -139,7 +129,7 @@ def test_card_that_comes_after_a_refund_does_not_start_what_cards_had_stopped(
 
 
 def test_debt_that_a_pack_would_vanish_in_is_not_charged_for(charging: ChargingGateway, ann: User) -> None:
-    refunded(Payment.objects.get(), RefundPolicy.FULL_WITH_DEBT)
+    ask_for(Payment.objects.get(), policy=RefundPolicy.FULL_WITH_DEBT)
     refund_sending.work_through()
     agree(ann)
     assert top_up_charges.work_through() == 0
@@ -236,5 +226,5 @@ def test_refund_and_a_payment_that_keeps_a_card_do_not_die_of_each_other(
     if not in_order:
         monkeypatch.setattr(top_up, "lock_consents", lambda user: None)
         monkeypatch.setattr(top_up, "stop", lambda *, user, **facts: saved_methods.lock(user))
-    results = gates.run_through_the_gate([lambda: refunded(first), told])
+    results = gates.run_through_the_gate([lambda: ask_for(first), told])
     assert any(isinstance(each, OperationalError) for each in results) is not in_order, results

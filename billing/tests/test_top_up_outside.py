@@ -68,9 +68,8 @@ def test_service_needs_the_permission_to_agree_for_a_customer(ann: User) -> None
     assert TopUp.objects.get().consent_by.startswith("service")
 
 
-def test_operator_switches_it_off_with_a_reason(ann: User, client: Any) -> None:
+def test_operator_switches_it_off_with_a_reason(ann: User, root: User, client: Any) -> None:
     agreed = agree(ann)
-    client.force_login(User.objects.create_superuser("root"))
     path = f"/admin/billing/topup/{agreed.pk}"
     assert WORDS in client.get(f"{path}/change/").content.decode()
     assert client.get("/admin/billing/topup/").status_code == 200

@@ -9,8 +9,9 @@ from billing import saved_methods, top_up
 from billing.gateways.base import SavedMethod as Told
 from billing.models import SavedMethod, TopUp
 from billing.models.top_ups import Suspension
-from billing.tests.test_payments_in_the_admin import browser, member, page, press
+from billing.tests.test_payments_in_the_admin import member, press
 from billing.tests.topping import agree
+from rest.tests.operators import browser, page
 
 pytestmark = pytest.mark.django_db
 

@@ -21,10 +21,9 @@ from billing.gateways.subscribing import ChangePreview, SubscriptionState
 from billing.models import GatewayInstruction, GatewayLetter, GatewayPrice, Payment, Subscription
 from billing.models.instructions import InstructionKind
 from billing.models.subscriptions import SubscriptionStatus
-from billing.tests.fakes import StandIn
+from billing.tests.fakes import StandIn, send
+from billing.tests.renewing import RenewingGateway, begin, read, write
 from billing.tests.subscribers import BEGIN, fresh, price
-from billing.tests.test_inbox import send
-from billing.tests.test_subscriptions_at_gateways import RenewingGateway, begin, read, write
 from events.models import Event
 from ledger import checks
 from ledger.money import Money
@@ -32,11 +31,6 @@ from ledger.money import Money
 pytestmark = pytest.mark.django_db
 ENDS = BEGIN + timedelta(days=7)
 WILL_END = "customer.subscription.trial_will_end"
-
-
-@pytest.fixture
-def renewing(stand_in: StandIn, on_sale) -> RenewingGateway:
-    return stand_in(RenewingGateway("stripe"))
 
 
 def on_trial(renewing: RenewingGateway, **changes: Any) -> Subscription:

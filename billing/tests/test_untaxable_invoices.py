@@ -9,19 +9,13 @@ import time_machine
 from billing import instructions, renewals, subscriptions
 from billing.models import Case, GatewayInstruction, Payment, Subscription, TaxRate
 from billing.models.instructions import InstructionKind
-from billing.tests.fakes import StandIn
+from billing.tests.renewing import END, RenewingGateway, instructed, lapsed, paid_once
 from billing.tests.subscribers import BEGIN, fresh, make_plan, price
-from billing.tests.test_instructions import before_tax, told
-from billing.tests.test_subscriptions_at_gateways import END, RenewingGateway, lapsed, paid_once
+from billing.tests.test_instructions import before_tax
 from events.models import Message
 
 pytestmark = pytest.mark.django_db
 NEXT_END = END + timedelta(days=30)
-
-
-@pytest.fixture
-def renewing(stand_in: StandIn, on_sale) -> RenewingGateway:
-    return stand_in(RenewingGateway("stripe"))
 
 
 @pytest.fixture
@@ -59,7 +53,7 @@ def test_instruction_that_waits_for_a_rate_comes_before_people_in_the_end(renewe
     assert (wanted.state, wanted.next_ask_at) == ("open", None)
     add_the_rate()
     assert subscriptions.cancel(subscription=fresh(renewed)).cancel_at_period_end
-    assert told() == [("end_later", "done", "")]
+    assert instructed() == [("end_later", "done", "")]
 
 
 def test_instruction_that_we_refuse_at_the_last_question_is_one_case(renewing, settings, caplog) -> None:
@@ -68,7 +62,7 @@ def test_instruction_that_we_refuse_at_the_last_question_is_one_case(renewing, s
     instructions.write(GatewayInstruction(subscription=found, kind=InstructionKind.NEXT_PRICE, price=price("lite")))
     before_tax(settings)
     renewals.carry_instructions_on(now=BEGIN + timedelta(seconds=settings.GATEWAY_ASK_UNTIL_SECONDS))
-    assert told() == [("next_price", "refused", "TaxNotAdded")]
+    assert instructed() == [("next_price", "refused", "TaxNotAdded")]
     assert [case.facts["code"] for case in Case.objects.all()] == ["TaxNotAdded"]
     heard = [each.getMessage() for each in caplog.records if each.getMessage().startswith("instruction")]
     assert heard == ["instruction.not_done"]

@@ -5,10 +5,10 @@ import pytest
 from billing import invoices, vat_numbers
 from billing.models import VatCheck
 from billing.tests import shop
-from billing.tests.papers import french, known
-from billing.tests.test_papers import GERMAN, amounts, vies
+from billing.tests.papers import amounts, known
+from billing.tests.test_papers import GERMAN, vies
 
-__all__ = ["french", "vies"]
+__all__ = ["vies"]
 pytestmark = pytest.mark.django_db
 
 

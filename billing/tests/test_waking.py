@@ -10,7 +10,7 @@ from django.test import override_settings
 from billing import tasks, waking
 from billing.models import GatewayLetter
 from billing.tests import shop
-from billing.tests.test_inbox import send
+from billing.tests.fakes import send
 from ledger.tests.races import meeting_of, run_together
 
 pytestmark = pytest.mark.django_db

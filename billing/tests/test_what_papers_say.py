@@ -1,12 +1,11 @@
 """Papers of a month of use, of what cost nothing, of receipts and of refunds that come and go: what stands on them."""
 
 import zipfile
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from io import BytesIO
 from typing import Any
 
 import pytest
-from django.utils import timezone
 from django.utils.translation import override
 
 from billing import (
@@ -24,15 +23,14 @@ from billing.gateways.base import RefundState
 from billing.models import Invoice, InvoiceFile, TaxedUse
 from billing.tests import shop
 from billing.tests.couponing import buy, make_coupon
-from billing.tests.papers import faults_of_schematron, french, known
-from billing.tests.test_papers import at_use, refunded
-from billing.tests.test_refund_answers import ask_for, say
+from billing.tests.papers import faults_of_schematron, given_back, known, later
+from billing.tests.refunding import ask_for, say
 from credits import usage
 from ledger import checks
 from ledger.models import Entry
 from ledger.money import Money
+from ledger.tests.books import on
 
-__all__ = ["at_use", "french"]
 pytestmark = pytest.mark.django_db
 
 
@@ -42,7 +40,7 @@ def month_invoice(gateway, **changes: str) -> Invoice:
     invoices.issue(payment=shop.paid(gateway, buyer))
     usage.spend(user=buyer, amount=100, key="s-1")
     customers.change(customers.get(buyer), by=buyer, **changes)
-    usage_invoices.issue_due(now=timezone.now() + timedelta(days=32))
+    usage_invoices.issue_due(now=later())
     return Invoice.objects.with_lines().get(kind="invoice")
 
 
@@ -64,12 +62,12 @@ def test_month_of_use_of_somebody_who_moved_far_away_bears_no_tax(stripe, at_use
     invoice = month_invoice(stripe, country="US")
     assert (invoice.net_minor, invoice.tax_minor, invoice.mention) == (299, 0, taxing.OUTSIDE)
     assert Entry.objects.get(kind="usage").transfers.count() == 1
-    assert [shop.balance(f"{name}:EUR") for name in ("vouchers", "revenue:packs", "tax")] == [700, 299, 0]
+    assert [on(f"{name}:EUR") for name in ("vouchers", "revenue:packs", "tax")] == [700, 299, 0]
     assert (TaxedUse.objects.get().tax_minor, checks.faults()) == (0, {})
 
 
 def test_credit_note_of_a_receipt_says_what_it_corrects(stripe, at_use) -> None:
-    refunded(shop.paid(stripe, known()), 500)
+    given_back(shop.paid(stripe, known()), 500)
     receipt, note = (Invoice.objects.get(kind=kind) for kind in ("receipt", "credit_note"))
     [said] = told(note)["notes"]
     assert said.startswith(f"Corrects receipt {receipt.number} of ")

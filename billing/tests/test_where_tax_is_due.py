@@ -10,12 +10,11 @@ from billing import customers, invoice_xml, invoices, renewals, subscriptions, t
 from billing.checkout import Wishes
 from billing.models import Customer, GatewaySetting, Payment, TaxRate
 from billing.tests import shop
-from billing.tests.papers import faults_of_schematron, french, known
+from billing.tests.papers import faults_of_schematron, known
 from billing.tests.subscribers import make_plan, make_plans, price, subscribed
 from ledger.money import Money
 from rest.tests.callers import customer, post
 
-__all__ = ["french"]
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("french")]
 GERMAN = "DE136695976"
 

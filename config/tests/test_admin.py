@@ -15,6 +15,7 @@ from django.urls import reverse
 from djstripe.models import APIKey, Customer, WebhookEndpoint, WebhookEventTrigger
 
 from config import groups, stripe_mirror
+from rest.tests.operators import browser, operator, signed_in
 
 EVERY_MODEL = sorted((model._meta.label_lower for model in admin.site._registry), key=str)
 # Their label says all that there is to say.
@@ -33,36 +34,13 @@ PLAIN = (
 STRIPE_MODELS = [label for label in EVERY_MODEL if label.startswith("djstripe.")]
 
 
-@pytest.fixture
-def root(db) -> User:
-    return User.objects.create_superuser("root", "root@shop.example", "x")
-
-
-@pytest.fixture
-def as_root(root: User, client: Client) -> Client:
-    client.force_login(root)
-    return client
-
-
-def operator(*group_names: str, username: str = "olive") -> User:
-    person = User.objects.create_user(username, is_staff=True)
-    person.groups.set(Group.objects.filter(name__in=group_names))
-    return person
-
-
-def signed_in(person: User) -> Client:
-    browser = Client()
-    browser.force_login(person)
-    return browser
-
-
 def list_of(label: str) -> str:
     return reverse(f"admin:{label.replace('.', '_')}_changelist")
 
 
 @pytest.mark.parametrize("label", EVERY_MODEL)
 def test_every_list_opens_searches_and_refuses_whoever_may_not_view(label: str, as_root: Client) -> None:
-    nobody = signed_in(operator())
+    nobody = signed_in()
     assert as_root.get(list_of(label)).status_code == 200
     assert as_root.get(list_of(label), {"q": "x"}).status_code == 200
     assert nobody.get(list_of(label)).status_code == 403
@@ -180,7 +158,6 @@ class TestPeople:
         clerk = operator()
         clerk.user_permissions.set(Permission.objects.filter(codename__in=["view_user", "change_user"]))
         carl = User.objects.create_user("carl")
-        browser = signed_in(clerk)
         promoted = {
             "email": "c@shop.example",
             "is_active": "on",
@@ -188,7 +165,7 @@ class TestPeople:
             "is_superuser": "on",
             "groups": ["1"],
         }
-        answer = browser.post(reverse("admin:auth_user_change", args=[carl.pk]), promoted)
+        answer = browser(clerk).post(reverse("admin:auth_user_change", args=[carl.pk]), promoted)
         assert answer.status_code == 302
         carl.refresh_from_db()
         assert (carl.email, carl.is_staff, carl.is_superuser) == ("c@shop.example", False, False)
@@ -199,7 +176,7 @@ class TestPeople:
         clerk = operator()
         clerk.user_permissions.set(Permission.objects.filter(codename__in=["view_user", "change_user"]))
         data = {"email": "mine@evil.example", "password1": "correct-horse-1", "password2": "correct-horse-1"}
-        assert signed_in(clerk).post(reverse(f"admin:{page}", args=[root.pk]), data).status_code == 403
+        assert browser(clerk).post(reverse(f"admin:{page}", args=[root.pk]), data).status_code == 403
         before = root.password
         root.refresh_from_db()
         assert (root.email, root.password) == ("root@shop.example", before)
@@ -218,14 +195,14 @@ class TestGroups:
         held = set(Group.objects.get(name="auditor").permissions.values_list("codename", flat=True))
         views = set(Permission.objects.filter(codename__startswith="view_").values_list("codename", flat=True))
         assert held == views
-        browser = signed_in(operator("auditor"))
+        browser = signed_in("auditor")
         for label in EVERY_MODEL:
             if Permission.objects.filter(codename=f"view_{label.partition('.')[2]}").exists():
                 assert browser.get(list_of(label)).status_code == 200, label
         assert browser.get(list_of("auth.user") + "add/").status_code == 403
 
     def test_support_sees_people_and_not_stripe(self) -> None:
-        browser = signed_in(operator("support"))
+        browser = signed_in("support")
         assert browser.get(list_of("auth.user")).status_code == 200
         assert browser.get(list_of("djstripe.charge")).status_code == 403
         home = browser.get("/admin/").content.decode()
@@ -236,7 +213,7 @@ class TestGroups:
     def test_support_and_finance_see_every_part_of_the_pages_they_may_open(self, rf: RequestFactory) -> None:
         for group in ("support", "finance"):
             request = rf.get("/")
-            request.user = operator(group, username=group)
+            request.user = operator(group, name=group)
             hidden = [
                 f"{model.__name__}: {inline.model.__name__}"
                 for model, its_admin in admin.site._registry.items()
@@ -247,7 +224,7 @@ class TestGroups:
             assert hidden == []
 
     def test_finance_sees_stripe(self) -> None:
-        browser = signed_in(operator("finance"))
+        browser = signed_in("finance")
         assert browser.get(list_of("djstripe.charge")).status_code == 200
         assert browser.get(list_of("auditlog.logentry")).status_code == 403
 
@@ -283,7 +260,7 @@ class TestGroups:
         clerk = operator("support")
         clerk.user_permissions.set(Permission.objects.filter(content_type__model="group"))
         own = Group.objects.create(name="night shift")
-        answer = signed_in(clerk).post(reverse("admin:auth_group_change", args=[own.pk]), {"name": "x"})
+        answer = browser(clerk).post(reverse("admin:auth_group_change", args=[own.pk]), {"name": "x"})
         assert answer.status_code == 403
 
 
@@ -309,8 +286,8 @@ class TestSecondFactors:
         assert "JBSWY3DPEHPK3PXP" not in str(entry.changes)
 
     def test_nobody_else_does(self, factor: Authenticator) -> None:
-        clerk = operator(username="clerk")
+        clerk = operator(name="clerk")
         clerk.user_permissions.set(Permission.objects.filter(content_type__model="authenticator"))
         url = reverse("admin:mfa_authenticator_delete", args=[factor.pk])
-        assert signed_in(clerk).post(url, {"post": "yes"}).status_code == 403
+        assert browser(clerk).post(url, {"post": "yes"}).status_code == 403
         assert Authenticator.objects.exists()

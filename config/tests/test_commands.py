@@ -3,7 +3,6 @@
 import json
 import os
 from dataclasses import asdict
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -16,21 +15,12 @@ import embedded
 from bench import ledger
 from config import groups, licences, modules
 from config.management.commands import check_migration_batches, list_licences, list_modules
+from rest.tests.operators import said
 
 SERVERS = embedded.Servers(
     database_url="postgresql:///tirelire?host=/a folder", redis_url="unix:///r.sock", host_pid=1, postgres_pid=2,
     valkey_pid=3,
 )  # fmt: skip
-
-
-def said(*arguments: str) -> str:
-    """All that a command writes, and last what it refuses."""
-    out = StringIO()
-    try:
-        call_command(*arguments, stdout=out, stderr=out)
-    except CommandError as refusal:
-        return f"{out.getvalue()}{refusal}"
-    return out.getvalue()
 
 
 # ---------------------------------------------------------------- the embedded servers

@@ -15,7 +15,6 @@ from config.tests.charged_app import draw
 from credits import errors
 from credits.jobs import HEADER
 from credits.models import Hold
-from credits.tests.people import give, make_user
 from ledger.money import Money
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -28,37 +27,30 @@ def waiting() -> list[tuple[list[Any], str | None]]:
     return [(orjson.loads(base64.b64decode(each["body"]))[0], each["headers"].get(HEADER)) for each in found[::-1]]
 
 
-@pytest.fixture
-def ann(transactional_db: Any) -> User:
-    user = make_user()
-    give(user, 20)
-    return user
-
-
 def charge_all(user: User, amount: int) -> dict[str, str]:
     return {name: str(draw.charge(user=user, amount=amount, args=[name]).id) for name in PICTURES}
 
 
-def test_jobs_of_one_transaction_bear_each_its_own_words_and_its_own_hold(ann: User) -> None:
+def test_jobs_of_one_transaction_bear_each_its_own_words_and_its_own_hold(payer: User) -> None:
     with transaction.atomic():
-        held = charge_all(ann, 5)
+        held = charge_all(payer, 5)
         assert waiting() == []
     assert waiting() == [([name], held[name]) for name in PICTURES]
     assert {str(each) for each in Hold.objects.values_list("pk", flat=True)} == set(held.values())
 
 
-def test_jobs_of_a_transaction_that_one_of_them_ends_are_none_of_them_sent(ann: User) -> None:
+def test_jobs_of_a_transaction_that_one_of_them_ends_are_none_of_them_sent(payer: User) -> None:
     with pytest.raises(errors.InsufficientCredits), transaction.atomic():
-        charge_all(ann, 8)
+        charge_all(payer, 8)
     assert (waiting(), Hold.objects.count()) == ([], 0)
 
 
-def test_job_that_is_refused_within_a_transaction_takes_no_other_with_it(ann: User) -> None:
+def test_job_that_is_refused_within_a_transaction_takes_no_other_with_it(payer: User) -> None:
     sent = []
     with transaction.atomic():
         for name in PICTURES:
             try:
-                draw.charge(user=ann, amount=8, args=[name])
+                draw.charge(user=payer, amount=8, args=[name])
             except errors.InsufficientCredits:
                 continue
             sent.append([name])
@@ -66,7 +58,9 @@ def test_job_that_is_refused_within_a_transaction_takes_no_other_with_it(ann: Us
 
 
 @pytest.mark.parametrize("is_rolled_back", [False, True])
-def test_tasks_of_one_transaction_wait_for_its_commit_each_with_its_own_words(ann: User, is_rolled_back: bool) -> None:
+def test_tasks_of_one_transaction_wait_for_its_commit_each_with_its_own_words(
+    payer: User, is_rolled_back: bool
+) -> None:
     with transaction.atomic():
         for name in PICTURES:
             tasks.heartbeat.delay_on_commit(name)  # type: ignore[attr-defined]  # unknown to celery-types
@@ -84,7 +78,7 @@ def counted() -> dict[str, float]:
 
 
 @pytest.mark.parametrize("is_rolled_back", [False, True])
-def test_figures_of_one_transaction_are_counted_each_under_its_own_name(ann: User, is_rolled_back: bool) -> None:
+def test_figures_of_one_transaction_are_counted_each_under_its_own_name(payer: User, is_rolled_back: bool) -> None:
     before = counted()
     with transaction.atomic():
         for outcome in ("reserved", "reserved", "redeemed"):

@@ -1,8 +1,6 @@
 """Coupons of catalogue files reach the rows once; what left the file is stopped, and mistakes have their line."""
 
-from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -41,17 +39,6 @@ coupons:
     gift: true
     limit_per_customer: 1
 """
-
-
-@pytest.fixture
-def write(tmp_path: Path, settings: Any, db: Any) -> Callable[[str], None]:
-    settings.CATALOGUES_DIR = tmp_path
-
-    def write(text: str) -> None:
-        (tmp_path / "shop.yaml").write_text(text, encoding="utf-8")
-
-    write(SHOP)
-    return write
 
 
 def used() -> Redemption:

@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import Group, User
+from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
 
@@ -12,6 +12,7 @@ from config import home
 from credits import holds, purses, usage
 from credits.models import DebtPolicy
 from credits.tests.people import give, make_user
+from rest.tests.operators import signed_in
 
 ROOT = "/admin/credits"
 
@@ -21,22 +22,12 @@ def ann(db: Any) -> User:
     return make_user()
 
 
-@pytest.fixture
-def root(db: Any, client: Client) -> User:
-    user = User.objects.create_superuser("root")
-    client.force_login(user)
-    return user
-
-
-def test_support_gives_and_gives_back_but_takes_nothing(ann: User, client: Client) -> None:
-    grant = give(ann, 50)
-    person = User.objects.create_user("olive", is_staff=True)
-    person.groups.set(Group.objects.filter(name="support"))
-    client.force_login(person)
-    assert client.get(f"{ROOT}/grant/issue/").status_code == 200
-    assert client.get(f"{ROOT}/grant/{grant.pk}/extend/").status_code == 200
-    assert client.get(f"{ROOT}/grant/{grant.pk}/revoke/").status_code == 403
-    assert client.get(f"{ROOT}/purse/{grant.purse_id}/adjust/").status_code == 403
+def test_support_gives_and_gives_back_but_takes_nothing(ann: User) -> None:
+    grant, support = give(ann, 50), signed_in("support")
+    assert support.get(f"{ROOT}/grant/issue/").status_code == 200
+    assert support.get(f"{ROOT}/grant/{grant.pk}/extend/").status_code == 200
+    assert support.get(f"{ROOT}/grant/{grant.pk}/revoke/").status_code == 403
+    assert support.get(f"{ROOT}/purse/{grant.purse_id}/adjust/").status_code == 403
 
 
 def test_home_names_debtors_and_stuck_holds(root: User, ann: User, client: Client, settings: Any) -> None:

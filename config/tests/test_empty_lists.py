@@ -1,14 +1,12 @@
 """A list with nothing in it: what it says depends on whether a search made it empty."""
 
 import pytest
-from django.contrib.auth.models import User
 from django.test import Client
 
 
 @pytest.fixture
-def page_of(db: None, client: Client):
-    client.force_login(User.objects.create_superuser("root"))
-    return lambda query: client.get(f"/admin/billing/refund/{query}").content.decode()
+def page_of(as_root: Client):
+    return lambda query: as_root.get(f"/admin/billing/refund/{query}").content.decode()
 
 
 def test_list_that_is_empty_says_so_and_offers_no_filters_to_reset(page_of) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from django.contrib.admin.models import LogEntry
-from django.contrib.auth.models import Group, User
+from django.contrib.auth.models import User
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -19,17 +19,10 @@ from credits import usage
 from credits.tests.people import give
 from credits.tests.people import make_user as make_customer
 from rest import exports, spreadsheets
+from rest.tests.operators import signed_in
 
 pytestmark = pytest.mark.django_db
 EXPORTED = ["billing/payment", "billing/refund", "credits/grant", "credits/spend", "wallets/withdrawal"]
-
-
-def signed_in(group: str) -> Client:
-    person = User.objects.create_user(group, is_staff=True)
-    person.groups.set(Group.objects.filter(name=group))
-    client = Client()
-    client.force_login(person)
-    return client
 
 
 @pytest.fixture
@@ -125,23 +118,21 @@ def test_refunds_credits_and_withdrawals_have_their_files(finance: Client) -> No
 def test_only_those_who_may_take_it_away_have_the_button_and_the_file(path: str, finance: Client) -> None:
     assert "Download as CSV" in finance.get(f"/admin/{path}/").text
     assert finance.get(f"/admin/{path}/csv/").status_code == 405
-    support = signed_in("support")
+    support = signed_in("support", name="sue")
     assert "Download as CSV" not in support.get(f"/admin/{path}/").text
     assert support.post(f"/admin/{path}/csv/").status_code == 403
     assert Client().post(f"/admin/{path}/csv/").status_code == 302
     assert not LogEntry.objects.exists()
 
 
-def test_it_is_kept_who_took_what(finance: Client, caplog: pytest.LogCaptureFixture) -> None:
+def test_it_is_kept_who_took_what(finance: Client, as_root: Client, caplog: pytest.LogCaptureFixture) -> None:
     bought(3, username="awa")
     finance.post("/admin/billing/payment/csv/?q=awa")
     entry = LogEntry.objects.get()
-    assert (entry.user.username, entry.object_repr) == ("finance", "payments")
+    assert (entry.user.username, entry.object_repr) == ("olive", "payments")
     assert entry.change_message == "Downloaded: about 3 rows, filtered by: q=awa"
     assert "admin.exported" in caplog.messages
-    root = Client()
-    root.force_login(User.objects.create_superuser("root"))
-    assert "about 3 rows" in root.get("/admin/").text
+    assert "about 3 rows" in as_root.get("/admin/").text
 
 
 def test_a_long_file_is_never_read_whole(finance: Client, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,8 +15,8 @@ from django.utils import timezone
 from billing import customers, tasks
 from billing.models import Attempt, Case, Customer, Dispute, GatewayLetter, Invoice, Payment, Refund, Subscription
 from billing.tests import shop
-from billing.tests.conftest import gateways, stripe
-from billing.tests.papers import french, known
+from billing.tests.conftest import french, gateways, stripe
+from billing.tests.papers import known
 from billing.tests.paying import approved
 from billing.tests.subscribers import make_plan
 from config import navigation
@@ -25,18 +25,11 @@ from credits.tests.people import give
 from credits.tests.people import make_user as make_customer
 from events.models import Message
 from rest.links import page_of
+from rest.tests.operators import signed_in
 from wallets.models import Withdrawal
 
 __all__ = ["french", "gateways", "stripe"]
 pytestmark = pytest.mark.django_db
-
-
-def signed_in(*groups: str, username: str = "olive") -> Client:
-    person = User.objects.create_user(username, is_staff=True, is_superuser=not groups)
-    person.groups.set(Group.objects.filter(name__in=groups))
-    client = Client()
-    client.force_login(person)
-    return client
 
 
 @pytest.fixture
@@ -135,7 +128,7 @@ def test_user_id_that_is_a_uuid_and_events_of_gateways_are_found(support: Client
     assert led_to(support, user.username) == reverse("admin:billing_customer_change", args=[user.pk])
     letter = GatewayLetter.objects.create(gateway="stripe", event_id="evt_1", kind="x", subject="other", trust="signed")
     assert find(support, "evt_1").status_code == 200  # support may not see them
-    assert led_to(signed_in(username="root"), "evt_1") == page_of(letter)
+    assert led_to(signed_in(name="root", is_superuser=True), "evt_1") == page_of(letter)
 
 
 def test_the_box_stands_on_the_home_page_and_works_without_javascript(support: Client) -> None:
@@ -278,7 +271,7 @@ def test_payment_leads_to_what_came_of_it_and_to_its_lines_in_the_books(stripe, 
     payment = shop.paid(stripe, known())
     tasks.issue_invoices()
     case = Case.objects.create(kind="surplus", key="one", payment=payment)
-    root = signed_in()
+    root = signed_in(is_superuser=True)
     text = unescape(root.get(page_of(payment)).content.decode())
     for thing in (Invoice.objects.get(), case, *Grant.objects.all()):
         assert page_of(thing) in text
@@ -291,7 +284,7 @@ def test_payment_leads_to_what_came_of_it_and_to_its_lines_in_the_books(stripe, 
 
 def test_withdrawal_leads_to_its_wallet_and_to_the_books() -> None:
     withdrawal = approved()
-    text = signed_in().get(page_of(Withdrawal.objects.get())).content.decode()
+    text = signed_in(is_superuser=True).get(page_of(Withdrawal.objects.get())).content.decode()
     assert page_of(withdrawal.wallet) in text
     assert "held in the books" in text.lower()
 
@@ -299,7 +292,7 @@ def test_withdrawal_leads_to_its_wallet_and_to_the_books() -> None:
 def test_books_are_in_the_sidebar_of_those_who_may_read_them(rf: Any) -> None:
     for group, sees in (("finance", True), ("support", False), ("auditor", True)):
         request = rf.get("/admin/")
-        client = signed_in(group, username=group)
+        client = signed_in(group, name=group)
         request.user = User.objects.get(username=group)
         links = [item["link"] for section in navigation.sidebar(request) for item in section["items"]]
         assert ("/admin/ledger/entry/" in links) is sees

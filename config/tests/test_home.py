@@ -29,13 +29,6 @@ from wallets.tests.people import ask, make_rule, sell_cleared
 from wallets.tests.people import make_user as make_seller
 
 
-@pytest.fixture
-def as_root(db, client: Client) -> Client:
-    root = User.objects.create_superuser("root", "root@shop.example")
-    client.force_login(root)
-    return client
-
-
 def token(name: str, *, days: float, revoked: bool = False) -> ServiceToken:
     now = timezone.now()
     return ServiceToken.objects.create(

@@ -45,12 +45,6 @@ LARGE = [
 
 
 @pytest.fixture
-def as_root(db: None, client: Client) -> Client:
-    client.force_login(User.objects.create_superuser("root"))
-    return client
-
-
-@pytest.fixture
 def bought(db: None) -> Payment:
     """By Ann, at Stripe, and asked back."""
     ann = User.objects.create(username="ann/7")

@@ -1,12 +1,10 @@
 """What `seed_catalogue` does when, and what it makes at Stripe, against the sandbox over HTTP."""
 
 from collections.abc import Callable, Iterator
-from io import StringIO
-from pathlib import Path
 from typing import Any
 
 import pytest
-from django.core.management import CommandError, call_command
+from django.core.management import CommandError
 
 from billing import gateway_prices
 from billing.gateways import registry
@@ -14,6 +12,7 @@ from billing.gateways.stripe import Stripe
 from billing.models import GatewayPrice, PlanPrice
 from credits import packs
 from credits.models import Pack
+from rest.tests.operators import printed
 from sandbox.testing import Sandbox
 
 SHOP = """
@@ -43,17 +42,6 @@ NEW_PACK = "shop: + pack small: 100 CREDIT for 4.99 EUR, 3250 XOF"
 
 
 @pytest.fixture
-def write(tmp_path: Path, settings: Any, db: Any) -> Callable[[str], None]:
-    settings.CATALOGUES_DIR = tmp_path
-
-    def write(text: str) -> None:
-        (tmp_path / "shop.yaml").write_text(text, encoding="utf-8")
-
-    write(SHOP)
-    return write
-
-
-@pytest.fixture
 def stripe(sandbox: Sandbox, settings: Any) -> Iterator[Stripe]:
     settings.STRIPE_API_BASE = sandbox.base("stripe")
     registry.forget()
@@ -64,9 +52,7 @@ def stripe(sandbox: Sandbox, settings: Any) -> Iterator[Stripe]:
 
 
 def run(*arguments: str) -> list[str]:
-    out = StringIO()
-    call_command("seed_catalogue", "shop", *arguments, stdout=out)
-    return out.getvalue().splitlines()
+    return printed("seed_catalogue", "shop", *arguments).splitlines()
 
 
 def at_stripe() -> list[str]:

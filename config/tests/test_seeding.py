@@ -1,13 +1,13 @@
 """A catalogue of a marketplace reaches the wallets' rows, together with everything else in its file."""
 
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
-from django.core.management import CommandError, call_command
+from django.core.management import CommandError
 
 from config import seeding
+from rest.tests.operators import printed
 from wallets.models import CommissionRule, SaleType, SellerKind
 
 pytestmark = pytest.mark.django_db
@@ -42,9 +42,7 @@ def shop(tmp_path: Path, settings: Any) -> Path:
 
 
 def seed(*words: str) -> str:
-    out = StringIO()
-    call_command("seed_catalogue", "market", *words, stdout=out)
-    return out.getvalue()
+    return printed("seed_catalogue", "market", *words)
 
 
 def test_the_marketplace_of_a_file_is_seeded_and_a_second_run_changes_nothing(shop: Path) -> None:

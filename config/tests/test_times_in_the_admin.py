@@ -25,12 +25,6 @@ AT = datetime(2026, 11, 3, 22, 30, tzinfo=UTC)
 
 
 @pytest.fixture
-def as_root(client: Client) -> Client:
-    client.force_login(User.objects.create_superuser("root"))
-    return client
-
-
-@pytest.fixture
 def payment(db: None) -> Payment:
     buyer = User.objects.create(username="ann")
     made = Payment.objects.create(user=buyer, kind="amount", amount_minor=5, currency="EUR", expires_at=AT)

@@ -26,6 +26,7 @@ from config.management.commands.up import Command, services
 from config.supervisor import Output
 from config.tests.processes import free_port
 from config.tests.reaper import GIVE_UP_SECONDS, Terminal
+from rest.tests.operators import Console
 
 BASE_DIR = Path(__file__).resolve().parents[2]
 REAPER = Path(__file__).with_name("reaper.py")
@@ -311,16 +312,11 @@ def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "demo.json"
 
 
-class Keyboard(io.StringIO):
-    def isatty(self) -> bool:
-        return True
-
-
 @pytest.mark.parametrize("typed", ["n\n", "\n", "yess\n", ""], ids=["no", "return", "a slip", "Ctrl-D"])
 def test_fresh_deletes_nothing_unless_yes_is_typed(
     refusal: Callable[..., str], kept: Path, monkeypatch: pytest.MonkeyPatch, typed: str
 ) -> None:
-    monkeypatch.setattr("sys.stdin", Keyboard(typed))
+    monkeypatch.setattr("sys.stdin", Console(typed))
     assert refusal("--fresh") == "Nothing was deleted."
     assert kept.exists()
 
@@ -329,7 +325,7 @@ def test_fresh_deletes_nothing_unless_yes_is_typed(
 def test_fresh_deletes_nothing_that_others_use(
     refusal: Callable[..., str], kept: Path, monkeypatch: pytest.MonkeyPatch, typed: str
 ) -> None:
-    monkeypatch.setattr("sys.stdin", Keyboard(typed))
+    monkeypatch.setattr("sys.stdin", Console(typed))
     assert refusal("--fresh") == "Another process uses the embedded servers. Close it, then try again."
     assert kept.exists()
 

@@ -9,18 +9,12 @@ import pytest
 from django.contrib.auth.models import User
 from django.db import connections
 
-from credits import costs
 from credits.tests.people import make_user
 
 
 @pytest.fixture
-def user() -> User:
+def user(db: None) -> User:
     return make_user()
-
-
-@pytest.fixture
-def fresh_costs() -> None:
-    costs.forget()
 
 
 @pytest.fixture

@@ -1,35 +1,15 @@
 from datetime import timedelta
-from typing import Any
 
 import pytest
 from auditlog.models import LogEntry
-from django.contrib.auth.models import Group, User
-from django.test import Client
-from django.urls import reverse
+from django.contrib.auth.models import User
 from django.utils import timezone
 
 from credits.models import Cost, Pack, PackPrice
 from credits.tests.factories import make_between, make_cost, make_pack, make_price, make_rule
+from rest.tests.operators import errors, page, signed_in
 
 pytestmark = pytest.mark.django_db
-
-
-def signed_in(*groups: str) -> Client:
-    person = User.objects.create_user("olive", is_staff=True)
-    person.groups.set(Group.objects.filter(name__in=groups))
-    browser = Client()
-    browser.force_login(person)
-    return browser
-
-
-def page(model: str, act: str, *arguments: Any) -> str:
-    return reverse(f"admin:credits_{model}_{act}", args=arguments)
-
-
-def errors(answer: Any) -> dict[str, list[str]]:
-    assert answer.status_code == 200, answer.content.decode()
-    found: dict[str, list[str]] = answer.context["adminform"].form.errors
-    return {name: list(texts) for name, texts in found.items()}
 
 
 COST = {
@@ -47,21 +27,21 @@ def test_pack_page_shows_every_version_of_its_prices_and_changes_none() -> None:
     sold = make_pack({"EUR": 999})
     make_price(sold, amount_minor=899, valid_from=timezone.now() - timedelta(hours=1))
     browser = signed_in("finance")
-    text = browser.get(page("pack", "change", sold.pk)).content.decode()
+    text = browser.get(page("credits_pack_change", sold.pk)).content.decode()
     assert "€9.99" in text
     assert "€8.99" in text
     assert 'name="prices-0-amount_minor"' not in text
-    assert "€8.99" in browser.get(page("pack", "changelist")).content.decode()
+    assert "€8.99" in browser.get(page("credits_pack_changelist")).content.decode()
 
 
 def test_new_price_is_a_new_version_by_whoever_made_it() -> None:
     sold = make_pack({"EUR": 999})
     browser = signed_in("finance")
-    to_form = browser.get(page("pack", "new_price", sold.pk))
+    to_form = browser.get(page("credits_pack_new_price", sold.pk))
     assert to_form.status_code == 302
     assert browser.get(to_form["Location"]).status_code == 200
     form = {"pack": sold.pk, "currency": "eur", "amount": "8,99", "valid_from_0": "", "valid_from_1": ""}
-    answer = browser.post(page("packprice", "add"), form)
+    answer = browser.post(page("credits_packprice_add"), form)
     assert answer.status_code == 302, answer.content.decode()
     new = PackPrice.objects.latest("valid_from")
     assert (new.amount_minor, new.currency, new.created_by) == (899, "EUR", User.objects.get(username="olive"))
@@ -87,7 +67,7 @@ def test_new_price_is_a_new_version_by_whoever_made_it() -> None:
 def test_new_price_is_refused_with_the_reason(said: dict[str, str], field: str, message: str) -> None:
     sold = make_pack({"EUR": 999})
     form = {"pack": sold.pk, "currency": "EUR", "amount": "8.99", "valid_from_0": "", "valid_from_1": ""}
-    found = errors(signed_in("finance").post(page("packprice", "add"), form | said))
+    found = errors(signed_in("finance").post(page("credits_packprice_add"), form | said))
     assert list(found) == [field]
     assert message in found[field][0]
     assert PackPrice.objects.count() == 1
@@ -95,7 +75,7 @@ def test_new_price_is_refused_with_the_reason(said: dict[str, str], field: str, 
 
 def test_price_that_gateways_do_not_take_is_refused_in_french() -> None:
     form = {"pack": make_pack().pk, "currency": "EUR", "amount": "0.49", "valid_from_0": "", "valid_from_1": ""}
-    answer = signed_in("finance").post(page("packprice", "add"), form, headers={"accept-language": "fr"})
+    answer = signed_in("finance").post(page("credits_packprice_add"), form, headers={"accept-language": "fr"})
     (said,) = errors(answer)["amount"]
     assert said == "0,49\xa0€ ne peut être payé par stripe. Montants possibles les plus proches : 0,50\xa0€."
 
@@ -105,21 +85,21 @@ def test_planned_price_waits_for_its_day() -> None:
     day = timezone.now() + timedelta(days=30)
     form = {"pack": sold.pk, "currency": "EUR", "amount": "12", "valid_from_0": f"{day:%Y-%m-%d}"}
     browser = signed_in("finance")
-    assert browser.post(page("packprice", "add"), form | {"valid_from_1": "00:00:00"}).status_code == 302
+    assert browser.post(page("credits_packprice_add"), form | {"valid_from_1": "00:00:00"}).status_code == 302
     assert PackPrice.objects.valid_at(timezone.now()).get().amount_minor == 999
     assert PackPrice.objects.valid_at(day).get().amount_minor == 1200
-    browser.get(page("pack", "changelist"))  # which says that the price was added
-    listed = browser.get(page("pack", "changelist")).content.decode()
+    browser.get(page("credits_pack_changelist"))  # which says that the price was added
+    listed = browser.get(page("credits_pack_changelist")).content.decode()
     assert ("€9.99" in listed, "€12.00" in listed) == (True, False)
 
 
 def test_new_version_of_a_cost_begins_with_what_holds_now() -> None:
     known = make_cost(amount=5, real_cost_micros=40_000, real_cost_currency="EUR")
     browser = signed_in("finance")
-    form_page = browser.get(browser.get(page("cost", "new_version", known.pk))["Location"])
+    form_page = browser.get(browser.get(page("credits_cost_new_version", known.pk))["Location"])
     initial = form_page.context["adminform"].form.initial
     assert (initial["action"], initial["amount"], initial["real_cost_micros"]) == ("ai.generate", "5", "40000")
-    answer = browser.post(page("cost", "add"), COST)
+    answer = browser.post(page("credits_cost_add"), COST)
     assert answer.status_code == 302, answer.content.decode()
     assert [(cost.version, cost.amount) for cost in Cost.objects.all()] == [(2, 8), (1, 5)]
     assert Cost.objects.get(version=2).created_by == User.objects.get(username="olive")
@@ -141,18 +121,18 @@ def test_new_version_of_a_cost_begins_with_what_holds_now() -> None:
 )
 def test_wrong_version_of_a_cost_is_refused_at_its_field(said: dict[str, str], field: str) -> None:
     make_cost()
-    assert list(errors(signed_in("finance").post(page("cost", "add"), COST | said))) == [field]
+    assert list(errors(signed_in("finance").post(page("credits_cost_add"), COST | said))) == [field]
     assert Cost.objects.count() == 1
 
 
 def test_versions_are_listed_and_neither_changed_nor_deleted() -> None:
     cost = make_between(10, 50, real_cost_micros=1_500, real_cost_currency="EUR")
     browser = signed_in("finance")
-    text = browser.get(page("cost", "changelist")).content.decode()
+    text = browser.get(page("credits_cost_changelist")).content.decode()
     assert "10 - 50" in text
     assert "0.001500 EUR" in text
-    assert browser.post(page("cost", "change", cost.pk), COST).status_code == 403
-    assert browser.post(page("cost", "delete", cost.pk), {"post": "yes"}).status_code == 403
+    assert browser.post(page("credits_cost_change", cost.pk), COST).status_code == 403
+    assert browser.post(page("credits_cost_delete", cost.pk), {"post": "yes"}).status_code == 403
     assert Cost.objects.get().kind == "between"
 
 
@@ -161,21 +141,21 @@ def test_pack_goes_off_sale_and_keeps_its_code() -> None:
     browser = signed_in("finance")
     form = {"code": "other", "name_en": "New", "credits": "100", "bonus": "0", "position": "1",
             "prices-TOTAL_FORMS": "0", "prices-INITIAL_FORMS": "0"}  # fmt: skip
-    answer = browser.post(page("pack", "change", sold.pk), form)
+    answer = browser.post(page("credits_pack_change", sold.pk), form)
     assert answer.status_code == 302, answer.content.decode()
     sold.refresh_from_db()
     assert (sold.code, sold.name_en, sold.is_active) == ("image-100", "New", False)
-    assert browser.post(page("pack", "delete", sold.pk), {"post": "yes"}).status_code == 403
+    assert browser.post(page("credits_pack_delete", sold.pk), {"post": "yes"}).status_code == 403
 
 
 def test_support_reads_and_changes_nothing() -> None:
     sold, cost, rule = make_pack({"EUR": 999}), make_cost(), make_rule()
     browser = signed_in("support")
     for model, row in (("pack", sold), ("cost", cost), ("grantrule", rule), ("packprice", sold.prices.get())):
-        assert browser.get(page(model, "changelist")).status_code == 200
-        assert browser.get(page(model, "change", row.pk)).status_code == 200
-        assert browser.get(page(model, "add")).status_code == 403
-    assert browser.get(page("pack", "new_price", sold.pk)).status_code == 403
-    assert browser.get(page("cost", "new_version", cost.pk)).status_code == 403
-    assert browser.post(page("packprice", "add"), {}).status_code == 403
+        assert browser.get(page(f"credits_{model}_changelist")).status_code == 200
+        assert browser.get(page(f"credits_{model}_change", row.pk)).status_code == 200
+        assert browser.get(page(f"credits_{model}_add")).status_code == 403
+    assert browser.get(page("credits_pack_new_price", sold.pk)).status_code == 403
+    assert browser.get(page("credits_cost_new_version", cost.pk)).status_code == 403
+    assert browser.post(page("credits_packprice_add"), {}).status_code == 403
     assert (Pack.objects.count(), PackPrice.objects.count(), Cost.objects.count()) == (1, 1, 1)

@@ -17,15 +17,9 @@ from credits.models import Allowance, Grant, Hold, Purse
 from credits.tests.people import give, make_user
 from ledger.models import Entry
 from rest.models import ServiceToken
+from rest.tests.operators import submit
 
 ROOT = "/admin/credits"
-
-
-@pytest.fixture
-def root(db: Any, client: Client) -> User:
-    user = User.objects.create_superuser("root")
-    client.force_login(user)
-    return user
 
 
 @pytest.fixture
@@ -39,15 +33,6 @@ def purse_of(user: User) -> Purse:
 
 def page(kind: str, key: Any, act: str = "change") -> str:
     return f"{ROOT}/{kind}/{key}/{act}/"
-
-
-def act(client: Client, path: str, **facts: Any) -> Any:
-    """Open the form, then send it as the browser would."""
-    opened = client.get(path)
-    assert opened.status_code == 200, opened.status_code
-    key = re.search(r'name="key" value="([^"]+)"', opened.content.decode())
-    assert key
-    return client.post(path, {"key": key.group(1)} | facts)
 
 
 def test_a_customers_page_tells_how_they_stand(root: User, ann: User, client: Client) -> None:
@@ -92,10 +77,10 @@ def test_a_grant_may_be_extended_for_ever(root: User, ann: User, client: Client)
     path, end = page("grant", grant.pk, "extend"), grant.expires_at
     assert f'value="{end:%Y-%m-%d}"' in client.get(path).content.decode()  # what is there stands in the field
     for facts in ({"expires_at": ""}, {"expires_at": f"{end:%Y-%m-%d}", "never": "on"}):
-        answer = act(client, path, reason="r", **facts)
+        answer = submit(client, path, reason="r", **facts)
         assert "Say the new end, or that it never expires." in answer.content.decode()
         assert Grant.objects.get(pk=grant.pk).expires_at == end
-    act(client, path, expires_at="", never="on", reason="r")
+    submit(client, path, expires_at="", never="on", reason="r")
     assert Grant.objects.get(pk=grant.pk).expires_at is None
 
 
@@ -106,15 +91,15 @@ def test_a_large_gift_is_for_who_may_adjust(ann: User, client: Client, settings:
     names = ["view_grant", "issue_grant"]
     operator.user_permissions.set(Permission.objects.filter(codename__in=names))
     client.force_login(operator)
-    answer = act(client, f"{ROOT}/grant/issue/", amount="101", **facts)
+    answer = submit(client, f"{ROOT}/grant/issue/", amount="101", **facts)
     assert "More than 100 credits a day are given by a colleague" in answer.content.decode()
-    act(client, f"{ROOT}/grant/issue/", amount="60", **facts)
-    answer = act(client, f"{ROOT}/grant/issue/", amount="41", **facts)  # 101 in all
+    submit(client, f"{ROOT}/grant/issue/", amount="60", **facts)
+    answer = submit(client, f"{ROOT}/grant/issue/", amount="41", **facts)  # 101 in all
     assert "More than 100 credits a day are given by a colleague" in answer.content.decode()
-    act(client, f"{ROOT}/grant/issue/", amount="40", **facts)
+    submit(client, f"{ROOT}/grant/issue/", amount="40", **facts)
     assert balances.of(ann).available == 100
     operator.user_permissions.add(Permission.objects.get(codename="adjust_credits"))
-    act(client, f"{ROOT}/grant/issue/", amount="101", **facts)
+    submit(client, f"{ROOT}/grant/issue/", amount="101", **facts)
     assert balances.of(ann).available == 201
     kept = [(each.user, each.change_message) for each in LogEntry.objects.all()]
     assert (operator, f"{ann.username} has 101 CREDIT more.") in kept
@@ -132,7 +117,7 @@ def test_buttons_are_those_that_can_be_pressed(root: User, ann: User, client: Cl
     assert shown() == {"extend", "unfreeze", "revoke"}
     grants.revoke(grant=grant, reason="r")
     assert shown() == set()
-    answer = act(client, page("grant", grant.pk, "freeze"), reason="late")  # by a page that was open before
+    answer = submit(client, page("grant", grant.pk, "freeze"), reason="late")  # by a page that was open before
     assert "The grant cannot be changed any more" in answer.content.decode()
 
 
@@ -152,7 +137,7 @@ def test_the_limits_of_a_token_are_set_and_kept(root: User, client: Client) -> N
 def test_giving_credits(root: User, ann: User, client: Client) -> None:
     facts = {"user": ann.username, "amount": "50", "unit": "CREDIT", "source": "manual", "reason": "late answer"}
     day = (timezone.now() + timedelta(days=10)).date()
-    answer = act(client, f"{ROOT}/grant/issue/", **facts, expires_at=day.isoformat())
+    answer = submit(client, f"{ROOT}/grant/issue/", **facts, expires_at=day.isoformat())
     assert answer.status_code == 302
     grant = Grant.objects.get()
     assert (grant.amount, grant.reason, grant.issued_by, grant.source) == (50, "late answer", root, "manual")
@@ -183,7 +168,7 @@ def test_a_form_that_is_sent_twice_gives_once(root: User, ann: User, client: Cli
 )
 def test_grants_that_make_no_sense_are_refused(root: User, ann: User, client: Client, wrong: dict[str, str]) -> None:
     facts = {"user": ann.username, "amount": "50", "unit": "CREDIT", "source": "manual", "reason": "late"}
-    answer = act(client, f"{ROOT}/grant/issue/", **facts | wrong)
+    answer = submit(client, f"{ROOT}/grant/issue/", **facts | wrong)
     assert (answer.status_code, Grant.objects.count()) == (200, 0)
     assert 'role="alert"' in answer.content.decode()
 
@@ -191,19 +176,19 @@ def test_grants_that_make_no_sense_are_refused(root: User, ann: User, client: Cl
 def test_a_grant_is_extended_frozen_given_free_and_revoked(root: User, ann: User, client: Client) -> None:
     grant = give(ann, 50, expires_at=timezone.now() + timedelta(days=3))
     day = (timezone.now() + timedelta(days=30)).date()
-    act(client, page("grant", grant.pk, "extend"), expires_at=day.isoformat(), reason="holidays")
+    submit(client, page("grant", grant.pk, "extend"), expires_at=day.isoformat(), reason="holidays")
     extended = Grant.objects.get()
     assert extended.expires_at is not None
     assert extended.expires_at.date() == day
-    act(client, page("grant", grant.pk, "freeze"), reason="disputed")
+    submit(client, page("grant", grant.pk, "freeze"), reason="disputed")
     assert balances.of(ann).available == 0
-    act(client, page("grant", grant.pk, "unfreeze"), reason="settled")
+    submit(client, page("grant", grant.pk, "unfreeze"), reason="settled")
     assert balances.of(ann).available == 50
     holds.reserve(user=ann, key="h", amount=20)
     assert (
         "30 are taken from the customer now, and 20" in client.get(page("grant", grant.pk, "revoke")).content.decode()
     )
-    act(client, page("grant", grant.pk, "revoke"), reason="fraud")
+    submit(client, page("grant", grant.pk, "revoke"), reason="fraud")
     assert balances.of(ann).available == 0
     entry = Entry.objects.get(kind="credits.revocation")
     assert entry.metadata == {"reason": "fraud", "by": root.pk}
@@ -216,14 +201,14 @@ def test_what_a_grant_cost_is_written_as_money(root: User, ann: User, client: Cl
 
 def test_what_cannot_be_is_told_in_the_form(root: User, ann: User, client: Client) -> None:
     grant = give(ann, 50)
-    answer = act(client, page("grant", grant.pk, "extend"), expires_at="", never="on", reason="for ever")
+    answer = submit(client, page("grant", grant.pk, "extend"), expires_at="", never="on", reason="for ever")
     assert (answer.status_code, "A grant can only be extended." in answer.content.decode()) == (200, True)
     client.cookies["django_language"] = "fr"
-    answer = act(client, page("grant", grant.pk, "extend"), expires_at="", never="on", reason="for ever")
+    answer = submit(client, page("grant", grant.pk, "extend"), expires_at="", never="on", reason="for ever")
     assert "Une attribution ne peut être que prolongée." in answer.content.decode()
     client.cookies["django_language"] = "en"
     spend = usage.spend(user=ann, key="s", amount=5)
-    answer = act(client, page("spend", spend.id, "reverse"), amount="6", reason="too much")
+    answer = submit(client, page("spend", spend.id, "reverse"), amount="6", reason="too much")
     assert "Only 5 of this spend are left" in answer.content.decode()
     assert balances.of(ann).available == 45
 
@@ -231,10 +216,10 @@ def test_what_cannot_be_is_told_in_the_form(root: User, ann: User, client: Clien
 def test_spends_go_back_and_holds_end(root: User, ann: User, client: Client) -> None:
     give(ann, 50)
     spend, hold = usage.spend(user=ann, key="s", amount=10), holds.reserve(user=ann, key="h", amount=10)
-    act(client, page("spend", spend.id, "reverse"), amount="4", reason="half done")
+    submit(client, page("spend", spend.id, "reverse"), amount="4", reason="half done")
     assert balances.of(ann).available == 34
-    act(client, page("spend", spend.id, "reverse"), amount="", reason="all of it")
-    act(client, page("hold", hold.id, "release"), reason="the job is lost")
+    submit(client, page("spend", spend.id, "reverse"), amount="", reason="all of it")
+    submit(client, page("hold", hold.id, "release"), reason="the job is lost")
     assert (balances.of(ann).available, Hold.objects.get().state) == (50, "released")
 
 
@@ -242,13 +227,13 @@ def test_spends_go_back_and_holds_end(root: User, ann: User, client: Client) -> 
 def test_a_correction_by_hand(root: User, ann: User, client: Client, direction: str, left: int) -> None:
     give(ann, 50)
     path = page("purse", purse_of(ann).pk, "adjust")
-    assert act(client, path, direction=direction, amount="7", reason="counted wrong").status_code == 302
+    assert submit(client, path, direction=direction, amount="7", reason="counted wrong").status_code == 302
     assert balances.of(ann).available == left
 
 
 def test_a_correction_takes_no_more_than_there_is(root: User, ann: User, client: Client) -> None:
     give(ann, 50)
-    answer = act(client, page("purse", purse_of(ann).pk, "adjust"), direction="less", amount="51", reason="x")
+    answer = submit(client, page("purse", purse_of(ann).pk, "adjust"), direction="less", amount="51", reason="x")
     assert "1 missing" in answer.content.decode()
     assert balances.of(ann).available == 50
 
@@ -256,17 +241,17 @@ def test_a_correction_takes_no_more_than_there_is(root: User, ann: User, client:
 def test_the_rules_of_a_purse(root: User, ann: User, client: Client) -> None:
     give(ann, 50)
     path = f"{ROOT}/purse/{purse_of(ann).pk}/"
-    act(client, path + "debt/", policy="limited", limit="30", reason="a good customer")
-    act(client, path + "limits/", daily="100", monthly="", low_percent="30", reason="asked for it")
+    submit(client, path + "debt/", policy="limited", limit="30", reason="a good customer")
+    submit(client, path + "limits/", daily="100", monthly="", low_percent="30", reason="asked for it")
     until = (timezone.now() + timedelta(days=5)).date()
-    act(client, path + "unlimited/", until=until.isoformat(), fair_use_per_month="900", reason="a partner")
+    submit(client, path + "unlimited/", until=until.isoformat(), fair_use_per_month="900", reason="a partner")
     purse = purse_of(ann)
     assert (purse.debt_policy, purse.debt_limit, purse.daily_limit, purse.monthly_limit) == ("limited", 30, 100, None)
     assert purse.low_percent == 30
     assert purse.unlimited_until is not None
     assert (purse.unlimited_until.date(), purse.fair_use_per_month) == (until, 900)
     for facts in ({"policy": "limited"}, {"policy": "forbid", "limit": "5"}, {"policy": "any"}):
-        assert act(client, path + "debt/", reason="r", **facts).status_code == 200
+        assert submit(client, path + "debt/", reason="r", **facts).status_code == 200
     assert purse_of(ann).debt_limit == 30
     kept = [each.change_message for each in LogEntry.objects.order_by("id")]
     assert [each.split("Reason: ")[1] for each in kept] == ["a good customer", "asked for it", "a partner"]
@@ -278,13 +263,13 @@ def test_only_the_fair_use_is_changed_and_the_day_stays(root: User, ann: User, c
     give(ann, 50)
     path = f"{ROOT}/purse/{purse_of(ann).pk}/unlimited/"
     until = (timezone.now() + timedelta(days=5)).date()
-    act(client, path, until=until.isoformat(), fair_use_per_month="900", reason="a partner")
+    submit(client, path, until=until.isoformat(), fair_use_per_month="900", reason="a partner")
     assert f'value="{until.isoformat()}"' in client.get(path).content.decode()
-    act(client, path, until=until.isoformat(), fair_use_per_month="500", reason="less")
+    submit(client, path, until=until.isoformat(), fair_use_per_month="500", reason="less")
     kept = purse_of(ann).unlimited_until
     assert kept is not None
     assert (kept.date(), purse_of(ann).fair_use_per_month) == (until, 500)
-    act(client, path, until="", fair_use_per_month="", reason="over")
+    submit(client, path, until="", fair_use_per_month="", reason="over")
     assert purse_of(ann).unlimited_until is None
     assert "Not unlimited any more." in LogEntry.objects.latest("id").change_message
 

@@ -17,7 +17,7 @@ from ledger import checks
 from ledger.models import Account, Transfer
 from rest.models import ServiceToken
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("fresh_costs")]
+pytestmark = pytest.mark.django_db
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 LATER = NOW + timedelta(days=9)
 

@@ -27,11 +27,6 @@ WEEKLY = Terms(code="premium-weekly", amount=500, every=Every.WEEK)
 REFERENCE = "subscription:1"
 
 
-@pytest.fixture
-def user(db: Any) -> User:
-    return make_user()
-
-
 def open_schedule(user: User, *rules: Terms, weeks: int = 4, **changes: Any) -> GrantSchedule:
     known: dict[str, Any] = {
         "user": user,

@@ -14,7 +14,7 @@ from credits.decorators import credits_hold
 from credits.models import CostKind, Hold, Spend
 from credits.tests import toys
 from credits.tests.factories import make_between, make_cost
-from credits.tests.people import give, make_user
+from credits.tests.people import give, make_user, standing
 from rest.tests.callers import customer, service
 
 pytestmark = pytest.mark.urls("credits.tests.toys")
@@ -26,11 +26,6 @@ def ann(db: Any) -> User:
     make_cost(action="image.generate", amount=5)
     give(user, 20)
     return user
-
-
-def standing(user: User) -> tuple[int, int]:
-    balance = balances.of(user)
-    return balance.available, balance.held
 
 
 def break_after(act: Callable[[], Any]) -> None:

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import Permission, User
-from django.core.management import call_command
 from django.test import Client
 from django.utils import timezone
 
@@ -17,6 +16,7 @@ from credits.models import Every, Grant, GrantPeriod, GrantSchedule, PeriodState
 from credits.tests.people import give, make_user
 from ledger import checks
 from rest.progress import Bar
+from rest.tests.operators import Console, printed, submit
 
 ROOT = "/admin/credits"
 TERMS = Terms(code="weekly", amount=500, every=Every.WEEK)
@@ -42,25 +42,8 @@ def schedule(ann: User) -> GrantSchedule:
     )
 
 
-@pytest.fixture
-def root(db: Any, client: Client) -> User:
-    user = User.objects.create_superuser("root")
-    client.force_login(user)
-    return user
-
-
 def run(*words: str) -> str:
-    told = StringIO()
-    call_command("grant_due", *words, stdout=told)
-    return told.getvalue()
-
-
-def act(client: Client, path: str, **facts: Any) -> Any:
-    opened = client.get(path)
-    assert opened.status_code == 200, opened.status_code
-    key = re.search(r'name="key" value="([^"]+)"', opened.content.decode())
-    assert key
-    return client.post(path, {"key": key.group(1)} | facts)
+    return printed("grant_due", *words)
 
 
 # ---------------------------------------------------------------- command and sweep
@@ -87,13 +70,8 @@ def test_command_and_sweep_do_the_same_act(schedule: GrantSchedule, ann: User) -
     assert checks.faults() == {}
 
 
-class Terminal(StringIO):
-    def isatty(self) -> bool:
-        return True
-
-
 def test_bar_is_redrawn_in_place_on_a_terminal() -> None:
-    screen = Terminal()
+    screen = Console()
     bar = Bar(screen, total=2_000, what="periods")
     bar.show(1_000)
     bar.end()
@@ -152,7 +130,7 @@ def test_granting_a_period_again_needs_a_reason_and_acts_once(
     calendar.grant_due()
     period = GrantPeriod.objects.get(number=1)
     path = f"{ROOT}/grantperiod/{period.pk}/again/"
-    assert act(client, path, reason="").status_code == 200
+    assert submit(client, path, reason="").status_code == 200
     assert balances.of(ann).available == 1_000
     key = re.search(r'name="key" value="([^"]+)"', client.get(path).content.decode())
     assert key
@@ -172,7 +150,7 @@ def test_revoking_a_period_takes_what_is_left_of_it_and_nothing_else(
     usage.spend(user=ann, key="s", amount=100)
     period = GrantPeriod.objects.get(number=0)
     left = period.grant.account.balance if period.grant else 0
-    assert act(client, f"{ROOT}/grantperiod/{period.pk}/revoke/", reason="charged back").status_code == 302
+    assert submit(client, f"{ROOT}/grantperiod/{period.pk}/revoke/", reason="charged back").status_code == 302
     period.refresh_from_db()
     assert period.state == PeriodState.REVOKED
     assert balances.of(ann).available == 970 - left
@@ -182,7 +160,7 @@ def test_revoking_a_period_takes_what_is_left_of_it_and_nothing_else(
 
 def test_revoking_what_was_not_granted_is_refused_in_words(root: User, schedule: GrantSchedule, client: Client) -> None:
     period = GrantPeriod.objects.get(number=2)
-    answer = act(client, f"{ROOT}/grantperiod/{period.pk}/revoke/", reason="no")
+    answer = submit(client, f"{ROOT}/grantperiod/{period.pk}/revoke/", reason="no")
     assert "Nothing was granted in this period." in answer.content.decode()
     period.refresh_from_db()
     assert period.state == PeriodState.DUE
@@ -197,8 +175,8 @@ def test_periods_given_again_and_again_are_for_who_may_adjust(
     support.user_permissions.set(Permission.objects.filter(codename__in=["view_grantperiod", "regrant_period"]))
     client.force_login(support)
     path, before = f"{ROOT}/grantperiod/{GrantPeriod.objects.get(number=0).pk}/again/", balances.of(ann).available
-    assert act(client, path, reason="our fault").status_code == 302
-    answer = act(client, path, reason="our fault")
+    assert submit(client, path, reason="our fault").status_code == 302
+    answer = submit(client, path, reason="our fault")
     assert "More than 999 credits a day are given by a colleague" in answer.content.decode()
     assert balances.of(ann).available == before + 500
 

@@ -19,11 +19,6 @@ from ledger.transfers import Move
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def user() -> User:
-    return make_user()
-
-
 def test_grant_is_an_account_with_its_amount(user: User) -> None:
     operator = make_user()
     grant = grants.issue(

@@ -10,7 +10,7 @@ from django.utils import timezone
 from credits import balances, costs, errors, grants, holds, purses, tasks, usage
 from credits.models import CostKind, DebtPolicy, Hold, HoldState, Spend
 from credits.tests.factories import make_cost
-from credits.tests.people import give, make_user
+from credits.tests.people import expired_hold, give, make_user
 from events.models import Event
 from ledger import checks
 from ledger import models as ledger
@@ -180,12 +180,6 @@ def test_hold_is_over_at_its_last_instant(user: User) -> None:
     held = holds.reserve(user=user, amount=50, key="h", seconds=60, at=now)
     assert holds.expire_due(held.expires_at - timedelta(microseconds=1)) == 0
     assert holds.expire_due(held.expires_at) == 1
-
-
-def expired_hold(user: User, amount: int) -> Any:
-    held = holds.reserve(user=user, amount=amount, key="late", seconds=1, at=timezone.now() - timedelta(seconds=9))
-    assert holds.expire_due() == 1
-    return held.id
 
 
 def test_settle_after_expiry_succeeds_if_the_balance_still_allows(user: User) -> None:

@@ -2,18 +2,16 @@
 
 import logging
 from contextlib import suppress
-from datetime import timedelta
 from typing import Any
 
 import pytest
 from celery import shared_task
 from celery.exceptions import Ignore, Reject, Retry
 from django.contrib.auth.models import User
-from django.utils import timezone
 
 from credits import balances, holds, purses, usage
 from credits.jobs import HEADER, ChargedTask, NothingHeld
-from credits.tests.people import give
+from credits.tests.people import expired_hold, give
 
 pytestmark = pytest.mark.django_db
 UNPAID = ("job.unpaid", logging.ERROR)
@@ -32,21 +30,15 @@ def run(hold: Any, meanwhile: Any) -> None:
     work.apply(args=(meanwhile,), headers={HEADER: str(hold)}, throw=True)
 
 
-def late_hold(user: User, amount: int) -> Any:
-    held = holds.reserve(user=user, amount=amount, key="late", seconds=1, at=timezone.now() - timedelta(seconds=9))
-    assert holds.expire_due() == 1
-    return held.id
-
-
 def test_a_job_whose_hold_expired_is_paid_from_what_there_is(user: User, caplog: Any) -> None:
     give(user, 10)
-    run(late_hold(user, 5), lambda: None)
+    run(expired_hold(user, 5), lambda: None)
     assert (balances.of(user).available, told(caplog)) == (5, [])
 
 
 def test_a_job_whose_hold_expired_and_that_a_limit_forbids_is_told(user: User, caplog: Any) -> None:
     give(user, 10)
-    hold = late_hold(user, 5)
+    hold = expired_hold(user, 5)
     purses.set_limits(user=user, daily=5, monthly=None)
     usage.spend(user=user, amount=1, key="other")
     run(hold, lambda: None)
@@ -58,7 +50,7 @@ def test_a_job_whose_hold_expired_and_that_a_limit_forbids_is_told(user: User, c
 
 def test_a_job_whose_hold_expired_and_that_cannot_be_paid_is_told(user: User, caplog: Any) -> None:
     give(user, 10)
-    hold = late_hold(user, 5)
+    hold = expired_hold(user, 5)
     usage.spend(user=user, amount=6, key="other")
     run(hold, lambda: None)
     (line,) = told(caplog)

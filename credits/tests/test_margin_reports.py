@@ -3,7 +3,6 @@
 import json
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
-from io import StringIO
 from typing import Any
 
 import pytest
@@ -14,6 +13,7 @@ from credits.margin_reports import Line, Worth
 from credits.models import GrantSource
 from credits.tests.factories import make_between, make_cost
 from credits.tests.people import give, make_user
+from rest.tests.operators import printed
 
 pytestmark = pytest.mark.django_db
 
@@ -195,9 +195,7 @@ def test_totals_keep_units_and_currencies_apart_and_say_what_they_leave_out() ->
 
 
 def run(*more: str) -> str:
-    out = StringIO()
-    call_command("margins", "--from", "2026-06-01", "--to", "2026-07-01", *more, stdout=out)
-    return out.getvalue()
+    return printed("margins", "--from", "2026-06-01", "--to", "2026-07-01", *more)
 
 
 def test_command_prints_each_lot_and_the_totals() -> None:

@@ -14,6 +14,7 @@ from credits.replays import Line, replay, totals
 from credits.tests.factories import make_between, make_cost
 from credits.tests.people import give, make_user
 from credits.tests.test_audit import shop
+from rest.tests.operators import printed
 
 pytestmark = pytest.mark.django_db
 
@@ -119,11 +120,8 @@ def test_totals_never_add_different_units() -> None:
 
 
 def run(path: Path, *arguments: str) -> str:
-    out = StringIO()
-    call_command(
-        "replay_tariff", "--from", "2026-06-01", "--to", "2026-07-01", "--costs", str(path), *arguments, stdout=out
-    )
-    return out.getvalue()
+    days = ("--from", "2026-06-01", "--to", "2026-07-01")
+    return printed("replay_tariff", *days, "--costs", str(path), *arguments)
 
 
 def test_command_prints_a_table_and_json(customer: Any, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from credits import costs, packs
 from credits.models import Cost, GrantRule, Pack, PackPrice
 from credits.tests.factories import make_cost, make_pack
 from ledger.money import Money
+from rest.tests.operators import printed
 
 pytestmark = pytest.mark.django_db
 
@@ -57,9 +58,7 @@ def write(tmp_path: Path, settings: Any) -> Callable[..., None]:
 
 
 def run(*arguments: str) -> list[str]:
-    out = StringIO()
-    call_command("seed_catalogue", *arguments, stdout=out)
-    return out.getvalue().splitlines()
+    return printed("seed_catalogue", *arguments).splitlines()
 
 
 def check_fails(*arguments: str) -> list[str]:

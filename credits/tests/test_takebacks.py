@@ -5,16 +5,11 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 
-from credits import balances, takebacks
-from credits.tests.people import give
+from credits import takebacks
+from credits.tests.people import give, standing
 from ledger import checks
 
 pytestmark = pytest.mark.django_db
-
-
-def standing(user: User) -> tuple[int, int]:
-    balance = balances.of(user)
-    return balance.available, balance.held
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from events.models import Event
 from ledger import checks
 from ledger.models import Entry, Transfer
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("fresh_costs")]
+pytestmark = pytest.mark.django_db
 
 
 def left(*given: Grant) -> list[int]:

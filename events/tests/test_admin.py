@@ -7,9 +7,8 @@ from uuid import uuid4
 from zoneinfo import ZoneInfo
 
 import pytest
-from django.contrib.auth.models import Group, User
+from django.contrib.auth.models import User
 from django.core.cache import cache
-from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import override
@@ -22,17 +21,10 @@ from events.errors import DeliveryUnderWay, EndpointDisabled, EventsError, TooMa
 from events.models import Delivery, Endpoint, Event, Message
 from events.tests.receivers import Receiver
 from rest.acts import words_of
+from rest.tests.operators import signed_in
 
 pytestmark = pytest.mark.django_db
 Tell = Callable[..., Event]
-
-
-def signed_in(*groups: str, is_superuser: bool = False) -> Client:
-    user = User.objects.create(username="op", is_staff=True, is_superuser=is_superuser)
-    user.groups.set(Group.objects.filter(name__in=groups))
-    client = Client()
-    client.force_login(user)
-    return client
 
 
 @pytest.fixture

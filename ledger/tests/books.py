@@ -41,6 +41,12 @@ def balance(account: Account) -> int:
     return accounts.balance_of(account).minor
 
 
+def on(name: str) -> int:
+    """What is on an account by its name; nothing where nobody has opened it."""
+    account = Account.objects.filter(name=name).first()
+    return balance(account) if account else 0
+
+
 def available(account: Account) -> Money:
     """What a guarded account could pay now: its balance, less what is held, down to its floor."""
     row = Account.objects.get(pk=account.pk, guarded=True)

@@ -1,5 +1,4 @@
 import pytest
-from django.contrib.auth import get_user_model
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -15,12 +14,6 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def operator(client: Client) -> Client:
-    client.force_login(get_user_model().objects.create_superuser("operator"))
-    return client
-
-
-@pytest.fixture
 def books() -> tuple[Account, Entry, Hold]:
     grant, spent = guarded("grant:1", having=1000), house("credits:spent")
     entry = move(grant, spent, 300, key="spend:amina:1")
@@ -30,29 +23,29 @@ def books() -> tuple[Account, Entry, Hold]:
     return grant, entry, hold
 
 
-def page(operator: Client, name: str, *arguments: object, **query: str) -> str:
-    response = operator.get(reverse(f"admin:ledger_{name}", args=arguments), query)
+def page(browser: Client, name: str, *arguments: object, **query: str) -> str:
+    response = browser.get(reverse(f"admin:ledger_{name}", args=arguments), query)
     assert response.status_code == 200
     return response.content.decode()
 
 
-def test_an_account_shows_its_latest_lines(operator: Client, books: tuple[Account, Entry, Hold]) -> None:
-    shown = page(operator, "account_change", books[0].pk)
+def test_an_account_shows_its_latest_lines(as_root: Client, books: tuple[Account, Entry, Hold]) -> None:
+    shown = page(as_root, "account_change", books[0].pk)
     assert "spend:amina:1" in shown
     assert "750 CREDIT" in shown
     assert "-300 CREDIT" in shown
 
 
-def test_an_entry_shows_its_transfers_and_reversals(operator: Client, books: tuple[Account, Entry, Hold]) -> None:
-    shown = page(operator, "entry_change", books[1].pk)
+def test_an_entry_shows_its_transfers_and_reversals(as_root: Client, books: tuple[Account, Entry, Hold]) -> None:
+    shown = page(as_root, "entry_change", books[1].pk)
     assert "grant:1" in shown
     assert "300 CREDIT" in shown
     assert f"reversal {books[1].reversals.get().pk}" in shown
 
 
-def test_a_hold_shows_what_became_of_it(operator: Client, books: tuple[Account, Entry, Hold]) -> None:
+def test_a_hold_shows_what_became_of_it(as_root: Client, books: tuple[Account, Entry, Hold]) -> None:
     books[2].refresh_from_db()
-    shown = page(operator, "hold_change", books[2].pk)
+    shown = page(as_root, "hold_change", books[2].pk)
     assert "settled" in shown
     assert str(books[2].entry_id) in shown
 
@@ -66,27 +59,27 @@ def test_a_hold_shows_what_became_of_it(operator: Client, books: tuple[Account, 
         ("entry", "amina", set()),
     ],
 )
-def test_search_by_the_beginning(operator: Client, books: object, kind: str, query: str, found: set[str]) -> None:
-    response = operator.get(reverse(f"admin:ledger_{kind}_changelist"), {"q": query})
+def test_search_by_the_beginning(as_root: Client, books: object, kind: str, query: str, found: set[str]) -> None:
+    response = as_root.get(reverse(f"admin:ledger_{kind}_changelist"), {"q": query})
     rows = response.context["cl"].result_list
     assert {row.entry_key.key if kind == "entry" else str(row) for row in rows} == found
 
 
 @pytest.mark.parametrize("kind", ["account", "entry", "hold"])
-def test_nothing_can_be_changed(operator: Client, books: tuple[Account, Entry, Hold], kind: str) -> None:
+def test_nothing_can_be_changed(as_root: Client, books: tuple[Account, Entry, Hold], kind: str) -> None:
     one = dict(zip(("account", "entry", "hold"), books, strict=True))[kind]
-    assert operator.get(reverse(f"admin:ledger_{kind}_add")).status_code == 403
-    assert operator.post(reverse(f"admin:ledger_{kind}_change", args=[one.pk]), {"unit": "EUR"}).status_code == 403
-    assert operator.post(reverse(f"admin:ledger_{kind}_delete", args=[one.pk]), {"post": "yes"}).status_code == 403
+    assert as_root.get(reverse(f"admin:ledger_{kind}_add")).status_code == 403
+    assert as_root.post(reverse(f"admin:ledger_{kind}_change", args=[one.pk]), {"unit": "EUR"}).status_code == 403
+    assert as_root.post(reverse(f"admin:ledger_{kind}_delete", args=[one.pk]), {"post": "yes"}).status_code == 403
 
 
 @pytest.mark.parametrize("kind", ["account", "entry", "hold"])
-def test_a_list_takes_as_many_queries_for_forty_rows_as_for_few(operator: Client, books: object, kind: str) -> None:
+def test_a_list_takes_as_many_queries_for_forty_rows_as_for_few(as_root: Client, books: object, kind: str) -> None:
     def queries() -> int:
         with CaptureQueriesContext(
             connection,
         ) as captured:
-            page(operator, f"{kind}_changelist")
+            page(as_root, f"{kind}_changelist")
         return len(captured)
 
     queries()  # what Django caches once
@@ -99,11 +92,11 @@ def test_a_list_takes_as_many_queries_for_forty_rows_as_for_few(operator: Client
 
 
 def test_a_page_of_an_account_takes_as_many_queries_for_many_lines(
-    operator: Client, books: tuple[Account, Entry, Hold]
+    as_root: Client, books: tuple[Account, Entry, Hold]
 ) -> None:
     def queries() -> int:
         with CaptureQueriesContext(connection) as captured:
-            page(operator, "account_change", books[0].pk)
+            page(as_root, "account_change", books[0].pk)
         return len(captured)
 
     queries()
@@ -113,9 +106,9 @@ def test_a_page_of_an_account_takes_as_many_queries_for_many_lines(
     assert queries() == few
 
 
-def test_a_house_account_shows_its_total_of_the_last_roll_up(operator: Client, books: object) -> None:
+def test_a_house_account_shows_its_total_of_the_last_roll_up(as_root: Client, books: object) -> None:
     accounts.roll_up()
-    assert "(at the last roll-up)" in page(operator, "account_change", house("credits:spent").pk)
+    assert "(at the last roll-up)" in page(as_root, "account_change", house("credits:spent").pk)
 
 
 def test_long_lists_are_counted_by_estimate(books: object) -> None:
@@ -130,11 +123,11 @@ def test_long_lists_are_counted_by_estimate(books: object) -> None:
     [({}, {"CREDIT", "EUR"}), ({"unit": "EUR"}, {"EUR"}), ({"unit": "CREDIT"}, {"CREDIT"}), ({"unit": "XOF"}, set())],
 )
 def test_accounts_are_filtered_by_the_units_of_the_house(
-    operator: Client, books: object, query: dict[str, str], found: set[str]
+    as_root: Client, books: object, query: dict[str, str], found: set[str]
 ) -> None:
     for account in (house("credits:spent"), house("loss:EUR", "EUR")):
         HouseTotal.objects.create(account=account, balance=0)  # as a roll-up leaves them
-    listed = operator.get(reverse("admin:ledger_account_changelist"), query)
+    listed = as_root.get(reverse("admin:ledger_account_changelist"), query)
     assert {account.unit for account in listed.context["cl"].result_list} == found
     [of_units] = [each for each in listed.context["cl"].filter_specs if each.title == "unit"]
     assert of_units.lookup_choices == [("CREDIT", "CREDIT"), ("EUR", "EUR")]

@@ -35,11 +35,6 @@ def grant() -> Account:
     return guarded("grant:1", having=10)
 
 
-@pytest.fixture
-def spent() -> Account:
-    return house("credits:spent")
-
-
 def entry_of(account: Account) -> Entry:
     return Transfer.objects.select_related("entry").get(target=account).entry
 

@@ -2,7 +2,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from ledger import checks, transfers
+from ledger import transfers
 from ledger.errors import (
     AboveHold,
     HoldResolved,
@@ -18,23 +18,12 @@ from ledger.money import Money
 from ledger.tests.books import available, balance, credits_, guarded, house, move
 from ledger.transfers import Part, Reserve
 
-pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(autouse=True)
-def books_in_order_afterwards():
-    yield
-    assert checks.faults() == {}
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("books_in_order_afterwards")]
 
 
 @pytest.fixture
 def grant() -> Account:
     return guarded("grant:1", having=50)
-
-
-@pytest.fixture
-def spent() -> Account:
-    return house("credits:spent")
 
 
 def held_on(account: Account, minor: int, key: str = "job:1") -> Hold:

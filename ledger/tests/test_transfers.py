@@ -3,7 +3,7 @@ import uuid
 import pytest
 from django.db import transaction
 
-from ledger import accounts, checks, transfers
+from ledger import accounts, transfers
 from ledger.errors import (
     AboveEntry,
     InsufficientFunds,
@@ -19,13 +19,7 @@ from ledger.money import Money
 from ledger.tests.books import balance, credits_, guarded, house, move
 from ledger.transfers import Move, Reserve
 
-pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(autouse=True)
-def books_in_order_afterwards():
-    yield
-    assert checks.faults() == {}
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("books_in_order_afterwards")]
 
 
 def nothing_was_booked() -> bool:

@@ -4,7 +4,6 @@ import re
 from datetime import timedelta
 from typing import Any
 
-import pytest
 from django.contrib.auth.models import Permission, User
 from django.test import Client
 from django.utils import timezone
@@ -13,13 +12,6 @@ from rest import tokens
 from rest.models import ServiceToken
 
 LIST = "/admin/rest/servicetoken/"
-
-
-@pytest.fixture
-def superuser(db, client: Client) -> User:
-    user = User.objects.create_superuser("root")
-    client.force_login(user)
-    return user
 
 
 def operator(client: Client, *codenames: str) -> User:
@@ -39,13 +31,13 @@ def made(**changes: Any) -> tuple[ServiceToken, str]:
     return tokens.issue(**{"name": "shop", "permissions": [], "expires_at": None, "by": None, **changes})
 
 
-def test_a_new_token_is_shown_once_and_works(superuser: User, client: Client) -> None:
+def test_a_new_token_is_shown_once_and_works(root: User, client: Client) -> None:
     response = client.post(LIST + "add/", form("act_for_customers", "view_user"))
     page = response.content.decode()
     [secret] = re.findall(r"tl_[A-Za-z0-9]{43}", page)
     assert "no-store" in response["Cache-Control"]
     token = ServiceToken.objects.get()
-    assert (token.name, token.created_by) == ("shop", superuser)
+    assert (token.name, token.created_by) == ("shop", root)
     assert tokens.verify(secret).permissions == {"rest.act_for_customers", "auth.view_user"}
     for address in (LIST, f"{LIST}{token.pk}/change/", f"{LIST}{token.pk}/history/"):
         later = client.get(address).content.decode()
@@ -64,13 +56,13 @@ def test_an_operator_cannot_give_what_they_lack(db, client: Client) -> None:
     assert re.search("tl_", client.post(LIST + "add/", form("view_user")).content.decode())
 
 
-def test_a_moment_that_is_over_is_refused(superuser: User, client: Client) -> None:
+def test_a_moment_that_is_over_is_refused(root: User, client: Client) -> None:
     page = client.post(LIST + "add/", form(expires_at_0="2020-01-01", expires_at_1="00:00:00")).content.decode()
     assert "This moment is over." in page
     assert not ServiceToken.objects.exists()
 
 
-def test_only_the_name_can_be_changed(superuser: User, client: Client) -> None:
+def test_only_the_name_can_be_changed(root: User, client: Client) -> None:
     token, _ = made()
     before = ServiceToken.objects.filter(pk=token.pk).values().get()
     everything = form("delete_user", name="till", digest="0" * 64, prefix="tl_00000000", expires_at_0="2030-01-01")
@@ -79,33 +71,31 @@ def test_only_the_name_can_be_changed(superuser: User, client: Client) -> None:
     assert token.permissions.count() == 0
 
 
-def test_tokens_cannot_be_deleted(superuser: User, client: Client) -> None:
+def test_tokens_cannot_be_deleted(root: User, client: Client) -> None:
     token, _ = made()
     assert client.post(f"{LIST}{token.pk}/delete/", {"post": "yes"}).status_code == 403
     assert ServiceToken.objects.count() == 1
 
 
-def test_the_list_says_how_each_token_stands(superuser: User, client: Client) -> None:
+def test_the_list_says_how_each_token_stands(root: User, client: Client) -> None:
     now = timezone.now()
     made(name="one")
     ended, _ = made(name="two")
     ServiceToken.objects.filter(pk=ended.pk).update(created_at=now - timedelta(2), expires_at=now - timedelta(1))
     revoked, _ = made(name="three")
-    tokens.revoke(token=revoked, by=superuser)
+    tokens.revoke(token=revoked, by=root)
     page = client.get(LIST).content.decode()
     assert [page.count(state) for state in ("In force", "Expired", "Revoked")] == [1, 1, 1]
 
 
-def test_the_list_costs_the_same_for_many_tokens(
-    superuser: User, client: Client, django_assert_max_num_queries
-) -> None:
+def test_the_list_costs_the_same_for_many_tokens(root: User, client: Client, django_assert_max_num_queries) -> None:
     for _ in range(20):
-        made(by=superuser)
+        made(by=root)
     with django_assert_max_num_queries(12):
         client.get(LIST)
 
 
-def test_revoking_asks_first(superuser: User, client: Client) -> None:
+def test_revoking_asks_first(root: User, client: Client) -> None:
     token, secret = made()
     page = client.get(f"{LIST}{token.pk}/change/").content.decode()
     address = f"{LIST}{token.pk}/revoke/"
@@ -116,7 +106,7 @@ def test_revoking_asks_first(superuser: User, client: Client) -> None:
     done = client.post(address, follow=True)
     assert f"{token} is revoked." in done.content.decode()
     token.refresh_from_db()
-    assert (token.revoked_at is not None, token.revoked_by) == (True, superuser)
+    assert (token.revoked_at is not None, token.revoked_by) == (True, root)
     assert f"{token} was revoked before." in client.post(address, follow=True).content.decode()
 
 
@@ -130,6 +120,6 @@ def test_revoking_needs_its_own_permission(db, client: Client) -> None:
     assert token.revoked_at is None
 
 
-def test_revoking_what_is_not_there_is_no_fault(superuser: User, client: Client) -> None:
+def test_revoking_what_is_not_there_is_no_fault(root: User, client: Client) -> None:
     assert client.post(f"{LIST}00000000-0000-0000-0000-000000000000/revoke/").status_code == 404
     assert client.post(f"{LIST}nonsense/revoke/").status_code == 404

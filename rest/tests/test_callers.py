@@ -17,15 +17,11 @@ from rest_framework.views import APIView
 
 from rest import authentication, customers, permissions, tokens
 from rest.callers import Caller, Kind
-from rest.tests.signing import SECRET, bearer, token
+from rest.tests.signing import bearer, token
 from rest.views import ApiView
 
+pytestmark = pytest.mark.usefixtures("shared_secret")
 KEY = "the key of our own gateway, 32 or more"
-
-
-@pytest.fixture(autouse=True)
-def _secret(settings) -> None:
-    settings.JWT_SECRET = SECRET
 
 
 def permission(name: str) -> Permission:
@@ -322,8 +318,7 @@ def test_a_proxy_must_say_for_whom(db, client: Client, settings) -> None:
     assert refusal(get(client, **{"X-Internal-Key": KEY}))[:2] == (400, "invalid_user_id")
 
 
-def test_a_session_of_the_admin_opens_nothing(db, client: Client) -> None:
-    client.force_login(User.objects.create_superuser("root"))
+def test_a_session_of_the_admin_opens_nothing(root: User, client: Client) -> None:
     assert refusal(get(client))[:2] == (401, "not_authenticated")
 
 

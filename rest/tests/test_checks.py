@@ -3,14 +3,10 @@
 import pytest
 
 from rest import checks
-from rest.tests.signing import RSA_KEY, SECRET, pem_of
+from rest.tests.signing import RSA_KEY, pem_of
 
+pytestmark = pytest.mark.usefixtures("shared_secret")
 LONG = "x" * 32
-
-
-@pytest.fixture(autouse=True)
-def _good(settings) -> None:
-    settings.JWT_SECRET = SECRET
 
 
 def test_the_settings_of_the_tests_are_good() -> None:

@@ -4,7 +4,6 @@ import re
 
 import pytest
 from django.conf import settings as project
-from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 
@@ -141,8 +140,7 @@ def test_a_long_answer_is_compressed_for_who_can_read_it() -> None:
     assert len(packed.content) < len(plain.content) / 10
 
 
-def test_machines_pay_for_no_session_and_no_query(django_assert_num_queries, client: Client, db) -> None:
-    client.force_login(User.objects.create_superuser("root"))
+def test_machines_pay_for_no_session_and_no_query(django_assert_num_queries, root, client: Client) -> None:
     with django_assert_num_queries(0):
         answer = client.get(ORDERS)
     assert not hasattr(answer.wsgi_request, "session")

@@ -205,3 +205,10 @@ def redirect(url: str) -> dict[str, Any]:
 def press(url: str, act: str, **fields: str) -> requests.Response:
     """Press a button of a hosted page, without going where it leads."""
     return requests.post(url, data={"act": act, **fields}, allow_redirects=False, timeout=5)
+
+
+def approved(paypal: PayPal, sandbox: Sandbox, act: str = "pay", **order: Any) -> str:
+    """An order on whose page its buyer has acted."""
+    made = paypal.order(**order).json()
+    sandbox.play(redirect(made["links"][0]["href"]), act)
+    return str(made["id"])

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from sandbox.testing import PATIENCE_SECONDS, Sandbox
+from sandbox.tests.clients import PayPal
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,3 +69,8 @@ def shop(shop_server: ThreadingHTTPServer) -> Shop:
     shop.may_answer.set()
     shop_server.shop = shop  # type: ignore[attr-defined]
     return shop
+
+
+@pytest.fixture
+def paypal(sandbox: Sandbox) -> PayPal:
+    return PayPal(sandbox)

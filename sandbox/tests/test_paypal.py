@@ -7,22 +7,11 @@ import pytest
 import requests
 
 from sandbox.testing import Refused, Sandbox
-from sandbox.tests.clients import PayPal, press, redirect
+from sandbox.tests.clients import PayPal, approved, press, redirect
 
 
 def issues(reply: requests.Response) -> list[str]:
     return [detail["issue"] for detail in reply.json()["details"]]
-
-
-def approved(paypal: PayPal, sandbox: Sandbox, act: str = "pay", **order: Any) -> str:
-    made = paypal.order(**order).json()
-    sandbox.play(redirect(made["links"][0]["href"]), act)
-    return str(made["id"])
-
-
-@pytest.fixture
-def paypal(sandbox: Sandbox) -> PayPal:
-    return PayPal(sandbox)
 
 
 # ---------------------------------------------------------------- orders

@@ -63,11 +63,6 @@ def rulebook(specifications: list[dict[str, Any]]) -> Rulebook:
     return Rulebook(specifications)
 
 
-@pytest.fixture
-def paypal(sandbox: Sandbox) -> PayPal:
-    return PayPal(sandbox)
-
-
 ORDERS = "/v2/checkout/orders"
 REFUND = "/v2/payments/captures/{capture_id}/refund"
 

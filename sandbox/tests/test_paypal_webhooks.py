@@ -13,19 +13,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from sandbox.testing import Refused, Sandbox
-from sandbox.tests.clients import PayPal, redirect
+from sandbox.tests.clients import PayPal, approved
 from sandbox.tests.conftest import Received, Shop
-
-
-def approved(paypal: PayPal, sandbox: Sandbox, **order: Any) -> str:
-    made = paypal.order(**order).json()
-    sandbox.play(redirect(made["links"][0]["href"]))
-    return str(made["id"])
-
-
-@pytest.fixture
-def paypal(sandbox: Sandbox) -> PayPal:
-    return PayPal(sandbox)
 
 
 @pytest.fixture

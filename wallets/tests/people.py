@@ -1,6 +1,5 @@
 """Sellers, rules and sales for tests, with one sensible value for all that a test does not care about."""
 
-import itertools
 from datetime import UTC, datetime
 from typing import Any
 
@@ -21,11 +20,6 @@ LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 FAR_AWAY = datetime(2090, 1, 1, tzinfo=UTC)
 PAYPAL = destinations.parse(kind="paypal", value="ann@example.com")
 MTN = destinations.parse(kind="mobile_money", value="+2250555000000", operator="MTN")
-_numbers = itertools.count(1)
-
-
-def new_key(word: str = "payment") -> str:
-    return f"{word}:{next(_numbers)}"
 
 
 class SaleTypeFactory(DjangoModelFactory[SaleType]):
@@ -75,7 +69,7 @@ def make_rule(**changes: Any) -> CommissionRule:
 def sell(user: User, minor: int, currency: str = "EUR", **changes: Any) -> Sale:
     """A paid sale; `type` must be there."""
     known: dict[str, Any] = {"type": make_type().code, "reference": "order-1"}
-    whole: dict[str, Any] = {"key": new_key(), "gateway": "stripe"}
+    whole: dict[str, Any] = {"key": books.new_key("payment"), "gateway": "stripe"}
     whole |= {name: changes.pop(name) for name in ("key", "gateway", "fee", "at") if name in changes}
     line = Line(seller=user, amount=Money(minor, currency), **known | changes)
     (sale,) = sales.record(**whole, lines=[line])
@@ -99,7 +93,7 @@ def wallet_of(user: User, currency: str = "EUR") -> Wallet:
 
 
 def ask(user: User, minor: int, currency: str = "EUR", **changes: Any) -> Withdrawal:
-    known: dict[str, Any] = {"destination": PAYPAL, "key": new_key("wish")}
+    known: dict[str, Any] = {"destination": PAYPAL, "key": books.new_key("wish")}
     return withdrawals.request(user=user, amount=Money(minor, currency), **known | changes)
 
 
@@ -110,15 +104,9 @@ def withdraw(user: User, minor: int) -> None:
     withdrawals.mark_paid(withdrawal=withdrawal)
 
 
-def on(name: str) -> int:
-    """What is on an account by its name; zero when nobody has opened it."""
-    account = Account.objects.filter(name=name).first()
-    return accounts.balance_of(account).minor if account else 0
-
-
 def parts(user: User, currency: str = "EUR") -> dict[str, int]:
     """What a wallet's four accounts hold, held or not."""
-    return {part: on(f"wallet:{user.pk}:{currency}:{part}") for part in sellers.PARTS}
+    return {part: books.on(f"wallet:{user.pk}:{currency}:{part}") for part in sellers.PARTS}
 
 
 def available(user: User, currency: str = "EUR") -> int:

@@ -7,10 +7,11 @@ from django.contrib.auth.models import User
 
 from ledger.checks import faults
 from ledger.money import Money
+from ledger.tests.books import on
 from wallets import adjustments
 from wallets.errors import AdjustmentState, InsufficientFunds, InvalidValue, KeyReused, SameOperator
 from wallets.models import Adjustment, Wallet
-from wallets.tests.people import ask, available, make_user, on, sell_cleared, wallet_of
+from wallets.tests.people import ask, available, make_user, sell_cleared, wallet_of
 
 pytestmark = pytest.mark.django_db
 

@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 
 from ledger.checks import faults
 from ledger.money import Money
+from ledger.tests.books import new_key
 from wallets import sales, sellers, take_backs, withdrawals
 from wallets.errors import SellerCannotCover, WalletsError
 from wallets.models import Sale, TakeBack, TakeBackKind, WhenWithdrawn, Withdrawal
 from wallets.sales import Line
-from wallets.tests.people import FAR_AWAY, ask, everything, make_rule, make_type, make_user, new_key
+from wallets.tests.people import FAR_AWAY, ask, everything, make_rule, make_type, make_user
 
 pytestmark = pytest.mark.django_db
 CURRENCIES = st.sampled_from(["XOF", "EUR", "KWD", "MGA"])
@@ -60,7 +61,7 @@ def _play(currency: str, prices: list[int], rule: dict[str, Any], data: st.DataO
         for number, price in enumerate(prices)
     ]
     fee = data.draw(st.integers(0, 50))
-    sold = sales.record(key=new_key(), lines=lines, gateway="stripe", fee=Money(fee, currency))
+    sold = sales.record(key=new_key("payment"), lines=lines, gateway="stripe", fee=Money(fee, currency))
     if data.draw(st.booleans()):
         sales.release_due(FAR_AWAY)
     for sale in sold:
@@ -114,7 +115,7 @@ def _act(what: str, minor: int, user: Any, operator: Any) -> None:
     match what:
         case "s":
             line = Line(seller=user, type="ticket_sale", amount=Money(minor, "EUR"))
-            sales.record(key=new_key(), lines=[line], gateway="stripe")
+            sales.record(key=new_key("payment"), lines=[line], gateway="stripe")
         case "r":
             sales.release_due(FAR_AWAY)
         case "f":

@@ -11,6 +11,7 @@ from ledger.checks import faults
 from ledger.errors import KeyReused as LedgerKeyReused
 from ledger.errors import UnknownUnit
 from ledger.money import Money
+from ledger.tests.books import on
 from wallets import sales, sellers, tasks, transactions
 from wallets.errors import BelowMinimum, InvalidValue, UnknownSaleType, UnknownSellerKind, WrongGateway
 from wallets.models import Sale
@@ -23,7 +24,6 @@ from wallets.tests.people import (
     make_rule,
     make_type,
     make_user,
-    on,
     parts,
     sell,
     sell_cleared,

@@ -5,6 +5,7 @@ import pytest
 from events.models import Event
 from ledger.checks import faults
 from ledger.money import Money
+from ledger.tests.books import on
 from wallets import balances, sales, sellers, take_backs, transactions, withdrawals
 from wallets.errors import AboveSale, InvalidValue, KeyReused, SellerCannotCover, TakeBackState
 from wallets.models import Sale, TakeBack, WhenWithdrawn
@@ -17,7 +18,6 @@ from wallets.tests.people import (
     give_back,
     make_rule,
     make_user,
-    on,
     parts,
     sell,
     sell_cleared,

@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from events.models import Event
 from ledger.checks import faults
+from ledger.tests.books import on
 from wallets import destinations, withdrawals
 from wallets.errors import (
     BelowMinimum,
@@ -29,7 +30,6 @@ from wallets.tests.people import (
     everything,
     make_rule,
     make_user,
-    on,
     sell,
     sell_cleared,
     wallet_of,

@@ -1,6 +1,6 @@
 """docs/gateways.md says of each gateway what it declares of itself."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import timedelta
 
 import pytest
@@ -10,18 +10,12 @@ from billing.gateways import registry
 from billing.gateways.base import AmountRule, Capabilities
 from ledger.money import Money, plain
 
+pytestmark = pytest.mark.usefixtures("made_anew")
 START = "<!-- table: what each can do (billing/tests/gateways/test_documentation.py) -->"
 END = "<!-- end of table -->"
 HEAD = "| Gateway | Flow | Currencies, least to most (step) | Refund, in part | Payout to | Cancel | Waits | Trust |"
 A_HANDFUL = 4
 MANY = 40
-
-
-@pytest.fixture(autouse=True)
-def made_anew() -> Iterator[None]:
-    registry.forget()
-    yield
-    registry.forget()
 
 
 def row(name: str, can: Capabilities) -> str:

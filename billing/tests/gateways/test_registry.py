@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 
 import pytest
 from django.conf import settings as ours
@@ -19,14 +18,8 @@ from billing.gateways.base import (
 )
 from events.templatetags import letters
 
+pytestmark = pytest.mark.usefixtures("made_anew")
 ALL = ["paypal", "cinetpay", "mtn_momo", "orange_money"]
-
-
-@pytest.fixture(autouse=True)
-def made_anew() -> Iterator[None]:
-    registry.forget()
-    yield
-    registry.forget()
 
 
 def test_unknown_gateway_is_refused_by_name() -> None:

@@ -1,6 +1,5 @@
 """The mirror and the letters that never came, against the sandbox over HTTP."""
 
-from collections.abc import Iterator
 from io import StringIO
 from typing import Any
 
@@ -19,6 +18,7 @@ from billing.models import GatewayLetter
 from billing.tests.gateways import contenders
 from ledger.money import Money
 from ledger.tests.races import refuse_every_row
+from rest.tests.operators import Console, printed, said
 from sandbox.testing import Sandbox
 
 AMOUNT = Money(2_500, "EUR")
@@ -26,16 +26,10 @@ NOBODY = "http://127.0.0.1:1/"
 
 
 @pytest.fixture
-def gateway(sandbox: Sandbox, db: Any, settings: Any) -> Iterator[Stripe]:
-    """Our own adapter, out of the settings. What the sandbox writes reaches nobody."""
+def gateway(at_stripe: Stripe, sandbox: Sandbox) -> Stripe:
+    """Our own adapter. What the sandbox writes reaches nobody."""
     sandbox.configure("stripe", webhook_url=NOBODY)
-    settings.STRIPE_API_BASE = sandbox.base("stripe")
-    settings.GATEWAY_TRIES = 1  # a second try would wait
-    registry.forget()
-    found = registry.get("stripe")
-    assert isinstance(found, Stripe)
-    yield found
-    registry.forget()
+    return at_stripe
 
 
 def bought(sandbox: Sandbox, gateway: Stripe) -> PaymentRef:
@@ -155,9 +149,7 @@ def test_backfill_reads_every_list_and_says_how_far_it_is(sandbox: Sandbox, gate
     gateway.put_product(ProductRequest(id="pack_medium", name="Medium"))
     gateway.put_price(PriceRequest(lookup_key="pack_medium_eur", product="pack_medium", amount=Money(999, "EUR")))
     bought(sandbox, gateway)
-    out = StringIO()
-    call_command("stripe_backfill", stdout=out)
-    lines = out.getvalue().splitlines()
+    lines = printed("stripe_backfill").splitlines()
     # One is of the checkout, made for it alone.
     assert lines[0] == "[....................] products: 2 mirrored, 0 failed"
     assert lines[-1] == "[####################] done"
@@ -174,14 +166,9 @@ def test_backfill_of_an_unknown_kind_says_which_there_are(gateway: Stripe) -> No
         call_command("stripe_backfill", "tables")
 
 
-def backfilled(*arguments: str, screen: StringIO | None = None) -> str:
+def backfilled(*arguments: str, console: StringIO | None = None) -> str:
     """What it writes, and last what it refuses."""
-    out = screen or StringIO()
-    try:
-        call_command("stripe_backfill", *arguments, stdout=out)
-    except CommandError as refusal:
-        return f"{out.getvalue()}{refusal}"
-    return out.getvalue()
+    return said("stripe_backfill", *arguments, console=console)
 
 
 def test_backfill_without_a_key_is_refused(gateway: Stripe, settings: Any) -> None:
@@ -217,18 +204,13 @@ def test_backfill_since_no_day_is_refused(gateway: Stripe) -> None:
     assert backfilled("products", "--since", "soon") == "soon is no day; write for example 2026-08-31."
 
 
-class Screen(StringIO):
-    def isatty(self) -> bool:
-        return True
-
-
 def test_backfill_draws_a_bar_in_place_on_a_terminal(
     sandbox: Sandbox, gateway: Stripe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(stripe_backfill, "EVERY", 2)
     for name in ("small", "medium", "large"):
         gateway.put_product(ProductRequest(id=f"pack_{name}", name=name))
-    drawn = backfilled("products", screen=Screen())
+    drawn = backfilled("products", console=Console())
     assert [" ".join(line.split()) for line in drawn.split("\r")] == [
         "",
         "[....................] products",

@@ -16,7 +16,7 @@ from django.utils import timezone
 from billing import invoices, tasks
 from billing.models import Customer, GatewaySetting, Subscription
 from billing.tests.subscribers import make_plan
-from config.tests.journeys.conftest import Shop
+from config.tests.journeys.shop import Shop
 from credits import calendar
 from credits.models import GrantRule
 

@@ -6,9 +6,9 @@ import pytest
 from django.utils import timezone
 
 from billing import refund_sending, tasks
-from billing.tests import shop as counter
-from config.tests.journeys.conftest import Shop
+from config.tests.journeys.shop import Shop
 from ledger import checks
+from ledger.tests.books import on
 from rest.tests.callers import post, service
 
 GATEWAYS = [("stripe", "EUR"), ("paypal", "EUR"), ("cinetpay", "XOF"), ("mtn_momo", "XAF"), ("orange_money", "XOF")]
@@ -107,11 +107,11 @@ def test_bought_pack_is_given_back(shop: Shop, gateway, currency) -> None:
     assert (told["status"], told["credits_taken"]) == ("succeeded", 275)
     [refund] = shop.sandbox.books(gateway)["refunds"]
     assert refund["amount_minor"] == begun["payment"]["amount"]
-    assert counter.balance(f"gateway:{gateway}:{currency}") == -_kept(gateway, currency)
+    assert on(f"gateway:{gateway}:{currency}") == -_kept(gateway, currency)
     assert shop.balance() == 0
     assert checks.faults() == {}
 
 
 def _kept(gateway: str, currency: str) -> int:
     """What the gateway keeps as its fee: our cost, whatever goes back."""
-    return counter.balance(f"fees:{gateway}:{currency}")
+    return on(f"fees:{gateway}:{currency}")

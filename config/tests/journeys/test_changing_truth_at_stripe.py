@@ -5,7 +5,6 @@ import hmac
 import random
 import time
 import urllib.request
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -17,19 +16,12 @@ from django.utils import timezone
 
 from billing import inbox, tasks
 from billing.models import GatewayLetter, Payment
-from config.tests.journeys.conftest import Shop
-from config.tests.journeys.subscriber import Subscriber, subscriber
+from config.tests.journeys.subscriber import Subscriber
 from credits import calendar
 from credits.models import Grant
 from ledger import checks
 
 OURS = {"active": "active", "past_due": "past_due", "canceled": "cancelled"}
-
-
-@pytest.fixture
-def ada(shop: Shop) -> Iterator[Subscriber]:
-    with subscriber(shop) as person:
-        yield person
 
 
 class Bag:

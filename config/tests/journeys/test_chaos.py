@@ -29,12 +29,12 @@ from billing.gateways import registry
 from billing.models import Attempt, Case, Customer, GatewayLetter, Payment, Refund
 from billing.models.payments import AttemptState, PaymentStatus
 from billing.pricing import Purchase
-from billing.tests import shop as counter
 from billing.webhooks import WebhookView
-from config.tests.journeys.conftest import Shop, connect
+from config.tests.journeys.shop import Shop, connect
 from config.tests.journeys.test_buy_a_pack import GATEWAYS
 from credits import balances
 from ledger import checks
+from ledger.tests.books import on
 from sandbox.testing import Sandbox
 
 SEED = 20
@@ -198,7 +198,7 @@ def doubles_without_an_end() -> list[str]:
 def ours_of(gateway: str, currency: str) -> tuple[int, int]:
     """How many were paid, and what the gateway has had of buyers; its fees are between it and us."""
     settled = Attempt.objects.filter(gateway=gateway, state__in=[AttemptState.SUCCEEDED, AttemptState.SURPLUS])
-    held = counter.balance(f"gateway:{gateway}:{currency}") + counter.balance(f"fees:{gateway}:{currency}")
+    held = on(f"gateway:{gateway}:{currency}") + on(f"fees:{gateway}:{currency}")
     return settled.count(), -held
 
 

@@ -7,7 +7,7 @@ from billing.models import Redemption
 from billing.models.coupons import CouponDuration
 from billing.tests.couponing import make_coupon
 from billing.tests.subscribers import make_plan
-from config.tests.journeys.conftest import Shop
+from config.tests.journeys.shop import Shop
 from config.tests.test_metrics import scrape, value
 from credits import calendar
 from credits.models import GrantRule

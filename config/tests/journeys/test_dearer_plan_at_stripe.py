@@ -1,7 +1,6 @@
 """A dearer plan at once, where Stripe charges the difference: it is charged once, or not at all, whatever breaks."""
 
 import re
-from collections.abc import Iterator
 from uuid import uuid4
 
 import pytest
@@ -12,24 +11,24 @@ from billing.gateways.errors import FailureCategory, Unavailable, Uncertain
 from billing.models import Case, GatewayInstruction, Payment, PlanPrice
 from billing.models.instructions import InstructionKind
 from billing.plan_changes import Changed
-from billing.tests.test_payments_in_the_admin import browser, member, previewed
-from config.tests.journeys.conftest import Shop
-from config.tests.journeys.subscriber import FAILING, GOOD, Subscriber, subscriber
+from billing.tests.renewing import instructed
+from billing.tests.test_payments_in_the_admin import member, previewed
+from config.tests.journeys.subscriber import FAILING, GOOD, Subscriber
 from config.tests.journeys.test_instructions_to_stripe import changes, sweep
 from ledger import checks
+from rest.tests.operators import browser
 
 DIFFERENCE = 1_999 - 999  # at the first moment of the period
 
 
 @pytest.fixture
-def ada(shop: Shop) -> Iterator[Subscriber]:
+def ada(ada: Subscriber) -> Subscriber:
     """On Premium, paid, and from now on Stripe writes no letters."""
-    with subscriber(shop) as person:
-        person.shop.play(person.subscribe())
-        person.hear()
-        gateway_prices.price_at("stripe", elite())  # made there beforehand, so that it is not its reply that is lost
-        shop.sandbox.turn("stripe", notify={"drop": 1.0})
-        yield person
+    ada.shop.play(ada.subscribe())
+    ada.hear()
+    gateway_prices.price_at("stripe", elite())  # made there beforehand, so that it is not its reply that is lost
+    ada.shop.sandbox.turn("stripe", notify={"drop": 1.0})
+    return ada
 
 
 def elite() -> PlanPrice:
@@ -59,10 +58,6 @@ def write(ada: Subscriber) -> GatewayInstruction:
     return instructions.write(wanted)
 
 
-def told() -> list[tuple[str, str, str]]:
-    return list(GatewayInstruction.objects.order_by("id").values_list("kind", "state", "failure_code"))
-
-
 def charged(ada: Subscriber) -> list[int]:
     """What Stripe has taken, which must be what we have heard of."""
     theirs = [each["amount_minor"] for each in ada.shop.sandbox.books("stripe")["payments"] if each["state"] == "paid"]
@@ -80,7 +75,7 @@ def test_it_is_tried_again_with_another_card(ada: Subscriber) -> None:
     ada.use_card(GOOD)
     ada.pass_time(minutes=1)
     assert ada.change("elite")["subscription"]["plan"] == "elite"
-    assert told() == [("change_now", "refused", "not_paid"), ("change_now", "done", "")]
+    assert instructed() == [("change_now", "refused", "not_paid"), ("change_now", "done", "")]
     assert (len(charged(ada)), Case.objects.count()) == (2, 0)
 
 
@@ -117,9 +112,9 @@ def test_reply_that_was_lost_is_asked_for_and_nothing_is_charged_again(ada: Subs
     with pytest.raises(Uncertain):
         give(ada)
     ada.shop.sandbox.turn("stripe", drop_after=0.0)
-    assert (ada.seen["plan"], told()) == ("premium", [("change_now", "open", "")])
+    assert (ada.seen["plan"], instructed()) == ("premium", [("change_now", "open", "")])
     sweep()
-    assert (ada.seen["plan"], told(), changes(ada)) == ("elite", [("change_now", "done", "")], sent + 1)
+    assert (ada.seen["plan"], instructed(), changes(ada)) == ("elite", [("change_now", "done", "")], sent + 1)
     assert charged(ada) == [999, DIFFERENCE]
 
 
@@ -132,7 +127,7 @@ def test_refusal_whose_reply_was_lost_is_no_second_charge(ada: Subscriber) -> No
     ada.shop.sandbox.turn("stripe", drop_after=0.0)
     ada.use_card(GOOD)
     sweep()
-    assert (ada.seen["plan"], told()) == ("premium", [("change_now", "refused", "not_paid")])
+    assert (ada.seen["plan"], instructed()) == ("premium", [("change_now", "refused", "not_paid")])
     assert (charged(ada), Case.objects.count()) == ([999], 0)
 
 
@@ -141,7 +136,7 @@ def test_process_that_is_killed_before_it_calls_is_made_up_for_by_the_sweep(ada:
     write(ada)
     ada.pass_time(minutes=2)
     sweep()
-    assert (ada.seen["plan"], told(), changes(ada)) == ("elite", [("change_now", "done", "")], sent + 1)
+    assert (ada.seen["plan"], instructed(), changes(ada)) == ("elite", [("change_now", "done", "")], sent + 1)
     assert charged(ada) == [999, DIFFERENCE]  # as at the instant that the customer saw
 
 
@@ -150,7 +145,7 @@ def test_it_is_not_charged_when_nobody_expects_it_any_more(ada: Subscriber) -> N
     write(ada)
     ada.clock.shift(86_400)
     sweep()
-    assert (ada.seen["plan"], told(), changes(ada)) == ("premium", [("change_now", "refused", "too_late")], sent)
+    assert (ada.seen["plan"], instructed(), changes(ada)) == ("premium", [("change_now", "refused", "too_late")], sent)
     case = Case.objects.get()
     assert (case.subscription, case.facts["code"]) == (ada.ours, "too_late")
     assert change(ada).payment is None
@@ -161,7 +156,7 @@ def test_customer_who_asks_again_meets_the_one_that_is_open(ada: Subscriber) -> 
     sent = changes(ada)
     write(ada)
     change(ada)
-    assert (ada.seen["plan"], told(), changes(ada)) == ("elite", [("change_now", "done", "")], sent + 1)
+    assert (ada.seen["plan"], instructed(), changes(ada)) == ("elite", [("change_now", "done", "")], sent + 1)
     assert charged(ada) == [999, DIFFERENCE]
 
 
@@ -174,10 +169,10 @@ def test_paid_invoice_that_cannot_be_read_at_once_is_read_by_the_sweep(ada: Subs
     with monkeypatch.context() as patched:
         patched.setattr(gateway_subscriptions, "ask", ask)
         give(ada)  # it is paid: nobody hears of a failure
-    assert (ada.seen["plan"], told()) == ("premium", [("change_now", "open", "")])
+    assert (ada.seen["plan"], instructed()) == ("premium", [("change_now", "open", "")])
     sent = changes(ada)
     sweep()
-    assert (ada.seen["plan"], told(), changes(ada)) == ("elite", [("change_now", "done", "")], sent)
+    assert (ada.seen["plan"], instructed(), changes(ada)) == ("elite", [("change_now", "done", "")], sent)
     assert charged(ada) == [999, DIFFERENCE]
 
 

@@ -1,6 +1,5 @@
 """What Stripe is told to do with a plan: ours first, and whatever breaks on the way both end the same."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -21,21 +20,19 @@ from billing.gateways.errors import Declined, Unavailable, Uncertain
 from billing.gateways.subscribing import SubscriptionRef, SubscriptionResult, SubscriptionState
 from billing.models import Case, GatewayInstruction, GatewayPrice, PlanPrice
 from billing.models.instructions import InstructionKind
-from config.tests.journeys.conftest import Shop
-from config.tests.journeys.subscriber import FAILING, Subscriber, subscriber
+from config.tests.journeys.subscriber import FAILING, Subscriber
 from events.models import Message
 
 KINDS = ["end_now", "end_later", "keep", "pause", "resume", "next_price"]
 
 
 @pytest.fixture
-def ada(shop: Shop) -> Iterator[Subscriber]:
+def ada(ada: Subscriber) -> Subscriber:
     """On Elite, paid, and from now on Stripe writes no letters."""
-    with subscriber(shop) as person:
-        person.shop.play(person.subscribe("elite"))
-        person.hear()
-        shop.sandbox.turn("stripe", notify={"drop": 1.0})
-        yield person
+    ada.shop.play(ada.subscribe("elite"))
+    ada.hear()
+    ada.shop.sandbox.turn("stripe", notify={"drop": 1.0})
+    return ada
 
 
 def prepare(ada: Subscriber, kind: str) -> GatewayInstruction:

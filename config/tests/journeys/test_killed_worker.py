@@ -13,7 +13,7 @@ from billing import inbox, pricing, tasks
 from billing.checkout import Wishes, start
 from billing.models import GatewayLetter, Payment
 from billing.tests.shop import credits_of
-from config.tests.journeys.conftest import Shop, sandbox_environment
+from config.tests.journeys.shop import Shop, sandbox_environment
 from config.tests.processes import running
 from config.tests.streams import database_url
 from config.tests.worker_app import tell, wait_for

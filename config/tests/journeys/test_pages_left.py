@@ -1,6 +1,5 @@
 """A plan's page at Stripe that was left: whatever ends the plan closes it, and what was paid on it is not lost."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -10,17 +9,10 @@ from billing import gateway_prices, renewals, tasks
 from billing.models import Payment, Subscription
 from billing.tests.couponing import make_coupon
 from billing.tests.couponing import state as coupon_state
-from config.tests.journeys.conftest import Shop
-from config.tests.journeys.subscriber import Subscriber, subscriber
+from config.tests.journeys.subscriber import Subscriber
 from ledger import checks
 from rest.tests.callers import customer
 from sandbox.testing import Refused
-
-
-@pytest.fixture
-def ada(shop: Shop) -> Iterator[Subscriber]:
-    with subscriber(shop) as person:
-        yield person
 
 
 def cancel(ada: Subscriber) -> Any:

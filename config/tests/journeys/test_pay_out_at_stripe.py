@@ -9,9 +9,9 @@ from django.utils import timezone
 from billing import payout_sending, payouts
 from billing.gateways import registry
 from billing.models import Case, Payout
-from billing.tests import shop as counter
-from config.tests.journeys.conftest import Shop
+from config.tests.journeys.shop import Shop
 from ledger import checks
+from ledger.tests.books import on
 from wallets import destinations
 from wallets.models import Withdrawal
 from wallets.tests import people
@@ -51,7 +51,7 @@ def _standing(shop: Shop, withdrawal: Withdrawal) -> tuple[str, int, int, list[i
     withdrawal.refresh_from_db()
     sent = [each["amount_minor"] for each in shop.sandbox.books("stripe")["payouts"] if each["state"] == "paid"]
     left = people.available(withdrawal.wallet.seller.user)
-    return withdrawal.status, left, counter.balance("gateway:stripe:EUR"), sent
+    return withdrawal.status, left, on("gateway:stripe:EUR"), sent
 
 
 def test_connected_account_is_paid_and_a_transfer_that_is_taken_back_is_the_sellers_again(

@@ -10,20 +10,15 @@ import time_machine
 from django.utils import timezone
 
 from billing import tasks
-from billing.models import Attempt, GatewaySetting, Payment, SavedMethod
-from config.tests.journeys.conftest import Shop
+from billing.models import Attempt, Payment, SavedMethod
+from config.tests.journeys.shop import Shop
 from config.tests.journeys.subscriber import FAILING, GOOD, visit
 from events.models import Event
 from ledger import checks
 from ledger.tests.races import run_together
 
+pytestmark = pytest.mark.usefixtures("at_stripe")
 ASKS_ALWAYS = "4000002760003184"
-
-
-@pytest.fixture(autouse=True)
-def at_stripe(shop: Shop, settings: Any) -> None:
-    settings.CHECKOUT_SUCCESS_URL = f"{settings.BASE_URL}/"  # where the browser is led back to, and finds a page
-    GatewaySetting.objects.get_or_create(name="stripe", defaults={"priority": 0})
 
 
 def kept(shop: Shop, number: str = GOOD) -> int:

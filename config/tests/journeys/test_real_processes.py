@@ -28,7 +28,7 @@ from django.utils import timezone
 from billing import inbox, tasks
 from billing.models import Attempt, GatewayLetter, Payment
 from billing.tests.subscribers import make_plan
-from config.tests.journeys.conftest import WRITES_TO_ONE_ADDRESS, make_pack, sandbox_environment
+from config.tests.journeys.shop import WRITES_TO_ONE_ADDRESS, make_pack, sandbox_environment
 from config.tests.processes import WORKER, free_port, running
 from config.tests.streams import LONG, SentEvents, call, database_url, stream, token_of, web
 from credits.models import Grant, GrantRule

@@ -9,10 +9,10 @@ from billing.gateways import registry
 from billing.gateways.base import Hint, Trust
 from billing.gateways.subjects import Subject
 from billing.models import GatewayLetter, Payment, Refund
-from billing.tests import shop as counter
-from config.tests.journeys.conftest import Shop
+from config.tests.journeys.shop import Shop
 from config.tests.journeys.subscriber import visit
 from ledger import checks
+from ledger.tests.books import on
 
 BOUNCES = "4000000000005126"  # its bank sends what is refunded back
 
@@ -42,7 +42,7 @@ def test_refund_is_booked_by_the_letter_of_the_charge(shop: Shop, payment: Payme
     refund = Refund.objects.get()
     assert (refund.status, refund.origin, refund.amount_minor) == ("succeeded", "gateway", 999)
     assert shop.balance() == 0
-    assert counter.balance("revenue:packs:EUR") == 0
+    assert on("revenue:packs:EUR") == 0
     assert checks.faults() == {}
 
 
@@ -56,7 +56,7 @@ def test_each_of_several_refunds_is_booked_once_beside_letters_of_its_own(shop: 
     assert sorted(Refund.objects.values_list("amount_minor", "status")) == [
         (100, "succeeded"), (200, "succeeded"), (300, "succeeded"),
     ]  # fmt: skip
-    assert counter.balance("revenue:packs:EUR") == 999 - 600
+    assert on("revenue:packs:EUR") == 999 - 600
     assert checks.faults() == {}
 
 
@@ -65,7 +65,7 @@ def test_refund_of_ours_is_not_booked_again(shop: Shop, payment: Payment) -> Non
     refund_sending.work_through()
     hear_of_the_charge_alone(shop)
     assert Refund.objects.get().status == "succeeded"
-    assert counter.balance("revenue:packs:EUR") == 0
+    assert on("revenue:packs:EUR") == 0
 
 
 def test_refund_of_ours_whose_reply_was_lost_is_known_by_our_reference(shop: Shop, payment: Payment) -> None:

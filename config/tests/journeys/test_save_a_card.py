@@ -15,7 +15,6 @@ from billing.gateways.subscribing import Subscribes, SubscriptionRef
 from billing.models import (
     GatewayCustomer,
     GatewayLetter,
-    GatewaySetting,
     MethodSetup,
     Payment,
     SavedMethod,
@@ -23,17 +22,14 @@ from billing.models import (
     TopUp,
 )
 from billing.tests.topping import agree
-from config.tests.journeys.conftest import Shop
+from config.tests.journeys.shop import Shop
 from config.tests.journeys.subscriber import FAILING, GOOD, put_on_sale, visit
 from events.models import Event
 from ledger import checks
 from rest.tests.callers import customer
+from rest.tests.operators import text
 
-
-@pytest.fixture(autouse=True)
-def at_stripe(shop: Shop, settings: Any) -> None:
-    settings.CHECKOUT_SUCCESS_URL = f"{settings.BASE_URL}/"  # where the browser is led back to, and finds a page
-    GatewaySetting.objects.get_or_create(name="stripe", defaults={"priority": 0})
+pytestmark = pytest.mark.usefixtures("at_stripe")
 
 
 def begin(shop: Shop, key: str = "key-1") -> dict[str, Any]:
@@ -239,10 +235,6 @@ def test_cards_of_others_are_not_there(shop: Shop) -> None:
 
 
 # ---------------------------------------------------------------- the page
-
-
-def text(answer: Any) -> str:
-    return re.sub(r"\s+", " ", answer.content.decode())
 
 
 def test_page_adds_a_card_and_says_what_a_removal_stops(shop: Shop, settings: Any) -> None:

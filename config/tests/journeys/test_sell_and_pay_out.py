@@ -18,19 +18,19 @@ from billing import payout_sending, tasks
 from billing.gateways import registry
 from billing.gateways.base import PayoutRef
 from billing.models import GatewaySetting
-from billing.tests import shop as counter
-from config.tests.journeys.conftest import Shop
+from config.tests.journeys.shop import Shop
 from config.tests.processes import kill_group
 from ledger import checks, transfers
+from ledger.tests.books import new_key, on
 from ledger.tests.races import run_all
 from ledger.transfers import Reserve
 from rest.tests.callers import customer, post, service
 from rest.tests.callers import get as ask
+from rest.tests.operators import page, signed_in, submit
 from sandbox.testing import Sandbox
 from wallets import destinations, sales
 from wallets.models import Sale, Withdrawal
 from wallets.tests import people
-from wallets.tests.test_admin import page, send, signed_in
 
 NOBODY = "http://127.0.0.1:1"  # nothing listens there: the connection is refused
 TICKET = {"seller": "organizer-1", "type": "ticket_sale", "reference": "seat 7", "amount": 10_000}
@@ -69,18 +69,18 @@ def test_seller_is_paid_for_what_was_sold(market: Shop, settings: Any) -> None:
     made = post("wallets/withdrawals", organizer, wish).json()
     assert (made["status"], made["waits_for"]) == ("requested", "approval")
 
-    finance = signed_in("olive", "finance")
-    assert send(finance, page("withdrawal", "approve", made["id"])).status_code == 302
+    finance = signed_in("finance")
+    assert submit(finance, page("wallets_withdrawal_approve", made["id"])).status_code == 302
     tasks.work_through_payouts()
     assert _withdrawal(organizer, made)["waits_for"] == "gateway"
     market.sandbox.advance(60)
     market.hear("mtn_momo")
-    assert send(finance, page("withdrawal", "ask", made["id"])).status_code == 302
+    assert submit(finance, page("wallets_withdrawal_ask", made["id"])).status_code == 302
     assert _withdrawal(organizer, made)["status"] == "paid"
     [paid] = market.sandbox.books("mtn_momo")["payouts"]
     assert (paid["amount_minor"], paid["currency"], paid["state"]) == (9_000, "XAF", "paid")
-    assert "mtn_momo" in finance.get(page("withdrawal", "change", made["id"])).content.decode()
-    assert (_balance(organizer)["available"], counter.balance("gateway:mtn_momo:XAF")) == (0, 9_000)
+    assert "mtn_momo" in finance.get(page("wallets_withdrawal_change", made["id"])).content.decode()
+    assert (_balance(organizer)["available"], on("gateway:mtn_momo:XAF")) == (0, 9_000)
     assert checks.faults() == {}
 
 
@@ -160,7 +160,7 @@ def _another(first: Withdrawal, minor: int) -> Withdrawal:
     """Approved like the first one of the same seller: asked for two hundred times it would take too long."""
     facts = {"wallet": first.wallet, "destination": first.destination, "not_before": first.not_before}
     made = Withdrawal.objects.create(
-        key=people.new_key("wish"), amount_minor=minor, status="approved", is_automatic=True, **facts
+        key=new_key("wish"), amount_minor=minor, status="approved", is_automatic=True, **facts
     )
     transfers.hold(key=made.hold_key, reserves=[Reserve(first.wallet.available, made.amount)])
     return made
@@ -214,7 +214,7 @@ def test_withdrawals_are_each_paid_once_by_ten_workers_of_whom_one_is_killed(
     assert Counter(Withdrawal.objects.values_list("status", flat=True)) == {"paid": len(crowd)}
     there = Counter((each["reference"], each["amount_minor"], each["state"]) for each in _paid_out(market.sandbox))
     assert there == Counter((each.pk.hex, each.amount_minor, "paid") for each in crowd)
-    assert counter.balance("gateway:mtn_momo:XAF") == sum(each.amount_minor for each in crowd)
+    assert on("gateway:mtn_momo:XAF") == sum(each.amount_minor for each in crowd)
     assert checks.faults() == {}
 
 

@@ -11,23 +11,22 @@ from billing.gateways import registry
 from billing.models import GatewayLetter, Invoice, Payment, Subscription, TaxRate
 from billing.models.refunds import RefundPolicy
 from billing.tests import shop as counter
+from billing.tests.conftest import french
 from billing.tests.couponing import make_coupon
 from billing.tests.papers import faults_of_schematron
-from config.tests.journeys.conftest import Shop
+from config.tests.journeys.shop import Shop
 from config.tests.journeys.subscriber import Subscriber, subscriber
 from ledger import checks
 from ledger.money import Money
+from ledger.tests.books import on
 
+__all__ = ["french"]
 NUMBER = "DE136695976"
 
 
 @pytest.fixture
-def taxed(shop: Shop, settings) -> Iterator[Shop]:
-    settings.SELLER_COUNTRY, settings.TAX_SCHEME, settings.STRIPE_TAX = "FR", "standard", True
-    settings.SELLER_VAT_NUMBER, settings.SELLER_LEGAL_ID = "FR44732829320", "732829320"
-    TaxRate.objects.get_or_create(
-        country="FR", category="standard", valid_from=date(2026, 1, 1), defaults={"basis_points": 2_000}
-    )
+def taxed(french: None, shop: Shop, settings) -> Iterator[Shop]:
+    settings.STRIPE_TAX = True
     registry.forget()
     yield shop
     registry.forget()
@@ -73,7 +72,7 @@ def test_invoice_and_books_carry_what_stripe_reckoned(
     assert invoice.buyer["vat_number"] == buyer.get("vat_number", "")
     assert ("Reverse charge" in invoice.mention) == (category == "AE")
     assert faults_of_schematron(invoice_xml.build(invoice, [line])) == []
-    assert (counter.balance("revenue:packs:EUR"), counter.balance("tax:EUR")) == (net, tax)
+    assert (on("revenue:packs:EUR"), on("tax:EUR")) == (net, tax)
     assert checks.faults() == {}
 
 
@@ -111,7 +110,7 @@ def test_coupon_and_letter_that_comes_twice_change_nothing_of_stripes_tax(
     line = invoices.issue(payment=payment).lines.get()
     assert (line.unit_price_minor, line.net_minor, line.tax_basis_points) == (before, net, 1_900)
     assert line.discount_minor == before - net > 0
-    assert (counter.balance("revenue:packs:EUR"), counter.balance("tax:EUR")) == (net, payment.tax_minor)
+    assert (on("revenue:packs:EUR"), on("tax:EUR")) == (net, payment.tax_minor)
     assert checks.faults() == {}
 
 
@@ -123,7 +122,7 @@ def test_half_that_goes_back_takes_its_share_of_stripes_tax(taxed: Shop, setting
     invoices.issue_missing()
     note = Invoice.objects.get(kind="credit_note")
     assert (note.gross_minor, note.tax_minor, note.lines.get().tax_basis_points) == (595, 95, 1_900)
-    assert counter.balance("tax:EUR") == 190 - 95
+    assert on("tax:EUR") == 190 - 95
     assert checks.faults() == {}
 
 
@@ -137,7 +136,7 @@ def test_other_amount_than_price_and_tax_stays_aside(taxed: Shop, settings) -> N
     taxed.hear("stripe")
     payment.refresh_from_db()
     assert (payment.status, taxed.balance()) == ("quarantined", 0)
-    assert counter.balance("suspense:EUR") == 999 + 200
+    assert on("suspense:EUR") == 999 + 200
 
 
 def test_gateway_that_reckons_none_asks_for_our_own_tax(taxed: Shop, settings) -> None:
@@ -162,13 +161,7 @@ def test_plan_before_tax_is_refused_at_stripe_without_stripe_tax(taxed: Shop, se
     assert Subscription.objects.get().status == "expired"
 
 
-@pytest.fixture
-def ada(taxed: Shop) -> Iterator[Subscriber]:
-    with subscriber(taxed) as person:
-        yield person
-
-
-def test_plan_before_tax_is_renewed_with_stripes_tax_on_top(ada: Subscriber, settings) -> None:
+def test_plan_before_tax_is_renewed_with_stripes_tax_on_top(taxed: Shop, ada: Subscriber, settings) -> None:
     before_tax(settings, "companions")
     ada.shop.sandbox.configure("stripe", buyer_country="DE")
     ada.shop.play(ada.subscribe())
@@ -178,5 +171,5 @@ def test_plan_before_tax_is_renewed_with_stripes_tax_on_top(ada: Subscriber, set
     assert list(paid.values_list("amount_minor", "tax_minor")) == [(1_189, 190), (1_189, 190)]
     lines = [each.lines.get() for each in Invoice.objects.all()]
     assert [(each.net_minor, each.tax_category, each.tax_basis_points) for each in lines] == [(999, "S", 1_900)] * 2
-    assert counter.balance("tax:EUR") == 380
+    assert on("tax:EUR") == 380
     assert checks.faults() == {}

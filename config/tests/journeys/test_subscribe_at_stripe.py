@@ -1,7 +1,7 @@
 """A plan that Stripe renews, from its page to its end; seen over HTTP, with Stripe in the sandbox."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
 
@@ -12,25 +12,18 @@ from django.utils import timezone
 from billing import gateway_subscriptions, inbox, reconcile, renewals
 from billing.gateways import registry
 from billing.gateways.subscribing import Subscribes, SubscriptionRef, SubscriptionState
-from billing.models import GatewayLetter, Invoice, Payment, Subscription, TaxRate
-from billing.tests import shop as counter
-from config.tests.journeys.conftest import Shop
-from config.tests.journeys.subscriber import BEGIN, FAILING, GOOD, Subscriber, subscriber, visit
+from billing.models import GatewayLetter, Invoice, Payment, Subscription
+from billing.tests.conftest import french
+from config.tests.journeys.subscriber import BEGIN, FAILING, GOOD, Subscriber, visit
 from credits.models import Grant
 from events.models import Event
 from ledger import checks
+from ledger.tests.books import on
 from ledger.tests.races import run_all
 from rest.tests.callers import customer
 
-
-@pytest.fixture
-def ada(shop: Shop, settings) -> Iterator[Subscriber]:
-    settings.SELLER_COUNTRY, settings.TAX_SCHEME = "FR", "standard"
-    TaxRate.objects.get_or_create(
-        country="FR", category="standard", valid_from=date(2026, 1, 1), defaults={"basis_points": 2_000}
-    )
-    with subscriber(shop) as person:
-        yield person
+__all__ = ["french"]
+pytestmark = pytest.mark.usefixtures("french")
 
 
 def told(kind: str) -> list[dict[str, object]]:
@@ -87,7 +80,7 @@ def test_year_of_one_customer_of_premium(ada: Subscriber) -> None:
     paid = Payment.objects.filter(status="succeeded").order_by("id")
     assert list(paid.values_list("amount_minor", flat=True)) == [999] * 7 + [due, 1_999, 1_999] + [999] * 3
     gross = 10 * 999 + due + 2 * 1_999
-    assert counter.balance("revenue:plans:EUR") + counter.balance("tax:EUR") == gross
+    assert on("revenue:plans:EUR") + on("tax:EUR") == gross
     assert list(Grant.objects.values_list("amount", flat=True)) == [500] * 53
     assert ada.shop.balance() == 53 * 500
     assert open_letters() == []
@@ -99,8 +92,8 @@ def _money_agrees(ada: Subscriber, gross: int) -> None:
     """Stripe's books and ours, line by line and in the sum."""
     theirs = [each for each in ada.shop.sandbox.books("stripe")["payments"] if each["state"] == "paid"]
     assert (len(theirs), sum(each["amount_minor"] for each in theirs)) == (13, gross)
-    assert counter.balance("fees:stripe:EUR") < 0
-    assert counter.balance("gateway:stripe:EUR") == -gross - counter.balance("fees:stripe:EUR")
+    assert on("fees:stripe:EUR") < 0
+    assert on("gateway:stripe:EUR") == -gross - on("fees:stripe:EUR")
     for payment in Payment.objects.filter(status="succeeded"):
         paid_at = payment.attempts.get().paid_at
         assert paid_at is not None
@@ -115,7 +108,7 @@ def _papers_agree(gross: int) -> None:
     assert (rows.count(), sum(rows.values_list("gross_minor", flat=True))) == (13, gross)
     assert {each.tax_minor for each in rows.filter(gross_minor=999)} == {167}
     assert {each.tax_minor for each in rows.filter(gross_minor=1_999)} == {333}
-    assert sum(rows.values_list("tax_minor", flat=True)) == counter.balance("tax:EUR")
+    assert sum(rows.values_list("tax_minor", flat=True)) == on("tax:EUR")
 
 
 # ---------------------------------------------------------------- letters that are late, early, twice, or never come

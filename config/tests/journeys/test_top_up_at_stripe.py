@@ -2,7 +2,7 @@
 
 from billing import tasks
 from billing.models import Payment, TopUp, TopUpCharge
-from config.tests.journeys.conftest import Shop
+from config.tests.journeys.shop import Shop
 from config.tests.journeys.subscriber import visit
 from events.models import Event
 from ledger import checks

@@ -1,32 +1,19 @@
 """A card is saved for one customer at Stripe, who is known there before its page is opened; seen over HTTP, in the
 sandbox."""
 
-from collections.abc import Iterator
-from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
 
 from billing import saved_methods, tasks
-from billing.models import GatewayCustomer, GatewaySetting, Payment, SavedMethod
+from billing.models import GatewayCustomer, Payment, SavedMethod
 from billing.tests.topping import agree
-from config.tests.journeys.conftest import Shop
-from config.tests.journeys.subscriber import GOOD, Subscriber, subscriber, visit
+from config.tests.journeys.shop import Shop
+from config.tests.journeys.subscriber import GOOD, Subscriber, visit
 from ledger import checks
 
+pytestmark = pytest.mark.usefixtures("at_stripe")
 OTHER = "5555555555554444"
-
-
-@pytest.fixture(autouse=True)
-def at_stripe(shop: Shop, settings: Any) -> None:
-    settings.CHECKOUT_SUCCESS_URL = f"{settings.BASE_URL}/"  # where the browser is led back to, and finds a page
-    GatewaySetting.objects.get_or_create(name="stripe", defaults={"priority": 0})
-
-
-@pytest.fixture
-def ada(shop: Shop) -> Iterator[Subscriber]:
-    with subscriber(shop) as person:
-        yield person
 
 
 def sent(shop: Shop, path: str) -> list[dict[str, str]]:
