@@ -4,15 +4,14 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('billing', '0049_words_of_paid_periods'),
+        ("billing", "0049_words_of_paid_periods"),
     ]
 
     operations = [
         migrations.AlterField(
-            model_name='payment',
-            name='saves_method',
-            field=models.BooleanField(db_default=False, default=False, verbose_name='saves the card'),
+            model_name="payment",
+            name="saves_method",
+            field=models.BooleanField(db_default=False, default=False, verbose_name="saves the card"),
         ),
     ]
