@@ -64,9 +64,9 @@ class ApiView(APIView):
     _negotiator = NoNegotiation()
     _renderer = (OrjsonRenderer(), OrjsonRenderer.media_type)
 
-    def get_permissions(self) -> list[BasePermission]:
+    def get_permissions(self) -> Sequence[Any]:
         if self.permissions_to_write is None or self.request.method in READING:
-            return list(super().get_permissions())
+            return super().get_permissions()
         return [each() for each in self.permissions_to_write]
 
     def initialize_request(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Request:
