@@ -7,7 +7,8 @@ this process, where the functions have got their changed code, and meets only th
 changed too, and meets all the tests: that in the strings of a module, and a file of it (`credits/sql/spend.sql`), which
 is installed anew for each mutant.
 
-A test that draws a paper never ends in a fork, where the threads of typst are missing: leave it out by -k.
+A test that draws a paper never ends in a fork, and one that has Saxon judge its XML falls over, since the threads of
+both stay behind: leave them out by -k.
 """
 
 import ast
