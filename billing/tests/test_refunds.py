@@ -110,6 +110,22 @@ def test_policy_says_what_spent_credits_cost(stripe, policy, spent, asked, expec
     assert checks.faults() == {}
 
 
+def test_refund_is_begun_only_as_it_was_shown(stripe: Sold) -> None:
+    payment, policy = shop.paid(stripe), RefundPolicy.FULL_WITH_DEBT
+    shown = refunds.preview(payment=payment, policy=policy)
+    spend(payment, 1)
+    with pytest.raises(errors.RefundPlanChanged):
+        ask_for(payment, policy=policy, expected=shown)
+    assert not Refund.objects.exists()
+    shown = refunds.preview(payment=payment, policy=policy)
+    assert sent(ask_for(payment, policy=policy, expected=shown)).credits_owed == shown.owed == 1
+
+
+def test_policy_that_the_shop_chose_is_the_usual_one(settings: Any) -> None:
+    settings.REFUND_POLICY = "goodwill"
+    assert refunds.usual_policy() is RefundPolicy.GOODWILL
+
+
 @pytest.mark.parametrize(
     ("policy", "spent", "expected"),
     [("unspent_only", 137, (137, 501)), ("unspent_only", 275, (275, 0)), ("proportional", 275, (275, 0))],

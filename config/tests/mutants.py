@@ -81,6 +81,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--mutate", required=True, help="the module, a .py or .sql file")
     group.addoption("--most", type=int, default=60, help="so many mutants, drawn by --seed")
     group.addoption("--seed", type=int, default=1)
+    group.addoption("--lines", default="", help="only those of these lines, such as 57,80")
 
 
 def pytest_runtestloop(session: pytest.Session) -> bool:
@@ -89,6 +90,8 @@ def pytest_runtestloop(session: pytest.Session) -> bool:
     if _is_noticed(Mutant(0, "", _nothing, _nothing), session.items, seconds):
         raise pytest.UsageError("The tests fail in a fork without any mutant, so that they would notice all of them.")
     found = list(_of_sql(file, session.config) if file.suffix == ".sql" else _of_python(file))
+    if lines := {int(line) for line in session.config.option.lines.split(",") if line}:
+        found = [each for each in found if each.line in lines]
     chance = random.Random(session.config.option.seed)  # noqa: S311 - a draw that can be repeated
     drawn = chance.sample(found, min(session.config.option.most, len(found)))
     survivors = 0
