@@ -1,4 +1,4 @@
-"""Cards that customers add on a gateway's own pages: they are kept here where a top-up of theirs waits for one.
+"""Cards that customers add on a gateway's own pages: they are saved here where a top-up of theirs waits for one.
 
 Else a gateway's cards are none of our business: those that pay a plan stay with it.
 """

@@ -1,4 +1,4 @@
-"""Pages on which a customer gives a card to be kept: begun, and followed until the gateway says what became of them.
+"""Pages on which a customer gives a card to be saved: begun, and followed until the gateway says what became of them.
 
 Three steps as for money: the row is committed, the gateway is called, the outcome is written. The customer's return and
 the gateway's letter only say when to ask; a sweep asks where both are lost.

@@ -31,7 +31,7 @@ WORDS: Mapping[type[Exception], Any] = {
         "Your last payment of this may have gone through: we are asking the payment service. Wait a moment before you "
         "try again."
     ),
-    errors.UnknownMethod: _("This card is not kept any more. Choose another one."),
+    errors.UnknownMethod: _("This card is not saved any more. Choose another one."),
     errors.MethodRefused: _("Your card was not charged. Pay with another one, or on the payment service's page."),
     errors.GatewaysDown: UNHEARD,
     errors.GatewaySilent: UNHEARD,

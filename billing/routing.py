@@ -72,7 +72,7 @@ class Wish:
 
     amount: Money
     country: str = ""
-    saves_method: bool = False  # a card is to be kept, or one that was kept is charged
+    saves_method: bool = False  # a card is to be saved, or a saved one is charged
     preferred: Sequence[str] = ()  # the caller's, in their order; empty: any
     flow: Flow | None = None
     has_phone: bool = False

@@ -50,7 +50,7 @@ def latest(user: User) -> SavedMethod | None:
 
 
 def find(user: User, number: int) -> SavedMethod:
-    """The one of theirs that is kept under this id."""
+    """The one of theirs that is saved under this id."""
     found = SavedMethod.objects.of(user).filter(pk=number).first()
     if found is None:
         raise errors.UnknownMethod

@@ -225,7 +225,7 @@ OF_BILLING: dict[type[BaseException], Problem] = {
         status=422, title="No gateway saves cards", meaning="No gateway that is switched on saves cards."
     ),
     billing.UnknownMethod: Problem(
-        status=400, title="Unknown saved card", meaning="No card of this customer is kept under this id."
+        status=400, title="Unknown saved card", meaning="No card of this customer is saved under this id."
     ),
     billing.MethodRefused: Problem(
         status=402,

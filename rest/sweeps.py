@@ -16,9 +16,8 @@ M = TypeVar("M", bound=Model)
 
 
 def free(due: QuerySet[M], *, by: str, most: int) -> list[M]:
-    """The first of the due that no other worker has, locked until the transaction ends; of those that became due in the
-    same moment, the older one."""
-    return list(due.select_for_update(of=("self",), skip_locked=True, no_key=True).order_by(by, "pk")[:most])
+    """The first of the due that no other worker has, locked until the transaction ends."""
+    return list(due.select_for_update(of=("self",), skip_locked=True, no_key=True).order_by(by)[:most])
 
 
 @transaction.atomic

@@ -22,7 +22,7 @@ May = OwnerOrService("billing.manage_method")
 MayRead = OwnerOrService("billing.view_savedmethod", "billing.manage_method")
 
 
-class MethodResponse(answers.Serializer[SavedMethod]):
+class SavedMethodResponse(answers.Serializer[SavedMethod]):
     id = answers.IntegerField()
     gateway = answers.CharField()
     kind = answers.CharField()
@@ -33,8 +33,8 @@ class MethodResponse(answers.Serializer[SavedMethod]):
     stops_top_up = answers.BooleanField(help_text="Whether the automatic top-up stops when this one is removed.")
 
 
-class MethodsResponse(answers.Serializer[Any]):
-    results = MethodResponse(many=True, help_text="The one that an automatic top-up charges comes first.")
+class SavedMethodsResponse(answers.Serializer[Any]):
+    results = SavedMethodResponse(many=True, help_text="The one that an automatic top-up charges comes first.")
 
 
 class MethodSetupBody(serializers.StrictSerializer):
@@ -58,7 +58,9 @@ class MethodsView(ApiView):
     permission_classes = (MayRead,)
     permissions_to_write = (May,)
 
-    @extend_schema(operation_id="payment_methods", summary="List saved cards", responses=MethodsResponse, tags=TAGS)
+    @extend_schema(
+        operation_id="payment_methods", summary="List saved cards", responses=SavedMethodsResponse, tags=TAGS
+    )
     def get(self, request: Request) -> Response:
         found = list(SavedMethod.objects.of(callers.customer(request)).select_related("user"))
         return Response({"results": [_told(each) for each in found]})

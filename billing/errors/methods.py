@@ -25,7 +25,7 @@ class UnknownMethod(BillingError):
     """One of somebody else's and one that was removed look the same as none."""
 
     def __init__(self) -> None:
-        super().__init__("No card of this customer is kept under this id; payment-methods lists them.")
+        super().__init__("No card of this customer is saved under this id; payment-methods lists them.")
 
 
 class MethodRefused(BillingError):

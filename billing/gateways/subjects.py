@@ -15,6 +15,6 @@ class Subject(StrEnum):
     SUBSCRIPTION = "subscription"
     TRIAL_END = "trial_end"  # it is near
     INVOICE = "invoice"
-    SETUP = "setup"  # of a method that is to be kept
+    SETUP = "setup"  # of a method that is to be saved
     METHOD = "method"  # that hangs on a customer now
     OTHER = "other"

@@ -1,4 +1,4 @@
-"""Cards and wallets that gateways keep for customers, and the pages on which one is given to be kept."""
+"""Cards and wallets that gateways keep for customers, and the pages on which one is given to be saved."""
 
 from datetime import datetime
 from typing import Self
@@ -73,7 +73,7 @@ class MethodSetupQuerySet(models.QuerySet["MethodSetup"]):
 
 
 class MethodSetup(models.Model):
-    """One page at a gateway on which a customer gives a card to be kept; nothing is charged there."""
+    """One page at a gateway on which a customer gives a card to be saved; nothing is charged there."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     user = models.ForeignKey(

@@ -41,7 +41,7 @@ def arrived(payment: Payment, minor: int | None = None, policy: RefundPolicy | N
 
 
 def fails(made: Refund) -> None:
-    say(made, RefundState.FAILED)
+    refunds.note(refund=made, result=RefundResult(state=RefundState.FAILED))
 
 
 def taken_back(made: Refund) -> None:

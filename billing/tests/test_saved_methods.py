@@ -1,12 +1,14 @@
 """Saved cards: the sweep of those being saved or removed, and a removal beside a charge. Journeys play the rest."""
 
 import re
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
+from time_machine import Traveller
 
 from billing import method_removals, method_setups, saved_methods, tasks, top_up_charges
 from billing.gateways.base import SavedMethod as Told
@@ -42,6 +44,18 @@ def test_sweep_saves_what_nobody_came_back_from_and_forgets_what_was_removed(ann
     tasks.look_after_methods()
     setup.refresh_from_db()
     assert (setup.state, setup.method, keeping.forgot) == ("saved", saved_methods.latest(ann), ["pm_1"])
+
+
+@pytest.mark.parametrize(("age", "state"), [(119, "open"), (120, "expired")])
+def test_page_that_its_gateway_never_heard_of_is_over_after_a_while(
+    ann: User, keeping: Any, clock: Traveller, age: int, state: str
+) -> None:
+    setup = method_setups.start(user=ann)
+    MethodSetup.objects.update(created_at=timezone.now())
+    setup.refresh_from_db()
+    keeping.setup = SetupState.NOT_FOUND
+    clock.shift(timedelta(seconds=age))
+    assert method_setups.ask(setup).state == state
 
 
 def test_card_removed_before_the_gateway_heard_of_the_charge_is_not_charged(
