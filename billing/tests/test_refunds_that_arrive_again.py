@@ -41,7 +41,13 @@ def test_surplus_that_had_come_back_and_arrives_after_all_concerns_no_credits(ga
     assert refund is not None
     say(refund, BACK, GONE)
     refund.refresh_from_db()
-    assert (refund.status, refund.credits_owed, refund.tax_minor) == (RefundStatus.SUCCEEDED, 0, 0)
+    assert (refund.status, refund.credits_owed, refund.credits_gone, refund.tax_minor) == (
+        RefundStatus.SUCCEEDED,
+        0,
+        0,
+        0,
+    )
+    assert refunds.refunded(payment) == 0  # of what was delivered
     assert (books("suspense", "gateway:stripe"), shop.credits_of(payment.user), told()) == ([0, 0], 275, [])
     assert list(Case.objects.values_list("kind", flat=True)) == ["refund_failed"] * 2
     assert checks.faults() == {}
