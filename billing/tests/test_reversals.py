@@ -146,6 +146,8 @@ def test_reversal_that_is_heard_again_after_its_dispute_moves_nothing(paypal) ->
         hear(then)
         inbox.drain(timezone.now() + timedelta(hours=9))
         assert standing(payment) == (0, -999, 0, 999)
+    told = say(Refund.objects.get(), RefundState.SUCCEEDED)
+    assert (told.status, standing(payment)) == ("failed", (0, -999, 0, 999))
     assert is_over()
 
 
