@@ -88,16 +88,17 @@ def payment_page(
     notice: str = "",
     action: str = "",
 ) -> str:
-    """Shop, amount, and what the buyer can do. `fields` is HTML: the inputs above the buttons."""
+    """Shop, amount, and what the buyer can do. `fields` is HTML: the inputs above the buttons. A card is saved, and a
+    trial begun, without an amount."""
     rows = "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in facts.items() if value)
     choices = "".join(_button(each) for each in buttons)
     warning = f'<p class="notice" role="alert">{escape(notice)}</p>' if notice else ""
+    amount = f'<p class="amount">{escape(money.shown(amount_minor, currency))}</p>' if amount_minor else ""
     body = f"""<div class="card">
 <div class="brand">{escape(gateway.title)}</div>
 <div class="inside">{warning}
-<p class="quiet">You pay to <strong>{escape(shop)}</strong></p>
-<p class="amount">{escape(money.shown(amount_minor, currency))}</p>
-<dl>{rows}</dl>
+<p class="quiet">{"You pay to" if amount_minor else "Nothing is paid now to"} <strong>{escape(shop)}</strong></p>
+{amount}<dl>{rows}</dl>
 <form method="post" action="{escape(action)}">{fields}{choices}</form>
 </div></div>"""
     return page(title=f"Pay with {gateway.title}", body=body, colour=gateway.colour)

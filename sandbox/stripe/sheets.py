@@ -73,7 +73,7 @@ def checkout(gateway: Gateway, state: State, session: Thing, *, needs_card: bool
     if session["mode"] == "payment" and amount:
         buttons.append(Button(act="debit", label="Pay by bank debit: it arrives tomorrow"))
         buttons.append(Button(act="bad_debit", label="Pay by bank debit: it comes back"))
-    buttons.append(Button(act="abandon", label="Go back without paying"))
+    buttons.append(Button(act="abandon", label="Go back without paying" if amount else "Go back"))
     return pages.payment_page(
         gateway=gateway,
         shop=SHOP,

@@ -184,7 +184,8 @@ def test_a_card_is_saved_on_a_setup_session(client, sandbox, customer):
     session = client.v1.checkout.sessions.create(
         {"mode": "setup", "currency": "eur", "customer": customer.id, "success_url": "http://127.0.0.1/saved"}
     )
-    visit(session.url)
+    _, shown = visit(session.url)
+    assert ("Nothing is paid now to" in shown, "0.00" in shown) == (True, False)
 
     sandbox.play(page_of(session))
 
