@@ -147,13 +147,8 @@ def settle(payment: Payment, key: str) -> Money:
     return Money(sum(each.price_minor for each in settled), payment.currency)
 
 
-def void(payment: Payment, key: str) -> None:
-    """It does not go back after all."""
-    repay(lift(payment, key))
-
-
 def lift(payment: Payment, key: str) -> list[TakeBack]:
-    """The same; a dispute may take its part of it before what is left repays what the sellers owe."""
+    """It does not go back after all. A dispute may take its part of it before what is left repays what sellers owe."""
     _lock(payment)
     return [take_backs.lift(take_back=each) for each in _held(payment, key, TakeBackState.HELD)]
 
